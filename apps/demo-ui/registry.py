@@ -1,0 +1,107 @@
+"""What the page reads from MLflow: models, versions, and the runs that made them.
+
+Plain REST: importing MLflow's own client takes longer than everything that this page does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import requests
+
+API = "/api/2.0/mlflow"
+# Seconds to connect and to answer.
+TIMEOUT = (3, 10)
+PAGE = 100
+# A registry with more pages than this is not one to choose from in a list.
+MOST_PAGES = 50
+
+
+class RegistryError(Exception):
+    """MLflow did not answer, or answered with an error."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version and what its tags say about its making; a tag that is absent is None."""
+
+    model: str
+    number: str
+    run_id: str
+    tags: dict[str, str] = field(hash=False)
+
+    def tag(self, name: str) -> str | None:
+        """The tag `slipway.<name>`."""
+        return self.tags.get(f"slipway.{name}") or None
+
+    def figure(self, name: str) -> float | None:
+        """The tag `slipway.<name>` as a number."""
+        try:
+            return float(self.tags.get(f"slipway.{name}", ""))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that a version came from."""
+
+    run_id: str
+    experiment_id: str
+    parameters: dict[str, str] = field(hash=False)
+
+
+class Registry:
+    """MLflow at an address."""
+
+    def __init__(self, address: str):
+        self.address = address.rstrip("/")
+
+    def models(self) -> list[str]:
+        """The registered models' names."""
+        return sorted(model["name"] for model in self._pages("registered-models/search", "registered_models", {}))
+
+    def versions(self, model: str) -> list[Version]:
+        """A model's versions, the newest first."""
+        quoted = model.replace("'", "''")
+        found = self._pages("model-versions/search", "model_versions", {"filter": f"name='{quoted}'"})
+        versions = [
+            Version(
+                model=model,
+                number=str(version["version"]),
+                run_id=version.get("run_id") or "",
+                tags={tag["key"]: tag["value"] for tag in version.get("tags", [])},
+            )
+            for version in found
+            if version.get("status", "READY") == "READY"
+        ]
+        return sorted(versions, key=lambda version: int(version.number), reverse=True)
+
+    def run(self, run_id: str) -> Run:
+        """A run's parameters."""
+        run = self._get("runs/get", {"run_id": run_id})["run"]
+        parameters = {item["key"]: item["value"] for item in run["data"].get("params", [])}
+        return Run(run_id=run_id, experiment_id=run["info"]["experiment_id"], parameters=parameters)
+
+    def run_page(self, run: Run) -> str:
+        """The address of a run in MLflow's own pages."""
+        return f"{self.address}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+
+    def _pages(self, path: str, key: str, query: dict) -> Iterator[dict]:
+        token = None
+        for _ in range(MOST_PAGES):
+            answer = self._get(path, {**query, "max_results": PAGE, **({"page_token": token} if token else {})})
+            yield from answer.get(key, [])
+            token = answer.get("next_page_token")
+            if not token:
+                return
+
+    def _get(self, path: str, query: dict) -> dict:
+        try:
+            answer = requests.get(f"{self.address}{API}/{path}", params=query, timeout=TIMEOUT)
+            if answer.ok:
+                return answer.json()
+        except requests.ConnectionError as error:
+            raise RegistryError(f"MLflow does not answer at {self.address}") from error
+        except requests.RequestException as error:
+            raise RegistryError(f"MLflow at {self.address}: {error}") from error
+        raise RegistryError(f"MLflow at {self.address} answered {answer.status_code} to {path}: {answer.text[:200]}")

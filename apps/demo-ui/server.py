@@ -1,0 +1,90 @@
+"""What the page asks the model server, in the Open Inference Protocol (v2)."""
+
+import time
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+import requests
+
+# Seconds to connect and to answer; a version that is not loaded yet is fetched and verified within this.
+TIMEOUT = (3, 30)
+# A server that is busy says when to come back; asking again more often than this is no help.
+TRIES = 3
+LONGEST_PAUSE = 2.0
+
+
+class ServerError(Exception):
+    """The model server did not answer, or answered with an error."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a version says about a picture."""
+
+    version: str
+    label: int
+    probabilities: list[float]
+    # From the question to the answer, as the page sees it.
+    milliseconds: float
+
+
+class Server:
+    """The model server at an address."""
+
+    def __init__(self, address: str):
+        self.address = address.rstrip("/")
+
+    def in_service(self, model: str) -> str | None:
+        """The version that answers for the model when none is named; None when none is in service."""
+        answer = self._ask("GET", f"/v2/models/{quote(model, safe='')}")
+        if answer.status_code == 404:
+            return None
+        versions = self._json(answer).get("versions") or [None]
+        return str(versions[0]) if versions[0] is not None else None
+
+    def ask(self, model: str, version: str, image: np.ndarray) -> Answer:
+        """What a version says about one 28x28 picture, ink 1 on paper 0."""
+        tensor = {"name": "image", "datatype": "FP32", "shape": [1, 1, *image.shape], "data": image.ravel().tolist()}
+        path = f"/v2/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/infer"
+        begin = time.perf_counter()
+        said = self._json(self._ask("POST", path, json={"inputs": [tensor]}))
+        milliseconds = (time.perf_counter() - begin) * 1000
+        try:
+            outputs = {output["name"]: output["data"] for output in said["outputs"]}
+            probabilities = [float(value) for value in outputs["probabilities"]]
+            label = int(outputs["label"][0])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ServerError(f"The server's answer has no probabilities and label: {str(said)[:200]}") from error
+        return Answer(str(said.get("model_version", version)), label, probabilities, milliseconds)
+
+    def _ask(self, method: str, path: str, **options) -> requests.Response:
+        for attempt in range(TRIES):
+            try:
+                answer = requests.request(method, self.address + path, timeout=TIMEOUT, **options)
+            except requests.ConnectionError as error:
+                raise ServerError(f"The model server does not answer at {self.address}") from error
+            except requests.RequestException as error:
+                raise ServerError(f"The model server at {self.address}: {error}") from error
+            if answer.status_code != 503 or attempt == TRIES - 1:
+                return answer
+            time.sleep(_pause(answer))
+        raise AssertionError("unreachable: the last try returns")
+
+    def _json(self, answer: requests.Response) -> dict:
+        try:
+            said = answer.json()
+        except requests.JSONDecodeError:
+            said = {}
+        if answer.ok and isinstance(said, dict):
+            return said
+        reason = said.get("error") if isinstance(said, dict) else None
+        raise ServerError(f"The model server answered {answer.status_code}: {reason or answer.text[:200] or 'no reason given'}")
+
+
+def _pause(answer: requests.Response) -> float:
+    """Seconds that a busy server asks to wait."""
+    try:
+        return min(max(float(answer.headers.get("Retry-After", 0.2)), 0.05), LONGEST_PAUSE)
+    except ValueError:
+        return 0.2

@@ -1,0 +1,104 @@
+"""The page as Streamlit runs it, without a browser; drawing in a real one is tests/browser's."""
+
+import json
+import os
+import unittest
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from stand_in import StandIn, answers_with, registry, version
+from test_digit import drawn, url
+
+APP = Path(__file__).parents[1] / "app.py"
+NOBODY = "http://127.0.0.1:9"
+SEVEN = url(drawn([(150, 130), (400, 130), (260, 450)]))
+VERSIONS = [version(1, accuracy="0.974"), version(2, accuracy="0.981", dataset="mnist-10k", commit="<b>0123456789ab"), version(3, accuracy="0.969")]
+SERVER = {("GET", "/v2/models/mnist"): {"name": "mnist", "versions": ["2"]}, **answers_with(7, "2"), **answers_with(1, "3")}
+
+
+@contextmanager
+def page(mlflow: dict | str, server: dict | str, picture: str | None = None):
+    """The page after its first run, with `picture` on its canvas."""
+    with StandIn(mlflow if isinstance(mlflow, dict) else {}) as one, StandIn(server if isinstance(server, dict) else {}) as two:
+        addresses = {
+            "MLFLOW_TRACKING_URI": mlflow if isinstance(mlflow, str) else one.address,
+            "SLIPWAY_SERVER_URL": server if isinstance(server, str) else two.address,
+        }
+        st.cache_data.clear()
+        with patch.dict(os.environ, addresses), patch("canvas.canvas", return_value=picture):
+            yield AppTest.from_file(str(APP), default_timeout=20).run()
+
+
+def shown(app: AppTest) -> dict:
+    """What the answer's component got."""
+    components = [element.proto for element in app.get("bidi_component")]
+    return next(json.loads(each.json) for each in components if each.component_name == "slipway_answer")
+
+
+def text(app: AppTest) -> str:
+    return " ".join(element.value for element in [*app.markdown, *app.warning, *app.error, *app.caption])
+
+
+class Page(unittest.TestCase):
+    def test_it_opens_on_the_version_in_service(self):
+        with page(registry(*VERSIONS), SERVER) as app:
+            self.assertFalse(app.exception)
+            model, chosen = app.selectbox
+            self.assertEqual((model.value, chosen.value), ("mnist", "2"))
+            self.assertEqual(chosen.options, ["Version 3 · 96.9 %", "Version 2 · in service · 98.1 %", "Version 1 · 97.4 %"])
+            self.assertIsNone(shown(app)["label"])
+
+    def test_a_drawing_is_answered_by_the_chosen_version(self):
+        with page(registry(*VERSIONS), SERVER, SEVEN) as app:
+            self.assertEqual((shown(app)["label"], shown(app)["sure"]), (7, "91.0 % sure"))
+            self.assertEqual(len(shown(app)["probabilities"]), 10)
+            app.selectbox[1].select("3").run()
+            self.assertEqual(shown(app)["label"], 1)
+
+    def test_the_facts_are_of_the_chosen_version_and_escaped(self):
+        with page(registry(*VERSIONS), SERVER) as app:
+            facts = app.get("html")[-1].proto.body
+            self.assertIn('data-version="2"', facts)
+            for part in ("98.1 %", "Learning rate", "0.003", "mnist-10k", "/#/experiments/5/runs/run2", "&lt;b&gt;"):
+                self.assertIn(part, facts)
+            self.assertNotIn("<b>0123", facts)
+
+    def test_nothing_in_service_opens_on_the_newest(self):
+        with page(registry(*VERSIONS), {}) as app:
+            self.assertEqual(app.selectbox[1].value, "3")
+            self.assertFalse(app.exception)
+
+    def test_no_version_yet_says_what_to_do(self):
+        with page(registry(), SERVER) as app:
+            self.assertIn("No model is registered yet", text(app))
+            self.assertIn("slipway propose", text(app))
+            self.assertFalse(app.exception)
+
+    def test_mlflow_down_says_what_to_do(self):
+        with page(NOBODY, SERVER) as app:
+            self.assertIn(f"MLflow does not answer at {NOBODY}", text(app))
+            self.assertIn("slipway up", text(app))
+            self.assertFalse(app.exception)
+
+    def test_server_down_keeps_the_page_and_says_what_to_do(self):
+        with page(registry(*VERSIONS), NOBODY, SEVEN) as app:
+            self.assertIn(f"The model server does not answer at {NOBODY}", text(app))
+            self.assertIn("Your drawing is kept", text(app))
+            self.assertEqual(len(app.selectbox), 2)
+            self.assertFalse(app.exception)
+
+    def test_addresses_that_are_not_set_are_named(self):
+        with patch.dict(os.environ), patch("canvas.canvas", return_value=None):
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+            os.environ["SLIPWAY_SERVER_URL"] = NOBODY
+            app = AppTest.from_file(str(APP), default_timeout=20).run()
+            self.assertIn("MLFLOW_TRACKING_URI must be set", text(app))
+            self.assertNotIn("SLIPWAY_SERVER_URL", text(app))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,87 @@
+//! The C surface of `shim/shim.cpp`.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+
+use tch::Tensor;
+
+use crate::{Error, Result};
+
+/// Opaque handles of the shim.
+pub(crate) type Handle = *mut c_void;
+/// Null on success, else a message to be freed by [`c10d_free_message`].
+pub(crate) type Message = *mut c_char;
+
+unsafe extern "C" {
+    fn c10d_free_message(message: Message);
+
+    pub(crate) fn c10d_store_new(
+        host: *const c_char,
+        port: u16,
+        is_server: bool,
+        world_size: c_int,
+        wait_for_workers: bool,
+        timeout_ms: i64,
+        out: *mut Handle,
+        port_out: *mut u16,
+    ) -> Message;
+    pub(crate) fn c10d_store_free(store: Handle) -> Message;
+
+    pub(crate) fn c10d_group_new(
+        store: Handle,
+        rank: c_int,
+        world_size: c_int,
+        bind_host: *const c_char,
+        timeout_ms: i64,
+        out: *mut Handle,
+    ) -> Message;
+    pub(crate) fn c10d_group_free(group: Handle) -> Message;
+    pub(crate) fn c10d_all_reduce(group: Handle, tensor: Handle, op: c_int) -> Message;
+    pub(crate) fn c10d_broadcast(group: Handle, tensor: Handle, root: c_int) -> Message;
+    pub(crate) fn c10d_barrier(group: Handle) -> Message;
+
+    pub(crate) fn c10d_reducer_new(
+        group: Handle,
+        tensors: *const Handle,
+        names: *const *const c_char,
+        count: usize,
+        bucket_bytes: i64,
+        first_bucket_bytes: i64,
+        out: *mut Handle,
+    ) -> Message;
+    pub(crate) fn c10d_reducer_free(reducer: Handle) -> Message;
+    pub(crate) fn c10d_reducer_prepare_forward(reducer: Handle) -> Message;
+    pub(crate) fn c10d_reducer_prepare_backward(reducer: Handle) -> Message;
+    pub(crate) fn c10d_reducer_check_finalized(reducer: Handle) -> Message;
+
+    pub(crate) fn c10d_zero_grad(tensors: *const Handle, count: usize) -> Message;
+}
+
+/// Takes a message of the shim over: its text, or nothing on success.
+///
+/// # Safety
+/// `message` comes from an entry of the shim and is not used again.
+pub(crate) unsafe fn take(message: Message) -> Result<(), String> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: not null, so it is a string that strdup made, which ends in a zero byte.
+    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().trim().to_owned();
+    // SAFETY: made by strdup, and the caller does not use it again.
+    unsafe { c10d_free_message(message) };
+    Err(text)
+}
+
+/// The `at::Tensor*` behind a tensor, to be lent for one call.
+pub(crate) fn pointer(tensor: &Tensor) -> Handle {
+    tensor.as_ptr().cast_mut().cast()
+}
+
+/// A C string, or an error that names what it was for.
+pub(crate) fn c_string(what: &str, text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::Argument(format!("{what} {text:?} contains a zero byte")))
+}
+
+/// A rank or a world size as c10d takes it.
+pub(crate) fn c_count(what: &str, count: usize) -> Result<c_int> {
+    c_int::try_from(count).map_err(|_| Error::Argument(format!("{what} {count} is too large")))
+}

@@ -1,0 +1,18 @@
+//! PyTorch's own data parallelism from Rust: the TCP store, the gloo process group and the DDP reducer of c10d.
+//!
+//! A C++ shim (`shim/shim.cpp`) turns exceptions into messages; this crate turns those into [`Error`]. It is the only crate
+//! with `unsafe`. The order of use is [`Store::tcp`], [`Group::gloo`], [`Reducer::new`], and then for each step
+//! [`Reducer::prepare_forward`], forward, [`Reducer::prepare_backward`], [`zero_grad`], backward.
+
+mod allocator;
+mod ddp;
+mod error;
+mod ffi;
+mod group;
+mod store;
+
+pub use allocator::tune_allocator;
+pub use ddp::{Reducer, ReducerConfig, zero_grad};
+pub use error::{Error, Result};
+pub use group::{Group, Op};
+pub use store::{Store, StoreConfig};

@@ -1,0 +1,255 @@
+//! A rendered TrainJob, read back: the only input of a run.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::reader::{Fields, ROOT, Reader};
+use crate::render::{COMMIT_ANNOTATION, EXPERIMENT_LABEL, FILE_ANNOTATION};
+use crate::yaml::{self, Node, shown};
+use crate::{Finding, Provenance, Quantity, Trial, TrialError};
+
+/// A TrainJob with everything that running it needs. Every field of the file is either here or refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrainJob {
+    /// `metadata.name`
+    pub name: String,
+    /// `metadata.namespace`
+    pub namespace: String,
+    /// `metadata.labels`
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.activeDeadlineSeconds`
+    pub active_deadline_seconds: u64,
+    /// `spec.runtimeRef.name`
+    pub runtime: String,
+    /// `spec.trainer.image`
+    pub image: String,
+    /// `spec.trainer.command`: the program and its first arguments; not empty.
+    pub command: Vec<String>,
+    /// `spec.trainer.args`: more arguments after the command's; often empty.
+    pub args: Vec<String>,
+    /// `spec.trainer.numNodes`: how many pods.
+    pub num_nodes: u32,
+    /// `spec.trainer.numProcPerNode`: how many processes a pod.
+    pub num_proc_per_node: u32,
+    /// `spec.trainer.env`, in the file's order; no name twice.
+    pub env: Vec<EnvVar>,
+    /// CPU requested for each node, in thousandths.
+    pub cpu_millis: u64,
+    /// Memory requested for each node, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// One environment variable of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl TrainJob {
+    /// The value of an environment variable.
+    pub fn env_var(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|var| var.name == name).map(|var| var.value.as_str())
+    }
+
+    /// What a rendering does not derive from the experiment, so that rendering again keeps it.
+    pub fn provenance(&self) -> Provenance {
+        Provenance { image: self.image.clone(), commit: self.annotations.get(COMMIT_ANNOTATION).cloned() }
+    }
+
+    /// The experiment file that it was rendered from.
+    pub fn experiment_file(&self) -> Option<&str> {
+        self.annotations.get(FILE_ANNOTATION).map(String::as_str)
+    }
+
+    /// The experiment that it belongs to.
+    pub fn experiment(&self) -> Option<&str> {
+        self.labels.get(EXPERIMENT_LABEL).map(String::as_str)
+    }
+
+    /// The trial that `SLIPWAY_TRIAL` holds; none when the job has no such variable.
+    ///
+    /// # Errors
+    /// When the variable does not hold a trial: the worker will say so as well.
+    pub fn trial(&self) -> Result<Option<Trial>, TrialError> {
+        self.env_var("SLIPWAY_TRIAL").map(Trial::from_json).transpose()
+    }
+}
+
+/// Reads a rendered TrainJob; `file` is named in messages.
+///
+/// # Errors
+/// The first mistake in the file.
+pub fn read_job(file: &str, text: &str) -> Result<TrainJob, Finding> {
+    let tree = yaml::read(file, text)?;
+    let reader = Reader::new(file);
+    let job = job(&reader, &tree);
+    reader.finish(job).map_err(|findings| {
+        findings.into_iter().next().unwrap_or_else(|| Finding::new(file, 1, 1, "wrong-type", "this is not a TrainJob"))
+    })
+}
+
+fn job(reader: &Reader<'_>, tree: &Node) -> Option<TrainJob> {
+    let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
+    reader.constant(&root, "apiVersion", "wrong-api-version", "trainer.kubeflow.org/v1alpha1");
+    reader.constant(&root, "kind", "wrong-kind", "TrainJob");
+    let metadata =
+        reader.map(reader.required(&root, "metadata")?, "metadata", &["name", "namespace", "labels", "annotations"])?;
+    let spec =
+        reader.map(reader.required(&root, "spec")?, "spec", &["activeDeadlineSeconds", "runtimeRef", "trainer"])?;
+    let known = ["image", "command", "args", "numNodes", "numProcPerNode", "env", "resourcesPerNode"];
+    let trainer = reader.map(reader.required(&spec, "trainer")?, "spec.trainer", &known)?;
+
+    let name = reader.required(&metadata, "name").and_then(|node| reader.label(node, "metadata.name"));
+    let namespace = reader.required(&metadata, "namespace").and_then(|node| reader.label(node, "metadata.namespace"));
+    let deadline = reader
+        .required(&spec, "activeDeadlineSeconds")
+        .and_then(|node| reader.integer(node, "spec.activeDeadlineSeconds", 1..=i64::MAX as u64));
+    let image = text(reader, &trainer, "image");
+    let command = reader.required(&trainer, "command").and_then(|node| command(reader, node));
+    let args = match trainer.optional("args") {
+        Some(node) => texts(reader, node, "spec.trainer.args"),
+        None => Some(Vec::new()),
+    };
+    let count =
+        |name| reader.required(&trainer, name).and_then(|node| reader.integer32(node, &trainer.at(name), 1..=10_000));
+    let (num_nodes, num_proc_per_node) = (count("numNodes"), count("numProcPerNode"));
+    let env = match trainer.optional("env") {
+        Some(node) => env(reader, node),
+        None => Some(Vec::new()),
+    };
+    let requests = reader.required(&trainer, "resourcesPerNode").and_then(|node| requests(reader, node));
+    let labels = pairs(reader, &metadata, "labels");
+    let annotations = pairs(reader, &metadata, "annotations");
+    let runtime = reader.required(&spec, "runtimeRef").and_then(|node| runtime(reader, node));
+
+    let (cpu, memory) = requests?;
+    Some(TrainJob {
+        name: name?.to_owned(),
+        namespace: namespace?.to_owned(),
+        labels: labels?,
+        annotations: annotations?,
+        active_deadline_seconds: deadline?,
+        runtime: runtime?,
+        image: image?,
+        command: command?,
+        args: args?,
+        num_nodes: num_nodes?,
+        num_proc_per_node: num_proc_per_node?,
+        env: env?,
+        cpu_millis: cpu.millis(),
+        memory_bytes: memory.ceil(),
+    })
+}
+
+fn text(reader: &Reader<'_>, fields: &Fields<'_>, name: &'static str) -> Option<String> {
+    reader.required(fields, name).and_then(|node| reader.text(node, &fields.at(name))).map(str::to_owned)
+}
+
+fn texts(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Vec<String>> {
+    let nodes = reader.list(node, path, "a list of texts")?;
+    nodes.iter().map(|node| reader.text(node, path).map(str::to_owned)).collect()
+}
+
+fn command(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    let command = texts(reader, node, "spec.trainer.command")?;
+    if command.is_empty() {
+        reader.add(
+            node.at,
+            "out-of-range",
+            "spec.trainer.command is empty",
+            "name the program to run, such as [slipway-trainer]",
+        );
+        return None;
+    }
+    Some(command)
+}
+
+fn pairs(reader: &Reader<'_>, fields: &Fields<'_>, name: &'static str) -> Option<BTreeMap<String, String>> {
+    let Some(node) = fields.optional(name) else {
+        return Some(BTreeMap::new());
+    };
+    let path = fields.at(name);
+    let entries = reader.entries(node, &path, "a map of texts")?;
+    entries
+        .iter()
+        .map(|entry| {
+            Some((entry.key.clone(), reader.text(&entry.value, &format!("{path}.{}", shown(&entry.key)))?.to_owned()))
+        })
+        .collect()
+}
+
+fn runtime(reader: &Reader<'_>, node: &Node) -> Option<String> {
+    let fields = reader.map(node, "spec.runtimeRef", &["apiGroup", "kind", "name"])?;
+    reader.constant(&fields, "apiGroup", "wrong-value", "trainer.kubeflow.org");
+    reader.constant(&fields, "kind", "wrong-value", "ClusterTrainingRuntime");
+    text(reader, &fields, "name")
+}
+
+fn env(reader: &Reader<'_>, node: &Node) -> Option<Vec<EnvVar>> {
+    let nodes = reader.list(node, "spec.trainer.env", "a list of `{name: …, value: …}`")?;
+    let mut vars: Vec<EnvVar> = Vec::with_capacity(nodes.len());
+    let mut whole = true;
+    for node in nodes {
+        let Some(var) = env_var(reader, node) else {
+            whole = false;
+            continue;
+        };
+        if vars.iter().any(|known| known.name == var.name) {
+            reader.add(
+                node.at,
+                "wrong-value",
+                format!("spec.trainer.env has `{}` twice", shown(&var.name)),
+                "keep one of the two",
+            );
+        }
+        if var.name.starts_with("PET_") {
+            let message = format!("spec.trainer.env sets `{}`, which Trainer sets itself", shown(&var.name));
+            reader.add(
+                node.at,
+                "reserved-env",
+                message,
+                "remove it: variables that start with PET_ come from numNodes and numProcPerNode",
+            );
+        }
+        vars.push(var);
+    }
+    whole.then_some(vars)
+}
+
+fn env_var(reader: &Reader<'_>, node: &Node) -> Option<EnvVar> {
+    let fields = reader.map(node, "spec.trainer.env", &["name", "value"])?;
+    let (name, value) = (text(reader, &fields, "name"), text(reader, &fields, "value"));
+    Some(EnvVar { name: name?, value: value? })
+}
+
+/// CPU and memory that each node requests.
+fn requests(reader: &Reader<'_>, node: &Node) -> Option<(Quantity, Quantity)> {
+    let fields = reader.map(node, "spec.trainer.resourcesPerNode", &["requests", "limits"])?;
+    if let Some(limits) = fields.optional("limits") {
+        amounts(reader, limits, "spec.trainer.resourcesPerNode.limits");
+    }
+    amounts(reader, reader.required(&fields, "requests")?, "spec.trainer.resourcesPerNode.requests")
+}
+
+fn amounts(reader: &Reader<'_>, node: &Node, path: &str) -> Option<(Quantity, Quantity)> {
+    let fields = reader.map(node, path, &["cpu", "memory"])?;
+    let amount = |name: &'static str| {
+        let node = reader.required(&fields, name)?;
+        let text = reader.scalar(node, &fields.at(name), "a quantity", "such as \"1\", 500m or 2Gi")?;
+        let quantity = text.parse::<Quantity>();
+        if let Err(error) = &quantity {
+            let message = format!("{} is `{}`: {}", fields.at(name), shown(text), shown(&error.to_string()));
+            reader.add(node.at, "wrong-unit", message, "a Kubernetes quantity, such as \"1\", 500m or 2Gi");
+        }
+        quantity.ok()
+    };
+    let (cpu, memory) = (amount("cpu"), amount("memory"));
+    Some((cpu?, memory?))
+}

@@ -1,0 +1,252 @@
+//! The experiment file from text, with every mistake at once.
+
+use std::collections::BTreeMap;
+
+use crate::grid::{Facts, Grid, check};
+use crate::reader::{Fields, ROOT, Reader};
+use crate::yaml::{self, Node, Position, shown};
+use crate::{
+    Budget, Experiment, Finding, Limits, Metric, Model, Optimizer, Register, Spec, Training, Workers, fields, spec,
+};
+
+/// The version of the file formats that this crate reads.
+pub(crate) const API_VERSION: &str = "slipway.dev/v1alpha1";
+
+/// Reads an experiment file; `file` is named in messages. Uses the default [`Limits`].
+///
+/// # Errors
+/// Every mistake in the file, in the order of the text.
+pub fn parse(file: &str, text: &str) -> Result<Experiment, Vec<Finding>> {
+    parse_with(file, text, &Limits::default())
+}
+
+/// As [`parse`], with an installation's limits.
+///
+/// # Errors
+/// Every mistake in the file, in the order of the text.
+pub fn parse_with(file: &str, text: &str, limits: &Limits) -> Result<Experiment, Vec<Finding>> {
+    let tree = yaml::read(file, text).map_err(|finding| vec![finding])?;
+    let reader = Reader::new(file);
+    let experiment = experiment(&reader, &tree, limits);
+    reader.finish(experiment)
+}
+
+fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Experiment> {
+    let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
+    // How long a name fits depends on the number of workers: checked when that is known.
+    let name = header(reader, &root, "Experiment")
+        .and_then(|node| Some((reader.label_of_any_length(node, "metadata.name")?, node.at)));
+    let node = reader.required(&root, "spec")?;
+    let known = ["dataset", "model", "training", "sweep", "workers", "budget", "register", "rerun", "environments"];
+    let fields = reader.map(node, "spec", &known)?;
+
+    let dataset = reader.required(&fields, "dataset").and_then(|node| reader.label(node, "spec.dataset"));
+    let model = reader.required(&fields, "model").and_then(|node| model(reader, node));
+    let training = reader.required(&fields, "training").map(|node| training(reader, node)).unwrap_or_default();
+    let grid = match fields.optional("sweep") {
+        Some(node) => Grid::read(reader, node),
+        None => Some(Grid::default()),
+    };
+    let workers = reader.required(&fields, "workers").map(|node| workers(reader, node)).unwrap_or_default();
+    let budget = reader.required(&fields, "budget").map(|node| budget(reader, node)).unwrap_or_default();
+    let register = optional(&fields, "register", |node| register(reader, node));
+    let rerun = optional(&fields, "rerun", |node| reader.integer32(node, "spec.rerun", 1..=u32::MAX));
+    let environments = optional(&fields, "environments", |node| environments(reader, node));
+
+    let facts = Facts {
+        name,
+        batch_size: training.batch_size,
+        workers: workers.count,
+        cpu: workers.cpu,
+        cpu_hours: budget.cpu_hours,
+        deadline: budget.deadline,
+        sweep_at: fields.optional("sweep").map_or(node.at, |node| node.at),
+    };
+    check(reader, &facts, grid.as_ref(), limits);
+
+    Some(Experiment {
+        name: name?.0.to_owned(),
+        spec: Spec {
+            dataset: dataset?.to_owned(),
+            model: model?,
+            training: training.whole()?,
+            sweep: grid?.sweep,
+            workers: Workers { count: workers.count?.0, cpu: workers.cpu?, memory: workers.memory? },
+            budget: Budget { cpu_hours: budget.cpu_hours?.0, deadline: budget.deadline? },
+            register: register?,
+            rerun: rerun?,
+            environments: environments?.unwrap_or_else(spec::default_environments),
+        },
+    })
+}
+
+/// A field that may be absent: the outer option is empty when it is there and wrong.
+fn optional<'n, T>(fields: &Fields<'n>, name: &str, read: impl FnOnce(&'n Node) -> Option<T>) -> Option<Option<T>> {
+    match fields.optional(name) {
+        Some(node) => read(node).map(Some),
+        None => Some(None),
+    }
+}
+
+/// Checks apiVersion and kind, and finds `metadata.name`.
+pub(crate) fn header<'n>(reader: &Reader<'_>, root: &Fields<'n>, kind: &str) -> Option<&'n Node> {
+    reader.constant(root, "apiVersion", "wrong-api-version", API_VERSION);
+    reader.constant(root, "kind", "wrong-kind", kind);
+    let metadata = reader.map(reader.required(root, "metadata")?, "metadata", &["name"])?;
+    reader.required(&metadata, "name")
+}
+
+fn model(reader: &Reader<'_>, node: &Node) -> Option<Model> {
+    let map = reader.map(node, "spec.model", &["architecture", "dropout"])?;
+    let architecture = reader
+        .required(&map, "architecture")
+        .and_then(|node| fields::architecture(reader, node, "spec.model.architecture"));
+    let dropout = optional(&map, "dropout", |node| fields::dropout(reader, node, "spec.model.dropout"));
+    Some(Model { architecture: architecture?, dropout: dropout? })
+}
+
+/// `spec.training` as far as it could be read.
+#[derive(Default)]
+struct TrainingParts {
+    epochs: Option<u32>,
+    batch_size: Option<(u32, Position)>,
+    optimizer: Option<Optimizer>,
+    seed: Option<u64>,
+}
+
+impl TrainingParts {
+    fn whole(&self) -> Option<Training> {
+        Some(Training {
+            epochs: self.epochs?,
+            batch_size: self.batch_size?.0,
+            optimizer: self.optimizer?,
+            seed: self.seed?,
+        })
+    }
+}
+
+fn training(reader: &Reader<'_>, node: &Node) -> TrainingParts {
+    let Some(map) = reader.map(node, "spec.training", &["epochs", "batchSize", "optimizer", "seed"]) else {
+        return TrainingParts::default();
+    };
+    TrainingParts {
+        epochs: reader.required(&map, "epochs").and_then(|node| fields::epochs(reader, node, "spec.training.epochs")),
+        batch_size: reader
+            .required(&map, "batchSize")
+            .and_then(|node| Some((fields::batch_size(reader, node, "spec.training.batchSize")?, node.at))),
+        optimizer: reader.required(&map, "optimizer").and_then(|node| optimizer(reader, node)),
+        seed: reader.required(&map, "seed").and_then(|node| fields::seed(reader, node, "spec.training.seed")),
+    }
+}
+
+fn optimizer(reader: &Reader<'_>, node: &Node) -> Option<Optimizer> {
+    let map = reader.map(node, "spec.training.optimizer", &["name", "learningRate"])?;
+    let name = reader
+        .required(&map, "name")
+        .and_then(|node| fields::optimizer_name(reader, node, "spec.training.optimizer.name"));
+    let rate = reader
+        .required(&map, "learningRate")
+        .and_then(|node| fields::learning_rate(reader, node, "spec.training.optimizer.learningRate"));
+    Some(Optimizer { name: name?, learning_rate: rate? })
+}
+
+/// `spec.workers` as far as it could be read.
+#[derive(Default)]
+struct WorkersParts {
+    count: Option<(u32, Position)>,
+    cpu: Option<crate::Quantity>,
+    memory: Option<crate::Quantity>,
+}
+
+fn workers(reader: &Reader<'_>, node: &Node) -> WorkersParts {
+    let Some(map) = reader.map(node, "spec.workers", &["count", "cpu", "memory"]) else {
+        return WorkersParts::default();
+    };
+    WorkersParts {
+        count: reader
+            .required(&map, "count")
+            .and_then(|node| Some((fields::worker_count(reader, node, "spec.workers.count")?, node.at))),
+        cpu: reader.required(&map, "cpu").and_then(|node| fields::cpu(reader, node, "spec.workers.cpu")),
+        memory: reader.required(&map, "memory").and_then(|node| fields::memory(reader, node, "spec.workers.memory")),
+    }
+}
+
+/// `spec.budget` as far as it could be read.
+#[derive(Default)]
+struct BudgetParts {
+    cpu_hours: Option<(f64, Position)>,
+    deadline: Option<crate::Deadline>,
+}
+
+fn budget(reader: &Reader<'_>, node: &Node) -> BudgetParts {
+    let Some(map) = reader.map(node, "spec.budget", &["cpuHours", "deadline"]) else {
+        return BudgetParts::default();
+    };
+    BudgetParts {
+        cpu_hours: reader
+            .required(&map, "cpuHours")
+            .and_then(|node| Some((fields::cpu_hours(reader, node, "spec.budget.cpuHours")?, node.at))),
+        deadline: reader
+            .required(&map, "deadline")
+            .and_then(|node| fields::deadline(reader, node, "spec.budget.deadline")),
+    }
+}
+
+fn register(reader: &Reader<'_>, node: &Node) -> Option<Register> {
+    let map = reader.map(node, "spec.register", &["model", "require"])?;
+    let model = reader.required(&map, "model").and_then(|node| reader.label(node, "spec.register.model"));
+    let require = match map.optional("require") {
+        Some(node) => require(reader, node),
+        None => Some(BTreeMap::new()),
+    };
+    Some(Register { model: model?.to_owned(), require: require? })
+}
+
+fn require(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<Metric, crate::Bound>> {
+    let entries =
+        reader.entries(node, "spec.register.require", "it has metrics with bounds, such as `accuracy: \">= 0.97\"`")?;
+    let mut bounds = BTreeMap::new();
+    let mut whole = true;
+    for entry in entries {
+        let Some((_, metric)) = Metric::WORDS.iter().find(|(word, _)| *word == entry.key) else {
+            let words: Vec<_> = Metric::WORDS.iter().map(|(word, _)| *word).collect();
+            let message = format!("there is no metric `{}` to require", shown(&entry.key));
+            let help = crate::reader::suggestion(crate::reader::closest(&entry.key, &words), "allowed", &words);
+            reader.add(entry.key_at, "gate-metric", message, help);
+            whole = false;
+            continue;
+        };
+        match fields::bound(reader, &entry.value, *metric, &format!("spec.register.require.{metric}")) {
+            Some(bound) => drop(bounds.insert(*metric, bound)),
+            None => whole = false,
+        }
+    }
+    whole.then_some(bounds)
+}
+
+fn environments(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    const HELP: &str = "name at least one folder of overlays/, such as [local]";
+    let nodes = reader.list(node, "spec.environments", HELP)?;
+    if nodes.is_empty() {
+        reader.add(node.at, "out-of-range", "spec.environments is empty", HELP);
+        return None;
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut whole = true;
+    for node in nodes {
+        match reader.label(node, "spec.environments") {
+            Some(name) if names.iter().any(|known| known == name) => {
+                reader.add(
+                    node.at,
+                    "wrong-value",
+                    format!("spec.environments has `{name}` twice"),
+                    "name each environment once",
+                );
+                whole = false;
+            }
+            Some(name) => names.push(name.to_owned()),
+            None => whole = false,
+        }
+    }
+    whole.then_some(names)
+}

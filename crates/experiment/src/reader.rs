@@ -1,0 +1,293 @@
+//! Typed reading of a YAML tree that collects every mistake: a reading function returns nothing where it left a finding.
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+
+use crate::Finding;
+use crate::name::{MAX_NAME, as_label, is_label};
+use crate::yaml::{Entry, Node, Position, Value, shown};
+
+/// More findings than anyone reads; the rest is counted.
+const MAX_FINDINGS: usize = 500;
+
+pub(crate) struct Reader<'a> {
+    file: &'a str,
+    findings: RefCell<Vec<Finding>>,
+}
+
+/// A map whose keys have been checked.
+pub(crate) struct Fields<'n> {
+    path: String,
+    at: Position,
+    entries: &'n [Entry],
+    /// Fields that a misspelt key probably meant: not reported again as missing.
+    meant: Vec<&'static str>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(file: &'a str) -> Self {
+        Self { file, findings: RefCell::default() }
+    }
+
+    /// What was read, if nothing was found.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Finding>> {
+        let mut findings = self.findings.into_inner();
+        findings.sort_by_key(|finding| (finding.line, finding.column));
+        if findings.len() > MAX_FINDINGS {
+            let more = findings.len() - MAX_FINDINGS;
+            findings.truncate(MAX_FINDINGS);
+            if let Some(last) = findings.last() {
+                let more = Finding::new(self.file, last.line, last.column, "more", format!("and {more} more"));
+                findings.push(more);
+            }
+        }
+        match value {
+            Some(value) if findings.is_empty() => Ok(value),
+            _ => Err(findings),
+        }
+    }
+
+    /// Leaves a finding: what is wrong, and what is allowed or what to do.
+    pub(crate) fn add(&self, at: Position, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.borrow_mut().push(Finding::at(self.file, at, code, message).with_help(help));
+    }
+
+    fn wrong_type<T>(&self, node: &Node, path: &str, expected: &str, help: impl Into<String>) -> Option<T> {
+        self.add(node.at, "wrong-type", format!("{path} must be {expected}, found {}", describe(node)), help);
+        None
+    }
+
+    /// A map with no other keys than the allowed ones.
+    pub(crate) fn map<'n>(&self, node: &'n Node, path: &str, allowed: &[&'static str]) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            return self.wrong_type(node, path, "a map", format!("it has the fields {}", allowed.join(", ")));
+        };
+        let mut meant = Vec::new();
+        for entry in entries.iter().filter(|entry| !allowed.contains(&entry.key.as_str())) {
+            let message = format!("unknown field `{}` in {path}", shown(&entry.key));
+            let closest = closest(&entry.key, allowed);
+            self.add(entry.key_at, "unknown-field", message, suggestion(closest, "allowed", allowed));
+            meant.extend(closest);
+        }
+        Some(Fields { path: path.to_owned(), at: node.at, entries, meant })
+    }
+
+    /// The entries of a map whose keys are free.
+    pub(crate) fn entries<'n>(&self, node: &'n Node, path: &str, help: &str) -> Option<&'n [Entry]> {
+        match &node.value {
+            Value::Map(entries) => Some(entries),
+            _ => self.wrong_type(node, path, "a map", help),
+        }
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required<'n>(&self, fields: &Fields<'n>, name: &'static str) -> Option<&'n Node> {
+        let node = fields.optional(name);
+        if node.is_none() && !fields.meant.contains(&name) {
+            let message = format!("missing field `{name}` in {}", fields.path);
+            self.add(fields.at, "missing-field", message, format!("add `{name}:`"));
+        }
+        node
+    }
+
+    pub(crate) fn list<'n>(&self, node: &'n Node, path: &str, help: &str) -> Option<&'n [Node]> {
+        match &node.value {
+            Value::List(items) => Some(items),
+            _ => self.wrong_type(node, path, "a list", help),
+        }
+    }
+
+    pub(crate) fn text<'n>(&self, node: &'n Node, path: &str) -> Option<&'n str> {
+        match &node.value {
+            Value::Scalar { text, plain } if !*plain || scalar_kind(text) == Kind::Text => Some(text),
+            Value::Scalar { text, .. } if !text.is_empty() => {
+                self.wrong_type(node, path, "a text", format!("quote it: \"{}\"", shown(text)))
+            }
+            _ => self.wrong_type(node, path, "a text", "give a value"),
+        }
+    }
+
+    /// A scalar whose text counts, quoted or not: `1`, `"1"`, `500m`.
+    pub(crate) fn scalar<'n>(&self, node: &'n Node, path: &str, expected: &str, help: &str) -> Option<&'n str> {
+        match &node.value {
+            Value::Scalar { text, plain } if !*plain || !matches!(scalar_kind(text), Kind::Null | Kind::Bool) => {
+                Some(text)
+            }
+            _ => self.wrong_type(node, path, expected, help),
+        }
+    }
+
+    /// An RFC 1035 label of at most 63 characters.
+    pub(crate) fn label<'n>(&self, node: &'n Node, path: &str) -> Option<&'n str> {
+        let text = self.label_of_any_length(node, path)?;
+        if text.len() <= MAX_NAME {
+            return Some(text);
+        }
+        let message = format!("{path} has {} characters", text.len());
+        self.add(node.at, "name-too-long", message, format!("allowed: at most {MAX_NAME} characters"));
+        None
+    }
+
+    /// An RFC 1035 label whose length the caller checks.
+    pub(crate) fn label_of_any_length<'n>(&self, node: &'n Node, path: &str) -> Option<&'n str> {
+        let text = self.text(node, path)?;
+        if is_label(text) {
+            return Some(text);
+        }
+        let allowed = "lower-case letters, digits and `-`, starting with a letter, not ending in `-`";
+        let help = match as_label(text).filter(|label| label != text) {
+            Some(label) => format!("did you mean `{label}`? allowed: {allowed}"),
+            None => format!("allowed: {allowed}"),
+        };
+        self.add(node.at, "invalid-name", format!("{path} `{}` is not a valid name", shown(text)), help);
+        None
+    }
+
+    pub(crate) fn integer(&self, node: &Node, path: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let help = format!("a whole number from {} to {}", range.start(), range.end());
+        let Value::Scalar { text, plain: true } = &node.value else {
+            return self.wrong_type(node, path, "a whole number", help);
+        };
+        if scalar_kind(text) != Kind::Integer {
+            return self.wrong_type(node, path, "a whole number", help);
+        }
+        let number = text.strip_prefix('+').unwrap_or(text).parse::<u64>().ok();
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            self.add(node.at, "out-of-range", format!("{path} is {}", shown(text)), format!("allowed: {help}"));
+        }
+        number
+    }
+
+    pub(crate) fn integer32(&self, node: &Node, path: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let wide = u64::from(*range.start())..=u64::from(*range.end());
+        self.integer(node, path, wide).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// A finite number that `fits`, where `allowed` says which do.
+    pub(crate) fn number(&self, node: &Node, path: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Option<f64> {
+        let Value::Scalar { text, plain: true } = &node.value else {
+            return self.wrong_type(node, path, "a number", allowed);
+        };
+        if !matches!(scalar_kind(text), Kind::Integer | Kind::Float) {
+            return self.wrong_type(node, path, "a number", allowed);
+        }
+        // `+ 0.0` makes -0 the same text as 0.
+        let number =
+            text.parse::<f64>().ok().map(|number| number + 0.0).filter(|number| number.is_finite() && fits(*number));
+        if number.is_none() {
+            self.add(node.at, "out-of-range", format!("{path} is {}", shown(text)), format!("allowed: {allowed}"));
+        }
+        number
+    }
+
+    /// One of a few words.
+    pub(crate) fn word<T: Copy>(&self, node: &Node, path: &str, words: &[(&'static str, T)]) -> Option<T> {
+        let text = self.text(node, path)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let help = suggestion(closest(text, &names), "allowed", &names);
+            self.add(node.at, "wrong-value", format!("{path} cannot be `{}`", shown(text)), help);
+        }
+        found
+    }
+
+    /// A field that has one value only, such as `kind`.
+    pub(crate) fn constant(&self, fields: &Fields<'_>, name: &'static str, code: &'static str, expected: &str) {
+        let Some(node) = self.required(fields, name) else {
+            return;
+        };
+        let Some(text) = self.text(node, &fields.at(name)) else {
+            return;
+        };
+        if text != expected {
+            let message = format!("{} is `{}`", fields.at(name), shown(text));
+            self.add(node.at, code, message, format!("this file must say `{name}: {expected}`"));
+        }
+    }
+}
+
+impl<'n> Fields<'n> {
+    pub(crate) fn optional(&self, name: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value)
+    }
+
+    /// The dotted path of one of its fields.
+    pub(crate) fn at(&self, name: &str) -> String {
+        if self.path == ROOT { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}
+
+/// What the map of a whole file is called in messages.
+pub(crate) const ROOT: &str = "the file";
+
+/// What a scalar without quotes is, by YAML 1.2's core schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Bool,
+    Integer,
+    Float,
+    Text,
+}
+
+fn scalar_kind(text: &str) -> Kind {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
+        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Kind::Bool,
+        ".nan" | ".NaN" | ".NAN" => return Kind::Float,
+        _ => {}
+    }
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
+        return Kind::Float;
+    }
+    let (mantissa, exponent) =
+        unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(mantissa, exponent)| (mantissa, Some(exponent)));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let exponent_fits = exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)));
+    if digits(mantissa) && exponent.is_none() {
+        return Kind::Integer;
+    }
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mantissa_fits =
+        (digits(whole) && (fraction.is_empty() || digits(fraction))) || (whole.is_empty() && digits(fraction));
+    if exponent_fits && mantissa_fits { Kind::Float } else { Kind::Text }
+}
+
+fn describe(node: &Node) -> String {
+    match &node.value {
+        Value::Map(_) => "a map".to_owned(),
+        Value::List(_) => "a list".to_owned(),
+        Value::Scalar { text, plain: false } => format!("the text \"{}\"", shown(text)),
+        Value::Scalar { text, plain: true } => match scalar_kind(text) {
+            Kind::Null => "nothing".to_owned(),
+            Kind::Bool => format!("`{text}`"),
+            Kind::Integer | Kind::Float => format!("the number {}", shown(text)),
+            Kind::Text => format!("the text `{}`", shown(text)),
+        },
+    }
+}
+
+/// The allowed name that a misspelt one probably meant.
+pub(crate) fn closest(text: &str, allowed: &[&'static str]) -> Option<&'static str> {
+    // Longer than any name with its typing errors: not worth comparing.
+    if text.len() > 64 {
+        return None;
+    }
+    let key = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
+    let wanted = key(text);
+    allowed
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &key(name)), *name))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1) && *distance < wanted.len())
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// `did you mean …? allowed: …`
+pub(crate) fn suggestion(closest: Option<&str>, what: &str, allowed: &[&str]) -> String {
+    let all = format!("{what}: {}", allowed.join(", "));
+    closest.map_or_else(|| all.clone(), |name| format!("did you mean `{name}`? {all}"))
+}

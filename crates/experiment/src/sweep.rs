@@ -1,0 +1,131 @@
+//! The grid of an experiment. An axis holds typed values, so that expansion cannot fail.
+
+use schemars::JsonSchema;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+use crate::trial::Point;
+use crate::{Architecture, OptimizerName};
+
+/// One value of one swept field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Setting {
+    /// `model.architecture`
+    Architecture(Architecture),
+    /// `model.dropout`
+    Dropout(f64),
+    /// `training.epochs`
+    Epochs(u32),
+    /// `training.batchSize`
+    BatchSize(u32),
+    /// `training.optimizer.name`
+    OptimizerName(OptimizerName),
+    /// `training.optimizer.learningRate`
+    LearningRate(f64),
+    /// `training.seed`
+    Seed(u64),
+    /// `workers.count`
+    Workers(u32),
+}
+
+impl Setting {
+    /// Every path that a sweep may name, relative to `spec`.
+    pub const PATHS: [&'static str; 8] = [
+        "model.architecture",
+        "model.dropout",
+        "training.batchSize",
+        "training.epochs",
+        "training.optimizer.learningRate",
+        "training.optimizer.name",
+        "training.seed",
+        "workers.count",
+    ];
+
+    /// The value as JSON, as it stands in a trial's `parameters`.
+    pub fn to_json(self) -> Value {
+        match self {
+            Self::Architecture(value) => value.as_str().into(),
+            Self::OptimizerName(value) => value.as_str().into(),
+            Self::Dropout(value) | Self::LearningRate(value) => value.into(),
+            Self::Epochs(value) | Self::BatchSize(value) | Self::Workers(value) => value.into(),
+            Self::Seed(value) => value.into(),
+        }
+    }
+
+    pub(crate) fn apply(self, point: &mut Point) {
+        match self {
+            Self::Architecture(value) => point.model.architecture = value,
+            Self::Dropout(value) => point.model.dropout = Some(value),
+            Self::Epochs(value) => point.training.epochs = value,
+            Self::BatchSize(value) => point.training.batch_size = value,
+            Self::OptimizerName(value) => point.training.optimizer.name = value,
+            Self::LearningRate(value) => point.training.optimizer.learning_rate = value,
+            Self::Seed(value) => point.training.seed = value,
+            Self::Workers(value) => point.workers = value,
+        }
+    }
+}
+
+/// One swept field with the values that it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// The field, relative to `spec`: one of [`Setting::PATHS`].
+    pub path: &'static str,
+    /// Its values in the file's order; none twice.
+    pub values: Vec<Setting>,
+}
+
+/// The grid: every combination of every axis's values is one trial. Axes are sorted by path.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sweep {
+    /// The swept fields.
+    pub axes: Vec<Axis>,
+}
+
+impl Sweep {
+    /// Whether nothing is swept: one trial.
+    pub fn is_empty(&self) -> bool {
+        self.axes.is_empty()
+    }
+
+    /// The number of points, saturating.
+    pub fn len(&self) -> usize {
+        self.axes.iter().fold(1, |product, axis| product.saturating_mul(axis.values.len()))
+    }
+
+    /// The values at one point, an index into each axis; the last axis moves fastest.
+    pub(crate) fn point(&self, index: usize) -> Vec<usize> {
+        let mut rest = index;
+        let mut choice = vec![0; self.axes.len()];
+        for (slot, axis) in choice.iter_mut().zip(&self.axes).rev() {
+            *slot = rest % axis.values.len();
+            rest /= axis.values.len();
+        }
+        choice
+    }
+}
+
+impl Serialize for Sweep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.axes.len()))?;
+        for axis in &self.axes {
+            let values: Vec<Value> = axis.values.iter().map(|value| value.to_json()).collect();
+            map.serialize_entry(axis.path, &values)?;
+        }
+        map.end()
+    }
+}
+
+impl JsonSchema for Sweep {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sweep".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        crate::schema::sweep(generator)
+    }
+}

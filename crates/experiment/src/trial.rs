@@ -1,0 +1,200 @@
+//! A trial: one point of an experiment's grid, with its identity.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::name::is_digest;
+use crate::{Experiment, Model, Register, Training};
+
+/// A dataset at one content: what `datasets/<name>.yaml` pins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DatasetRef {
+    /// The declared name.
+    pub name: String,
+    /// `sha256:` and 64 hexadecimal digits: the SHA-256 of the dataset's manifest.
+    pub digest: String,
+}
+
+/// Everything that a worker must know about what it trains: the content of `SLIPWAY_TRIAL`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Trial {
+    /// `<experiment>-<hash8>`: the TrainJob's and the MLflow run's name.
+    pub name: String,
+    /// The experiment's name.
+    pub experiment: String,
+    /// What it trains on.
+    pub dataset: DatasetRef,
+    /// The network.
+    pub model: Model,
+    /// How it is trained.
+    pub training: Training,
+    /// The number of processes that train it together: the world size.
+    pub workers: u32,
+    /// The point of the sweep: each swept path with its value. Empty without a sweep.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Value>,
+    /// What to register, and the gate before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register: Option<Register>,
+}
+
+/// Why a text is not a trial.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// Not JSON, or not of a trial's shape.
+    #[error("the trial is not what `slipway render` writes: {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A field that no rendered trial can hold.
+    #[error("the trial is not what `slipway render` writes: {field} is {found}, expected {expected}")]
+    Field {
+        /// Dotted path.
+        field: &'static str,
+        /// The offending value.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+}
+
+/// What a sweep can change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Point {
+    pub(crate) model: Model,
+    pub(crate) training: Training,
+    pub(crate) workers: u32,
+}
+
+impl Trial {
+    /// Reads `SLIPWAY_TRIAL`, and refuses what no rendering can have made.
+    pub fn from_json(text: &str) -> Result<Self, TrialError> {
+        let trial: Self = serde_json::from_str(text)?;
+        let wrong =
+            |field, found: &dyn ToString, expected| TrialError::Field { field, found: found.to_string(), expected };
+        if !is_digest(&trial.dataset.digest) {
+            return Err(wrong("dataset.digest", &trial.dataset.digest, "sha256: and 64 hexadecimal digits"));
+        }
+        if trial.workers == 0 {
+            return Err(wrong("workers", &trial.workers, "at least 1"));
+        }
+        if trial.training.epochs == 0 {
+            return Err(wrong("training.epochs", &trial.training.epochs, "at least 1"));
+        }
+        if trial.training.batch_size == 0 || !trial.training.batch_size.is_multiple_of(trial.workers) {
+            return Err(wrong("training.batchSize", &trial.training.batch_size, "a multiple of the number of workers"));
+        }
+        let rate = trial.training.optimizer.learning_rate;
+        if !(rate > 0.0 && rate.is_finite()) {
+            return Err(wrong("training.optimizer.learningRate", &rate, "more than 0"));
+        }
+        if let Some(dropout) = trial.model.dropout
+            && !(0.0..1.0).contains(&dropout)
+        {
+            return Err(wrong("model.dropout", &dropout, "0 to less than 1"));
+        }
+        Ok(trial)
+    }
+
+    /// The trial on one line of JSON, as `SLIPWAY_TRIAL` holds it. Deterministic: fields in their declared order, maps sorted.
+    pub fn to_json(&self) -> String {
+        // Strings, finite numbers and maps with string keys: serialising them cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Experiment {
+    /// The trials, in the grid's order: axes sorted by path, values as in the file, the last axis moving fastest.
+    ///
+    /// Names are unique within the result and the same on every machine.
+    pub fn trials(&self, dataset: &DatasetRef) -> Vec<Trial> {
+        let count = self.spec.sweep.len();
+        let mut names = HashSet::with_capacity(count);
+        (0..count).map(|index| self.trial(index, dataset, &mut names)).collect()
+    }
+
+    pub(crate) fn point(&self, choice: &[usize]) -> Point {
+        let mut point =
+            Point { model: self.spec.model, training: self.spec.training, workers: self.spec.workers.count };
+        for (axis, &value) in self.spec.sweep.axes.iter().zip(choice) {
+            axis.values[value].apply(&mut point);
+        }
+        point
+    }
+
+    fn trial(&self, index: usize, dataset: &DatasetRef, names: &mut HashSet<String>) -> Trial {
+        let choice = self.spec.sweep.point(index);
+        let point = self.point(&choice);
+        let axes = self.spec.sweep.axes.iter().zip(&choice);
+        let mut trial = Trial {
+            name: String::new(),
+            experiment: self.name.clone(),
+            dataset: dataset.clone(),
+            model: point.model,
+            training: point.training,
+            workers: point.workers,
+            parameters: axes.map(|(axis, &value)| (axis.path.to_owned(), axis.values[value].to_json())).collect(),
+            register: self.spec.register.clone(),
+        };
+        let mut attempt = 0;
+        loop {
+            trial.name = format!("{}-{}", self.name, self.hash8(&trial, attempt));
+            if names.insert(trial.name.clone()) {
+                return trial;
+            }
+            // Eight digits of two trials of one grid can agree (1 in 10,000 grids of 1,000): the later one takes other digits.
+            attempt += 1;
+        }
+    }
+
+    /// The first 8 hexadecimal digits of the SHA-256 over everything that decides what a job does, except image and commit.
+    fn hash8(&self, trial: &Trial, attempt: u32) -> String {
+        let mut content = json!({
+            "trial": trial,
+            "resources": {"cpu": self.spec.workers.cpu.to_string(), "memory": self.spec.workers.memory.to_string()},
+            "deadline": self.spec.budget.deadline.seconds(),
+            "rerun": self.spec.rerun.unwrap_or(1),
+        });
+        content["trial"]["name"] = Value::Null;
+        if attempt > 0 {
+            content["attempt"] = attempt.into();
+        }
+        let mut text = String::with_capacity(768);
+        canonical(&content, &mut text);
+        Sha256::digest(text)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// JSON with sorted keys and no spaces, so that the identity does not hang on the order of fields in a type.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            out.push('{');
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::String(key.clone()).to_string());
+                out.push(':');
+                canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(values) => {
+            out.push('[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                canonical(value, out);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}

@@ -1,0 +1,12 @@
+//! What the crate promises to its callers, from text to text.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod bad_input;
+mod crd;
+mod hostile;
+mod identity;
+mod jobs;
+mod properties;
+mod rendering;
+mod schema;
+mod text;

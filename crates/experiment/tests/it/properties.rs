@@ -1,0 +1,85 @@
+//! What holds for every experiment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::collection::btree_set;
+use proptest::option;
+use proptest::prelude::*;
+use slipway_experiment::{Provenance, Trial, parse, read_job, render};
+
+use crate::text::dataset;
+
+/// One valid experiment file, and the number of its trials.
+fn experiments() -> impl Strategy<Value = (String, usize)> {
+    let identity = ("[a-z]([a-z0-9-]{0,37}[a-z0-9])?", option::of(1..5_u32), option::of(Just("mnist")));
+    let model = (prop_oneof![Just("mlp"), Just("cnn")], option::of(0.0..0.99_f64));
+    let training = (1..100_u32, 1..64_u32, prop_oneof![Just("adam"), Just("sgd")], 1e-9..10.0_f64, 0..u64::MAX >> 1);
+    let workers = (1..9_u32, 1..4000_u32, 16..100_000_u32, 1..10_000_u32);
+    let sweep = (btree_set(0..1000_u32, 0..4), btree_set(1..10_000_u32, 0..4), btree_set(1..100_u32, 0..3));
+    (identity, model, training, workers, sweep).prop_map(|(identity, model, training, workers, sweep)| {
+        let mut axes = BTreeMap::new();
+        axes.insert("training.seed", sweep.0.iter().map(u32::to_string).collect::<Vec<_>>());
+        axes.insert("training.optimizer.learningRate", sweep.1.iter().map(|rate| format!("{}", f64::from(*rate) / 1e4)).collect());
+        axes.insert("training.epochs", sweep.2.iter().map(u32::to_string).collect());
+        axes.retain(|_, values| !values.is_empty());
+        let trials = axes.values().map(Vec::len).product();
+        let mut spec = BTreeMap::new();
+        spec.insert("dataset", "mnist-10k".to_owned());
+        let dropout = model.1.map(|dropout| format!(", dropout: {dropout}")).unwrap_or_default();
+        spec.insert("model", format!("{{architecture: {}{dropout}}}", model.0));
+        let (epochs, share, optimizer, rate, seed) = training;
+        let batch = share * workers.0;
+        spec.insert(
+            "training",
+            format!("{{epochs: {epochs}, batchSize: {batch}, optimizer: {{name: {optimizer}, learningRate: {rate}}}, seed: {seed}}}"),
+        );
+        spec.insert("workers", format!("{{count: {}, cpu: {}m, memory: {}Mi}}", workers.0, workers.1, workers.2));
+        spec.insert("budget", format!("{{cpuHours: 1000000, deadline: {}s}}", workers.3));
+        if !axes.is_empty() {
+            let axes: Vec<_> = axes.iter().map(|(path, values)| format!("{path}: [{}]", values.join(", "))).collect();
+            spec.insert("sweep", format!("{{{}}}", axes.join(", ")));
+        }
+        if let Some(rerun) = identity.1 {
+            spec.insert("rerun", rerun.to_string());
+        }
+        if let Some(model) = identity.2 {
+            spec.insert("register", format!("{{model: {model}, require: {{accuracy: '>= 0.9', validation_accuracy: '> 0.5'}}}}"));
+        }
+        let spec: String = spec.iter().map(|(key, value)| format!("  {key}: {value}\n")).collect();
+        let text = format!("apiVersion: slipway.dev/v1alpha1\nkind: Experiment\nmetadata: {{name: {}}}\nspec:\n{spec}", identity.0);
+        (text, trials)
+    })
+}
+
+proptest! {
+    #[test]
+    fn rendering_reads_back_and_is_deterministic((text, count) in experiments(), file in any::<String>(), image in "\\PC+", commit in option::of("[0-9a-f]{40}|[0-9]{40}")) {
+        let experiment = parse("e.yaml", &text).map_err(|found| TestCaseError::fail(format!("{text}\n{found:#?}")))?;
+        let again = parse("e.yaml", &text).map_err(|found| TestCaseError::fail(format!("{found:#?}")))?;
+        let trials = experiment.trials(&dataset());
+        prop_assert_eq!(trials.len(), count);
+        prop_assert_eq!(&trials, &again.trials(&dataset()));
+
+        let names: BTreeSet<_> = trials.iter().map(|trial| &trial.name).collect();
+        prop_assert_eq!(names.len(), count);
+
+        let provenance = Provenance { image, commit };
+        for trial in &trials {
+            let host = format!("{}-node-0-{}-abcde", trial.name, trial.workers - 1);
+            prop_assert!(host.len() <= 63);
+            let yaml = render(&experiment, trial, &file, &provenance);
+            let one_newline = yaml.ends_with('\n') && !yaml.ends_with("\n\n");
+            prop_assert!(one_newline);
+            let job = read_job("job.yaml", &yaml).map_err(|found| TestCaseError::fail(format!("{yaml}\n{found:#?}")))?;
+            prop_assert_eq!(&job.name, &trial.name);
+            prop_assert_eq!(job.num_nodes * job.num_proc_per_node, trial.workers);
+            prop_assert_eq!(job.cpu_millis, experiment.spec.workers.cpu.millis());
+            prop_assert_eq!(job.memory_bytes, experiment.spec.workers.memory.ceil());
+            prop_assert_eq!(job.experiment_file(), Some(file.as_str()));
+            prop_assert_eq!(job.env_var("SLIPWAY_EXPERIMENT_FILE"), Some(file.as_str()));
+            let read = Trial::from_json(job.env_var("SLIPWAY_TRIAL").unwrap_or_default());
+            prop_assert_eq!(&read.map_err(|error| TestCaseError::fail(error.to_string()))?, trial);
+            prop_assert_eq!(render(&again, trial, job.experiment_file().unwrap_or_default(), &job.provenance()), yaml);
+        }
+    }
+}

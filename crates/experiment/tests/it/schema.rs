@@ -1,0 +1,52 @@
+//! The JSON schema for editors agrees with the types and with the files.
+
+use serde_json::Value;
+use slipway_experiment::schema;
+
+use crate::text::{CNN, MLP, with};
+
+fn validator() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn value(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+#[test]
+fn the_file_is_what_the_types_say() {
+    let file = include_str!("../../../../experiments/schema.json");
+    let renew = "cargo run --release -q -p slipway-experiment --example renew_schema > experiments/schema.json";
+    assert!(file == schema(), "experiments/schema.json is out of date; renew it with\n    {renew}");
+}
+
+#[test]
+fn the_examples_fit() {
+    for text in [CNN, MLP] {
+        if let Err(error) = validator().validate(&value(text)) {
+            panic!("{}: {error}", error.instance_path());
+        }
+    }
+}
+
+#[test]
+fn mistakes_do_not() {
+    for (old, new) in [
+        ("dropout", "dropuot"),
+        ("dropout: 0.25", "dropout: 1"),
+        ("dropout: 0.25", "dropout: null"),
+        ("architecture: cnn", "architecture: resnet"),
+        ("epochs: 3", "epochs: 3.5"),
+        ("[0.001, 0.003]", "[]"),
+        ("[0.001, 0.003]", "[0]"),
+        ("training.optimizer.learningRate: [", "training.learningRate: ["),
+        ("memory: 2Gi", "memory: 2gb"),
+        ("deadline: 30m", "deadline: 30"),
+        ("accuracy", "acuracy"),
+        (">= 0.97", "=> 0.97"),
+        ("kind: Experiment", "kind: Dataset"),
+    ] {
+        assert!(!validator().is_valid(&value(&with(CNN, old, new))), "{new}");
+    }
+}

@@ -1,0 +1,73 @@
+//! What can go wrong with a model.
+
+use std::path::{Path, PathBuf};
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong when a model is built, run, saved or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that is no architecture.
+    #[error("unknown architecture `{found}`: use one of {}", crate::Architecture::NAMES.join(", "))]
+    UnknownArchitecture {
+        /// What was given.
+        found: String,
+    },
+    /// A configuration that describes no network.
+    #[error("model configuration: {0}")]
+    Config(String),
+    /// A file of a bundle could not be read or written.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `config.json` is not what this version writes.
+    #[error("{} is no model configuration: {source}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with line and column.
+        source: serde_json::Error,
+    },
+    /// `model.safetensors` does not belong to `config.json`.
+    #[error("weights do not fit a {architecture}: {problem}")]
+    Weights {
+        /// The architecture that `config.json` names.
+        architecture: crate::Architecture,
+        /// Which tensor, and what is wrong with it.
+        problem: String,
+    },
+    /// The caller's images do not have the shape that the model takes.
+    #[error("{n} images of {shape:?} are {expected} numbers, not {found}")]
+    InputLength {
+        /// Number of images.
+        n: usize,
+        /// Shape of one image, channels first.
+        shape: [i64; 3],
+        /// `n` times the size of one image.
+        expected: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { what: "read", path, source }
+    }
+
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { what: "write", path, source }
+    }
+}

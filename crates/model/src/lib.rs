@@ -1,0 +1,20 @@
+//! The networks, their preprocessing and the bundle that a trained one travels in.
+//!
+//! Trainer and server share this crate, so that training and serving cannot disagree: a [`Model`] takes images whose ink
+//! is 1.0 on paper 0.0 and normalises them itself; a [`Bundle`] is a frozen model on disk, with `config.json` and
+//! `model.safetensors` as the truth and a TorchScript copy for `mlflow.pyfunc.load_model` beside them.
+
+mod bundle;
+mod config;
+mod digest;
+mod error;
+mod init;
+mod mlflow;
+mod network;
+
+pub use bundle::{Bundle, CONFIG_FILE, FILES, TORCHSCRIPT_FILE, WEIGHTS_FILE};
+pub use config::{Architecture, Config, Preprocessing};
+pub use digest::{bundle_digest, digest_of};
+pub use error::{Error, Result};
+pub use init::SplitMix64;
+pub use network::Model;

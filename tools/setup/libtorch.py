@@ -1,0 +1,138 @@
+"""Makes the CPU-only libtorch 2.13.0 that tch 0.26 links, out of PyTorch's wheel: ${XDG_CACHE_HOME:-~/.cache}/slipway/libtorch-2.13.0.
+
+PyTorch's own archives of libtorch are on a host that is no package index; the wheel holds the same headers and libraries. Python's
+torch is never imported, and the CUDA half of the Linux wheel stays in the wheel.
+"""
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from packages import CACHE, alone, phase, sha256, wheels
+
+VERSION = "2.13.0"
+TARGET = CACHE / f"libtorch-{VERSION}"
+HERE = Path(__file__).resolve().parent
+# Changes when the layout below does, so that an older tree is made anew.
+LAYOUT = "1"
+
+# In torch/lib, and of no use without CUDA or without Python.
+LEFT_OUT = re.compile(r"lib(torch_cuda|torch_nvshmem|c10_cuda|caffe2_nvrtc|torch_python|shm|torch_global_deps)")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that PyTorch has wheels for."""
+
+    requirements: Path
+    # pip's options that choose its wheels. The libraries do not depend on Python's version; one is named so that all use the same.
+    pip: list[str]
+    linux: bool
+
+
+def this_platform() -> Platform:
+    """The platform that this runs on, or an error that names those that work."""
+    system, machine = platform.system(), platform.machine().lower()
+    python = ["--python-version", "3.11", "--implementation", "cp"]
+    if system == "Linux" and machine in ("x86_64", "amd64", "aarch64", "arm64"):
+        arch = "x86_64" if machine in ("x86_64", "amd64") else "aarch64"
+        if platform.libc_ver()[0] != "glibc":
+            sys.exit(f"PyTorch has no wheels for Linux without glibc ({machine}). Use a glibc distribution such as Debian or Fedora.")
+        tags = [word for tag in ("manylinux_2_28", "manylinux_2_25", "manylinux2014") for word in ("--platform", f"{tag}_{arch}")]
+        return Platform(HERE / f"libtorch-requirements-linux-{arch}.txt", python + tags, linux=True)
+    if system == "Darwin" and machine == "arm64":
+        return Platform(HERE / "libtorch-requirements-macos-arm64.txt", python + ["--platform", "macosx_14_0_arm64"], linux=False)
+    sys.exit(
+        f"There is no libtorch {VERSION} for {system} on {machine}. Slipway trains on Linux x86-64, Linux arm64 and macOS 14 on Apple silicon.\n"
+        f"If you have a libtorch {VERSION} of your own, with the headers of c10d, set LIBTORCH to it and skip this step."
+    )
+
+
+def extract(wheel: Path, into: Path, keep) -> None:
+    """Unpacks the members for which `keep(name)` gives a path below `into`."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            path = None if member.is_dir() else keep(member.filename)
+            if path is None:
+                continue
+            target = into / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            if target.parent.name == "lib":
+                target.chmod(0o755)
+
+
+def from_torch(name: str) -> str | None:
+    """Where a member of torch's wheel belongs in the tree: the headers and the CPU's libraries."""
+    if name.startswith("torch/include/"):
+        return name.removeprefix("torch/")
+    library = re.fullmatch(r"torch/lib/([^/]+\.(?:so|dylib)[^/]*)", name)
+    return f"lib/{library[1]}" if library and not LEFT_OUT.match(library[1]) else None
+
+
+def from_cuda(name: str) -> str | None:
+    """Two small libraries that the Linux build of libtorch_cpu.so names; they do nothing without a GPU."""
+    library = re.fullmatch(r"nvidia/cu13/lib/(lib(?:cudart|cupti)\.so\.13)", name)
+    return f"lib/{library[1]}" if library else None
+
+
+def link_libtorch(lib: Path) -> None:
+    """Makes the libtorch.so that `-ltorch` finds. The wheel's own would pull in CUDA; it only forwards to libtorch_cpu.so anyway."""
+    compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        sys.exit("A C++ compiler is needed: apt-get install g++")
+    target = lib / "libtorch.so"
+    target.unlink(missing_ok=True)
+    command = [compiler, "-shared", "-x", "c", "-", "-o", str(target), "-Wl,-soname,libtorch.so", "-Wl,--no-as-needed", f"-L{lib}",
+               "-ltorch_cpu", "-lc10", "-Wl,-rpath,$ORIGIN", "-Wl,--allow-shlib-undefined"]
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"linking {target} failed:\n{done.stderr}")
+
+
+def stamp(requirements: Path) -> str:
+    """What the tree was made from."""
+    return f"layout {LAYOUT}, {sha256(requirements)}\n"
+
+
+def assemble(here: Platform, into: Path) -> None:
+    """Writes the whole tree into an empty folder."""
+    found = wheels(here.requirements, here.pip)
+    with phase(f"unpacking libtorch {VERSION}"):
+        extract(found["torch"], into, from_torch)
+        if here.linux:
+            for name in ("nvidia-cuda-runtime", "nvidia-cuda-cupti"):
+                extract(found[name], into, from_cuda)
+            link_libtorch(into / "lib")
+        (into / "build-version").write_text(VERSION + "\n")
+        (into / "made-from").write_text(stamp(here.requirements))
+
+
+def main() -> None:
+    here = this_platform()
+    made_from = TARGET / "made-from"
+    with alone("libtorch"):
+        if made_from.exists() and made_from.read_text() == stamp(here.requirements):
+            return
+        # Beside the target, so that the rename at the end is one step: a broken download never looks like a libtorch.
+        work = Path(tempfile.mkdtemp(prefix=".libtorch-", dir=CACHE))
+        try:
+            tree = work / "tree"
+            tree.mkdir()
+            assemble(here, tree)
+            if TARGET.exists():
+                TARGET.rename(work / "old")
+            tree.rename(TARGET)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Downloads of the set-up: where they are kept, which pip fetches them, and wheels found again by their hash."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
+WHEELS = CACHE / "wheels"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One line of a requirements file: `name==version --hash=sha256:<hex>`."""
+
+    line: str
+    name: str
+    sha256: str
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"==> {text}", flush=True)
+
+
+@contextlib.contextmanager
+def phase(text: str) -> Iterator[None]:
+    """Says what begins, and how long it took when it is done."""
+    say(text)
+    begin = time.monotonic()
+    yield
+    say(f"done in {time.monotonic() - begin:.0f} s")
+
+
+@contextlib.contextmanager
+def alone(what: str) -> Iterator[None]:
+    """Holds a lock, so that two set-ups at once do not write the same folder."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / f".{what}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another set-up of {what}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+# Isolated (-I): the scripts in this folder must not be taken for modules of the same name, such as `venv`.
+PYTHON_M = [sys.executable, "-I", "-m"]
+
+
+def run(command: list[str | Path], what_to_do: str, **options) -> None:
+    """Runs a command whose output the person sees; ends with what to do when it fails."""
+    done = subprocess.run([str(word) for word in command], check=False, **options)
+    if done.returncode != 0:
+        sys.exit(f"`{' '.join(str(word) for word in command)}` failed ({done.returncode}).\n{what_to_do}")
+
+
+def pip() -> list[str]:
+    """The command of a working pip: this Python's own or, where that has none, one in a small environment of its own."""
+    if subprocess.run([*PYTHON_M, "pip", "--version"], capture_output=True, check=False).returncode == 0:
+        return [*PYTHON_M, "pip"]
+    home = CACHE / "pip"
+    if not (home / "bin" / "pip").exists():
+        run([*PYTHON_M, "venv", home], "Python's venv module is needed: apt-get install python3-venv")
+    return [str(home / "bin" / "python"), "-I", "-m", "pip"]
+
+
+def pip_options() -> list[str]:
+    """A progress bar for a person, silence for a log."""
+    return ["--disable-pip-version-check"] + ([] if sys.stderr.isatty() else ["--quiet"])
+
+
+def pins(requirements: Path) -> list[Pin]:
+    """The pins of a file that has one of them a line, each with one hash."""
+    found = []
+    for line in requirements.read_text().splitlines():
+        match = re.fullmatch(r"(\S+)==\S+ --hash=sha256:([0-9a-f]{64})", line.strip())
+        if match is None:
+            sys.exit(f"{requirements}: not `name==version --hash=sha256:<hex>`: {line!r}")
+        found.append(Pin(line.strip(), match[1], match[2]))
+    return found
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def wheels(requirements: Path, pip_platform: list[str]) -> dict[str, Path]:
+    """The wheel of each pin by package name: one that is kept already when its hash is right, else downloaded.
+
+    `pip_platform` are pip's options that choose the platform, so that the Python which runs this does not matter.
+    """
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    wanted = pins(requirements)
+    missing = [pin for pin in wanted if _kept(pin) is None]
+    if missing:
+        with tempfile.TemporaryDirectory(dir=WHEELS) as folder:
+            asked = Path(folder) / "requirements.txt"
+            asked.write_text("".join(pin.line + "\n" for pin in missing))
+            with phase(f"downloading {', '.join(pin.name for pin in missing)}"):
+                run(
+                    [*pip(), "download", *pip_options(), "--no-deps", "--require-hashes", "--only-binary", ":all:",
+                     *pip_platform, "--dest", folder, "--requirement", asked],
+                    "The package index must be reachable. Run this again.",
+                )
+            for wheel in Path(folder).glob("*.whl"):
+                wheel.replace(WHEELS / wheel.name)
+    return {pin.name: _found(pin) for pin in wanted}
+
+
+def _kept(pin: Pin) -> Path | None:
+    for wheel in sorted(WHEELS.glob(f"{pin.name.replace('-', '_')}-*.whl")):
+        if sha256(wheel) == pin.sha256:
+            return wheel
+    return None
+
+
+def _found(pin: Pin) -> Path:
+    wheel = _kept(pin)
+    if wheel is None:
+        sys.exit(f"{WHEELS} has no {pin.name} with sha256 {pin.sha256} after its download. Remove that folder and run this again.")
+    return wheel

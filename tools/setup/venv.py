@@ -1,0 +1,108 @@
+"""Makes the Python environment of MLflow and the demo page: ${XDG_CACHE_HOME:-~/.cache}/slipway/venv.
+
+With --torch also venv-torch beside it, which adds PyTorch for the test that `mlflow.pyfunc.load_model` agrees with the server.
+Each is made anew when its lock file or the Python version changes.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from packages import CACHE, PYTHON_M, WHEELS, alone, phase, pip_options, run, sha256
+
+HERE = Path(__file__).resolve().parent
+VENV = CACHE / "venv"
+VENV_TORCH = CACHE / "venv-torch"
+
+# What PyTorch's Linux build names but calls only on a GPU: 3 GB that a test on a CPU can do without.
+CUDA_NAMES = ["cublas.so.13", "cublasLt.so.13", "cudnn.so.9", "cufft.so.12", "cufile.so.0", "curand.so.10", "cusolver.so.12",
+              "cusparse.so.12", "cusparseLt.so.0", "nccl.so.2", "nvrtc.so.13", "nvshmem_host.so.3"]
+
+
+def stamp(*locks: Path) -> str:
+    """What an environment was made from; this file is part of it."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return "\n".join([f"python {python}", *(f"{file.name} {sha256(file)}" for file in (*locks, Path(__file__)))]) + "\n"
+
+
+def is_made(venv: Path, made_from: str) -> bool:
+    """Whether the environment is whole, of this lock, and its Python still runs (it ends with an upgrade of the system's)."""
+    try:
+        return (venv / "made-from").read_text() == made_from and (
+            subprocess.run([venv / "bin" / "python", "-c", ""], capture_output=True, check=False).returncode == 0
+        )
+    except OSError:
+        return False
+
+
+def make(venv: Path, lock: Path, *options: str) -> None:
+    """An empty environment at `venv` with what the lock names. Environments hold their own path, so it is made in place."""
+    shutil.rmtree(venv, ignore_errors=True)
+    run([*PYTHON_M, "venv", venv], "Python's venv module is needed: apt-get install python3-venv")
+    run(
+        [venv / "bin" / "python", "-I", "-m", "pip", "install", *pip_options(), "--require-hashes", "--only-binary", ":all:",
+         "--find-links", WHEELS, *options, "--requirement", lock],
+        "The package index must be reachable, and this Python and platform must have wheels: Python 3.11 to 3.14 on Linux or macOS.",
+    )
+
+
+def site_packages(venv: Path) -> Path:
+    """Where the environment keeps its packages."""
+    return venv / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def without_cuda(site: Path) -> None:
+    """Lets `import torch` work on Linux without CUDA: empty libraries under the missing names, and symbols bound when called."""
+    compiler = shutil.which("c++") or sys.exit("A C++ compiler is needed: apt-get install g++")
+    for name in CUDA_NAMES:
+        target = site / "torch" / "lib" / f"lib{name}"
+        command = [compiler, "-shared", "-x", "c", "-", "-o", target, f"-Wl,-soname,lib{name}"]
+        subprocess.run(command, input=b"", check=True)
+    (site / "slipway-lazy.pth").write_text("import os, sys; sys.setdlopenflags(os.RTLD_LAZY)\n")
+
+
+def base() -> None:
+    """MLflow and the page."""
+    lock = HERE / "requirements.lock"
+    with alone("venv"):
+        if is_made(VENV, stamp(lock)):
+            return
+        WHEELS.mkdir(parents=True, exist_ok=True)
+        with phase("installing MLflow and Streamlit (about 250 MB)"):
+            make(VENV, lock)
+            (VENV / "made-from").write_text(stamp(lock))
+
+
+def with_torch() -> None:
+    """PyTorch on top of the base environment, seen through a .pth file instead of installed twice."""
+    lock = HERE / "requirements-torch.lock"
+    made_from = stamp(lock, HERE / "requirements.lock")
+    with alone("venv-torch"):
+        if is_made(VENV_TORCH, made_from):
+            return
+        with phase("installing PyTorch for the test that compares it with the server"):
+            make(VENV_TORCH, lock, "--no-deps", "--no-compile")
+            site = site_packages(VENV_TORCH)
+            (site / "slipway-base.pth").write_text(f"{site_packages(VENV)}\n")
+            if platform.system() == "Linux":
+                without_cuda(site)
+            run([VENV_TORCH / "bin" / "python", "-c", "import torch; torch.jit.script(torch.nn.Linear(1, 1))"],
+                f"PyTorch was installed into {VENV_TORCH} but does not load.", env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+            (VENV_TORCH / "made-from").write_text(made_from)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--torch", action="store_true", help="also the environment with PyTorch")
+    torch = arguments.parse_args().torch
+    base()
+    if torch:
+        with_torch()
+
+
+if __name__ == "__main__":
+    main()
