@@ -88,5 +88,10 @@ pub fn zero_grad(parameters: &[(String, Tensor)]) -> Result<()> {
 
 fn check(operation: &'static str, message: Message) -> Result<()> {
     // SAFETY: every caller passes what an entry of the shim returned.
-    unsafe { ffi::take(message) }.map_err(|reason| Error::Reducer { operation, reason: first_line(&reason) })
+    unsafe { ffi::take(message) }.map_err(|reason| {
+        // The reducer communicates too; its transport's errors mean what those of any collective operation mean.
+        let lost = reason.contains("gloo");
+        let reason = first_line(&reason);
+        if lost { Error::Collective { operation, reason } } else { Error::Reducer { operation, reason } }
+    })
 }

@@ -30,6 +30,14 @@ impl Architecture {
             Self::Cnn => "cnn",
         }
     }
+
+    /// Dropout that is used when an experiment names none.
+    pub fn default_dropout(self) -> f64 {
+        match self {
+            Self::Mlp => 0.2,
+            Self::Cnn => 0.25,
+        }
+    }
 }
 
 impl fmt::Display for Architecture {

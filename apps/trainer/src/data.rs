@@ -1,0 +1,61 @@
+//! The dataset that a trial names, fetched by its digest.
+
+use std::path::PathBuf;
+
+use slipway_dataset::{Dataset, Digest, Error, Split, Store};
+use slipway_experiment::DatasetRef;
+
+use crate::failure::{Failure, Result};
+use crate::images::Images;
+
+/// The three splits of a dataset.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub(crate) classes: usize,
+    pub(crate) train: Images,
+    pub(crate) validation: Images,
+    pub(crate) test: Images,
+}
+
+/// Fetches from the cache or the object store that the environment names; every read is verified.
+pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
+    let digest: Digest =
+        dataset.digest.parse().map_err(|error| Failure::Input(format!("SLIPWAY_TRIAL: dataset.digest: {error}")))?;
+    let store = Store::from_env()?;
+    let fetched = store.fetch(&digest, &cache()).await?;
+    if fetched.name != dataset.name {
+        return Err(Failure::Input(format!(
+            "SLIPWAY_TRIAL names the dataset `{}`, but {digest} is `{}`: correct `spec.dataset` or `datasets/{}.yaml`",
+            dataset.name, fetched.name, dataset.name
+        )));
+    }
+    Ok(fetched)
+}
+
+/// `SLIPWAY_CACHE`, or a folder for temporary files.
+fn cache() -> PathBuf {
+    std::env::var_os("SLIPWAY_CACHE")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| std::env::temp_dir().join("slipway-cache"), PathBuf::from)
+}
+
+impl Data {
+    /// Takes a fetched dataset over.
+    pub(crate) fn new(dataset: &Dataset) -> Result<Self> {
+        let classes = dataset.classes;
+        let shape = dataset.shape;
+        let images = |split: &Split| Images::new(&split.images, &split.labels, shape, classes);
+        Ok(Self {
+            classes,
+            train: images(&dataset.train)?,
+            validation: images(&dataset.validation)?,
+            test: images(&dataset.test)?,
+        })
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
+    }
+}

@@ -1,0 +1,128 @@
+//! How good a model is on held-out images.
+
+use slipway_model::Model;
+use tch::Kind;
+
+use crate::failure::Result;
+use crate::images::Images;
+use crate::workers::Workers;
+
+const BATCH: usize = 250;
+
+/// One image that the model got wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mistake {
+    /// Which image of the split.
+    pub(crate) index: usize,
+    /// Its label.
+    pub(crate) label: usize,
+    /// What the model said instead.
+    pub(crate) answer: usize,
+    /// How sure it was of that, 0..1.
+    pub(crate) probability: f32,
+}
+
+/// What a model does on a split.
+#[derive(Clone, Debug)]
+pub(crate) struct Evaluation {
+    /// Right answers over all, or NaN when the model answers with numbers that are none.
+    pub(crate) accuracy: f64,
+    /// Images by label and answer: classes × classes, one row a label.
+    pub(crate) confusion: Vec<Vec<u32>>,
+    /// Every mistake, the surest first.
+    pub(crate) mistakes: Vec<Mistake>,
+}
+
+/// Accuracy over all images, each worker doing its part. NaN when some probability is not a number.
+pub(crate) fn accuracy(model: &Model, images: &Images, workers: &Workers) -> Result<f64> {
+    let part = workers.part(images.count);
+    let mut right = 0.0;
+    each_answer(model, images, part, |_, label, answer, probability| {
+        right += if !probability.is_finite() {
+            f64::NAN
+        } else if label == answer {
+            1.0
+        } else {
+            0.0
+        };
+    })?;
+    let right = workers.sum(&[right])?;
+    Ok(right[0] / images.count as f64)
+}
+
+/// Everything about a split, by one worker alone.
+pub(crate) fn evaluate(model: &Model, images: &Images) -> Result<Evaluation> {
+    let classes = model.config().classes as usize;
+    let mut confusion = vec![vec![0u32; classes]; classes];
+    let mut mistakes = Vec::new();
+    let mut right = 0.0;
+    each_answer(model, images, 0..images.count, |index, label, answer, probability| {
+        confusion[label][answer] += 1;
+        if !probability.is_finite() {
+            right = f64::NAN;
+        } else if label == answer {
+            right += 1.0;
+        }
+        if label != answer {
+            mistakes.push(Mistake { index, label, answer, probability });
+        }
+    })?;
+    mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.index.cmp(&b.index)));
+    Ok(Evaluation { accuracy: right / images.count as f64, confusion, mistakes })
+}
+
+/// Calls with index, label, answer and the answer's probability.
+fn each_answer(
+    model: &Model,
+    images: &Images,
+    part: std::ops::Range<usize>,
+    mut tell: impl FnMut(usize, usize, usize, f32),
+) -> Result<()> {
+    let mut start = part.start;
+    while start < part.end {
+        let length = BATCH.min(part.end - start);
+        let (pixels, labels) = images.range(start, length)?;
+        let (probabilities, answers) = model.probabilities(&pixels)?.f_max_dim(1, false)?;
+        let labels = Vec::<i64>::try_from(labels)?;
+        let answers = Vec::<i64>::try_from(answers.f_to_kind(Kind::Int64)?)?;
+        let probabilities = Vec::<f32>::try_from(probabilities)?;
+        for (i, ((label, answer), probability)) in labels.into_iter().zip(answers).zip(probabilities).enumerate() {
+            tell(start + i, label as usize, answer as usize, probability);
+        }
+        start += length;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_model::{Architecture, Config};
+
+    use super::*;
+    use crate::train::synthetic;
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let model = Model::new(&Config::mnist(Architecture::Mlp, 0.0), 1).unwrap();
+        let images = synthetic(501, 3).unwrap();
+        let whole = evaluate(&model, &images).unwrap();
+        let alone = Workers { rank: 0, world_size: 1, group: None };
+        assert_eq!(accuracy(&model, &images, &alone).unwrap(), whole.accuracy);
+        assert_eq!(whole.confusion.iter().flatten().sum::<u32>(), 501);
+        let right: u32 = (0..10).map(|i| whole.confusion[i][i]).sum();
+        assert_eq!(whole.mistakes.len() as u32, 501 - right);
+        assert!(whole.mistakes.windows(2).all(|w| w[0].probability >= w[1].probability));
+        let covered: usize = (0..3).map(|rank| Workers { rank, world_size: 3, group: None }.part(501).len()).sum();
+        assert_eq!(covered, 501);
+    }
+
+    #[test]
+    fn a_model_of_nan_has_no_accuracy() {
+        let model = Model::new(&Config::mnist(Architecture::Mlp, 0.0), 1).unwrap();
+        tch::no_grad(|| {
+            let mut weight = model.named_parameters()[0].1.shallow_clone();
+            let _ = weight.fill_(f64::NAN);
+        });
+        assert!(evaluate(&model, &synthetic(10, 3).unwrap()).unwrap().accuracy.is_nan());
+    }
+}

@@ -1,0 +1,75 @@
+//! Why a worker stops, and the exit code that says so.
+
+use std::process::ExitCode;
+
+/// Why a worker stops. Each message says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The environment, the trial or the data are not what they must be: exit code 3.
+    #[error("{0}")]
+    Input(String),
+    /// MLflow or the object store is down or refuses, after bounded retries: exit code 6.
+    #[error("{0}")]
+    Service(String),
+    /// The metric that the gate asks for is missing or not a number: exit code 7.
+    #[error("{0}")]
+    Gate(String),
+    /// Anything else, among it another worker's end: exit code 1.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// A result of this program.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    /// The documented exit code.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Unexpected(_) => 1,
+            Self::Input(_) => 3,
+            Self::Service(_) => 6,
+            Self::Gate(_) => 7,
+        })
+    }
+}
+
+impl From<slipway_c10d::Error> for Failure {
+    fn from(error: slipway_c10d::Error) -> Self {
+        Self::Unexpected(error.to_string())
+    }
+}
+
+impl From<slipway_model::Error> for Failure {
+    fn from(error: slipway_model::Error) -> Self {
+        match error {
+            slipway_model::Error::Torch(error) => error.into(),
+            slipway_model::Error::File { .. } => Self::Unexpected(error.to_string()),
+            other => Self::Input(format!("the trial's model: {other}")),
+        }
+    }
+}
+
+impl From<tch::TchError> for Failure {
+    fn from(error: tch::TchError) -> Self {
+        // libtorch's messages go on with C++ frames
+        let text = error.to_string();
+        let reason = text.lines().next().unwrap_or_default();
+        if ["Connection closed by peer", "Connection reset by peer", "gloo"].iter().any(|sign| text.contains(sign)) {
+            return Self::Unexpected(format!("another worker has ended or cannot be reached: {reason}"));
+        }
+        Self::Unexpected(format!("libtorch: {reason}"))
+    }
+}
+
+impl From<slipway_mlflow::Error> for Failure {
+    fn from(error: slipway_mlflow::Error) -> Self {
+        use slipway_mlflow::Error;
+
+        match error {
+            Error::Address { .. } | Error::Invalid { .. } => Self::Input(error.to_string()),
+            Error::File { .. } => Self::Unexpected(error.to_string()),
+            _ => Self::Service(error.to_string()),
+        }
+    }
+}

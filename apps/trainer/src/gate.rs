@@ -1,0 +1,83 @@
+//! Whether a trained model may be registered.
+
+use slipway_experiment::{Metric, Register};
+
+use crate::failure::{Failure, Result};
+
+/// What the gate says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Every bound is met.
+    Passed,
+    /// Some bound is not met; each as a sentence.
+    Refused(Vec<String>),
+}
+
+/// The metrics that a gate can ask for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metrics {
+    /// On the test split.
+    pub(crate) accuracy: Option<f64>,
+    /// On the validation split, after the last epoch.
+    pub(crate) validation_accuracy: Option<f64>,
+}
+
+/// Compares metrics with what the trial requires.
+///
+/// A metric below its bound is an answer; one that is missing or no number is a failure, for nothing is known about the model.
+pub(crate) fn judge(register: &Register, metrics: Metrics) -> Result<Verdict> {
+    let mut refused = Vec::new();
+    for (metric, bound) in &register.require {
+        let value = match metric {
+            Metric::Accuracy => metrics.accuracy,
+            Metric::ValidationAccuracy => metrics.validation_accuracy,
+        };
+        let Some(value) = value else {
+            return Err(unknown(*metric, "missing"));
+        };
+        if !value.is_finite() {
+            return Err(unknown(*metric, &value.to_string()));
+        }
+        if !bound.met_by(value) {
+            refused.push(format!("{metric} is {value}, required is {bound}"));
+        }
+    }
+    Ok(if refused.is_empty() { Verdict::Passed } else { Verdict::Refused(refused) })
+}
+
+fn unknown(metric: Metric, found: &str) -> Failure {
+    Failure::Gate(format!(
+        "the gate asks for {metric}, which is {found}: nothing is registered; look at the run's loss, and lower \
+         training.optimizer.learningRate if it diverged"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register() -> Register {
+        Register {
+            model: "mnist".into(),
+            require: [(Metric::Accuracy, ">= 0.97".parse().unwrap())].into_iter().collect(),
+        }
+    }
+
+    fn with(accuracy: Option<f64>) -> Metrics {
+        Metrics { accuracy, validation_accuracy: None }
+    }
+
+    #[test]
+    fn a_number_is_an_answer() {
+        assert_eq!(judge(&register(), with(Some(0.97))).unwrap(), Verdict::Passed);
+        let Verdict::Refused(why) = judge(&register(), with(Some(0.9699))).unwrap() else { panic!() };
+        assert_eq!(why, ["accuracy is 0.9699, required is >= 0.97"]);
+    }
+
+    #[test]
+    fn no_number_is_a_failure() {
+        for accuracy in [None, Some(f64::NAN), Some(f64::INFINITY)] {
+            assert!(matches!(judge(&register(), with(accuracy)), Err(Failure::Gate(_))), "{accuracy:?}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `slipway-trainer`: one worker of a distributed training job.
+//!
+//! Its only input is the environment that the rendered TrainJob and Kubeflow Trainer give it. Exit codes: 0 done (also when
+//! the gate refused the model), 1 unexpected, 3 bad input, 6 a service is down, 7 the gate's metric is missing or NaN.
+
+mod bench;
+mod data;
+mod describe;
+mod environment;
+mod evaluate;
+mod failure;
+mod font;
+mod gate;
+mod images;
+mod pictures;
+mod recorder;
+mod registration;
+mod run;
+mod signals;
+mod train;
+mod workers;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+
+use crate::environment::Environment;
+use crate::failure::Result;
+
+/// One worker of a distributed training job: reads SLIPWAY_TRIAL and PET_* from its environment.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures training on synthetic images and prints JSON.
+    ///
+    /// Example: OMP_NUM_THREADS=1 slipway-trainer bench --steps 200
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let launched = Instant::now();
+    let arguments = Arguments::parse();
+    slipway_c10d::tune_allocator();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| "warn,slipway_trainer=info".into()),
+        )
+        .init();
+    match start(&arguments, launched) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tracing::error!(event = "failed", "{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn start(arguments: &Arguments, launched: Instant) -> Result<()> {
+    let environment = Environment::read()?;
+    tch::set_num_threads(environment.threads);
+    tch::set_num_interop_threads(1);
+    match &arguments.command {
+        Some(Command::Bench(options)) => bench::run(options, &environment, launched),
+        None => run::run(&environment, launched),
+    }
+}

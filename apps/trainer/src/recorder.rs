@@ -1,0 +1,120 @@
+//! Telling MLflow about a run while it trains, without holding a step up.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use slipway_mlflow::{Client, Metric, Param, Run, RunStatus, Tag};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use crate::failure::{Failure, Result};
+use crate::train::now_ms;
+
+/// How long ending a run that failed may take: the reason is in the log already.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// What is known of a run before it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// MLflow's experiment.
+    pub(crate) experiment: String,
+    /// The run's name; an earlier run of that name is left alone.
+    pub(crate) name: String,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) params: Vec<Param>,
+}
+
+/// Collects metrics and sends them from a task of its own.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    client: Client,
+    runtime: Handle,
+    run: Arc<OnceLock<Run>>,
+    metrics: Option<UnboundedSender<Vec<Metric>>>,
+    task: Option<JoinHandle<Result<Run, slipway_mlflow::Error>>>,
+}
+
+impl Recorder {
+    /// Makes the run, in the background.
+    pub(crate) fn start(client: Client, runtime: Handle, start: Start) -> Self {
+        let (metrics, received) = unbounded_channel();
+        let run = Arc::new(OnceLock::new());
+        let task = runtime.spawn(record(client.clone(), start, run.clone(), received));
+        Self { client, runtime, run, metrics: Some(metrics), task: Some(task) }
+    }
+
+    /// The client and, once it is made, the run: for who must end it from elsewhere.
+    pub(crate) fn ending(&self) -> Ending {
+        Ending { client: self.client.clone(), run: self.run.clone() }
+    }
+
+    /// Leaves metrics to be sent. Fails when MLflow has failed for good.
+    pub(crate) fn log(&mut self, metrics: Vec<Metric>) -> Result<()> {
+        if let Some(sender) = &self.metrics
+            && sender.send(metrics).is_ok()
+        {
+            return Ok(());
+        }
+        // the task ends before its sender only when it failed
+        self.finish().map(drop)
+    }
+
+    /// Waits until everything is sent.
+    pub(crate) fn finish(&mut self) -> Result<Run> {
+        self.metrics = None;
+        let task = self.task.take().ok_or_else(|| Failure::Unexpected("the run was finished before".to_owned()))?;
+        match self.runtime.block_on(task) {
+            Ok(Ok(run)) => Ok(run),
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(Failure::Unexpected(format!("telling MLflow about the run: {error}"))),
+        }
+    }
+}
+
+/// Ends a run that did not get to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    client: Client,
+    run: Arc<OnceLock<Run>>,
+}
+
+impl Ending {
+    /// Marks the run with the reason, if it was made and MLflow answers in time.
+    pub(crate) async fn end(&self, status: RunStatus, reason: &str) {
+        let Some(run) = self.run.get() else { return };
+        let marked = tokio::time::timeout(LAST_WORDS, async {
+            self.client.set_tag(&run.run_id, "slipway.failure", reason).await?;
+            self.client.update_run(&run.run_id, status, now_ms()).await
+        });
+        match marked.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(event = "run_not_ended", "{error}"),
+            Err(_) => {
+                tracing::warn!(event = "run_not_ended", "MLflow did not answer within {} s", LAST_WORDS.as_secs())
+            }
+        }
+    }
+}
+
+async fn record(
+    client: Client,
+    start: Start,
+    known: Arc<OnceLock<Run>>,
+    mut received: UnboundedReceiver<Vec<Metric>>,
+) -> Result<Run, slipway_mlflow::Error> {
+    let begun = now_ms();
+    let experiment = client.get_or_create_experiment(&start.experiment).await?;
+    let run = client.create_run(&experiment, &start.name, &start.tags, begun).await?;
+    tracing::info!(event = "run", run_id = run.run_id, experiment = start.experiment, name = start.name);
+    let run = known.get_or_init(|| run).clone();
+    client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
+    while let Some(mut metrics) = received.recv().await {
+        // whatever came while the last batch was under way goes with this one
+        while let Ok(more) = received.try_recv() {
+            metrics.extend(more);
+        }
+        client.log_batch(&run.run_id, &metrics, &[], &[]).await?;
+    }
+    Ok(run)
+}

@@ -1,0 +1,278 @@
+//! One trial, from its environment to a registered version.
+
+use std::time::Instant;
+
+use slipway_experiment::{Architecture, OptimizerName, Trial};
+use slipway_mlflow::{Client, Metric, RunStatus, Tag};
+use slipway_model::{Bundle, Config, bundle_digest};
+use tokio::runtime::Runtime;
+
+use crate::data::{Data, fetch};
+use crate::describe::{self, Origin};
+use crate::environment::Environment;
+use crate::evaluate::{Evaluation, evaluate};
+use crate::failure::{Failure, Result};
+use crate::gate::{Metrics, Verdict, judge};
+use crate::recorder::{Recorder, Start};
+use crate::registration::{Registration, register};
+use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
+use crate::workers::Workers;
+use crate::{pictures, signals};
+
+/// Momentum of stochastic gradient descent: the value that nearly everyone uses.
+const MOMENTUM: f64 = 0.9;
+
+/// Trains the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
+pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
+    let trial = trial(environment)?;
+    let origin = Origin::read();
+    let client = Client::from_env()?;
+    // one thread is enough: training itself is not asynchronous
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
+    // the data come while the workers meet
+    let fetching = runtime.spawn(fetch(trial.dataset.clone()));
+    let workers = Workers::meet(environment)?;
+    tracing::info!(event = "workers_met", rank = workers.rank, workers = workers.world_size);
+    let mut recorder = workers.leads().then(|| {
+        let start = Start {
+            experiment: trial.experiment.clone(),
+            name: trial.name.clone(),
+            tags: origin.tags(&trial),
+            params: describe::params(&trial),
+        };
+        Recorder::start(client.clone(), runtime.handle().clone(), start)
+    });
+    let ending = recorder.as_ref().map(Recorder::ending);
+    if let Some(ending) = &ending {
+        signals::end_run_when_stopped(&runtime, ending.clone());
+    }
+    let done = runtime
+        .block_on(fetching)
+        .map_err(|error| Failure::Unexpected(format!("fetching the dataset: {error}")))
+        .and_then(|dataset| Data::new(&dataset?))
+        .and_then(|data| {
+            let trained = teach(&trial, &data, &workers, recorder.as_mut(), launched)?;
+            match &mut recorder {
+                Some(recorder) => {
+                    let job = Job {
+                        trial: &trial,
+                        origin: &origin,
+                        data: &data,
+                        client: &client,
+                        runtime: &runtime,
+                        launched,
+                    };
+                    job.conclude(trained, recorder)
+                }
+                None => Ok(()),
+            }
+        });
+    if let (Err(failure), Some(ending)) = (&done, ending) {
+        runtime.block_on(ending.end(RunStatus::Failed, &failure.to_string()));
+    }
+    done
+}
+
+fn trial(environment: &Environment) -> Result<Trial> {
+    let text = std::env::var("SLIPWAY_TRIAL").map_err(|_| {
+        Failure::Input(
+            "SLIPWAY_TRIAL is not set: start this program from a TrainJob that `slipway render` wrote".to_owned(),
+        )
+    })?;
+    let trial = Trial::from_json(&text).map_err(|error| Failure::Input(format!("SLIPWAY_TRIAL: {error}")))?;
+    let world_size = environment.place.world_size;
+    if world_size != trial.workers as usize {
+        return Err(Failure::Input(format!(
+            "{world_size} workers were started (PET_NNODES × PET_NPROC_PER_NODE), but the trial says {}: set \
+             `spec.trainer.numNodes` to {} and `numProcPerNode` to 1",
+            trial.workers, trial.workers
+        )));
+    }
+    Ok(trial)
+}
+
+fn plan(trial: &Trial, data: &Data) -> Plan {
+    let architecture = match trial.model.architecture {
+        Architecture::Mlp => slipway_model::Architecture::Mlp,
+        Architecture::Cnn => slipway_model::Architecture::Cnn,
+    };
+    let dropout = trial.model.dropout.unwrap_or_else(|| architecture.default_dropout());
+    let learning_rate = trial.training.optimizer.learning_rate;
+    Plan {
+        model: Config {
+            input: [1, data.train.height as i64, data.train.width as i64],
+            classes: data.classes as i64,
+            ..Config::mnist(architecture, dropout)
+        },
+        epochs: trial.training.epochs as usize,
+        batch_size: trial.training.batch_size as usize,
+        optimizer: match trial.training.optimizer.name {
+            OptimizerName::Adam => Optimizer::Adam { learning_rate },
+            OptimizerName::Sgd => Optimizer::Sgd { learning_rate, momentum: MOMENTUM },
+        },
+        seed: trial.training.seed,
+        max_steps: None,
+    }
+}
+
+/// What training leaves.
+struct Taught {
+    trained: Trained,
+    validation_accuracy: Option<f64>,
+}
+
+fn teach(
+    trial: &Trial,
+    data: &Data,
+    workers: &Workers,
+    mut recorder: Option<&mut Recorder>,
+    launched: Instant,
+) -> Result<Taught> {
+    let mut last = None;
+    let trained = train(&plan(trial, data), &data.train, &data.validation, workers, |event| {
+        let Some(recorder) = &mut recorder else { return Ok(()) };
+        match event {
+            Event::FirstStep => {
+                tracing::info!(event = "first_step", seconds = launched.elapsed().as_secs_f64());
+                Ok(())
+            }
+            Event::Losses(losses) => recorder.log(
+                losses.into_iter().map(|(step, time, loss)| Metric::new("loss", loss, time, step as i64)).collect(),
+            ),
+            Event::Epoch { epoch, validation_accuracy, images_per_second } => {
+                tracing::info!(event = "epoch", epoch, validation_accuracy, images_per_second);
+                last = Some(validation_accuracy);
+                let (time, step) = (now_ms(), epoch as i64);
+                recorder.log(vec![
+                    Metric::new("validation_accuracy", validation_accuracy, time, step),
+                    Metric::new("images_per_second", images_per_second, time, step),
+                ])
+            }
+        }
+    })?;
+    Ok(Taught { trained, validation_accuracy: last })
+}
+
+/// What rank 0 needs to conclude a trial.
+struct Job<'a> {
+    trial: &'a Trial,
+    origin: &'a Origin,
+    data: &'a Data,
+    client: &'a Client,
+    runtime: &'a Runtime,
+    launched: Instant,
+}
+
+impl Job<'_> {
+    /// Evaluates, tells MLflow, and registers when the gate passes. A version is the last thing that is made.
+    fn conclude(&self, taught: Taught, recorder: &mut Recorder) -> Result<()> {
+        let Taught { trained, validation_accuracy } = taught;
+        let evaluation = evaluate(&trained.model, &self.data.test)?;
+        let seconds = self.launched.elapsed().as_secs_f64();
+        tracing::info!(
+            event = "trained",
+            test_accuracy = evaluation.accuracy,
+            images_per_second = trained.images_per_second,
+            seconds
+        );
+        let (time, step) = (now_ms(), self.trial.training.epochs as i64);
+        recorder.log(vec![
+            Metric::new("test_accuracy", evaluation.accuracy, time, step),
+            Metric::new("images_per_second", trained.images_per_second, time, step),
+            Metric::new("seconds", seconds, time, step),
+        ])?;
+        let run = recorder.finish()?;
+        self.runtime.block_on(self.client.log_inputs(&run.run_id, &describe::inputs(self.trial, self.data)))?;
+        self.runtime.block_on(self.log_evaluation(&run, &evaluation))?;
+        if let Some(gate) = &self.trial.register {
+            let metrics = Metrics { accuracy: Some(evaluation.accuracy), validation_accuracy };
+            match judge(gate, metrics)? {
+                Verdict::Refused(reasons) => {
+                    let reason = reasons.join("; ");
+                    tracing::warn!(event = "gate", passed = false, reason);
+                    let tags = [Tag::new("slipway.gate", "failed"), Tag::new("slipway.gate-reason", reason)];
+                    self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &tags))?;
+                }
+                Verdict::Passed => {
+                    tracing::info!(event = "gate", passed = true);
+                    self.runtime.block_on(self.client.set_tag(&run.run_id, "slipway.gate", "passed"))?;
+                    self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
+                }
+            }
+        }
+        self.runtime.block_on(self.client.update_run(&run.run_id, RunStatus::Finished, now_ms()))?;
+        Ok(())
+    }
+
+    async fn log_evaluation(&self, run: &slipway_mlflow::Run, evaluation: &Evaluation) -> Result<()> {
+        let mistakes: Vec<_> = evaluation
+            .mistakes
+            .iter()
+            .map(|m| serde_json::json!({"image": m.index, "label": m.label, "answer": m.answer, "probability": m.probability}))
+            .collect();
+        let report = serde_json::json!({
+            "split": "test", "accuracy": evaluation.accuracy, "confusion": evaluation.confusion, "mistakes": mistakes,
+        });
+        let confusion = pictures::confusion_matrix(evaluation)?;
+        let worst = pictures::worst_mistakes(evaluation, &self.data.test)?;
+        tokio::try_join!(
+            self.client.log_artifact(run, "evaluation/confusion_matrix.png", confusion),
+            self.client.log_artifact(run, "evaluation/worst_mistakes.png", worst),
+            self.client.log_artifact(run, "evaluation/evaluation.json", report.to_string()),
+        )?;
+        Ok(())
+    }
+
+    fn register(
+        &self,
+        model: &str,
+        run: &slipway_mlflow::Run,
+        trained: &Trained,
+        evaluation: &Evaluation,
+        seconds: f64,
+    ) -> Result<()> {
+        let folder = tempfile::tempdir()
+            .map_err(|error| Failure::Unexpected(format!("cannot make a folder for the bundle: {error}")))?;
+        Bundle::new(&trained.model)?.save(folder.path())?;
+        let digest = bundle_digest(folder.path())?;
+        let mut tags = self.origin.tags(self.trial);
+        tags.extend([
+            Tag::new("slipway.digest", &digest),
+            Tag::new("slipway.dataset", &self.trial.dataset.name),
+            Tag::new("slipway.architecture", trained.model.config().architecture.name()),
+            Tag::new("slipway.accuracy", evaluation.accuracy.to_string()),
+            Tag::new("slipway.images-per-second", format!("{:.1}", trained.images_per_second)),
+            Tag::new("slipway.seconds", format!("{seconds:.2}")),
+        ]);
+        let params = describe::params(self.trial);
+        let registration = Registration { model, run, bundle: folder.path(), params: &params, tags: &tags };
+        let version = self.runtime.block_on(register(self.client, &registration))?;
+        tracing::info!(event = "registered", model, version = version.version, digest);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn trial() -> Trial {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        Trial::from_json(
+            &serde_json::json!({
+                "name": "mnist-cnn-1a2b3c4d", "experiment": "mnist-cnn",
+                "dataset": {"name": "mnist-10k", "digest": digest},
+                "model": {"architecture": "cnn", "dropout": 0.25},
+                "training": {"epochs": 3, "batchSize": 64, "optimizer": {"name": "adam", "learningRate": 0.001}, "seed": 7},
+                "workers": 2, "parameters": {"training.optimizer.learningRate": 0.001},
+                "register": {"model": "mnist", "require": {"accuracy": ">= 0.97"}},
+            })
+            .to_string(),
+        )
+        .unwrap()
+    }
+}

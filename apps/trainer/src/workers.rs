@@ -1,0 +1,70 @@
+//! The workers of one job, and what they work out together.
+
+use std::time::Duration;
+
+use slipway_c10d::{Group, Op, Store, StoreConfig};
+use tch::{Kind, Tensor};
+
+use crate::environment::Environment;
+use crate::failure::Result;
+
+/// How long one collective operation may take before a hanging worker ends the job. A worker that dies ends it at once.
+const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The workers of one job; one alone needs no group.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    pub(crate) rank: usize,
+    pub(crate) world_size: usize,
+    pub(crate) group: Option<Group>,
+}
+
+impl Workers {
+    /// Waits until all workers have met.
+    pub(crate) fn meet(environment: &Environment) -> Result<Self> {
+        let place = &environment.place;
+        let (rank, world_size) = (place.rank, place.world_size);
+        if world_size == 1 {
+            return Ok(Self { rank, world_size, group: None });
+        }
+        let store = Store::tcp(StoreConfig {
+            host: place.master_host.clone(),
+            port: place.master_port,
+            serve: rank == 0,
+            world_size,
+            wait_for_workers: true,
+            timeout: environment.rendezvous_timeout,
+        })?;
+        // on one machine the workers' own name may not resolve; on a cluster it does, to the pod's address
+        let local = matches!(place.master_host.as_str(), "127.0.0.1" | "localhost" | "::1");
+        let group = Group::gloo(store, rank, local.then_some("127.0.0.1"), COLLECTIVE_TIMEOUT)?;
+        Ok(Self { rank, world_size, group: Some(group) })
+    }
+
+    /// Whether this worker speaks for all: it alone logs and registers.
+    pub(crate) fn leads(&self) -> bool {
+        self.rank == 0
+    }
+
+    /// Sums, element by element, of what all workers have.
+    pub(crate) fn sum(&self, numbers: &[f64]) -> Result<Vec<f64>> {
+        let Some(group) = &self.group else { return Ok(numbers.to_vec()) };
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tensor = Tensor::f_from_slice(numbers)?.f_to_kind(Kind::Double)?;
+        group.all_reduce(&mut tensor, Op::Sum)?;
+        Ok(Vec::<f64>::try_from(&tensor)?)
+    }
+
+    /// Means, element by element, of what all workers have.
+    pub(crate) fn mean(&self, numbers: &[f64]) -> Result<Vec<f64>> {
+        let count = self.world_size as f64;
+        Ok(self.sum(numbers)?.into_iter().map(|sum| sum / count).collect())
+    }
+
+    /// This worker's contiguous part of `count` things.
+    pub(crate) fn part(&self, count: usize) -> std::ops::Range<usize> {
+        self.rank * count / self.world_size..(self.rank + 1) * count / self.world_size
+    }
+}

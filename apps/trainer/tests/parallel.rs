@@ -1,0 +1,136 @@
+//! Data parallelism as it runs in a job: real processes of the real program on loopback.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tch::Tensor;
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts worker `rank` of `world_size` with these arguments.
+fn worker(rank: usize, world_size: usize, port: u16, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_slipway-trainer"))
+        .args(arguments)
+        .env("PET_NNODES", world_size.to_string())
+        .env("PET_NPROC_PER_NODE", "1")
+        .env("PET_NODE_RANK", rank.to_string())
+        .env("PET_MASTER_ADDR", "127.0.0.1")
+        .env("PET_MASTER_PORT", port.to_string())
+        .env("OMP_NUM_THREADS", "1")
+        .env_remove("SLIPWAY_TRIAL")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Runs `bench` on that many workers; gives rank 0's report and weights.
+fn bench(world_size: usize, arguments: &[&str]) -> (serde_json::Value, HashMap<String, Tensor>) {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = dir.path().join("weights.safetensors");
+    let port = free_port();
+    let path = weights.to_str().unwrap();
+    let workers: Vec<_> = (0..world_size)
+        .map(|rank| worker(rank, world_size, port, &[&["bench", "--weights", path], arguments].concat()))
+        .collect();
+    let outputs: Vec<Output> = workers.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    for output in &outputs {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    (serde_json::from_slice(&outputs[0].stdout).unwrap(), read(&weights))
+}
+
+fn read(path: &Path) -> HashMap<String, Tensor> {
+    Tensor::read_safetensors(path).unwrap().into_iter().collect()
+}
+
+fn farthest(a: &HashMap<String, Tensor>, b: &HashMap<String, Tensor>) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().map(|(name, tensor)| (tensor - &b[name]).abs().max().double_value(&[])).fold(0.0, f64::max)
+}
+
+#[test]
+fn two_workers_learn_what_one_does() {
+    for architecture in ["cnn", "mlp"] {
+        let arguments = ["--architecture", architecture, "--steps", "20", "--dropout", "0"];
+        let (one, weights_of_one) = bench(1, &arguments);
+        let (two, weights_of_two) = bench(2, &arguments);
+        assert_eq!((one["workers"].as_u64(), two["workers"].as_u64()), (Some(1), Some(2)));
+        let difference = farthest(&weights_of_one, &weights_of_two);
+        assert!(difference < 1e-5, "{architecture}: after 20 steps weights differ by {difference}");
+        let (_, untrained) = bench(1, &["--architecture", architecture, "--steps", "1", "--dropout", "0"]);
+        assert!(farthest(&untrained, &weights_of_one) > 1e-3, "{architecture}: nothing was learned");
+        for (a, b) in one["losses"].as_array().unwrap().iter().zip(two["losses"].as_array().unwrap()) {
+            assert!((a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-5, "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn a_run_repeated_is_the_same_to_the_bit() {
+    let arguments = ["--steps", "25", "--dropout", "0.25"];
+    let (first, weights) = bench(2, &arguments);
+    let (second, weights_again) = bench(2, &arguments);
+    assert_eq!(first["losses"], second["losses"]);
+    assert_eq!(first["losses"].as_array().unwrap().len(), 25);
+    assert_eq!(farthest(&weights, &weights_again), 0.0);
+}
+
+#[test]
+fn a_dead_worker_ends_the_other() {
+    let port = free_port();
+    // far more steps than can be done while the test runs
+    let arguments = ["bench", "--steps", "10000000"];
+    let mut survivor = worker(0, 2, port, &arguments);
+    let mut victim = worker(1, 2, port, &arguments);
+    // the first step is done by both together
+    let mut log = BufReader::new(survivor.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("first_step")));
+    assert!(victim.try_wait().unwrap().is_none(), "ended before it was killed");
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let killed = Instant::now();
+    let log: Vec<_> = log.map(|line| line.unwrap()).collect();
+    let status = survivor.wait().unwrap();
+    assert!(killed.elapsed() < Duration::from_secs(10), "took {:?}", killed.elapsed());
+    assert_eq!(status.code(), Some(1));
+    assert!(log.iter().any(|line| line.contains("another worker has ended")), "{log:?}");
+}
+
+#[test]
+fn a_worker_that_waits_in_vain_says_so() {
+    let begun = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_slipway-trainer"))
+        .args(["bench"])
+        .envs([
+            ("PET_NNODES", "2"),
+            ("PET_NPROC_PER_NODE", "1"),
+            ("PET_NODE_RANK", "0"),
+            ("PET_MASTER_ADDR", "127.0.0.1"),
+        ])
+        .env("PET_MASTER_PORT", free_port().to_string())
+        .env("SLIPWAY_RENDEZVOUS_TIMEOUT", "2")
+        .output()
+        .unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert_eq!(output.status.code(), Some(1));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("2 workers did not meet at 127.0.0.1"), "{log}");
+}
+
+#[test]
+fn a_malformed_environment_is_refused() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_slipway-trainer")).args(["bench"]).env("PET_NNODES", "2").output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("PET_NODE_RANK"), "{log}");
+}

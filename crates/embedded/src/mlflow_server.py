@@ -1,0 +1,33 @@
+"""MLflow's own server application in this process.
+
+`mlflow server` imports everything twice, once to start uvicorn and once in uvicorn, and a third time for background jobs that
+nothing here uses; that is most of its start. What it passes on to the application is set here by MLflow's own names for it.
+
+Arguments: port, backend store URI, artifacts destination.
+"""
+
+import os
+import sys
+
+port, store, artifacts = sys.argv[1:]
+
+from mlflow.server.constants import (  # noqa: E402
+    ARTIFACT_ROOT_ENV_VAR,
+    ARTIFACTS_DESTINATION_ENV_VAR,
+    BACKEND_STORE_URI_ENV_VAR,
+    SERVE_ARTIFACTS_ENV_VAR,
+)
+
+os.environ[BACKEND_STORE_URI_ENV_VAR] = store
+os.environ[ARTIFACTS_DESTINATION_ENV_VAR] = artifacts
+os.environ[ARTIFACT_ROOT_ENV_VAR] = "mlflow-artifacts:/"
+os.environ[SERVE_ARTIFACTS_ENV_VAR] = "true"
+
+import uvicorn  # noqa: E402
+from mlflow.server.fastapi_app import app  # noqa: E402
+from mlflow.server.handlers import _get_model_registry_store, _get_tracking_store  # noqa: E402
+
+# The tables are made now, so that whoever gets an answer from /health finds them.
+_get_tracking_store()
+_get_model_registry_store()
+uvicorn.run(app, host="127.0.0.1", port=int(port), timeout_graceful_shutdown=1)

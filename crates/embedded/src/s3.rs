@@ -1,0 +1,69 @@
+//! The S3 endpoint: s3s over a folder, in this process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::{Credentials, Error, Result, files};
+
+/// Buckets that are there from the start.
+const BUCKETS: [&str; 2] = ["datasets", "mlflow"];
+
+/// A running endpoint; dropped, it ends.
+#[derive(Debug)]
+pub(crate) struct S3 {
+    pub(crate) url: String,
+    task: JoinHandle<()>,
+}
+
+impl S3 {
+    /// Serves the folder on a free loopback port to whoever has the keys.
+    pub(crate) async fn start(folder: &Path, credentials: &Credentials) -> Result<Self> {
+        for bucket in BUCKETS {
+            files::make_folder(&folder.join(bucket))?;
+        }
+        let error = |reason: String| Error::S3 { path: folder.to_owned(), reason };
+        let store = s3s_fs::FileSystem::new(folder).map_err(|said| error(format!("{said:?}")))?;
+        let mut builder = S3ServiceBuilder::new(store);
+        builder.set_auth(SimpleAuth::from_single(credentials.access_key.clone(), credentials.secret_key.clone()));
+        let service = builder.build();
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .await
+            .map_err(|source| Error::Port { port: 0, source })?;
+        let address = listener.local_addr().map_err(|source| Error::Port { port: 0, source })?;
+        let task = tokio::spawn(async move {
+            let http = Builder::new(TokioExecutor::new());
+            loop {
+                let socket = match listener.accept().await {
+                    Ok((socket, _)) => socket,
+                    Err(error) => {
+                        // Out of descriptors, most likely: others must end first.
+                        tracing::warn!("S3 cannot accept a connection: {error}");
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        continue;
+                    }
+                };
+                let _ = socket.set_nodelay(true);
+                let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!("an S3 connection ended: {error}");
+                    }
+                });
+            }
+        });
+        Ok(Self { url: format!("http://{address}"), task })
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,70 @@
+//! Runs one program and ends its whole process group when the parent is gone.
+//!
+//! The parent holds the write end of the pipe that is this process's standard input and never writes. However the parent
+//! ends, also by SIGKILL, the system closes that end, and end of file is the signal here. No call that only one system knows,
+//! and no window in which a child has no guard: the guard is there first.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Error, Result};
+
+/// How long a program may take to end by itself once asked.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs the program until it ends or standard input does; then the group gets SIGTERM and, after a grace, SIGKILL, which
+/// ends this process too. Must be its own process group's leader. Returns the program's exit code, 128 + n for signal n.
+///
+/// # Errors
+/// When standard input is not a pipe, or the program cannot be started.
+pub async fn supervise(command: &[OsString]) -> Result<u8> {
+    let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(Error::NoPipe)?;
+    let mut parent = pipe::Receiver::from_owned_fd(input).map_err(Error::NoPipe)?;
+    // Caught, so that the SIGTERM to the group leaves the one who must see it through.
+    let mut caught = Vec::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        caught.push(signal(kind).map_err(Error::NoPipe)?);
+    }
+    let Some((program, arguments)) = command.split_first() else { return Ok(2) };
+    let spawn_error = |source| Error::Spawn {
+        name: "a supervised program".to_owned(),
+        program: program.to_string_lossy().into_owned(),
+        source,
+    };
+    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn().map_err(spawn_error)?;
+    tokio::select! {
+        status = child.wait() => return status.map(code).map_err(spawn_error),
+        () = end_of(&mut parent) => {}
+    }
+    let group = rustix::process::getpid();
+    end_group(group, Signal::TERM);
+    let _ = tokio::time::timeout(GRACE, child.wait()).await;
+    end_group(group, Signal::KILL);
+    drop(caught);
+    Ok(128)
+}
+
+/// Returns once nobody holds the other end.
+async fn end_of(parent: &mut pipe::Receiver) {
+    let mut ignored = [0; 64];
+    while matches!(parent.read(&mut ignored).await, Ok(read) if read > 0) {}
+}
+
+/// Sends a signal to every process of the group; that there is none left is fine.
+pub(crate) fn end_group(leader: Pid, signal: Signal) {
+    let _ = kill_process_group(leader, signal);
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let signal = status.signal().map(|signal| 128 + signal);
+    u8::try_from(status.code().or(signal).unwrap_or(1)).unwrap_or(1)
+}

@@ -1,0 +1,282 @@
+//! Jobs as real processes: shell scripts where a trainer would be.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use slipway_embedded::{JobStatus, Phase, Place, Queue, Supervisor};
+use tempfile::TempDir;
+
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Bench {
+    folder: TempDir,
+    queue: Queue,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+fn place(folder: &Path, cpus: u64) -> Place {
+    Place {
+        supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
+        trainer: PathBuf::from("/bin/false"),
+        environment: vec![("MLFLOW_TRACKING_URI".to_owned(), "http://127.0.0.1:9".to_owned())],
+        jobs: folder.join("jobs"),
+        cpu_millis: cpus * 1000,
+    }
+}
+
+fn job(name: &str, nodes: u32, deadline: u32, script: &str) -> Vec<u8> {
+    // The shell's own dollar signs, kept from the expansion of `$(NAME)`.
+    let script = serde_json::to_string(&script.replace("$$", "$$$$")).unwrap();
+    format!(
+        "apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainJob
+metadata: {{name: {name}, namespace: training}}
+spec:
+  activeDeadlineSeconds: {deadline}
+  runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: slipway-torch}}
+  trainer:
+    image: slipway/trainer:0.1.0
+    command: [sh, -c]
+    args: [{script}]
+    numNodes: {nodes}
+    numProcPerNode: 1
+    env: [{{name: OMP_NUM_THREADS, value: \"1\"}}]
+    resourcesPerNode: {{requests: {{cpu: \"1\", memory: 1Gi}}}}
+"
+    )
+    .into_bytes()
+}
+
+impl Bench {
+    fn new(cpus: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("jobs")).unwrap();
+        let queue = Queue::start(place(folder.path(), cpus));
+        Self { folder, queue, files: BTreeMap::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn add(&mut self, name: &str, nodes: u32, deadline: u32, script: &str) {
+        self.files.insert(format!("{name}.yaml"), job(name, nodes, deadline, script));
+        self.queue.want(self.files.clone());
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.files.remove(&format!("{name}.yaml"));
+        self.queue.want(self.files.clone());
+    }
+
+    async fn finished(&self, name: &str) -> JobStatus {
+        tokio::time::timeout(PATIENCE, self.queue.jobs().finished(name)).await.expect("the job did not finish").unwrap()
+    }
+
+    async fn running(&self, name: &str) {
+        let running = |status: &JobStatus| status.phase == Phase::Running;
+        tokio::time::timeout(PATIENCE, self.queue.jobs().until(name, running))
+            .await
+            .expect("the job did not start")
+            .unwrap();
+    }
+}
+
+/// Waits until a process has written its id there.
+async fn pid_in(path: &Path) -> Pid {
+    let started = Instant::now();
+    loop {
+        let pid = std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'));
+        if let Some(pid) = pid.and_then(|text| text.trim().parse().ok()) {
+            return Pid::from_raw(pid).unwrap();
+        }
+        assert!(started.elapsed() < PATIENCE, "{} was not written", path.display());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn is_gone(pid: Pid) {
+    let started = Instant::now();
+    while test_kill_process(pid).is_ok() {
+        assert!(started.elapsed() < PATIENCE, "process {pid:?} is still there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn workers_are_told_what_trainer_tells_them() {
+    let mut bench = Bench::new(2);
+    let names = "PET_NNODES PET_NPROC_PER_NODE PET_NODE_RANK PET_MASTER_ADDR OMP_NUM_THREADS MLFLOW_TRACKING_URI";
+    let script = format!(
+        "for name in {names}; do eval echo $name=\\$$name; done; test -n \"$PET_MASTER_PORT\"; env | grep CARGO; true"
+    );
+    bench.add("a", 2, 60, &script);
+    let status = bench.finished("a").await;
+    assert_eq!(
+        (status.phase, status.conditions[0].reason.as_str()),
+        (Phase::Complete, "AllJobsCompleted"),
+        "{status:?}"
+    );
+    for rank in [0, 1] {
+        let log = std::fs::read_to_string(bench.path(&format!("jobs/a/worker-{rank}.log"))).unwrap();
+        let expected = format!(
+            "PET_NNODES=2\nPET_NPROC_PER_NODE=1\nPET_NODE_RANK={rank}\nPET_MASTER_ADDR=127.0.0.1\nOMP_NUM_THREADS=1\n\
+             MLFLOW_TRACKING_URI=http://127.0.0.1:9\n"
+        );
+        assert_eq!(log, expected, "and nothing of this process's environment");
+    }
+    assert_eq!(JobStatus::read(&bench.path("jobs/a")).unwrap(), Some(status));
+}
+
+#[tokio::test]
+async fn a_worker_that_fails_ends_its_siblings() {
+    let mut bench = Bench::new(2);
+    let pid = bench.path("pid");
+    let script = format!(
+        "if [ $PET_NODE_RANK = 0 ]; then sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait; fi
+         while [ ! -e {0} ]; do sleep 0.01; done; echo the digest differs >&2; exit 3",
+        pid.display()
+    );
+    bench.add("a", 2, 60, &script);
+    let status = bench.finished("a").await;
+    assert_eq!((status.phase, status.conditions[0].reason.as_str()), (Phase::Failed, "FailedJobs"));
+    let message = status.message();
+    assert!(message.contains("worker 1: exit code 3") && message.contains("the digest differs"), "{message}");
+    is_gone(pid_in(&pid).await).await;
+}
+
+#[tokio::test]
+async fn a_killed_worker_fails_its_job_within_seconds() {
+    let mut bench = Bench::new(2);
+    let pid = bench.path("pid-0");
+    bench.add("a", 2, 60, &format!("echo $$ > {}/pid-$PET_NODE_RANK; exec sleep 1000", bench.folder.path().display()));
+    let killed = Instant::now();
+    kill_process(pid_in(&pid).await, Signal::KILL).unwrap();
+    let status = bench.finished("a").await;
+    assert!(killed.elapsed() < Duration::from_secs(10));
+    assert!(status.message().contains("worker 0: killed by signal 9"), "{}", status.message());
+    is_gone(pid_in(&bench.path("pid-1")).await).await;
+}
+
+#[tokio::test]
+async fn the_deadline_is_enforced() {
+    let mut bench = Bench::new(2);
+    bench.add("a", 1, 1, "sleep 1000");
+    let status = bench.finished("a").await;
+    assert_eq!((status.phase, status.conditions[0].reason.as_str()), (Phase::Failed, "DeadlineExceeded"));
+}
+
+#[tokio::test]
+async fn removing_the_file_stops_the_job() {
+    let mut bench = Bench::new(1);
+    bench.add("a", 1, 60, &format!("echo $$ > {}; exec sleep 1000", bench.path("pid").display()));
+    bench.add("b", 1, 60, "true");
+    let pid = pid_in(&bench.path("pid")).await;
+    bench.add("c", 1, 60, "true");
+    bench.remove("c");
+    bench.remove("a");
+    assert_eq!(bench.finished("a").await.phase, Phase::Cancelled);
+    is_gone(pid).await;
+    // Its CPU goes to the next; the one that was removed while it waited never starts.
+    assert_eq!(bench.finished("b").await.phase, Phase::Complete);
+    assert_eq!(
+        bench.queue.jobs().all().get("c").map(|status| status.phase).unwrap_or(Phase::Cancelled),
+        Phase::Cancelled
+    );
+    assert!(!bench.path("jobs/c/worker-0.log").exists());
+}
+
+#[tokio::test]
+async fn jobs_run_in_order_while_cpus_are_free_and_a_large_one_alone() {
+    let mut bench = Bench::new(2);
+    let log = bench.path("log");
+    let script = |name: &str| format!("echo +{name} >> {0}; sleep 0.2; echo -{name} >> {0}", log.display());
+    for (name, nodes) in [("a", 1), ("b", 1), ("c", 4)] {
+        let script =
+            if nodes == 1 { script(name) } else { format!("[ $PET_NODE_RANK != 0 ] || {{ {}; }}", script(name)) };
+        bench.files.insert(format!("{name}.yaml"), job(name, nodes, 60, &script));
+    }
+    bench.queue.want(bench.files.clone());
+    for name in ["a", "b", "c"] {
+        assert_eq!(bench.finished(name).await.phase, Phase::Complete);
+    }
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[..2].contains(&"+a") && lines[..2].contains(&"+b"), "two at once: {lines:?}");
+    assert_eq!(lines[4..], ["+c", "-c"], "then the large one: {lines:?}");
+}
+
+#[tokio::test]
+async fn a_finished_job_never_runs_again_and_an_interrupted_one_does() {
+    let mut bench = Bench::new(2);
+    let folder = bench.folder.path().display().to_string();
+    bench.add("done", 1, 60, &format!("echo once >> {folder}/done"));
+    bench.add("cut", 1, 60, &format!("test -e {folder}/again || exec sleep 1000"));
+    assert_eq!(bench.finished("done").await.phase, Phase::Complete);
+    bench.running("cut").await;
+    bench.remove("done");
+    let Bench { folder, queue, mut files } = bench;
+    tokio::time::timeout(PATIENCE, queue.shutdown()).await.unwrap();
+    assert_eq!(JobStatus::read(&folder.path().join("jobs/cut")).unwrap().unwrap().phase, Phase::Running);
+
+    std::fs::write(folder.path().join("again"), "").unwrap();
+    files.insert("done.yaml".to_owned(), job("done", 1, 60, "exit 1"));
+    let bench = Bench { queue: Queue::start(place(folder.path(), 2)), folder, files };
+    bench.queue.want(bench.files.clone());
+    let status = bench.finished("cut").await;
+    assert_eq!((status.phase, status.restarts), (Phase::Complete, 1));
+    assert_eq!(bench.finished("done").await.phase, Phase::Complete);
+    assert_eq!(std::fs::read_to_string(bench.path("done")).unwrap(), "once\n");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_run_fails_its_job_and_nothing_else() {
+    let mut bench = Bench::new(2);
+    bench.files.insert("typo.yaml".to_owned(), job("typo", 1, 60, "true"));
+    let text = String::from_utf8(job("typo", 1, 60, "true")).unwrap().replace("numNodes", "numNode");
+    bench.files.insert("typo.yaml".to_owned(), text.into_bytes());
+    bench.files.insert("other.yaml".to_owned(), job("name", 1, 60, "true"));
+    bench.files.insert("binary.yaml".to_owned(), vec![0xff, 0xfe]);
+    bench.files.insert("../evil.yaml".to_owned(), job("evil", 1, 60, "true"));
+    bench.add("good", 1, 60, "true");
+    for (name, part) in [("typo", "numNode"), ("other", "metadata.name is name"), ("binary", "utf-8")] {
+        let status = bench.finished(name).await;
+        assert_eq!(status.conditions[0].reason, "InvalidTrainJob");
+        assert!(status.message().contains(part), "{}", status.message());
+    }
+    assert_eq!(bench.finished("good").await.phase, Phase::Complete);
+    assert_eq!(bench.queue.jobs().all().len(), 4);
+}
+
+/// Not a test: the process that the next one kills.
+#[tokio::test]
+#[ignore = "is run by workers_end_when_the_loop_is_killed"]
+async fn a_loop_to_kill() {
+    let Some(folder) = std::env::var_os("SLIPWAY_TEST_FOLDER").map(PathBuf::from) else { return };
+    let queue = Queue::start(place(&folder, 2));
+    let script =
+        format!("echo $$ > {}/pid-$PET_NODE_RANK; trap '' TERM; while :; do sleep 1000; done", folder.display());
+    queue.want([("a.yaml".to_owned(), job("a", 2, 600, &script))].into());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn workers_end_when_the_loop_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_loop_to_kill", "--ignored"])
+        .env("SLIPWAY_TEST_FOLDER", folder.path())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let pids = [pid_in(&folder.path().join("pid-0")).await, pid_in(&folder.path().join("pid-1")).await];
+    parent.kill().await.unwrap();
+    for pid in pids {
+        is_gone(pid).await;
+    }
+}

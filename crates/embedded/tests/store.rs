@@ -1,0 +1,91 @@
+//! The real MLflow on the S3 endpoint. Needs SLIPWAY_PYTHON, which `make test` sets.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slipway_embedded::{Configuration, Error, Programs, State, Supervisor, begin};
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let done = std::process::Command::new("git").arg("-C").arg(folder).args(arguments).status().unwrap();
+    assert!(done.success());
+}
+
+/// What runs in MLflow's own Python against the running server.
+const USE: &str = r#"
+import os, sys, tempfile, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_experiment("store")
+content = bytes(range(256)) * 40000
+with mlflow.start_run() as run:
+    mlflow.log_text("hello", "notes/a.txt")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "big.bin")
+        open(path, "wb").write(content)
+        mlflow.log_artifact(path, "deep/er")
+client = mlflow.MlflowClient()
+assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["deep", "notes"], client.list_artifacts(run.info.run_id)
+listed = client.list_artifacts(run.info.run_id, "deep/er")
+assert [(f.path, f.file_size) for f in listed] == [("deep/er/big.bin", len(content))], listed
+assert mlflow.artifacts.load_text(run.info.artifact_uri + "/notes/a.txt") == "hello"
+got = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="deep/er/big.bin")
+assert open(got, "rb").read() == content
+try:
+    mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="none")
+    raise SystemExit("a missing artifact was found")
+except Exception as error:
+    print(type(error).__name__, error)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mlflow_keeps_its_artifacts_on_our_s3() {
+    let Some(python) = std::env::var_os("SLIPWAY_PYTHON").map(PathBuf::from) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (repository, demo_ui) = (folder.path().join("repository"), folder.path().join("page"));
+    std::fs::create_dir_all(&repository).unwrap();
+    std::fs::create_dir_all(&demo_ui).unwrap();
+    std::fs::write(demo_ui.join("app.py"), "import streamlit\nstreamlit.write('here')\n").unwrap();
+    git(&repository, &["init", "--quiet"]);
+    git(
+        &repository,
+        &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "first"],
+    );
+    // Says where it listens as the server does; the loop needs no more of it to start.
+    let server = folder.path().join("server");
+    std::fs::write(&server, "#!/bin/sh\necho '{\"listening\":\"127.0.0.1:1\"}'\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+
+    let configuration = Configuration {
+        repository,
+        state: folder.path().join("state"),
+        afresh: true,
+        programs: Programs { trainer: server.clone(), server, python: python.clone(), demo_ui },
+        supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
+        page_port: None,
+        cpu_millis: None,
+        observer: Arc::new(|_, _| {}),
+    };
+    let starting = begin(configuration.clone()).await.unwrap();
+    assert!(matches!(begin(configuration.clone()).await.err(), Some(Error::Locked { .. })));
+    assert_eq!(State::read(&configuration.state).unwrap(), None, "it is not ready yet");
+    let running = starting.ready().await.unwrap();
+    let state = State::read(&configuration.state).unwrap().unwrap();
+    assert_eq!(&state, running.addresses());
+
+    let used = tokio::process::Command::new(&python)
+        .args(["-c", USE, &state.mlflow])
+        .env("MLFLOW_DISABLE_TELEMETRY", "true")
+        .output()
+        .await
+        .unwrap();
+    let log = std::fs::read_to_string(configuration.state.join("logs/mlflow.log")).unwrap();
+    assert!(used.status.success(), "{}\n{log}", String::from_utf8_lossy(&used.stderr));
+
+    running.shutdown().await.unwrap();
+    assert_eq!(State::read(&configuration.state).unwrap(), None);
+    for url in [&state.s3, &state.mlflow, &state.page] {
+        assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "{url} still answers");
+    }
+    // Everything is free again.
+    drop(begin(configuration).await.unwrap());
+}

@@ -1,0 +1,186 @@
+//! Files beside runs and models, through the server's proxy (`/api/2.0/mlflow-artifacts/artifacts/…`).
+
+use std::path::Path;
+
+use bytes::Bytes;
+use reqwest::Url;
+use serde::Deserialize;
+
+use crate::client::below;
+use crate::values::read_int64;
+use crate::{Client, Error, Result, Run};
+
+const PROXY: [&str; 4] = ["api", "2.0", "mlflow-artifacts", "artifacts"];
+/// Deeper folders than this are not a model's.
+const DEEPEST: usize = 16;
+
+/// A file below an artifact root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Relative to the root, with `/` between its parts.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    #[serde(default)]
+    files: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    path: String,
+    #[serde(default)]
+    is_dir: bool,
+    #[serde(default, deserialize_with = "read_int64")]
+    file_size: i64,
+}
+
+impl Client {
+    /// Puts one file beside a run; `path` is relative, with `/` between its parts.
+    ///
+    /// # Errors
+    /// When the path leaves the run's folder, the server does not offer its artifacts, or MLflow fails.
+    pub async fn log_artifact(&self, run: &Run, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
+        self.upload_artifact(&run.artifact_uri, path, bytes.into()).await
+    }
+
+    /// Every file below an artifact root (`artifact_uri` of a run or a logged model), sorted by path.
+    ///
+    /// # Errors
+    /// When the server does not offer its artifacts, or MLflow fails.
+    pub async fn list_artifacts(&self, artifact_uri: &str) -> Result<Vec<Artifact>> {
+        let root = self.proxied(artifact_uri)?;
+        let mut files = Vec::new();
+        let mut folders = vec![(String::new(), 0)];
+        while let Some((folder, depth)) = folders.pop() {
+            let mut url = below(root.server.clone(), PROXY.into_iter());
+            let path =
+                [root.path.as_str(), &folder].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+            url.query_pairs_mut().append_pair("path", &path);
+            let listing: Listing = self.get_at(url).await?;
+            for entry in listing.files {
+                let path = if folder.is_empty() { entry.path } else { format!("{folder}/{}", entry.path) };
+                parts(&path)?;
+                if !entry.is_dir {
+                    files.push(Artifact { path, size: u64::try_from(entry.file_size).unwrap_or_default() });
+                } else if depth < DEEPEST {
+                    folders.push((path, depth + 1));
+                }
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// One file below an artifact root, whole.
+    ///
+    /// # Errors
+    /// When there is none, the path leaves the root, or MLflow fails.
+    pub async fn download_artifact(&self, artifact_uri: &str, path: &str) -> Result<Bytes> {
+        self.download(self.proxied(artifact_uri)?.file(path)?).await
+    }
+
+    /// Every file below an artifact root, written into `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When MLflow fails, or a file cannot be written; files written before stay.
+    pub async fn download_artifacts(&self, artifact_uri: &str, folder: &Path) -> Result<Vec<Artifact>> {
+        let artifacts = self.list_artifacts(artifact_uri).await?;
+        let failed =
+            |path: &Path, error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
+        tokio::fs::create_dir_all(folder).await.map_err(|error| failed(folder, error))?;
+        for artifact in &artifacts {
+            let bytes = self.download_artifact(artifact_uri, &artifact.path).await?;
+            let file = folder.join(&artifact.path);
+            if let Some(parent) = file.parent() {
+                tokio::fs::create_dir_all(parent).await.map_err(|error| failed(parent, error))?;
+            }
+            tokio::fs::write(&file, &bytes).await.map_err(|error| failed(&file, error))?;
+        }
+        Ok(artifacts)
+    }
+
+    pub(crate) async fn upload_artifact(&self, artifact_uri: &str, path: &str, bytes: Bytes) -> Result<()> {
+        self.upload(self.proxied(artifact_uri)?.file(path)?, bytes).await
+    }
+
+    /// `mlflow-artifacts:/path` is at this server; `mlflow-artifacts://host:port/path` names another one, reached by the same
+    /// scheme as this one (`mlflow/store/artifact/mlflow_artifacts_repo.py`).
+    fn proxied(&self, artifact_uri: &str) -> Result<Root> {
+        let not_proxied = || Error::NotProxied { uri: artifact_uri.to_owned() };
+        let uri = Url::parse(artifact_uri).map_err(|_| not_proxied())?;
+        if uri.scheme() != "mlflow-artifacts" {
+            return Err(not_proxied());
+        }
+        let here = self.at(&[]);
+        let server = match uri.host_str() {
+            None | Some("") => here,
+            Some(host) => {
+                let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+                Url::parse(&format!("{}://{host}{port}", here.scheme())).map_err(|_| not_proxied())?
+            }
+        };
+        Ok(Root { server, path: uri.path().trim_matches('/').to_owned() })
+    }
+}
+
+struct Root {
+    server: Url,
+    path: String,
+}
+
+impl Root {
+    fn file(&self, path: &str) -> Result<Url> {
+        let parts = parts(path)?;
+        Ok(below(
+            self.server.clone(),
+            PROXY.into_iter().chain(self.path.split('/').filter(|part| !part.is_empty())).chain(parts),
+        ))
+    }
+}
+
+/// The parts of a relative path that stays where it is put, here and at the server.
+fn parts(path: &str) -> Result<Vec<&str>> {
+    let parts: Vec<&str> = path.split('/').collect();
+    if parts.iter().any(|part| part.is_empty() || *part == "." || *part == ".." || part.contains(['\\', '\0'])) {
+        return Err(Error::Invalid {
+            what: format!("the artifact path `{path}`"),
+            reason: "it must be relative, without empty parts, `.`, `..` or backslashes".to_owned(),
+        });
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(artifact_uri: &str) -> Result<String> {
+        Ok(Client::new("https://a.example/mlflow")?.proxied(artifact_uri)?.file("data/m x.pth")?.to_string())
+    }
+
+    #[test]
+    fn roots_are_resolved_as_mlflow_does() {
+        assert_eq!(
+            url("mlflow-artifacts:/1/r/artifacts").unwrap(),
+            "https://a.example/mlflow/api/2.0/mlflow-artifacts/artifacts/1/r/artifacts/data/m%20x.pth"
+        );
+        assert_eq!(
+            url("mlflow-artifacts://b.example:81/1").unwrap(),
+            "https://b.example:81/api/2.0/mlflow-artifacts/artifacts/1/data/m%20x.pth"
+        );
+        for other in ["s3://bucket/1", "/tmp/x", "file:///tmp/x"] {
+            assert!(url(other).unwrap_err().to_string().contains("--serve-artifacts"));
+        }
+    }
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for path in ["../x", "a/../../x", "/etc/passwd", "a//b", "", "a\\b"] {
+            assert!(matches!(parts(path), Err(Error::Invalid { .. })), "{path}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Experiments: the named groups of runs.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{Client, Error, Result};
+
+#[derive(Deserialize)]
+struct Found {
+    experiment: Experiment,
+}
+
+#[derive(Deserialize)]
+struct Experiment {
+    experiment_id: String,
+    #[serde(default)]
+    lifecycle_stage: String,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    experiment_id: String,
+}
+
+impl Client {
+    /// The id of the experiment with this name, made if there is none. Safe to call from several at once.
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails, and [`Error::Invalid`] when the experiment was deleted.
+    pub async fn get_or_create_experiment(&self, name: &str) -> Result<String> {
+        if let Some(id) = self.get_experiment(name).await? {
+            return Ok(id);
+        }
+        match self.create::<Created>("experiments/create", &json!({ "name": name })).await {
+            Ok(created) => Ok(created.experiment_id),
+            // somebody else was quicker
+            Err(error) if error.has_code("RESOURCE_ALREADY_EXISTS") => self.get_experiment(name).await?.ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The id of the experiment with this name, if there is one.
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails, and [`Error::Invalid`] when the experiment was deleted.
+    pub async fn get_experiment(&self, name: &str) -> Result<Option<String>> {
+        let found: Found = match self.get("experiments/get-by-name", &[("experiment_name", name)]).await {
+            Ok(found) => found,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if found.experiment.lifecycle_stage == "deleted" {
+            let id = found.experiment.experiment_id;
+            return Err(Error::Invalid {
+                what: format!("the experiment `{name}`"),
+                reason: format!(
+                    "it was deleted; `mlflow experiments restore --experiment-id {id}` brings it back, `mlflow gc` frees its name"
+                ),
+            });
+        }
+        Ok(Some(found.experiment.experiment_id))
+    }
+}

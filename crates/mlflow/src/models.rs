@@ -1,0 +1,121 @@
+//! Logged models: what a run made, files and parameters, before it has a place in the registry.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::values::{read_pairs, read_text};
+use crate::{Client, Param, Result, Tag};
+
+/// How far a logged model is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum LoggedModelStatus {
+    /// Not said.
+    #[serde(rename = "LOGGED_MODEL_STATUS_UNSPECIFIED")]
+    Unspecified,
+    /// Its files are being uploaded.
+    #[serde(rename = "LOGGED_MODEL_PENDING")]
+    Pending,
+    /// Its files are whole.
+    #[serde(rename = "LOGGED_MODEL_READY")]
+    Ready,
+    /// Its files never became whole.
+    #[serde(rename = "LOGGED_MODEL_UPLOAD_FAILED")]
+    Failed,
+}
+
+impl LoggedModelStatus {
+    /// Number in `LoggedModelStatus` of `service.proto`; the server checks for one before it reads names.
+    fn number(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::Pending => 1,
+            Self::Ready => 2,
+            Self::Failed => 3,
+        }
+    }
+}
+
+/// A logged model as MLflow keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LoggedModel {
+    /// Its id, such as `m-0123…`; `models:/<model_id>` is the source of a version made of it.
+    pub model_id: String,
+    /// Its name; need not be unique.
+    #[serde(default)]
+    pub name: String,
+    /// The root of its files, such as `mlflow-artifacts:/1/models/<model_id>/artifacts`.
+    pub artifact_uri: String,
+    /// How far it is.
+    pub status: LoggedModelStatus,
+    /// The run that made it.
+    #[serde(default, deserialize_with = "read_text")]
+    pub source_run_id: Option<String>,
+    /// Its tags.
+    #[serde(default, deserialize_with = "read_pairs")]
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    model: Model,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    info: LoggedModel,
+}
+
+impl Client {
+    /// Announces a model of a run, in status [`LoggedModelStatus::Pending`]; its files come next, then
+    /// [`Client::finalize_logged_model`].
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn create_logged_model(
+        &self,
+        experiment_id: &str,
+        name: &str,
+        source_run_id: &str,
+        params: &[Param],
+        tags: &[Tag],
+    ) -> Result<LoggedModel> {
+        let body = json!({
+            "experiment_id": experiment_id, "name": name, "model_type": "", "source_run_id": source_run_id, "params": params, "tags": tags,
+        });
+        Ok(self.create::<Answer>("logged-models", &body).await?.model.info)
+    }
+
+    /// The model with this id.
+    ///
+    /// # Errors
+    /// When there is none, or MLflow fails.
+    pub async fn get_logged_model(&self, model_id: &str) -> Result<LoggedModel> {
+        Ok(self.get::<Answer>(&format!("logged-models/{model_id}"), &[]).await?.model.info)
+    }
+
+    /// Uploads one file of a model; `path` is relative, with `/` between its parts.
+    ///
+    /// # Errors
+    /// When the path leaves the model's folder, or MLflow fails.
+    pub async fn upload_logged_model_artifact(
+        &self,
+        model: &LoggedModel,
+        path: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<()> {
+        self.upload_artifact(&model.artifact_uri, path, bytes.into()).await
+    }
+
+    /// Says that a model's files are whole ([`LoggedModelStatus::Ready`]) or never will be ([`LoggedModelStatus::Failed`]).
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn finalize_logged_model(&self, model_id: &str, status: LoggedModelStatus) -> Result<LoggedModel> {
+        let body = json!({ "model_id": model_id, "status": status.number() });
+        Ok(self.set::<Answer>(Method::PATCH, &format!("logged-models/{model_id}"), &body).await?.model.info)
+    }
+}
