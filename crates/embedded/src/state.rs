@@ -141,6 +141,14 @@ impl StateFolder {
         Ok(folder)
     }
 
+    /// Whether a process holds a folder, ready or not.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn is_held(path: &Path) -> Result<bool> {
+        is_locked(path)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

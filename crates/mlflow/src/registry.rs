@@ -133,11 +133,22 @@ impl Client {
     /// # Errors
     /// When MLflow refuses or fails.
     pub async fn search_model_versions(&self, name: &str) -> Result<Vec<ModelVersion>> {
-        let filter = format!("name = '{}'", name.replace('\'', "''"));
+        self.versions(&format!("name = '{}'", name.replace('\'', "''"))).await
+    }
+
+    /// Every version of every registered model, the newest first.
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn search_all_model_versions(&self) -> Result<Vec<ModelVersion>> {
+        self.versions("").await
+    }
+
+    async fn versions(&self, filter: &str) -> Result<Vec<ModelVersion>> {
         let mut versions = Vec::new();
         let mut token = String::new();
         loop {
-            let mut query = vec![("filter", filter.as_str()), ("max_results", "1000")];
+            let mut query = vec![("filter", filter), ("max_results", "1000")];
             if !token.is_empty() {
                 query.push(("page_token", &token));
             }

@@ -8,7 +8,8 @@ pub(crate) const PICKLE_MODULE: &str = "mlflow.pytorch.pickle_module";
 /// libtorch that the TorchScript was written by.
 const TORCH_VERSION: &str = "2.13.0";
 
-/// Content of the file `MLmodel`, with a tensor signature: float32 images [n, c, h, w] to probabilities [n, classes].
+/// Content of the file `MLmodel`, with a tensor signature: float32 images [n, c, h, w] to probabilities [n, classes]. Without names:
+/// MLflow would hand a named tensor to its PyTorch flavour in a dictionary, which that refuses.
 pub(crate) fn mlmodel(config: &Config) -> String {
     let [c, h, w] = config.input;
     let classes = config.classes;
@@ -23,8 +24,8 @@ pub(crate) fn mlmodel(config: &Config) -> String {
              model_data: data\n    \
              pytorch_version: {TORCH_VERSION}\n\
          signature:\n  \
-           inputs: '[{{\"name\": \"image\", \"type\": \"tensor\", \"tensor-spec\": {{\"dtype\": \"float32\", \"shape\": [-1, {c}, {h}, {w}]}}}}]'\n  \
-           outputs: '[{{\"name\": \"probabilities\", \"type\": \"tensor\", \"tensor-spec\": {{\"dtype\": \"float32\", \"shape\": [-1, {classes}]}}}}]'\n  \
+           inputs: '[{{\"type\": \"tensor\", \"tensor-spec\": {{\"dtype\": \"float32\", \"shape\": [-1, {c}, {h}, {w}]}}}}]'\n  \
+           outputs: '[{{\"type\": \"tensor\", \"tensor-spec\": {{\"dtype\": \"float32\", \"shape\": [-1, {classes}]}}}}]'\n  \
            params: null\n"
     )
 }

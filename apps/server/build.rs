@@ -1,0 +1,13 @@
+//! This program and its tests run against the libtorch that they were linked with.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=LIBTORCH");
+    let Ok(root) = std::env::var("LIBTORCH") else {
+        println!(
+            "cargo:warning=LIBTORCH is not set. Point it at an unpacked libtorch 2.13.0: `make` does, \
+             `slipway doctor` says how."
+        );
+        return;
+    };
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{root}/lib");
+}

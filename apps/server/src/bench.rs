@@ -1,0 +1,36 @@
+//! `slipway-server bench FOLDER`: images a second of a bundle in this process, without HTTP: what the server is measured against.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use slipway_model::Bundle;
+
+use crate::fatal::Fatal;
+
+/// Long enough to be stable, short enough for many rounds.
+const LONG: Duration = Duration::from_millis(1500);
+
+/// One JSON object: images a second by one thread at batch 1 and at batch 32.
+///
+/// # Errors
+/// When the folder holds no bundle.
+pub fn bench(folder: &Path) -> Result<String, Fatal> {
+    tch::set_num_threads(1);
+    let bundle = Bundle::load(folder).map_err(|error| Fatal::Input(error.to_string()))?;
+    let rate = |batch: usize| -> Result<f64, Fatal> {
+        let images = vec![0.5; batch * bundle.config().pixels()];
+        let ask = || bundle.probabilities(&images, batch).map_err(|error| Fatal::Unexpected(error.to_string()));
+        for _ in 0..20 {
+            ask()?;
+        }
+        let begun = Instant::now();
+        let mut done = 0;
+        while begun.elapsed() < LONG {
+            ask()?;
+            done += batch;
+        }
+        Ok(done as f64 / begun.elapsed().as_secs_f64())
+    };
+    Ok(json!({ "batch1": rate(1)?, "batch32": rate(32)? }).to_string())
+}

@@ -1,0 +1,98 @@
+//! Follows `models.yaml` by its content, so that an atomic rename and a config map's link work alike.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::pins;
+
+/// How often the file is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// The longest pause after failures.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// Whether what the file asks for is in service: `Err` with the reason while it is not.
+pub type Readiness = Result<(), String>;
+
+/// The file's text, or why it cannot be read.
+type Text = Result<String, String>;
+
+/// A list that could not be served, and when it is tried again.
+struct Failure {
+    text: Text,
+    reason: String,
+    pause: Duration,
+    since: Instant,
+}
+
+/// Follows the file for ever. A list that cannot be served leaves in service what was, is logged with its reason, counted,
+/// and tried again after a pause that grows; another content is tried at once.
+pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready: watch::Sender<Readiness>) {
+    let mut applied: Option<Text> = None;
+    // Whether `applied` was also the last that was tried.
+    let mut settled = false;
+    let mut failure: Option<Failure> = None;
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let text = pins::read(&path);
+        if settled && applied.as_ref() == Some(&text) {
+            continue;
+        }
+        let before = failure.take_if(|failure| failure.text != text || failure.since.elapsed() >= failure.pause);
+        if failure.is_some() {
+            continue;
+        }
+        settled = false;
+        // A registry that hangs does not keep the next content of the file waiting.
+        let outcome = tokio::select! {
+            outcome = apply(&text, &models) => outcome,
+            () = changed(&path, &text) => continue,
+        };
+        let Err(reason) = outcome else {
+            show(&models, &metrics);
+            let _ = ready.send_replace(Ok(()));
+            applied = Some(text);
+            settled = true;
+            continue;
+        };
+        metrics.failed_loads.inc();
+        let before = before.filter(|before| before.text == text);
+        if before.as_ref().is_none_or(|before| before.reason != reason) {
+            tracing::error!(event = "not_served", "{}: {reason}; what was in service stays", path.display());
+        }
+        // Until the first list is in service the server is not ready; later the old list still answers.
+        if applied.is_none() {
+            let _ = ready.send_replace(Err(reason.clone()));
+        }
+        let pause = before.map_or(INTERVAL, |before| (before.pause * 2).min(LONGEST));
+        failure = Some(Failure { text, reason, pause, since: Instant::now() });
+    }
+}
+
+/// Says what is in service now.
+fn show(models: &Models, metrics: &Metrics) {
+    metrics.in_service.reset();
+    for loaded in models.in_service().values() {
+        metrics.in_service.with_label_values(&[&loaded.name, &loaded.version, &loaded.digest]).set(1);
+        tracing::info!(event = "in_service", model = loaded.name, version = loaded.version, digest = loaded.digest);
+    }
+}
+
+async fn apply(text: &Text, models: &Models) -> Result<(), String> {
+    models.serve(&pins::parse(text.as_ref()?)?).await
+}
+
+async fn changed(path: &Path, from: &Text) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        if pins::read(path) != *from {
+            return;
+        }
+    }
+}

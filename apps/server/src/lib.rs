@@ -1,0 +1,22 @@
+//! The model server: versions of MLflow's registry, pinned by content, over the Open Inference Protocol.
+//!
+//! ```text
+//! models.yaml --follow--> Models --find--> Loaded         request --routes--> infer --Workers (queue)--> Loaded --> response
+//!                            \--on demand--> Registry (MLflow, verified)
+//! ```
+
+pub mod bench;
+pub mod body;
+pub mod exchange;
+pub mod fatal;
+pub mod follow;
+pub mod infer;
+pub mod loaded;
+pub mod metrics;
+pub mod models;
+pub mod pins;
+pub mod refusal;
+pub mod registry;
+pub mod routes;
+pub mod settings;
+pub mod workers;

@@ -1,0 +1,146 @@
+//! The models that answer: those in service, and some that were asked for by version.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::OnceCell;
+
+use crate::loaded::Loaded;
+use crate::pins::Pin;
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+
+/// How many versions that are not in service are kept loaded.
+const ON_DEMAND: usize = 4;
+
+/// By name: the version in service.
+pub type InService = BTreeMap<String, Arc<Loaded>>;
+
+type Cell = Arc<OnceCell<Arc<Loaded>>>;
+
+/// The models that answer. A request takes its model once and keeps it: a swap never disturbs one that runs.
+#[derive(Debug)]
+pub struct Models {
+    registry: Registry,
+    in_service: ArcSwap<InService>,
+    /// By name: why a model that is pinned is not in service (yet).
+    held_back: Mutex<BTreeMap<String, String>>,
+    /// The last used at the back.
+    on_demand: Mutex<VecDeque<(Pin, Cell)>>,
+}
+
+impl Models {
+    /// None in service yet.
+    pub fn new(registry: Registry) -> Self {
+        Self { registry, in_service: ArcSwap::default(), held_back: Mutex::default(), on_demand: Mutex::default() }
+    }
+
+    /// The registry behind them.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What is in service now.
+    pub fn in_service(&self) -> Arc<InService> {
+        self.in_service.load_full()
+    }
+
+    /// Puts exactly these versions into service. Loads what is new first; one that fails leaves everything as it was.
+    ///
+    /// # Errors
+    /// Why a version cannot be loaded.
+    pub async fn serve(&self, pins: &[Pin]) -> Result<(), String> {
+        let reasons = |reason: &str| pins.iter().map(|pin| (pin.name.clone(), reason.to_owned())).collect();
+        self.hold_back(reasons("it is being loaded"));
+        let served = self.try_to_serve(pins).await;
+        self.hold_back(served.as_ref().map_or_else(|reason| reasons(reason), |()| BTreeMap::new()));
+        served
+    }
+
+    async fn try_to_serve(&self, pins: &[Pin]) -> Result<(), String> {
+        let now = self.in_service();
+        let mut next = InService::new();
+        for pin in pins {
+            let same = now.get(&pin.name).filter(|loaded| loaded.version == pin.version && loaded.digest == pin.digest);
+            let loaded = match same {
+                Some(loaded) => Arc::clone(loaded),
+                None => self.registry.load(pin).await?,
+            };
+            next.insert(pin.name.clone(), loaded);
+        }
+        self.in_service.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// The model that answers for a name, or for one version of it, which is loaded when it is not yet.
+    ///
+    /// # Errors
+    /// 404 when there is none; 503 when it is not loaded yet or cannot be loaded.
+    pub async fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Loaded>, Refusal> {
+        let served = self.in_service.load().get(name).cloned();
+        let Some(version) = version else {
+            return served.ok_or_else(|| {
+                if let Some(reason) = self.held_back.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+                    return Refusal::unavailable(format!("{name} is not in service yet: {reason}"));
+                }
+                let known = self.in_service();
+                let known: Vec<&str> = known.keys().map(String::as_str).collect();
+                Refusal::missing(format!(
+                    "no version of {name} is in service (in service: {}); /v2/models/{name}/versions/<version> asks for one",
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                ))
+            });
+        };
+        if let Some(served) = served.filter(|served| served.version == version) {
+            return Ok(served);
+        }
+        if let Some(cell) = self.cell_of(|pin| pin.name == name && pin.version == version)
+            && let Some(loaded) = cell.get()
+        {
+            return Ok(Arc::clone(loaded));
+        }
+        let pin = self.registry.pin(name, version).await?;
+        let cell = self.cell_of(|known| *known == pin).unwrap_or_else(|| self.keep(pin.clone()));
+        // Many at once load it once; a failure is not kept.
+        let loaded = cell.get_or_try_init(|| self.registry.load(&pin)).await.map(Arc::clone);
+        loaded.map_err(|reason| {
+            self.forget(&pin);
+            Refusal::unavailable(reason)
+        })
+    }
+
+    fn hold_back(&self, reasons: BTreeMap<String, String>) {
+        *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
+    }
+
+    /// A version that cannot be loaded takes no place from those that can.
+    fn forget(&self, pin: &Pin) {
+        let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, cell)| known != pin || cell.initialized());
+    }
+
+    /// The cell of a version that was asked for before; it becomes the last used.
+    fn cell_of(&self, wanted: impl Fn(&Pin) -> bool) -> Option<Cell> {
+        let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(pin, _)| wanted(pin))?;
+        let entry = kept.remove(at)?;
+        let cell = Arc::clone(&entry.1);
+        kept.push_back(entry);
+        Some(cell)
+    }
+
+    fn keep(&self, pin: Pin) -> Cell {
+        let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another request may have put it there meanwhile.
+        if let Some((_, cell)) = kept.iter().find(|(known, _)| *known == pin) {
+            return Arc::clone(cell);
+        }
+        if kept.len() >= ON_DEMAND {
+            kept.pop_front();
+        }
+        let cell = Cell::default();
+        kept.push_back((pin, Arc::clone(&cell)));
+        cell
+    }
+}

@@ -1,0 +1,60 @@
+//! What a client is told when it gets no answer: `{"error": "…"}` with a status.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::workers::NoAnswer;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// What is wrong, and what is allowed.
+    pub message: String,
+}
+
+impl Refusal {
+    /// 400: the request is not what the model takes.
+    pub fn request(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+    }
+
+    /// 404: there is no such thing.
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message: message.into() }
+    }
+
+    /// 413: too much at once.
+    pub fn too_much(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, message: message.into() }
+    }
+
+    /// 503: later.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.into() }
+    }
+}
+
+impl From<NoAnswer> for Refusal {
+    fn from(reason: NoAnswer) -> Self {
+        let status = match reason {
+            NoAnswer::Busy(_) | NoAnswer::Ending => StatusCode::SERVICE_UNAVAILABLE,
+            NoAnswer::Model(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, message: reason.to_string() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(json!({ "error": self.message }))).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,189 @@
+//! The HTTP interface: probes, metrics, and the Open Inference Protocol.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use slipway_mlflow::ModelVersion;
+use slipway_model::Config;
+use tokio::sync::watch;
+
+use crate::body;
+use crate::exchange::{bounded, counted};
+use crate::follow::Readiness;
+use crate::infer;
+use crate::loaded::Loaded;
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::refusal::Refusal;
+use crate::workers::Workers;
+
+/// Registered versions are a courtesy beside the one in service; a registry that hangs does not hold up an answer.
+const LONGEST_LOOK: Duration = Duration::from_secs(3);
+
+/// What every request sees.
+#[derive(Clone)]
+pub struct App {
+    /// The models that answer.
+    pub models: Arc<Models>,
+    /// The threads that run them.
+    pub workers: Arc<Workers>,
+    /// The figures.
+    pub metrics: Metrics,
+    /// Whether the first list is in service.
+    pub ready: watch::Receiver<Readiness>,
+}
+
+/// All routes.
+pub fn routes(app: App) -> Router {
+    let inference = Router::new()
+        .route("/v2/models/{model}/infer", post(infer_in_service))
+        .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
+        .method_not_allowed_fallback(wrong_method)
+        .route_layer(from_fn(bounded))
+        .route_layer(from_fn_with_state(app.metrics.clone(), counted));
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/v2", get(server))
+        .route("/v2/health/live", get(async || Json(json!({ "live": true }))))
+        .route("/v2/health/ready", get(ready))
+        .route("/v2/models", get(models))
+        .route("/v2/models/{model}", get(model))
+        .route("/v2/models/{model}/ready", get(model_ready))
+        .route("/v2/models/{model}/versions/{version}", get(version))
+        .route("/v2/models/{model}/versions/{version}/ready", get(version_ready))
+        .fallback(async || Refusal::missing("there is no such path; /v2/models lists the models"))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(bounded))
+        .merge(inference)
+        .with_state(app)
+}
+
+async fn wrong_method() -> Refusal {
+    Refusal {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        message: "this path takes another method: POST for infer, GET for the rest".to_owned(),
+    }
+}
+
+async fn readyz(State(app): State<App>) -> Result<&'static str, Refusal> {
+    app.ready.borrow().clone().map(|()| "ready\n").map_err(Refusal::unavailable)
+}
+
+async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
+    app.ready.borrow().clone().map(|()| Json(json!({ "ready": true }))).map_err(Refusal::unavailable)
+}
+
+async fn metrics(State(app): State<App>) -> Response {
+    match app.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn server() -> Json<Value> {
+    Json(json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": [] }))
+}
+
+/// Every model with its versions, the one in service first.
+async fn models(State(app): State<App>) -> Result<Json<Value>, Refusal> {
+    let in_service = app.models.in_service();
+    let mut names: std::collections::BTreeMap<String, Vec<String>> =
+        in_service.iter().map(|(name, loaded)| (name.clone(), vec![loaded.version.clone()])).collect();
+    // Without MLflow those in service still answer.
+    for version in soon(app.models.registry().all()).await {
+        let versions = names.entry(version.name).or_default();
+        if !versions.contains(&version.version) {
+            versions.push(version.version);
+        }
+    }
+    let models: Vec<Value> = names
+        .into_iter()
+        .map(|(name, versions)| {
+            let served = in_service.get(&name).map(|loaded| loaded.version.clone());
+            json!({ "name": name, "versions": versions, "in_service": served })
+        })
+        .collect();
+    Ok(Json(json!({ "models": models })))
+}
+
+/// What the registry says, or nothing when it does not answer soon.
+async fn soon(versions: impl Future<Output = Result<Vec<ModelVersion>, Refusal>>) -> Vec<ModelVersion> {
+    tokio::time::timeout(LONGEST_LOOK, versions).await.map(Result::unwrap_or_default).unwrap_or_default()
+}
+
+async fn model(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+    let loaded = app.models.find(&name, None).await?;
+    let mut versions = vec![loaded.version.clone()];
+    for version in soon(app.models.registry().versions(&name)).await {
+        if version.version != loaded.version {
+            versions.push(version.version);
+        }
+    }
+    Ok(Json(metadata(&loaded, &versions)))
+}
+
+async fn version(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let loaded = app.models.find(&name, Some(&version)).await?;
+    let versions = [loaded.version.clone()];
+    Ok(Json(metadata(&loaded, &versions)))
+}
+
+async fn model_ready(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+    let loaded = app.models.find(&name, None).await?;
+    Ok(Json(json!({ "name": loaded.name, "version": loaded.version, "ready": true })))
+}
+
+async fn version_ready(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let loaded = app.models.find(&name, Some(&version)).await?;
+    Ok(Json(json!({ "name": loaded.name, "version": loaded.version, "ready": true })))
+}
+
+async fn infer_in_service(State(app): State<App>, Path(name): Path<String>, body: Body) -> Result<Response, Refusal> {
+    answer(&app, &name, None, body).await
+}
+
+async fn infer_version(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    answer(&app, &name, Some(&version), body).await
+}
+
+async fn answer(app: &App, name: &str, version: Option<&str>, body: Body) -> Result<Response, Refusal> {
+    let body = body::read(body).await?;
+    let model = app.models.find(name, version).await?;
+    let infer::Images { id, pixels, images } = infer::read(&body, model.config())?;
+    let probabilities = app.workers.ask(Arc::clone(&model), pixels, images).await?;
+    Ok(Json(infer::Response::new(&model, id, images, probabilities)).into_response())
+}
+
+fn metadata(model: &Loaded, versions: &[String]) -> Value {
+    let Config { input: [channels, height, width], classes, .. } = model.config();
+    json!({
+        "name": model.name,
+        "versions": versions,
+        "platform": "libtorch",
+        "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, channels, height, width]}],
+        "outputs": [
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},
+            {"name": "label", "datatype": "INT64", "shape": [-1]},
+        ],
+    })
+}

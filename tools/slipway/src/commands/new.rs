@@ -1,0 +1,103 @@
+//! `slipway new`: a commented experiment file to start from.
+
+use clap::Args;
+use serde::Serialize;
+use slipway_experiment::parse;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::tree::Tree;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  slipway new mnist-wide\n  slipway new mnist-deep --architecture mlp --dataset mnist-10k"
+)]
+pub(crate) struct New {
+    /// Names the experiment, its file and its TrainJobs: lower-case letters, digits and hyphens
+    name: String,
+    /// The network
+    #[arg(long, default_value = "cnn", value_parser = ["cnn", "mlp"])]
+    architecture: String,
+    /// A dataset that datasets/ declares [default: the first one there]
+    #[arg(long)]
+    dataset: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Created {
+    file: String,
+}
+
+impl New {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let file = format!("experiments/{}.yaml", self.name);
+        let project = Project::read(&Tree::of_work_tree(&context.root)?);
+        let dataset = match &self.dataset {
+            Some(name) if project.datasets.contains_key(name) => name.clone(),
+            Some(name) => {
+                let known = project.datasets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                return Err(Failure::Input(format!("dataset `{name}` is not declared; there are: {known}")));
+            }
+            None => project.datasets.keys().next().cloned().ok_or_else(|| {
+                Failure::Input("no dataset is declared yet: declare one in datasets/<name>.yaml first".to_owned())
+            })?,
+        };
+        let text = text(&self.name, &self.architecture, &dataset);
+        // A name that cannot be is refused with what is allowed.
+        parse(&file, &text).map_err(Failure::Invalid)?;
+        if let Some(same) = project.experiments.iter().find(|source| source.experiment.name == self.name) {
+            return Err(Failure::Input(format!(
+                "{} is experiment `{}` already: choose another name",
+                same.file, self.name
+            )));
+        }
+        let path = context.root.join(&file);
+        std::fs::File::create_new(&path)
+            .and_then(|mut new| std::io::Write::write_all(&mut new, text.as_bytes()))
+            .map_err(|error| Failure::Input(format!("cannot write {file}: {error}")))?;
+        context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
+        context.json(&Created { file })
+    }
+}
+
+fn text(name: &str, architecture: &str, dataset: &str) -> String {
+    format!(
+        "# yaml-language-server: $schema=schema.json
+apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata:
+  name: {name}
+spec:
+  dataset: {dataset}
+  model: {{architecture: {architecture}, dropout: 0.25}}
+  training:
+    epochs: 3
+    batchSize: 64                 # global, divided over the workers
+    optimizer: {{name: adam, learningRate: 0.001}}
+    seed: 7
+  # A grid: each point is one trial, one TrainJob. Without it there is one trial.
+  sweep:
+    training.optimizer.learningRate: [0.001, 0.003]
+  workers: {{count: 2, cpu: \"1\", memory: 2Gi}}
+  # trials × workers × cpu × deadline must fit; the job enforces the deadline.
+  budget: {{cpuHours: 4, deadline: 30m}}
+  # A version is registered when the trial passes this gate.
+  register: {{model: mnist, require: {{accuracy: \">= 0.95\"}}}}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_a_valid_experiment() {
+        for architecture in ["cnn", "mlp"] {
+            let experiment = parse("e.yaml", &text("my-net", architecture, "digits")).unwrap();
+            assert_eq!((experiment.name.as_str(), experiment.trial_count()), ("my-net", 2));
+        }
+        assert!(parse("e.yaml", &text("No Name", "cnn", "digits")).is_err());
+    }
+}

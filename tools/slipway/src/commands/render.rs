@@ -1,0 +1,106 @@
+//! `slipway render`: writes the TrainJobs that the experiments want.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use slipway_forge::Git;
+
+use crate::commands::named::named;
+use crate::context::Context;
+use crate::failure::{Failure, count};
+use crate::project::Project;
+use crate::rendered::{self, Changes};
+use crate::tree::Tree;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check    # writes nothing; exit code 4 when something is out of date"
+)]
+pub(crate) struct Render {
+    /// Experiment files; all of experiments/ when none is named
+    files: Vec<PathBuf>,
+    /// Only say whether something would be written
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Serialize)]
+struct Written {
+    written: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Render {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let tree = Tree::of_work_tree(&context.root)?;
+        let project = Project::read(&tree);
+        let only = named(context, &project, &self.files)?;
+        if self.check {
+            let findings = rendered::findings(&project);
+            return if findings.is_empty() {
+                self.done(context, &Changes::new())
+            } else {
+                Err(Failure::OutOfDate(findings))
+            };
+        }
+        let commit = self.commit(context, &project, only.as_ref());
+        let changes = rendered::changes(&project, only.as_ref(), commit.as_deref());
+        for (path, content) in &changes {
+            let full = context.root.join(path);
+            let failed = |error| Failure::Input(format!("cannot write {path}: {error}"));
+            match content {
+                Some(bytes) => {
+                    full.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+                    // whole or not at all, also on a full disk
+                    let part = full.with_extension("yaml.part");
+                    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, &full)).map_err(|error| {
+                        let _ = std::fs::remove_file(&part);
+                        failed(error)
+                    })?;
+                }
+                None => std::fs::remove_file(&full).map_err(failed)?,
+            }
+        }
+        self.done(context, &changes)
+    }
+
+    /// The commit that new TrainJobs name: HEAD, when their experiment files are there as they are now.
+    fn commit(
+        &self,
+        context: &Context,
+        project: &Project,
+        only: Option<&std::collections::BTreeSet<String>>,
+    ) -> Option<String> {
+        let git = Git::open(&context.root).ok()?;
+        let head = git.head().ok()??;
+        let files: Vec<&str> = project
+            .experiments
+            .iter()
+            .filter(|source| only.is_none_or(|names| names.contains(&source.experiment.name)))
+            .map(|source| source.file.as_str())
+            .collect();
+        git.is_clean(&files).ok()?.then_some(head)
+    }
+
+    fn done(&self, context: &Context, changes: &Changes) -> Result<(), Failure> {
+        let of = |kept: bool| {
+            changes.iter().filter(move |(_, content)| content.is_some() == kept).map(|(path, _)| path.clone()).collect()
+        };
+        let done = Written { written: of(true), removed: of(false) };
+        if !context.is_json() {
+            for path in &done.written {
+                context.say(context.paint("32", &format!("+ {path}")));
+            }
+            for path in &done.removed {
+                context.say(context.paint("31", &format!("- {path}")));
+            }
+            context.say(if changes.is_empty() {
+                "everything is rendered".to_owned()
+            } else {
+                format!("{} written, {} removed", count(done.written.len(), "file"), done.removed.len())
+            });
+        }
+        context.json(&done)
+    }
+}

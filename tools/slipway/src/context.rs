@@ -1,0 +1,96 @@
+//! What every command is given: where the repository is, and how to talk.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For a person.
+    Text,
+    /// One JSON value on standard output; everything else goes to standard error.
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What every command is given.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// The repository's top folder, absolute.
+    pub(crate) root: PathBuf,
+    /// How results are printed.
+    pub(crate) output: Output,
+    color: bool,
+}
+
+impl Context {
+    /// Finds the repository: `given`, or the nearest folder from here upwards that has `experiments/`.
+    pub(crate) fn new(given: Option<&Path>, output: Output, color: Color) -> Result<Self, Failure> {
+        let root = match given {
+            Some(path) => {
+                path.canonicalize().map_err(|error| Failure::Input(format!("--repo {}: {error}", path.display())))?
+            }
+            None => nearest()?,
+        };
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Ok(Self { root, output, color })
+    }
+
+    /// Prints for a person: on standard output, or beside the JSON on standard error.
+    pub(crate) fn say(&self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        // A closed pipe (`slipway plan | head`) is the reader's choice, not a failure.
+        let _ = match self.output {
+            Output::Text => writeln!(std::io::stdout().lock(), "{text}"),
+            Output::Json => writeln!(std::io::stderr().lock(), "{text}"),
+        };
+    }
+
+    /// Prints the result as JSON when JSON was asked for.
+    pub(crate) fn json(&self, result: &impl Serialize) -> Result<(), Failure> {
+        if self.output == Output::Json {
+            let text = serde_json::to_string_pretty(result).map_err(|error| Failure::Unexpected(error.to_string()))?;
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        }
+        Ok(())
+    }
+
+    /// Whether the result is printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// The text in a colour (an ANSI code such as `32`), where colours are shown.
+    pub(crate) fn paint(&self, code: &str, text: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn nearest() -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::Unexpected(format!("current folder: {error}")))?;
+    here.ancestors().find(|folder| folder.join("experiments").is_dir()).map(Path::to_path_buf).ok_or_else(|| {
+        Failure::Input(format!(
+            "no Slipway repository at {} or above it (no experiments/ folder): go into one, or name it with --repo",
+            here.display()
+        ))
+    })
+}

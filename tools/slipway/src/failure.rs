@@ -1,0 +1,136 @@
+//! Why a command did not do what it was asked, and the exit code that says so to a script.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use slipway_experiment::Finding;
+
+/// A failure by kind. The message says what, where and what to do next.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nothing foreseen: 1.
+    Unexpected(String),
+    /// A specification or the repository is wrong; everything that is, at once: 3.
+    Invalid(Vec<Finding>),
+    /// The input is wrong in a way that has no line: 3.
+    Input(String),
+    /// Everything is valid, but rendered files are not what the experiments render to: 4.
+    OutOfDate(Vec<Finding>),
+    /// This machine lacks something: 5.
+    Environment(String),
+    /// A service or a repository elsewhere does not answer, or refuses: 6.
+    Service(String),
+    /// A job failed, or a model did not pass its gate: 7.
+    Job(String),
+    /// The command has said all there is to say; only the exit code is left.
+    Said(u8),
+}
+
+impl Failure {
+    /// The documented exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Unexpected(_) => 1,
+            Self::Invalid(_) | Self::Input(_) => 3,
+            Self::OutOfDate(_) => 4,
+            Self::Environment(_) => 5,
+            Self::Service(_) => 6,
+            Self::Job(_) => 7,
+            Self::Said(code) => *code,
+        }
+    }
+
+    /// What was found, when it has places.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        match self {
+            Self::Invalid(findings) | Self::OutOfDate(findings) => findings,
+            _ => &[],
+        }
+    }
+}
+
+impl Failure {
+    /// The same, with the step of the demo in front.
+    #[must_use]
+    pub(crate) fn during(self, step: &str) -> Self {
+        let named = |message: String| format!("{step}: {message}");
+        match self {
+            Self::Unexpected(message) => Self::Unexpected(named(message)),
+            Self::Input(message) => Self::Input(named(message)),
+            Self::Environment(message) => Self::Environment(named(message)),
+            Self::Service(message) => Self::Service(named(message)),
+            Self::Job(message) => Self::Job(named(message)),
+            // these have places of their own
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unexpected(message)
+            | Self::Input(message)
+            | Self::Environment(message)
+            | Self::Service(message)
+            | Self::Job(message) => f.write_str(message),
+            Self::Invalid(findings) => write!(f, "{} found", count(findings.len(), "problem")),
+            Self::OutOfDate(findings) => {
+                write!(f, "{} out of date: run `slipway render`", count(findings.len(), "rendered file"))
+            }
+            Self::Said(_) => Ok(()),
+        }
+    }
+}
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        Self::from(failure.code())
+    }
+}
+
+impl From<slipway_embedded::Error> for Failure {
+    fn from(error: slipway_embedded::Error) -> Self {
+        use slipway_embedded::Error;
+
+        let message = error.to_string();
+        match error {
+            Error::NotOurs(_) | Error::OtherVersion { .. } | Error::Locked { .. } | Error::NoCommit(_) => {
+                Self::Input(message)
+            }
+            Error::NoProgram { .. } | Error::Port { .. } => Self::Environment(message),
+            Error::Ended { .. } | Error::NotReady { .. } | Error::S3 { .. } => Self::Service(message),
+            _ => Self::Unexpected(message),
+        }
+    }
+}
+
+impl From<slipway_forge::Error> for Failure {
+    fn from(error: slipway_forge::Error) -> Self {
+        use slipway_forge::Error;
+
+        match error {
+            Error::NoGit(_) | Error::NoToken => Self::Environment(error.to_string()),
+            error if error.is_unavailable() => Self::Service(error.to_string()),
+            Error::Io { .. } | Error::Malformed { .. } => Self::Unexpected(error.to_string()),
+            error => Self::Input(error.to_string()),
+        }
+    }
+}
+
+impl From<slipway_dataset::Error> for Failure {
+    fn from(error: slipway_dataset::Error) -> Self {
+        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
+    }
+}
+
+impl From<slipway_mlflow::Error> for Failure {
+    fn from(error: slipway_mlflow::Error) -> Self {
+        if error.is_not_found() { Self::Input(error.to_string()) } else { Self::Service(error.to_string()) }
+    }
+}
+
+/// `1 job`, `2 jobs`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

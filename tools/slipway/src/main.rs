@@ -1,0 +1,171 @@
+//! `slipway`: launch distributed training by merging a pull request.
+
+mod cache;
+mod cluster;
+mod commands;
+mod context;
+mod failure;
+mod models;
+mod plan;
+mod plan_text;
+mod project;
+mod remote;
+mod rendered;
+mod services;
+mod tree;
+mod yaml;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::json;
+
+use commands::{check, dataset, demo, doctor, new, plan as plan_command, promote, propose, render, status, up};
+use context::{Color, Context, Output};
+use failure::Failure;
+
+/// Name of the hidden command that runs a program and ends it when this process is gone.
+const SUPERVISE: &str = "supervise";
+
+/// Launch distributed training by merging a pull request.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done · 1 unexpected · 2 usage · 3 invalid input · 4 rendered files out of date · 5 this machine lacks something ·\n\
+                  6 a service is unreachable or refuses · 7 a job or a gate failed\n\nExample:\n  slipway demo"
+)]
+struct Cli {
+    /// How results are printed; messages go to standard error when it is json
+    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    output: Output,
+    /// The repository [default: the nearest folder from here upwards with experiments/]
+    #[arg(long, global = true, value_name = "DIR")]
+    repo: Option<PathBuf>,
+    /// Colour on the terminal
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented experiment file to start from
+    New(new::New),
+    /// Show what would start, stop and stay, and what it costs
+    Plan(plan_command::Plan),
+    /// Write the TrainJobs that the experiments want
+    Render(render::Render),
+    /// Check everything in the repository, offline
+    Check(check::Check),
+    /// Open the pull request that starts an experiment when it is merged
+    Propose(propose::Propose),
+    /// Open the pull request that puts a version into service when it is merged
+    Promote(promote::Promote),
+    /// Show jobs, versions and what is served
+    Status(status::Status),
+    /// Run the whole loop on this machine
+    Up(up::Up),
+    /// End the loop on this machine
+    Down(up::Down),
+    /// Show the whole loop once: dataset, pull request, training, promotion, a served answer
+    Demo(demo::Demo),
+    /// Store a dataset by content, or verify it
+    Dataset(dataset::Dataset),
+    /// Say what this machine lacks and how to get it
+    Doctor(doctor::Doctor),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  slipway completions bash > ~/.local/share/bash-completion/completions/slipway")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).is_some_and(|first| first == SUPERVISE) {
+        return supervise(&arguments.collect::<Vec<_>>());
+    }
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(&cli, &failure);
+            failure.into()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "slipway", &mut std::io::stdout());
+        return Ok(());
+    }
+    let context = Context::new(cli.repo.as_deref(), cli.output, cli.color)?;
+    match &cli.command {
+        Command::New(command) => command.run(&context),
+        Command::Plan(command) => command.run(&context),
+        Command::Render(command) => command.run(&context),
+        Command::Check(command) => command.run(&context),
+        Command::Doctor(command) => command.run(&context),
+        Command::Propose(command) => wait(command.run(&context)),
+        Command::Promote(command) => wait(command.run(&context)),
+        Command::Status(command) => wait(command.run(&context)),
+        Command::Up(command) => wait(command.run(&context)),
+        Command::Down(command) => wait(command.run(&context)),
+        Command::Demo(command) => wait(command.run(&context)),
+        Command::Dataset(command) => wait(command.run(&context)),
+        Command::Completions { .. } => Ok(()),
+    }
+}
+
+/// Runs what needs a runtime; a command that only reads files starts none.
+fn wait(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Unexpected(format!("threads: {error}")))?;
+    let result = runtime.block_on(work);
+    // what still hangs in a blocking call must not hold the person up
+    runtime.shutdown_background();
+    result
+}
+
+/// Says what went wrong: findings with their places, then the sum; as JSON on standard output when that was asked for.
+fn report(cli: &Cli, failure: &Failure) {
+    if matches!(failure, Failure::Said(_)) {
+        return;
+    }
+    if cli.output == Output::Json {
+        let object = json!({ "error": failure.to_string(), "findings": failure.findings() });
+        let _ = writeln!(std::io::stdout().lock(), "{object:#}");
+        return;
+    }
+    let mut errors = std::io::stderr().lock();
+    for finding in failure.findings() {
+        let _ = writeln!(errors, "{finding} [{}]", finding.code);
+        for line in finding.help.iter().flat_map(|help| help.lines()) {
+            let _ = writeln!(errors, "    {line}");
+        }
+    }
+    let _ = writeln!(errors, "error: {failure}");
+}
+
+fn supervise(command: &[OsString]) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(slipway_embedded::supervise(command)).map_err(|error| error.to_string()));
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "{error}");
+            ExitCode::from(127)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The project's files, from the work tree or from a revision; what a command decides is decided on one of these.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use slipway_forge::Git;
+
+use crate::failure::Failure;
+
+/// The folders that decide what runs. Nothing else is read.
+const FOLDERS: [&str; 4] = ["clusters", "datasets", "experiments", "overlays"];
+
+/// Files by path relative to the repository's top, with `/` between folders.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Tree {
+    /// The work tree as it is now, committed or not.
+    pub(crate) fn of_work_tree(root: &Path) -> Result<Self, Failure> {
+        let mut tree = Self::default();
+        for folder in FOLDERS {
+            if root.join(folder).is_dir() {
+                tree.read(root, folder)?;
+            }
+        }
+        Ok(tree)
+    }
+
+    /// The committed state at a revision.
+    pub(crate) fn at(git: &Git, revision: &str) -> Result<Self, Failure> {
+        let mut files = BTreeMap::new();
+        for folder in FOLDERS {
+            files.extend(git.read_all(revision, folder).map_err(|error| Failure::Input(error.to_string()))?);
+        }
+        Ok(Self { files })
+    }
+
+    fn read(&mut self, root: &Path, folder: &str) -> Result<(), Failure> {
+        let failed = |path: &Path, error| Failure::Input(format!("cannot read {}: {error}", path.display()));
+        let path = root.join(folder);
+        for entry in std::fs::read_dir(&path).map_err(|error| failed(&path, error))? {
+            let entry = entry.map_err(|error| failed(&path, error))?;
+            let path = entry.path();
+            let Some(name) = entry.file_name().to_str().map(|name| format!("{folder}/{name}")) else { continue };
+            if path.is_dir() {
+                self.read(root, &name)?;
+            } else {
+                self.files.insert(name, std::fs::read(&path).map_err(|error| failed(&path, error))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A file's bytes.
+    pub(crate) fn bytes(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
+    /// A file's text; what is not UTF-8 is replaced, which then fails where it is parsed, with its place.
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
+        self.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The YAML files directly in a folder.
+    pub(crate) fn yaml_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        self.files.keys().map(String::as_str).filter(move |path| {
+            path.strip_prefix(folder)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(|name| !name.contains('/') && (name.ends_with(".yaml") || name.ends_with(".yml")))
+        })
+    }
+
+    /// Names of the folders directly in a folder.
+    pub(crate) fn folders_in(&self, folder: &str) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/')?.split_once('/'))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// Puts a file in, over what was there.
+    pub(crate) fn insert(&mut self, path: &str, bytes: Vec<u8>) {
+        self.files.insert(path.to_owned(), bytes);
+    }
+
+    /// Takes a file out.
+    pub(crate) fn remove(&mut self, path: &str) {
+        self.files.remove(path);
+    }
+}
