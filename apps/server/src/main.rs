@@ -23,6 +23,8 @@ use tokio::sync::watch;
 const GRACE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
+    // Before any thread is there: a call's temporaries are then not given back to the system each time.
+    slipway_c10d::tune_allocator();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

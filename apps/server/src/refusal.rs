@@ -58,3 +58,20 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_server_says_when_to_come_back() {
+        let response = Refusal::from(NoAnswer::Busy(7)).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        assert_eq!(body, r#"{"error":"the server is busy: 7 requests wait already"}"#.as_bytes());
+        let failed = Refusal::from(NoAnswer::Model("x".to_owned())).into_response();
+        assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!failed.headers().contains_key(header::RETRY_AFTER));
+    }
+}

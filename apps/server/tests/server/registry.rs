@@ -10,23 +10,23 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 /// A registered version of `mnist`.
 #[derive(Clone)]
-pub struct Version {
+pub(crate) struct Version {
     config: Vec<u8>,
     weights: Vec<u8>,
-    pub digest: String,
+    pub(crate) digest: String,
 }
 
 /// What the registry holds, by version.
 type Versions = Arc<Mutex<BTreeMap<String, Version>>>;
 
-pub struct Registry {
+pub(crate) struct Registry {
     server: MockServer,
     versions: Versions,
     down: Arc<Mutex<bool>>,
 }
 
 impl Registry {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (versions, down) = (Versions::default(), Arc::default());
         let server = MockServer::start().await;
         let answers = Answers { versions: Arc::clone(&versions), down: Arc::clone(&down) };
@@ -34,12 +34,12 @@ impl Registry {
         Self { server, versions, down }
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.server.uri()
     }
 
     /// Registers a network with fresh weights that depend on `seed`, and gives it back.
-    pub fn register(&self, version: &str, seed: u64) -> (Bundle, String) {
+    pub(crate) fn register(&self, version: &str, seed: u64) -> (Bundle, String) {
         let model = Model::new(&Config::mnist(Architecture::Mlp, 0.0), seed).unwrap();
         let bundle = Bundle::new(&model).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -52,17 +52,17 @@ impl Registry {
     }
 
     /// Changes a version's files or digest behind everyone's back.
-    pub fn tamper(&self, version: &str, change: impl FnOnce(&mut Version)) {
+    pub(crate) fn tamper(&self, version: &str, change: impl FnOnce(&mut Version)) {
         change(self.versions.lock().unwrap().get_mut(version).unwrap());
     }
 
     /// Answers everything with 500 from now on, or no longer.
-    pub fn fail(&self, down: bool) {
+    pub(crate) fn fail(&self, down: bool) {
         *self.down.lock().unwrap() = down;
     }
 
     /// How often a version's weights were downloaded.
-    pub async fn downloads(&self, version: &str) -> usize {
+    pub(crate) async fn downloads(&self, version: &str) -> usize {
         let wanted = format!("/m/{version}/model.safetensors");
         let requests = self.server.received_requests().await.unwrap();
         requests.iter().filter(|request| request.url.path().ends_with(&wanted)).count()
@@ -70,7 +70,7 @@ impl Registry {
 }
 
 impl Version {
-    pub fn flip_a_bit(&mut self) {
+    pub(crate) fn flip_a_bit(&mut self) {
         if let Some(last) = self.weights.last_mut() {
             *last ^= 1;
         }
@@ -85,7 +85,8 @@ struct Answers {
 impl Respond for Answers {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         if *self.down.lock().unwrap() {
-            return ResponseTemplate::new(500).set_body_json(json!({"error_code": "INTERNAL_ERROR", "message": "down"}));
+            return ResponseTemplate::new(500)
+                .set_body_json(json!({"error_code": "INTERNAL_ERROR", "message": "down"}));
         }
         let versions = self.versions.lock().unwrap();
         let asked = |key: &str| request.url.query_pairs().find(|(k, _)| k == key).map(|(_, value)| value.into_owned());

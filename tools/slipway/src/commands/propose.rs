@@ -114,8 +114,8 @@ pub(crate) async fn propose(
     };
     let jobs = rendered::changes(&project, Some(&names), Some(&commit));
     let head = git.commit(Some(&experiments), &jobs, &format!("{title}: its TrainJobs, rendered"))?;
-    // The same proposal again finds its branch again.
-    let identity = git.tree_of(&head)?;
+    // The same proposal again finds its branch again: what was asked for decides, not when.
+    let identity = git.tree_of(&experiments)?;
     let branch = format!("slipway/{name}-{}-{}", &base[..8.min(base.len())], &identity[..8.min(identity.len())]);
     let opened = open(git, remote, &branch, &head, title, plan_text::markdown(&plan)).await?;
     Ok(Proposed { plan, pull_request: Some(opened) })

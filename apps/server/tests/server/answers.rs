@@ -1,0 +1,182 @@
+//! What is answered, and what is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::process::{Server, close, list, picture, probabilities, program, request};
+use crate::registry::Registry;
+
+async fn serving() -> (Registry, slipway_model::Bundle, Server) {
+    let registry = Registry::start().await;
+    let (bundle, digest) = registry.register("3", 1);
+    let server = Server::start(&registry.address(), &list("3", &digest), &[]);
+    server.ready().await;
+    (registry, bundle, server)
+}
+
+#[tokio::test]
+async fn an_answer_is_the_bundles_own() {
+    let (_registry, bundle, server) = serving().await;
+    let mut body: Value = serde_json::from_slice(&request(&picture(5, 2))).unwrap();
+    body["id"] = json!("mine");
+    let (status, said) = server.post("mnist", body.to_string()).await;
+    assert_eq!(status, 200, "{said}");
+    // As many threads as a worker of the server uses: sums are then the same to the last bit.
+    tch::set_num_threads(1);
+    let want = bundle.probabilities(&picture(5, 2), 2).unwrap();
+    assert_eq!(probabilities(&said), want);
+    let label = |row: &[f32]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let [p, l] = [&said["outputs"][0], &said["outputs"][1]];
+    assert_eq!(
+        (&said["model_name"], &said["model_version"], &said["id"]),
+        (&json!("mnist"), &json!("3"), &json!("mine"))
+    );
+    assert_eq!((&p["name"], &p["datatype"], &p["shape"]), (&json!("probabilities"), &json!("FP32"), &json!([2, 10])));
+    assert_eq!((&l["name"], &l["datatype"], &l["shape"]), (&json!("label"), &json!("INT64"), &json!([2])));
+    assert_eq!(l["data"], json!([label(&want[..10]), label(&want[10..])]));
+    assert_eq!(server.figure("slipway_requests_total{code=\"200\"}").await, 1.0);
+    assert_eq!(server.figure("slipway_request_seconds_count").await, 1.0);
+}
+
+#[tokio::test]
+async fn of_many_at_once_each_gets_its_own() {
+    let (_registry, bundle, server) = serving().await;
+    let server = Arc::new(server);
+    let clients: Vec<_> = (0..32)
+        .map(|of| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                for _ in 0..8 {
+                    answers.push(server.post("mnist", request(&picture(of, 1))).await);
+                }
+                answers
+            })
+        })
+        .collect();
+    for (of, client) in clients.into_iter().enumerate() {
+        let want = bundle.probabilities(&picture(of, 1), 1).unwrap();
+        for (status, said) in client.await.unwrap() {
+            assert_eq!(status, 200, "{said}");
+            assert!(close(&probabilities(&said), &want), "{of}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_with_what_is_allowed() {
+    let (_registry, _bundle, server) = serving().await;
+    let good = String::from_utf8(request(&picture(0, 1))).unwrap();
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut body: Value = serde_json::from_str(&good).unwrap();
+        change(&mut body["inputs"][0]);
+        body.to_string()
+    };
+    let cases = [
+        (String::new(), 400, "EOF"),
+        ("hello".to_owned(), 400, "expected value"),
+        ("{\"inputs\": [".repeat(5000), 400, "inference request"),
+        (good.replacen("0.0,", "NaN,", 1), 400, "line 1 column"),
+        (changed(&|input| input["data"][7] = json!(2)), 400, "data[7] is 2"),
+        (changed(&|input| input["data"][7] = json!("x")), 400, "list of numbers"),
+        (changed(&|input| input["datatype"] = json!("FP64")), 400, "expected FP32"),
+        (changed(&|input| input["name"] = json!("pixels")), 400, "expected image"),
+        (changed(&|input| input["shape"] = json!([1, 28])), 400, "[n, 784]"),
+        (changed(&|input| input["shape"] = json!([2, 784])), 400, "the shape says 1568"),
+        (String::from_utf8(request(&vec![0.0; 65 * 784])).unwrap(), 413, "at most 64"),
+        ("[".repeat((4 << 20) + 1), 413, "4 MiB"),
+        (" ".repeat(32 << 20), 413, "4 MiB"),
+    ];
+    for (body, status, says) in cases {
+        let (found, said) = server.post("mnist", body).await;
+        let error = said["error"].as_str().unwrap_or_else(|| panic!("{says}: {said}"));
+        assert!(found == status && error.contains(says), "{says}: {found} {error}");
+    }
+    let (status, _) = server.post("mnist", good).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_as_json() {
+    let (_registry, _bundle, server) = serving().await;
+    for (path, status, says) in [
+        ("/", 404, "/v2/models"),
+        ("/v2/models/cifar", 404, "in service: mnist"),
+        ("/v2/models/mnist/versions/9", 404, "it has 3"),
+        ("/v2/models/mnist/versions/latest", 404, "it has 3"),
+        ("/v2/models/cifar/versions/1/ready", 404, "no model cifar"),
+        ("/v2/models/mnist/infer", 405, "POST"),
+        ("/v2/models/%FF", 400, "UTF-8"),
+    ] {
+        let (found, said) = server.get(path).await;
+        let error = said["error"].as_str().unwrap_or_else(|| panic!("{path}: {said}"));
+        assert!(found == status && error.contains(says), "{path}: {found} {error}");
+    }
+    let (status, said) = server.post("cifar", request(&picture(0, 1))).await;
+    assert!(status == 404 && said["error"].is_string(), "{said}");
+}
+
+#[tokio::test]
+async fn the_protocol_describes_the_server_and_its_models() {
+    let (registry, _bundle, server) = serving().await;
+    registry.register("12", 2);
+    registry.register("1", 3);
+    assert_eq!(server.get("/healthz").await.0, 200);
+    assert_eq!(server.get("/v2/health/live").await, (200, json!({"live": true})));
+    assert_eq!(server.get("/v2/health/ready").await, (200, json!({"ready": true})));
+    assert_eq!(server.get("/v2").await.1["name"], "slipway-server");
+    let (_, model) = server.get("/v2/models/mnist").await;
+    // The one in service, then the newest first.
+    assert_eq!(model["versions"], json!(["3", "12", "1"]));
+    assert_eq!((&model["name"], &model["platform"]), (&json!("mnist"), &json!("libtorch")));
+    assert_eq!(model["inputs"], json!([{"name": "image", "datatype": "FP32", "shape": [-1, 1, 28, 28]}]));
+    let (_, models) = server.get("/v2/models").await;
+    assert_eq!(models["models"][0]["versions"], json!(["3", "12", "1"]));
+    registry.fail(true);
+    assert_eq!(server.get("/v2/models/mnist").await.1["versions"], json!(["3"]));
+    assert_eq!(server.get("/v2/models/mnist/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_malformed_environment_ends_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value) in
+        [("SLIPWAY_WORKERS", "many"), ("SLIPWAY_LISTEN", "here"), ("MLFLOW_TRACKING_URI", "sqlite:///x")]
+    {
+        let output = program(folder.path(), "http://127.0.0.1:9").env(name, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{name}");
+        assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains(value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_waits_for_a_request_in_flight() {
+    let (_registry, _bundle, mut server) = serving().await;
+    let mut stream = tokio::net::TcpStream::connect(server.address.trim_start_matches("http://")).await.unwrap();
+    let body = request(&picture(0, 1));
+    let head = format!(
+        "POST /v2/models/mnist/infer HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Said once the server wants the body: the request is in flight.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(&body[..100]).await.unwrap();
+    server.signal("TERM");
+    let refused = async {
+        while tokio::net::TcpStream::connect(server.address.trim_start_matches("http://")).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.unwrap();
+    stream.write_all(&body[100..]).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(server.wait().code(), Some(0));
+}

@@ -1,0 +1,137 @@
+//! models.yaml is followed, and nothing that is wrong with it takes away what is in service.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+
+use crate::process::{Server, close, list, picture, probabilities, request};
+use crate::registry::Registry;
+
+#[tokio::test]
+async fn an_empty_list_is_ready_and_serves_nothing() {
+    let registry = Registry::start().await;
+    let server = Server::start_in(tempfile::tempdir().unwrap(), &registry.address(), &[]);
+    server.ready().await;
+    let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
+    assert!(status == 404 && said["error"].as_str().unwrap().contains("in service: none"), "{said}");
+    let (_, digest) = registry.register("1", 1);
+    server.pin(&list("1", &digest));
+    server.until("/v2/models/mnist", |status, _| status == 200).await;
+    server.pin("models: []");
+    server.until("/v2/models/mnist", |status, _| status == 404).await;
+}
+
+#[tokio::test]
+async fn no_request_fails_while_versions_are_swapped() {
+    let registry = Registry::start().await;
+    let made = [registry.register("1", 1), registry.register("2", 2)];
+    let server = Arc::new(Server::start(&registry.address(), &list("1", &made[0].1), &[]));
+    server.ready().await;
+    let end = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..4)
+        .map(|of| {
+            let (server, end) = (Arc::clone(&server), Arc::clone(&end));
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                while !end.load(Ordering::Relaxed) {
+                    answers.push(server.post("mnist", request(&picture(of, 1))).await);
+                }
+                answers
+            })
+        })
+        .collect();
+    for to in [1, 0, 1, 0, 1] {
+        let version = (to + 1).to_string();
+        server.pin(&list(&version, &made[to].1));
+        server.until("/v2/models/mnist", |status, said| status == 200 && said["versions"][0] == json!(version)).await;
+    }
+    end.store(true, Ordering::Relaxed);
+    for (of, client) in clients.into_iter().enumerate() {
+        let want = made.each_ref().map(|(bundle, _)| bundle.probabilities(&picture(of, 1), 1).unwrap());
+        let mut seen = [false; 2];
+        for (status, said) in client.await.unwrap() {
+            assert_eq!(status, 200, "{said}");
+            let at = usize::from(said["model_version"] == "2");
+            seen[at] = true;
+            assert!(close(&probabilities(&said), &want[at]), "answered by another version than it says");
+        }
+        assert_eq!(seen, [true, true]);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_list_keeps_what_is_in_service() {
+    let registry = Registry::start().await;
+    let (_, first) = registry.register("1", 1);
+    let (_, second) = registry.register("2", 2);
+    let (_, third) = registry.register("3", 3);
+    let server = Server::start(&registry.address(), &list("1", &first), &[]);
+    server.ready().await;
+    let mut failures = 0.0;
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    registry.tamper("3", |version| version.flip_a_bit());
+    for bad in ["models: [".to_owned(), list("2", &wrong), list("9", &second), list("3", &third)] {
+        server.pin(&bad);
+        server.until("/healthz", |_, _| true).await;
+        loop {
+            let now = server.figure("slipway_failed_loads_total").await;
+            if now > failures {
+                failures = now;
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(server.get("/readyz").await.0, 200);
+        let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
+        assert!(status == 200 && said["model_version"] == "1", "{bad}: {said}");
+    }
+    // The registry is down, then up again: what failed is tried again.
+    registry.fail(true);
+    server.pin(&list("2", &second));
+    while server.figure("slipway_failed_loads_total").await <= failures {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.1["model_version"], "1");
+    registry.fail(false);
+    server.until("/v2/models/mnist", |_, said| said["versions"][0] == "2").await;
+    let shown = format!("slipway_model_in_service{{digest=\"{second}\",model=\"mnist\",version=\"2\"}}");
+    assert_eq!(server.figure(&shown).await, 1.0);
+}
+
+#[tokio::test]
+async fn until_the_registry_answers_it_is_not_ready_and_from_then_on_it_needs_no_registry() {
+    let registry = Registry::start().await;
+    let (_, digest) = registry.register("1", 1);
+    registry.fail(true);
+    let mut server = Server::start(&registry.address(), &list("1", &digest), &[]);
+    let said =
+        server.until("/readyz", |status, said| status == 503 && said["error"].to_string().contains("down")).await;
+    assert!(said["error"].as_str().unwrap().contains("MLflow fails"), "{said}");
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
+    assert!(status == 503 && said["error"].as_str().unwrap().contains("not in service yet"), "{said}");
+    registry.fail(false);
+    server.ready().await;
+    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.0, 200);
+
+    // Started again without a registry, it serves out of its cache.
+    server.signal("INT");
+    assert_eq!(server.wait().code(), Some(0));
+    registry.fail(true);
+    let folder = std::mem::replace(&mut server.folder, tempfile::tempdir().unwrap());
+    let cached = folder.path().join("cache/models").join(digest.replace(':', "-"));
+    let server = Server::start_in(folder, &registry.address(), &[]);
+    server.ready().await;
+    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.0, 200);
+    assert_eq!(registry.downloads("1").await, 1);
+
+    // What is damaged there is downloaded again.
+    std::fs::write(cached.join("model.safetensors"), b"damaged").unwrap();
+    registry.fail(false);
+    server.pin("models: []");
+    server.until("/v2/models/mnist", |status, _| status == 404).await;
+    server.pin(&list("1", &digest));
+    server.until("/v2/models/mnist", |status, _| status == 200).await;
+    assert_eq!(registry.downloads("1").await, 2);
+}

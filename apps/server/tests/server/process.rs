@@ -1,0 +1,145 @@
+//! The server's program, as it runs in service.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+    pub(crate) folder: TempDir,
+    pub(crate) http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts the program with a list of models, and with more of an environment.
+    pub(crate) fn start(mlflow: &str, models: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("models.yaml"), models).unwrap();
+        Self::start_in(folder, mlflow, environment)
+    }
+
+    pub(crate) fn start_in(folder: TempDir, mlflow: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = program(folder.path(), mlflow);
+        command.envs(environment.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let address = format!("http://{}", line["listening"].as_str().unwrap());
+        Self { child, address, folder, http: reqwest::Client::new() }
+    }
+
+    /// Replaces models.yaml as `slipway` does: whole, by a rename.
+    pub(crate) fn pin(&self, models: &str) {
+        let part = self.folder.path().join("models.yaml.part");
+        std::fs::write(&part, models).unwrap();
+        std::fs::rename(part, self.folder.path().join("models.yaml")).unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        read(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
+    }
+
+    /// Sends any body to `…/infer` of a model's path.
+    pub(crate) async fn post(&self, model: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let url = format!("{}/v2/models/{model}/infer", self.address);
+        read(self.http.post(url).body(body).send().await.unwrap()).await
+    }
+
+    /// One figure of /metrics, by the beginning of its line.
+    pub(crate) async fn figure(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").await.1;
+        let line = text.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+        line.map_or(0.0, |line| line.trim().parse().unwrap())
+    }
+
+    /// Asks until the answer is as wanted, and gives it.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(u16, &Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let (status, body) = self.get(path).await;
+            if wanted(status, &body) {
+                return body;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{path}: {status} {body}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn ready(&self) {
+        self.until("/readyz", |status, _| status == 200).await;
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "the server does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program with what it needs of an environment, and nothing else that is Slipway's.
+pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-server"));
+    command
+        .env("SLIPWAY_LISTEN", "127.0.0.1:0")
+        .env("SLIPWAY_MODELS", folder.join("models.yaml"))
+        .env("SLIPWAY_CACHE", folder.join("cache"))
+        .env("MLFLOW_TRACKING_URI", mlflow)
+        .env_remove("SLIPWAY_WORKERS")
+        .env_remove("SLIPWAY_QUEUE")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Status and JSON; what is no JSON is given as text.
+async fn read(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// models.yaml with one version.
+pub(crate) fn list(version: &str, digest: &str) -> String {
+    format!("models:\n  - name: mnist\n    version: \"{version}\"\n    digest: {digest}\n")
+}
+
+/// Different for each `of`, between 0 and 1.
+pub(crate) fn picture(of: usize, images: usize) -> Vec<f32> {
+    (0..images * 784).map(|i| ((i * 31 + of * 7) % 101) as f32 / 101.0).collect()
+}
+
+pub(crate) fn request(pixels: &[f32]) -> Vec<u8> {
+    let shape = [pixels.len() / 784, 1, 28, 28];
+    let input = json!({"name": "image", "datatype": "FP32", "shape": shape, "data": pixels});
+    json!({"inputs": [input]}).to_string().into_bytes()
+}
+
+pub(crate) fn probabilities(response: &Value) -> Vec<f32> {
+    response["outputs"][0]["data"].as_array().unwrap().iter().map(|p| p.as_f64().unwrap() as f32).collect()
+}
+
+pub(crate) fn close(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+}

