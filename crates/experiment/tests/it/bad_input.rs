@@ -64,10 +64,10 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("deadline: 30m", "deadline: 1000h", 13, 35, "out-of-range", "`1000h` is not between 1s and 720h", "up to 720h")]
 #[case("model: mnist,", "model: Mnist,", 14, 21, "invalid-name", "spec.register.model `Mnist` is not a valid name", "did you mean `mnist`?")]
 #[case("accuracy:", "acuracy:", 14, 38, "gate-metric", "there is no metric `acuracy` to require", "did you mean `accuracy`? allowed: accuracy, validation_accuracy")]
-#[case("\">= 0.97\"", "\"=> 0.97\"", 14, 48, "gate-syntax", "`=> 0.97`, which is not a bound", "\">= 0.97\"")]
-#[case("\">= 0.97\"", "0.97", 14, 48, "gate-syntax", "`0.97`, which is not a bound", "did you mean \">= 0.97\"?")]
-#[case("\">= 0.97\"", "\">= 97\"", 14, 48, "out-of-range", "asks for `>= 97`", "did you mean \">= 0.97\"?")]
-#[case("\">= 0.97\"", ">= 0.97", 14, 48, "yaml-syntax", "not valid YAML", "quote a value that starts with >")]
+#[case("\">= 0.95\"", "\"=> 0.95\"", 14, 48, "gate-syntax", "`=> 0.95`, which is not a bound", "\">= 0.97\"")]
+#[case("\">= 0.95\"", "0.95", 14, 48, "gate-syntax", "`0.95`, which is not a bound", "did you mean \">= 0.95\"?")]
+#[case("\">= 0.95\"", "\">= 97\"", 14, 48, "out-of-range", "asks for `>= 97`", "did you mean \">= 0.97\"?")]
+#[case("\">= 0.95\"", ">= 0.95", 14, 48, "yaml-syntax", "not valid YAML", "quote a value that starts with >")]
 #[case("  budget", "  rerun: 0\n  budget", 13, 10, "out-of-range", "spec.rerun is 0", "from 1 to")]
 #[case("  budget", "  environments: []\n  budget", 13, 17, "out-of-range", "spec.environments is empty", "[local]")]
 #[case("  budget", "  environments: [local, local]\n  budget", 13, 25, "wrong-value", "has `local` twice", "once")]
@@ -111,7 +111,7 @@ fn all_mistakes_at_once_in_the_order_of_the_text() {
         ("[0.001, 0.003]", "[-1, 0.003, x]"),
         ("memory: 2Gi", "memory: 2GB"),
         ("cpuHours: 4", "cpuHours: none"),
-        (">= 0.97", "about 0.97"),
+        (">= 0.95", "about 0.95"),
     ] {
         text = with(&text, old, new);
     }

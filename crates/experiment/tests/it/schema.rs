@@ -44,7 +44,7 @@ fn mistakes_do_not() {
         ("memory: 2Gi", "memory: 2gb"),
         ("deadline: 30m", "deadline: 30"),
         ("accuracy", "acuracy"),
-        (">= 0.97", "=> 0.97"),
+        (">= 0.95", "=> 0.95"),
         ("kind: Experiment", "kind: Dataset"),
     ] {
         assert!(!validator().is_valid(&value(&with(CNN, old, new))), "{new}");

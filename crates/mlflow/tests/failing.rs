@@ -1,0 +1,81 @@
+//! An MLflow that fails, refuses, or is not there.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use slipway_mlflow::{Client, Error, Metric, Retry};
+use wiremock::matchers::{method, path, path_regex};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+fn client(address: &str) -> Client {
+    let pause = Duration::from_millis(5);
+    Client::new(address).unwrap().with_retry(Retry { attempts: 4, first_pause: pause, longest_pause: pause })
+}
+
+#[tokio::test]
+async fn a_failure_that_passes_is_not_seen() {
+    let server = MockServer::start().await;
+    let batch = "/api/2.0/mlflow/runs/log-batch";
+    Mock::given(path(batch)).respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&server).await;
+    Mock::given(path(batch))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    client(&server.uri()).log_batch("r", &[Metric::new("loss", 1.0, 0, 0)], &[], &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn attempts_are_bounded() {
+    let server = MockServer::start().await;
+    Mock::given(path_regex("runs/get"))
+        .respond_with(ResponseTemplate::new(500).set_body_string("database is locked"))
+        .expect(4)
+        .mount(&server)
+        .await;
+    let error = client(&server.uri()).get_run("r").await.unwrap_err();
+    assert!(error.is_unavailable() && error.to_string().contains("after 4 attempts"), "{error}");
+
+    let begun = Instant::now();
+    let error = client("http://127.0.0.1:9").get_run("r").await.unwrap_err();
+    assert!(matches!(&error, Error::Unreachable { attempts: 4, .. }), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_tried_again() {
+    let server = MockServer::start().await;
+    let refusal = json!({"error_code": "INVALID_PARAMETER_VALUE", "message": "no such metric"});
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(400).set_body_json(refusal))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let error = client(&server.uri()).set_tag("r", "k", "v").await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Refused { status: 400, .. }) && error.to_string().contains("no such metric"),
+        "{error}"
+    );
+    assert!(!error.is_unavailable());
+}
+
+#[tokio::test]
+async fn what_would_be_made_twice_is_not_tried_after_a_doubtful_answer() {
+    let server = MockServer::start().await;
+    // 502: a proxy that cannot say whether the run was made
+    Mock::given(path("/api/2.0/mlflow/runs/create"))
+        .respond_with(ResponseTemplate::new(502))
+        .expect(1)
+        .mount(&server)
+        .await;
+    assert!(client(&server.uri()).create_run("0", "run", &[], 0).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_mlflows_is_named() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_string("<html>")).mount(&server).await;
+    let error = client(&server.uri()).get_run("r").await.unwrap_err();
+    assert!(matches!(error, Error::Answer { .. }), "{error}");
+}
