@@ -16,7 +16,7 @@ PREREQUISITES = [
     ("node", (20,), "apt-get install nodejs   (20 or newer)", "brew install node"),
     ("npm", (9,), "apt-get install npm", "brew install node"),
     ("c++", (), "apt-get install g++", "xcode-select --install"),
-    ("git", (2, 30), "apt-get install git", "brew install git"),
+    ("git", (2, 38), "apt-get install git", "brew install git"),
 ]
 
 
