@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use slipway_loop::demo::{self, Addresses, OpenDemo, Report};
 use slipway_loop::programs::{fresh_clone, given, repository};
+use slipway_loop::tracking;
 use tokio::process::Command;
 
 #[tokio::test]
@@ -17,6 +18,7 @@ async fn a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit() -> Result<(
 
     let open = demo::open(&clone).await?;
     report_is_right(&open.report)?;
+    mlflow_knows_every_trial(&open).await?;
     a_browser_draws_a_digit(&open).await?;
     python_agrees_with_the_server(&open).await?;
     let first = accuracies(&open.report);
@@ -43,6 +45,14 @@ fn report_is_right(report: &Report) -> Result<()> {
     ensure!(prediction.probabilities.len() == 10);
     ensure!((prediction.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-4, "{prediction:?}");
     ensure!(report.seconds.contains_key("total"));
+    Ok(())
+}
+
+async fn mlflow_knows_every_trial(open: &OpenDemo) -> Result<()> {
+    for trial in &open.report.trials {
+        let version = trial.version.as_deref().context("both trials pass their gate")?;
+        tracking::holds_everything(&open.addresses.mlflow, &trial.name, version).await?;
+    }
     Ok(())
 }
 
