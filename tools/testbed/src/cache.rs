@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 /// upstream/   manifests as the modules of the pinned upstream projects carry them, one folder a project
 /// manifests/  NAME.crds.yaml and NAME.yaml, rendered from upstream/ and the testbed's own manifests
 /// images/     one OCI image layout with every image; index.json lists them, annotated with their references
-/// mirror/     bare git repositories that stand where the pinned upstream repositories are
+/// mirror/     bare git repositories that stand where the pinned upstream repositories are, HOST/OWNER/NAME.git
+/// authority/  ca.crt and ca.key of the authority that signs for the hosts of mirror/; images trust it
+/// clusters/   state of clusters, one folder a name
 /// log/        output of builds
 /// ```
 #[derive(Debug, Clone)]
@@ -86,6 +88,18 @@ impl Cache {
     #[must_use]
     pub fn mirror(&self) -> PathBuf {
         self.root.join("mirror")
+    }
+
+    /// State of clusters, one folder a name.
+    #[must_use]
+    pub fn clusters(&self) -> PathBuf {
+        self.root.join("clusters")
+    }
+
+    /// The authority that signs for the hosts that the mirror stands in for.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.root.join("authority")
     }
 
     /// Output of builds.
