@@ -57,6 +57,7 @@ pub const PROGRAMS: &[Program] = &[
         links: &[],
     },
     Program { name: "gitserve", module: "gitserve", package: ".", variables: &[], links: &[] },
+    Program { name: "storage", module: "storage", package: ".", variables: &[], links: &[] },
     Program {
         name: "trainer-controller-manager",
         module: "controllers",
@@ -81,6 +82,16 @@ pub const PROGRAMS: &[Program] = &[
             ("github.com/minio/minio/cmd.Version", "2026-02-12T20:18:48Z"),
             ("github.com/minio/minio/cmd.ReleaseTag", "RELEASE.2026-02-12T20-18-48Z"),
             ("github.com/minio/minio/cmd.CopyrightYear", "2026"),
+        ],
+        links: &[],
+    },
+    Program {
+        name: "mc",
+        module: "mc",
+        package: "github.com/minio/mc",
+        variables: &[
+            ("github.com/minio/mc/cmd.Version", "2025-03-13T08:02:18Z"),
+            ("github.com/minio/mc/cmd.ReleaseTag", "RELEASE.2025-03-13T08-02-18Z"),
         ],
         links: &[],
     },

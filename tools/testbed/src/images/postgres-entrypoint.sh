@@ -11,10 +11,9 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   : "${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD}"
   mkdir -p "$PGDATA"
   chmod 0700 "$PGDATA"
-  secret=$(mktemp /tmp/secret.XXXXXX)
-  printf '%s\n' "$POSTGRES_PASSWORD" >"$secret"
-  initdb --pgdata="$PGDATA" --username="$POSTGRES_USER" --pwfile="$secret" --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8
-  rm -f "$secret"
+  # not through a file: the root file system may be read only
+  printf '%s\n' "$POSTGRES_PASSWORD" |
+    initdb --pgdata="$PGDATA" --username="$POSTGRES_USER" --pwfile=/dev/stdin --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8
   printf 'host all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
   if [ "${POSTGRES_DB:-$POSTGRES_USER}" != postgres ]; then
     # a server of one session, which listens nowhere

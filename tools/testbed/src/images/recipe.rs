@@ -101,6 +101,7 @@ pub(super) const RECIPES: &[Recipe] = &[
         "ghcr.io/kubeflow/trainer/trainer-controller-manager:v2.3.0"
     ]),
     single!("traefik", "traefik" at "/usr/local/bin/traefik", "", ["docker.io/library/traefik:v3.7.13"]),
+    single!("storage", "storage" at "/storage", "", ["localhost/testbed/storage:1"]),
     // of a later commit than the last image that was published: the source went on
     single!("minio", "minio" at "/usr/bin/minio", "", ["quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"]),
     Recipe {
@@ -125,6 +126,15 @@ pub(super) const RECIPES: &[Recipe] = &[
         layer: Some(argocd),
     },
     Recipe {
+        name: "mc",
+        // a little older inside: this is the newest that is a Go module to be had
+        references: &["quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z"],
+        programs: &["mc"],
+        debian: true,
+        config: || json!({ "Entrypoint": ["mc"], "Env": [PATH] }),
+        layer: Some(|layer, sources| layer.copy("usr/local/bin/mc", 0o755, &sources.cache.program("mc"))),
+    },
+    Recipe {
         name: "redis",
         references: &["public.ecr.aws/docker/library/redis:8.2.3-alpine", "docker.io/library/redis:8.2.3-alpine"],
         programs: &[],
@@ -135,7 +145,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "postgres",
-        references: &["docker.io/library/postgres:15-bookworm"],
+        references: &["docker.io/library/postgres:15.20-bookworm", "docker.io/library/postgres:15-bookworm"],
         programs: &[],
         debian: true,
         config: || {

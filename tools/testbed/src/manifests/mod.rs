@@ -13,31 +13,19 @@ use crate::{Cache, build};
 pub struct Component {
     /// Its folder under the testbed's `manifests/`; rendered, it is `NAME.crds.yaml` and `NAME.yaml` in the cache.
     pub name: &'static str,
-    /// A workload that is available when the component works: namespace, kind, name.
-    pub workloads: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// Every component, in the order in which they are applied.
 pub const COMPONENTS: &[Component] = &[
-    Component { name: "node", workloads: &[] },
-    Component { name: "dns", workloads: &[("kube-system", "Deployment", "coredns")] },
-    Component { name: "jobset", workloads: &[("jobset-system", "Deployment", "jobset-controller-manager")] },
-    Component {
-        name: "trainer",
-        workloads: &[("kubeflow-system", "Deployment", "kubeflow-trainer-controller-manager")],
-    },
-    Component {
-        name: "argocd",
-        workloads: &[
-            ("argocd", "Deployment", "argocd-redis"),
-            ("argocd", "Deployment", "argocd-repo-server"),
-            ("argocd", "Deployment", "argocd-applicationset-controller"),
-            ("argocd", "StatefulSet", "argocd-application-controller"),
-        ],
-    },
-    Component { name: "gateway", workloads: &[("gateway", "Deployment", "traefik")] },
-    Component { name: "minio", workloads: &[("minio", "Deployment", "minio")] },
-    Component { name: "mlflow", workloads: &[("mlflow", "Deployment", "mlflow")] },
+    Component { name: "node" },
+    Component { name: "dns" },
+    Component { name: "storage" },
+    Component { name: "jobset" },
+    Component { name: "trainer" },
+    Component { name: "argocd" },
+    Component { name: "gateway" },
+    Component { name: "minio" },
+    Component { name: "mlflow" },
 ];
 
 /// Where upstream's manifests are: name in the cache, program whose module pins the version, module, folder in it.
