@@ -87,7 +87,8 @@ impl Layout {
     }
 
     pub(super) fn path(&self, digest: &str) -> Result<PathBuf> {
-        let hex = digest.strip_prefix("sha256:").filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let hex =
+            digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
         let hex = hex.ok_or_else(|| Error::image(&self.folder, format!("{digest:?} is no SHA-256 digest")))?;
         Ok(self.blobs().join(hex))
     }

@@ -136,3 +136,103 @@ impl Storage<'_> {
 fn folder_of(digest: &str) -> String {
     digest.replace(':', "/")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::layer::ROOT;
+    use super::*;
+
+    const REFERENCE: &str = "quay.io/argoproj/argocd:v3.5.7";
+
+    /// A layout with one image of one layer.
+    fn layout(folder: &Path, reference: Option<&str>) -> Descriptor {
+        let layout = Layout::make(folder).unwrap();
+        let layer = layout.layer(|layer| layer.file("etc/hello", 0o644, ROOT, b"hello")).unwrap();
+        let mut image = layout.image(&json!({ "Cmd": ["/hello"] }), std::slice::from_ref(&layer)).unwrap();
+        image.annotations = reference.map(|reference| [(NAME.to_owned(), reference.to_owned())].into());
+        layout.keep(vec![image.clone()]).unwrap();
+        image
+    }
+
+    fn content(storage: &Path, path: &str) -> String {
+        fs::read_to_string(storage.join("docker/registry/v2").join(path)).unwrap()
+    }
+
+    #[test]
+    fn a_folder_and_its_tar_give_the_same_storage() {
+        let work = tempfile::tempdir().unwrap();
+        let (folder, archive) = (work.path().join("layout"), work.path().join("layout.tar"));
+        let image = layout(&folder, Some(REFERENCE));
+        let mut tar = tar::Builder::new(fs::File::create(&archive).unwrap());
+        tar.append_dir_all(".", &folder).unwrap();
+        tar.finish().unwrap();
+        for from in [&folder, &archive] {
+            let storage = work.path().join("storage").join(from.file_name().unwrap());
+            // again and again is once
+            for _ in 0..2 {
+                assert_eq!(add_to_registry(from, &storage).unwrap(), [REFERENCE]);
+            }
+            let tag = "repositories/argoproj/argocd/_manifests/tags/v3.5.7/current/link";
+            assert_eq!(content(&storage, tag), image.digest);
+            let hex = image.digest.trim_start_matches("sha256:");
+            let manifest = content(&storage, &format!("blobs/sha256/{}/{hex}/data", &hex[..2]));
+            let manifest: Manifest = serde_json::from_str(&manifest).unwrap();
+            for blob in manifest.layers.iter().chain([&manifest.config]) {
+                let link = format!("repositories/argoproj/argocd/_layers/{}/link", folder_of(&blob.digest));
+                assert_eq!(content(&storage, &link), blob.digest);
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_image_takes_the_tag() {
+        let work = tempfile::tempdir().unwrap();
+        let storage = work.path().join("storage");
+        let (first, second) = (work.path().join("first"), work.path().join("second"));
+        layout(&first, Some(REFERENCE));
+        add_to_registry(&first, &storage).unwrap();
+        let layout = Layout::make(&second).unwrap();
+        let mut image = layout.image(&json!({}), &[]).unwrap();
+        image.annotations = Some([(NAME.to_owned(), REFERENCE.to_owned())].into());
+        layout.keep(vec![image.clone()]).unwrap();
+        add_to_registry(&second, &storage).unwrap();
+        let tag = "repositories/argoproj/argocd/_manifests/tags/v3.5.7/current/link";
+        assert_eq!(content(&storage, tag), image.digest);
+    }
+
+    #[test]
+    fn what_is_no_image_says_so() {
+        let work = tempfile::tempdir().unwrap();
+        let storage = work.path().join("storage");
+        let said = |from: &Path| add_to_registry(from, &storage).unwrap_err().to_string();
+        fs::create_dir(work.path().join("empty")).unwrap();
+        assert!(said(&work.path().join("empty")).contains("index.json is missing"));
+        fs::write(work.path().join("text"), "not a tar at all").unwrap();
+        assert!(said(&work.path().join("text")).contains("text: is no "));
+        layout(&work.path().join("nameless"), None);
+        assert!(said(&work.path().join("nameless")).contains(NAME));
+        layout(&work.path().join("odd"), Some("argocd"));
+        assert!(said(&work.path().join("odd")).contains("HOST/REPOSITORY:TAG"));
+    }
+
+    #[test]
+    fn an_image_with_a_missing_blob_is_not_tagged() {
+        let work = tempfile::tempdir().unwrap();
+        let (folder, storage) = (work.path().join("layout"), work.path().join("storage"));
+        let image = layout(&folder, Some(REFERENCE));
+        let manifest: Manifest = Layout::at(&folder).read(&image.digest).unwrap();
+        fs::remove_file(Layout::at(&folder).path(&manifest.layers[0].digest).unwrap()).unwrap();
+        add_to_registry(&folder, &storage).unwrap_err();
+        assert!(!storage.join("docker/registry/v2/repositories/argoproj/argocd/_manifests/tags").exists());
+    }
+
+    #[test]
+    fn a_digest_cannot_lead_out_of_the_layout() {
+        let layout = Layout::at(Path::new("/layout"));
+        for digest in ["sha256:../../etc/passwd", "sha512:00", "sha256:"] {
+            layout.path(digest).unwrap_err();
+        }
+    }
+}

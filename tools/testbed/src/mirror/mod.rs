@@ -183,3 +183,46 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |error| Error::Io { path, error }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_files_are_the_same_commit_and_ignored_ones_are_in_it() {
+        let work = tempfile::tempdir().unwrap();
+        let files = work.path().join("module@v1.2.3");
+        fs::create_dir_all(files.join("config")).unwrap();
+        fs::write(files.join(".gitignore"), "config/\n").unwrap();
+        fs::write(files.join("config/kustomization.yaml"), "resources: []\n").unwrap();
+        let commits = ["one.git", "two.git"].map(|name| {
+            let bare = work.path().join(name);
+            make_one(&files, &bare, "v1.2.3").unwrap();
+            assert_eq!(git(&bare, &["show", "v1.2.3:config/kustomization.yaml"]).unwrap(), "resources: []");
+            git(&bare, &["rev-parse", "v1.2.3"]).unwrap()
+        });
+        assert_eq!(commits[0], commits[1]);
+        assert!(!files.join(".git").exists(), "a module's folder is Go's, and is left as it was");
+    }
+
+    #[test]
+    fn a_copy_can_be_pushed_to_and_the_mirror_stays() {
+        let work = tempfile::tempdir().unwrap();
+        let files = work.path().join("files");
+        fs::create_dir(&files).unwrap();
+        fs::write(files.join("a"), "a").unwrap();
+        let cache = Cache::at(&work.path().join("cache"));
+        for repository in REPOSITORIES {
+            make_one(&files, &cache.mirror().join(format!("{}.git", repository.path)), "v1").unwrap();
+        }
+        let to = work.path().join("cluster");
+        copy(&cache, &to).unwrap();
+        let (own, mirror) =
+            (to.join("github.com/kubeflow/trainer.git"), cache.mirror().join("github.com/kubeflow/trainer.git"));
+        git(&own, &["update-ref", "refs/heads/pushed", "refs/tags/v1"]).unwrap();
+        git(&mirror, &["rev-parse", "--verify", "--quiet", "refs/heads/pushed"]).unwrap_err();
+        // what was pushed is not undone by the next start
+        copy(&cache, &to).unwrap();
+        git(&own, &["rev-parse", "--verify", "--quiet", "refs/heads/pushed"]).unwrap();
+    }
+}
