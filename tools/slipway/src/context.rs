@@ -65,6 +65,13 @@ impl Context {
         };
     }
 
+    /// Prints what only someone who waits wants to know, on standard error.
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        if std::io::stderr().is_terminal() {
+            let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+        }
+    }
+
     /// Prints the result as JSON when JSON was asked for.
     pub(crate) fn json(&self, result: &impl Serialize) -> Result<(), Failure> {
         if self.output == Output::Json {

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
-use commands::{check, dataset, demo, doctor, new, plan as plan_command, promote, propose, render, status, up};
+use commands::{check, dataset, demo, doctor, image, new, plan as plan_command, promote, propose, render, status, up};
 use context::{Color, Context, Output};
 use failure::Failure;
 
@@ -75,6 +75,8 @@ enum Command {
     Demo(demo::Demo),
     /// Store a dataset by content, or verify it
     Dataset(dataset::Dataset),
+    /// Build the stack's images without a container engine
+    Image(image::Image),
     /// Say what this machine lacks and how to get it
     Doctor(doctor::Doctor),
     /// Print a completion script for a shell
@@ -116,6 +118,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Render(command) => command.run(&context),
         Command::Check(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
+        Command::Image(command) => command.run(&context),
         Command::Propose(command) => wait(command.run(&context)),
         Command::Promote(command) => wait(command.run(&context)),
         Command::Status(command) => wait(command.run(&context)),

@@ -5,6 +5,7 @@ pub(crate) mod dataset;
 pub(crate) mod demo;
 mod demo_report;
 pub(crate) mod doctor;
+pub(crate) mod image;
 mod named;
 pub(crate) mod new;
 pub(crate) mod plan;
