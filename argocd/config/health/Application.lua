@@ -18,10 +18,6 @@ local function covers(asked, seen)
   return true
 end
 
-if obj.metadata.deletionTimestamp ~= nil then
-  return { status = "Progressing", message = "being deleted" }
-end
-
 for _, condition in ipairs(status.conditions or {}) do
   if condition.type == "InvalidSpecError" then
     return { status = "Degraded", message = condition.message }
@@ -39,8 +35,11 @@ if sync.status == nil then
   return { status = "Progressing", message = "not looked at yet" }
 end
 
-if operation.phase == "Running" or operation.phase == "Terminating" or obj.operation ~= nil then
+if operation.phase == "Running" or operation.phase == "Terminating" then
   return { status = "Progressing", message = operation.message or "syncing" }
+end
+if obj.operation ~= nil then
+  return { status = "Progressing", message = "a sync was asked for" }
 end
 
 local compared = sync.comparedTo or {}
