@@ -27,11 +27,10 @@ if trainer ~= nil and trainer.progressPercentage ~= nil then
   return { status = "Progressing", message = message }
 end
 
+-- One Job carries all workers; it is ready when all of them are.
 local message = "waiting for its workers"
 for _, job in ipairs(status.jobsStatus or {}) do
-  if job.name == "node" then
-    message = "workers ready: " .. (job.ready or 0)
-    if (job.failed or 0) > 0 then message = message .. ", failed: " .. job.failed end
-  end
+  if job.name == "node" and (job.ready or 0) > 0 then message = "its workers run" end
+  if job.name == "node" and (job.failed or 0) > 0 then message = "a worker failed" end
 end
 return { status = "Progressing", message = message }
