@@ -20,9 +20,12 @@ TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry
 
+# Suites that need root, Go or a cluster; each has a target of its own.
+LONG := slipway-loop slipway-images slipway-gitops-tests
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo images test test-rust test-python test-loop setup-images test-images test-reproducible \
-  lint bench bench-images clean-cache
+.PHONY: help setup setup-test build demo images test test-rust test-python test-loop test-gitops setup-images test-images \
+  test-reproducible lint bench bench-images clean-cache
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +56,7 @@ test: test-rust test-python test-loop ## set up everything, then every test
 
 test-rust: setup-test
 	@echo "==> tests of the crates and programs"
-	$(TEST_ENV) cargo test --release --locked --workspace --exclude slipway-loop --exclude slipway-images
+	$(TEST_ENV) cargo test --release --locked --workspace $(addprefix --exclude ,$(LONG))
 
 test-python: setup-test
 	@echo "==> tests of the page"
@@ -82,6 +85,9 @@ test-reproducible: setup-images ## compile the programs again elsewhere, and com
 .PHONY: programs-only
 programs-only:
 	$(PROGRAMS)
+
+test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
+	cargo test --release --locked -p slipway-gitops-tests
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check

@@ -72,6 +72,11 @@ impl Context {
         }
     }
 
+    /// Says what a person should know beside the result, on standard error.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.paint("33", text.as_ref()));
+    }
+
     /// Prints the result as JSON when JSON was asked for.
     pub(crate) fn json(&self, result: &impl Serialize) -> Result<(), Failure> {
         if self.output == Output::Json {
