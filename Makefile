@@ -20,11 +20,14 @@ TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry
 
-# Suites that need root, Go or a cluster; each has a target of its own.
-LONG := slipway-loop slipway-images slipway-gitops-tests
+# Suites that need root, Go or a cluster have targets of their own. Always the same selection: another one turns on other features of
+# the dependencies, and compiles them again.
+TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests)
+# It prints what it does.
+LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo images test test-rust test-python test-loop test-gitops setup-images test-images \
+.PHONY: help setup setup-test build build-tests demo images test test-rust test-python test-loop test-gitops setup-images test-images \
   test-reproducible lint bench bench-images clean-cache
 
 help: ## show this
@@ -48,25 +51,29 @@ demo: build ## run the whole loop, then leave the page open until Ctrl-C
 images: build ## build every image, without Docker
 	$(BIN)/slipway image build
 
-setup-test: build
+setup-test: setup
 	@$(PYTHON) tools/setup/venv.py --torch
 	@$(PYTHON) tools/setup/testing.py
 
 test: test-rust test-python test-loop ## set up everything, then every test
 
-test-rust: setup-test
+build-tests: setup-test
+	@echo "==> compiling programs and tests (the first time takes some minutes)"
+	cargo test $(TESTS) --no-run
+
+test-rust: build-tests
 	@echo "==> tests of the crates and programs"
-	$(TEST_ENV) cargo test --release --locked --workspace $(addprefix --exclude ,$(LONG))
+	$(TEST_ENV) cargo test $(TESTS) -- --skip $(LOOP_TEST)
 
 test-python: setup-test
 	@echo "==> tests of the page"
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
 
-test-loop: setup-test
+test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
-	$(TEST_ENV) cargo test --release --locked -p slipway-loop -- --nocapture
+	$(TEST_ENV) cargo test $(TESTS) --test whole_loop -- --nocapture
 
-setup-images: setup-test
+setup-images: build setup-test
 	@$(PYTHON) tools/setup/images.py
 
 # one at a time: each starts programs of its own, which would only wait for each other
@@ -93,7 +100,7 @@ lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
-bench: setup-test ## measure training, serving and the command line: a table and JSON
+bench: build setup-test ## measure training, serving and the command line: a table and JSON
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
 	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
 

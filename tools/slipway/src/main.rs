@@ -28,7 +28,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
 use commands::{
-    bootstrap, check, dataset, demo, diff, doctor, image, new, plan as plan_command, promote, propose, render, status, up,
+    bootstrap, check, dataset, demo, diff, doctor, image, new, plan as plan_command, promote, propose, render, status,
+    up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
