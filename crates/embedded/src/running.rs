@@ -69,7 +69,7 @@ impl Running {
             queue.shutdown().await;
         }
         services.shutdown().await;
-        drop(s3);
+        s3.shutdown().await;
         drop(folder);
         forgotten
     }

@@ -8,7 +8,7 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{Credentials, Error, Result, files};
 
@@ -39,8 +39,14 @@ impl S3 {
         let address = listener.local_addr().map_err(|source| Error::Port { port: 0, source })?;
         let task = tokio::spawn(async move {
             let http = Builder::new(TokioExecutor::new());
+            // They end with the endpoint.
+            let mut connections = JoinSet::new();
             loop {
-                let socket = match listener.accept().await {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    Some(_) = connections.join_next() => continue,
+                };
+                let socket = match accepted {
                     Ok((socket, _)) => socket,
                     Err(error) => {
                         // Out of descriptors, most likely: others must end first.
@@ -51,7 +57,7 @@ impl S3 {
                 };
                 let _ = socket.set_nodelay(true);
                 let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!("an S3 connection ended: {error}");
                     }
@@ -59,6 +65,12 @@ impl S3 {
             }
         });
         Ok(Self { url: format!("http://{address}"), task })
+    }
+
+    /// Ends it and waits until nobody can connect any more.
+    pub(crate) async fn shutdown(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 }
 

@@ -1,7 +1,10 @@
 //! Where pull requests are opened.
 
-use std::path::Path;
+use std::path::PathBuf;
 
+use reqwest::Url;
+
+use crate::error::without_password;
 use crate::{BareForge, Error, GitHub, Opened, PullRequest, Result};
 
 /// Where pull requests are opened.
@@ -13,19 +16,23 @@ pub enum Forge {
     GitHub(GitHub),
 }
 
-/// The forge behind a remote's URL.
+/// The forge behind a remote's URL: GitHub, or a path or `file://` URL of a bare repository.
 ///
 /// # Errors
-/// [`Error::UnknownForge`] when there is none; [`Error::NoToken`] for GitHub without a token.
+/// [`Error::UnknownForge`] when there is none; [`Error::NotBare`]; [`Error::NoToken`] for GitHub without a token.
 pub fn forge_of(url: &str) -> Result<Forge> {
     if let Some(github) = GitHub::of(url)? {
         return Ok(Forge::GitHub(github));
     }
-    let path = Path::new(url.strip_prefix("file://").unwrap_or(url));
-    if path.is_dir() {
-        return Ok(Forge::Bare(BareForge::open(path)?));
+    let path = match url.starts_with("file://") {
+        // with %20 and the like
+        true => Url::parse(url).ok().and_then(|url| url.to_file_path().ok()),
+        false => Some(PathBuf::from(url)),
+    };
+    match path {
+        Some(path) if path.is_dir() => Ok(Forge::Bare(BareForge::open(&path)?)),
+        _ => Err(Error::UnknownForge(without_password(url))),
     }
-    Err(Error::UnknownForge(url.to_owned()))
 }
 
 impl Forge {
@@ -53,6 +60,28 @@ impl Forge {
         }
     }
 
+    /// All pull requests by number, at most 1,000 on GitHub: the newest.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn list(&self) -> Result<Vec<Opened>> {
+        match self {
+            Self::Bare(forge) => forge.list(),
+            Self::GitHub(forge) => forge.list().await,
+        }
+    }
+
+    /// One pull request.
+    ///
+    /// # Errors
+    /// [`Error::NoPullRequest`]; when the forge refuses or cannot be reached.
+    pub async fn get(&self, number: u64) -> Result<Opened> {
+        match self {
+            Self::Bare(forge) => forge.get(number),
+            Self::GitHub(forge) => forge.get(number).await,
+        }
+    }
+
     /// Merges a pull request into main with a merge commit, whose id it gives.
     ///
     /// # Errors
@@ -61,6 +90,15 @@ impl Forge {
         match self {
             Self::Bare(forge) => forge.merge(number),
             Self::GitHub(forge) => forge.merge(number).await,
+        }
+    }
+
+    /// What a person is told that it is, such as `GitHub octo/cat`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Bare(forge) => format!("the bare repository {}", forge.path().display()),
+            Self::GitHub(forge) => format!("GitHub {}", forge.name()),
         }
     }
 }

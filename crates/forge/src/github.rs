@@ -12,6 +12,9 @@ use crate::{Error, Opened, PullRequest, PullRequestState, Result};
 
 const API: &str = "https://api.github.com";
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The most that a page may hold.
+const PAGE: usize = 100;
+const PAGES: usize = 10;
 
 /// A repository on GitHub, or on a GitHub Enterprise server.
 #[derive(Clone)]
@@ -76,8 +79,9 @@ impl GitHub {
         let Some((host, owner, repository)) = parts(url) else { return Ok(None) };
         let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let api = given("GITHUB_API_URL");
-        // another server is GitHub only when its interface is named
-        if host != "github.com" && api.is_none() {
+        // ssh.github.com is GitHub's SSH on port 443; another server is GitHub only when it is the one whose interface is named
+        let public = ["github.com", "www.github.com", "ssh.github.com"].contains(&host.as_str());
+        if !public && !api.as_deref().is_some_and(|api| serves(api, &host)) {
             return Ok(None);
         }
         let token = given("GITHUB_TOKEN").or_else(|| given("GH_TOKEN")).or_else(gh_token).ok_or(Error::NoToken)?;
@@ -115,6 +119,36 @@ impl GitHub {
         Ok(pulls.into_iter().find(|pull| pull.head.branch == branch).map(Opened::from))
     }
 
+    pub(crate) async fn list(&self) -> Result<Vec<Opened>> {
+        let mut all: Vec<Opened> = Vec::new();
+        for page in 1..=PAGES {
+            let (size, page) = (PAGE.to_string(), page.to_string());
+            let query = [("state", "all"), ("per_page", size.as_str()), ("page", page.as_str())];
+            let pulls: Vec<Pull> = self.send(self.request(Method::GET, "/pulls", &query)).await?;
+            let last = pulls.len() < PAGE;
+            all.extend(pulls.into_iter().map(Opened::from));
+            if last {
+                break;
+            }
+        }
+        all.sort_by_key(|opened| opened.number);
+        // One that was opened in between moves another to the next page, where it comes again.
+        all.dedup_by_key(|opened| opened.number);
+        Ok(all)
+    }
+
+    pub(crate) async fn get(&self, number: u64) -> Result<Opened> {
+        match self.send::<Pull>(self.request(Method::GET, &format!("/pulls/{number}"), &[])).await {
+            Err(Error::Refused { status: 404, .. }) => Err(Error::NoPullRequest(number)),
+            pull => Ok(pull?.into()),
+        }
+    }
+
+    /// Owner and repository.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.owner, self.repository)
+    }
+
     pub(crate) async fn merge(&self, number: u64) -> Result<String> {
         #[derive(Deserialize)]
         struct Merged {
@@ -124,8 +158,8 @@ impl GitHub {
         let merged = self.send::<Merged>(self.request(Method::PUT, &format!("/pulls/{number}/merge"), &[]).json(&body));
         match merged.await {
             Err(Error::Refused { status: 404, .. }) => Err(Error::NoPullRequest(number)),
-            Err(Error::Refused { status: 405 | 409, message, .. }) => Err(Error::Refused {
-                status: 405,
+            Err(Error::Refused { status: status @ (405 | 409), message, .. }) => Err(Error::Refused {
+                status,
                 message,
                 advice: "look at the pull request: a review or a check may be missing, or it conflicts with main",
             }),
@@ -159,6 +193,9 @@ impl GitHub {
         }
         let advice = match status {
             StatusCode::UNAUTHORIZED => "the token is not valid (any more): set another GITHUB_TOKEN",
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS if message.contains("rate limit") => {
+                "too much was asked of GitHub with this token: wait an hour, or use another"
+            }
             StatusCode::FORBIDDEN => "the token needs `pull requests: write` and `contents: write` on this repository",
             StatusCode::NOT_FOUND => "the repository is not there, or the token may not see it",
             StatusCode::UNPROCESSABLE_ENTITY => "the branch must be pushed, and hold something that main does not",
@@ -177,6 +214,12 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+/// Whether an interface's URL is that of a server: `https://<host>/api/v3` or `https://api.<host>`.
+fn serves(api: &str, host: &str) -> bool {
+    let named = Url::parse(api).ok().and_then(|url| url.host_str().map(str::to_owned));
+    named.is_some_and(|named| named == host || named.strip_prefix("api.") == Some(host))
 }
 
 /// Host, owner and repository of `https://host/owner/repository(.git)`, `ssh://git@host/…` or `git@host:owner/repository`.
@@ -292,5 +335,69 @@ mod tests {
         let gone = GitHub::new("http://127.0.0.1:1", "octo", "cat", "token").unwrap();
         let error = gone.merge(1).await.unwrap_err();
         assert!(matches!(error, Error::Unreachable { .. }) && !error.to_string().contains("token"), "{error}");
+    }
+
+    #[test]
+    fn another_server_is_github_when_its_interface_is_named() {
+        for api in ["https://git.example.org/api/v3", "https://api.git.example.org"] {
+            assert!(serves(api, "git.example.org"), "{api}");
+        }
+        // GITHUB_API_URL is set on every runner of GitHub: that makes no other host GitHub
+        assert!(!serves(API, "gitlab.com") && serves(API, "github.com") && !serves("", "x"));
+    }
+
+    #[tokio::test]
+    async fn all_pages_are_listed() {
+        let (server, github) = github().await;
+        let page = |from: usize, n: usize| {
+            let pulls = (from..from + n).rev().map(|number| {
+                let mut pull = pull(if number % 2 == 0 { "open" } else { "closed" });
+                pull["number"] = json!(number);
+                pull["merged_at"] = if number == 1 { json!("2026-01-01T00:00:00Z") } else { Value::Null };
+                pull
+            });
+            ResponseTemplate::new(200).set_body_json(Value::from_iter(pulls))
+        };
+        for (number, answer) in [("1", page(3, 100)), ("2", page(1, 3))] {
+            Mock::given(query_param("page", number))
+                .and(query_param("state", "all"))
+                .respond_with(answer)
+                .expect(1)
+                .mount(&server)
+                .await;
+        }
+        let all = github.list().await.unwrap();
+        assert_eq!(all.iter().map(|one| one.number).collect::<Vec<_>>(), (1..=102).collect::<Vec<_>>());
+        let states: Vec<_> = all[..3].iter().map(|one| one.state).collect();
+        assert_eq!(states, [PullRequestState::Merged, PullRequestState::Open, PullRequestState::Closed]);
+    }
+
+    #[tokio::test]
+    async fn one_is_read_by_its_number() {
+        let (server, github) = github().await;
+        Mock::given(method("GET"))
+            .and(path("/repos/octo/cat/pulls/7"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(pull("open")))
+            .mount(&server)
+            .await;
+        assert_eq!(github.get(7).await.unwrap().branch, "slipway/a");
+        assert!(matches!(github.get(8).await, Err(Error::NoPullRequest(8))));
+        assert_eq!(github.name(), "octo/cat");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_merged_says_why() {
+        for (status, message) in [(405, "Pull Request is not mergeable"), (409, "Head branch was modified")] {
+            let (server, github) = github().await;
+            let answer = ResponseTemplate::new(status).set_body_json(json!({"message": message}));
+            Mock::given(method("PUT")).respond_with(answer).mount(&server).await;
+            let error = github.merge(7).await.unwrap_err().to_string();
+            assert!(error.contains(message) && error.contains(&status.to_string()), "{error}");
+        }
+        let (server, github) = github().await;
+        let answer = ResponseTemplate::new(403).set_body_json(json!({"message": "API rate limit exceeded"}));
+        Mock::given(method("PUT")).respond_with(answer).mount(&server).await;
+        let error = github.merge(7).await.unwrap_err().to_string();
+        assert!(error.contains("wait an hour"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Commits, branches and pull requests, without touching anybody's work tree.
 //!
-//! [`Git`] runs the user's own `git`, so that credentials, hooks, signing and proxies are those that the user has. Commits are made
+//! [`Git`] runs the user's own `git`, so that credentials, hooks and proxies are those that the user has. Commits are made
 //! from trees: neither the work tree nor the index nor the current branch moves. Pull requests are opened on a [`Forge`]: GitHub, or
 //! a bare repository on this machine, which keeps them as refs.
 

@@ -1,7 +1,7 @@
 //! `clusters/<env>/cluster.yaml`: what a CPU-hour costs in an environment, and what its TrainJobs run.
 
 use serde::{Deserialize, Serialize};
-use slipway_experiment::Finding;
+use slipway_experiment::{Finding, position_of};
 
 use crate::tree::Tree;
 
@@ -45,6 +45,34 @@ pub(crate) struct ClusterSpec {
     /// The most trials that one experiment may have here.
     pub(crate) max_trials: Option<usize>,
     pub(crate) prices: Prices,
+    /// Whether every image must be named by its digest.
+    #[serde(default)]
+    pub(crate) images_by_digest: bool,
+    /// What bootstrap asks of the cluster itself.
+    #[serde(default)]
+    pub(crate) requires: Requires,
+}
+
+/// What a cluster must be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Requires {
+    /// The oldest version of Kubernetes.
+    pub(crate) kubernetes: String,
+    /// The architectures that there are images for.
+    pub(crate) architectures: Vec<String>,
+    /// A storage class; empty for the default one; none when no storage is needed.
+    pub(crate) storage_class: Option<String>,
+}
+
+impl Default for Requires {
+    fn default() -> Self {
+        Self {
+            kubernetes: "1.31".to_owned(),
+            architectures: vec!["amd64".to_owned(), "arm64".to_owned()],
+            storage_class: None,
+        }
+    }
 }
 
 /// What things cost.
@@ -60,6 +88,20 @@ pub(crate) struct Prices {
 /// Where an environment's file is.
 pub(crate) fn path(environment: &str) -> String {
     format!("clusters/{environment}/cluster.yaml")
+}
+
+/// The trainer's image must be named by its digest where all images must.
+pub(crate) fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSpec) -> Option<Finding> {
+    if !cluster.images_by_digest || cluster.trainer_image.contains("@sha256:") {
+        return None;
+    }
+    let path = path(environment);
+    let (line, column) = position_of(&tree.text(&path).unwrap_or_default(), "spec.trainerImage");
+    let message = format!("the trainer's image is {}, and {environment} wants images by digest", cluster.trainer_image);
+    Some(
+        Finding::new(&path, line, column, "image-without-digest", message)
+            .with_help("append @sha256:…, as `slipway image push` prints it"),
+    )
 }
 
 /// Reads an environment's file.

@@ -65,6 +65,18 @@ impl Context {
         };
     }
 
+    /// Prints what only someone who waits wants to know, on standard error.
+    pub(crate) fn note(&self, text: impl AsRef<str>) {
+        if std::io::stderr().is_terminal() {
+            let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+        }
+    }
+
+    /// Says what a person should know beside the result, on standard error.
+    pub(crate) fn warn(&self, text: impl AsRef<str>) {
+        let _ = writeln!(std::io::stderr().lock(), "{}", self.paint("33", text.as_ref()));
+    }
+
     /// Prints the result as JSON when JSON was asked for.
     pub(crate) fn json(&self, result: &impl Serialize) -> Result<(), Failure> {
         if self.output == Output::Json {

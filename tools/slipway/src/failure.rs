@@ -124,6 +124,20 @@ impl From<slipway_dataset::Error> for Failure {
     }
 }
 
+impl From<slipway_cluster::Error> for Failure {
+    fn from(error: slipway_cluster::Error) -> Self {
+        use slipway_cluster::Error;
+
+        let message = error.to_string();
+        match error {
+            Error::NoConfiguration(_) => Self::Environment(message),
+            Error::Taken(_) | Error::Disagreement { .. } | Error::UnknownKind { .. } => Self::Input(message),
+            Error::Random(_) => Self::Unexpected(message),
+            _ => Self::Service(message),
+        }
+    }
+}
+
 impl From<slipway_mlflow::Error> for Failure {
     fn from(error: slipway_mlflow::Error) -> Self {
         if error.is_not_found() { Self::Input(error.to_string()) } else { Self::Service(error.to_string()) }

@@ -4,7 +4,10 @@ mod cache;
 mod cluster;
 mod commands;
 mod context;
+mod credentials;
+mod deployment;
 mod failure;
+mod kustomize;
 mod models;
 mod plan;
 mod plan_text;
@@ -13,6 +16,7 @@ mod remote;
 mod rendered;
 mod services;
 mod tree;
+mod upstream;
 mod yaml;
 
 use std::ffi::OsString;
@@ -23,7 +27,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
-use commands::{check, dataset, demo, doctor, new, plan as plan_command, promote, propose, render, status, up};
+use commands::{
+    bootstrap, check, dataset, demo, diff, doctor, image, new, plan as plan_command, promote, propose, render, status,
+    up,
+};
 use context::{Color, Context, Output};
 use failure::Failure;
 
@@ -61,10 +68,14 @@ enum Command {
     Render(render::Render),
     /// Check everything in the repository, offline
     Check(check::Check),
+    /// Show what changes in each cluster between two revisions, object by object, offline
+    Diff(diff::Diff),
     /// Open the pull request that starts an experiment when it is merged
     Propose(propose::Propose),
     /// Open the pull request that puts a version into service when it is merged
     Promote(promote::Promote),
+    /// Make a cluster follow this repository
+    Bootstrap(bootstrap::Bootstrap),
     /// Show jobs, versions and what is served
     Status(status::Status),
     /// Run the whole loop on this machine
@@ -75,7 +86,9 @@ enum Command {
     Demo(demo::Demo),
     /// Store a dataset by content, or verify it
     Dataset(dataset::Dataset),
-    /// Say what this machine lacks and how to get it
+    /// Build the stack's images without a container engine
+    Image(image::Image),
+    /// Say what this machine lacks and how to get it, or what in a cluster is not well
     Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  slipway completions bash > ~/.local/share/bash-completion/completions/slipway")]
@@ -115,7 +128,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Plan(command) => command.run(&context),
         Command::Render(command) => command.run(&context),
         Command::Check(command) => command.run(&context),
-        Command::Doctor(command) => command.run(&context),
+        Command::Image(command) => command.run(&context),
+        Command::Diff(command) => command.run(&context),
+        Command::Bootstrap(command) => wait(command.run(&context)),
+        Command::Doctor(command) => wait(command.run(&context)),
         Command::Propose(command) => wait(command.run(&context)),
         Command::Promote(command) => wait(command.run(&context)),
         Command::Status(command) => wait(command.run(&context)),

@@ -132,6 +132,7 @@ impl Project {
         for name in names {
             match cluster::read(tree, &name) {
                 Ok(cluster) => {
+                    self.findings.extend(cluster::unpinned_image(tree, &name, &cluster.spec));
                     let jobs = self.read_jobs(tree, &name);
                     self.findings.extend(models::read(tree, &name).err());
                     self.environments.insert(name, Environment { cluster: cluster.spec, jobs });

@@ -8,7 +8,7 @@ use slipway_forge::Git;
 use crate::failure::Failure;
 
 /// The folders that decide what runs. Nothing else is read.
-const FOLDERS: [&str; 4] = ["clusters", "datasets", "experiments", "overlays"];
+const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
 
 /// Files by path relative to the repository's top, with `/` between folders.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,11 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// All of them.
+    pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
     }
 
     /// A file's bytes.

@@ -220,7 +220,7 @@ async fn serve(
     }
     let bound = Duration::from_secs(60);
     let begun = Instant::now();
-    while served(address, MODEL).await.as_deref() != Some(&promoted.version) {
+    while served(&address.server, MODEL).await.as_deref() != Some(&promoted.version) {
         if begun.elapsed() > bound {
             return Err(Failure::Service(format!(
                 "the server does not serve {MODEL} version {} after {} s: see .slipway/demo/logs/server.log",

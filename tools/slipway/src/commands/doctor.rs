@@ -1,4 +1,4 @@
-//! `slipway doctor`: what this machine lacks, and how to get it.
+//! `slipway doctor`: what this machine lacks, and how to get it; or what is not well in a cluster.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,12 +8,25 @@ use serde::Serialize;
 use slipway_embedded::Programs;
 
 use crate::cache;
+use crate::commands::doctor_cluster;
 use crate::context::Context;
 use crate::failure::{Failure, count};
+use crate::kustomize::{HOW, KustomizeArgs};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  slipway doctor")]
-pub(crate) struct Doctor {}
+#[command(
+    after_help = "Examples:\n  slipway doctor\n  slipway doctor --cluster    # what in the cluster is not well, and why"
+)]
+pub(crate) struct Doctor {
+    /// Look at a cluster instead: every Application that is not Synced and Healthy, down to its pods and their last lines
+    #[arg(long)]
+    cluster: bool,
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long, requires = "cluster")]
+    context: Option<String>,
+    #[command(flatten)]
+    kustomize: KustomizeArgs,
+}
 
 /// A program that must be on the path.
 struct Needed {
@@ -64,10 +77,16 @@ struct Examined {
     /// How to get it, when it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     how: Option<String>,
+    /// Whether the rest works without it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    optional: bool,
 }
 
 impl Doctor {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        if self.cluster {
+            return doctor_cluster::run(context, self.context.as_deref()).await;
+        }
         let mut examined: Vec<Examined> = NEEDED.iter().map(examine).collect();
         let executable = std::env::current_exe().unwrap_or_default();
         for program in Programs::find(&executable, &context.root).each() {
@@ -81,24 +100,51 @@ impl Doctor {
                     format!("not at {}", program.path.display())
                 },
                 how: (!ok).then(|| format!("`{}`, or set {}", program.target, program.variable)),
+                optional: false,
             });
         }
         examined.push(writable("the cache folder", &cache::folder()?));
+        examined.push(self.kustomize());
         for one in &examined {
-            let mark = if one.ok { context.paint("32", "✓") } else { context.paint("31", "✗") };
-            context.say(format!("{mark} {:<34} {}", one.what, one.found));
-            if let Some(how) = &one.how {
-                context.say(format!("    get it: {how}"));
+            let how = one.how.as_ref().map(|how| format!("get it: {how}"));
+            if one.optional && !one.ok {
+                context.say(format!("{} {:<34} {}", context.paint("33", "–"), one.what, one.found));
+                context.say(format!("    {}", how.unwrap_or_default()));
+            } else {
+                show(context, &one.what, one.ok, &one.found, how.as_deref());
             }
         }
         context.json(&examined)?;
-        match examined.iter().filter(|one| !one.ok).count() {
+        match examined.iter().filter(|one| !one.ok && !one.optional).count() {
             0 => Ok(()),
             missing => {
                 context.say(format!("{} missing", count(missing, "thing")));
                 Err(Failure::Said(5))
             }
         }
+    }
+}
+
+impl Doctor {
+    fn kustomize(&self) -> Examined {
+        let found = self.kustomize.find().ok().flatten();
+        let text = found.as_ref().map(|kustomize| kustomize.program().display().to_string());
+        Examined {
+            what: "kustomize".to_owned(),
+            ok: found.is_some(),
+            found: text.unwrap_or_else(|| "not found; `check` then leaves the overlays out".to_owned()),
+            how: found.is_none().then(|| HOW.to_owned()),
+            optional: true,
+        }
+    }
+}
+
+/// A line for a thing that was looked at, and one for what to do.
+pub(crate) fn show(context: &Context, what: &str, ok: bool, found: &str, how: Option<&str>) {
+    let mark = if ok { context.paint("32", "✓") } else { context.paint("31", "✗") };
+    context.say(format!("{mark} {what:<34} {found}"));
+    if let Some(how) = how {
+        context.say(format!("    {how}"));
     }
 }
 
@@ -112,7 +158,7 @@ fn examine(needed: &Needed) -> Examined {
             _ => (false, format!("{program}: {text}; at least {}.{} is needed", oldest.0, oldest.1)),
         },
     };
-    Examined { what: needed.what.to_owned(), ok, found, how: (!ok).then(|| needed.how.to_owned()) }
+    Examined { what: needed.what.to_owned(), ok, found, how: (!ok).then(|| needed.how.to_owned()), optional: false }
 }
 
 /// The first line of what a program says to `--version`.
@@ -139,6 +185,7 @@ fn writable(what: &str, folder: &Path) -> Examined {
         ok,
         found,
         how: (!ok).then(|| "make it writable, or set XDG_CACHE_HOME".to_owned()),
+        optional: false,
     }
 }
 

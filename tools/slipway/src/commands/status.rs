@@ -10,13 +10,23 @@ use slipway_embedded::{JobStatus, State};
 use slipway_mlflow::{Client, ModelVersion};
 
 use crate::commands::promote::tag;
+use crate::commands::status_cluster;
 use crate::commands::up::addresses;
 use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  slipway status\n  slipway status -o json | jq '.jobs'")]
-pub(crate) struct Status {}
+#[command(
+    after_help = "Examples:\n  slipway status\n  slipway status -o json | jq '.jobs'\n  slipway status --cluster"
+)]
+pub(crate) struct Status {
+    /// Of a cluster instead of the loop of this machine
+    #[arg(long)]
+    cluster: bool,
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long, requires = "cluster")]
+    context: Option<String>,
+}
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,7 +48,7 @@ struct Job {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Version {
+pub(crate) struct Version {
     model: String,
     version: String,
     accuracy: Option<f64>,
@@ -48,6 +58,9 @@ struct Version {
 
 impl Status {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        if self.cluster {
+            return status_cluster::run(context, self.context.as_deref()).await;
+        }
         let Some((folder, state)) = State::of_repository(&context.root)? else {
             context.say("no loop runs here: `slipway up` starts one, `slipway demo` shows one");
             return context.json(&Report::default());
@@ -64,7 +77,7 @@ impl Status {
             }
         }
         jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        let versions = versions(&state).await?;
+        let versions = versions(&state.mlflow, &state.server).await?;
         let report = Report { running: true, addresses: Some(state), jobs, versions };
         if !context.is_json() {
             show(context, &report);
@@ -74,15 +87,15 @@ impl Status {
 }
 
 /// Every version of every model that the server or MLflow knows of.
-async fn versions(state: &State) -> Result<Vec<Version>, Failure> {
-    let client = Client::new(&state.mlflow)?;
+pub(crate) async fn versions(mlflow: &str, server: &str) -> Result<Vec<Version>, Failure> {
+    let client = Client::new(mlflow)?;
     let mut names: BTreeMap<String, Vec<ModelVersion>> = BTreeMap::new();
     for version in client.search_all_model_versions().await? {
         names.entry(version.name.clone()).or_default().push(version);
     }
     let mut versions = Vec::new();
     for (model, of_model) in names {
-        let served = served(state, &model).await;
+        let served = served(server, &model).await;
         for version in of_model {
             versions.push(Version {
                 served: served.as_deref() == Some(&version.version),
@@ -97,12 +110,12 @@ async fn versions(state: &State) -> Result<Vec<Version>, Failure> {
 }
 
 /// The version that the server answers with when none is named.
-pub(crate) async fn served(state: &State, model: &str) -> Option<String> {
+pub(crate) async fn served(server: &str, model: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Metadata {
         versions: Vec<String>,
     }
-    let answer = reqwest::get(format!("{}/v2/models/{model}", state.server)).await.ok()?;
+    let answer = reqwest::get(format!("{server}/v2/models/{model}")).await.ok()?;
     answer.error_for_status().ok()?.json::<Metadata>().await.ok()?.versions.into_iter().next()
 }
 
@@ -121,12 +134,17 @@ fn show(context: &Context, report: &Report) {
         table.add_row([job.name.clone(), job.phase.clone(), seconds, job.message.clone()]);
     }
     context.say(format!("\n{}", table.trim_fmt()));
-    if report.versions.is_empty() {
+    show_versions(context, &report.versions);
+}
+
+/// A table of versions; nothing when there are none.
+pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
+    if versions.is_empty() {
         return;
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(["MODEL", "VERSION", "ACCURACY", "TRAINJOB", ""]);
-    for version in &report.versions {
+    for version in versions {
         let accuracy = version.accuracy.map(|accuracy| format!("{accuracy:.4}")).unwrap_or_default();
         let served = if version.served { "served" } else { "" };
         table.add_row([&version.model, &version.version, &accuracy, &version.trial, served]);

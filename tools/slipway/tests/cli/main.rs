@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that panics has failed")]
 
 mod check;
+mod deployed;
 mod project;
 mod propose;
 mod render;

@@ -97,9 +97,15 @@ impl Project {
 
     /// Runs the program; its exit code and its output.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, |_| {})
+    }
+
+    /// Runs the program in an environment of its own.
+    pub(crate) fn run_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.arg("--repo").arg(self.root()).args(arguments).current_dir(self.root());
         command.env_remove("SLIPWAY_REMOTE").env_remove("MLFLOW_TRACKING_URI");
+        change(&mut command);
         Ran(command.output().unwrap())
     }
 }

@@ -91,3 +91,26 @@ fn rendering_one_experiment_leaves_the_others() {
     assert_eq!(project.run(&["render", "experiments/other.yaml"]).code(), 0);
     assert_eq!(project.run(&["render"]).code(), 3);
 }
+
+#[test]
+fn an_experiment_is_rendered_for_the_environments_that_it_names() {
+    let project = Project::new();
+    let cluster = project.read("clusters/local/cluster.yaml");
+    let staging = cluster.replace("name: local", "name: staging").replace("trainer:0.1.0", "trainer:0.2.0");
+    project.write("clusters/staging/cluster.yaml", &staging);
+    project.write("overlays/staging/server/models.yaml", "models: []\n");
+    project.write("experiments/digits.yaml", &format!("{EXPERIMENT}  environments: [local, staging]\n"));
+    assert_eq!(project.run(&["render"]).code(), 0);
+    let (here, there) = (project.list(JOBS), project.list("overlays/staging/training-jobs"));
+    assert_eq!((here.len(), there.len()), (2, 2));
+    let names =
+        |files: &[String]| files.iter().map(|file| file.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&here), names(&there), "the same trials");
+    assert!(project.read(&there[0]).contains("trainer:0.2.0"), "each environment has its own image");
+    // and no longer, when it does not name it any more
+    project.write("experiments/digits.yaml", &format!("{EXPERIMENT}  environments: [staging]\n"));
+    assert_eq!(project.run(&["check"]).code(), 4);
+    assert_eq!(project.run(&["render"]).code(), 0);
+    assert_eq!((project.list(JOBS).len(), project.list("overlays/staging/training-jobs").len()), (0, 2));
+    assert_eq!(project.run(&["check"]).code(), 0);
+}

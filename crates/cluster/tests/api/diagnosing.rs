@@ -1,0 +1,62 @@
+//! From an Application that is not well to the line that says why.
+
+use serde_json::json;
+use slipway_cluster::{components, diagnose};
+
+use crate::server::Api;
+
+#[tokio::test]
+async fn the_last_lines_of_the_container_at_fault_are_found() {
+    let api = Api::default();
+    let (_server, cluster) = api.start().await;
+    api.put(
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web",
+        json!({"metadata": {"name": "web"}, "status": {
+            "sync": {"status": "Synced"}, "health": {"status": "Degraded"},
+            "operationState": {"phase": "Failed", "message": "one failed",
+                "syncResult": {"resources": [{"kind": "ConfigMap", "namespace": "web", "name": "c", "status": "SyncFailed", "message": "too long"}]}},
+            "resources": [
+                {"group": "apps", "version": "v1", "kind": "Deployment", "namespace": "web", "name": "web", "status": "Synced"},
+                {"version": "v1", "kind": "ConfigMap", "namespace": "web", "name": "c", "status": "OutOfSync"},
+                {"version": "v1", "kind": "Secret", "namespace": "web", "name": "gone", "status": "OutOfSync"}]}}),
+    );
+    api.put(
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/fine",
+        json!({"metadata": {"name": "fine"}, "status": {"sync": {"status": "Synced"}, "health": {"status": "Healthy"}}}),
+    );
+    api.put(
+        "/apis/apps/v1/namespaces/web/deployments/web",
+        json!({"kind": "Deployment", "metadata": {"name": "web", "namespace": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}}),
+    );
+    api.put(
+        "/api/v1/namespaces/web/configmaps/c",
+        json!({"kind": "ConfigMap", "metadata": {"name": "c", "namespace": "web"}}),
+    );
+    api.put(
+        "/api/v1/namespaces/web/pods/web-1",
+        json!({"kind": "Pod", "metadata": {"name": "web-1", "namespace": "web"}, "status": {"containerStatuses": [{"name": "web",
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 3}}}]}}),
+    );
+    let log = "/api/v1/namespaces/web/pods/web-1/log".to_owned();
+    api.0.lock().unwrap().fixed.insert(log, json!("starting\nno such table: runs\n"));
+
+    assert_eq!(components(&cluster, None).await.unwrap().len(), 2);
+    let all = diagnose(&cluster).await.unwrap();
+    assert_eq!(all.len(), 1);
+    let resources = &all[0].resources;
+    let reasons: Vec<_> = resources.iter().map(|one| format!("{}: {}", one.resource, one.reason)).collect();
+    assert_eq!(
+        reasons,
+        [
+            "ConfigMap web/c: not applied: too long",
+            "Deployment web/web: 0 of 1 available",
+            "Secret web/gone: it is not in the cluster"
+        ]
+    );
+    let pod = &resources[1].pods[0];
+    assert_eq!(
+        (pod.reason.as_str(), pod.log.as_slice()),
+        ("CrashLoopBackOff", &["starting".to_owned(), "no such table: runs".to_owned()][..])
+    );
+    assert!(pod.message.contains("exit code 3"), "{pod:?}");
+}

@@ -1,0 +1,183 @@
+//! Pull requests on a bare repository.
+
+use std::fs;
+
+use slipway_forge::{BareForge, Error, PullRequest, PullRequestState, forge_of};
+use tempfile::TempDir;
+
+use crate::{change, git, propose, repositories};
+
+#[test]
+fn a_pull_request_is_opened_once_and_merged_once() {
+    let (folder, repository, forge, head) = repositories();
+    let first = propose(&folder, &repository, &forge, &head, ("x.txt", "x"), "slipway/x");
+    let again = PullRequest { branch: "slipway/x".to_owned(), title: "Again".to_owned(), body: String::new() };
+    assert_eq!(forge.open_pull_request(&again).unwrap().number, first);
+    let second = propose(&folder, &repository, &forge, &head, ("y.txt", "y"), "slipway/y");
+    assert_eq!((first, second), (1, 2));
+
+    let merged = forge.merge(first).unwrap();
+    forge.merge(second).unwrap();
+    let remote = folder.path().join("forge.git").display().to_string();
+    let main = repository.fetch(&remote, "main").unwrap();
+    let files: Vec<_> =
+        git(&folder.path().join("forge.git"), &["ls-tree", "--name-only", &main]).lines().map(str::to_owned).collect();
+    assert!(files.contains(&"x.txt".to_owned()) && files.contains(&"y.txt".to_owned()), "{files:?}");
+    let message = git(&folder.path().join("forge.git"), &["log", "-1", "--format=%s|%P", &merged]);
+    assert!(
+        message.starts_with("Merge pull request #1 from slipway/x|")
+            && message.ends_with(|c: char| c.is_ascii_hexdigit())
+    );
+    assert!(forge.list().unwrap().iter().all(|one| one.state == PullRequestState::Merged));
+    assert!(matches!(forge.merge(first), Err(Error::NotOpen { number: 1, .. })));
+    assert!(matches!(forge.merge(9), Err(Error::NoPullRequest(9))));
+}
+
+#[test]
+fn a_conflict_names_its_files_and_changes_nothing() {
+    let (folder, repository, forge, head) = repositories();
+    let first = propose(&folder, &repository, &forge, &head, ("a.txt", "one\n2\nthree\n"), "slipway/x");
+    let second = propose(&folder, &repository, &forge, &head, ("a.txt", "one\nZWEI\nthree\n"), "slipway/y");
+    let main = forge.merge(first).unwrap();
+    let refused = forge.merge(second).unwrap_err();
+    assert!(matches!(&refused, Error::Conflict { number: 2, files } if files == "a.txt"), "{refused}");
+    let remote = folder.path().join("forge.git").display().to_string();
+    assert_eq!(repository.fetch(&remote, "main").unwrap(), main);
+}
+
+#[test]
+fn numbers_are_never_shared() {
+    let (folder, repository, forge, head) = repositories();
+    let mut numbers: Vec<u64> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8)
+            .map(|n| {
+                let (folder, repository, forge, head) = (&folder, &repository, &forge, &head);
+                scope.spawn(move || {
+                    let (file, branch) = (format!("{n}.txt"), format!("slipway/{n}"));
+                    propose(folder, repository, forge, head, (&file, "x"), &branch)
+                })
+            })
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+}
+
+/// A bare repository's path, as git is told it.
+fn remote(folder: &TempDir) -> String {
+    folder.path().join("forge.git").display().to_string()
+}
+
+#[test]
+fn main_may_move_before_a_merge() {
+    let (folder, repository, forge, head) = repositories();
+    let number = propose(&folder, &repository, &forge, &head, ("a.txt", "one\ntwo\nTHREE\n"), "slipway/x");
+    let moved = repository.commit(Some(&head), &change("a.txt", "ONE\ntwo\nthree\n"), "meanwhile").unwrap();
+    repository.push(&remote(&folder), &moved, "main").unwrap();
+    let merged = forge.merge(number).unwrap();
+    assert_eq!(repository.fetch(&remote(&folder), "main").unwrap(), merged);
+    assert_eq!(repository.read(&merged, "a.txt").unwrap().unwrap(), b"ONE\ntwo\nTHREE\n");
+    let parents = git(&folder.path().join("forge.git"), &["log", "-1", "--format=%P", &merged]);
+    assert_eq!(parents, format!("{moved} {}", forge.get(number).unwrap().head));
+}
+
+#[test]
+fn merges_at_once_lose_nothing_and_merge_once() {
+    let (folder, repository, forge, head) = repositories();
+    let numbers: Vec<u64> = (0..4)
+        .map(|n| {
+            let (file, branch) = (format!("{n}.txt"), format!("slipway/{n}"));
+            propose(&folder, &repository, &forge, &head, (&file, "x"), &branch)
+        })
+        .collect();
+    // each of them twice
+    let merged: usize = std::thread::scope(|scope| {
+        let all: Vec<_> = numbers.iter().chain(&numbers).map(|number| scope.spawn(|| forge.merge(*number))).collect();
+        let ends = all.into_iter().map(|one| one.join().unwrap());
+        ends.filter(|end| match end {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(matches!(error, Error::NotOpen { .. }), "{error}");
+                false
+            }
+        })
+        .count()
+    });
+    assert_eq!(merged, 4);
+    let main = repository.fetch(&remote(&folder), "main").unwrap();
+    assert_eq!(repository.files(&main, &[]).unwrap().len(), 3 + 4);
+    assert_eq!(git(&folder.path().join("forge.git"), &["rev-list", "--merges", "--count", &main]), "4");
+}
+
+#[test]
+fn the_same_request_at_once_is_one_pull_request() {
+    let (folder, repository, forge, head) = repositories();
+    let commit = repository.commit(Some(&head), &change("x.txt", "x"), "change").unwrap();
+    repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
+    let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..6).map(|_| scope.spawn(|| forge.open_pull_request(&request).unwrap().number)).collect();
+        assert!(all.into_iter().all(|one| one.join().unwrap() == 1));
+    });
+    assert_eq!(forge.list().unwrap(), [forge.get(1).unwrap()]);
+}
+
+#[test]
+fn a_conflict_names_a_file_as_it_is() {
+    let (folder, repository, forge, head) = repositories();
+    let name = "ü and space.txt";
+    let first = propose(&folder, &repository, &forge, &head, (name, "1"), "slipway/x");
+    let second = propose(&folder, &repository, &forge, &head, (name, "2"), "slipway/y");
+    forge.merge(first).unwrap();
+    assert!(matches!(forge.merge(second), Err(Error::Conflict { files, .. }) if files == name));
+    assert!(forge.get(second).unwrap().is_open());
+}
+
+#[test]
+fn the_first_pull_request_of_an_empty_repository_becomes_main() {
+    let (folder, repository, _, head) = repositories();
+    let empty = folder.path().join("empty.git");
+    git(folder.path(), &["init", "--quiet", "--bare", "empty.git"]);
+    let forge = BareForge::open(&empty).unwrap();
+    let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
+    assert!(matches!(forge.open_pull_request(&request), Err(Error::NoBranch { .. })));
+    repository.push(&empty.display().to_string(), &head, "slipway/x").unwrap();
+    let number = forge.open_pull_request(&request).unwrap().number;
+    assert_eq!(forge.merge(number).unwrap(), head);
+    assert_eq!(repository.fetch(&empty.display().to_string(), "main").unwrap(), head);
+}
+
+#[test]
+fn a_lock_left_behind_is_told_and_a_number_without_a_head_stays_taken() {
+    let (folder, repository, forge, head) = repositories();
+    let bare = folder.path().join("forge.git");
+    let first = propose(&folder, &repository, &forge, &head, ("x.txt", "x"), "slipway/x");
+    git(&bare, &["update-ref", "-d", "refs/pull/1/head"]);
+    assert!(forge.list().unwrap().is_empty());
+    assert!(matches!(forge.get(first), Err(Error::Malformed { number: 1, .. })));
+    assert_eq!(propose(&folder, &repository, &forge, &head, ("y.txt", "y"), "slipway/y"), 2);
+    // another process crashed in between; git itself would wait a while for it each time
+    git(&bare, &["config", "core.filesRefLockTimeout", "0"]);
+    fs::write(bare.join("refs/heads/main.lock"), "").unwrap();
+    let busy = forge.merge(2).unwrap_err().to_string();
+    assert!(busy.contains("try again"), "{busy}");
+    fs::remove_file(bare.join("refs/heads/main.lock")).unwrap();
+    forge.merge(2).unwrap();
+}
+
+#[test]
+fn a_forge_is_a_bare_repository_itself() {
+    let (folder, ..) = repositories();
+    let bare = folder.path().join("forge.git");
+    for not_bare in [folder.path().join("work"), folder.path().join("work/deep"), bare.join("refs")] {
+        let refused = BareForge::open(&not_bare).unwrap_err();
+        assert!(matches!(refused, Error::NotBare(_)), "{refused}");
+    }
+    fs::create_dir(folder.path().join("a b")).unwrap();
+    git(folder.path(), &["clone", "--quiet", "--bare", "work", "a b/forge.git"]);
+    let url = format!("file://{}/a%20b/forge.git", folder.path().display());
+    for url in [bare.display().to_string(), url] {
+        assert!(forge_of(&url).unwrap().describe().starts_with("the bare repository /"), "{url}");
+    }
+}

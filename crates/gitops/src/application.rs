@@ -1,0 +1,92 @@
+//! Argo CD's Applications: which sources each deploys, and where to.
+
+use serde_json::Value as Json;
+
+use crate::object::Object;
+use crate::path::Path;
+
+/// An Application.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// The object itself.
+    pub object: Object,
+    /// `spec.project`
+    pub project: String,
+    /// `spec.source` or `spec.sources`.
+    pub sources: Vec<Source>,
+    /// `spec.destination.namespace`; empty when it names none.
+    pub namespace: String,
+    /// `spec.destination.server` or `.name`.
+    pub destination: String,
+    /// Whether Argo CD makes the namespace itself.
+    pub creates_namespace: bool,
+}
+
+/// One source of an Application.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The repository.
+    pub repository: String,
+    /// The branch, tag or commit.
+    pub revision: String,
+    /// The folder; none of a Helm chart, or of a source that only lends its files.
+    pub path: Option<String>,
+    /// `kustomize`: what is changed before it is built.
+    pub kustomize: Option<Json>,
+    /// `directory`: which files of a plain folder are read.
+    pub(crate) directory: Directory,
+    /// Where it stands in the Application.
+    pub(crate) at: Path,
+}
+
+/// How a plain folder is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Directory {
+    pub(crate) recurse: bool,
+    pub(crate) include: Option<String>,
+    pub(crate) exclude: Option<String>,
+}
+
+impl Application {
+    /// Reads an Application; none when the object is of another kind.
+    pub fn of(object: &Object) -> Option<Self> {
+        if object.id.kind != "Application" || object.id.group != "argoproj.io" {
+            return None;
+        }
+        let node = &object.node;
+        let text = |keys: &str| node.text_at(keys).unwrap_or_default().to_owned();
+        let listed = node.items_at("spec.sources");
+        let single = node.find("spec.source").into_iter().map(|source| (source, Path::of("spec.source")));
+        let many = listed.iter().enumerate().map(|(index, source)| (source, Path::of("spec.sources").item(index)));
+        let sources = single.chain(many).map(|(source, at)| Source {
+            repository: source.text_at("repoURL").unwrap_or_default().to_owned(),
+            revision: source.text_at("targetRevision").unwrap_or_default().to_owned(),
+            path: source.text_at("path").map(|path| path.trim_matches('/').trim_start_matches("./").to_owned()),
+            kustomize: source.get("kustomize").map(crate::Node::to_json),
+            directory: Directory {
+                recurse: source.is_true("directory.recurse"),
+                include: source.text_at("directory.include").map(str::to_owned),
+                exclude: source.text_at("directory.exclude").map(str::to_owned),
+            },
+            at,
+        });
+        let options = node.items_at("spec.syncPolicy.syncOptions");
+        Some(Self {
+            project: text("spec.project"),
+            sources: sources.collect(),
+            namespace: text("spec.destination.namespace"),
+            destination: node
+                .text_at("spec.destination.server")
+                .or(node.text_at("spec.destination.name"))
+                .unwrap_or_default()
+                .to_owned(),
+            creates_namespace: options.iter().any(|option| option.text() == Some("CreateNamespace=true")),
+            object: object.clone(),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.object.id.name
+    }
+}

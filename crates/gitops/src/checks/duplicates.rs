@@ -1,0 +1,23 @@
+//! No object belongs to two Applications: each would undo what the other does.
+
+use std::collections::BTreeMap;
+
+use super::Findings;
+use crate::environment::Environment;
+use crate::object::Id;
+use crate::path::Path;
+
+pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
+    let mut first: BTreeMap<&Id, &str> = BTreeMap::new();
+    for (deployed, object) in environment.objects() {
+        let name = deployed.application.name();
+        if let Some(other) = first.insert(&object.id, name) {
+            let message = if other == name {
+                format!("{} is there twice in Application {name}", object.id)
+            } else {
+                format!("{} is deployed by Application {other} and by Application {name}", object.id)
+            };
+            findings.add(object, &Path::of("metadata.name"), "duplicate-object", message, "keep it in one of them");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Pods keep to the Pod Security level of their namespace, `restricted` where it says none.
+//!
+//! Source: <https://kubernetes.io/docs/concepts/security/pod-security-standards/>
+
+use std::collections::BTreeMap;
+
+use super::Findings;
+use crate::environment::Environment;
+use crate::pods::{Container, Pod, pods};
+use crate::yaml::Node;
+
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
+pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
+    let levels: BTreeMap<&str, &str> = environment
+        .objects()
+        .filter(|(_, object)| object.id.kind == "Namespace")
+        .filter_map(|(_, object)| {
+            Some((object.id.name.as_str(), *object.node.texts_at("metadata.labels").get(ENFORCE)?))
+        })
+        .collect();
+    for (_, object) in environment.objects() {
+        if levels.get(object.id.namespace.as_str()).is_some_and(|level| *level != "restricted") {
+            continue;
+        }
+        for pod in pods(object) {
+            for container in pod.containers() {
+                for (field, wanted) in missing(&pod, &container) {
+                    let message = format!("container {} of {}: {wanted}", container.name, object.id);
+                    let help =
+                        "Pod Security `restricted` refuses it; a namespace that must be laxer says so by its label";
+                    let at = container.at.key("securityContext").key(field);
+                    findings.add(object, &at, "missing-security-context", message, help);
+                }
+            }
+        }
+    }
+}
+
+/// The fields of a container's security context that `restricted` wants otherwise.
+fn missing(pod: &Pod<'_>, container: &Container<'_>) -> Vec<(&'static str, &'static str)> {
+    let own = |keys: &str| container.node.find(&format!("securityContext.{keys}")).and_then(Node::text);
+    let either = |keys: &str| {
+        own(keys).or_else(|| pod.template.find(&format!("spec.securityContext.{keys}")).and_then(Node::text))
+    };
+    let mut missing = Vec::new();
+    if own("allowPrivilegeEscalation") != Some("false") {
+        missing.push(("allowPrivilegeEscalation", "allowPrivilegeEscalation must be false"));
+    }
+    let dropped = container.node.items_at("securityContext.capabilities.drop");
+    if !dropped.iter().any(|one| one.text() == Some("ALL")) {
+        missing.push(("capabilities", "capabilities.drop must hold ALL"));
+    }
+    let added = container.node.items_at("securityContext.capabilities.add");
+    if added.iter().any(|one| one.text() != Some("NET_BIND_SERVICE")) {
+        missing.push(("capabilities", "capabilities.add may hold NET_BIND_SERVICE only"));
+    }
+    if own("privileged") == Some("true") {
+        missing.push(("privileged", "privileged must not be set"));
+    }
+    if either("runAsNonRoot") != Some("true") {
+        missing.push(("runAsNonRoot", "runAsNonRoot must be true, here or for the pod"));
+    }
+    if either("runAsUser") == Some("0") {
+        missing.push(("runAsUser", "runAsUser must not be 0"));
+    }
+    if !matches!(either("seccompProfile.type"), Some("RuntimeDefault" | "Localhost")) {
+        missing.push(("seccompProfile", "seccompProfile.type must be RuntimeDefault, here or for the pod"));
+    }
+    missing
+}

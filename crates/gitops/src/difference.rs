@@ -1,0 +1,137 @@
+//! How the objects of two trees differ, one object at a time.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use similar::TextDiff;
+
+use crate::environment::Environment;
+use crate::locate::stem;
+use crate::object::{Id, Object};
+
+/// How an object differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// It is there only after.
+    Added,
+    /// It is there only before.
+    Removed,
+    /// It holds something else.
+    Changed,
+}
+
+/// One object that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Difference {
+    /// The environment.
+    pub environment: String,
+    /// The Application that deploys it; two when it moves from one to another.
+    pub application: String,
+    /// Such as `Deployment`.
+    pub kind: String,
+    /// Empty for what has none.
+    pub namespace: String,
+    /// Its name, after the change.
+    pub name: String,
+    /// How.
+    pub change: Change,
+    /// The difference of its YAML, keys sorted, as a unified diff.
+    pub diff: String,
+}
+
+/// Compares an environment before and after; `None` where it is not there. Sorted by Application, then by object.
+pub fn compare(before: Option<&Environment>, after: Option<&Environment>) -> Vec<Difference> {
+    let environment = after.or(before).map(|environment| environment.name.clone()).unwrap_or_default();
+    let (mut old, mut new) = (all(before), all(after));
+    let mut differences = Vec::new();
+    let both: Vec<Id> = old.keys().filter(|id| new.contains_key(*id)).cloned().collect();
+    for id in both {
+        if let (Some(one), Some(two)) = (old.remove(&id), new.remove(&id)) {
+            differences.extend(changed(&environment, one, two));
+        }
+    }
+    // what a generator made anew has another name
+    let renamed: Vec<(Id, Id)> = old
+        .keys()
+        .filter(|id| matches!(id.kind.as_str(), "ConfigMap" | "Secret") && stem(&id.name) != id.name)
+        .filter_map(|id| {
+            let same = |other: &&Id| {
+                other.kind == id.kind && other.namespace == id.namespace && stem(&other.name) == stem(&id.name)
+            };
+            Some((id.clone(), new.keys().find(same)?.clone()))
+        })
+        .collect();
+    for (was, is) in renamed {
+        if let (Some(one), Some(two)) = (old.remove(&was), new.remove(&is)) {
+            differences.extend(changed(&environment, one, two));
+        }
+    }
+    differences.extend(old.into_values().map(|one| difference(&environment, Some(one), None)));
+    differences.extend(new.into_values().map(|two| difference(&environment, None, Some(two))));
+    differences.sort_by(|a, b| key(a).cmp(&key(b)));
+    differences
+}
+
+fn key(one: &Difference) -> (&str, &str, &str, &str) {
+    (&one.application, &one.kind, &one.namespace, &one.name)
+}
+
+type Owned<'a> = (&'a str, &'a Object);
+
+fn all(environment: Option<&Environment>) -> BTreeMap<Id, Owned<'_>> {
+    let Some(environment) = environment else { return BTreeMap::new() };
+    let root = environment.root.iter().map(|object| ("root", object));
+    let deployed = environment.objects().map(|(deployed, object)| (deployed.application.name(), object));
+    root.chain(deployed).map(|(application, object)| (object.id.clone(), (application, object))).collect()
+}
+
+fn changed(environment: &str, one: Owned<'_>, two: Owned<'_>) -> Option<Difference> {
+    let same = one.0 == two.0 && sorted(one.1.node.to_json()) == sorted(two.1.node.to_json());
+    (!same).then(|| difference(environment, Some(one), Some(two)))
+}
+
+fn difference(environment: &str, one: Option<Owned<'_>>, two: Option<Owned<'_>>) -> Difference {
+    let id = two.or(one).map(|(_, object)| object.id.clone()).unwrap_or_default();
+    let application = match (one, two) {
+        (Some((from, _)), Some((to, _))) if from != to => format!("{from} → {to}"),
+        (_, Some((name, _))) | (Some((name, _)), None) => name.to_owned(),
+        (None, None) => String::new(),
+    };
+    let change = match (one, two) {
+        (Some(_), Some(_)) => Change::Changed,
+        (None, _) => Change::Added,
+        (_, None) => Change::Removed,
+    };
+    let text = |side: Option<Owned<'_>>| side.map(|(_, object)| yaml(object)).unwrap_or_default();
+    let (before, after) = (text(one), text(two));
+    let diff = TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).to_string();
+    Difference {
+        environment: environment.to_owned(),
+        application,
+        kind: id.kind,
+        namespace: id.namespace,
+        name: id.name,
+        change,
+        diff,
+    }
+}
+
+/// An object as YAML, keys sorted, so that nothing but its content counts.
+fn yaml(object: &Object) -> String {
+    serde_saphyr::to_string(&sorted(object.node.to_json())).unwrap_or_else(|error| format!("# {error}\n"))
+}
+
+fn sorted(value: Json) -> Json {
+    match value {
+        Json::Object(map) => {
+            let sorted: BTreeMap<String, Json> =
+                map.into_iter().map(|(key, value)| (key, self::sorted(value))).collect();
+            Json::Object(sorted.into_iter().collect::<Map<_, _>>())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}

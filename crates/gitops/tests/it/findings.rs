@@ -1,0 +1,146 @@
+//! One thing wrong at a time: what is found, and where.
+
+use rstest::rstest;
+
+use crate::repository::Repository;
+
+const APPS: &str = "clusters/local/applications.yaml";
+const ROOT: &str = "clusters/local/root/root.yaml";
+const WEB: &str = "base/web/web.yaml";
+const JOB: &str = "overlays/local/training-jobs/digits-1.yaml";
+
+#[test]
+fn what_is_right_has_no_findings() {
+    assert_eq!(Repository::new().found(), [""; 0]);
+}
+
+#[rstest]
+#[case::path(APPS, "path: overlays/local/web", "path: overlays/local/wep", &["application-path | path: overlays/local/wep", "not-synced | resources: [../../../base/web]"])]
+#[case::project(APPS, "project: stack", "project: stak", &["unknown-project | project: stak"])]
+#[case::default_project(APPS, "project: stack", "project: default", &["unknown-project | project: default"])]
+#[case::repository(APPS, "'https://example.org/*'", "'https://example.org/this.git'", &["source-not-permitted | source: {repoURL: https://example.org/upstream.git, targetRevision: v1, path: manifests}"])]
+#[case::cluster_kind(APPS, "kind: ClusterTrainingRuntime", "kind: Other", &["kind-not-permitted | kind: ClusterTrainingRuntime"])]
+#[case::namespaced_kind(APPS, "  clusterResourceWhitelist:", "  namespaceResourceBlacklist: [{group: '', kind: ConfigMap}]\n  clusterResourceWhitelist:", &["kind-not-permitted | kind: ConfigMap"])]
+#[case::namespace(APPS, "namespace: '*'", "namespace: '!web'}, {namespace: '*'", &["namespace-not-permitted | destination: {server: https://kubernetes.default.svc, namespace: web}"])]
+#[case::root_project(ROOT, "kind: '*'", "kind: AppProject", &["kind-not-permitted | kind: Application", "kind-not-permitted | kind: Application", "kind-not-permitted | kind: Application", "kind-not-permitted | kind: Application"])]
+#[case::wave(APPS, "sync-wave: '0'", "sync-wave: first", &["wrong-wave | annotations: {argocd.argoproj.io/sync-wave: first}"])]
+#[case::two_roots(ROOT, "kind: AppProject", "kind: Application", &["root-application | resources: [root.yaml]"])]
+#[case::no_namespace(APPS, "server: https://kubernetes.default.svc, namespace: web", "server: https://kubernetes.default.svc", &["many no-namespace"])]
+#[case::upstream_namespace("base/namespaces/namespaces.yaml", "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: upstream}\n", "", &["unknown-namespace | namespace: upstream"])]
+#[case::job_namespace(JOB, "namespace: training", "namespace: trainin", &["unknown-namespace | metadata: {name: digits-1, namespace: trainin}", "unknown-secret | - secretRef: {name: trainer-s3}"])]
+#[case::config_map(WEB, "configMapRef: {name: web-settings}", "configMapRef: {name: web-setting}", &["unknown-config-map | - configMapRef: {name: web-setting}"])]
+#[case::key(WEB, "key: level, path", "key: levle, path", &["unknown-key | items: [{key: levle, path: level}]"])]
+#[case::secret(WEB, "{name: web-password, key", "{name: web-passwort, key", &["unknown-secret | secretKeyRef: {name: web-passwort, key: password}"])]
+#[case::secret_key(WEB, "key: password}", "key: pass}", &["unknown-key | secretKeyRef: {name: web-password, key: pass}"])]
+#[case::runtime_secret(WEB, "secretRef: {name: trainer-s3}", "secretRef: {name: trainer-s4}", &["unknown-secret | - secretRef: {name: trainer-s4}"])]
+#[case::service_account(WEB, "serviceAccountName: web", "serviceAccountName: wep", &["unknown-service-account | serviceAccountName: wep"])]
+#[case::claim(WEB, "claimName: web-data", "claimName: web-date", &["unknown-volume-claim | persistentVolumeClaim: {claimName: web-date}"])]
+#[case::backend(WEB, "        - name: web\n          port: 80", "        - name: wep\n          port: 80", &["unknown-service | - name: wep"])]
+#[case::port(WEB, "          port: 80", "          port: 81", &["unknown-port | port: 81"])]
+#[case::url_service(WEB, "http://web.web.svc:80/", "http://wep.web.svc:80/", &["unknown-service | value: http://wep.web.svc:80/"])]
+#[case::url_port(WEB, "http://web.web.svc:80/", "http://web.web.svc:8080/", &["unknown-port | value: http://web.web.svc:8080/"])]
+#[case::url_upstream(WEB, "http://web.web.svc:80/", "http://any.upstream.svc:1/", &[])]
+#[case::gateway(WEB, "    - name: gate\n", "    - name: gatt\n", &["unknown-gateway | - name: gatt"])]
+#[case::listener(WEB, "sectionName: http", "sectionName: https", &["unknown-listener | sectionName: https"])]
+#[case::grant(WEB, "          port: 80\n", "          port: 80\n          namespace: upstream\n", &["no-reference-grant | namespace: upstream"])]
+#[case::certificate(WEB, "{name: http, protocol: HTTP, port: 80}", "{name: http, protocol: HTTPS, port: 80, tls: {certificateRefs: [{name: tls}]}}", &["unknown-secret | listeners: [{name: http, protocol: HTTPS, port: 80, tls: {certificateRefs: [{name: tls}]}}]"])]
+#[case::role(WEB, "  kind: Role\n  name: reader", "  kind: Role\n  name: writer", &["unknown-role | name: writer"])]
+#[case::subject(WEB, "  - kind: ServiceAccount\n    name: web", "  - kind: ServiceAccount\n    name: wep", &["unknown-service-account | name: wep"])]
+#[case::own_selector(WEB, "      labels: {app: web}", "      labels: {app: wep}", &["selector-mismatch | matchLabels: {app: web}", "selects-nothing | matchLabels: {app: web}", "selects-nothing | selector: {app: web}"])]
+#[case::selector(WEB, "  selector: {app: web}", "  selector: {app: wep}", &["selects-nothing | selector: {app: wep}"])]
+#[case::runtime(JOB, "name: rust", "name: rusty", &["unknown-runtime | name: rusty"])]
+#[case::latest(WEB, "example.org/web:1.2", "example.org/web:latest", &["floating-image | image: example.org/web:latest"])]
+#[case::untagged(JOB, "example.org/trainer:1", "example.org/trainer", &["floating-image | image: example.org/trainer"])]
+#[case::requests(WEB, "requests: {cpu: 100m, memory: 64Mi}", "requests: {cpu: 100m}", &["missing-requests | requests: {cpu: 100m}"])]
+#[case::limits(WEB, "            limits: {memory: 64Mi}\n", "", &["missing-limits | resources:"])]
+#[case::probe(WEB, "          livenessProbe: {httpGet: {path: /, port: 8080}}\n", "", &["missing-probe | - name: web"])]
+#[case::root_user(WEB, "        runAsNonRoot: true\n", "", &["missing-security-context | securityContext:"])]
+#[case::capabilities(WEB, "{drop: [ALL]}", "{drop: [NET_RAW]}", &["missing-security-context | capabilities: {drop: [NET_RAW]}"])]
+#[case::escalation(WEB, "allowPrivilegeEscalation: false", "privileged: true", &["missing-security-context | privileged: true", "missing-security-context | securityContext:"])]
+#[case::duplicate(WEB, "metadata: {name: web-data}", "metadata: {name: web-data}\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}", &["duplicate-object | metadata: {name: web}"])]
+#[case::syntax(JOB, "spec:", "spec: [", &["yaml-syntax | name: rust"])]
+#[case::build("base/web/kustomization.yaml", "web.yaml", "wep.yaml", &["kustomize-build | resources: [../../../base/web]", "kustomize-build | resources: [wep.yaml]"])]
+fn one_mistake_has_its_finding(#[case] file: &str, #[case] from: &str, #[case] to: &str, #[case] expected: &[&str]) {
+    let mut repository = Repository::new();
+    repository.replace(file, from, to);
+    let mut found = repository.found();
+    if let [many] = expected
+        && let Some(code) = many.strip_prefix("many ")
+    {
+        assert!(found.len() > 5 && found.iter().any(|one| one.starts_with(code)), "{found:?}");
+        return;
+    }
+    let mut expected: Vec<String> = expected.iter().map(|one| (*one).to_owned()).collect();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected, "{:#?}", repository.findings());
+}
+
+#[test]
+fn every_finding_says_what_to_do() {
+    let mut repository = Repository::new();
+    repository.replace(WEB, "secretKeyRef: {name: web-password", "secretKeyRef: {name: web-passwort");
+    repository.replace(WEB, "example.org/web:1.2", "example.org/web");
+    for finding in repository.findings() {
+        assert!(!finding.help.is_empty() && !finding.message.is_empty(), "{finding:?}");
+    }
+    let text = format!("{:?}", repository.findings());
+    assert!(text.contains("did you mean `web-password`?"), "{text}");
+}
+
+#[test]
+fn digests_are_demanded_where_the_environment_does() {
+    let mut repository = Repository::new();
+    repository.demands.images_by_digest = true;
+    assert_eq!(
+        repository.found(),
+        ["image-without-digest | image: example.org/web:1.2", "image-without-digest | image: example.org/trainer:1"]
+    );
+}
+
+#[test]
+fn a_namespace_that_says_so_may_be_laxer() {
+    let mut repository = Repository::new();
+    repository.replace(WEB, "        runAsNonRoot: true\n", "");
+    let labels = "metadata: {name: web, labels: {pod-security.kubernetes.io/enforce: baseline}}";
+    repository.replace("base/namespaces/namespaces.yaml", "metadata: {name: web}", labels);
+    assert_eq!(repository.found(), [""; 0]);
+}
+
+#[test]
+fn a_patch_is_where_its_value_is_wrong() {
+    let mut repository = Repository::new();
+    // what kustomize would make of a base without the field and this patch is the base with it
+    repository.write(
+        "overlays/local/web/kustomization.yaml",
+        "resources: [../../../base/web]\npatches:\n  - path: image.yaml\n",
+    );
+    repository.write(
+        "overlays/local/web/image.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n      containers:\n        - name: web\n          image: example.org/web\n",
+    );
+    repository.replace(WEB, "image: example.org/web:1.2", "image: example.org/web");
+    assert_eq!(repository.found(), ["floating-image | image: example.org/web"]);
+    assert_eq!(repository.findings()[0].to_string().split(' ').next(), Some("overlays/local/web/image.yaml:9:18:"));
+}
+
+#[test]
+fn what_external_secrets_and_certificates_bring_is_there() {
+    let mut repository = Repository::new();
+    repository.replace(WEB, "{name: web-password, key: password}", "{name: brought, key: one}");
+    repository.replace(
+        WEB,
+        "---\napiVersion: v1\nkind: ServiceAccount",
+        "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: x}\nspec: {target: {name: brought}, data: [{secretKey: one}]}\n---\napiVersion: v1\nkind: ServiceAccount",
+    );
+    assert_eq!(repository.found(), [""; 0]);
+    repository.replace(WEB, "{name: brought, key: one}", "{name: brought, key: two}");
+    assert_eq!(repository.found(), ["unknown-key | secretKeyRef: {name: brought, key: two}"]);
+}
+
+#[test]
+fn an_environment_without_a_root_is_not_judged() {
+    let mut repository = Repository::new();
+    repository.files.remove("clusters/local/root/kustomization.yaml");
+    assert_eq!(repository.found(), [""; 0]);
+}

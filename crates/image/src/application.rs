@@ -1,0 +1,168 @@
+//! The last layer: programs of this workspace and files of this repository.
+
+use std::path::{Path, PathBuf};
+
+use crate::build::Sources;
+use crate::declaration::File;
+use crate::elf::{self, Elf};
+use crate::error::{Error, Result};
+use crate::layer::{self, Layer};
+use crate::libtorch;
+use crate::lock::Package;
+use crate::parse::Declared;
+use crate::platform::Platform;
+use crate::revision::git;
+use crate::tree::Content;
+
+/// One file that goes into the layer.
+struct Item {
+    to: String,
+    from: PathBuf,
+    executable: bool,
+    /// What it links to, when it is a program of this workspace.
+    elf: Option<Elf>,
+}
+
+/// The layer, or none when the declaration names no file.
+pub(crate) fn layer(
+    sources: &Sources,
+    declared: &Declared,
+    packages: &[Package],
+    platform: Platform,
+    fresh: bool,
+) -> Result<Option<Layer>> {
+    let mut items = Vec::new();
+    for file in &declared.image.spec.files {
+        match (&file.binary, &file.path) {
+            (Some(binary), _) => items.push(program(sources, declared, packages, platform, binary, &file.to)?),
+            (None, Some(path)) => items.extend(files(declared, file, path)?),
+            (None, None) => {}
+        }
+    }
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let mut inputs = Vec::new();
+    for item in &items {
+        inputs.push(serde_json::json!([
+            item.to,
+            sources.cache.hash_of(&item.from)?,
+            item.executable,
+            item.elf.is_some()
+        ]));
+    }
+    let made = layer::make(&sources.cache, "application", &serde_json::Value::from(inputs), fresh, |tree| {
+        for item in &items {
+            let content = match item.elf.as_ref().filter(|elf| elf.search.is_some()) {
+                Some(elf) => Content::Bytes(relocated(&item.from, elf)?),
+                None => Content::Disk(item.from.clone()),
+            };
+            tree.file(&item.to, content, item.executable, &item.from.display().to_string())?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(made))
+}
+
+/// A program whose search path for libraries names the image's folder instead of this machine's.
+fn relocated(path: &Path, elf: &Elf) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).map_err(Error::file("reading", path))?;
+    elf::with_search(bytes, elf, libtorch::FOLDER).ok_or_else(|| {
+        let old = elf.search.as_ref().map(|(_, old)| old.as_str()).unwrap_or_default();
+        let reason = format!(
+            "its search path {old} is shorter than {}, which is written over it: use a libtorch with a longer path, and link again",
+            libtorch::FOLDER
+        );
+        Error::malformed(path.display().to_string(), reason)
+    })
+}
+
+fn is_native(platform: Platform) -> bool {
+    platform == Platform::of_this_machine() && cfg!(target_os = "linux")
+}
+
+/// Where cargo puts a program.
+pub(crate) fn program_path(sources: &Sources, platform: Platform, binary: &str) -> PathBuf {
+    let folder = if is_native(platform) { sources.target.clone() } else { sources.target.join(platform.triple()) };
+    folder.join("release").join(binary)
+}
+
+fn program(
+    sources: &Sources,
+    declared: &Declared,
+    packages: &[Package],
+    platform: Platform,
+    binary: &str,
+    to: &str,
+) -> Result<Item> {
+    let native = is_native(platform);
+    let target = if native { String::new() } else { format!(" --target {}", platform.triple()) };
+    let from = program_path(sources, platform, binary);
+    let command = format!("cargo build --release --locked --package {binary}{target}");
+    if !from.is_file() {
+        if !native {
+            let reason = format!(
+                "{} is not there: `{command}` makes it where the toolchain for {} is",
+                from.display(),
+                platform.triple()
+            );
+            return Err(Error::Platform { image: declared.name().to_owned(), platform: platform.to_string(), reason });
+        }
+        return Err(Error::Missing { what: format!("the program {binary}"), path: from, command });
+    }
+    let elf = elf::read(&from)?;
+    let wrong =
+        |reason: String| Error::Platform { image: declared.name().to_owned(), platform: platform.to_string(), reason };
+    if elf.machine != platform.elf_machine() {
+        return Err(wrong(format!("{} is for another architecture: `{command}`", from.display())));
+    }
+    if let Some(libc) = packages.iter().find(|package| package.name == "libc6") {
+        let has = version_of(&libc.version);
+        if let Some(needs) = elf::glibc(&elf.versions).filter(|needs| Some(*needs) > has) {
+            return Err(wrong(format!(
+                "{} was linked with a newer C library (it needs {}.{}) than the base has ({}): build it on Debian of the base's suite, \
+                 or raise the suite in image.yaml and lock anew",
+                from.display(),
+                needs.0,
+                needs.1,
+                libc.version
+            )));
+        }
+    }
+    Ok(Item { to: to.to_owned(), from, executable: true, elf: Some(elf) })
+}
+
+/// `2.36-9+deb12u14` → (2, 36)
+fn version_of(version: &str) -> Option<(u32, u32)> {
+    let (major, rest) = version.split_once('.')?;
+    Some((major.parse().ok()?, rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?))
+}
+
+/// The tracked files at a path of the repository: what another checkout of the same commit has too.
+fn files(declared: &Declared, file: &File, path: &str) -> Result<Vec<Item>> {
+    let listed = git(&declared.root, &["ls-files", "-s", "-z", "--", path])?;
+    let mut found = Vec::new();
+    for line in listed.split('\0').filter(|line| !line.is_empty()) {
+        let Some((about, name)) = line.split_once('\t') else { continue };
+        let inside = name.strip_prefix(path.trim_end_matches('/')).unwrap_or_default().trim_start_matches('/');
+        if inside.split('/').any(|part| file.except.iter().any(|except| except == part)) {
+            continue;
+        }
+        if !about.starts_with("100") {
+            let reason = "is a symbolic link or a submodule: name the files themselves";
+            return Err(Error::malformed(name, reason));
+        }
+        let to =
+            if inside.is_empty() { file.to.clone() } else { format!("{}/{inside}", file.to.trim_end_matches('/')) };
+        let from = declared.root.join(name);
+        found.push(Item { to, from, executable: about.starts_with("100755"), elf: None });
+    }
+    if found.is_empty() {
+        return Err(Error::Missing {
+            what: format!("{path}, which goes to {},", file.to),
+            path: declared.root.join(path),
+            command: format!("git add {path}"),
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,80 @@
+//! The first layer: Debian packages, the user, and the few files that no package brings.
+
+use crate::cache::Cache;
+use crate::debian;
+use crate::declaration::User;
+use crate::error::Result;
+use crate::fetch;
+use crate::layer::{self, Layer};
+use crate::lock::Package;
+use crate::platform::Platform;
+use crate::tree::{Kind, Tree};
+
+/// Where a package's certificates are, and where every TLS library looks for them in one file.
+const CERTIFICATES: &str = "usr/share/ca-certificates/mozilla/";
+const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
+
+pub(crate) fn layer(
+    cache: &Cache,
+    image: &str,
+    packages: &[Package],
+    user: &User,
+    platform: Platform,
+    fresh: bool,
+) -> Result<Layer> {
+    let hashes: Vec<&str> = packages.iter().map(|package| package.sha256.as_str()).collect();
+    let inputs = serde_json::json!([hashes, user, platform]);
+    layer::make(cache, "debian", &inputs, fresh, |tree| {
+        for link in platform.merged_usr() {
+            tree.folder(&format!("usr/{link}"), "merged /usr")?;
+            tree.link(link, &format!("usr/{link}"), "merged /usr")?;
+        }
+        // first all downloads: what the mirror no longer has is said before anything is unpacked
+        let mut files = Vec::new();
+        for package in packages {
+            files.push((package, fetch::package(cache, package, image)?));
+        }
+        for (package, file) in files {
+            debian::unpack(&file, package, platform, tree)?;
+        }
+        certificates(tree)?;
+        accounts(tree, user)
+    })
+}
+
+/// What ca-certificates' maintainer script would do with openssl: all of its certificates in one file, by name.
+fn certificates(tree: &mut Tree) -> Result<()> {
+    let paths: Vec<String> = tree
+        .nodes()
+        .filter(|(path, node)| path.starts_with(CERTIFICATES) && matches!(node.kind, Kind::File { .. }))
+        .map(|(path, _)| path.to_owned())
+        .collect();
+    let mut bundle = Vec::new();
+    for path in paths {
+        let text = tree.read(&path)?.unwrap_or_default();
+        bundle.extend_from_slice(&text);
+        if !text.ends_with(b"\n") {
+            bundle.push(b'\n');
+        }
+    }
+    if bundle.is_empty() { Ok(()) } else { tree.stream(BUNDLE, &mut bundle.as_slice(), false, "ca-certificates") }
+}
+
+/// The user's name, for programs that look it up, a home of its own, and a /tmp for whoever mounts none.
+fn accounts(tree: &mut Tree, user: &User) -> Result<()> {
+    let User { uid, gid, name } = user;
+    let passwd = format!(
+        "root:x:0:0:root:/root:/usr/sbin/nologin\n{name}:x:{uid}:{gid}:{name}:/home/{name}:/usr/sbin/nologin\n"
+    );
+    let group = format!("root:x:0:\n{name}:x:{gid}:\n");
+    tree.stream("etc/passwd", &mut passwd.as_bytes(), false, "the user")?;
+    tree.stream("etc/group", &mut group.as_bytes(), false, "the user")?;
+    tree.stream(
+        "etc/nsswitch.conf",
+        &mut b"passwd: files\ngroup: files\nhosts: files dns\n".as_slice(),
+        false,
+        "the user",
+    )?;
+    tree.owned_folder(&format!("home/{name}"), 0o700, (*uid, *gid), "the user")?;
+    tree.set_mode("tmp", 0o1777)
+}

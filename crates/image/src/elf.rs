@@ -1,0 +1,178 @@
+//! What an ELF file links to, read from its dynamic section. <https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dynamic.html>
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// What an ELF file asks of the machine it runs on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Elf {
+    /// `e_machine`.
+    pub(crate) machine: u16,
+    /// The libraries that it names.
+    pub(crate) needed: Vec<String>,
+    /// Where it looks for them first: the place of the text in the file, and the text.
+    pub(crate) search: Option<(u64, String)>,
+    /// Versions of symbols that it needs, such as `GLIBC_2.34`.
+    pub(crate) versions: Vec<String>,
+}
+
+const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const DT_NEEDED: u64 = 1;
+const DT_STRTAB: u64 = 5;
+const DT_STRSZ: u64 = 10;
+const DT_RPATH: u64 = 15;
+const DT_RUNPATH: u64 = 29;
+const DT_VERNEED: u64 = 0x6fff_fffe;
+const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
+
+/// Reads a 64-bit little-endian ELF file; only its headers, however large it is.
+pub(crate) fn read(path: &Path) -> Result<Elf> {
+    let file = File::open(path).map_err(Error::file("reading", path))?;
+    let broken = |reason: &str| {
+        Error::malformed(path.display().to_string(), format!("is not a program or library for Linux: {reason}"))
+    };
+    let at = |offset: u64, size: u64| -> Result<Vec<u8>> {
+        let size =
+            usize::try_from(size).ok().filter(|size| *size <= 1 << 28).ok_or_else(|| broken("a size is absurd"))?;
+        let mut bytes = vec![0; size];
+        file.read_exact_at(&mut bytes, offset).map_err(|_| broken("it ends early"))?;
+        Ok(bytes)
+    };
+    let header = at(0, 64)?;
+    if !header.starts_with(b"\x7fELF\x02\x01") {
+        return Err(broken("it is no 64-bit ELF file"));
+    }
+    let machine = u16_at(&header, 18);
+    let programs = at(u64_at(&header, 32), u64::from(u16_at(&header, 54)) * u64::from(u16_at(&header, 56)))?;
+    let size = usize::from(u16_at(&header, 54)).max(56);
+    let (mut loads, mut dynamic) = (Vec::new(), None);
+    for program in programs.chunks_exact(size) {
+        let (offset, address, length) = (u64_at(program, 8), u64_at(program, 16), u64_at(program, 32));
+        match u32_at(program, 0) {
+            PT_LOAD => loads.push((address, length, offset)),
+            PT_DYNAMIC => dynamic = Some((offset, length)),
+            _ => {}
+        }
+    }
+    let Some((offset, length)) = dynamic else { return Ok(Elf { machine, ..Elf::default() }) };
+    let in_file = |address: u64| -> Result<u64> {
+        let load = loads.iter().find(|(start, length, _)| (*start..start.saturating_add(*length)).contains(&address));
+        load.map(|(start, _, offset)| address - start + offset).ok_or_else(|| broken("an address lies nowhere"))
+    };
+    let entries = at(offset, length)?;
+    let entries: Vec<(u64, u64)> = entries
+        .chunks_exact(16)
+        .map(|entry| (u64_at(entry, 0), u64_at(entry, 8)))
+        .take_while(|(tag, _)| *tag != 0)
+        .collect();
+    let value = |wanted: u64| entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value);
+    let strings_at = in_file(value(DT_STRTAB).ok_or_else(|| broken("it has no strings"))?)?;
+    let strings = at(strings_at, value(DT_STRSZ).unwrap_or_default())?;
+    let text = |offset: u64| -> Result<String> {
+        let bytes = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| strings.get(offset..))
+            .ok_or_else(|| broken("a string lies nowhere"))?;
+        Ok(String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned())
+    };
+    let mut elf = Elf { machine, ..Elf::default() };
+    for (tag, value) in &entries {
+        match *tag {
+            DT_NEEDED => elf.needed.push(text(*value)?),
+            DT_RPATH | DT_RUNPATH => elf.search = Some((strings_at + value, text(*value)?)),
+            _ => {}
+        }
+    }
+    if let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
+        let mut place = in_file(address)?;
+        for _ in 0..count.min(1 << 12) {
+            let file = at(place, 16)?;
+            let mut version_place = place + u64::from(u32_at(&file, 8));
+            for _ in 0..u16_at(&file, 2) {
+                let version = at(version_place, 16)?;
+                elf.versions.push(text(u64::from(u32_at(&version, 8)))?);
+                version_place += u64::from(u32_at(&version, 12));
+            }
+            place += u64::from(u32_at(&file, 12));
+        }
+    }
+    Ok(elf)
+}
+
+/// The compiler that a program says it was made by, such as `rustc version 1.95.0 (59807616e 2026-04-14)`: from its comment section.
+pub(crate) fn compiler(bytes: &[u8]) -> Option<String> {
+    const START: &[u8] = b"rustc version ";
+    let at = bytes.windows(START.len()).rposition(|window| window == START)?;
+    let text = bytes[at..].split(|byte| *byte == 0).next()?;
+    (text.len() < 200).then(|| String::from_utf8_lossy(text).into_owned())
+}
+
+/// The newest `GLIBC_x.y` among versions of symbols.
+pub(crate) fn glibc(versions: &[String]) -> Option<(u32, u32)> {
+    let number = |version: &String| {
+        let (major, minor) = version.strip_prefix("GLIBC_")?.split_once('.')?;
+        Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+    };
+    versions.iter().filter_map(number).max()
+}
+
+/// The same bytes with another search path for libraries, written over the old one; `None` when there is no room for it.
+///
+/// A program that was linked on a machine names a folder of that machine. The linker may let other names share the end of the
+/// text, but such a name would be `lib` or a letter, which no symbol of these programs is called.
+pub(crate) fn with_search(mut bytes: Vec<u8>, elf: &Elf, search: &str) -> Option<Vec<u8>> {
+    let (offset, old) = elf.search.as_ref()?;
+    let start = usize::try_from(*offset).ok()?;
+    let place = bytes.get_mut(start..start + old.len())?;
+    if search.len() > place.len() {
+        return None;
+    }
+    place.fill(0);
+    place[..search.len()].copy_from_slice(search.as_bytes());
+    Some(bytes)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..at + 2).map_or(0, |bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_test_names_its_libc() {
+        let elf = read(&std::env::current_exe().unwrap()).unwrap();
+        if cfg!(target_os = "linux") {
+            assert!(elf.needed.iter().any(|name| name == "libc.so.6"), "{elf:?}");
+            assert!(glibc(&elf.versions).unwrap() >= (2, 17));
+        }
+    }
+
+    #[test]
+    fn a_program_names_its_compiler() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(compiler(&bytes).unwrap().starts_with("rustc version 1."));
+        assert_eq!(compiler(b"nothing"), None);
+    }
+
+    #[test]
+    fn a_search_path_is_replaced_only_where_it_fits() {
+        let elf = Elf { search: Some((2, "/home/me/lib".into())), ..Elf::default() };
+        let bytes = b"ab/home/me/lib\0cd".to_vec();
+        assert_eq!(with_search(bytes.clone(), &elf, "/opt/lib").unwrap(), b"ab/opt/lib\0\0\0\0\0cd");
+        assert_eq!(with_search(bytes, &elf, "/opt/much/longer"), None);
+    }
+}

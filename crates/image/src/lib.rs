@@ -1,0 +1,45 @@
+//! OCI images from Debian packages, programs of this workspace and Python wheels, without root and without a container engine.
+
+mod application;
+mod attach;
+mod base;
+mod below;
+mod build;
+mod cache;
+mod debian;
+mod declaration;
+mod digest;
+mod elf;
+mod error;
+mod fetch;
+mod layer;
+mod layout;
+mod libtorch;
+mod lock;
+mod manifest;
+mod parse;
+mod platform;
+mod python;
+mod renew;
+mod revision;
+mod sbom;
+mod schema;
+mod tree;
+mod verify;
+
+pub use attach::{PROVENANCE, SBOM, attach};
+pub use below::base_folder;
+pub use build::{Built, PlatformImage, Sources, Summary, build};
+pub use cache::Cache;
+pub use declaration::{ApiVersion, Base, Debian, File, Image, Kind, Metadata, Python, Spec, User};
+pub use error::{Error, Mistake, Result};
+pub use layer::Layer;
+pub use layout::{Attached, write_folder, write_tar};
+pub use lock::{Archive, Lock, Locked, Package, Wheel, inputs as lock_inputs, locked_platforms};
+pub use manifest::Blob;
+pub use parse::{Declared, declared, named, parse};
+pub use platform::Platform;
+pub use renew::{Indexes, renew};
+pub use revision::Revision;
+pub use schema::schema_text;
+pub use verify::{Verdict, verify};

@@ -1,0 +1,171 @@
+//! Reads and checks declarations.
+
+use std::path::{Path, PathBuf};
+
+use crate::declaration::{Base, Image};
+use crate::error::{Error, Mistake, Result};
+
+/// A declaration and where it was found.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// The repository's top folder.
+    pub root: PathBuf,
+    /// The declaration's folder, relative to the top.
+    pub folder: PathBuf,
+    /// What it says.
+    pub image: Image,
+}
+
+impl Declared {
+    /// The image's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.image.metadata.name
+    }
+
+    /// The lock file, absolute.
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
+        self.root.join(&self.folder).join("image.lock")
+    }
+
+    /// The requirements file, absolute.
+    #[must_use]
+    pub fn requirements_path(&self) -> Option<PathBuf> {
+        let python = self.image.spec.python.as_ref()?;
+        Some(self.root.join(&self.folder).join(&python.requirements))
+    }
+}
+
+/// Every declared image of a repository, by name.
+///
+/// # Errors
+/// When a declaration cannot be read or has mistakes; the mistakes of all files come at once.
+pub fn declared(root: &Path) -> Result<Vec<Declared>> {
+    let apps = root.join("apps");
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&apps)
+        .map_err(Error::file("reading", &apps))?
+        .filter_map(|entry| entry.ok().map(|entry| PathBuf::from("apps").join(entry.file_name())))
+        .filter(|folder| root.join(folder).join("image.yaml").is_file())
+        .collect();
+    folders.sort();
+    let (mut found, mut mistakes) = (Vec::new(), Vec::new());
+    for folder in folders {
+        let file = folder.join("image.yaml");
+        let path = root.join(&file);
+        let text = std::fs::read_to_string(&path).map_err(Error::file("reading", &path))?;
+        match parse(&file.display().to_string(), &text) {
+            Ok(image) => found.push(Declared { root: root.to_path_buf(), folder, image }),
+            Err(more) => mistakes.extend(more),
+        }
+    }
+    if mistakes.is_empty() { Ok(found) } else { Err(Error::Declaration(mistakes)) }
+}
+
+/// The images of these names; all when none is named.
+///
+/// # Errors
+/// As [`declared`], and when a name is not declared.
+pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
+    let all = declared(root)?;
+    if names.is_empty() {
+        return Ok(all);
+    }
+    names
+        .iter()
+        .map(|name| {
+            all.iter().find(|one| one.name() == name).cloned().ok_or_else(|| {
+                let near = all
+                    .iter()
+                    .map(Declared::name)
+                    .filter(|known| strsim::levenshtein(known, name) <= 3)
+                    .min_by_key(|known| strsim::levenshtein(known, name));
+                Error::UnknownImage { name: name.clone(), near: near.map(str::to_owned) }
+            })
+        })
+        .collect()
+}
+
+/// Reads one declaration.
+///
+/// # Errors
+/// Its mistakes, with their places: the first one of its form, or else all of its content.
+pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Mistake>> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    let image: Image = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let (line, column) = error.location().map_or((1, 1), |at| (at.line() as usize, at.column() as usize));
+        let whole = error.to_string();
+        let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
+        vec![Mistake { file: file.to_owned(), line, column, message }]
+    })?;
+    let mistakes: Vec<Mistake> = check(file, &image)
+        .into_iter()
+        .map(|(word, message)| {
+            let (line, column) = place(text, &word);
+            Mistake { file: file.to_owned(), line, column, message }
+        })
+        .collect();
+    if mistakes.is_empty() { Ok(image) } else { Err(mistakes) }
+}
+
+/// What the types cannot say: each with the word that it is found by.
+fn check(file: &str, image: &Image) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut say = |word: &str, message: String| found.push((word.to_owned(), message));
+    let name = &image.metadata.name;
+    let folder = Path::new(file).parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    if folder.as_ref().is_some_and(|folder| folder != name) {
+        say(name, format!("the name {name:?} is not the folder's: rename one of them"));
+    }
+    let spec = &image.spec;
+    if !spec.entrypoint.first().is_some_and(|program| program.starts_with('/')) {
+        say("entrypoint", "entrypoint must begin with the absolute path of a program; there is no shell".to_owned());
+    }
+    if spec.user.uid == 0 || spec.user.gid == 0 {
+        say("user", "user must not be root: uid and gid from 1 upwards".to_owned());
+    }
+    if !plain(&spec.user.name) {
+        say(&spec.user.name, format!("{:?} is not a user's name: letters, digits, - and _", spec.user.name));
+    }
+    if !spec.workdir.starts_with('/') {
+        say(&spec.workdir, format!("workdir {:?} must be an absolute path", spec.workdir));
+    }
+    match &spec.base {
+        Base::Debian(debian) => {
+            for package in debian.packages.iter().chain(&debian.without) {
+                let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+                if package.len() < 2 || !package.chars().all(good) {
+                    say(package, format!("{package:?} is not the name of a Debian package"));
+                }
+            }
+        }
+        Base::Oci(reference) => {
+            let hex = reference.rsplit_once("@sha256:").map(|(_, hex)| hex).unwrap_or_default();
+            if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                say(reference, format!("{reference:?} must name a digest (name@sha256:…): a tag moves"));
+            }
+        }
+    }
+    for item in &spec.files {
+        if item.binary.is_some() == item.path.is_some() {
+            say(&item.to, format!("what goes to {} is either a `binary` or a `path`", item.to));
+        }
+        if !item.to.starts_with('/') || item.to.split('/').any(|part| part == "..") {
+            say(&item.to, format!("{:?} must be an absolute path in the image", item.to));
+        }
+        if item.path.as_deref().is_some_and(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
+            say(&item.to, format!("what goes to {} must lie inside the repository", item.to));
+        }
+    }
+    found
+}
+
+fn plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+/// Line and column of a word's first appearance.
+fn place(text: &str, word: &str) -> (usize, usize) {
+    let found = text.lines().enumerate().find_map(|(number, line)| line.find(word).map(|at| (number + 1, at + 1)));
+    found.unwrap_or((1, 1))
+}

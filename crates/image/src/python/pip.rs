@@ -1,0 +1,175 @@
+//! pip, which knows package indexes, proxies and credentials of the machine it runs on.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::lock::Wheel;
+use crate::platform::Platform;
+use crate::python::requirements::Requirement;
+
+/// A Python that has pip; any version, on any system: it installs nothing and runs no code of a package.
+#[derive(Clone, Debug)]
+pub(crate) struct Pip<'a> {
+    pub(crate) python: &'a Path,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    install: Vec<Install>,
+}
+
+#[derive(Deserialize)]
+struct Install {
+    download_info: Download,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Download {
+    url: String,
+    archive_info: Hashes,
+}
+
+#[derive(Deserialize)]
+struct Hashes {
+    hashes: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    version: String,
+}
+
+impl Pip<'_> {
+    /// Which file of each package fits the platform.
+    pub(crate) fn resolve(
+        &self,
+        wanted: &[Requirement],
+        version: &str,
+        platform: Platform,
+        glibc: u32,
+    ) -> Result<Vec<Wheel>> {
+        let folder = tempfile::tempdir().map_err(Error::file("making", "a temporary folder"))?;
+        let list: String = wanted.iter().map(|one| line(&one.pin, &one.hashes)).collect();
+        let file = folder.path().join("requirements.txt");
+        std::fs::write(&file, list).map_err(Error::file("writing", &file))?;
+        let mut command = self.command(&["install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]);
+        command.arg("--target").arg(folder.path().join("target")).arg("--requirement").arg(&file);
+        let said = run(command.args(fitting(version, platform, glibc)))?;
+        let report: Report = serde_json::from_str(&said)
+            .map_err(|error| Error::malformed("the report of pip install --dry-run", error))?;
+        report.install.into_iter().map(locked).collect()
+    }
+
+    /// Downloads these wheels into a folder.
+    fn download(&self, wheels: &[&Wheel], version: &str, platform: Platform, glibc: u32, into: &Path) -> Result<()> {
+        let list: String = wheels
+            .iter()
+            .map(|wheel| line(&format!("{}=={}", wheel.name, wheel.version), std::slice::from_ref(&wheel.sha256)))
+            .collect();
+        let file = into.join("requirements.txt");
+        std::fs::write(&file, list).map_err(Error::file("writing", &file))?;
+        let mut command = self.command(&["download", "--quiet"]);
+        command.arg("--dest").arg(into).arg("--requirement").arg(&file);
+        run(command.args(fitting(version, platform, glibc))).map(|_| ())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.python);
+        command.args(["-I", "-m", "pip", "--disable-pip-version-check", "--no-input"]).args(arguments);
+        command.args(["--no-deps", "--require-hashes", "--only-binary", ":all:"]);
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+fn line(pin: &str, hashes: &[String]) -> String {
+    let hashes: String = hashes.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
+    format!("{pin}{hashes}\n")
+}
+
+/// pip's options that choose the files for an image: CPython, and every manylinux up to the base's C library.
+fn fitting(version: &str, platform: Platform, glibc: u32) -> Vec<String> {
+    let machine = platform.machine();
+    let mut tags: Vec<String> = (5..=glibc).rev().map(|minor| format!("manylinux_2_{minor}_{machine}")).collect();
+    tags.extend(["manylinux2014", "manylinux2010", "manylinux1", "linux"].map(|tag| format!("{tag}_{machine}")));
+    let mut options: Vec<String> = ["--implementation", "cp", "--python-version", version].map(str::to_owned).into();
+    options.extend(tags.into_iter().flat_map(|tag| ["--platform".to_owned(), tag]));
+    options
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let program = "pip".to_owned();
+    let done = command.output().map_err(|error| Error::Program {
+        program: program.clone(),
+        reason: format!("{error}; python3 with pip is needed: apt-get install python3-pip, or `make setup`"),
+    })?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let tail = lines[lines.len().saturating_sub(12)..].join("\n");
+    let reason = if said.contains("DO NOT MATCH THE HASHES") {
+        format!(
+            "a wheel is not the one that was locked; it was not used. If the lock is right, the index or a proxy changed it.\n{tail}"
+        )
+    } else {
+        format!("it failed ({}); the package index must be reachable and have these wheels:\n{tail}", done.status)
+    };
+    Err(Error::Program { program, reason })
+}
+
+fn locked(install: Install) -> Result<Wheel> {
+    let Install { download_info, metadata } = install;
+    let file =
+        download_info.url.rsplit('/').next().unwrap_or_default().split('#').next().unwrap_or_default().to_owned();
+    let sha256 = download_info.archive_info.hashes.get("sha256").cloned();
+    let sha256 =
+        sha256.ok_or_else(|| Error::malformed(&file, "pip's report has no sha256 of it: use pip 22.2 or newer"))?;
+    let file = file.replace("%2B", "+").replace("%2b", "+");
+    let name = metadata.name.to_lowercase().replace(['_', '.'], "-");
+    Ok(Wheel { name, version: metadata.version, file, sha256 })
+}
+
+/// The wheels from the cache; those that are not there yet are downloaded into it.
+pub(crate) fn fetch<'a>(
+    cache: &Cache,
+    pip: &Pip,
+    wheels: &'a [Wheel],
+    version: &str,
+    platform: Platform,
+    glibc: u32,
+) -> Result<Vec<(&'a Wheel, PathBuf)>> {
+    let folder = cache.folder("wheels")?;
+    let kept = |wheel: &Wheel| -> Result<bool> {
+        let path = folder.join(&wheel.file);
+        Ok(path.is_file() && cache.hash_of(&path)? == wheel.sha256)
+    };
+    let mut missing = Vec::new();
+    for wheel in wheels {
+        if !kept(wheel)? {
+            missing.push(wheel);
+        }
+    }
+    if !missing.is_empty() {
+        tracing::info!(wheels = missing.len(), "downloading");
+        let part = tempfile::tempdir_in(&folder).map_err(Error::file("writing in", &folder))?;
+        pip.download(&missing, version, platform, glibc, part.path())?;
+        for wheel in missing {
+            let (from, to) = (part.path().join(&wheel.file), folder.join(&wheel.file));
+            std::fs::rename(&from, &to).map_err(Error::file("keeping", &to))?;
+            if !kept(wheel)? {
+                let (found, found_size) = crate::digest::of_file(&to)?;
+                let wanted = wheel.sha256.clone();
+                return Err(Error::Hash { what: wheel.file.clone(), found, found_size, wanted, wanted_size: None });
+            }
+        }
+    }
+    Ok(wheels.iter().map(|wheel| (wheel, folder.join(&wheel.file))).collect())
+}

@@ -1,0 +1,151 @@
+//! The bill of materials: Debian packages, Python packages, crates and libtorch's libraries. <https://cyclonedx.org/docs/1.6/json/>
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::build::{Built, PlatformImage, Sources};
+use crate::declaration::Base;
+use crate::error::{Error, Result};
+use crate::parse::Declared;
+use crate::platform::Platform;
+
+pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage, sources: &Sources) -> Result<Value> {
+    let spec = &declared.image.spec;
+    let mut components = Vec::new();
+    if let Base::Debian(debian) = &spec.base {
+        let architecture = image.platform.architecture();
+        for package in &image.locked.debian {
+            let (name, version) = (encoded(&package.name), encoded(&package.version));
+            let purl = format!("pkg:deb/debian/{name}@{version}?arch={architecture}&distro={}", debian.suite);
+            components.push(component("library", &package.name, &package.version, &purl, Some(&package.sha256)));
+        }
+    }
+    for wheel in &image.locked.wheels {
+        let purl = format!("pkg:pypi/{}@{}", wheel.name, encoded(&wheel.version));
+        components.push(component("library", &wheel.name, &wheel.version, &purl, Some(&wheel.sha256)));
+    }
+    if spec.libtorch {
+        for (name, path) in crate::libtorch::libraries(&sources.libtorch, image.platform, declared.name())? {
+            let purl = format!("pkg:generic/libtorch@2.13.0#{name}");
+            components.push(component("file", &name, "2.13.0", &purl, Some(&sources.cache.hash_of(&path)?)));
+        }
+    }
+    let binaries: Vec<&str> = spec.files.iter().filter_map(|file| file.binary.as_deref()).collect();
+    if !binaries.is_empty() {
+        for (name, version) in crates(&declared.root, &binaries, image.platform)? {
+            let purl = format!("pkg:cargo/{name}@{}", encoded(&version));
+            components.push(component("library", &name, &version, &purl, None));
+        }
+    }
+    Ok(json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "timestamp": built.revision.created(),
+            "tools": { "components": [{ "type": "application", "name": "slipway", "version": env!("CARGO_PKG_VERSION") }] },
+            "component": {
+                "type": "container",
+                "bom-ref": image.manifest.digest(),
+                "name": built.name,
+                "version": image.manifest.digest(),
+            },
+        },
+        "components": components,
+    }))
+}
+
+/// A part of a package URL. <https://github.com/package-url/purl-spec>
+fn encoded(text: &str) -> String {
+    text.replace('+', "%2B").replace(':', "%3A")
+}
+
+fn component(kind: &str, name: &str, version: &str, purl: &str, sha256: Option<&str>) -> Value {
+    let mut component = json!({ "type": kind, "bom-ref": purl, "name": name, "version": version, "purl": purl });
+    if let Some(sha256) = sha256 {
+        component["hashes"] = json!([{ "alg": "SHA-256", "content": sha256 }]);
+    }
+    component
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    resolve: Resolve,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    name: String,
+    version: String,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    pkg: String,
+    dep_kinds: Vec<DependencyKind>,
+}
+
+#[derive(Deserialize)]
+struct DependencyKind {
+    kind: Option<String>,
+}
+
+/// The crates that programs are linked from, by name and version: normal dependencies, for the platform.
+fn crates(root: &Path, binaries: &[&str], platform: Platform) -> Result<BTreeSet<(String, String)>> {
+    let failed = |reason: String| Error::Program { program: "cargo metadata".to_owned(), reason };
+    let done = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", platform.triple()])
+        .current_dir(root)
+        .output()
+        .map_err(|error| failed(format!("{error}; cargo says which crates are in a program: install Rust")))?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        return Err(failed(format!("{}\nrun `cargo fetch --locked` and try again", said.trim())));
+    }
+    let metadata: Metadata = serde_json::from_slice(&done.stdout).map_err(|error| failed(error.to_string()))?;
+    let packages: BTreeMap<&str, &Package> =
+        metadata.packages.iter().map(|package| (package.id.as_str(), package)).collect();
+    let nodes: BTreeMap<&str, &Node> = metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
+    let mut waiting: Vec<&str> = Vec::new();
+    for binary in binaries {
+        let is = |target: &Target| target.name == *binary && target.kind.iter().any(|kind| kind == "bin");
+        let found = metadata.packages.iter().find(|package| package.targets.iter().any(is));
+        let found = found.ok_or_else(|| failed(format!("no package of the workspace has a program {binary}")))?;
+        waiting.push(&found.id);
+    }
+    let mut seen = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let dependencies = nodes.get(id).map(|node| node.deps.as_slice()).unwrap_or_default();
+        let linked = |one: &&Dependency| one.dep_kinds.iter().any(|kind| kind.kind.is_none());
+        waiting.extend(dependencies.iter().filter(linked).map(|one| one.pkg.as_str()));
+    }
+    let named = seen.iter().filter_map(|id| packages.get(id));
+    Ok(named.map(|package| (package.name.clone(), package.version.clone())).collect())
+}

@@ -1,0 +1,189 @@
+//! The files of one layer before they are packed: normalised, sorted, each from a known source.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Where a file's bytes are.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// Here.
+    Bytes(Vec<u8>),
+    /// On disk.
+    Disk(PathBuf),
+    /// In the tree's own temporary file.
+    Spooled { offset: u64, size: u64 },
+}
+
+/// What is at a path.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Folder,
+    File { content: Content, executable: bool },
+    Link(String),
+}
+
+/// One path of a layer.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// Permissions, already normalised.
+    pub(crate) mode: u32,
+    /// User and group.
+    pub(crate) owner: (u32, u32),
+    /// Where it came from, for messages.
+    from: String,
+}
+
+/// The files of one layer, by path without a leading slash.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    nodes: BTreeMap<String, Node>,
+    spool: File,
+    spooled: u64,
+}
+
+impl Tree {
+    /// An empty one, whose large files are kept in a nameless file in this folder.
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        let spool = tempfile::tempfile_in(folder).map_err(Error::file("writing in", folder))?;
+        Ok(Self { nodes: BTreeMap::new(), spool, spooled: 0 })
+    }
+
+    /// Adds a file; execution is the only permission that is kept.
+    pub(crate) fn file(&mut self, path: &str, content: Content, executable: bool, from: &str) -> Result<()> {
+        let mode = if executable { 0o755 } else { 0o644 };
+        self.insert(path, Node { kind: Kind::File { content, executable }, mode, owner: (0, 0), from: from.to_owned() })
+    }
+
+    /// Adds a file from a stream, such as a member of an archive.
+    pub(crate) fn stream(&mut self, path: &str, from: &mut impl Read, executable: bool, source: &str) -> Result<()> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).map_err(|error| Error::malformed(source, error))?;
+        let size = bytes.len() as u64;
+        let content = if size <= 1 << 12 {
+            Content::Bytes(bytes)
+        } else {
+            let failed = Error::file("writing", "a temporary file of the cache");
+            self.spool.write_all_at(&bytes, self.spooled).map_err(failed)?;
+            self.spooled += size;
+            Content::Spooled { offset: self.spooled - size, size }
+        };
+        self.file(path, content, executable, source)
+    }
+
+    /// Adds a symbolic link.
+    pub(crate) fn link(&mut self, path: &str, to: &str, from: &str) -> Result<()> {
+        self.insert(path, Node { kind: Kind::Link(to.to_owned()), mode: 0o777, owner: (0, 0), from: from.to_owned() })
+    }
+
+    /// Adds a folder of root that anyone may read.
+    pub(crate) fn folder(&mut self, path: &str, from: &str) -> Result<()> {
+        self.owned_folder(path, 0o755, (0, 0), from)
+    }
+
+    /// Adds a folder.
+    pub(crate) fn owned_folder(&mut self, path: &str, mode: u32, owner: (u32, u32), from: &str) -> Result<()> {
+        self.insert(path, Node { kind: Kind::Folder, mode, owner, from: from.to_owned() })
+    }
+
+    /// Adds a folder with these permissions, or gives them to the one that is there.
+    pub(crate) fn set_mode(&mut self, path: &str, mode: u32) -> Result<()> {
+        self.folder(path, "slipway")?;
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.mode = mode;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, path: &str, node: Node) -> Result<()> {
+        let path = path.trim_matches('/').to_owned();
+        if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") || path.contains('\0') {
+            return Err(Error::malformed(&node.from, format!("holds the path {path:?}, which no image should have")));
+        }
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            match self.nodes.get(parent).map(|node| &node.kind) {
+                Some(Kind::Folder) => {}
+                None => self.folder(parent, &node.from)?,
+                Some(_) => return Err(self.conflict(parent, &node.from)),
+            }
+        }
+        let Some(known) = self.nodes.get(&path) else {
+            self.nodes.insert(path, node);
+            return Ok(());
+        };
+        let same = match (&known.kind, &node.kind) {
+            (Kind::Folder, Kind::Folder) => true,
+            (Kind::Link(one), Kind::Link(other)) => one == other,
+            (Kind::File { content: one, .. }, Kind::File { content: other, .. }) => {
+                self.bytes(one)? == self.bytes(other)?
+            }
+            _ => false,
+        };
+        if same { Ok(()) } else { Err(self.conflict(&path, &node.from)) }
+    }
+
+    fn conflict(&self, path: &str, second: &str) -> Error {
+        let first = self.nodes.get(path).map(|node| node.from.clone()).unwrap_or_default();
+        Error::Conflict { path: format!("/{path}"), first, second: second.to_owned() }
+    }
+
+    /// Every path in order; a folder comes before what is in it.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node))
+    }
+
+    /// What is at a path.
+    pub(crate) fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// A reader of a file's bytes, and how many there are.
+    pub(crate) fn open<'a>(&'a self, content: &'a Content) -> Result<(Box<dyn Read + 'a>, u64)> {
+        Ok(match content {
+            Content::Bytes(bytes) => (Box::new(bytes.as_slice()), bytes.len() as u64),
+            Content::Disk(path) => {
+                let file = File::open(path).map_err(Error::file("reading", path))?;
+                let size = file.metadata().map_err(Error::file("reading", path))?.len();
+                (Box::new(file.take(size)), size)
+            }
+            Content::Spooled { offset, size } => {
+                (Box::new(Spooled { file: &self.spool, offset: *offset, left: *size }), *size)
+            }
+        })
+    }
+
+    /// A file's bytes.
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        let Some(Node { kind: Kind::File { content, .. }, .. }) = self.nodes.get(path) else { return Ok(None) };
+        self.bytes(content).map(Some)
+    }
+
+    fn bytes(&self, content: &Content) -> Result<Vec<u8>> {
+        let (mut reader, size) = self.open(content)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        reader.read_to_end(&mut bytes).map_err(Error::file("reading", "a file of the layer"))?;
+        Ok(bytes)
+    }
+}
+
+/// A part of the temporary file.
+struct Spooled<'a> {
+    file: &'a File,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Spooled<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.file.read_at(&mut buffer[..most], self.offset)?;
+        self.offset += read as u64;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}

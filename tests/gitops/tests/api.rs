@@ -1,0 +1,157 @@
+//! What every environment declares, upstream's part of it too, put to a real API server with the real definitions: schemas strictly,
+//! defaults and rules (CEL), Pod Security, and who may do what.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use slipway_gitops_tests::api_server::ApiServer;
+use slipway_gitops_tests::program::kustomize;
+use slipway_gitops_tests::tree::{self, Deployed, documents, environments};
+use slipway_gitops_tests::upstream::module_folder;
+
+/// Definitions of the charts, which are not rendered here: the Go module of each with the folder that holds them.
+const OF_CHARTS: [(&str, &str, &str, &str); 2] = [
+    ("cert-manager", "github.com/cert-manager/cert-manager", "", "deploy/crds"),
+    // The chart's version has no `v`.
+    ("external-secrets", "github.com/external-secrets/external-secrets", "v", "config/crds/bases"),
+];
+
+#[test]
+fn the_api_server_accepts_everything_that_is_declared() -> Result<()> {
+    let api = ApiServer::start()?;
+    for environment in environments()? {
+        let deployed = tree::deployed(&environment)?;
+        prepare(&api, &environment, &deployed)?;
+        for application in &deployed {
+            let objects = without(&application.objects, "CustomResourceDefinition");
+            api.apply(&objects, true).with_context(|| format!("{environment}: Application {}", application.name))?;
+        }
+        for folder in [environment.clone(), format!("{environment}/root")] {
+            let objects = documents(&kustomize(&tree::repository().join("clusters").join(&folder))?)?;
+            api.apply(&objects, true).with_context(|| format!("clusters/{folder}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Secrets that a service account of ours may read, by namespace: the proxy's, because it does not start without (base/traefik).
+const MAY_LIST_SECRETS: [&str; 6] = ["gateway", "argocd", "minio", "mlflow", "server", "demo-ui"];
+
+#[test]
+fn no_service_account_of_ours_may_do_more_than_its_job() -> Result<()> {
+    let api = ApiServer::start()?;
+    let deployed = tree::deployed("local")?;
+    prepare(&api, "local", &deployed)?;
+    for application in &deployed {
+        let rights = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+        let objects: Vec<Value> =
+            application.objects.iter().filter(|one| rights.iter().any(|kind| one["kind"] == *kind)).cloned().collect();
+        api.apply(&objects, false)?;
+    }
+    let namespaces: Vec<String> = objects_of(&deployed, "Namespace").map(|one| text(one, "name")).collect();
+    let ours = [
+        ("demo-ui", "demo-ui"),
+        ("gateway", "traefik"),
+        ("minio", "minio"),
+        ("mlflow", "mlflow"),
+        ("postgres", "postgres"),
+        ("server", "server"),
+        ("training", "trainer"),
+    ];
+    let mut asked = Vec::new();
+    for (namespace, name) in ours {
+        let found = api.kubectl(&["-n", namespace, "get", "serviceaccount", name], "")?;
+        ensure!(found.succeeded, "{}", found.errors);
+        for target in &namespaces {
+            let proxy = name == "traefik" && MAY_LIST_SECRETS.contains(&target.as_str());
+            for (verb, group, resource) in QUESTIONS {
+                let may = proxy && resource == "secrets" && verb != "update";
+                asked.push((format!("system:serviceaccount:{namespace}:{name}"), target, verb, group, resource, may));
+            }
+        }
+    }
+    let reviews: Vec<Value> = asked
+        .iter()
+        .map(|(user, target, verb, group, resource, _)| {
+            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+            json!({
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SubjectAccessReview",
+                "spec": {"user": user, "resourceAttributes": {
+                    "namespace": target, "verb": verb, "group": group, "resource": resource, "subresource": subresource,
+                }},
+            })
+        })
+        .collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
+    let answers = api.kubectl(&["create", "-o", "json", "-f", "-"], &list)?;
+    ensure!(answers.succeeded, "{}", answers.errors);
+    let answers: Vec<Value> =
+        serde_json::Deserializer::from_str(&answers.output).into_iter().collect::<serde_json::Result<_>>()?;
+    ensure!(answers.len() == asked.len(), "{} answers to {} questions", answers.len(), asked.len());
+    for ((user, target, verb, _, resource, may), answer) in asked.iter().zip(&answers) {
+        ensure!(
+            answer["status"]["allowed"] == *may,
+            "{user} and `{verb} {resource}` in {target}: {}",
+            answer["status"]
+        );
+    }
+    Ok(())
+}
+
+/// What nobody needs: verb, group, resource.
+const QUESTIONS: [(&str, &str, &str); 10] = [
+    ("get", "", "secrets"),
+    ("list", "", "secrets"),
+    ("update", "", "secrets"),
+    ("create", "", "pods"),
+    ("create", "", "pods/exec"),
+    ("create", "", "serviceaccounts/token"),
+    ("create", "apps", "deployments"),
+    ("create", "batch", "jobs"),
+    ("create", "trainer.kubeflow.org", "trainjobs"),
+    ("create", "rbac.authorization.k8s.io", "rolebindings"),
+];
+
+/// Namespaces and definitions, which everything else needs.
+fn prepare(api: &ApiServer, environment: &str, deployed: &[Deployed]) -> Result<()> {
+    let namespaces: Vec<Value> = objects_of(deployed, "Namespace").cloned().collect();
+    ensure!(namespaces.len() >= 10, "{environment} has only {} namespaces", namespaces.len());
+    api.apply(&namespaces, false)?;
+    let mut definitions: Vec<Value> = objects_of(deployed, "CustomResourceDefinition").cloned().collect();
+    let applications = documents(&kustomize(&tree::repository().join("clusters").join(environment))?)?;
+    for (name, module, prefix, folder) in OF_CHARTS {
+        let Some(chart) = applications.iter().find(|one| one["kind"] == "Application" && text(one, "name") == name)
+        else {
+            continue;
+        };
+        let version = chart["spec"]["source"]["targetRevision"].as_str().context("a chart without a version")?;
+        definitions.extend(folder_of_definitions(&module_folder(module, &format!("{prefix}{version}"))?.join(folder))?);
+    }
+    api.define(&definitions)
+}
+
+fn folder_of_definitions(folder: &Path) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            all.extend(documents(&std::fs::read_to_string(&path)?)?);
+        }
+    }
+    all.retain(|one| one["kind"] == "CustomResourceDefinition");
+    Ok(all)
+}
+
+fn objects_of<'a>(deployed: &'a [Deployed], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    deployed.iter().flat_map(|one| &one.objects).filter(move |object| object["kind"] == kind)
+}
+
+fn without(objects: &[Value], kind: &str) -> Vec<Value> {
+    objects.iter().filter(|object| object["kind"] != kind).cloned().collect()
+}
+
+fn text(object: &Value, key: &str) -> String {
+    object["metadata"][key].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,49 @@
+"""Gets what only the tests of the images need: containerd and runc, and a registry built from its Go module."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from packages import CACHE, sha256
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "tools" / "testbed" / "modules" / "registry"
+
+
+def containers() -> None:
+    """Debian's packages; where this may not install them, the person is told what to do."""
+    missing = [program for program in ("containerd", "ctr", "runc") if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")]
+    if missing:
+        if not (shutil.which("apt-get") and os.geteuid() == 0):
+            sys.exit(f"The images are tested under containerd and runc ({', '.join(missing)} missing): sudo apt-get install containerd runc")
+        print("==> installing containerd and runc for the tests of the images", flush=True)
+        subprocess.run(["apt-get", "update", "-q"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "containerd", "runc"], check=True)
+    if os.geteuid() != 0:
+        sys.exit("Containers need root: run this as root, such as `sudo -E make test-images`.")
+
+
+def registry() -> None:
+    """The CNCF's registry, built once for each version of the module."""
+    target = CACHE / "tools" / "bin" / "registry"
+    stamp = CACHE / "tools" / "registry.made-from"
+    made_from = "".join(sha256(MODULE / name) + "\n" for name in ("go.sum", "main.go"))
+    if target.exists() and stamp.exists() and stamp.read_text() == made_from:
+        return
+    if not shutil.which("go"):
+        sys.exit("The registry of the tests is built from its Go module: install Go 1.25 or newer (https://go.dev/dl).")
+    print("==> building the registry for the tests of the images (the first time takes some minutes)", flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["go", "build", "-trimpath", "-o", target, "."], cwd=MODULE, check=True)
+    stamp.write_text(made_from)
+
+
+def main() -> None:
+    containers()
+    registry()
+
+
+if __name__ == "__main__":
+    main()

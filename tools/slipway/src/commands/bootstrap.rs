@@ -1,0 +1,200 @@
+//! `slipway bootstrap`: from an empty cluster to one that follows this repository.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+use slipway_cluster::{
+    Bootstrap as Plan, Cluster, Credential, Error, Examined, Expected, Options, Report, Requirements, Template,
+    bootstrap, preflight,
+};
+use slipway_forge::Git;
+use slipway_gitops::Environment;
+
+use crate::cluster;
+use crate::commands::bootstrap_progress::Progress;
+use crate::commands::doctor::show as show_examined;
+use crate::context::Context;
+use crate::deployment::{self, environments};
+use crate::failure::{Failure, count};
+use crate::kustomize::{Kustomize, KustomizeArgs};
+use crate::project::Project;
+use crate::tree::Tree;
+use crate::upstream;
+
+/// The Application that manages Argo CD.
+const ARGOCD: &str = "argocd";
+
+/// What Argo CD reads of this repository.
+const DEPLOYED: [&str; 4] = ["argocd", "base", "clusters", "overlays"];
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Checks the cluster, makes the namespaces and the credentials that are missing, installs Argo CD from the source that it later\n\
+                  manages itself with, creates the root Application, and waits until everything is Synced and Healthy. What is there is\n\
+                  never overwritten with other credentials; run it again at any time, also after a break. For a private repository, set\n\
+                  SLIPWAY_REPOSITORY_TOKEN: Argo CD reads with it.\n\n\
+                  Examples:\n  slipway bootstrap local\n  slipway bootstrap production --context prod --dry-run"
+)]
+pub(crate) struct Bootstrap {
+    /// A folder of clusters/
+    environment: String,
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long)]
+    context: Option<String>,
+    /// Say what would be created and changed, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Take over an Argo CD that is there already
+    #[arg(long)]
+    adopt: bool,
+    /// How long the whole may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "900")]
+    timeout: u64,
+    /// What Argo CD reads a private repository with; kept in the cluster alone
+    #[arg(long, env = "SLIPWAY_REPOSITORY_TOKEN", hide_env_values = true, hide = true)]
+    repository_token: Option<String>,
+    #[command(flatten)]
+    kustomize: KustomizeArgs,
+}
+
+impl Bootstrap {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let tree = Tree::of_work_tree(&context.root)?;
+        let wanted = cluster::read(&tree, &self.environment).map_err(|finding| Failure::Invalid(vec![finding]))?;
+        let cluster = Cluster::connect(self.context.as_deref()).await?;
+        context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
+        let examined = preflight(&cluster, &requirements(&wanted.spec.requires, &self.environment)?).await?;
+        fit(context, &examined)?;
+
+        let kustomize = self.kustomize.need()?;
+        self.check(context, &tree, &kustomize)?;
+        let (mut all, _) = environments(&tree, Some(&context.root), &kustomize, Some(&self.environment))?;
+        let Some(environment) = all.pop() else {
+            let folder = slipway_gitops::root_folder(&self.environment);
+            return Err(Failure::Input(format!(
+                "{} has no {folder}: there is no root Application to create",
+                self.environment
+            )));
+        };
+        self.warn_of_what_is_not_pushed(context, &environment);
+        let mut plan = plan(&tree, &environment, &kustomize)?;
+        let token = self.repository_token.as_deref().filter(|token| !token.is_empty());
+        plan.credentials.extend(token.map(|token| repository(&environment, &plan.argocd_namespace, token)));
+        let options = Options { dry_run: self.dry_run, adopt: self.adopt, timeout: Duration::from_secs(self.timeout) };
+        let progress = Progress::new(context, self.dry_run);
+        let done = bootstrap(&cluster, &plan, options, &|event| progress.tell(event)).await;
+        progress.end();
+        let report = done.map_err(|error| {
+            let resume =
+                format!("; `slipway doctor --cluster` says why, and `slipway bootstrap {}` goes on", self.environment);
+            match error {
+                Error::Timeout { .. } => Failure::Service(format!("{error}{resume}")),
+                other => other.into(),
+            }
+        })?;
+        if !context.is_json() {
+            context.say(if self.dry_run {
+                "dry run: nothing was changed".to_owned()
+            } else {
+                let total: Duration = report.steps.iter().map(|(_, took, _)| *took).sum();
+                format!("{} in {:.1} s", count(report.components.len(), "Application"), total.as_secs_f64())
+            });
+        }
+        context.json(&json_of(&report, &examined))
+    }
+
+    /// What is invalid is not put into a cluster.
+    fn check(&self, context: &Context, tree: &Tree, kustomize: &Kustomize) -> Result<(), Failure> {
+        let mut project = Project::read(tree);
+        project.environments.retain(|name, _| *name == self.environment);
+        let deployment = deployment::examine(tree, &context.root, &project, Some(kustomize))?;
+        if deployment.findings.is_empty() { Ok(()) } else { Err(Failure::Invalid(deployment.findings)) }
+    }
+
+    /// Argo CD reads the remote, not this work tree.
+    fn warn_of_what_is_not_pushed(&self, context: &Context, environment: &Environment) {
+        let clean = Git::open(&context.root).and_then(|git| git.is_clean(&DEPLOYED));
+        if !matches!(clean, Ok(true)) {
+            context.warn(format!(
+                "what is deployed here differs from the last commit: Argo CD follows {}, so push what it is to see",
+                environment.repository()
+            ));
+        }
+    }
+}
+
+fn plan(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result<Plan, Failure> {
+    let objects = || environment.objects().map(|(_, object)| object);
+    let namespaces = objects().filter(|object| object.id.kind == "Namespace").map(|object| object.to_json());
+    let argocd = upstream::render(environment, ARGOCD, kustomize)?;
+    let root = environment.root.iter().find(|object| object.id.kind == "Application");
+    let root_name = root.map(|object| object.id.name.clone()).unwrap_or_default();
+    Ok(Plan {
+        environment: environment.name.clone(),
+        argocd_namespace: root.map(|object| object.id.namespace.clone()).unwrap_or_default(),
+        namespaces: namespaces.collect(),
+        credentials: deployment::credentials(tree, &environment.name)?.made,
+        argocd: argocd.iter().map(slipway_gitops::Object::to_json).collect(),
+        root: environment.root.iter().map(slipway_gitops::Object::to_json).collect(),
+        applications: environment
+            .applications
+            .iter()
+            .map(|deployed| {
+                let name = deployed.application.name().to_owned();
+                // the root is as healthy as the others, jobs among them
+                Expected { healthy: name != root_name && !deployed.is_jobs(), name }
+            })
+            .collect(),
+    })
+}
+
+/// Where Argo CD looks for what a private repository wants.
+fn repository(environment: &Environment, namespace: &str, token: &str) -> Credential {
+    let data = [("url", environment.repository()), ("type", "git"), ("username", "git"), ("password", token)];
+    Credential {
+        namespace: namespace.to_owned(),
+        name: "repo-creds-slipway".to_owned(),
+        labels: [("argocd.argoproj.io/secret-type".to_owned(), "repo-creds".to_owned())].into(),
+        data: data.iter().map(|(key, value)| ((*key).to_owned(), Template::literal(value))).collect(),
+    }
+}
+
+fn requirements(requires: &cluster::Requires, environment: &str) -> Result<Requirements, Failure> {
+    let version =
+        requires.kubernetes.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let version = version.ok_or_else(|| {
+        let path = cluster::path(environment);
+        Failure::Input(format!("{path}: requires.kubernetes is `{}`; a version such as \"1.31\"", requires.kubernetes))
+    })?;
+    Ok(Requirements {
+        version,
+        architectures: requires.architectures.clone(),
+        storage_class: requires.storage_class.clone(),
+    })
+}
+
+fn fit(context: &Context, examined: &[Examined]) -> Result<(), Failure> {
+    for one in examined {
+        show_examined(context, &one.what, one.ok, &one.found, one.how.as_deref());
+    }
+    match examined.iter().filter(|one| !one.ok).count() {
+        0 => Ok(()),
+        wrong => {
+            context.json(&json!({ "cluster": examined }))?;
+            context.say(format!("{} of this cluster must be mended first; nothing was changed", count(wrong, "thing")));
+            Err(Failure::Said(5))
+        }
+    }
+}
+
+fn json_of(report: &Report, examined: &[Examined]) -> Value {
+    let steps: Vec<Value> = report
+        .steps
+        .iter()
+        .map(|(step, took, summary)| json!({ "step": step, "seconds": took.as_secs_f64(), "objects": summary }))
+        .collect();
+    let components: Vec<Value> =
+        report.components.iter().map(|(name, after)| json!({ "name": name, "seconds": after.as_secs_f64() })).collect();
+    json!({ "cluster": examined, "steps": steps, "components": components })
+}

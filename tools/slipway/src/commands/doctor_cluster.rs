@@ -1,0 +1,69 @@
+//! `slipway doctor --cluster`: what is not well, from Application to the last lines of a container.
+
+use serde_json::json;
+use slipway_cluster::{Cluster, Diagnosis, components, diagnose};
+
+use crate::context::Context;
+use crate::failure::{Failure, count};
+
+pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Failure> {
+    let cluster = Cluster::connect(name).await?;
+    let all = components(&cluster, None).await?;
+    if all.is_empty() {
+        let message = format!(
+            "the cluster of context {} has no Application: `slipway bootstrap <env>` sets it up",
+            cluster.context()
+        );
+        return Err(Failure::Service(message));
+    }
+    let diagnoses = diagnose(&cluster).await?;
+    for component in all.iter().filter(|component| component.is_green()) {
+        context.say(format!(
+            "{} {:<22} {}, {}",
+            context.paint("32", "✓"),
+            component.name,
+            component.sync,
+            component.health
+        ));
+    }
+    for diagnosis in &diagnoses {
+        show(context, diagnosis);
+    }
+    context.json(&json!({ "applications": all, "unwell": diagnoses }))?;
+    if diagnoses.is_empty() {
+        return Ok(());
+    }
+    context.say(format!("{} not as git says or not well", count(diagnoses.len(), "Application")));
+    Err(Failure::Said(6))
+}
+
+fn show(context: &Context, diagnosis: &Diagnosis) {
+    let component = &diagnosis.component;
+    let state = match (component.sync.as_str(), component.health.as_str()) {
+        ("", _) => "Argo CD has not looked at it yet".to_owned(),
+        (sync, health) => format!("{sync}, {health}"),
+    };
+    context.say(format!("{} {:<22} {state}", context.paint("31", "✗"), component.name));
+    for line in component.message.lines() {
+        context.say(format!("    {line}"));
+    }
+    for resource in &diagnosis.resources {
+        context.say(format!("    {}: {}", context.paint("1", &resource.resource), resource.reason));
+        if let Some(warning) = &resource.warning {
+            context.say(format!("      {warning}"));
+        }
+        for pod in &resource.pods {
+            let container =
+                if pod.container.is_empty() { String::new() } else { format!(", container {}", pod.container) };
+            context.say(format!(
+                "      pod {}{container}: {} {}",
+                pod.pod,
+                context.paint("31", &pod.reason),
+                pod.message
+            ));
+            for line in &pod.log {
+                context.say(format!("        | {line}"));
+            }
+        }
+    }
+}

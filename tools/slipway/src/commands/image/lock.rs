@@ -1,0 +1,65 @@
+//! `slipway image lock` and `slipway image list`.
+
+use clap::Args;
+use serde::Serialize;
+use slipway_image::{Indexes, Platform};
+
+use super::Pip;
+use crate::context::Context;
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct Lock {
+    /// Which images [default: all]
+    names: Vec<String>,
+    /// For which platforms
+    #[arg(long = "platform", value_delimiter = ',', default_values_t = Platform::ALL)]
+    platforms: Vec<Platform>,
+    #[command(flatten)]
+    pip: Pip,
+}
+
+/// An image as `image list` shows it.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    declaration: String,
+    platforms: Vec<String>,
+}
+
+impl Lock {
+    pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let python = self.pip.python()?;
+        let mut indexes = Indexes::default();
+        let mut changed = Vec::new();
+        // all are resolved before any is written
+        for declared in slipway_image::named(&context.root, &self.names)? {
+            let text = slipway_image::renew(&declared, &self.platforms, &mut indexes, &python)?.to_text()?;
+            changed.push((declared, text));
+        }
+        for (declared, text) in changed {
+            let path = declared.lock_path();
+            let same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
+            if !same {
+                std::fs::write(&path, text)
+                    .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))?;
+            }
+            let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();
+            context.say(format!("{shown} {}", if same { "is what it was" } else { "written: commit it" }));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn list(context: &Context) -> Result<(), Failure> {
+    let mut listed = Vec::new();
+    for declared in slipway_image::declared(&context.root)? {
+        let locked = slipway_image::locked_platforms(&declared)?;
+        let platforms: Vec<String> = locked.iter().map(ToString::to_string).collect();
+        let state = if platforms.is_empty() { "not locked".to_owned() } else { platforms.join(",") };
+        let declaration = declared.folder.join("image.yaml").display().to_string();
+        context.say(format!("{}  {state}  {declaration}", declared.name()));
+        listed.push(Listed { name: declared.name().to_owned(), declaration, platforms });
+    }
+    context.json(&listed)
+}

@@ -1,0 +1,132 @@
+//! `slipway image`: builds OCI images from their declarations, without root and without a container engine.
+
+mod build;
+mod kustomize;
+mod lock;
+mod pin;
+mod push;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use slipway_image::{Cache, Platform, Sources};
+
+use crate::cache;
+use crate::context::Context;
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct Image {
+    #[command(subcommand)]
+    command: ImageCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImageCommand {
+    /// Build images
+    #[command(
+        after_help = "Example:\n  slipway image build trainer server\n  slipway image build server --to tar:server.tar"
+    )]
+    Build(build::Build),
+    /// Push images by digest, with their SBOM and provenance
+    #[command(after_help = "Example:\n  slipway image push trainer server --to ghcr.io/acme/slipway --tag 0.1.0\n\n\
+                            Credentials are those of ~/.docker/config.json: `docker login` or `podman login` writes them.")]
+    Push(push::Push),
+    /// Write pushed images, by digest, to where the manifests take them from
+    #[command(after_help = "Example:\n  slipway image pin ghcr.io/acme/slipway/trainer@sha256:…\n  \
+                            slipway image push --to ghcr.io/acme/slipway -o json | jq -r '.[].image' | xargs slipway image pin")]
+    Pin(pin::Pin),
+    /// Build images again, without what is cached, and compare their digests
+    #[command(after_help = "Example:\n  slipway image verify server")]
+    Verify(build::Verify),
+    /// Resolve packages to the newest versions and write them to image.lock
+    #[command(after_help = "Example:\n  slipway image lock            # every image, the same versions in all of them")]
+    Lock(lock::Lock),
+    /// Show what is declared, and whether it is locked
+    #[command(after_help = "Example:\n  slipway image list -o json")]
+    List,
+}
+
+/// What images are made from.
+#[derive(Debug, Args)]
+struct From {
+    /// cargo's target folder with the built programs [default: target/ in the cache]
+    #[arg(long, env = "CARGO_TARGET_DIR", value_name = "DIR")]
+    target_dir: Option<PathBuf>,
+    /// An unpacked libtorch 2.13.0 [default: the cache's]
+    #[arg(long, env = "LIBTORCH", value_name = "DIR")]
+    libtorch: Option<PathBuf>,
+    #[command(flatten)]
+    pip: Pip,
+}
+
+/// For which platforms.
+#[derive(Debug, Args)]
+struct Platforms {
+    /// For which platforms, such as linux/amd64,linux/arm64 [default: this machine's]; several make an index
+    #[arg(long = "platform", value_delimiter = ',', value_name = "PLATFORM")]
+    platforms: Vec<Platform>,
+}
+
+/// Who gets wheels.
+#[derive(Debug, Args)]
+struct Pip {
+    /// A Python that has pip [default: the one that `make setup` made, else python3]
+    #[arg(long, env = "SLIPWAY_PYTHON", value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+}
+
+impl Pip {
+    fn python(&self) -> Result<PathBuf, Failure> {
+        let made = cache::folder()?.join("venv/bin/python");
+        Ok(self.python.clone().unwrap_or_else(|| if made.is_file() { made } else { "python3".into() }))
+    }
+}
+
+impl From {
+    fn sources(&self) -> Result<Sources, Failure> {
+        let cache = cache::folder()?;
+        Ok(Sources {
+            target: self.target_dir.clone().unwrap_or_else(|| cache.join("target")),
+            libtorch: self.libtorch.clone().unwrap_or_else(|| cache.join("libtorch-2.13.0")),
+            python: self.pip.python()?,
+            cache: Cache::new(cache),
+        })
+    }
+}
+
+impl Image {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        match &self.command {
+            ImageCommand::Build(command) => command.run(context),
+            ImageCommand::Push(command) => command.run(context),
+            ImageCommand::Pin(command) => command.run(context),
+            ImageCommand::Verify(command) => command.run(context),
+            ImageCommand::Lock(command) => command.run(context),
+            ImageCommand::List => lock::list(context),
+        }
+    }
+}
+
+impl std::convert::From<slipway_image::Error> for Failure {
+    fn from(error: slipway_image::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            slipway_image::Error::Declaration(mistakes) => Self::Invalid(
+                mistakes
+                    .into_iter()
+                    .map(|at| slipway_experiment::Finding::new(&at.file, at.line, at.column, "image", at.message))
+                    .collect(),
+            ),
+            error if error.is_unavailable() => Self::Service(message),
+            error if error.is_environment() => Self::Environment(message),
+            _ => Self::Input(message),
+        }
+    }
+}
+
+impl std::convert::From<slipway_registry::Error> for Failure {
+    fn from(error: slipway_registry::Error) -> Self {
+        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
+    }
+}

@@ -1,0 +1,101 @@
+//! What Argo CD would put into each cluster, from the files alone: built, followed and checked.
+
+use std::path::Path;
+
+use slipway_experiment::Finding;
+use slipway_gitops::{Builds, Demands, Environment, check, follow, kustomizations, root_folder};
+
+use crate::credentials::{self, Credentials};
+use crate::failure::Failure;
+use crate::kustomize::{HOW, Kustomize};
+use crate::project::Project;
+use crate::tree::Tree;
+
+/// The deployed side of a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Deployment {
+    pub(crate) environments: Vec<Environment>,
+    pub(crate) findings: Vec<Finding>,
+    /// How many folders kustomize built.
+    pub(crate) built: usize,
+    /// What could not be looked at, with what to do about it.
+    pub(crate) skipped: Option<String>,
+}
+
+/// Checks what each environment deploys. A repository without kustomizations deploys nothing this way, and needs no kustomize.
+pub(crate) fn examine(
+    tree: &Tree,
+    root: &Path,
+    project: &Project,
+    kustomize: Option<&Kustomize>,
+) -> Result<Deployment, Failure> {
+    let folders = folders(tree);
+    let mut deployment = Deployment::default();
+    let mut demands = Vec::new();
+    for (name, environment) in &project.environments {
+        match credentials::read(tree, name) {
+            Ok(credentials) => demands.push(Demands {
+                environment: name.clone(),
+                images_by_digest: environment.cluster.images_by_digest,
+                secrets: credentials.secrets(),
+            }),
+            Err(findings) => deployment.findings.extend(findings),
+        }
+    }
+    if folders.is_empty() {
+        return Ok(deployment);
+    }
+    let Some(kustomize) = kustomize else {
+        let overlays = crate::failure::count(folders.len(), "kustomization");
+        deployment.skipped =
+            Some(format!("{overlays} not built, nor what they deploy checked: kustomize is not here; get it: {HOW}"));
+        return Ok(deployment);
+    };
+    let builds = kustomize.build_all(tree.files(), Some(root), &folders)?;
+    deployment.built = builds.len();
+    let (environments, findings) = check(tree.files(), &builds, &demands);
+    deployment.environments = environments;
+    deployment.findings.extend(findings.into_iter().map(finding));
+    Ok(deployment)
+}
+
+/// Every environment of a tree with its objects, unchecked; what cannot be built is a failure.
+pub(crate) fn environments(
+    tree: &Tree,
+    root: Option<&Path>,
+    kustomize: &Kustomize,
+    only: Option<&str>,
+) -> Result<(Vec<Environment>, Builds), Failure> {
+    let builds = kustomize.build_all(tree.files(), root, &folders(tree))?;
+    let mut findings = Vec::new();
+    for (folder, built) in &builds {
+        if let Err(said) = built {
+            let message = format!("kustomize cannot build {folder}: {}", said.trim());
+            findings.push(Finding::new(folder, 1, 1, "kustomize-build", message));
+        }
+    }
+    let mut all = Vec::new();
+    for name in tree.folders_in("clusters") {
+        if only.is_none_or(|only| only == name) && builds.contains_key(&root_folder(&name)) {
+            let (environment, found) = follow(tree.files(), &builds, &name);
+            findings.extend(found.into_iter().map(finding));
+            all.push(environment);
+        }
+    }
+    if findings.is_empty() { Ok((all, builds)) } else { Err(Failure::Invalid(findings)) }
+}
+
+/// The credentials of an environment.
+pub(crate) fn credentials(tree: &Tree, environment: &str) -> Result<Credentials, Failure> {
+    credentials::read(tree, environment).map_err(Failure::Invalid)
+}
+
+/// The folders to build; components are built as parts of others.
+fn folders(tree: &Tree) -> Vec<String> {
+    let all = kustomizations(tree.files()).into_iter();
+    all.filter(|one| !one.component).map(|one| one.folder).collect()
+}
+
+fn finding(found: slipway_gitops::Finding) -> Finding {
+    Finding::new(&found.file, found.line, found.column, found.code, found.message).with_help(found.help)
+}

@@ -1,0 +1,212 @@
+//! An Application's objects with those of its upstream sources, as Argo CD's repo-server makes them: the repository at the pinned
+//! revision, the source's own changes put into its kustomization, built.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use slipway_gitops::{Environment, Object, Source, built, documents};
+
+use crate::cache;
+use crate::failure::Failure;
+use crate::kustomize::Kustomize;
+
+/// What kustomize calls its file.
+const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Every object of an Application.
+pub(crate) fn render(environment: &Environment, name: &str, kustomize: &Kustomize) -> Result<Vec<Object>, Failure> {
+    let Some(deployed) = environment.application(name) else {
+        return Err(Failure::Input(format!("{} has no Application `{name}`", environment.name)));
+    };
+    let mut objects = deployed.objects.clone();
+    for source in &deployed.application.sources {
+        if source.repository == environment.repository() {
+            continue;
+        }
+        let Some(path) = &source.path else {
+            return Err(Failure::Input(format!(
+                "Application {name} has a source without a path ({}): only kustomize sources can be rendered here",
+                source.repository
+            )));
+        };
+        let text = build(source, path, kustomize)?;
+        let namespace = &deployed.application.namespace;
+        let more = built(&text, namespace, path)
+            .map_err(|error| Failure::Unexpected(format!("what kustomize built from {path}: {error}")))?;
+        objects.extend(more);
+    }
+    Ok(objects)
+}
+
+fn build(source: &Source, path: &str, kustomize: &Kustomize) -> Result<String, Failure> {
+    let checkout = checkout(source, path)?;
+    // the checkout is kept as it is
+    let folder = tempfile::tempdir().map_err(|error| Failure::Unexpected(format!("a temporary folder: {error}")))?;
+    let top = top(path);
+    copy(&checkout.join(top), &folder.path().join(top))?;
+    if let Some(changes) = &source.kustomize {
+        change(&folder.path().join(path), changes)?;
+    }
+    kustomize.run(folder.path(), path)?.map_err(|said| {
+        let place = format!("{} at {}", source.repository, source.revision);
+        Failure::Input(format!("kustomize cannot build {path} of {place}: {}", said.trim()))
+    })
+}
+
+/// The first folder of a path: manifests refer to their neighbours, not to a whole repository.
+fn top(path: &str) -> &str {
+    path.split('/').next().unwrap_or(path)
+}
+
+/// The repository at a revision, from the cache or through git, so that its proxies and credentials are the user's.
+fn checkout(source: &Source, path: &str) -> Result<PathBuf, Failure> {
+    let (url, revision, top) = (&source.repository, &source.revision, top(path));
+    let name: String =
+        Sha256::digest(format!("{url}\n{revision}\n{top}")).iter().map(|byte| format!("{byte:02x}")).take(16).collect();
+    let folder = cache::folder()?.join("upstream").join(name);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let failed = |error: std::io::Error| Failure::Unexpected(format!("{}: {error}", folder.display()));
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    // whole or not there: it is moved into its place when it is complete
+    let part = tempfile::tempdir_in(parent).map_err(failed)?;
+    let clone =
+        ["clone", "--quiet", "--depth=1", "--filter=blob:none", "--sparse", "--branch", revision, "--", url, "."];
+    git(part.path(), &clone)?;
+    git(part.path(), &["sparse-checkout", "set", top])?;
+    if !part.path().join(path).is_dir() {
+        return Err(Failure::Input(format!("{url} has no folder {path} at {revision}")));
+    }
+    let part = part.keep();
+    match std::fs::rename(&part, &folder) {
+        // another process was quicker; both hold the same
+        Err(_) if folder.is_dir() => std::fs::remove_dir_all(&part).map_err(failed)?,
+        other => other.map_err(failed)?,
+    }
+    Ok(folder)
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
+    let done = Command::new("git")
+        .args(["-c", "advice.detachedHead=false"])
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| {
+            Failure::Environment(format!("cannot run git: {error}; `slipway doctor` says how to get it"))
+        })?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(Failure::Service(format!("git {}: {}", arguments.join(" "), said.trim())))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Unexpected(format!("{}: {error}", from.display()));
+    std::fs::create_dir_all(to).map_err(failed)?;
+    for entry in std::fs::read_dir(from).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            std::fs::copy(&from, &to).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts an Application's `source.kustomize` into the kustomization of a folder, as Argo CD does before it builds.
+fn change(folder: &Path, changes: &Value) -> Result<(), Failure> {
+    let file = NAMES.iter().map(|name| folder.join(name)).find(|file| file.is_file());
+    let file = file.ok_or_else(|| Failure::Input(format!("{} has no kustomization", folder.display())))?;
+    let failed = |error: &dyn std::fmt::Display| Failure::Unexpected(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(&file).map_err(|error| failed(&error))?;
+    let documents = documents(&text).map_err(|error| failed(&error))?;
+    let mut kustomization = documents.first().map(|node| node.to_json()).unwrap_or_else(|| json!({}));
+    let target = kustomization.as_object_mut().ok_or_else(|| failed(&"not a map"))?;
+    merge(target, changes).map_err(Failure::Input)?;
+    // JSON is YAML
+    std::fs::write(&file, kustomization.to_string()).map_err(|error| failed(&error))
+}
+
+/// The changes that Argo CD knows and that are used here; another one is an error rather than left out.
+fn merge(target: &mut Map<String, Value>, changes: &Value) -> Result<(), String> {
+    for (key, value) in changes.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "namespace" | "namePrefix" | "nameSuffix" => {
+                target.insert(key.clone(), value.clone());
+            }
+            "patches" | "components" => {
+                let list = target.entry(key).or_insert_with(|| json!([]));
+                if let (Some(list), Some(more)) = (list.as_array_mut(), value.as_array()) {
+                    list.extend(more.iter().cloned());
+                }
+            }
+            "commonAnnotations" | "commonLabels" => {
+                let map = target.entry(key).or_insert_with(|| json!({}));
+                if let (Some(map), Some(more)) = (map.as_object_mut(), value.as_object()) {
+                    map.extend(more.clone());
+                }
+            }
+            "images" => {
+                let list = target.entry(key).or_insert_with(|| json!([]));
+                for text in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    let image = image(text);
+                    if let Some(list) = list.as_array_mut() {
+                        list.retain(|known| known.get("name") != image.get("name"));
+                        list.push(image);
+                    }
+                }
+            }
+            other => return Err(format!("source.kustomize.{other} cannot be rendered here; use patches for it")),
+        }
+    }
+    Ok(())
+}
+
+/// `name=other/name:tag@digest` as an entry of `images`.
+fn image(text: &str) -> Value {
+    let (name, new) = text.split_once('=').unwrap_or(("", text));
+    let (rest, digest) = new.split_once('@').map_or((new, None), |(rest, digest)| (rest, Some(digest)));
+    let (new_name, tag) = match rest.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (rest, None),
+    };
+    let mut image = json!({ "name": if name.is_empty() { new_name } else { name } });
+    if !name.is_empty() {
+        image["newName"] = json!(new_name);
+    }
+    if let Some(digest) = digest {
+        image["digest"] = json!(digest);
+    } else if let Some(tag) = tag {
+        image["newTag"] = json!(tag);
+    }
+    image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_go_into_the_kustomization() {
+        let mut target =
+            json!({"resources": ["a"], "patches": [{"patch": "one"}], "images": [{"name": "x", "newTag": "0"}]});
+        let changes = json!({"namespace": "n", "patches": [{"patch": "two"}], "images": ["x:1", "y=z/y@sha256:0"]});
+        merge(target.as_object_mut().unwrap(), &changes).unwrap();
+        let expected = json!({
+            "resources": ["a"], "namespace": "n", "patches": [{"patch": "one"}, {"patch": "two"}],
+            "images": [{"name": "x", "newTag": "1"}, {"name": "y", "newName": "z/y", "digest": "sha256:0"}],
+        });
+        assert_eq!(target, expected);
+        assert!(merge(target.as_object_mut().unwrap(), &json!({"helmOptions": {}})).is_err());
+    }
+}

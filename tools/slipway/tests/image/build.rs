@@ -1,0 +1,72 @@
+//! What a build needs, and what it says without.
+
+use std::fs;
+
+use crate::repository::{DECLARATION, Repository};
+
+#[test]
+fn the_result_as_json_and_the_same_again() {
+    let repository = Repository::new();
+    let built = repository.run(&["build", "thing", "-o", "json"]).json();
+    assert_eq!(built["name"], "thing");
+    assert!(built["digest"].as_str().unwrap().starts_with("sha256:") && built["size"].as_u64().unwrap() > 1000);
+    assert_eq!(built["platforms"].as_array().unwrap().len(), 1);
+    assert_eq!(repository.build(), built["digest"].as_str().unwrap());
+    // without any cache
+    fs::remove_dir_all(repository.path("cache")).unwrap();
+    assert_eq!(repository.build(), built["digest"].as_str().unwrap());
+    let listed = repository.run(&["list", "-o", "json"]).json();
+    assert_eq!((&listed[0]["name"], listed[0]["platforms"].as_array().unwrap().len()), (&"thing".into(), 1));
+}
+
+#[test]
+fn a_missing_program_names_the_cargo_command() {
+    let repository = Repository::new();
+    fs::remove_file(repository.path("target/release/thing")).unwrap();
+    let said = repository.fails(5, &["build", "thing"]);
+    assert!(said.contains("cargo build --release --locked --package thing"), "{said}");
+}
+
+#[test]
+fn a_lock_that_is_out_of_date_or_missing_is_said() {
+    let repository = Repository::new();
+    repository.write("apps/thing/image.yaml", &DECLARATION.replace("[thing-data]", "[thing-data, more]"));
+    let said = repository.fails(3, &["build", "thing"]);
+    assert!(said.contains("image.lock is out of date") && said.contains("`slipway image lock thing`"), "{said}");
+    fs::remove_file(repository.root().join("apps/thing/image.lock")).unwrap();
+    let said = repository.fails(3, &["build", "thing"]);
+    assert!(said.contains("is not there yet"), "{said}");
+}
+
+#[test]
+fn a_mistake_in_a_declaration_has_its_place() {
+    let repository = Repository::new();
+    repository.write("apps/thing/image.yaml", &DECLARATION.replace("entrypoint: [/usr", "entrypoint: [usr"));
+    let said = repository.fails(3, &["build"]);
+    assert!(said.contains("apps/thing/image.yaml:10:3"), "{said}");
+}
+
+#[test]
+fn a_platform_is_never_left_out() {
+    let repository = Repository::new();
+    let said = repository.fails(3, &["build", "thing", "--platform", "linux/amd64,linux/arm64"]);
+    assert!(said.contains("has nothing for linux/arm64"), "{said}");
+    assert_eq!(repository.run(&["build", "thing", "--platform", "linux/riscv64"]).code(), 2);
+}
+
+#[test]
+fn an_unknown_image_is_named_with_the_nearest() {
+    let said = Repository::new().fails(3, &["build", "thign"]);
+    assert!(said.contains("did you mean thing?"), "{said}");
+}
+
+#[test]
+fn an_unsigned_mirror_locks_nothing() {
+    let repository = Repository::new();
+    let before = repository.read("apps/thing/image.lock");
+    let path = "dists/bookworm/InRelease";
+    repository.mirror.set(path, crate::mirror::Answer::Whole(b"Origin: Debian\nSHA256:\n".to_vec()));
+    let ran = repository.run(&["lock", "thing"]);
+    assert!(ran.code() != 0 && (ran.errors().contains("gpgv") || ran.errors().contains("keyring")), "{ran:?}");
+    assert_eq!(repository.read("apps/thing/image.lock"), before);
+}

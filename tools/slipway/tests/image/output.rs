@@ -1,0 +1,81 @@
+//! Where a build writes, and where it cannot.
+
+use std::fs;
+use std::process::Command;
+
+use crate::repository::{Ran, Repository, everything};
+
+#[test]
+fn a_folder_with_other_things_is_left_alone() {
+    let repository = Repository::new();
+    let folder = repository.path("mine");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("letter.txt"), "dear").unwrap();
+    let said = repository.fails(3, &["build", "thing", "--to", &format!("layout:{}", folder.display())]);
+    assert!(said.contains("no OCI layout"), "{said}");
+    assert_eq!(everything(&folder), [folder.join("letter.txt")]);
+}
+
+#[test]
+fn what_cannot_be_written_is_said() {
+    let repository = Repository::new();
+    fs::write(repository.path("file"), "").unwrap();
+    for to in ["layout:../file/image", "tar:../file/image.tar", "tar:/proc/image.tar"] {
+        let said = repository.fails(3, &["build", "thing", "--to", to]);
+        assert!(said.contains(to.split("..").last().unwrap().trim_start_matches("tar:")), "{said}");
+    }
+    assert_eq!(repository.run(&["build", "thing", "--to", "image.tar"]).code(), 2);
+}
+
+#[test]
+fn a_layout_is_replaced_whole() {
+    let repository = Repository::new();
+    let folder = repository.path("image");
+    let to = format!("layout:{}", folder.display());
+    assert_eq!(repository.run(&["build", "thing", "--to", &to]).code(), 0);
+    let first = everything(&folder).len();
+    repository.write("README.md", "another commit");
+    repository.commit();
+    assert_eq!(repository.run(&["build", "thing", "--to", &to]).code(), 0);
+    assert_eq!(everything(&folder).len(), first);
+}
+
+/// On a file system of this many bytes, in a namespace of its own.
+fn on_a_small_disk(repository: &Repository, bytes: usize, arguments: &str) -> Ran {
+    let disk = repository.path("disk");
+    fs::create_dir_all(&disk).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size={bytes} tmpfs {disk} && {{ {slipway} image {arguments}; code=$?; ls -A {disk}; exit $code; }}",
+        disk = disk.display(),
+        slipway = env!("CARGO_BIN_EXE_slipway"),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
+    repository.prepare(&mut command);
+    if arguments.contains("cache") {
+        command.env("XDG_CACHE_HOME", &disk);
+    }
+    Ran(command.output().unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_no_part_of_a_layout() {
+    let repository = Repository::new();
+    repository.build();
+    let disk = repository.path("disk").display().to_string();
+    for target in [format!("layout:{disk}/image"), format!("tar:{disk}/image.tar")] {
+        let ran = on_a_small_disk(&repository, 64 << 10, &format!("build thing --to {target}"));
+        assert_eq!(ran.code(), 3, "{ran:?}");
+        assert!(ran.errors().contains("No space left on device"), "{ran:?}");
+        assert_eq!(ran.text(), "", "something is left behind: {ran:?}");
+    }
+    // the cache on the full disk; nothing there claims to be a finished layer
+    let ran = on_a_small_disk(
+        &repository,
+        64 << 10,
+        &format!("build thing --to layout:{}/cache-image", repository.path("x").display()),
+    );
+    assert_eq!(ran.code(), 3, "{ran:?}");
+    assert!(ran.errors().contains("No space left on device"), "{ran:?}");
+}

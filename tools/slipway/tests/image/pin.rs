@@ -1,0 +1,44 @@
+//! `slipway image pin`.
+
+use crate::repository::Repository;
+
+const KUSTOMIZATION: &str =
+    "resources: [../../../base/thing]\nimages:\n  - name: slipway/thing   # ours\n    newTag: 1.0.0\n";
+
+fn digest() -> String {
+    format!("sha256:{}", "ab".repeat(32))
+}
+
+#[test]
+fn a_digest_goes_where_the_manifests_take_it_from() {
+    let repository = Repository::new();
+    repository.write("overlays/staging/thing/kustomization.yaml", KUSTOMIZATION);
+    repository.write("overlays/production/thing/kustomization.yaml", KUSTOMIZATION);
+    repository.write("clusters/staging/cluster.yaml", "spec:\n  trainerImage: slipway/trainer:1\n");
+    let image = format!("registry.example.org/acme/thing@{}", digest());
+    let ran = repository.run(&["pin", &image, "--environment", "staging", "-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert_eq!(ran.json()[0]["file"], "overlays/staging/thing/kustomization.yaml");
+    let text = repository.read("overlays/staging/thing/kustomization.yaml");
+    assert!(text.contains(&format!("newName: registry.example.org/acme/thing\n    digest: {}", digest())), "{text}");
+    assert!(!text.contains("newTag"), "{text}");
+    assert_eq!(repository.read("overlays/production/thing/kustomization.yaml"), KUSTOMIZATION);
+
+    let trainer = format!("registry.example.org/acme/trainer@{}", digest());
+    assert_eq!(repository.run(&["pin", &trainer]).code(), 0);
+    assert_eq!(repository.read("clusters/staging/cluster.yaml"), format!("spec:\n  trainerImage: {trainer}\n"));
+}
+
+#[test]
+fn a_tag_is_no_digest_and_nothing_is_written() {
+    let repository = Repository::new();
+    repository.write("overlays/staging/thing/kustomization.yaml", KUSTOMIZATION);
+    let good = format!("registry.example.org/acme/thing@{}", digest());
+    let said = repository.fails(3, &["pin", &good, "registry.example.org/acme/thing:1.0"]);
+    assert!(said.contains("a tag can point elsewhere tomorrow"), "{said}");
+    let unknown = format!("registry.example.org/acme/other@{}", digest());
+    let said = repository.fails(3, &["pin", &good, &unknown]);
+    assert!(said.contains("nothing in overlays/staging takes an image called other"), "{said}");
+    assert!(repository.fails(3, &["pin", &good, "--environment", "moon"]).contains("staging"));
+    assert_eq!(repository.read("overlays/staging/thing/kustomization.yaml"), KUSTOMIZATION);
+}
