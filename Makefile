@@ -29,6 +29,7 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build build-tests demo images test test-rust test-python test-loop test-gitops setup-images test-images \
   test-reproducible lint bench bench-images clean-cache
+.PHONY: cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke bench-cluster
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,7 +99,7 @@ test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked --workspace --all-targets --features slipway-testbed/cluster -- -D warnings
 
 bench: build setup-test ## measure training, serving and the command line: a table and JSON
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
@@ -106,6 +107,31 @@ bench: build setup-test ## measure training, serving and the command line: a tab
 
 bench-images: setup-images ## measure the images beside the same in Python: sizes, start-up, rebuilds (as root)
 	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images
+
+# A real Kubernetes for tests (docs/testbed.md). Root, Go and Debian's packages; no image is pulled.
+TESTBED = cargo run --quiet --release --locked -p slipway-testbed --
+CLUSTER_PACKAGES := containerd runc iptables iproute2 containernetworking-plugins busybox-static mmdebstrap conntrack ipset ethtool socat
+
+cluster-packages:
+	@tools/testbed/packages.sh $(CLUSTER_PACKAGES)
+
+cluster-build: cluster-packages ## build the test cluster's programs and images; the first time takes half an hour
+	$(TESTBED) build
+
+cluster: cluster-build ## bring a Kubernetes for tests up, with Argo CD, Trainer, MinIO, a gateway
+	$(TESTBED) up
+
+cluster-down: ## take it down
+	$(TESTBED) down
+
+test-cluster: cluster-build ## tests on a real Kubernetes; CLUSTER=kind runs them on kind
+	cargo test --release --locked -p slipway-testbed --features cluster -- --test-threads 4
+
+test-cluster-smoke: ## the shortest of them where the machine can, and why not where it cannot
+	@tools/testbed/smoke.sh $(CLUSTER_PACKAGES)
+
+bench-cluster: cluster-build ## measure how long a cluster takes and how large it is
+	$(TESTBED) bench
 
 clean-cache: ## remove downloads and build outputs
 	rm -rf -- "$(CACHE)"

@@ -1,0 +1,3 @@
+module slipway.dev/testbed/gitserve
+
+go 1.26

@@ -1,0 +1,55 @@
+use std::path::{Path, PathBuf};
+
+use super::PROGRAMS;
+
+/// Why a program could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that is not in the list.
+    #[error("no program is called {0:?}; there are {names}", names = names())]
+    NoSuchProgram(String),
+    /// Go is not installed, or not on the path.
+    #[error("cannot run `go`: {0}; install Go 1.26.3 or newer (https://go.dev/doc/install) and put it on the PATH")]
+    NoGo(std::io::Error),
+    /// Go said no.
+    #[error("{program}: `{command}` failed:\n{last}\n(everything it said: {log})", log = log.display())]
+    Go {
+        /// What was being built.
+        program: String,
+        /// The command that failed.
+        command: String,
+        /// Its last lines.
+        last: String,
+        /// All of its output.
+        log: PathBuf,
+    },
+    /// Go printed something that was not expected.
+    #[error("`{command}` printed {printed:?}")]
+    Printed {
+        /// The command.
+        command: String,
+        /// What it printed.
+        printed: String,
+    },
+    /// A file or folder.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+/// Of a build.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(super) fn io(path: &Path, error: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
+    }
+}
+
+fn names() -> String {
+    PROGRAMS.iter().map(|program| program.name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,93 @@
+//! Traefik's release leans on modules that the module proxy does not have: a fork of http-auth, an empty extension module,
+//! and every maker of DNS records for ACME. Two modules are copied from Go's module cache and mended with files of our own
+//! (`modules/traefik/add`), one is replaced (`modules/traefik/ext`). TLS by ACME's DNS challenge is left out of this build.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Program, Result, go, modules};
+use crate::Cache;
+
+/// A module that is copied before it is mended: where it goes, and what is removed from it.
+struct Mended {
+    module: &'static str,
+    folder: &'static str,
+    removed: &'static [&'static str],
+    /// Our files: name in `add/`, path in the copy.
+    added: &'static [(&'static str, &'static str)],
+}
+
+const TRAEFIK: &[Mended] = &[
+    Mended {
+        module: "github.com/abbot/go-http-auth@v0.4.0",
+        folder: "httpauth",
+        removed: &["examples"],
+        added: &[("http-auth-secret.go", "secret.go"), ("http-auth.mod", "go.mod")],
+    },
+    Mended {
+        module: "github.com/go-acme/lego/v5@v5.4.1",
+        folder: "lego",
+        removed: &["providers/dns"],
+        added: &[("lego-dns-none.go", "providers/dns/none.go")],
+    },
+];
+
+/// The folder to build a program in: its module's own, or a mended copy in the cache, made anew.
+pub(super) fn prepare(cache: &Cache, program: &Program) -> Result<PathBuf> {
+    let module = modules().join(program.module);
+    let copy = folder(cache, program);
+    if copy == module {
+        return Ok(module);
+    }
+    remove(&copy)?;
+    copy_tree(&module, &copy)?;
+    for mended in TRAEFIK {
+        // any module will do to ask from: the version is given
+        let source = go::module_folder(&modules().join("gitserve"), mended.module)?;
+        let target = copy.join(mended.folder);
+        copy_tree(&source, &target)?;
+        for removed in mended.removed {
+            remove(&target.join(removed))?;
+        }
+        for (name, path) in mended.added {
+            let to = target.join(path);
+            if let Some(parent) = to.parent() {
+                fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
+            }
+            fs::copy(copy.join("add").join(name), &to).map_err(|error| Error::io(&to, error))?;
+        }
+    }
+    remove(&copy.join("add"))?;
+    Ok(copy)
+}
+
+/// Where [`prepare`] has made that folder.
+pub(super) fn folder(cache: &Cache, program: &Program) -> PathBuf {
+    let parent = if program.name == "traefik" { cache.src() } else { modules() };
+    parent.join(program.module)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Copies a folder; what is copied can be changed, unlike Go's module cache.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).map_err(|error| Error::io(to, error))?;
+    for entry in fs::read_dir(from).map_err(|error| Error::io(from, error))? {
+        let entry = entry.map_err(|error| Error::io(from, error))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_tree(&source, &target)?;
+        } else {
+            fs::copy(&source, &target).map_err(|error| Error::io(&target, error))?;
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o644))
+                .map_err(|error| Error::io(&target, error))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! Git repositories that stand where the pinned upstream repositories are, made from the modules in Go's own module cache.
+//!
+//! A repository has one commit and one tag, the pinned version; its files are the module's, so folders that are modules of
+//! their own are missing. Who commits and when is fixed: the same module is the same commit on every machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::inputs::Inputs;
+use crate::progress::Progress;
+use crate::{Cache, build};
+
+/// A repository that is stood in for.
+#[derive(Debug)]
+pub struct Repository {
+    /// Host, owner and name, as in its URL.
+    pub path: &'static str,
+    /// The program whose module pins the version.
+    program: &'static str,
+    /// The module whose files it holds.
+    module: &'static str,
+}
+
+/// The hosts that are stood in for.
+pub const HOSTS: &[&str] = &["github.com"];
+
+/// Every repository of upstream that an Application or a remote base may name.
+pub const REPOSITORIES: &[Repository] = &[
+    Repository { path: "github.com/argoproj/argo-cd", program: "argocd", module: "github.com/argoproj/argo-cd/v3" },
+    Repository { path: "github.com/kubeflow/trainer", program: "jobset", module: "github.com/kubeflow/trainer/v2" },
+    Repository {
+        path: "github.com/kubernetes-sigs/gateway-api",
+        program: "traefik",
+        module: "sigs.k8s.io/gateway-api",
+    },
+    Repository { path: "github.com/kubernetes-sigs/jobset", program: "jobset", module: "sigs.k8s.io/jobset" },
+    Repository { path: "github.com/traefik/traefik", program: "traefik", module: "github.com/traefik/traefik/v3" },
+];
+
+/// Why a repository could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// git refuses.
+    #[error("git {arguments} in {}: {said}", folder.display())]
+    Git {
+        /// What it was asked.
+        arguments: String,
+        /// Where.
+        folder: PathBuf,
+        /// What it says.
+        said: String,
+    },
+    /// The folder of a module that says no version.
+    #[error("{}: a module's folder ends with its version", .0.display())]
+    NoVersion(PathBuf),
+    /// A module of upstream.
+    #[error(transparent)]
+    Build(#[from] build::Error),
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// Makes the repositories that are missing or not of the pinned version.
+///
+/// # Errors
+/// git is missing, a module cannot be had, or the cache cannot be written.
+pub fn make(cache: &Cache, progress: &Progress) -> Result<()> {
+    let stamp = cache.mirror().join("stamp");
+    let key = key()?;
+    if fs::read_to_string(&stamp).is_ok_and(|written| written == key) {
+        return Ok(());
+    }
+    for repository in REPOSITORIES {
+        let bare = cache.mirror().join(format!("{}.git", repository.path));
+        let files = build::module_folder(cache, build::program(repository.program)?, repository.module)?;
+        let version = files.to_str().and_then(|path| path.rsplit_once('@'));
+        let Some((_, version)) = version else { return Err(Error::NoVersion(files)) };
+        let tag = bare.join("refs/tags").join(version);
+        if tag.exists() {
+            continue;
+        }
+        let step = progress.step(&format!("mirror of {} {version}", repository.path));
+        make_one(&files, &bare, version)?;
+        step.done("one commit");
+    }
+    fs::write(&stamp, key).map_err(io(&stamp))
+}
+
+/// A digest over everything that the repositories are made from.
+fn key() -> Result<String> {
+    let mut inputs = Inputs::default();
+    inputs.part(include_str!("mod.rs"));
+    for module in ["controllers", "traefik", "argocd"] {
+        let pins = build::modules().join(module).join("go.sum");
+        inputs.tree(&pins).map_err(io(&pins))?;
+    }
+    Ok(inputs.digest())
+}
+
+/// Makes a cluster's own copy of the mirror, to push to; objects are hard links, and what is there already stays.
+///
+/// # Errors
+/// The mirror was not made, or the folder cannot be written.
+pub fn copy(cache: &Cache, to: &Path) -> Result<()> {
+    for repository in REPOSITORIES {
+        let name = format!("{}.git", repository.path);
+        if !to.join(&name).exists() {
+            copy_tree(&cache.mirror().join(&name), &to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+fn make_one(files: &Path, bare: &Path, version: &str) -> Result<()> {
+    let _ = fs::remove_dir_all(bare);
+    fs::create_dir_all(bare).map_err(io(bare))?;
+    git(bare, &["init", "--quiet", "--bare", "--initial-branch=main", "."])?;
+    let folder = format!("--git-dir={}", bare.display());
+    // the module's own .gitignore may name files that it holds
+    git(files, &[&folder, "--work-tree=.", "add", "--force", "--all", "."])?;
+    let tree = git(bare, &["write-tree"])?;
+    let commit = git(bare, &["commit-tree", &tree, "-m", version])?;
+    git(bare, &["update-ref", "refs/heads/main", &commit])?;
+    fs::remove_file(bare.join("index")).map_err(io(bare))?;
+    git(bare, &["repack", "-adq"])?;
+    // last: where the tag is, the repository is whole
+    git(bare, &["update-ref", &format!("refs/tags/{version}"), &commit]).map(drop)
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    // nothing of the person's own configuration or of a repository around this one
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    command.env("GIT_CONFIG_COUNT", "2");
+    command.env("GIT_CONFIG_KEY_0", "core.autocrlf").env("GIT_CONFIG_VALUE_0", "false");
+    command.env("GIT_CONFIG_KEY_1", "safe.directory").env("GIT_CONFIG_VALUE_1", "*");
+    for who in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{who}_NAME"), "testbed").env(format!("GIT_{who}_EMAIL"), "testbed@slipway.dev");
+        command.env(format!("GIT_{who}_DATE"), "2026-01-01T00:00:00Z");
+    }
+    let output = command.output().map_err(io(Path::new("git")))?;
+    if !output.status.success() {
+        return Err(Error::Git {
+            arguments: arguments.join(" "),
+            folder: folder.to_owned(),
+            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).map_err(io(to))?;
+    for entry in fs::read_dir(from).map_err(io(from))? {
+        let path = entry.map_err(io(from))?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_tree(&path, &target)?;
+        // packs never change; everything else may
+        } else if path.extension().is_none_or(|kind| kind != "pack") || fs::hard_link(&path, &target).is_err() {
+            fs::copy(&path, &target).map_err(io(&target))?;
+        }
+    }
+    Ok(())
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |error| Error::Io { path, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_files_are_the_same_commit_and_ignored_ones_are_in_it() {
+        let work = tempfile::tempdir().unwrap();
+        let files = work.path().join("module@v1.2.3");
+        fs::create_dir_all(files.join("config")).unwrap();
+        fs::write(files.join(".gitignore"), "config/\n").unwrap();
+        fs::write(files.join("config/kustomization.yaml"), "resources: []\n").unwrap();
+        let commits = ["one.git", "two.git"].map(|name| {
+            let bare = work.path().join(name);
+            make_one(&files, &bare, "v1.2.3").unwrap();
+            assert_eq!(git(&bare, &["show", "v1.2.3:config/kustomization.yaml"]).unwrap(), "resources: []");
+            git(&bare, &["rev-parse", "v1.2.3"]).unwrap()
+        });
+        assert_eq!(commits[0], commits[1]);
+        assert!(!files.join(".git").exists(), "a module's folder is Go's, and is left as it was");
+    }
+
+    #[test]
+    fn a_copy_can_be_pushed_to_and_the_mirror_stays() {
+        let work = tempfile::tempdir().unwrap();
+        let files = work.path().join("files");
+        fs::create_dir(&files).unwrap();
+        fs::write(files.join("a"), "a").unwrap();
+        let cache = Cache::at(&work.path().join("cache"));
+        for repository in REPOSITORIES {
+            make_one(&files, &cache.mirror().join(format!("{}.git", repository.path)), "v1").unwrap();
+        }
+        let to = work.path().join("cluster");
+        copy(&cache, &to).unwrap();
+        let (own, mirror) =
+            (to.join("github.com/kubeflow/trainer.git"), cache.mirror().join("github.com/kubeflow/trainer.git"));
+        git(&own, &["update-ref", "refs/heads/pushed", "refs/tags/v1"]).unwrap();
+        git(&mirror, &["rev-parse", "--verify", "--quiet", "refs/heads/pushed"]).unwrap_err();
+        // what was pushed is not undone by the next start
+        copy(&cache, &to).unwrap();
+        git(&own, &["rev-parse", "--verify", "--quiet", "refs/heads/pushed"]).unwrap();
+    }
+}

@@ -1,0 +1,45 @@
+//! The one process of a cluster that stays outside of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::cgroups;
+use crate::Cache;
+use crate::cluster::Folder;
+
+/// Runs the cluster's init in a new PID namespace until it ends, and removes the control groups then.
+///
+/// # Errors
+/// `WouldBlock` when the cluster runs already; otherwise what keeps init from starting, or the control groups from going.
+pub fn run(cache: &Cache, cluster: &str) -> io::Result<()> {
+    // The terminal that brought the cluster up does not take it down.
+    rustix::process::setsid()?;
+    let folder = Folder::at(cache.clusters().join(cluster));
+    let _lock = folder.lock()?;
+    folder.prepare()?;
+    let hierarchies = cgroups::hierarchies()?;
+    cgroups::create(&hierarchies, cluster)?;
+    let outcome = run_init(&folder, cluster);
+    cgroups::remove(&hierarchies, cluster, Duration::from_secs(5))?;
+    outcome
+}
+
+fn run_init(folder: &Folder, cluster: &str) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWPID)?;
+    let log = File::options().create(true).append(true).open(folder.log_of("node"))?;
+    let mut init = Command::new("/proc/self/exe")
+        .arg0("testbed")
+        .args(["init", "--cluster", cluster])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    fs::write(folder.pid_file(), init.id().to_string())?;
+    // It never ends well by itself: it is ended, by `testbed down` or by whoever thinks better.
+    init.wait().map(|_| ())
+}

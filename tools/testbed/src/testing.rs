@@ -1,0 +1,104 @@
+//! What tests that need a cluster share: the cluster itself, and a namespace for each test.
+//!
+//! `CLUSTER` in the environment says which: the testbed's own of that name (`slipway` when unset), or `kind`.
+
+mod kind;
+mod namespace;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use kube::Client;
+
+pub use namespace::{Forward, Namespace};
+
+use crate::cluster::{Error, Options, client_of};
+use crate::{Cache, Cluster};
+
+/// A running cluster with every component ready.
+#[derive(Debug, Clone)]
+pub struct Testbed {
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    git: Git,
+}
+
+/// One git server by its two addresses; whoever reaches it may push.
+#[derive(Debug, Clone)]
+pub struct Git {
+    /// For programs on this machine.
+    pub here: String,
+    /// For pods.
+    pub inside: String,
+}
+
+impl Testbed {
+    /// The cluster, brought up when it does not run. Many tests may ask at once.
+    ///
+    /// # Errors
+    /// It does not come up; the message says why.
+    pub async fn get() -> Result<Self, Error> {
+        let cache = Cache::locate()
+            .ok_or_else(|| Error::Machine(vec!["a place for the cache: set XDG_CACHE_HOME or HOME".to_owned()]))?;
+        match std::env::var("CLUSTER").as_deref() {
+            Ok("kind") => kind::get(&cache).await,
+            Ok(name) => Self::own(&cache, name).await,
+            Err(_) => Self::own(&cache, "slipway").await,
+        }
+    }
+
+    async fn own(cache: &Cache, name: &str) -> Result<Self, Error> {
+        let cluster = Cluster::new(cache, name)?;
+        cluster.up(&Options::default(), &|_| {}).await?;
+        Self::of(&cluster)
+    }
+
+    /// A cluster of the testbed that is up.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn of(cluster: &Cluster) -> Result<Self, Error> {
+        let here =
+            cluster.environment()?.into_iter().find(|(name, _)| *name == "SLIPWAY_TESTBED_GIT").map(|(_, url)| url);
+        let git = Git { here: here.unwrap_or_default(), inside: format!("http://{}:3000", crate::node::ADDRESS) };
+        Ok(Self { kubeconfig: cluster.folder().kubeconfig(), kubectl: cluster.kubectl_program(), git })
+    }
+
+    /// A client of its API.
+    ///
+    /// # Errors
+    /// A kubeconfig that is of no use.
+    pub async fn client(&self) -> Result<Client, Error> {
+        client_of(&self.kubeconfig).await
+    }
+
+    /// kubectl, set to this cluster.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let mut kubectl = Command::new(&self.kubectl);
+        kubectl.env("KUBECONFIG", &self.kubeconfig);
+        kubectl
+    }
+
+    /// A git server that pods reach.
+    #[must_use]
+    pub fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// A new namespace whose name begins with `prefix`; it is deleted when the value is dropped.
+    ///
+    /// # Errors
+    /// The API server refuses, or the namespace's service account does not appear.
+    pub async fn namespace(&self, prefix: &str) -> Result<Namespace, Error> {
+        Namespace::create(self, prefix, &[]).await
+    }
+
+    /// The same with labels, such as the ones that say which pods are admitted.
+    ///
+    /// # Errors
+    /// As [`Testbed::namespace`].
+    pub async fn namespace_with(&self, prefix: &str, labels: &[(&str, &str)]) -> Result<Namespace, Error> {
+        Namespace::create(self, prefix, labels).await
+    }
+}
