@@ -22,14 +22,14 @@ IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)
 
 # Suites that need root, Go or a cluster have targets of their own. Always the same selection: another one turns on other features of
 # the dependencies, and compiles them again.
-TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests)
+TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests slipway-testbed)
 # It prints what it does.
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build build-tests demo images test test-rust test-python test-loop test-gitops setup-images test-images \
-  test-reproducible lint bench bench-images clean-cache
-.PHONY: cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke bench-cluster
+  test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke lint bench bench-images \
+  bench-cluster clean-cache
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,6 +1,7 @@
 """The demo page: choose a registered version, draw a digit, see what it answers and how it was made.
 
-Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server.
+Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, where a
+browser reaches MLflow, when that is another address. Streamlit's own options are STREAMLIT_*, its health is /_stcore/health.
 """
 
 import os
@@ -11,7 +12,7 @@ import answer
 import digit
 from canvas import canvas
 from facts import facts
-from registry import Registry, RegistryError, Run, Version
+from registry import Registry, RegistryError, Run, Version, run_page
 from server import Server, ServerError
 
 STYLE = """
@@ -26,6 +27,8 @@ STYLE = """
 </style>
 <div class="brand"><h1>Draw a digit</h1><span>and ask any registered model what it is</span></div>
 """
+# What to do when a part of the loop is not there.
+TODO = "On one machine, `slipway up` starts the loop and `.slipway/logs/` holds why a part ended; on a cluster, `slipway doctor --cluster` says what is not healthy."
 # Seconds for which what MLflow and the server said is used again: a new version shows soon, a stroke does not wait.
 FRESH = 3
 
@@ -107,7 +110,7 @@ def ask(server: str, version: Version, drawn: str | None) -> None:
         answer.show(Server(server).ask(version.model, version.number, image), digit.to_data_url(image))
     except ServerError as error:
         answer.show(None)
-        st.warning(f"{error}. Your drawing is kept: start the loop with `slipway up`, or see `.slipway/logs/` for why the server ended.")
+        st.warning(f"{error}. Your drawing is kept. {TODO}")
     except digit.NotAPicture as error:
         answer.show(None)
         st.warning(f"{error}. Clear the canvas and draw again.")
@@ -119,7 +122,7 @@ def about(mlflow: str, version: Version) -> None:
     if version.run_id:
         try:
             run = run_of(mlflow, version.run_id)
-            page = Registry(mlflow).run_page(run)
+            page = run_page(os.environ.get("MLFLOW_PUBLIC_URL") or mlflow, run)
         except RegistryError as error:
             st.caption(f"Its run cannot be read: {error}")
     st.html(facts(version, run, page))
@@ -136,7 +139,7 @@ def main() -> None:
     try:
         known = registered(mlflow)
     except RegistryError as error:
-        trouble(f"{error}.", "Start the loop with `slipway up`, or see `.slipway/logs/` for why MLflow ended.")
+        trouble(f"{error}.", TODO)
         return
     if not known:
         trouble(

@@ -82,10 +82,6 @@ class Registry:
         parameters = {item["key"]: item["value"] for item in run["data"].get("params", [])}
         return Run(run_id=run_id, experiment_id=run["info"]["experiment_id"], parameters=parameters)
 
-    def run_page(self, run: Run) -> str:
-        """The address of a run in MLflow's own pages."""
-        return f"{self.address}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-
     def _pages(self, path: str, key: str, query: dict) -> Iterator[dict]:
         token = None
         for _ in range(MOST_PAGES):
@@ -105,3 +101,8 @@ class Registry:
         except requests.RequestException as error:
             raise RegistryError(f"MLflow at {self.address}: {error}") from error
         raise RegistryError(f"MLflow at {self.address} answered {answer.status_code} to {path}: {answer.text[:200]}")
+
+
+def run_page(address: str, run: Run) -> str:
+    """A run in the pages of the MLflow that a browser reaches at an address."""
+    return f"{address.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"

@@ -4,7 +4,7 @@ import unittest
 
 import numpy as np
 
-from registry import Registry, RegistryError
+from registry import Registry, RegistryError, run_page
 from server import Server, ServerError
 from stand_in import StandIn, answers_with, registry, version
 
@@ -41,10 +41,9 @@ class ReadsTheRegistry(unittest.TestCase):
 
     def test_a_run_has_its_parameters_and_its_page(self):
         with StandIn(registry(version(1))) as mlflow:
-            asked = Registry(mlflow.address + "/")
-            run = asked.run("run1")
+            run = Registry(mlflow.address + "/").run("run1")
             self.assertEqual(run.parameters["training.optimizer.learningRate"], "0.003")
-            self.assertEqual(asked.run_page(run), f"{mlflow.address}/#/experiments/5/runs/run1")
+            self.assertEqual(run_page("https://mlflow.example/", run), "https://mlflow.example/#/experiments/5/runs/run1")
 
     def test_errors_name_the_address(self):
         with self.assertRaisesRegex(RegistryError, f"does not answer at {NOBODY}"):

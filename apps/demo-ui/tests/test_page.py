@@ -67,6 +67,10 @@ class Page(unittest.TestCase):
                 self.assertIn(part, facts)
             self.assertNotIn("<b>0123", facts)
 
+    def test_links_lead_where_a_browser_reaches_mlflow(self):
+        with patch.dict(os.environ, {"MLFLOW_PUBLIC_URL": "https://mlflow.example"}), page(registry(*VERSIONS), SERVER) as app:
+            self.assertIn("https://mlflow.example/#/experiments/5/runs/run2", app.get("html")[-1].proto.body)
+
     def test_nothing_in_service_opens_on_the_newest(self):
         with page(registry(*VERSIONS), {}) as app:
             self.assertEqual(app.selectbox[1].value, "3")

@@ -1,8 +1,8 @@
 //! Follows `models.yaml` by its content, so that an atomic rename and a config map's link work alike.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
@@ -21,6 +21,36 @@ pub type Readiness = Result<(), String>;
 /// The file's text, or why it cannot be read.
 type Text = Result<String, String>;
 
+/// The file. Until it is there for the first time it counts as one without models; when it is gone later, that is an accident:
+/// nothing is taken out of service for it.
+struct File {
+    path: PathBuf,
+    seen: bool,
+}
+
+impl File {
+    fn read(&mut self) -> Text {
+        match pins::read(&self.path)? {
+            Some(text) => {
+                self.seen = true;
+                Ok(text)
+            }
+            None if self.seen => Err("it is gone".to_owned()),
+            None => Ok(pins::NONE.to_owned()),
+        }
+    }
+
+    /// Returns when it reads otherwise.
+    async fn changed(&mut self, from: &Text) {
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            if self.read() != *from {
+                return;
+            }
+        }
+    }
+}
+
 /// A list that could not be served, and when it is tried again.
 struct Failure {
     text: Text,
@@ -32,6 +62,7 @@ struct Failure {
 /// Follows the file for ever. A list that cannot be served leaves in service what was, is logged with its reason, counted,
 /// and tried again after a pause that grows; another content is tried at once.
 pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready: watch::Sender<Readiness>) {
+    let mut file = File { path, seen: false };
     let mut applied: Option<Text> = None;
     // Whether `applied` was also the last that was tried.
     let mut settled = false;
@@ -40,7 +71,7 @@ pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready:
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let text = pins::read(&path);
+        let text = file.read();
         if settled && applied.as_ref() == Some(&text) {
             continue;
         }
@@ -52,19 +83,23 @@ pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready:
         // A registry that hangs does not keep the next content of the file waiting.
         let outcome = tokio::select! {
             outcome = apply(&text, &models) => outcome,
-            () = changed(&path, &text) => continue,
+            () = file.changed(&text) => continue,
         };
         let Err(reason) = outcome else {
             show(&models, &metrics);
+            metrics.reloads.total.with_label_values(&["success"]).inc();
+            metrics.reloads.last_successful.set(1);
+            metrics.reloads.last_success.set(seconds_since_1970());
             let _ = ready.send_replace(Ok(()));
             applied = Some(text);
             settled = true;
             continue;
         };
-        metrics.failed_loads.inc();
+        metrics.reloads.total.with_label_values(&["failure"]).inc();
+        metrics.reloads.last_successful.set(0);
         let before = before.filter(|before| before.text == text);
         if before.as_ref().is_none_or(|before| before.reason != reason) {
-            tracing::error!(event = "not_served", "{}: {reason}; what was in service stays", path.display());
+            tracing::error!(event = "not_served", "{}: {reason}; what was in service stays", file.path.display());
         }
         // Until the first list is in service the server is not ready; later the old list still answers.
         if applied.is_none() {
@@ -84,15 +119,10 @@ fn show(models: &Models, metrics: &Metrics) {
     }
 }
 
-async fn apply(text: &Text, models: &Models) -> Result<(), String> {
-    models.serve(&pins::parse(text.as_ref()?)?).await
+fn seconds_since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-async fn changed(path: &Path, from: &Text) {
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        if pins::read(path) != *from {
-            return;
-        }
-    }
+async fn apply(text: &Text, models: &Models) -> Result<(), String> {
+    models.serve(&pins::parse(text.as_ref()?)?).await
 }

@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod body;
+pub mod drain;
 pub mod exchange;
 pub mod fatal;
 pub mod follow;

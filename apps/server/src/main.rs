@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::serve::ListenerExt;
+use slipway_server::drain::Drain;
 use slipway_server::fatal::Fatal;
 use slipway_server::follow::follow;
 use slipway_server::metrics::Metrics;
@@ -18,9 +18,6 @@ use slipway_server::workers::Workers;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-/// How long requests may take to finish once the end was asked for.
-const GRACE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     // Before any thread is there: a call's temporaries are then not given back to the system each time.
@@ -77,12 +74,20 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    let app = App { models, workers: Arc::new(workers), metrics, ready };
+    let drain = Drain::default();
+    let app = App { models, workers: Arc::new(workers), metrics, ready, drain: drain.clone() };
     let mut terminate = signal(SignalKind::terminate()).map_err(unexpected("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected("signals"))?;
     let (ending, ended) = watch::channel(false);
     let asked = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        drain.begin();
+        tracing::info!(
+            event = "draining",
+            seconds = settings.drain.as_secs(),
+            "asked to end; requests are still taken"
+        );
+        tokio::time::sleep(settings.drain).await;
         tracing::info!(event = "ending", "requests in flight are finished first");
         ending.send_replace(true);
     };
@@ -93,11 +98,11 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
         if ended.wait_for(|ended| *ended).await.is_err() {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(settings.grace).await;
     };
     let done = tokio::select! {
         done = async { serving.await } => done.map_err(unexpected("serving")),
-        () = late => { tracing::warn!(event = "late", "some requests did not finish in {} s", GRACE.as_secs()); Ok(()) }
+        () = late => { tracing::warn!(event = "late", "some requests did not finish in {} s", settings.grace.as_secs()); Ok(()) }
     };
     following.abort();
     done

@@ -1,25 +1,50 @@
-//! What `/metrics` shows, in Prometheus' text form.
+//! What `/metrics` shows, in Prometheus' text form; names and units as Prometheus recommends.
 
+use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+/// Before every name.
+const NAMESPACE: &str = "slipway_server";
 
 /// The server's figures. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Inference requests by HTTP status.
+    /// Inference requests by model, version (both empty when none was found) and HTTP status.
     pub requests: IntCounterVec,
     /// Seconds from a request's arrival to its answer.
     pub seconds: Histogram,
-    /// Images in one call of a model.
-    pub batch: Histogram,
+    /// Requests that have arrived and are not answered yet.
+    pub in_flight: IntGauge,
     /// Requests that wait for a worker.
     pub waiting: IntGauge,
+    /// Seconds that a request waited for a worker.
+    pub waited: Histogram,
+    /// Images in one call of a model.
+    pub batch: Histogram,
+    /// Seconds of one call of a model.
+    pub inference: Histogram,
+    /// Threads that run models.
+    pub workers: IntGauge,
     /// 1 for each version in service.
     pub in_service: IntGaugeVec,
-    /// Attempts to put a version into service, or to read the list, that failed.
-    pub failed_loads: IntCounter,
+    /// 1 while requests should be sent here.
+    pub ready: IntGauge,
+    /// How following `models.yaml` goes.
+    pub reloads: Reloads,
+}
+
+/// Figures of following `models.yaml`, after those of Prometheus' own configuration.
+#[derive(Clone, Debug)]
+pub struct Reloads {
+    /// Attempts by `result`: success or failure.
+    pub total: IntCounterVec,
+    /// 1 when the last attempt put what the file says into service.
+    pub last_successful: IntGauge,
+    /// Seconds since 1970 of the last success.
+    pub last_success: Gauge,
 }
 
 impl Metrics {
@@ -28,33 +53,61 @@ impl Metrics {
     /// # Errors
     /// Never, as long as names are different and well-formed.
     pub fn new() -> prometheus::Result<Self> {
+        // from a fifth of a millisecond to three seconds
+        let seconds = prometheus::exponential_buckets(0.0002, 2.0, 15)?;
         let registry = Registry::new();
-        let seconds = HistogramOpts::new("slipway_request_seconds", "Seconds from a request's arrival to its answer")
-            .buckets(prometheus::exponential_buckets(0.0002, 2.0, 14)?);
-        let batch = HistogramOpts::new("slipway_batch_images", "Images in one call of a model")
-            .buckets(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]);
+        let build = gauges("build_info", "1, with the server's version", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self {
-            requests: IntCounterVec::new(Opts::new("slipway_requests_total", "Inference requests"), &["code"])?,
-            seconds: Histogram::with_opts(seconds)?,
-            batch: Histogram::with_opts(batch)?,
-            waiting: IntGauge::new("slipway_waiting_requests", "Requests that wait for a worker")?,
-            in_service: IntGaugeVec::new(
-                Opts::new("slipway_model_in_service", "1 for each version in service"),
-                &["model", "version", "digest"],
-            )?,
-            failed_loads: IntCounter::new(
-                "slipway_failed_loads_total",
-                "Attempts to follow models.yaml that failed; the log says why",
-            )?,
+            requests: counters("requests_total", "Inference requests", &["model", "version", "code"])?,
+            seconds: histogram("request_duration_seconds", "Seconds from a request's arrival to its answer", &seconds)?,
+            in_flight: gauge("requests_in_flight", "Inference requests that are not answered yet")?,
+            waiting: gauge("requests_waiting", "Inference requests that wait for a worker")?,
+            waited: histogram("wait_duration_seconds", "Seconds that a request waited for a worker", &seconds)?,
+            batch: histogram("batch_images", "Images in one call of a model", &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])?,
+            inference: histogram("inference_duration_seconds", "Seconds of one call of a model", &seconds)?,
+            workers: gauge("workers", "Threads that run models")?,
+            in_service: gauges("model_info", "1 for each version in service", &["model", "version", "digest"])?,
+            ready: gauge("ready", "1 while requests should be sent here")?,
+            reloads: Reloads {
+                total: counters("models_reloads_total", "Attempts to serve what models.yaml says", &["result"])?,
+                last_successful: gauge(
+                    "models_last_reload_successful",
+                    "1 when what models.yaml says is in service; otherwise the log says why not",
+                )?,
+                last_success: Gauge::with_opts(opts(
+                    "models_last_reload_success_timestamp_seconds",
+                    "When what models.yaml says was last put into service, since 1970",
+                ))?,
+            },
             registry,
         };
-        let Self { registry, requests, seconds, batch, waiting, in_service, failed_loads } = &metrics;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
-        registry.register(Box::new(batch.clone()))?;
-        registry.register(Box::new(waiting.clone()))?;
-        registry.register(Box::new(in_service.clone()))?;
-        registry.register(Box::new(failed_loads.clone()))?;
+        // there from the start, so that an alert can tell none from unknown
+        for result in ["success", "failure"] {
+            metrics.reloads.total.with_label_values(&[result]);
+        }
+        let all: [Box<dyn Collector>; 14] = [
+            Box::new(build),
+            Box::new(metrics.requests.clone()),
+            Box::new(metrics.seconds.clone()),
+            Box::new(metrics.in_flight.clone()),
+            Box::new(metrics.waiting.clone()),
+            Box::new(metrics.waited.clone()),
+            Box::new(metrics.batch.clone()),
+            Box::new(metrics.inference.clone()),
+            Box::new(metrics.workers.clone()),
+            Box::new(metrics.in_service.clone()),
+            Box::new(metrics.ready.clone()),
+            Box::new(metrics.reloads.total.clone()),
+            Box::new(metrics.reloads.last_successful.clone()),
+            Box::new(metrics.reloads.last_success.clone()),
+        ];
+        for collector in all {
+            metrics.registry.register(collector)?;
+        }
+        // memory, processor time, descriptors, threads, start
+        #[cfg(target_os = "linux")]
+        metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
     }
 
@@ -67,4 +120,24 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(NAMESPACE)
+}
+
+fn gauge(name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    IntGauge::with_opts(opts(name, help))
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    IntGaugeVec::new(opts(name, help), labels)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    IntCounterVec::new(opts(name, help), labels)
+}
+
+fn histogram(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    Histogram::with_opts(HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec()))
 }

@@ -42,14 +42,17 @@ pub fn parse(text: &str) -> Result<Vec<Pin>, String> {
     Ok(file.models)
 }
 
-/// The file's text; a file that is not there (yet) is one without models.
+/// The text of a file without models.
+pub const NONE: &str = "models: []\n";
+
+/// The file's text; none when it is not there.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn read(path: &Path) -> Result<String, String> {
+pub fn read(path: &Path) -> Result<Option<String>, String> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok("models: []\n".to_owned()),
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("reading {}: {error}", path.display())),
     }
 }

@@ -16,6 +16,7 @@ use slipway_model::Config;
 use tokio::sync::watch;
 
 use crate::body;
+use crate::drain::{Drain, ends_connections};
 use crate::exchange::{bounded, counted};
 use crate::follow::Readiness;
 use crate::infer;
@@ -39,6 +40,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Whether the first list is in service.
     pub ready: watch::Receiver<Readiness>,
+    /// Whether the end was asked for.
+    pub drain: Drain,
 }
 
 /// All routes.
@@ -65,6 +68,7 @@ pub fn routes(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(bounded))
         .merge(inference)
+        .layer(from_fn_with_state(app.drain.clone(), ends_connections))
         .with_state(app)
 }
 
@@ -75,15 +79,26 @@ async fn wrong_method() -> Refusal {
     }
 }
 
+impl App {
+    /// Whether requests should be sent here.
+    fn is_ready(&self) -> Result<(), Refusal> {
+        if self.drain.has_begun() {
+            return Err(Refusal::unavailable("the server was asked to end; it still answers for a while"));
+        }
+        self.ready.borrow().clone().map_err(Refusal::unavailable)
+    }
+}
+
 async fn readyz(State(app): State<App>) -> Result<&'static str, Refusal> {
-    app.ready.borrow().clone().map(|()| "ready\n").map_err(Refusal::unavailable)
+    app.is_ready().map(|()| "ready\n")
 }
 
 async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
-    app.ready.borrow().clone().map(|()| Json(json!({ "ready": true }))).map_err(Refusal::unavailable)
+    app.is_ready().map(|()| Json(json!({ "ready": true })))
 }
 
 async fn metrics(State(app): State<App>) -> Response {
+    app.metrics.ready.set(i64::from(app.is_ready().is_ok()));
     match app.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -169,9 +184,15 @@ async fn infer_version(
 async fn answer(app: &App, name: &str, version: Option<&str>, body: Body) -> Result<Response, Refusal> {
     let body = body::read(body).await?;
     let model = app.models.find(name, version).await?;
-    let infer::Images { id, pixels, images } = infer::read(&body, model.config())?;
-    let probabilities = app.workers.ask(Arc::clone(&model), pixels, images).await?;
-    Ok(Json(infer::Response::new(&model, id, images, probabilities)).into_response())
+    let mut response = ask(app, &model, &body).await.into_response();
+    response.extensions_mut().insert(model);
+    Ok(response)
+}
+
+async fn ask(app: &App, model: &Arc<Loaded>, body: &[u8]) -> Result<Response, Refusal> {
+    let infer::Images { id, pixels, images } = infer::read(body, model.config())?;
+    let probabilities = app.workers.ask(Arc::clone(model), pixels, images).await?;
+    Ok(Json(infer::Response::new(model, id, images, probabilities)).into_response())
 }
 
 fn metadata(model: &Loaded, versions: &[String]) -> Value {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::fatal::Fatal;
 
@@ -20,6 +21,10 @@ pub struct Settings {
     pub workers: usize,
     /// `SLIPWAY_QUEUE`: requests that may wait for a worker; more are refused with 503. Default 1024.
     pub queue: usize,
+    /// `SLIPWAY_DRAIN_SECONDS`: how long requests are still taken after the end was asked for. Default 0.
+    pub drain: Duration,
+    /// `SLIPWAY_GRACE_SECONDS`: how long requests may then take to finish. Default 30, which is as long as a request may take.
+    pub grace: Duration,
 }
 
 impl Settings {
@@ -32,14 +37,15 @@ impl Settings {
         let required = |name: &str, what: &str| {
             given(name).ok_or_else(|| Fatal::Input(format!("{name} is not set; set it to {what}")))
         };
-        let number = |name: &str, default: usize| match given(name) {
+        let number = |name: &str, least: usize, most: usize, default: usize| match given(name) {
             None => Ok(default),
             Some(text) => text
                 .parse()
                 .ok()
-                .filter(|number| (1..=65_536).contains(number))
-                .ok_or_else(|| Fatal::Input(format!("{name} is `{text}`; give a number from 1 to 65536"))),
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(|| Fatal::Input(format!("{name} is `{text}`; give a number from {least} to {most}"))),
         };
+        let seconds = |name: &str, default| number(name, 0, 3600, default).map(|n| Duration::from_secs(n as u64));
         let listen = given("SLIPWAY_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
@@ -49,8 +55,10 @@ impl Settings {
             models: required("SLIPWAY_MODELS", "the path of models.yaml")?.into(),
             mlflow: required("MLFLOW_TRACKING_URI", "MLflow's address, such as http://127.0.0.1:5000")?,
             cache: required("SLIPWAY_CACHE", "a folder for downloaded models")?.into(),
-            workers: number("SLIPWAY_WORKERS", cores)?,
-            queue: number("SLIPWAY_QUEUE", 1024)?,
+            workers: number("SLIPWAY_WORKERS", 1, 65_536, cores)?,
+            queue: number("SLIPWAY_QUEUE", 1, 65_536, 1024)?,
+            drain: seconds("SLIPWAY_DRAIN_SECONDS", 0)?,
+            grace: seconds("SLIPWAY_GRACE_SECONDS", 30)?,
         })
     }
 }
@@ -75,6 +83,8 @@ mod tests {
             ("SLIPWAY_WORKERS", "0"),
             ("SLIPWAY_WORKERS", "-1"),
             ("SLIPWAY_QUEUE", "many"),
+            ("SLIPWAY_DRAIN_SECONDS", "5s"),
+            ("SLIPWAY_GRACE_SECONDS", "3601"),
             ("SLIPWAY_MODELS", ""),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();

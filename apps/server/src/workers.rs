@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -34,6 +35,7 @@ struct Request {
     pixels: Vec<f32>,
     images: usize,
     answer: oneshot::Sender<Answer>,
+    since: Instant,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Workers {
     pub fn start(count: usize, most: usize, metrics: Metrics) -> std::io::Result<Self> {
         // For the threads that only load and warm up.
         tch::set_num_threads(1);
+        metrics.workers.set(i64::try_from(count).unwrap_or(i64::MAX));
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), most, metrics });
         let mut threads = Vec::with_capacity(count);
         for index in 0..count {
@@ -97,7 +100,7 @@ impl Workers {
             if waiting >= self.shared.most {
                 return Err(NoAnswer::Busy(waiting));
             }
-            queue.waiting.push_back(Request { model, pixels, images, answer });
+            queue.waiting.push_back(Request { model, pixels, images, answer, since: Instant::now() });
             self.shared.metrics.waiting.set(i64::try_from(waiting + 1).unwrap_or(i64::MAX));
         }
         self.shared.arrived.notify_one();
@@ -162,6 +165,10 @@ fn run(shared: &Shared, index: usize, mut batch: Vec<Request>) {
     let Some(first) = batch.first() else { return };
     let model = Arc::clone(&first.model);
     let images: usize = batch.iter().map(|request| request.images).sum();
+    let begun = Instant::now();
+    for request in &batch {
+        shared.metrics.waited.observe((begun - request.since).as_secs_f64());
+    }
     shared.metrics.batch.observe(images as f64);
     let mut joined;
     let pixels: &[f32] = if let [alone] = batch.as_slice() {
@@ -173,6 +180,7 @@ fn run(shared: &Shared, index: usize, mut batch: Vec<Request>) {
     };
     // A panic of libtorch's binding must not take the server with it.
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| model.probabilities(index, pixels, images)));
+    shared.metrics.inference.observe(begun.elapsed().as_secs_f64());
     let done = done.map_or_else(
         |_| Err(NoAnswer::Model("it panicked; the log says where".to_owned())),
         |result| match result {

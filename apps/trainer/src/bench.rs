@@ -56,12 +56,12 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
     let mut losses = Vec::new();
     let trained = train(&plan, &images, &held_out, &workers, |event| {
         match event {
-            Event::FirstStep => {
+            Event::Step { done: 1, .. } => {
                 first_step = launched.elapsed().as_secs_f64();
                 tracing::info!(event = "first_step", seconds = first_step);
             }
             Event::Losses(more) => losses.extend(more.into_iter().map(|(_, _, loss)| loss)),
-            Event::Epoch { .. } => {}
+            Event::Step { .. } | Event::Epoch { .. } => {}
         }
         Ok(())
     })?;

@@ -32,8 +32,8 @@ pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
     Ok(fetched)
 }
 
-/// `SLIPWAY_CACHE`, or a folder for temporary files.
-fn cache() -> PathBuf {
+/// `SLIPWAY_CACHE`, or a folder among the temporary files: the one place where a worker writes.
+pub(crate) fn cache() -> PathBuf {
     std::env::var_os("SLIPWAY_CACHE")
         .filter(|path| !path.is_empty())
         .map_or_else(|| std::env::temp_dir().join("slipway-cache"), PathBuf::from)

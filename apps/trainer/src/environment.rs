@@ -21,6 +21,8 @@ pub(crate) struct Environment {
     pub(crate) threads: i32,
     /// `SLIPWAY_RENDEZVOUS_TIMEOUT`: how long to wait for the others.
     pub(crate) rendezvous_timeout: Duration,
+    /// `SLIPWAY_PROGRESS_SECONDS`: between two reports of progress.
+    pub(crate) progress_interval: Duration,
 }
 
 /// Largest world size that is taken for meant.
@@ -38,11 +40,14 @@ impl Environment {
     /// broken one would train alone and say nothing.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let threads = number(&lookup, "OMP_NUM_THREADS", 1, 1024)?.unwrap_or(1);
-        let seconds = number(&lookup, "SLIPWAY_RENDEZVOUS_TIMEOUT", 1, 86_400)?.unwrap_or(60);
+        let seconds = |name, most, default: usize| -> Result<Duration> {
+            Ok(Duration::from_secs(number(&lookup, name, 1, most)?.unwrap_or(default) as u64))
+        };
         Ok(Self {
             place: place(&lookup)?,
             threads: threads as i32,
-            rendezvous_timeout: Duration::from_secs(seconds as u64),
+            rendezvous_timeout: seconds("SLIPWAY_RENDEZVOUS_TIMEOUT", 86_400, 60)?,
+            progress_interval: seconds("SLIPWAY_PROGRESS_SECONDS", 3600, 5)?,
         })
     }
 }
@@ -151,6 +156,7 @@ mod tests {
             ("PET_MASTER_PORT", Some("0")),
             ("OMP_NUM_THREADS", Some("0")),
             ("SLIPWAY_RENDEZVOUS_TIMEOUT", Some("1m")),
+            ("SLIPWAY_PROGRESS_SECONDS", Some("0")),
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.to_string().contains(name), "{name}={value:?}: {error}");

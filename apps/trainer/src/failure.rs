@@ -14,7 +14,10 @@ pub(crate) enum Failure {
     /// The metric that the gate asks for is missing or not a number: exit code 7.
     #[error("{0}")]
     Gate(String),
-    /// Anything else, among it another worker's end: exit code 1.
+    /// Another worker did not come, has ended or cannot be reached, whose own exit code says why: exit code 8.
+    #[error("{0}")]
+    Peer(String),
+    /// Anything else: exit code 1.
     #[error("{0}")]
     Unexpected(String),
 }
@@ -30,14 +33,30 @@ impl Failure {
             Self::Input(_) => 3,
             Self::Service(_) => 6,
             Self::Gate(_) => 7,
+            Self::Peer(_) => 8,
         })
     }
 }
 
 impl From<slipway_c10d::Error> for Failure {
     fn from(error: slipway_c10d::Error) -> Self {
-        Self::Unexpected(error.to_string())
+        use slipway_c10d::Error;
+
+        match &error {
+            // here it is this worker's own port that is the matter
+            Error::Rendezvous { reason, .. } if reason.contains("address already in use") => {
+                Self::Unexpected(error.to_string())
+            }
+            Error::Rendezvous { .. } | Error::Collective { .. } => Self::Peer(error.to_string()),
+            Error::Reducer { reason, .. } if is_peers(reason) => Self::Peer(error.to_string()),
+            Error::Reducer { .. } | Error::Argument(_) => Self::Unexpected(error.to_string()),
+        }
     }
+}
+
+/// Whether what libtorch says is that a connection to another worker is no more.
+fn is_peers(reason: &str) -> bool {
+    ["Connection closed by peer", "Connection reset by peer", "gloo"].iter().any(|sign| reason.contains(sign))
 }
 
 impl From<slipway_model::Error> for Failure {
@@ -55,8 +74,8 @@ impl From<tch::TchError> for Failure {
         // libtorch's messages go on with C++ frames
         let text = error.to_string();
         let reason = text.lines().next().unwrap_or_default();
-        if ["Connection closed by peer", "Connection reset by peer", "gloo"].iter().any(|sign| text.contains(sign)) {
-            return Self::Unexpected(format!("another worker has ended or cannot be reached: {reason}"));
+        if is_peers(&text) {
+            return Self::Peer(format!("another worker has ended or cannot be reached: {reason}"));
         }
         Self::Unexpected(format!("libtorch: {reason}"))
     }

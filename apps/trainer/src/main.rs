@@ -1,7 +1,8 @@
 //! `slipway-trainer`: one worker of a distributed training job.
 //!
 //! Its only input is the environment that the rendered TrainJob and Kubeflow Trainer give it. Exit codes: 0 done (also when
-//! the gate refused the model), 1 unexpected, 3 bad input, 6 a service is down, 7 the gate's metric is missing or NaN.
+//! the gate refused the model), 1 unexpected, 3 bad input, 6 a service is down, 7 the gate's metric is missing or NaN, 8 another
+//! worker was lost, 143 stopped by SIGTERM. docs/configuration.md says what a cluster makes of each.
 
 mod bench;
 mod data;
@@ -13,10 +14,14 @@ mod font;
 mod gate;
 mod images;
 mod pictures;
+mod progress;
 mod recorder;
 mod registration;
+mod rendezvous;
+mod reporter;
 mod run;
 mod signals;
+mod status;
 mod train;
 mod workers;
 

@@ -1,11 +1,11 @@
 //! Telling MLflow about a run while it trains, without holding a step up.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use slipway_mlflow::{Client, Metric, Param, Run, RunStatus, Tag};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::failure::{Failure, Result};
@@ -30,7 +30,7 @@ pub(crate) struct Start {
 pub(crate) struct Recorder {
     client: Client,
     runtime: Handle,
-    run: Arc<OnceLock<Run>>,
+    run: watch::Receiver<Option<Run>>,
     metrics: Option<UnboundedSender<Vec<Metric>>>,
     task: Option<JoinHandle<Result<Run, slipway_mlflow::Error>>>,
 }
@@ -39,12 +39,12 @@ impl Recorder {
     /// Makes the run, in the background.
     pub(crate) fn start(client: Client, runtime: Handle, start: Start) -> Self {
         let (metrics, received) = unbounded_channel();
-        let run = Arc::new(OnceLock::new());
-        let task = runtime.spawn(record(client.clone(), start, run.clone(), received));
+        let (known, run) = watch::channel(None);
+        let task = runtime.spawn(record(client.clone(), start, known, received));
         Self { client, runtime, run, metrics: Some(metrics), task: Some(task) }
     }
 
-    /// The client and, once it is made, the run: for who must end it from elsewhere.
+    /// The client and, once it is made, the run: for those who must end it from elsewhere.
     pub(crate) fn ending(&self) -> Ending {
         Ending { client: self.client.clone(), run: self.run.clone() }
     }
@@ -76,14 +76,17 @@ impl Recorder {
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
     client: Client,
-    run: Arc<OnceLock<Run>>,
+    run: watch::Receiver<Option<Run>>,
 }
 
 impl Ending {
-    /// Marks the run with the reason, if it was made and MLflow answers in time.
+    /// Marks the run with the reason, if MLflow answers in time. A run that is being made is waited for.
     pub(crate) async fn end(&self, status: RunStatus, reason: &str) {
-        let Some(run) = self.run.get() else { return };
+        let mut known = self.run.clone();
         let marked = tokio::time::timeout(LAST_WORDS, async {
+            // whoever makes it has failed, and said why
+            let Ok(run) = known.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
+            let Some(run) = run else { return Ok(()) };
             self.client.set_tag(&run.run_id, "slipway.failure", reason).await?;
             self.client.update_run(&run.run_id, status, now_ms()).await
         });
@@ -100,14 +103,14 @@ impl Ending {
 async fn record(
     client: Client,
     start: Start,
-    known: Arc<OnceLock<Run>>,
+    known: watch::Sender<Option<Run>>,
     mut received: UnboundedReceiver<Vec<Metric>>,
 ) -> Result<Run, slipway_mlflow::Error> {
     let begun = now_ms();
     let experiment = client.get_or_create_experiment(&start.experiment).await?;
     let run = client.create_run(&experiment, &start.name, &start.tags, begun).await?;
     tracing::info!(event = "run", run_id = run.run_id, experiment = start.experiment, name = start.name);
-    let run = known.get_or_init(|| run).clone();
+    known.send_replace(Some(run.clone()));
     client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
     while let Some(mut metrics) = received.recv().await {
         // whatever came while the last batch was under way goes with this one

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slipway_mlflow::{Client, LoggedModelStatus, ModelVersion, Param, Run, Tag};
+use slipway_mlflow::{Client, LoggedModel, LoggedModelStatus, ModelVersion, Param, Run, Tag};
 use slipway_model::FILES;
 
 use crate::failure::{Failure, Result};
@@ -22,10 +22,8 @@ pub(crate) struct Registration<'a> {
     pub(crate) tags: &'a [Tag],
 }
 
-/// Uploads the bundle as a logged model of the run, and makes a version of it when that is whole.
-///
-/// A failed upload leaves a logged model that is marked as failed, and no version.
-pub(crate) async fn register(client: &Client, registration: &Registration<'_>) -> Result<ModelVersion> {
+/// Uploads the bundle as a logged model of the run. A failed upload leaves one that is marked as failed.
+pub(crate) async fn upload(client: &Client, registration: &Registration<'_>) -> Result<LoggedModel> {
     let Registration { model, run, bundle, params, tags } = registration;
     let logged = client.create_logged_model(&run.experiment_id, model, &run.run_id, params, tags).await?;
     let uploaded = async {
@@ -46,6 +44,16 @@ pub(crate) async fn register(client: &Client, registration: &Registration<'_>) -
         }
         return Err(failure);
     }
+    Ok(logged)
+}
+
+/// Makes a version of a logged model that is whole.
+pub(crate) async fn publish(
+    client: &Client,
+    registration: &Registration<'_>,
+    logged: &LoggedModel,
+) -> Result<ModelVersion> {
+    let Registration { model, run, tags, .. } = registration;
     client.get_or_create_registered_model(model).await?;
     let source = format!("models:/{}", logged.model_id);
     Ok(client.create_model_version(model, &source, &run.run_id, &logged.model_id, tags).await?)

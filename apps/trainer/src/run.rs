@@ -7,17 +7,19 @@ use slipway_mlflow::{Client, Metric, RunStatus, Tag};
 use slipway_model::{Bundle, Config, bundle_digest};
 use tokio::runtime::Runtime;
 
-use crate::data::{Data, fetch};
+use crate::data::{Data, cache, fetch};
 use crate::describe::{self, Origin};
 use crate::environment::Environment;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::failure::{Failure, Result};
 use crate::gate::{Metrics, Verdict, judge};
+use crate::pictures;
 use crate::recorder::{Recorder, Start};
-use crate::registration::{Registration, register};
+use crate::registration::{Registration, publish, upload};
+use crate::reporter::Reporter;
+use crate::signals::LastWord;
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
 use crate::workers::Workers;
-use crate::{pictures, signals};
 
 /// Momentum of stochastic gradient descent: the value that nearly everyone uses.
 const MOMENTUM: f64 = 0.9;
@@ -33,6 +35,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
+    let last_word = LastWord::listen(&runtime)?;
     // the data come while the workers meet
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
     let workers = Workers::meet(environment)?;
@@ -46,33 +49,38 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         };
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
+    let reporter = workers.leads().then(|| Reporter::start(environment.progress_interval)).transpose()?;
     let ending = recorder.as_ref().map(Recorder::ending);
     if let Some(ending) = &ending {
-        signals::end_run_when_stopped(&runtime, ending.clone());
+        last_word.of_run(ending.clone());
     }
     let done = runtime
         .block_on(fetching)
         .map_err(|error| Failure::Unexpected(format!("fetching the dataset: {error}")))
         .and_then(|dataset| Data::new(&dataset?))
         .and_then(|data| {
-            let trained = teach(&trial, &data, &workers, recorder.as_mut(), launched)?;
-            match &mut recorder {
-                Some(recorder) => {
+            let trained = teach(&trial, &data, &workers, recorder.as_mut().zip(reporter.as_ref()), launched)?;
+            match recorder.as_mut().zip(reporter) {
+                Some((recorder, reporter)) => {
                     let job = Job {
                         trial: &trial,
                         origin: &origin,
                         data: &data,
                         client: &client,
                         runtime: &runtime,
+                        last_word: &last_word,
                         launched,
                     };
-                    job.conclude(trained, recorder)
+                    job.conclude(trained, recorder, reporter)
                 }
                 None => Ok(()),
             }
         });
-    if let (Err(failure), Some(ending)) = (&done, ending) {
-        runtime.block_on(ending.end(RunStatus::Failed, &failure.to_string()));
+    if let Err(failure) = &done {
+        last_word.take(&runtime);
+        if let Some(ending) = ending {
+            runtime.block_on(ending.end(RunStatus::Failed, &failure.to_string()));
+        }
     }
     done
 }
@@ -129,23 +137,35 @@ fn teach(
     trial: &Trial,
     data: &Data,
     workers: &Workers,
-    mut recorder: Option<&mut Recorder>,
+    mut tell: Option<(&mut Recorder, &Reporter)>,
     launched: Instant,
 ) -> Result<Taught> {
     let mut last = None;
     let trained = train(&plan(trial, data), &data.train, &data.validation, workers, |event| {
-        let Some(recorder) = &mut recorder else { return Ok(()) };
+        let Some((recorder, reporter)) = &mut tell else { return Ok(()) };
         match event {
-            Event::FirstStep => {
-                tracing::info!(event = "first_step", seconds = launched.elapsed().as_secs_f64());
+            Event::Step { done, of } => {
+                if done == 1 {
+                    tracing::info!(event = "first_step", seconds = launched.elapsed().as_secs_f64());
+                }
+                reporter.note(|progress| progress.step(done, of, Instant::now()));
                 Ok(())
             }
-            Event::Losses(losses) => recorder.log(
-                losses.into_iter().map(|(step, time, loss)| Metric::new("loss", loss, time, step as i64)).collect(),
-            ),
+            Event::Losses(losses) => {
+                if let Some((_, _, loss)) = losses.last() {
+                    reporter.note(|progress| progress.metric("loss", *loss));
+                }
+                recorder.log(
+                    losses.into_iter().map(|(step, time, loss)| Metric::new("loss", loss, time, step as i64)).collect(),
+                )
+            }
             Event::Epoch { epoch, validation_accuracy, images_per_second } => {
                 tracing::info!(event = "epoch", epoch, validation_accuracy, images_per_second);
                 last = Some(validation_accuracy);
+                reporter.note(|progress| {
+                    progress.metric("validation_accuracy", validation_accuracy);
+                    progress.metric("images_per_second", images_per_second);
+                });
                 let (time, step) = (now_ms(), epoch as i64);
                 recorder.log(vec![
                     Metric::new("validation_accuracy", validation_accuracy, time, step),
@@ -164,12 +184,13 @@ struct Job<'a> {
     data: &'a Data,
     client: &'a Client,
     runtime: &'a Runtime,
+    last_word: &'a LastWord,
     launched: Instant,
 }
 
 impl Job<'_> {
     /// Evaluates, tells MLflow, and registers when the gate passes. A version is the last thing that is made.
-    fn conclude(&self, taught: Taught, recorder: &mut Recorder) -> Result<()> {
+    fn conclude(&self, taught: Taught, recorder: &mut Recorder, reporter: Reporter) -> Result<()> {
         let Taught { trained, validation_accuracy } = taught;
         let evaluation = evaluate(&trained.model, &self.data.test)?;
         let seconds = self.launched.elapsed().as_secs_f64();
@@ -179,6 +200,7 @@ impl Job<'_> {
             images_per_second = trained.images_per_second,
             seconds
         );
+        reporter.note(|progress| progress.metric("test_accuracy", evaluation.accuracy));
         let (time, step) = (now_ms(), self.trial.training.epochs as i64);
         recorder.log(vec![
             Metric::new("test_accuracy", evaluation.accuracy, time, step),
@@ -204,7 +226,9 @@ impl Job<'_> {
                 }
             }
         }
+        self.last_word.take(self.runtime);
         self.runtime.block_on(self.client.update_run(&run.run_id, RunStatus::Finished, now_ms()))?;
+        reporter.conclude();
         Ok(())
     }
 
@@ -235,8 +259,10 @@ impl Job<'_> {
         evaluation: &Evaluation,
         seconds: f64,
     ) -> Result<()> {
-        let folder = tempfile::tempdir()
-            .map_err(|error| Failure::Unexpected(format!("cannot make a folder for the bundle: {error}")))?;
+        let cache = cache();
+        let folder = tempfile::tempdir_in(&cache).map_err(|error| {
+            Failure::Unexpected(format!("cannot make a folder for the bundle in {}: {error}", cache.display()))
+        })?;
         Bundle::new(&trained.model)?.save(folder.path())?;
         let digest = bundle_digest(folder.path())?;
         let mut tags = self.origin.tags(self.trial);
@@ -250,7 +276,9 @@ impl Job<'_> {
         ]);
         let params = describe::params(self.trial);
         let registration = Registration { model, run, bundle: folder.path(), params: &params, tags: &tags };
-        let version = self.runtime.block_on(register(self.client, &registration))?;
+        let logged = self.runtime.block_on(upload(self.client, &registration))?;
+        self.last_word.take(self.runtime);
+        let version = self.runtime.block_on(publish(self.client, &registration, &logged))?;
         tracing::info!(event = "registered", model, version = version.version, digest);
         Ok(())
     }

@@ -37,8 +37,8 @@ pub(crate) enum Optimizer {
 /// What happens while training, told on every worker with the same numbers.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// The first step is done.
-    FirstStep,
+    /// A step is done: how many now, of how many in the whole training.
+    Step { done: usize, of: usize },
     /// Global losses of consecutive steps: (step, milliseconds since 1970, mean over the global batch).
     Losses(Vec<(usize, i64, f64)>),
     /// An epoch is over.
@@ -98,6 +98,7 @@ pub(crate) fn train(
         None => None,
     };
 
+    let of = plan.epochs.saturating_mul(train.count / plan.batch_size).min(plan.max_steps.unwrap_or(usize::MAX));
     let mut order: Vec<i64> = (0..train.count as i64).collect();
     let mut spent = Duration::ZERO;
     let mut step = 0;
@@ -126,9 +127,7 @@ pub(crate) fn train(
             losses.push(step, loss.f_double_value(&[])?);
             step += 1;
             done += 1;
-            if step == 1 {
-                tell(Event::FirstStep)?;
-            }
+            tell(Event::Step { done: step, of })?;
             if losses.len() == STEPS_BETWEEN_LOSSES {
                 tell(losses.take(workers)?)?;
             }
@@ -257,18 +256,19 @@ mod tests {
     fn it_learns_and_tells() {
         let (data, held_out) = (synthetic(1_000, 1).unwrap(), synthetic(200, 2).unwrap());
         for architecture in Architecture::ALL {
-            let mut losses = Vec::new();
+            let (mut steps, mut losses) = (Vec::new(), Vec::new());
             let mut accuracy = 0.0;
             let trained = train(&plan(architecture), &data, &held_out, &alone(), |event| {
                 match event {
                     Event::Losses(more) => losses.extend(more),
                     Event::Epoch { validation_accuracy, .. } => accuracy = validation_accuracy,
-                    Event::FirstStep => {}
+                    Event::Step { done, of } => steps.push((done, of)),
                 }
                 Ok(())
             })
             .unwrap();
             assert_eq!((trained.steps, losses.len()), (31, 31), "the last 8 images are left out");
+            assert_eq!(steps, (1..=31).map(|done| (done, 31)).collect::<Vec<_>>());
             assert!(accuracy > 0.9, "{architecture}: {accuracy}");
         }
     }

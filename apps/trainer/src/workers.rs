@@ -1,15 +1,18 @@
 //! The workers of one job, and what they work out together.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slipway_c10d::{Group, Op, Store, StoreConfig};
 use tch::{Kind, Tensor};
 
 use crate::environment::Environment;
 use crate::failure::Result;
+use crate::rendezvous;
 
 /// How long one collective operation may take before a hanging worker ends the job. A worker that dies ends it at once.
 const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);
+/// For the store once rank 0 was found, however late that was.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The workers of one job; one alone needs no group.
 #[derive(Debug)]
@@ -27,17 +30,17 @@ impl Workers {
         if world_size == 1 {
             return Ok(Self { rank, world_size, group: None });
         }
+        let begun = Instant::now();
+        let meeting = rendezvous::find(place, environment.rendezvous_timeout)?;
         let store = Store::tcp(StoreConfig {
-            host: place.master_host.clone(),
+            host: meeting.master.ip().to_string(),
             port: place.master_port,
             serve: rank == 0,
             world_size,
             wait_for_workers: true,
-            timeout: environment.rendezvous_timeout,
+            timeout: environment.rendezvous_timeout.saturating_sub(begun.elapsed()).max(LEAST_TIMEOUT),
         })?;
-        // on one machine the workers' own name may not resolve; on a cluster it does, to the pod's address
-        let local = matches!(place.master_host.as_str(), "127.0.0.1" | "localhost" | "::1");
-        let group = Group::gloo(store, rank, local.then_some("127.0.0.1"), COLLECTIVE_TIMEOUT)?;
+        let group = Group::gloo(store, rank, Some(&meeting.own.to_string()), COLLECTIVE_TIMEOUT)?;
         Ok(Self { rank, world_size, group: Some(group) })
     }
 

@@ -101,7 +101,7 @@ fn a_dead_worker_ends_the_other() {
     let log: Vec<_> = log.map(|line| line.unwrap()).collect();
     let status = survivor.wait().unwrap();
     assert!(killed.elapsed() < Duration::from_secs(10), "took {:?}", killed.elapsed());
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(8));
     assert!(log.iter().any(|line| line.contains("another worker has ended")), "{log:?}");
 }
 
@@ -121,7 +121,7 @@ fn a_worker_that_waits_in_vain_says_so() {
         .output()
         .unwrap();
     assert!(begun.elapsed() < Duration::from_secs(15));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(8));
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(log.contains("2 workers did not meet at 127.0.0.1"), "{log}");
 }

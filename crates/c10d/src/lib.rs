@@ -7,6 +7,7 @@
 mod allocator;
 mod ddp;
 mod error;
+mod exit;
 mod ffi;
 mod group;
 mod store;
@@ -14,5 +15,6 @@ mod store;
 pub use allocator::tune_allocator;
 pub use ddp::{Reducer, ReducerConfig, zero_grad};
 pub use error::{Error, Result};
+pub use exit::exit_at_once;
 pub use group::{Group, Op};
 pub use store::{Store, StoreConfig};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use crate::mount::Mount;
 use crate::process::{Server, close, list, picture, probabilities, request};
 use crate::registry::Registry;
 
@@ -61,6 +62,54 @@ async fn no_request_fails_while_versions_are_swapped() {
 }
 
 #[tokio::test]
+async fn a_config_map_is_followed_as_kubelet_changes_it() {
+    let registry = Registry::start().await;
+    let made = [registry.register("1", 1), registry.register("2", 2)];
+    let folder = tempfile::tempdir().unwrap();
+    let mut mount = Mount::new(&folder.path().join("models"), &list("1", &made[0].1));
+    let models = mount.models();
+    let server = Server::start_in(folder, &registry.address(), &[("SLIPWAY_MODELS", models.to_str().unwrap())]);
+    let server = Arc::new(server);
+    server.ready().await;
+    let end = Arc::new(AtomicBool::new(false));
+    let client = {
+        let (server, end) = (Arc::clone(&server), Arc::clone(&end));
+        tokio::spawn(async move {
+            while !end.load(Ordering::Relaxed) {
+                let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
+                assert_eq!(status, 200, "{said}");
+            }
+        })
+    };
+    for to in [1, 0, 1, 0] {
+        let version = (to + 1).to_string();
+        mount.write(&list(&version, &made[to].1));
+        server.until("/v2/models/mnist", |_, said| said["versions"][0] == json!(version)).await;
+    }
+    // much faster than it is followed: whatever is read in between, nothing is taken out of service
+    for turn in 0..3000 {
+        let to = turn % 2;
+        mount.write(&list(&(to + 1).to_string(), &made[to].1));
+    }
+    server.until("/v2/models/mnist", |_, said| said["versions"][0] == json!("2")).await;
+    assert_eq!(server.figure("slipway_server_models_reloads_total{result=\"failure\"}").await, 0.0);
+    // gone, as when a key is renamed: what was in service stays, and is said not to be what the file says
+    let gone = models.with_file_name("..data");
+    let kept = std::fs::read_link(&gone).unwrap();
+    std::fs::remove_file(&gone).unwrap();
+    while server.figure("slipway_server_models_last_reload_successful").await == 1.0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.1["model_version"], "2");
+    std::os::unix::fs::symlink(kept, gone).unwrap();
+    while server.figure("slipway_server_models_last_reload_successful").await == 0.0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    end.store(true, Ordering::Relaxed);
+    client.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_bad_list_keeps_what_is_in_service() {
     let registry = Registry::start().await;
     let (_, first) = registry.register("1", 1);
@@ -75,7 +124,7 @@ async fn a_bad_list_keeps_what_is_in_service() {
         server.pin(&bad);
         server.until("/healthz", |_, _| true).await;
         loop {
-            let now = server.figure("slipway_failed_loads_total").await;
+            let now = server.figure("slipway_server_models_reloads_total{result=\"failure\"}").await;
             if now > failures {
                 failures = now;
                 break;
@@ -89,13 +138,13 @@ async fn a_bad_list_keeps_what_is_in_service() {
     // The registry is down, then up again: what failed is tried again.
     registry.fail(true);
     server.pin(&list("2", &second));
-    while server.figure("slipway_failed_loads_total").await <= failures {
+    while server.figure("slipway_server_models_reloads_total{result=\"failure\"}").await <= failures {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(server.post("mnist", request(&picture(0, 1))).await.1["model_version"], "1");
     registry.fail(false);
     server.until("/v2/models/mnist", |_, said| said["versions"][0] == "2").await;
-    let shown = format!("slipway_model_in_service{{digest=\"{second}\",model=\"mnist\",version=\"2\"}}");
+    let shown = format!("slipway_server_model_info{{digest=\"{second}\",model=\"mnist\",version=\"2\"}}");
     assert_eq!(server.figure(&shown).await, 1.0);
 }
 

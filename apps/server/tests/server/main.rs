@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod answers;
+mod confined;
 mod following;
+mod metrics;
+mod mount;
 mod process;
+mod proxy;
 mod registry;
+mod rolling;
 mod versions;

@@ -26,6 +26,11 @@ impl Server {
     pub(crate) fn start_in(folder: TempDir, mlflow: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = program(folder.path(), mlflow);
         command.envs(environment.iter().copied());
+        Self::run(command, folder)
+    }
+
+    /// Runs a command that ends in being the server.
+    pub(crate) fn run(mut command: Command, folder: TempDir) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -51,11 +56,11 @@ impl Server {
         read(self.http.post(url).body(body).send().await.unwrap()).await
     }
 
-    /// One figure of /metrics, by the beginning of its line.
+    /// One figure of /metrics, by its name and labels.
     pub(crate) async fn figure(&self, name: &str) -> f64 {
         let text = self.get("/metrics").await.1;
-        let line = text.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
-        line.map_or(0.0, |line| line.trim().parse().unwrap())
+        let found = text.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// Asks until the answer is as wanted, and gives it.
@@ -73,6 +78,10 @@ impl Server {
 
     pub(crate) async fn ready(&self) {
         self.until("/readyz", |status, _| status == 200).await;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -109,6 +118,8 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
         .env("MLFLOW_TRACKING_URI", mlflow)
         .env_remove("SLIPWAY_WORKERS")
         .env_remove("SLIPWAY_QUEUE")
+        .env_remove("SLIPWAY_DRAIN_SECONDS")
+        .env_remove("SLIPWAY_GRACE_SECONDS")
         .stdin(Stdio::null());
     command
 }

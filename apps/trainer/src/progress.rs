@@ -1,0 +1,89 @@
+//! How far a trial is.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How far a trial is, as rank 0 knows it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// Steps that are done.
+    steps: usize,
+    /// Steps of the whole training; 0 until it begins.
+    of: usize,
+    /// When the first step was done: what came before it says nothing about the speed.
+    first_step: Option<Instant>,
+    metrics: BTreeMap<&'static str, f64>,
+    concluded: bool,
+}
+
+impl Progress {
+    /// A step is done.
+    pub(crate) fn step(&mut self, steps: usize, of: usize, now: Instant) {
+        self.first_step.get_or_insert(now);
+        (self.steps, self.of) = (steps, of);
+    }
+
+    /// The latest value of a metric. What is not a number is no value.
+    pub(crate) fn metric(&mut self, name: &'static str, value: f64) {
+        if value.is_finite() {
+            self.metrics.insert(name, value);
+        }
+    }
+
+    /// Everything is done, the registration too.
+    pub(crate) fn conclude(&mut self) {
+        self.concluded = true;
+    }
+
+    /// Parts of a hundred. The last one comes with the conclusion: after the last step, evaluation and registration follow.
+    pub(crate) fn percentage(&self) -> usize {
+        if self.concluded { 100 } else { (100 * self.steps / self.of.max(1)).min(99) }
+    }
+
+    /// How long the remaining steps will take at the speed so far; none until there is one.
+    pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
+        if self.concluded {
+            return Some(Duration::ZERO);
+        }
+        let since = now.saturating_duration_since(self.first_step?);
+        // the first step is where the measurement begins
+        let measured = self.steps.checked_sub(1).filter(|steps| *steps > 0)?;
+        Some(since.mul_f64(self.of.saturating_sub(self.steps) as f64 / measured as f64))
+    }
+
+    /// The latest value of each metric.
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        self.metrics.iter().map(|(name, value)| (*name, *value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_at_nought_and_ends_with_the_conclusion() {
+        let mut progress = Progress::default();
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        assert_eq!((progress.percentage(), progress.remaining(begun)), (0, None));
+        progress.step(1, 201, after(60));
+        assert_eq!((progress.percentage(), progress.remaining(after(61))), (0, None));
+        // a hundred steps in ten seconds, a hundred to go; the minute before the first step does not count
+        progress.step(101, 201, after(70));
+        assert_eq!((progress.percentage(), progress.remaining(after(70))), (50, Some(Duration::from_secs(10))));
+        progress.step(201, 201, after(80));
+        assert_eq!((progress.percentage(), progress.remaining(after(80))), (99, Some(Duration::ZERO)));
+        progress.conclude();
+        assert_eq!((progress.percentage(), progress.remaining(after(90))), (100, Some(Duration::ZERO)));
+    }
+
+    #[test]
+    fn only_numbers_are_metrics() {
+        let mut progress = Progress::default();
+        progress.metric("loss", 0.5);
+        progress.metric("loss", f64::NAN);
+        progress.metric("test_accuracy", f64::INFINITY);
+        assert_eq!(progress.metrics().collect::<Vec<_>>(), [("loss", 0.5)]);
+    }
+}

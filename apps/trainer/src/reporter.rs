@@ -1,0 +1,98 @@
+//! Reports progress from a thread of its own: training takes a lock for as long as a number is written, and waits for nothing.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::failure::{Failure, Result};
+use crate::progress::Progress;
+use crate::status::StatusApi;
+
+/// The longest pause while reports are not taken.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The reporter of rank 0. What goes wrong is told once, in the log; a trial never fails for it.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    progress: Arc<Mutex<Progress>>,
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Reporter {
+    /// Reports to where the environment says, from now on and at most so often; nowhere when it says nothing. Each report is a
+    /// change of the TrainJob, of which everyone hears who watches it.
+    pub(crate) fn start(interval: Duration) -> Result<Self> {
+        let progress = Arc::default();
+        let api = StatusApi::from_lookup(|name| std::env::var(name).ok()).unwrap_or_else(|reason| {
+            tracing::warn!(event = "progress_not_reported", "{reason}");
+            None
+        });
+        let thread = api.map(|api| spawn(api, interval, Arc::clone(&progress))).transpose();
+        let thread = thread.map_err(|error| Failure::Unexpected(format!("starting the progress thread: {error}")))?;
+        Ok(Self { progress, thread })
+    }
+
+    /// Notes what has changed.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Reports that all is done, and returns when that is said or has failed: within seconds.
+    pub(crate) fn conclude(mut self) {
+        self.note(Progress::conclude);
+        if let Some((wake, thread)) = self.thread.take() {
+            let _ = wake.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(
+    mut api: StatusApi,
+    interval: Duration,
+    progress: Arc<Mutex<Progress>>,
+) -> std::io::Result<(Sender<()>, JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (wake, woken) = channel();
+    let thread = std::thread::Builder::new().name("progress".to_owned());
+    let thread = thread.spawn(move || {
+        let report = || {
+            let now = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            runtime.block_on(api.report(&now))
+        };
+        repeat(report, interval, &woken);
+    })?;
+    Ok((wake, thread))
+}
+
+/// Reports now and then until the conclusion, which is reported too, or until the reporter is dropped.
+fn repeat(mut report: impl FnMut() -> Result<(), String>, interval: Duration, woken: &Receiver<()>) {
+    let mut pause = interval;
+    let mut warned = false;
+    let mut once = || match report() {
+        Ok(()) => {
+            if std::mem::take(&mut warned) {
+                tracing::info!(event = "progress_reported", "progress is reported again");
+            }
+            interval
+        }
+        Err(reason) => {
+            if !std::mem::replace(&mut warned, true) {
+                tracing::warn!(event = "progress_not_reported", "{reason}; training goes on, and so do attempts");
+            }
+            LONGEST.max(interval)
+        }
+    };
+    loop {
+        pause = once().min(pause * 2);
+        match woken.recv_timeout(pause) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(()) => {
+                once();
+                return;
+            }
+        }
+    }
+}
