@@ -33,7 +33,7 @@ def registry() -> None:
     if target.exists() and stamp.exists() and stamp.read_text() == made_from:
         return
     if not shutil.which("go"):
-        sys.exit("The registry of the tests is built from its Go module: install Go 1.25 or newer (https://go.dev/dl).")
+        sys.exit("The registry of the tests is built from its Go module: install Go 1.26 or newer (https://go.dev/dl).")
     print("==> building the registry for the tests of the images (the first time takes some minutes)", flush=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["go", "build", "-trimpath", "-o", target, "."], cwd=MODULE, check=True)

@@ -42,10 +42,13 @@ impl Descriptor {
     }
 }
 
+/// The media type of an index.
+pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
 /// The media types of manifests and indexes, OCI's and Docker's.
 pub(crate) const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
+    INDEX,
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];

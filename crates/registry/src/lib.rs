@@ -9,6 +9,7 @@ mod error;
 mod layout;
 mod pull;
 mod push;
+mod referrers;
 
 pub use client::Options;
 pub use error::{Error, Result};

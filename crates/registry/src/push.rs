@@ -6,7 +6,7 @@ use oci_client::errors::OciDistributionError;
 
 use crate::client::{Options, Registry, reference};
 use crate::layout::{Descriptor, MANIFESTS};
-use crate::{Error, Layout, Result, digest};
+use crate::{Error, Layout, Result, digest, referrers};
 
 /// What a push came to.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -45,6 +45,7 @@ pub async fn push(layout: &Layout, to: &str, options: &Options, tell: impl Fn(&s
     for referrer in layout.referrers() {
         push.with_all_that_it_names(referrer).await?;
     }
+    referrers::list(&push.registry, &push.to, layout).await?;
     let tag = named_tag(to, &push.to);
     if let Some(tag) = &tag {
         let tagged = Reference::with_tag(push.to.registry().to_owned(), push.to.repository().to_owned(), tag.clone());

@@ -28,11 +28,12 @@ async fn what_goes_in_comes_out_by_digest_with_what_refers_to_it() -> Result<()>
     ensure!(
         first.digest == built.digest && first.image == format!("{}/acme/server@{}", registry.address, built.digest)
     );
-    ensure!(first.there == 0 && first.sent > 20_000_000, "{first:?}");
+    // the two documents share an empty configuration
+    ensure!(first.there <= 2 && first.sent > 20_000_000, "{first:?}");
     ensure!(registry.has_tag("acme/server", "1.0"));
     // all of it is there now
     let second = push(&layout, &to, &Options::default(), |_| ()).await?;
-    ensure!(second.sent == 0 && second.there == first.sent, "{second:?}");
+    ensure!(second.sent == 0 && second.there == first.sent + first.there, "{second:?}");
 
     let copy = folder.path().join("copy");
     let pulled = pull(&first.image, &[], &copy, &Options::default()).await?;
@@ -42,8 +43,12 @@ async fn what_goes_in_comes_out_by_digest_with_what_refers_to_it() -> Result<()>
         ensure!(std::fs::read(built.blob(digest))? == std::fs::read(copied.blob(digest))?, "{digest}");
     }
 
-    let url = format!("http://{}/v2/acme/server/referrers/{}", registry.address, built.digest);
-    let referrers: Value = reqwest::get(url).await?.json().await?;
+    // this registry has no list of its own: the tag that stands for it
+    let tag = built.digest.replace(':', "-");
+    let url = format!("http://{}/v2/acme/server/manifests/{tag}", registry.address);
+    let accept = "application/vnd.oci.image.index.v1+json";
+    let answer = reqwest::Client::new().get(url).header("Accept", accept).send().await?;
+    let referrers: Value = answer.error_for_status()?.json().await?;
     let mut kinds: Vec<&str> = referrers["manifests"]
         .as_array()
         .context("referrers")?

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use slipway_images::built::{ALL, Layout, image};
+use slipway_images::built::{ALL, Layout};
 use slipway_images::container::{options, tar};
 use slipway_images::containerd::Containerd;
 use slipway_loop::programs::{fresh_clone, given, program, repository};

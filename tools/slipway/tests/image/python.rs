@@ -55,7 +55,8 @@ fn a_wheel_becomes_a_layer() {
 fn a_wheel_with_another_hash_is_not_used() {
     let repository = with_wheel(Some(&"0".repeat(64)));
     let ran = build(&repository);
-    assert!(ran.code() != 0 && ran.errors().contains("not the one that was locked"), "{ran:?}");
+    let said = ran.json()["error"].as_str().unwrap().to_owned();
+    assert!(ran.code() != 0 && said.contains("not the one that was locked"), "{said}");
     assert!(!repository.path("cache/slipway/wheels").join(FILE).exists());
 }
 

@@ -19,6 +19,14 @@ pub(crate) struct Lock {
     pip: Pip,
 }
 
+/// A lock as `image lock` shows it.
+#[derive(Debug, Serialize)]
+struct Written {
+    name: String,
+    file: String,
+    changed: bool,
+}
+
 /// An image as `image list` shows it.
 #[derive(Debug, Serialize)]
 struct Listed {
@@ -37,6 +45,7 @@ impl Lock {
             let text = slipway_image::renew(&declared, &self.platforms, &mut indexes, &python)?.to_text()?;
             changed.push((declared, text));
         }
+        let mut written = Vec::new();
         for (declared, text) in changed {
             let path = declared.lock_path();
             let same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
@@ -46,8 +55,9 @@ impl Lock {
             }
             let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();
             context.say(format!("{shown} {}", if same { "is what it was" } else { "written: commit it" }));
+            written.push(Written { name: declared.name().to_owned(), file: shown, changed: !same });
         }
-        Ok(())
+        context.json(&written)
     }
 }
 
