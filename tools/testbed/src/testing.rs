@@ -12,7 +12,7 @@ use kube::Client;
 
 pub use namespace::{Forward, Namespace};
 
-use crate::cluster::{Error, Options, client_of};
+use crate::cluster::{Error, Options, Tried as _, client_of};
 use crate::{Cache, Cluster};
 
 /// A running cluster with every component ready.
@@ -23,9 +23,17 @@ pub struct Testbed {
     git: Git,
 }
 
-/// One git server by its two addresses; whoever reaches it may push.
+/// The cluster's git server; whoever reaches it may push.
 #[derive(Debug, Clone)]
-pub struct Git {
+struct Git {
+    root: PathBuf,
+    here: String,
+    inside: String,
+}
+
+/// A repository to push to, by its two addresses.
+#[derive(Debug, Clone)]
+pub struct Repository {
     /// For programs on this machine.
     pub here: String,
     /// For pods.
@@ -60,7 +68,11 @@ impl Testbed {
     pub fn of(cluster: &Cluster) -> Result<Self, Error> {
         let here =
             cluster.environment()?.into_iter().find(|(name, _)| *name == "SLIPWAY_TESTBED_GIT").map(|(_, url)| url);
-        let git = Git { here: here.unwrap_or_default(), inside: format!("http://{}:3000", crate::node::ADDRESS) };
+        let git = Git {
+            root: cluster.folder().git(),
+            here: here.unwrap_or_default(),
+            inside: format!("http://{}:3000", crate::node::ADDRESS),
+        };
         Ok(Self { kubeconfig: cluster.folder().kubeconfig(), kubectl: cluster.kubectl_program(), git })
     }
 
@@ -80,10 +92,24 @@ impl Testbed {
         kubectl
     }
 
-    /// A git server that pods reach.
-    #[must_use]
-    pub fn git(&self) -> &Git {
-        &self.git
+    /// A new, empty repository on a git server that pods reach.
+    ///
+    /// # Errors
+    /// git fails; the message holds what it said.
+    pub fn repository(&self, name: &str) -> Result<Repository, Error> {
+        let mut git = Command::new("git");
+        git.args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(self.git.root.join(format!("{name}.git")));
+        let output = git.output().tried("running git")?;
+        if !output.status.success() {
+            return Err(Error::Program {
+                what: "git init".to_owned(),
+                reason: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        Ok(Repository {
+            here: format!("{}/{name}.git", self.git.here),
+            inside: format!("{}/{name}.git", self.git.inside),
+        })
     }
 
     /// A new namespace whose name begins with `prefix`; it is deleted when the value is dropped.

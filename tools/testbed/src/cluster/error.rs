@@ -40,9 +40,9 @@ pub enum Error {
         /// The end of the node's log and the likely cause.
         evidence: String,
     },
-    /// A program inside the node failed.
-    #[error("{what} failed in the node: {reason}")]
-    Node {
+    /// A program failed.
+    #[error("{what}: {reason}")]
+    Program {
         /// The program.
         what: String,
         /// What it said.

@@ -31,7 +31,7 @@ impl Cluster {
         let mut remove = self.inside(ctr).ok_or_else(|| Error::NotRunning(self.name.clone()))?;
         let output = remove.args(&loaded).stdin(Stdio::null()).output().tried("running ctr")?;
         if !output.status.success() {
-            return Err(Error::Node {
+            return Err(Error::Program {
                 what: "ctr images remove".to_owned(),
                 reason: String::from_utf8_lossy(&output.stderr).into_owned(),
             });

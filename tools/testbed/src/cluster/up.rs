@@ -42,13 +42,10 @@ impl Cluster {
         if options.fresh {
             self.down(Forget::State)?;
         }
-        let keeper = if self.folder.is_locked() {
-            None
-        } else {
-            images::registry_storage(&self.cache, &self.folder.registry())?;
-            mirror::copy(&self.cache, &self.folder.git())?;
-            Some(self.start_keeper()?)
-        };
+        // Also while it runs: what was built meanwhile can be pulled then.
+        images::registry_storage(&self.cache, &self.folder.registry())?;
+        mirror::copy(&self.cache, &self.folder.git())?;
+        let keeper = if self.folder.is_locked() { None } else { Some(self.start_keeper()?) };
         let client = self.wait_for_api(keeper).await?;
         progress("API ready");
         let node = async {

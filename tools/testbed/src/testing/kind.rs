@@ -37,17 +37,17 @@ fn git(cache: &Cache) -> Result<Git, Error> {
         run("docker", &["network", "inspect", "kind", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}"])?;
     let address = gateway.split_whitespace().find(|address| address.contains('.')).unwrap_or("127.0.0.1");
     let url = format!("http://{address}:3000");
+    let root = cache.clusters().join("kind/git");
     if std::net::TcpStream::connect(format!("{address}:3000")).is_err() {
-        let root = cache.clusters().join("kind/git");
         std::fs::create_dir_all(&root).tried(format!("making {}", root.display()))?;
         Command::new(cache.program("gitserve"))
             .args(["-addr", &format!("{address}:3000"), "-root"])
-            .arg(root)
+            .arg(&root)
             .stdin(Stdio::null())
             .spawn()
             .tried("starting gitserve")?;
     }
-    Ok(Git { here: url.clone(), inside: url })
+    Ok(Git { root, here: url.clone(), inside: url })
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<String, Error> {
@@ -57,5 +57,5 @@ fn run(program: &str, arguments: &[&str]) -> Result<String, Error> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let what = format!("{program} {}", arguments.join(" "));
-    Err(Error::Node { what, reason: String::from_utf8_lossy(&output.stderr).into_owned() })
+    Err(Error::Program { what, reason: String::from_utf8_lossy(&output.stderr).into_owned() })
 }

@@ -1,7 +1,7 @@
 //! One test's own namespace.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Namespace {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let what = format!("kubectl {}", arguments.join(" "));
-        Err(Error::Node { what, reason: String::from_utf8_lossy(&output.stderr).into_owned() })
+        Err(Error::Program { what, reason: String::from_utf8_lossy(&output.stderr).into_owned() })
     }
 
     /// Applies YAML documents; those that name no namespace go into this one.
@@ -142,15 +142,16 @@ impl Namespace {
             .stdout(Stdio::piped())
             .spawn()
             .tried("running kubectl port-forward")?;
+        let mut output = child.stdout.take().map(BufReader::new);
         let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).tried("reading what kubectl port-forward says")?;
+        if let Some(output) = &mut output {
+            output.read_line(&mut line).tried("reading what kubectl port-forward says")?;
         }
         // "Forwarding from 127.0.0.1:40123 -> 8080"
         let address = line.split_whitespace().nth(2).unwrap_or_default().to_owned();
-        let forward = Forward { child, address };
+        let forward = Forward { child, address, _output: output };
         if forward.address.is_empty() {
-            return Err(Error::Node { what: format!("kubectl port-forward {target} :{port}"), reason: line });
+            return Err(Error::Program { what: format!("kubectl port-forward {target} :{port}"), reason: line });
         }
         Ok(forward)
     }
@@ -174,6 +175,8 @@ impl Drop for Namespace {
 pub struct Forward {
     child: Child,
     address: String,
+    /// Kept open: kubectl says a line for each connection, and ends when nobody listens.
+    _output: Option<BufReader<ChildStdout>>,
 }
 
 impl Forward {

@@ -13,15 +13,15 @@ async fn an_application_is_synced_and_healthy_and_degraded_when_its_job_fails() 
     let testbed = Testbed::get().await.unwrap();
     let namespace = testbed.namespace("gitops").await.unwrap();
     let work = tempfile::tempdir().unwrap();
-    let repository = format!("{}/{}.git", testbed.git().here, namespace.name());
+    let repository = testbed.repository(namespace.name()).unwrap();
     git(work.path(), &["init", "--quiet", "--initial-branch=main"]);
-    push(work.path(), &repository, "true");
+    push(work.path(), &repository.here, "true");
 
-    let _application = Application::create(&testbed, &namespace);
+    let _application = Application::create(&testbed, namespace.name(), &repository.inside);
     wait(&namespace, "Synced", "Healthy").await;
     assert_eq!(namespace.ask(&["get", "configmap", "settings", "-o", "jsonpath={.data.command}"]).unwrap(), "true");
 
-    push(work.path(), &repository, "false");
+    push(work.path(), &repository.here, "false");
     wait(&namespace, "Synced", "Degraded").await;
 }
 
@@ -76,8 +76,7 @@ struct Application {
 }
 
 impl Application {
-    fn create(testbed: &Testbed, namespace: &Namespace) -> Self {
-        let (name, url) = (namespace.name(), format!("{}/{}.git", testbed.git().inside, namespace.name()));
+    fn create(testbed: &Testbed, name: &str, url: &str) -> Self {
         let object = serde_json::json!({
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",

@@ -191,7 +191,7 @@ async fn two_clusters_run_side_by_side() {
 async fn the_node_reaches_nothing_of_the_machine() {
     let bare = Bare::up("test-apart").await;
     let inside = |command: &str| {
-        let output = bare.0.inside(["sh", "-c", command]).unwrap().output().unwrap();
+        let output = bare.0.inside(["bash", "-c", command]).unwrap().output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     };
     assert_eq!(inside("ip route show default"), (true, String::new()));
@@ -202,6 +202,7 @@ async fn the_node_reaches_nothing_of_the_machine() {
     let kubeconfig = fs::read_to_string(bare.0.folder().kubeconfig()).unwrap();
     let port = kubeconfig.split("https://127.0.0.1:").nth(1).unwrap().lines().next().unwrap();
     assert!(std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_ok());
+    assert!(inside("exec 3<>/dev/tcp/127.0.0.1/2379").0, "etcd is on the node's own loopback");
     assert!(!inside(&format!("exec 3<>/dev/tcp/127.0.0.1/{port}")).0);
 }
 

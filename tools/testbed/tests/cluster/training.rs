@@ -48,7 +48,7 @@ async fn two_workers_get_the_torch_environment_and_their_progress_shows() {
         for i in $(seq 60); do getent hosts "$PET_MASTER_ADDR" >/dev/null && break; sleep 0.5; done
         [ "$PET_NODE_RANK" = 0 ] || exit 0
         for percent in 50 100; do
-          curl -fsS --retry 20 --retry-delay 1 --retry-all-errors --cacert "$KUBEFLOW_TRAINER_SERVER_CA_CERT" \
+          curl -fsS -o /dev/null --retry 20 --retry-delay 1 --retry-all-errors --cacert "$KUBEFLOW_TRAINER_SERVER_CA_CERT" \
             -H "Authorization: Bearer $(cat "$KUBEFLOW_TRAINER_SERVER_TOKEN")" -H 'Content-Type: application/json' \
             -d '{"trainerStatus":{"progressPercentage":'$percent',"estimatedRemainingSeconds":0,"metrics":[{"name":"loss","value":"0.25"}],"lastUpdatedTime":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'"}}' \
             "$KUBEFLOW_TRAINER_SERVER_URL"
