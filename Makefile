@@ -95,7 +95,7 @@ programs-only:
 	$(PROGRAMS)
 
 test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
-	cargo test --release --locked -p slipway-gitops-tests
+	SLIPWAY_GITOPS_TESTS=required cargo test --release --locked -p slipway-gitops-tests
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check

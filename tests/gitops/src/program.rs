@@ -20,6 +20,23 @@ pub fn path(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Whether a test is to be skipped because a program is missing, which it then says. `make test-gitops` sets
+/// `SLIPWAY_GITOPS_TESTS=required`, and nothing is skipped.
+pub fn skipped(names: &[&str]) -> bool {
+    let required = std::env::var_os("SLIPWAY_GITOPS_TESTS").is_some_and(|value| value == "required");
+    let missing = names.iter().find_map(|name| match *name {
+        "go" => Command::new("go").arg("version").output().err().map(|error| format!("go: {error}")),
+        name => path(name).err().map(|error| error.to_string()),
+    });
+    match missing {
+        Some(reason) if !required => {
+            println!("skipped: {reason}");
+            true
+        }
+        _ => false,
+    }
+}
+
 /// What a program printed.
 #[derive(Debug)]
 pub struct Printed {
