@@ -27,15 +27,16 @@ pub struct Address {
 pub async fn addresses(cluster: &Cluster) -> Result<Vec<Address>> {
     let gateways = cluster.list(&format!("{BASE}/gateways")).await?;
     let routes = cluster.list(&format!("{BASE}/httproutes")).await?;
-    Ok(of(&gateways, &routes))
+    let services = if gateways.is_empty() { Vec::new() } else { cluster.list("/api/v1/services").await? };
+    Ok(of(&gateways, &routes, &services))
 }
 
-fn of(gateways: &[Value], routes: &[Value]) -> Vec<Address> {
+fn of(gateways: &[Value], routes: &[Value], services: &[Value]) -> Vec<Address> {
     let mut all = Vec::new();
     for route in routes {
         let Some(host) = items(route, "/spec/hostnames").first().and_then(Value::as_str) else { continue };
         let Some(origin) =
-            items(route, "/spec/parentRefs").iter().find_map(|parent| origin(gateways, route, parent, host))
+            items(route, "/spec/parentRefs").iter().find_map(|parent| origin(gateways, services, route, parent, host))
         else {
             continue;
         };
@@ -56,7 +57,7 @@ fn of(gateways: &[Value], routes: &[Value]) -> Vec<Address> {
 }
 
 /// `https://host:8443`, of the listener that the route hangs on.
-fn origin(gateways: &[Value], route: &Value, parent: &Value, host: &str) -> Option<String> {
+fn origin(gateways: &[Value], services: &[Value], route: &Value, parent: &Value, host: &str) -> Option<String> {
     let of = text(parent, "/namespace");
     let of = if of.is_empty() { namespace(route) } else { of };
     let gateway = gateways.iter().find(|one| name(one) == text(parent, "/name") && namespace(one) == of)?;
@@ -68,13 +69,24 @@ fn origin(gateways: &[Value], route: &Value, parent: &Value, host: &str) -> Opti
     // of several, the encrypted one
     listeners.sort_by_key(|one| text(one, "/protocol") != "HTTPS");
     let listener = listeners.first()?;
-    let port = number(listener, "/port")?;
+    let port = outside(services, of, listener).or(number(listener, "/port"))?;
     Some(match (text(listener, "/protocol"), port) {
         ("HTTPS", 443) => format!("https://{host}"),
         ("HTTPS", port) => format!("https://{host}:{port}"),
         (_, 80) => format!("http://{host}"),
         (_, port) => format!("http://{host}:{port}"),
     })
+}
+
+/// The port that the world sees, where a Service of the Gateway's namespace leads to the listener's.
+fn outside(services: &[Value], gateway_namespace: &str, listener: &Value) -> Option<i64> {
+    let own = services.iter().filter(|service| namespace(service) == gateway_namespace);
+    let ports = own.flat_map(|service| items(service, "/spec/ports"));
+    let leads = |port: &&Value| {
+        let named = |pointer: &str| !text(port, pointer).is_empty() && text(port, pointer) == text(listener, "/name");
+        named("/name") || named("/targetPort") || port.pointer("/targetPort") == listener.pointer("/port")
+    };
+    ports.filter(leads).find_map(|port| number(port, "/port"))
 }
 
 #[cfg(test)]
@@ -90,9 +102,13 @@ mod tests {
             "parentRefs": [{"name": "g", "namespace": "gateway", "sectionName": "http"}],
             "rules": [{"backendRefs": [{"name": "mlflow", "port": 5000}]}]}});
         let expected = |url: &str| [Address { namespace: "mlflow".into(), service: "mlflow".into(), url: url.into() }];
-        assert_eq!(of(&[gateway.clone()], &[route.clone()]), expected("http://m.example.org"));
+        assert_eq!(of(&[gateway.clone()], &[route.clone()], &[]), expected("http://m.example.org"));
         route["spec"]["parentRefs"][0].as_object_mut().unwrap().remove("sectionName");
-        assert_eq!(of(&[gateway], &[route.clone()]), expected("https://m.example.org"));
-        assert_eq!(of(&[], &[route]), []);
+        assert_eq!(of(&[gateway.clone()], &[route.clone()], &[]), expected("https://m.example.org"));
+        assert_eq!(of(&[], &[route.clone()], &[]), []);
+        // the listener's port is one inside, its Service says which one the world sees
+        let service = json!({"metadata": {"name": "proxy", "namespace": "gateway"},
+            "spec": {"ports": [{"name": "https", "port": 8443, "targetPort": "https"}]}});
+        assert_eq!(of(&[gateway], &[route], &[service]), expected("https://m.example.org:8443"));
     }
 }

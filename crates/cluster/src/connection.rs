@@ -16,18 +16,18 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// A cluster that can be asked.
 #[derive(Debug)]
 pub struct Cluster {
-    client: Client_,
+    client: Transport,
     context: String,
     server: String,
     pub(crate) kinds: Kinds,
 }
 
 /// kube's client, which has no `Debug`.
-struct Client_(Client);
+struct Transport(Client);
 
-impl std::fmt::Debug for Client_ {
+impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Client")
+        f.write_str("Transport")
     }
 }
 
@@ -66,7 +66,7 @@ impl Cluster {
     fn of(config: Config, context: String) -> Result<Self> {
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| Error::NoConfiguration(error.to_string()))?;
-        Ok(Self { client: Client_(client), context, server, kinds: Kinds::default() })
+        Ok(Self { client: Transport(client), context, server, kinds: Kinds::default() })
     }
 
     /// The context's name.

@@ -1,6 +1,6 @@
 //! Argo CD's Applications: which sources each deploys, and where to.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::object::Object;
 use crate::path::Path;
@@ -88,5 +88,26 @@ impl Application {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.object.id.name
+    }
+
+    /// An object as Argo CD itself would apply it for this Application: with the annotation that it tells its own objects by. Without it,
+    /// whoever applies the same object in Argo CD's name takes it away from Argo CD again.
+    ///
+    /// Source: <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>
+    pub fn applied(&self, object: &Object) -> Json {
+        let mut json = object.to_json();
+        let id = &object.id;
+        // definitions are shared, and not tracked
+        if id.kind != "CustomResourceDefinition"
+            && let Some(metadata) = json.get_mut("metadata").and_then(Json::as_object_mut)
+        {
+            let namespace = if id.namespace.is_empty() { &self.namespace } else { &id.namespace };
+            let tracking = format!("{}:{}/{}:{namespace}/{}", self.name(), id.group, id.kind, id.name);
+            let annotations = metadata.entry("annotations").or_insert_with(|| Json::Object(Map::new()));
+            if let Some(annotations) = annotations.as_object_mut() {
+                annotations.insert("argocd.argoproj.io/tracking-id".to_owned(), Json::String(tracking));
+            }
+        }
+        json
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slipway_experiment::Finding;
+use slipway_experiment::{Finding, NAMESPACE};
 use slipway_gitops::{Builds, Demands, Environment, check, follow, kustomizations, root_folder};
 
 use crate::credentials::{self, Credentials};
@@ -36,6 +36,7 @@ pub(crate) fn examine(
         match credentials::read(tree, name) {
             Ok(credentials) => demands.push(Demands {
                 environment: name.clone(),
+                jobs_namespace: NAMESPACE.to_owned(),
                 images_by_digest: environment.cluster.images_by_digest,
                 secrets: credentials.secrets(),
             }),

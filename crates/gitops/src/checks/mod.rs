@@ -35,6 +35,8 @@ pub struct Demands {
     pub environment: String,
     /// Whether every image must be named by its digest.
     pub images_by_digest: bool,
+    /// The namespace of the TrainJobs, where the pods of a cluster's runtime will be also while there is none.
+    pub jobs_namespace: String,
     /// Secrets that are not in git: made by bootstrap, or by something outside.
     pub secrets: Vec<Secret>,
 }
@@ -64,7 +66,10 @@ pub fn check(files: &Files, builds: &Builds, demands: &[Demands]) -> (Vec<Enviro
         all.extend(builds::not_synced(files, &environment));
         environments.push(environment);
     }
-    (environments, all.into_iter().collect())
+    // environments that share a mistake may differ in what they propose
+    let mut all: Vec<Finding> = all.into_iter().collect();
+    all.dedup_by(|a, b| Finding { help: String::new(), ..a.clone() } == Finding { help: String::new(), ..b.clone() });
+    (environments, all)
 }
 
 fn of_environment(files: &Files, environment: &Environment, demands: &Demands) -> Vec<Finding> {
@@ -77,7 +82,7 @@ fn of_environment(files: &Files, environment: &Environment, demands: &Demands) -
     images::check(environment, demands, &mut findings);
     requirements::check(environment, &mut findings);
     security::check(environment, &mut findings);
-    pod_references::check(environment, &index, &mut findings);
+    pod_references::check(environment, &index, demands, &mut findings);
     routes::check(environment, &index, &mut findings);
     urls::check(environment, &index, &mut findings);
     runtimes::check(environment, &index, &mut findings);

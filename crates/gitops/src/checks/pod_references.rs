@@ -1,7 +1,7 @@
 //! What pods refer to: config maps, Secrets and their keys, service accounts, volume claims.
 
 use super::index::{Found, Index, keys};
-use super::{Findings, closest};
+use super::{Demands, Findings, closest};
 use crate::environment::Environment;
 use crate::object::Object;
 use crate::path::Path;
@@ -16,7 +16,7 @@ struct Reference<'a> {
     at: Path,
 }
 
-pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut Findings<'_>) {
+pub(super) fn check(environment: &Environment, index: &Index<'_>, demands: &Demands, findings: &mut Findings<'_>) {
     for (_, object) in environment.objects() {
         for pod in pods(object) {
             let spec = pod.at.key("spec");
@@ -31,6 +31,7 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
             let namespaces: Vec<&str> = if pod.for_train_jobs && object.id.namespace.is_empty() {
                 let jobs = environment.objects().filter(|(_, job)| job.id.kind == "TrainJob");
                 let mut all: Vec<&str> = jobs.map(|(_, job)| job.id.namespace.as_str()).collect();
+                all.push(&demands.jobs_namespace);
                 all.sort_unstable();
                 all.dedup();
                 all

@@ -90,3 +90,17 @@ fn a_fence_in_the_content_does_not_end_the_code() {
     let all = changed(|repository| repository.replace("base/web/web.yaml", "level: info", "level: '```'"));
     assert!(markdown(&all).contains("\n````diff\n"), "{}", markdown(&all));
 }
+
+#[test]
+fn what_is_applied_for_an_application_says_whose_it_is() {
+    let environment = environment(&Repository::new());
+    let id = |application: &str, kind: &str| {
+        let deployed = environment.application(application).unwrap();
+        let object = deployed.objects.iter().find(|object| object.id.kind == kind).unwrap();
+        let json = deployed.application.applied(object);
+        json["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(id("web", "Deployment"), "web:apps/Deployment:web/web");
+    assert_eq!(id("web", "ConfigMap"), "web:/ConfigMap:web/web-settings");
+    assert_eq!(id("web", "ClusterTrainingRuntime"), "web:trainer.kubeflow.org/ClusterTrainingRuntime:web/rust");
+}

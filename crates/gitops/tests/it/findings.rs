@@ -77,6 +77,14 @@ fn one_mistake_has_its_finding(#[case] file: &str, #[case] from: &str, #[case] t
 }
 
 #[test]
+fn a_runtime_is_judged_before_there_is_a_job() {
+    let mut repository = Repository::new();
+    repository.files.remove(JOB);
+    repository.replace(WEB, "secretRef: {name: trainer-s3}", "secretRef: {name: trainer-s4}");
+    assert_eq!(repository.found(), ["unknown-secret | - secretRef: {name: trainer-s4}"]);
+}
+
+#[test]
 fn every_finding_says_what_to_do() {
     let mut repository = Repository::new();
     repository.replace(WEB, "secretKeyRef: {name: web-password", "secretKeyRef: {name: web-passwort");

@@ -258,6 +258,7 @@ impl Repository {
             demands: Demands {
                 environment: "local".to_owned(),
                 images_by_digest: false,
+                jobs_namespace: "training".to_owned(),
                 secrets: vec![secret("web", "web-password"), secret("training", "trainer-s3")],
             },
         }

@@ -125,9 +125,14 @@ impl Bootstrap {
 }
 
 fn plan(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result<Plan, Failure> {
-    let objects = || environment.objects().map(|(_, object)| object);
-    let namespaces = objects().filter(|object| object.id.kind == "Namespace").map(|object| object.to_json());
-    let argocd = upstream::render(environment, ARGOCD, kustomize)?;
+    // in the words of the Applications that they belong to, so that Argo CD finds nothing to change
+    let namespaces = environment
+        .objects()
+        .filter(|(_, object)| object.id.kind == "Namespace")
+        .map(|(deployed, object)| deployed.application.applied(object));
+    let objects = upstream::render(environment, ARGOCD, kustomize)?;
+    let argocd = environment.application(ARGOCD).map(|deployed| &deployed.application);
+    let argocd = argocd.into_iter().flat_map(|argocd| objects.iter().map(move |object| argocd.applied(object)));
     let root = environment.root.iter().find(|object| object.id.kind == "Application");
     let root_name = root.map(|object| object.id.name.clone()).unwrap_or_default();
     Ok(Plan {
@@ -135,7 +140,7 @@ fn plan(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result
         argocd_namespace: root.map(|object| object.id.namespace.clone()).unwrap_or_default(),
         namespaces: namespaces.collect(),
         credentials: deployment::credentials(tree, &environment.name)?.made,
-        argocd: argocd.iter().map(slipway_gitops::Object::to_json).collect(),
+        argocd: argocd.collect(),
         root: environment.root.iter().map(slipway_gitops::Object::to_json).collect(),
         applications: environment
             .applications
