@@ -63,14 +63,12 @@ impl Deployed {
         let project = Project::new();
         project.write("clusters/local/root/kustomization.yaml", "resources: [root.yaml]\n");
         project.write("clusters/local/root/root.yaml", ROOT);
-        project.write("clusters/local/kustomization.yaml", "resources: [web.yaml]\n");
+        project.write("clusters/local/kustomization.yaml", "resources: [namespaces.yaml, web.yaml]\n");
         project.write("clusters/local/web.yaml", WEB);
+        project.write("overlays/local/web/kustomization.yaml", "namespace: web\nresources: [../../../base/web]\n");
+        // Not in an overlay with a namespace: kustomize would give them all that name.
         project.write(
-            "overlays/local/web/kustomization.yaml",
-            "namespace: web\nresources: [../../../base/web, namespaces.yaml]\n",
-        );
-        project.write(
-            "overlays/local/web/namespaces.yaml",
+            "clusters/local/namespaces.yaml",
             "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: argocd}\n",
         );
         project.write("base/web/kustomization.yaml", "resources: [settings.yaml]\n");
