@@ -135,7 +135,7 @@ fn what_is_wrong_has_its_place() {
     assert_eq!(ran.code(), 3);
     assert_eq!(
         ran.findings(),
-        ["base/web/settings.yaml:4:28 unknown-service", "clusters/local/web.yaml:5:12 unknown-project"]
+        ["base/web/settings.yaml:4:29 unknown-service", "clusters/local/web.yaml:5:12 unknown-project"]
     );
     let text = deployed.run(&["check"]).errors();
     assert!(text.contains("did you mean `root`?"), "{text}");
