@@ -30,7 +30,7 @@ impl Bare {
 
 impl Drop for Bare {
     fn drop(&mut self) {
-        let down = self.0.down(Forget::State);
+        let down = self.0.down(Forget::Everything);
         if !std::thread::panicking() {
             down.unwrap();
         }
