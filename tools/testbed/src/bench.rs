@@ -36,7 +36,7 @@ pub async fn run(cache: &Cache, rounds: usize, say: &(dyn Fn(&str) + Sync)) -> R
         figures.down(&cluster, Forget::Nothing, "down", say)?;
         figures.up(&cluster, "warm up, state kept", say).await?;
     }
-    figures.down(&cluster, Forget::Everything, "down", say)?;
+    figures.down(&cluster, Forget::Everything, "down, images removed", say)?;
     Ok(figures)
 }
 

@@ -30,7 +30,7 @@ impl Bare {
 
 impl Drop for Bare {
     fn drop(&mut self) {
-        let down = self.0.down(Forget::State);
+        let down = self.0.down(Forget::Everything);
         if !std::thread::panicking() {
             down.unwrap();
         }
@@ -62,7 +62,6 @@ fn traces(cluster: &str) -> BTreeSet<String> {
         "/etc",
         "/etc/cni",
         "/opt",
-        "/tmp",
         "/usr/libexec",
     ] {
         add(folder, names(Path::new(folder)));
@@ -198,6 +197,9 @@ async fn the_node_reaches_nothing_of_the_machine() {
     let (_, interfaces) = inside("ls /sys/class/net");
     assert_eq!(interfaces, "lo\nnode0\n");
     assert!(!inside("touch /etc/of-the-node").0, "the machine's files are read only");
+    let mark = format!("/tmp/of-the-node-{}", std::process::id());
+    assert!(inside(&format!("touch {mark}")).0);
+    assert!(!Path::new(&mark).exists(), "its /tmp is its own");
     // Its own port of the machine's loopback is not on the node's.
     let kubeconfig = fs::read_to_string(bare.0.folder().kubeconfig()).unwrap();
     let port = kubeconfig.split("https://127.0.0.1:").nth(1).unwrap().lines().next().unwrap();
