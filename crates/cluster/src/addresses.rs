@@ -102,9 +102,15 @@ mod tests {
             "parentRefs": [{"name": "g", "namespace": "gateway", "sectionName": "http"}],
             "rules": [{"backendRefs": [{"name": "mlflow", "port": 5000}]}]}});
         let expected = |url: &str| [Address { namespace: "mlflow".into(), service: "mlflow".into(), url: url.into() }];
-        assert_eq!(of(&[gateway.clone()], &[route.clone()], &[]), expected("http://m.example.org"));
+        assert_eq!(
+            of(std::slice::from_ref(&gateway), std::slice::from_ref(&route), &[]),
+            expected("http://m.example.org")
+        );
         route["spec"]["parentRefs"][0].as_object_mut().unwrap().remove("sectionName");
-        assert_eq!(of(&[gateway.clone()], &[route.clone()], &[]), expected("https://m.example.org"));
+        assert_eq!(
+            of(std::slice::from_ref(&gateway), std::slice::from_ref(&route), &[]),
+            expected("https://m.example.org")
+        );
         assert_eq!(of(&[], &[route.clone()], &[]), []);
         // the listener's port is one inside, its Service says which one the world sees
         let service = json!({"metadata": {"name": "proxy", "namespace": "gateway"},

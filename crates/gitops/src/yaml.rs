@@ -318,7 +318,7 @@ mod tests {
         for (text, line) in [("a: [", 1), ("a: 1\na: 2\n", 2), ("? [x]\n: 1\n", 1), ("a: *b\n", 1)] {
             assert_eq!(documents(text).unwrap_err().at.line, line, "{text}");
         }
-        let bomb = format!("a: &a [{}]\n", "x, ".repeat(1000)) + &"b: *a\n".repeat(1);
+        let bomb = format!("a: &a [{}]\n", "x, ".repeat(1000)) + "b: *a\n";
         assert!(documents(&bomb).is_ok());
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for i in 1..9 {

@@ -1,4 +1,5 @@
 //! The committed schema is the one of the types, and every declaration of the repository fits it.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::{Path, PathBuf};
 

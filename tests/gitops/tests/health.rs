@@ -1,4 +1,5 @@
 //! The health checks, by Argo CD's own tool: every fixture is named after the status that it must have, and begins with its message.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -28,8 +28,8 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
                 message,
                 "set metadata.namespace, or the Application's destination",
             );
-        } else if !is_made(&id.namespace)
-            && !(deployed.application.creates_namespace && deployed.application.namespace == id.namespace)
+        } else if !(is_made(&id.namespace)
+            || deployed.application.creates_namespace && deployed.application.namespace == id.namespace)
         {
             let message = format!("{id} goes into a namespace that nothing makes");
             let help = closest(&id.namespace, index.namespaces.keys().copied());
