@@ -22,13 +22,13 @@ IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)
 
 # Suites that need root, Go or a cluster have targets of their own. Always the same selection: another one turns on other features of
 # the dependencies, and compiles them again.
-TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests slipway-testbed)
+TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests slipway-testbed slipway-e2e)
 # It prints what it does.
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build build-tests demo images test test-rust test-python test-loop test-gitops setup-images test-images \
-  test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke lint bench bench-images \
+  test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke e2e lint bench bench-images \
   bench-cluster clean-cache
 
 help: ## show this
@@ -96,6 +96,13 @@ programs-only:
 
 test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
 	SLIPWAY_GITOPS_TESTS=required cargo test --release --locked -p slipway-gitops-tests
+
+# A cluster of its own, empty at the beginning, and taken down whatever the tests say.
+E2E = $(TESTBED) --cluster e2e
+e2e: setup-test build cluster-build ## the whole stack on the test cluster: bootstrap, train, serve, break, mend (as root)
+	$(E2E) up --fresh --with=dns,storage
+	$(IMAGES_ENV) cargo test --release --locked -p slipway-e2e -- --test-threads=1 --nocapture; \
+	  status=$$?; $(E2E) down --fresh; exit $$status
 
 lint: setup ## formatting and clippy, warnings are errors
 	cargo fmt --all --check

@@ -11,5 +11,5 @@ command -v apt-get >/dev/null || skip "needs Debian's packages: $*"
 unshare --mount --net --pid --fork true 2>/dev/null || skip "namespaces may not be made here (a container without --privileged?)"
 [ -w /sys/fs/cgroup ] || skip "control groups are read only here (a container without --privileged?)"
 "$(dirname "$0")/packages.sh" "$@"
-cargo run --quiet --release --locked -p slipway-testbed -- build
+cargo run --quiet --release --locked -p slipway-testbed -- build --node
 cargo test --release --locked -p slipway-testbed --features cluster -- node:: recovery::

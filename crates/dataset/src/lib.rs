@@ -11,6 +11,7 @@
 //!
 //! Nothing but the S3 API is assumed of the store.
 
+mod bucket;
 mod cache;
 mod dataset;
 mod digest;

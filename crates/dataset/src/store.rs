@@ -1,23 +1,10 @@
 //! Datasets in a bucket of an S3 store.
 
 use std::path::Path;
-use std::time::Duration;
 
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
-
+use crate::bucket::Bucket;
 use crate::cache::Cache;
 use crate::{Blob, Dataset, Digest, Error, LocalDataset, Manifest, Result, Split, SplitBlobs, idx};
-
-const ATTEMPTS: u32 = 3;
-const CONNECT: Duration = Duration::from_secs(3);
-/// Until the first byte of an answer.
-const READ: Duration = Duration::from_secs(30);
-/// Of one request, its body included.
-const ATTEMPT: Duration = Duration::from_secs(300);
 
 /// Access to the store; never printed.
 #[derive(Clone)]
@@ -39,16 +26,16 @@ impl std::fmt::Debug for Credentials {
 /// A bucket that holds datasets. Cheap to clone; clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: aws_sdk_s3::Client,
-    bucket: String,
-    endpoint: String,
+    bucket: Bucket,
 }
 
 impl Store {
     /// The bucket `bucket` at `endpoint`, such as `http://127.0.0.1:9000`. Nothing is sent yet.
-    #[must_use]
-    pub fn new(endpoint: &str, bucket: &str, credentials: Credentials, region: &str) -> Self {
-        Self::build(Some(endpoint), bucket, credentials, region)
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when `endpoint` is not an http or https address.
+    pub fn new(endpoint: &str, bucket: &str, credentials: Credentials, region: &str) -> Result<Self> {
+        Ok(Self { bucket: Bucket::new(endpoint, bucket, credentials, region)? })
     }
 
     /// As the environment says: `SLIPWAY_DATASETS` (`s3://<bucket>`; default `s3://datasets`), `AWS_ENDPOINT_URL_S3` or
@@ -56,7 +43,7 @@ impl Store {
     /// (default `us-east-1`).
     ///
     /// # Errors
-    /// [`Error::Configuration`] when credentials are missing or `SLIPWAY_DATASETS` is not `s3://<bucket>`.
+    /// [`Error::Configuration`] when credentials are missing, `SLIPWAY_DATASETS` is not `s3://<bucket>`, or the endpoint is no address.
     pub fn from_env() -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let required = |name: &str| {
@@ -80,49 +67,14 @@ impl Store {
             session_token: variable("AWS_SESSION_TOKEN"),
         };
         let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
-        Ok(Self::build(endpoint.as_deref(), bucket, credentials, &region))
-    }
-
-    fn build(endpoint: Option<&str>, bucket: &str, credentials: Credentials, region: &str) -> Self {
-        let Credentials { access_key, secret_key, session_token } = credentials;
-        let mut config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(aws_sdk_s3::config::Credentials::new(
-                access_key,
-                secret_key,
-                session_token,
-                None,
-                "slipway",
-            ))
-            // what every S3-alike understands: no virtual hosts, no trailing checksums
-            .force_path_style(true)
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .retry_config(
-                RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(Duration::from_millis(200)),
-            )
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT)
-                    .read_timeout(READ)
-                    .operation_attempt_timeout(ATTEMPT)
-                    .build(),
-            );
-        if let Some(endpoint) = endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        Self {
-            client: aws_sdk_s3::Client::from_conf(config.build()),
-            bucket: bucket.to_owned(),
-            endpoint: endpoint.map_or_else(|| format!("AWS S3 in {region}"), str::to_owned),
-        }
+        let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+        Self::new(&endpoint, bucket, credentials, &region)
     }
 
     /// Where datasets lie, such as `s3://datasets`.
     #[must_use]
     pub fn uri(&self) -> String {
-        format!("s3://{}", self.bucket)
+        format!("s3://{}", self.bucket.name())
     }
 
     /// Where the manifest with this digest lies, such as `s3://datasets/manifests/sha256/<hex>.json`.
@@ -136,17 +88,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be reached or refuses.
     pub async fn ensure_bucket(&self) -> Result<()> {
-        match self.client.head_bucket().bucket(&self.bucket).send().await {
-            Ok(_) => return Ok(()),
-            Err(error) if status(&error) == Some(404) => {}
-            Err(error) => return Err(self.failed("look for", &self.uri(), &error)),
-        }
-        match self.client.create_bucket().bucket(&self.bucket).send().await {
-            Err(error) if !matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => {
-                Err(self.failed("create", &self.uri(), &error))
-            }
-            _ => Ok(()),
-        }
+        self.bucket.ensure().await
     }
 
     /// Stores a dataset and gives its digest. Blobs that are there are not sent again; the manifest comes last, so that a
@@ -168,7 +110,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be reached or refuses.
     pub async fn contains(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.size(&manifest_key(digest)).await?.is_some())
+        Ok(self.bucket.size(&manifest_key(digest)).await?.is_some())
     }
 
     /// Reads a dataset, from `cache_dir` what is there already, the rest from the store and into `cache_dir`. Every read is
@@ -226,9 +168,12 @@ impl Store {
         {
             return Ok(bytes);
         }
-        let location = self.location(key);
-        let bytes =
-            self.get(key).await?.ok_or_else(|| Error::Missing { what: what.to_owned(), location: location.clone() })?;
+        let location = self.bucket.location(key);
+        let bytes = self
+            .bucket
+            .get(key)
+            .await?
+            .ok_or_else(|| Error::Missing { what: what.to_owned(), location: location.clone() })?;
         let actual = Digest::of(&bytes);
         if actual != *digest {
             return Err(Error::DigestMismatch { what: what.to_owned(), location, expected: *digest, actual });
@@ -236,79 +181,14 @@ impl Store {
         if let Some(cache) = cache {
             cache.write(digest, &bytes).await?;
         }
-        Ok(bytes)
+        Ok(bytes.into())
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let mut attempt = 1;
-        loop {
-            let answer = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
-                Ok(answer) => answer,
-                Err(error) if status(&error) == Some(404) => return Ok(None),
-                Err(error) => return Err(self.failed("read", &self.location(key), &error)),
-            };
-            // the SDK tries the request again, not the body that breaks off after a good beginning
-            match answer.body.collect().await {
-                Ok(bytes) => return Ok(Some(bytes.to_vec())),
-                Err(_) if attempt < ATTEMPTS => attempt += 1,
-                Err(error) => {
-                    return Err(Error::Unreachable {
-                        endpoint: self.endpoint.clone(),
-                        reason: format!("{} broke off: {error}", self.location(key)),
-                    });
-                }
-            }
-        }
-    }
-
-    async fn put(&self, key: &str, bytes: &[u8], content_type: &str) -> Result<()> {
-        if self.size(key).await? == Some(bytes.len() as u64) {
+    async fn put(&self, key: &str, bytes: &[u8], content_type: &'static str) -> Result<()> {
+        if self.bucket.size(key).await? == Some(bytes.len() as u64) {
             return Ok(());
         }
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .content_type(content_type)
-            .body(ByteStream::from(bytes.to_vec()));
-        request.send().await.map_err(|error| self.failed("write", &self.location(key), &error))?;
-        Ok(())
-    }
-
-    async fn size(&self, key: &str) -> Result<Option<u64>> {
-        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
-            Ok(head) => {
-                Ok(Some(head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default()))
-            }
-            Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(self.failed("look for", &self.location(key), &error)),
-        }
-    }
-
-    fn location(&self, key: &str) -> String {
-        format!("s3://{}/{key} at {}", self.bucket, self.endpoint)
-    }
-
-    fn failed<E>(&self, action: &'static str, location: &str, error: &SdkError<E>) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let endpoint = self.endpoint.clone();
-        match status(error) {
-            // the SDK has tried several times
-            Some(status @ 500..) => Error::Unreachable {
-                endpoint,
-                reason: format!("HTTP {status} after {ATTEMPTS} attempts{}", said(error)),
-            },
-            Some(status) => Error::Refused {
-                endpoint,
-                action,
-                location: location.to_owned(),
-                reason: format!("HTTP {status}{}", said(error)),
-            },
-            None => Error::Unreachable { endpoint, reason: innermost(error) },
-        }
+        self.bucket.put(key, bytes, content_type).await
     }
 }
 
@@ -318,22 +198,4 @@ fn blob_key(digest: &Digest) -> String {
 
 fn manifest_key(digest: &Digest) -> String {
     format!("manifests/sha256/{}.json", digest.hex())
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
-fn said<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
-    [error.code(), error.message()].into_iter().flatten().map(|text| format!(", {text}")).collect()
-}
-
-/// The innermost cause, which is the one that says something ("Connection refused").
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let text = innermost.to_string();
-    if text.is_empty() { DisplayErrorContext(error).to_string() } else { text }
 }

@@ -32,7 +32,7 @@ async fn endpoint(folder: &Path) -> String {
 
 fn store(url: &str, secret: &str) -> Store {
     let credentials = Credentials { access_key: KEYS.0.to_owned(), secret_key: secret.to_owned(), session_token: None };
-    Store::new(url, "datasets", credentials, "us-east-1")
+    Store::new(url, "datasets", credentials, "us-east-1").unwrap()
 }
 
 fn dataset() -> LocalDataset {

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
@@ -38,7 +38,8 @@ impl S3 {
             .map_err(|source| Error::Port { port: 0, source })?;
         let address = listener.local_addr().map_err(|source| Error::Port { port: 0, source })?;
         let task = tokio::spawn(async move {
-            let http = Builder::new(TokioExecutor::new());
+            // no client here speaks HTTP/2 without TLS
+            let http = http1::Builder::new();
             // They end with the endpoint.
             let mut connections = JoinSet::new();
             loop {
@@ -56,7 +57,7 @@ impl S3 {
                     }
                 };
                 let _ = socket.set_nodelay(true);
-                let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
+                let connection = http.serve_connection(TokioIo::new(socket), service.clone());
                 connections.spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!("an S3 connection ended: {error}");

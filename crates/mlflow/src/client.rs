@@ -1,6 +1,7 @@
 //! The one connection pool to an MLflow server, and the one way a request is sent: bounded in time and in attempts.
 
 use std::error::Error as _;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -66,9 +67,14 @@ impl Client {
         }
         let mut builder =
             reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).pool_idle_timeout(IDLE);
-        if base.host_str().is_some_and(is_loopback) {
+        let host = base.host_str().unwrap_or_default();
+        if is_loopback(host) {
             // a proxy cannot reach this machine's own loopback
             builder = builder.no_proxy();
+        }
+        if host.ends_with(".localhost") {
+            // not every system's resolver knows these names
+            builder = builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
         }
         let http = builder.build().map_err(|error| refuse(base.as_str(), cause(&error)))?;
         Ok(Self { http, base, login, retry: Retry::default() })
@@ -316,8 +322,10 @@ pub(crate) fn below<'a>(mut url: Url, segments: impl Iterator<Item = &'a str>) -
     url
 }
 
+/// By address, or by a name that is this machine by definition (RFC 6761).
 fn is_loopback(host: &str) -> bool {
     host == "localhost"
+        || host.ends_with(".localhost")
         || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn datasets(context: &Context) -> Result<Store, Failure> {
         return Ok(Store::from_env()?);
     }
     match State::of_repository(&context.root)? {
-        Some((folder, state)) => Ok(embedded_datasets(&state.s3, &Credentials::read(&folder)?)),
+        Some((folder, state)) => embedded_datasets(&state.s3, &Credentials::read(&folder)?),
         None => Err(Failure::Service(no_loop(
             "the dataset store",
             "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -33,13 +33,13 @@ pub(crate) fn datasets(context: &Context) -> Result<Store, Failure> {
 }
 
 /// The embedded loop's store.
-pub(crate) fn embedded_datasets(s3: &str, credentials: &Credentials) -> Store {
+pub(crate) fn embedded_datasets(s3: &str, credentials: &Credentials) -> Result<Store, Failure> {
     let credentials = slipway_dataset::Credentials {
         access_key: credentials.access_key.clone(),
         secret_key: credentials.secret_key.clone(),
         session_token: None,
     };
-    Store::new(s3, "datasets", credentials, "us-east-1")
+    Ok(Store::new(s3, "datasets", credentials, "us-east-1")?)
 }
 
 fn given(variable: &str) -> bool {

@@ -11,9 +11,11 @@ use testbed::{Cache, Cluster};
 
 use crate::Output;
 
-pub(crate) fn build(cache: &Cache, programs: &[String]) -> anyhow::Result<()> {
+pub(crate) fn build(cache: &Cache, programs: &[String], node: bool) -> anyhow::Result<()> {
     let progress = Progress::new();
-    if programs.is_empty() {
+    if node {
+        testbed::prepare_node(cache, &progress)?;
+    } else if programs.is_empty() {
         testbed::prepare(cache, &progress)?;
     } else {
         let programs = programs.iter().map(|name| testbed::build::program(name)).collect::<Result<Vec<_>, _>>()?;
@@ -32,8 +34,12 @@ pub(crate) fn mirror(cache: &Cache) -> anyhow::Result<()> {
 }
 
 pub(crate) fn up(cache: &Cache, cluster: &Cluster, fresh: bool, with: Option<Vec<String>>) -> anyhow::Result<()> {
-    testbed::prepare(cache, &Progress::new())?;
-    let components = with.map(|names| names.into_iter().filter(|name| !name.is_empty()).collect());
+    let components: Option<Vec<String>> = with.map(|names| names.into_iter().filter(|name| !name.is_empty()).collect());
+    if components.as_ref().is_some_and(Vec::is_empty) {
+        testbed::prepare_node(cache, &Progress::new())?;
+    } else {
+        testbed::prepare(cache, &Progress::new())?;
+    }
     let began = Instant::now();
     let progress = |text: &str| println!("{:6.1} s  {text}", began.elapsed().as_secs_f32());
     wait(cluster.up(&Options { fresh, components }, &progress))??;

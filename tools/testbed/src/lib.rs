@@ -15,4 +15,4 @@ pub mod testing;
 
 pub use cache::Cache;
 pub use cluster::Cluster;
-pub use prepare::{Error as PrepareError, prepare};
+pub use prepare::{Error as PrepareError, prepare, prepare_node};

@@ -29,6 +29,9 @@ enum Command {
         /// What to build [default: everything]
         #[arg(value_name = "PROGRAM")]
         programs: Vec<String>,
+        /// Only what a bare node needs, `up --with=`
+        #[arg(long, conflicts_with = "programs")]
+        node: bool,
     },
     /// Bring a cluster up; what runs already is left alone
     Up {
@@ -116,7 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Cache::locate().context("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the cache")?;
     let cluster = Cluster::new(&cache, &cli.cluster)?;
     match cli.command {
-        Command::Build { programs } => commands::build(&cache, &programs)?,
+        Command::Build { programs, node } => commands::build(&cache, &programs, node)?,
         Command::Mirror => commands::mirror(&cache)?,
         Command::Up { fresh, with } => commands::up(&cache, &cluster, fresh, with)?,
         Command::Down { fresh, wipe } => cluster.down(commands::forget(fresh, wipe))?,

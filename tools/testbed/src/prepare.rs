@@ -1,8 +1,12 @@
 //! Everything that a cluster needs before it can come up.
 
 use crate::build::{self, PROGRAMS};
+use crate::images::Which;
 use crate::progress::Progress;
 use crate::{Cache, images, manifests, mirror};
+
+/// What a node itself consists of, but for containerd.
+const NODE: [&str; 4] = ["kube", "etcd", "registry", "gitserve"];
 
 /// Why something could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,17 @@ pub fn prepare(cache: &Cache, progress: &Progress) -> Result<(), Error> {
     build::build(cache, &PROGRAMS.iter().collect::<Vec<_>>(), progress)?;
     manifests::render(cache, progress)?;
     mirror::make(cache, progress)?;
-    images::assemble(cache, progress)?;
+    images::assemble(cache, Which::All, progress)?;
+    Ok(())
+}
+
+/// The same for a node that nothing is deployed on: its own programs, and an image to run.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_node(cache: &Cache, progress: &Progress) -> Result<(), Error> {
+    let programs = NODE.into_iter().map(build::program).collect::<build::Result<Vec<_>>>()?;
+    build::build(cache, &programs, progress)?;
+    images::assemble(cache, Which::Node, progress)?;
     Ok(())
 }

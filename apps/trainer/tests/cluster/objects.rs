@@ -32,7 +32,7 @@ impl Objects {
         });
         let (access_key, secret_key) = (KEYS.0.to_owned(), KEYS.1.to_owned());
         let credentials = Credentials { access_key, secret_key, session_token: None };
-        let store = Store::new(&url, "datasets", credentials, "us-east-1");
+        let store = Store::new(&url, "datasets", credentials, "us-east-1").unwrap();
         let digest = store.push(&blocks()).await.unwrap().to_string();
         Self { url, digest, _folder: folder }
     }

@@ -54,10 +54,10 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("cpu: \"1\"", "cpu: 0", 12, 28, "out-of-range", "spec.workers.cpu is `0`", "from 1m to 1024")]
 #[case("cpu: \"1\"", "cpu: one", 12, 28, "wrong-type", "spec.workers.cpu is `one`: no number", "cores")]
 #[case("cpu: \"1\"", "cpu: true", 12, 28, "wrong-type", "spec.workers.cpu must be an amount of CPU, found `true`", "cores")]
-#[case("memory: 2Gi", "memory: 2gb", 12, 41, "wrong-unit", "`2gb`: unknown unit `gb`", "did you mean `2Gi`?")]
-#[case("memory: 2Gi", "memory: 2", 12, 41, "wrong-unit", "`2`, which has no unit", "did you mean `2Gi`?")]
-#[case("memory: 2Gi", "memory: 512m", 12, 41, "wrong-unit", "thousandths of a byte", "did you mean `512Mi`?")]
-#[case("memory: 2Gi", "memory: 2Ki", 12, 41, "out-of-range", "spec.workers.memory is `2Ki`", "from 16Mi")]
+#[case("memory: 512Mi", "memory: 2gb", 12, 41, "wrong-unit", "`2gb`: unknown unit `gb`", "did you mean `2Gi`?")]
+#[case("memory: 512Mi", "memory: 2", 12, 41, "wrong-unit", "`2`, which has no unit", "did you mean `2Gi`?")]
+#[case("memory: 512Mi", "memory: 512m", 12, 41, "wrong-unit", "thousandths of a byte", "did you mean `512Mi`?")]
+#[case("memory: 512Mi", "memory: 2Ki", 12, 41, "out-of-range", "spec.workers.memory is `2Ki`", "from 16Mi")]
 #[case("cpuHours: 4", "cpuHours: 1", 13, 22, "budget-exceeded", "the budget is 1 CPU-hours, 2 trials can use 2: 4 workers × 1 CPU × 30m", "set cpuHours to 2 or more")]
 #[case("deadline: 30m", "deadline: 30", 13, 35, "wrong-unit", "spec.budget.deadline: `30` has no unit", "did you mean `30m`?")]
 #[case("deadline: 30m", "deadline: 1 day", 13, 35, "wrong-unit", "`1 day` is not a duration", "1h30m")]
@@ -109,7 +109,7 @@ fn all_mistakes_at_once_in_the_order_of_the_text() {
         ("dropout", "dropuot"),
         ("epochs: 3", "epochs: many"),
         ("[0.001, 0.003]", "[-1, 0.003, x]"),
-        ("memory: 2Gi", "memory: 2GB"),
+        ("memory: 512Mi", "memory: 2GB"),
         ("cpuHours: 4", "cpuHours: none"),
         (">= 0.95", "about 0.95"),
     ] {

@@ -40,7 +40,7 @@ fn everything_that_a_run_needs() {
 #[case("value: \"1\"", "value: 1", 20, 40, "wrong-type")]
 #[case("name: OMP_NUM_THREADS", "name: PET_NNODES", 20, 9, "reserved-env")]
 #[case("name: OMP_NUM_THREADS", "name: SLIPWAY_TRIAL", 21, 9, "wrong-value")]
-#[case("memory: 2Gi", "memory: 2gb", 24, 53, "wrong-unit")]
+#[case("memory: 512Mi", "memory: 2gb", 24, 53, "wrong-unit")]
 #[case("kind: ClusterTrainingRuntime", "kind: TrainingRuntime", 13, 54, "wrong-value")]
 #[case("  activeDeadlineSeconds: 1800\n", "", 12, 3, "missing-field")]
 #[case("  trainer:\n", "  suspend: true\n  trainer:\n", 14, 3, "unknown-field")]

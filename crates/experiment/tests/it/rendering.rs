@@ -21,7 +21,7 @@ fn without_commit_gate_and_dropout() {
     let text =
         with(&with(MLP, "  register: {model: mnist, require: {accuracy: \">= 0.95\"}}\n", ""), ", dropout: 0.25", "");
     let experiment = experiment(
-        &with(&text, "cpu: \"1\", memory: 2Gi", "cpu: 1500m, memory: 1.5Gi").replace("cpuHours: 2", "cpuHours: 3"),
+        &with(&text, "cpu: \"1\", memory: 512Mi", "cpu: 1500m, memory: 1.5Gi").replace("cpuHours: 2", "cpuHours: 3"),
     );
     let image = format!("registry.example/slipway/trainer@sha256:{}", "c".repeat(64));
     let trial = &experiment.trials(&dataset())[0];

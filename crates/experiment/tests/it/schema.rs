@@ -41,7 +41,7 @@ fn mistakes_do_not() {
         ("[0.001, 0.003]", "[]"),
         ("[0.001, 0.003]", "[0]"),
         ("training.optimizer.learningRate: [", "training.learningRate: ["),
-        ("memory: 2Gi", "memory: 2gb"),
+        ("memory: 512Mi", "memory: 2gb"),
         ("deadline: 30m", "deadline: 30"),
         ("accuracy", "acuracy"),
         (">= 0.95", "=> 0.95"),

@@ -18,6 +18,7 @@ use crate::commands::status::served;
 use crate::commands::up::{asked_to_end, configuration, phase_line};
 use crate::context::Context;
 use crate::failure::{Failure, count};
+use crate::kustomize::KustomizeArgs;
 use crate::plan::Start;
 use crate::remote::Remote;
 use crate::services::embedded_datasets;
@@ -75,7 +76,7 @@ impl Demo {
 
         context.say(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
         let starting = begin(configuration).await.map_err(step("start"))?;
-        let store = embedded_datasets(starting.s3(), starting.credentials());
+        let store = embedded_datasets(starting.s3(), starting.credentials())?;
         let git = Git::open(&context.root)?;
         let remote = Remote::at(starting.forge())?;
         let jobs = starting.jobs();
@@ -132,7 +133,8 @@ impl Demo {
     /// The pull request, and the merge that a person would do. Gives what starts.
     async fn propose(&self, context: &Context, git: &Git, remote: &Remote) -> Result<Vec<Start>, Failure> {
         context.say(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
-        let proposed = propose(context, git, remote, &[EXPERIMENT.to_owned()], false).await?;
+        let proposed =
+            propose(context, git, remote, &[EXPERIMENT.to_owned()], false, &KustomizeArgs::default()).await?;
         let Some(opened) = proposed.pull_request else {
             return Err(Failure::Input(format!(
                 "there is nothing to propose: the TrainJobs of {EXPERIMENT} are committed already; remove them from \
@@ -210,7 +212,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     context.say(context.paint("1", &format!("\nslipway promote {MODEL}")));
     let best = choose(MODEL, versions, None)?;
-    let promoted = promote(git, remote, "local", best).await?;
+    let promoted = promote(git, remote, "local", best, &KustomizeArgs::default()).await?;
     if let Some(opened) = promoted.pull_request {
         remote.forge.merge(opened.number).await?;
         context.say(format!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use slipway_forge::Git;
-use slipway_gitops::{Change, Difference, Environment, compare, markdown};
+use slipway_gitops::{Change, Difference, Environment, compare, markdown, root_folder};
 
 use crate::context::Context;
 use crate::deployment::environments;
@@ -80,6 +80,32 @@ pub(crate) fn differences(
         .into_iter()
         .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])));
     Ok(all.collect())
+}
+
+/// What a commit changes in the clusters, for the body of its pull request; empty where nothing is deployed from here.
+pub(crate) fn for_pull_request(
+    git: &Git,
+    before: &Tree,
+    head: &str,
+    kustomize: &KustomizeArgs,
+) -> Result<String, Failure> {
+    let after = Tree::at(git, head)?;
+    if !after
+        .folders_in("clusters")
+        .iter()
+        .any(|name| after.text(&format!("{}/kustomization.yaml", root_folder(name))).is_some())
+    {
+        return Ok(String::new());
+    }
+    let said = match kustomize.find()? {
+        None => "Not shown: kustomize was not at hand. `slipway diff --base main` shows it.\n".to_owned(),
+        // a tree that cannot be built is what `check` is for, and no reason to keep a proposal back
+        Some(kustomize) => match differences(before, (&after, None), &kustomize, None) {
+            Ok(differences) => markdown(&differences),
+            Err(failure) => format!("Not shown, because what is deployed cannot be built: {failure}\n"),
+        },
+    };
+    Ok(format!("\n## What changes in the clusters\n\n{said}"))
 }
 
 fn revision(git: &Git, option: &str, name: &str) -> Result<Tree, Failure> {

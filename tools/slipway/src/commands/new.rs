@@ -79,7 +79,7 @@ spec:
   # A grid: each point is one trial, one TrainJob. Without it there is one trial.
   sweep:
     training.optimizer.learningRate: [0.001, 0.003]
-  workers: {{count: 2, cpu: \"1\", memory: 2Gi}}
+  workers: {{count: 2, cpu: \"1\", memory: 512Mi}}
   # trials × workers × cpu × deadline must fit; the job enforces the deadline.
   budget: {{cpuHours: 4, deadline: 30m}}
   # A version is registered when the trial passes this gate.

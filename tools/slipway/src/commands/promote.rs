@@ -7,9 +7,11 @@ use serde::Serialize;
 use slipway_forge::Git;
 use slipway_mlflow::ModelVersion;
 
+use crate::commands::diff;
 use crate::commands::propose::{MAIN, PullRequestReport, open};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::kustomize::KustomizeArgs;
 use crate::models::{self, Pin};
 use crate::remote::Remote;
 use crate::services;
@@ -29,6 +31,8 @@ pub(crate) struct Promote {
     /// Where the pull request goes: a git remote, or a bare repository on this machine [default: the loop that runs here, else origin]
     #[arg(long, env = "SLIPWAY_REMOTE")]
     remote: Option<String>,
+    #[command(flatten)]
+    kustomize: KustomizeArgs,
 }
 
 /// What became of a promotion.
@@ -49,7 +53,7 @@ impl Promote {
         let mlflow = services::mlflow(context)?;
         let versions = mlflow.search_model_versions(&self.model).await?;
         let chosen = choose(&self.model, &versions, self.version)?;
-        let promoted = promote(&git, &remote, &self.environment, chosen).await?;
+        let promoted = promote(&git, &remote, &self.environment, chosen, &self.kustomize).await?;
         match &promoted.pull_request {
             Some(opened) => context.say(format!(
                 "opened pull request #{} to serve {} version {}: {}",
@@ -99,6 +103,7 @@ pub(crate) async fn promote(
     remote: &Remote,
     environment: &str,
     version: &ModelVersion,
+    kustomize: &KustomizeArgs,
 ) -> Result<Promoted, Failure> {
     let digest = tag(version, "slipway.digest").to_owned();
     if digest.is_empty() {
@@ -129,7 +134,7 @@ pub(crate) async fn promote(
     let head = git.commit(Some(&base), &changes, &title)?;
     let branch =
         format!("slipway/serve-{}-{}-{environment}-{}", version.name, version.version, &base[..8.min(base.len())]);
-    let body = body(version, before.pin(&version.name));
+    let body = body(version, before.pin(&version.name)) + &diff::for_pull_request(git, &tree, &head, kustomize)?;
     promoted.pull_request = Some(open(git, remote, &branch, &head, title, body).await?);
     Ok(promoted)
 }

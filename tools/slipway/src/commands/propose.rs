@@ -8,9 +8,11 @@ use clap::Args;
 use serde::Serialize;
 use slipway_forge::{Git, Opened, PullRequest};
 
+use crate::commands::diff;
 use crate::commands::named::in_repository;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::kustomize::KustomizeArgs;
 use crate::plan::Plan;
 use crate::plan_text;
 use crate::project::Project;
@@ -37,6 +39,8 @@ pub(crate) struct Propose {
     /// Show the plan and stop
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    kustomize: KustomizeArgs,
 }
 
 /// What became of a proposal.
@@ -69,7 +73,7 @@ impl Propose {
         let git = Git::open(&context.root)?;
         let remote = Remote::choose(context, &git, self.remote.as_deref())?;
         let files = self.files.iter().map(|file| in_repository(context, file)).collect::<Result<Vec<_>, _>>()?;
-        let proposed = propose(context, &git, &remote, &files, self.dry_run).await?;
+        let proposed = propose(context, &git, &remote, &files, self.dry_run, &self.kustomize).await?;
         match &proposed.pull_request {
             Some(opened) => {
                 context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url))
@@ -88,6 +92,7 @@ pub(crate) async fn propose(
     remote: &Remote,
     files: &[String],
     dry_run: bool,
+    kustomize: &KustomizeArgs,
 ) -> Result<Proposed, Failure> {
     let base = git.fetch(&remote.name, MAIN)?;
     let base_tree = Tree::at(git, &base)?;
@@ -117,7 +122,8 @@ pub(crate) async fn propose(
     // The same proposal again finds its branch again: what was asked for decides, not when.
     let identity = git.tree_of(&experiments)?;
     let branch = format!("slipway/{name}-{}-{}", &base[..8.min(base.len())], &identity[..8.min(identity.len())]);
-    let opened = open(git, remote, &branch, &head, title, plan_text::markdown(&plan)).await?;
+    let body = plan_text::markdown(&plan) + &diff::for_pull_request(git, &base_tree, &head, kustomize)?;
+    let opened = open(git, remote, &branch, &head, title, body).await?;
     Ok(Proposed { plan, pull_request: Some(opened) })
 }
 

@@ -15,6 +15,9 @@ fn a_digest_goes_where_the_manifests_take_it_from() {
     repository.write("overlays/staging/thing/kustomization.yaml", KUSTOMIZATION);
     repository.write("overlays/production/thing/kustomization.yaml", KUSTOMIZATION);
     repository.write("clusters/staging/cluster.yaml", "spec:\n  trainerImage: slipway/trainer:1\n");
+    let images =
+        "kind: Component\nimages:\n  - {name: slipway/trainer, newTag: 0.1.0}\n  - {name: redis, newTag: 8.2.3}\n";
+    repository.write("clusters/staging/images/kustomization.yaml", images);
     let image = format!("registry.example.org/acme/thing@{}", digest());
     let ran = repository.run(&["pin", &image, "--environment", "staging", "-o", "json"]);
     assert_eq!(ran.code(), 0, "{ran:?}");
@@ -27,6 +30,9 @@ fn a_digest_goes_where_the_manifests_take_it_from() {
     let trainer = format!("registry.example.org/acme/trainer@{}", digest());
     assert_eq!(repository.run(&["pin", &trainer]).code(), 0);
     assert_eq!(repository.read("clusters/staging/cluster.yaml"), format!("spec:\n  trainerImage: {trainer}\n"));
+    let text = repository.read("clusters/staging/images/kustomization.yaml");
+    assert!(text.contains(&format!("newName: registry.example.org/acme/trainer\n    digest: {}", digest())), "{text}");
+    assert!(text.contains("{name: redis, newTag: 8.2.3}"), "{text}");
 }
 
 #[test]
@@ -38,7 +44,7 @@ fn a_tag_is_no_digest_and_nothing_is_written() {
     assert!(said.contains("a tag can point elsewhere tomorrow"), "{said}");
     let unknown = format!("registry.example.org/acme/other@{}", digest());
     let said = repository.fails(3, &["pin", &good, &unknown]);
-    assert!(said.contains("nothing in overlays/staging takes an image called other"), "{said}");
+    assert!(said.contains("nothing in clusters/staging, overlays/staging takes an image called other"), "{said}");
     assert!(repository.fails(3, &["pin", &good, "--environment", "moon"]).contains("staging"));
     assert_eq!(repository.read("overlays/staging/thing/kustomization.yaml"), KUSTOMIZATION);
 }

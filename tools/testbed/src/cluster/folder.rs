@@ -22,7 +22,7 @@ pub enum Forget {
 /// lock         held by the keeper for as long as the cluster runs
 /// node.pid     process id of the node's init, as the machine counts
 /// kubeconfig   for the machine: the API on a port of its loopback
-/// forwards     the registry and the git server on the machine's loopback, NAME=ADDRESS a line
+/// forwards     registry, git server and gateway on the machine's loopback, NAME=ADDRESS a line
 /// etc/         keys and kubeconfigs of the components
 /// etcd/ kubelet/ containerd/
 /// registry/    what the registry serves

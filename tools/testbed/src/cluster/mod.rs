@@ -106,7 +106,8 @@ impl Cluster {
     pub fn environment(&self) -> Result<Vec<(&'static str, String)>, Error> {
         let forwards = fs::read_to_string(self.folder.forwards()).unwrap_or_default();
         let address = |name| forwards.lines().filter_map(|line| line.split_once('=')).find(|(other, _)| *other == name);
-        let (Some((_, registry)), Some((_, git)), Some(_)) = (address("registry"), address("git"), self.folder.init())
+        let (Some((_, registry)), Some((_, git)), Some((_, gateway)), Some(_)) =
+            (address("registry"), address("git"), address("gateway"), self.folder.init())
         else {
             return Err(Error::NotRunning(self.name.clone()));
         };
@@ -114,6 +115,7 @@ impl Cluster {
             ("KUBECONFIG", self.folder.kubeconfig().display().to_string()),
             ("SLIPWAY_TESTBED_REGISTRY", registry.to_owned()),
             ("SLIPWAY_TESTBED_GIT", format!("http://{git}")),
+            ("SLIPWAY_TESTBED_GATEWAY", gateway.to_owned()),
         ])
     }
 

@@ -120,12 +120,17 @@ fn of_pod(pod: &Pod, processes: &[Process]) -> ComponentStatus {
         .and_then(|spec| spec.containers.first())
         .and_then(|container| container.image.clone())
         .unwrap_or_default();
-    let version = image
-        .rsplit_once(':')
-        .filter(|(_, tag)| !tag.contains('/'))
-        .map(|(_, tag)| tag.trim_start_matches('v').to_owned());
     let name = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
-    ComponentStatus { name, state: state_of(pod), version: version.unwrap_or_default(), memory, pid: None }
+    ComponentStatus { name, state: state_of(pod), version: version_of(&image), memory, pid: None }
+}
+
+/// The tag of an image, or the beginning of its digest.
+fn version_of(image: &str) -> String {
+    if let Some((_, digest)) = image.split_once("@sha256:") {
+        return digest.chars().take(12).collect();
+    }
+    let tag = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+    tag.map(|(_, tag)| tag.trim_start_matches('v').to_owned()).unwrap_or_default()
 }
 
 fn state_of(pod: &Pod) -> String {
@@ -189,5 +194,12 @@ mod tests {
             "1.6.20"
         );
         assert_eq!(version_in(""), "");
+    }
+
+    #[test]
+    fn an_image_is_told_by_its_tag_or_its_digest() {
+        assert_eq!(version_of("quay.io/argoproj/argocd:v3.5.7"), "3.5.7");
+        assert_eq!(version_of("localhost:5001/slipway/server@sha256:0123456789abcdef"), "0123456789ab");
+        assert_eq!(version_of("localhost:5001/slipway/server"), "");
     }
 }

@@ -25,17 +25,33 @@ use recipe::{RECIPES, Recipe, Sources};
 /// The annotation that says what an image was made from.
 const INPUTS: &str = "dev.slipway.testbed.inputs";
 
+/// Which images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those that a node without any component runs: of no built program, and without Debian's packages.
+    Node,
+}
+
+impl Which {
+    fn holds(self, recipe: &Recipe) -> bool {
+        self == Self::All || recipe.programs.is_empty() && !recipe.debian
+    }
+}
+
 /// Assembles the images that are missing or out of date into the cache's layout; the programs are built already.
 ///
 /// # Errors
 /// A program or a package is missing, or the cache cannot be written.
-pub fn assemble(cache: &Cache, progress: &Progress) -> Result<()> {
+pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> {
     let layout = Layout::make(&cache.images())?;
     let have = layout.entries()?;
     let authority = authority(cache)?;
     let mlflow = mlflow_packages(cache);
     let debian_inputs = inputs(&[debian::SUITE, debian::PACKAGES, debian::USERS, &read(&authority)?]);
-    let wanted = RECIPES.iter().map(|recipe| recipe_inputs(cache, recipe, &debian_inputs, mlflow.as_deref()));
+    let recipes: Vec<&Recipe> = RECIPES.iter().filter(|recipe| which.holds(recipe)).collect();
+    let wanted = recipes.iter().map(|recipe| recipe_inputs(cache, recipe, &debian_inputs, mlflow.as_deref()));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
     let current = |recipe: &Recipe, inputs: &str| {
         recipe.references.iter().all(|reference| {
@@ -43,22 +59,30 @@ pub fn assemble(cache: &Cache, progress: &Progress) -> Result<()> {
                 .any(|entry| entry.annotation(NAME) == Some(reference) && entry.annotation(INPUTS) == Some(inputs))
         })
     };
-    if RECIPES.iter().zip(&wanted).all(|(recipe, inputs)| current(recipe, inputs)) {
+    if recipes.iter().zip(&wanted).all(|(recipe, inputs)| current(recipe, inputs)) {
         return Ok(());
     }
 
     let work = tempfile::tempdir().map_err(Error::io(Path::new("/tmp")))?;
     let pause = compile_pause(work.path())?;
-    let argocd = build::module_folder(cache, build::program("argocd")?, "github.com/argoproj/argo-cd/v3")?;
+    let argocd = match which {
+        Which::All => build::module_folder(cache, build::program("argocd")?, "github.com/argoproj/argo-cd/v3")?,
+        Which::Node => PathBuf::new(),
+    };
     let applets = applets()?;
     let sources = Sources { cache, pause: &pause, argocd: &argocd, applets: &applets, mlflow };
 
     let mut debian = debian_layer(&layout, &have, &debian_inputs)?;
-    let mut entries = Vec::new();
-    for (recipe, inputs) in RECIPES.iter().zip(&wanted) {
+    let made_anew = |entry: &&Descriptor| {
+        let named = |recipe: &Recipe| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name));
+        recipes.iter().zip(&wanted).any(|(recipe, inputs)| named(recipe) && !current(recipe, inputs))
+    };
+    let known = |entry: &&Descriptor| {
+        RECIPES.iter().any(|recipe| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name)))
+    };
+    let mut entries: Vec<_> = have.iter().filter(known).filter(|entry| !made_anew(entry)).cloned().collect();
+    for (recipe, inputs) in recipes.iter().zip(&wanted) {
         if current(recipe, inputs) {
-            let named = |entry: &&Descriptor| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name));
-            entries.extend(have.iter().filter(named).cloned());
             continue;
         }
         let step = progress.step(&format!("image {}", recipe.references[0]));

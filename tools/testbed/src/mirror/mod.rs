@@ -106,14 +106,15 @@ fn key() -> Result<String> {
     Ok(inputs.digest())
 }
 
-/// Makes a cluster's own copy of the mirror, to push to; objects are hard links, and what is there already stays.
+/// Makes a cluster's own copy of the mirror, to push to; objects are hard links, and what is there already stays. A repository
+/// that was not made yet is not there either: a bare node needs none.
 ///
 /// # Errors
-/// The mirror was not made, or the folder cannot be written.
+/// The folder cannot be written.
 pub fn copy(cache: &Cache, to: &Path) -> Result<()> {
     for repository in REPOSITORIES {
         let name = format!("{}.git", repository.path);
-        if !to.join(&name).exists() {
+        if cache.mirror().join(&name).exists() && !to.join(&name).exists() {
             copy_tree(&cache.mirror().join(&name), &to.join(&name))?;
         }
     }

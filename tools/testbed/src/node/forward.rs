@@ -1,4 +1,4 @@
-//! The node's API and registry on the machine's loopback, for programs that run outside the node.
+//! Ports of the node on the machine's loopback, for programs that run outside the node.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

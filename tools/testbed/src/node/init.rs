@@ -56,7 +56,9 @@ pub fn run(cache: &Cache, cluster: &str) -> io::Result<Infallible> {
     let api = forward::serve(&outside, SocketAddr::from((node, 6443)))?;
     let registry = forward::serve(&outside, SocketAddr::from((node, 5000)))?;
     let git = forward::serve(&outside, SocketAddr::from((node, 3000)))?;
-    fs::write(folder.forwards(), format!("registry={registry}\ngit={git}\n"))?;
+    // nobody listens there until something deploys a gateway on this port, as overlays/local/traefik does
+    let gateway = forward::serve(&outside, SocketAddr::from((node, 30080)))?;
+    fs::write(folder.forwards(), format!("registry={registry}\ngit={git}\ngateway={gateway}\n"))?;
     write_kubeconfig(&folder, api)?;
     supervisor.reap()
 }

@@ -61,8 +61,12 @@ impl Pin {
             }
             if pinned.len() == before {
                 return Err(Failure::Input(format!(
-                    "nothing in {} takes an image called {}: add `images: [{{name: {}}}]`, as lines of a list, to the overlay's kustomization.yaml",
-                    environments.iter().map(|name| format!("overlays/{name}")).collect::<Vec<_>>().join(", "),
+                    "nothing in {} takes an image called {}: add `images: [{{name: {}}}]`, as lines of a list, to clusters/<environment>/images/kustomization.yaml",
+                    environments
+                        .iter()
+                        .map(|name| format!("clusters/{name}, overlays/{name}"))
+                        .collect::<Vec<_>>()
+                        .join(", "),
                     image.name,
                     image.name
                 )));
@@ -102,7 +106,7 @@ impl Pin {
 
 /// The file with the image, or `None` when it does not speak of it.
 fn edited(file: &str, text: &str, image: &Image) -> Result<Option<String>, Failure> {
-    if file.starts_with("clusters/") {
+    if file.ends_with("/cluster.yaml") {
         return Ok(if image.name == "trainer" { trainer(text, image.whole) } else { None });
     }
     kustomize::pin(text, image.name, image.repository, image.digest)
@@ -146,7 +150,8 @@ fn image(text: &str) -> Result<Image<'_>, Failure> {
 /// The files of an environment that may say an image.
 fn files(root: &Path, environment: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
-    let mut waiting = vec![root.join("overlays").join(environment)];
+    let places = ["clusters", "overlays"].map(|place| root.join(place).join(environment));
+    let mut waiting: Vec<PathBuf> = places.into_iter().filter(|folder| folder.is_dir()).collect();
     while let Some(folder) = waiting.pop() {
         let entries =
             std::fs::read_dir(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;

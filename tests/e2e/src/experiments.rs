@@ -1,0 +1,135 @@
+//! Experiments as a person proposes them.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::kubectl::text;
+use crate::mlflow::MODEL;
+use crate::{Stack, until};
+
+/// What a test varies.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    /// Its name, of its own for each test.
+    pub name: &'static str,
+    /// `cnn` or `mlp`.
+    pub architecture: &'static str,
+    /// How often through the training data.
+    pub epochs: u32,
+    /// One trial each.
+    pub learning_rates: &'static [&'static str],
+}
+
+/// An experiment whose pull request was merged.
+#[derive(Debug, Clone)]
+pub struct Proposed {
+    /// Its TrainJobs.
+    pub jobs: Vec<String>,
+    /// What the pull request said.
+    pub body: String,
+    /// The moment of the merge.
+    pub merged: SystemTime,
+}
+
+impl Experiment {
+    fn file(&self) -> String {
+        format!("experiments/{}.yaml", self.name)
+    }
+
+    /// Little of a processor for each worker, so that two trials of two workers run at once on two cores.
+    fn yaml(&self) -> String {
+        let Self { name, architecture, epochs, learning_rates } = self;
+        let rates = learning_rates.join(", ");
+        format!(
+            "apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata:
+  name: {name}
+spec:
+  dataset: mnist-10k
+  model: {{architecture: {architecture}, dropout: 0.25}}
+  training: {{epochs: {epochs}, batchSize: 64, optimizer: {{name: adam, learningRate: 0.001}}, seed: 7}}
+  sweep:
+    training.optimizer.learningRate: [{rates}]
+  workers: {{count: 2, cpu: 200m, memory: 256Mi}}
+  budget: {{cpuHours: 4, deadline: 20m}}
+  register: {{model: {MODEL}, require: {{accuracy: \">= 0.90\"}}}}
+"
+        )
+    }
+}
+
+impl Stack {
+    /// Writes the file, proposes it, and merges the pull request.
+    ///
+    /// # Errors
+    /// A command or the merge fails.
+    pub fn start(&self, experiment: &Experiment) -> Result<Proposed> {
+        self.repository().pull()?;
+        fs::write(self.repository().root().join(experiment.file()), experiment.yaml())?;
+        let proposed = self.slipway(&["propose", &experiment.file()])?;
+        let number = proposed["pullRequest"]["number"].as_u64().context("no pull request was opened")?;
+        let starts = proposed["plan"]["changes"].as_array().into_iter().flatten();
+        let jobs = starts.flat_map(|change| change["starts"].as_array().cloned().unwrap_or_default());
+        let jobs: Vec<String> = jobs.map(|start| text(&start, "/name").to_owned()).collect();
+        let git = |arguments: &[&str]| self.repository().git(arguments);
+        let forge = format!("--git-dir={}", self.repository().forge().display());
+        let body = git(&[&forge, "cat-file", "blob", &format!("refs/slipway/pull/{number}")])?;
+        let merged = SystemTime::now();
+        self.merge(number)?;
+        Ok(Proposed { jobs, body, merged })
+    }
+
+    /// A TrainJob.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn job(&self, name: &str) -> Result<Value> {
+        self.kubectl().get(&["trainjobs.trainer.kubeflow.org", name, "-n", "training"])
+    }
+
+    /// The pods of a TrainJob.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub fn pods_of(&self, job: &str) -> Result<Vec<Value>> {
+        self.kubectl().list(&["pods", "-n", "training", "-l", &format!("jobset.sigs.k8s.io/jobset-name={job}")])
+    }
+
+    /// Waits until rank 0 has reported progress: the workers train.
+    ///
+    /// # Errors
+    /// It has not within `limit`, or the job is over before.
+    pub fn training(&self, job: &str, limit: Duration) -> Result<u64> {
+        let (percent, _) = until(&format!("{job} trains"), limit, || {
+            let object = self.job(job)?;
+            anyhow::ensure!(condition(&object).is_none(), "{job} is over: {}", object["status"]);
+            let percent = object["status"]["trainerStatus"]["progressPercentage"].as_u64();
+            Ok(percent.filter(|percent| *percent > 0).ok_or_else(|| object["status"].to_string()))
+        })?;
+        Ok(percent)
+    }
+
+    /// Waits for a job's end: `Complete` or `Failed` with its message.
+    ///
+    /// # Errors
+    /// It has not ended within `limit`.
+    pub fn ended(&self, job: &str, limit: Duration) -> Result<(String, String)> {
+        let (end, _) = until(&format!("{job} ends"), limit, || {
+            let object = self.job(job)?;
+            Ok(condition(&object).ok_or_else(|| object["status"].to_string()))
+        })?;
+        Ok(end)
+    }
+}
+
+/// The condition that a job has ended with, and its message.
+fn condition(job: &Value) -> Option<(String, String)> {
+    let conditions = job["status"]["conditions"].as_array()?;
+    let over = |one: &&Value| matches!(text(one, "/type"), "Complete" | "Failed") && one["status"] == "True";
+    let one = conditions.iter().find(over)?;
+    Some((text(one, "/type").to_owned(), text(one, "/message").to_owned()))
+}

@@ -1,0 +1,81 @@
+//! The cluster as an administrator sees it.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use testbed::testing::Testbed;
+
+/// kubectl on the test cluster.
+#[derive(Debug, Clone)]
+pub struct Kubectl(Testbed);
+
+impl Kubectl {
+    pub(crate) fn new(testbed: Testbed) -> Self {
+        Self(testbed)
+    }
+
+    /// A command to add arguments to.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        self.0.kubectl()
+    }
+
+    /// Runs it; what it prints.
+    ///
+    /// # Errors
+    /// It fails; with what it said.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let done = self.command().args(arguments).stdin(Stdio::null()).output().context("running kubectl")?;
+        ensure!(done.status.success(), "kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
+    /// One object, or a list of them.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn get(&self, arguments: &[&str]) -> Result<Value> {
+        let all = [&["get", "-o", "json"], arguments].concat();
+        Ok(serde_json::from_str(&self.run(&all)?)?)
+    }
+
+    /// The objects of a list.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub fn list(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let list = self.get(arguments)?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// One key of a Secret.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<String> {
+        use base64::Engine as _;
+
+        let secret = self.get(&["secret", name, "-n", namespace])?;
+        let value = secret["data"][key].as_str().with_context(|| format!("{namespace}/{name} has no {key}"))?;
+        Ok(String::from_utf8(base64::engine::general_purpose::STANDARD.decode(value)?)?)
+    }
+
+    /// Ends the pods that match a label at once, as a crash does; gives their names.
+    ///
+    /// # Errors
+    /// There is none to end.
+    pub fn kill(&self, namespace: &str, label: &str) -> Result<Vec<String>> {
+        let pods = self.list(&["pods", "-n", namespace, "-l", label])?;
+        let names: Vec<String> = pods.iter().map(|pod| text(pod, "/metadata/name").to_owned()).collect();
+        ensure!(!names.is_empty(), "no pod in {namespace} has the label {label}");
+        self.run(&["delete", "pod", "-n", namespace, "-l", label, "--grace-period=0", "--force", "--wait=false"])?;
+        Ok(names)
+    }
+}
+
+/// The text at a place, empty where there is none.
+#[must_use]
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,23 @@
+//! The test cluster with the whole stack on it, as `slipway bootstrap local` makes it from a git server that stands where GitHub
+//! would; and what a person does with it.
+
+mod applications;
+mod backup;
+mod experiments;
+mod kubectl;
+mod memory;
+mod mlflow;
+mod repository;
+mod rights;
+mod stack;
+mod waiting;
+mod webhook;
+
+pub use applications::Application;
+pub use backup::Backup;
+pub use experiments::{Experiment, Proposed};
+pub use kubectl::{Kubectl, text};
+pub use mlflow::Version;
+pub use repository::Repository;
+pub use stack::{Bootstrapped, Stack};
+pub use waiting::until;

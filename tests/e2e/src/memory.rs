@@ -1,0 +1,41 @@
+//! What the stack's pods take.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::Stack;
+
+impl Stack {
+    /// Memory of each workload's pods in bytes (PSS), by `namespace/name`. Kubernetes' own programs are not among them.
+    ///
+    /// # Errors
+    /// The cluster does not run.
+    pub fn memory(&self) -> Result<BTreeMap<String, u64>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let status = runtime.block_on(self.cluster().status())?;
+        let mut all = BTreeMap::new();
+        for pod in status.components.iter().filter(|one| one.pid.is_none() && one.memory > 0) {
+            let Some((namespace, name)) = pod.name.split_once('/') else { continue };
+            *all.entry(format!("{namespace}/{}", workload(name))).or_default() += pod.memory;
+        }
+        Ok(all)
+    }
+}
+
+/// The name without what Kubernetes appended: the parts from the first with a digit on.
+fn workload(pod: &str) -> String {
+    let parts: Vec<&str> = pod.split('-').take_while(|part| !part.contains(|c: char| c.is_ascii_digit())).collect();
+    parts.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_named_after_its_workload() {
+        assert_eq!(workload("argocd-repo-server-6b7f5c9d8-x2xkq"), "argocd-repo-server");
+        assert_eq!(workload("postgres-0"), "postgres");
+    }
+}

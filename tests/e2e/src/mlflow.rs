@@ -1,0 +1,64 @@
+//! What MLflow's registry holds, asked through the Gateway.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::Stack;
+use crate::kubectl::text;
+
+/// The model that the experiments register.
+pub(crate) const MODEL: &str = "mnist";
+
+/// A registered version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its number.
+    pub number: String,
+    /// `READY` when its files are there.
+    pub status: String,
+    /// The TrainJob that made it.
+    pub job: String,
+    /// The digest of its content.
+    pub digest: String,
+    /// The run that made it.
+    pub run: String,
+}
+
+impl Stack {
+    /// The registered versions.
+    ///
+    /// # Errors
+    /// MLflow is not reached.
+    pub fn versions(&self) -> Result<Vec<Version>> {
+        let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
+        let found = self.ask(&format!("{api}/model-versions/search?filter=name%3D%27{MODEL}%27&max_results=1000"))?;
+        let all = found["model_versions"].as_array().cloned().unwrap_or_default();
+        Ok(all.iter().map(version).collect())
+    }
+
+    /// When the first loss of a run was logged, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// MLflow is not reached, or there is none.
+    pub fn first_step(&self, run: &str) -> Result<u64> {
+        let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
+        let found = self.ask(&format!("{api}/metrics/get-history?run_id={run}&metric_key=loss&max_results=1000"))?;
+        let times = found["metrics"].as_array().cloned().unwrap_or_default();
+        let first = times.iter().filter_map(|one| one["timestamp"].as_u64()).min();
+        first.ok_or_else(|| anyhow::anyhow!("run {run} has logged no loss"))
+    }
+}
+
+fn version(one: &Value) -> Version {
+    let tag = |key: &str| {
+        let tags = one["tags"].as_array().into_iter().flatten();
+        tags.filter(|tag| tag["key"] == key).map(|tag| text(tag, "/value").to_owned()).next().unwrap_or_default()
+    };
+    Version {
+        number: text(one, "/version").to_owned(),
+        status: text(one, "/status").to_owned(),
+        job: tag("slipway.trainjob"),
+        digest: tag("slipway.digest"),
+        run: text(one, "/run_id").to_owned(),
+    }
+}

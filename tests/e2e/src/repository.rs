@@ -1,0 +1,121 @@
+//! The repository that Argo CD follows, and a person's clone of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use slipway_forge::BareForge;
+use slipway_loop::programs::fresh_clone;
+use tempfile::TempDir;
+
+/// A clone, and the bare repository that is its forge.
+#[derive(Debug)]
+pub struct Repository {
+    _folder: TempDir,
+    root: PathBuf,
+    forge: PathBuf,
+}
+
+impl Repository {
+    /// A clone of what the forge holds; an empty one first gets this repository's commit, and what `first` then changes.
+    pub(crate) fn open(forge: &Path, first: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path().join("slipway");
+        let repository = Self { root: root.clone(), forge: forge.to_owned(), _folder: folder };
+        if fs::exists(forge.join("refs/heads/main"))? {
+            run(Command::new("git").args(["clone", "--quiet"]).arg(forge).arg(&root))?;
+            repository.configure()?;
+            return Ok(repository);
+        }
+        fresh_clone(&root)?;
+        repository.configure()?;
+        repository.git(&["checkout", "--quiet", "-B", "main"])?;
+        first(&root)?;
+        repository.git(&["commit", "--quiet", "--all", "--message", "My images"])?;
+        repository.push()?;
+        Ok(repository)
+    }
+
+    /// The work tree.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The bare repository.
+    #[must_use]
+    pub fn forge(&self) -> &Path {
+        &self.forge
+    }
+
+    /// Runs git in the work tree; what it prints.
+    ///
+    /// # Errors
+    /// It fails; with what it said.
+    pub fn git(&self, arguments: &[&str]) -> Result<String> {
+        run(Command::new("git").arg("-C").arg(&self.root).args(arguments))
+    }
+
+    /// The forge's main.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn main(&self) -> Result<String> {
+        Ok(run(Command::new("git").arg("-C").arg(&self.forge).args(["rev-parse", "refs/heads/main"]))?
+            .trim()
+            .to_owned())
+    }
+
+    /// Takes what the forge's main holds into the work tree.
+    ///
+    /// # Errors
+    /// git fails.
+    pub fn pull(&self) -> Result<()> {
+        self.git(&["fetch", "--quiet", &self.forge.display().to_string(), "main"])?;
+        self.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
+        self.git(&["clean", "--quiet", "-fd"]).map(drop)
+    }
+
+    /// Changes files on the newest main and pushes that; main before and after.
+    ///
+    /// # Errors
+    /// `edit` fails or changes nothing.
+    pub(crate) fn change(&self, message: &str, edit: impl FnOnce(&Path) -> Result<()>) -> Result<(String, String)> {
+        self.pull()?;
+        let before = self.main()?;
+        edit(&self.root)?;
+        self.git(&["add", "--all"])?;
+        self.git(&["commit", "--quiet", "--message", message])?;
+        self.push()?;
+        Ok((before, self.main()?))
+    }
+
+    /// Merges a pull request as a person does; main before and after.
+    ///
+    /// # Errors
+    /// It is not open, or conflicts.
+    pub(crate) fn merge(&self, number: u64) -> Result<(String, String)> {
+        let before = self.main()?;
+        BareForge::open(&self.forge)?.merge(number)?;
+        self.pull()?;
+        Ok((before, self.main()?))
+    }
+
+    fn push(&self) -> Result<()> {
+        self.git(&["push", "--quiet", &self.forge.display().to_string(), "HEAD:refs/heads/main"]).map(drop)
+    }
+
+    fn configure(&self) -> Result<()> {
+        self.git(&["config", "user.name", "Ada"])?;
+        self.git(&["config", "user.email", "ada@example.org"]).map(drop)
+    }
+}
+
+/// Runs a command to its end; what it prints.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let done = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "{command:?} ended with {}:\n{said}", done.status);
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}

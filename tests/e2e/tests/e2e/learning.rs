@@ -1,0 +1,94 @@
+//! What the product is for, on a cluster: propose, merge, train, register, promote, serve, draw.
+
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use slipway_e2e::{Experiment, Stack, text, until};
+use slipway_loop::programs::repository;
+
+const EXPERIMENT: Experiment =
+    Experiment { name: "e2e-loop", architecture: "cnn", epochs: 3, learning_rates: &["0.001", "0.003"] };
+
+#[test]
+fn a_merged_pull_request_trains_and_a_second_one_serves_what_a_browser_asks() -> Result<()> {
+    let stack = Stack::get()?;
+    let proposed = stack.start(&EXPERIMENT)?;
+    ensure!(proposed.jobs.len() == 2, "{:?}", proposed.jobs);
+    for word in ["What changes in the clusters", "TrainJob training/e2e-loop-", "CPU-hours"] {
+        ensure!(proposed.body.contains(word), "the pull request does not say {word}: {}", proposed.body);
+    }
+    rendered_as_everywhere(stack, &proposed.jobs)?;
+
+    for job in &proposed.jobs {
+        let percent = stack.training(job, Duration::from_secs(180))?;
+        println!("{job}: {percent} % in TrainJob.status");
+        ensure!(stack.pods_of(job)?.len() == 2, "{job} has not two workers");
+    }
+    for job in &proposed.jobs {
+        let (end, message) = stack.ended(job, Duration::from_secs(300))?;
+        ensure!(end == "Complete", "{job}: {message}");
+        let status = stack.job(job)?["status"].clone();
+        ensure!(status["trainerStatus"]["progressPercentage"] == 100, "{status}");
+    }
+
+    let versions = stack.versions()?;
+    let mut first_step = u64::MAX;
+    for job in &proposed.jobs {
+        let of: Vec<_> = versions.iter().filter(|version| version.job == *job).collect();
+        ensure!(
+            of.len() == 1 && of[0].status == "READY" && of[0].digest.starts_with("sha256:"),
+            "{job}: {versions:#?}"
+        );
+        first_step = first_step.min(stack.first_step(&of[0].run)?);
+    }
+    let merged = proposed.merged.duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as f64;
+    println!("from the merge to the first training step: {:.1} s", (first_step as f64 - merged) / 1000.0);
+
+    let promoted = stack.slipway(&["promote", "mnist"])?;
+    let number = promoted["pullRequest"]["number"].as_u64().context("no pull request to promote")?;
+    stack.merge(number)?;
+    let (version, digest) = (text(&promoted, "/version").to_owned(), text(&promoted, "/digest").to_owned());
+    let ((), took) = until("the promoted version is in service", Duration::from_secs(180), || {
+        let served = stack.ask(&format!("{}/v2/models/mnist", stack.url("models")))?;
+        Ok(if served.to_string().contains(&digest) || served["versions"][0] == version.as_str() {
+            Ok(())
+        } else {
+            Err(served.to_string())
+        })
+    })?;
+    println!("from the merge of the promotion to service: {:.1} s", took.as_secs_f64());
+
+    let script = repository().join("tests/browser/draw.mjs");
+    let status = Command::new("node").arg(script).arg(stack.url("")).status().context("node is needed")?;
+    ensure!(status.success(), "the browser test through the Gateway ended with {status}");
+    Ok(())
+}
+
+/// The merged manifests are what every environment's generator gives, and what the cluster holds.
+fn rendered_as_everywhere(stack: &Stack, jobs: &[String]) -> Result<()> {
+    let checked = stack.slipway(&["check"])?;
+    ensure!(checked["findings"].as_array().is_some_and(Vec::is_empty), "{checked}");
+    for job in jobs {
+        let file = stack.repository().root().join(format!("overlays/local/training-jobs/{job}.yaml"));
+        let rendered: Value = serde_saphyr::from_str(&std::fs::read_to_string(&file)?)?;
+        let (deployed, _) =
+            until(&format!("{job} is in the cluster"), Duration::from_secs(60), || Ok(Ok(stack.job(job)?)))?;
+        ensure!(holds(&deployed["spec"], &rendered["spec"]), "{job}: {rendered:#} was merged, {deployed:#} is there");
+    }
+    Ok(())
+}
+
+/// Whether everything that `wanted` says is in `found`, which may hold defaults beside it.
+fn holds(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| found.get(key).is_some_and(|found| holds(found, value)))
+        }
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| holds(found, wanted))
+        }
+        (found, wanted) => found == wanted,
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole stack on the test cluster. `make e2e` brings the cluster up, runs these one after another, and takes it down.
+
+mod backup;
+mod bootstrap;
+mod faults;
+mod learning;
+mod memory;
+mod mistakes;
+mod rights;
+mod stopping;

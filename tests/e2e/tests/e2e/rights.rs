@@ -1,0 +1,64 @@
+//! What the programs' accounts may do: nothing that their job does not need.
+
+use anyhow::{Result, ensure};
+use slipway_e2e::{Stack, text};
+
+/// Namespaces of our own components.
+const OURS: [&str; 7] = ["demo-ui", "gateway", "minio", "mlflow", "postgres", "server", "training"];
+/// Traefik reads the certificates of the namespaces that it routes to, and watches Secrets there to do so.
+const MAY_READ: (&str, &str) = ("gateway", "traefik");
+
+#[test]
+fn no_account_of_ours_reads_secrets_or_makes_pods() -> Result<()> {
+    let stack = Stack::get()?;
+    let mut asked = 0;
+    for namespace in OURS {
+        for account in stack.kubectl().list(&["serviceaccounts", "-n", namespace])? {
+            let name = text(&account, "/metadata/name").to_owned();
+            let subject = format!("system:serviceaccount:{namespace}:{name}");
+            for (verb, resource) in [
+                ("get", "secrets"),
+                ("list", "secrets"),
+                ("create", "pods"),
+                ("create", "pods/exec"),
+                ("create", "deployments.apps"),
+                ("create", "trainjobs.trainer.kubeflow.org"),
+                ("update", "configmaps"),
+                ("escalate", "clusterroles.rbac.authorization.k8s.io"),
+                ("impersonate", "users"),
+            ] {
+                for place in OURS.iter().chain(&["argocd", "kube-system", "kubeflow-system"]) {
+                    let reads = resource == "secrets" && (namespace, name.as_str()) == MAY_READ;
+                    // never those of the platform or of the jobs
+                    if reads && !["argocd", "kube-system", "kubeflow-system", "training", "postgres"].contains(place) {
+                        continue;
+                    }
+                    asked += 1;
+                    ensure!(
+                        !can(stack, &subject, verb, resource, place)?,
+                        "{subject} may {verb} {resource} in {place}"
+                    );
+                }
+            }
+        }
+    }
+    // the question itself is answered, and not always by no
+    let admin = "system:serviceaccount:argocd:argocd-application-controller";
+    ensure!(can(stack, admin, "create", "pods", "training")?, "Argo CD's controller may not do its work");
+    println!("{asked} times no");
+    Ok(())
+}
+
+fn can(stack: &Stack, subject: &str, verb: &str, resource: &str, namespace: &str) -> Result<bool> {
+    let review = serde_json::json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": subject, "groups": ["system:serviceaccounts", "system:authenticated"],
+            "resourceAttributes": attributes(verb, resource, namespace)}});
+    stack.allowed(&review)
+}
+
+/// `pods/exec` or `deployments.apps`, as kubectl writes them.
+fn attributes(verb: &str, resource: &str, namespace: &str) -> serde_json::Value {
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    serde_json::json!({"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": namespace})
+}
