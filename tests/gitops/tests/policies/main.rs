@@ -1,0 +1,120 @@
+//! What may talk to what, by the NetworkPolicies of every environment. No agent enforces them on the test cluster, so nothing is
+//! sent here: what they let through is worked out and compared with tables, for every port and from every pod.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod judges;
+mod tables;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use judges::{allowed, closed, each_end, forbidden, outside, pods};
+use serde_json::{Value, json};
+use slipway_gitops_tests::policies::Cluster;
+use slipway_gitops_tests::program::{kustomize, skipped};
+use slipway_gitops_tests::tree::{builds, deployed, documents, environments};
+use tables::{
+    ALLOWED, ANY_OF_ARGOCD, ARGOCD, DNS, EVERYWHERE, FORBIDDEN, JOBSET, KUBEFLOW_TRAINER, OUTSIDE, PODS, STRANGERS,
+    UNDECLARED,
+};
+
+struct Environment {
+    name: String,
+    cluster: Cluster,
+    /// The pods that the tables are about, as against strangers.
+    expected: BTreeSet<&'static str>,
+}
+
+/// What this tree declares.
+static TREE: LazyLock<Vec<Environment>> = LazyLock::new(|| {
+    made(&[], |name| {
+        let folders = builds(name).unwrap();
+        folders.iter().flat_map(|folder| documents(&kustomize(folder).unwrap()).unwrap()).collect()
+    })
+});
+
+/// That and what comes from upstream.
+static WITH_UPSTREAM: LazyLock<Vec<Environment>> = LazyLock::new(|| {
+    made(&[ARGOCD.as_slice(), &[JOBSET, KUBEFLOW_TRAINER]].concat(), |name| {
+        deployed(name).unwrap().into_iter().flat_map(|one| one.objects).collect()
+    })
+});
+
+fn made(upstream: &[&'static str], objects: impl Fn(&str) -> Vec<Value>) -> Vec<Environment> {
+    let names = environments().unwrap();
+    assert_eq!(names, PODS.map(|(name, _)| name));
+    let made = |(name, ours): (&str, &[&'static str])| {
+        let mut objects = objects(name);
+        for namespace in UNDECLARED {
+            objects.push(json!({"kind": "Namespace", "metadata": {"name": namespace}}));
+        }
+        objects.push(json!({"kind": "Pod", "metadata": {"name": "coredns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}}));
+        let cluster = Cluster::read(&objects).unwrap();
+        Environment { name: name.to_owned(), cluster, expected: ours.iter().chain(upstream).copied().collect() }
+    };
+    PODS.map(made).into()
+}
+
+#[test]
+fn every_environment_has_the_pods_that_the_tables_are_about() {
+    judged(&TREE, pods);
+}
+
+#[test]
+fn into_a_pod_of_ours_gets_what_the_table_names_and_nothing_else() {
+    judged(&TREE, allowed);
+}
+
+#[test]
+fn what_must_never_be_reached_is_not() {
+    judged(&TREE, forbidden);
+}
+
+#[test]
+fn neither_end_relies_on_the_other() {
+    judged(&TREE, each_end);
+}
+
+#[test]
+fn out_of_the_cluster_gets_what_the_table_names_and_nothing_else() {
+    judged(&TREE, outside);
+}
+
+#[test]
+fn every_namespace_of_ours_is_closed() {
+    judged(&TREE, closed);
+}
+
+#[test]
+fn all_that_holds_beside_the_pods_of_upstream() {
+    if skipped(&["go"]) {
+        return;
+    }
+    judged(&WITH_UPSTREAM, |environment| {
+        [pods, allowed, each_end, forbidden, outside, closed].iter().flat_map(|judge| judge(environment)).collect()
+    });
+}
+
+/// Fails with everything that is wrong, not with the first of it.
+fn judged(environments: &LazyLock<Vec<Environment>>, judge: impl Fn(&Environment) -> Vec<String>) {
+    if skipped(&["kustomize"]) {
+        return;
+    }
+    let of =
+        |one: &Environment| judge(one).into_iter().map(|wrong| format!("{}: {wrong}", one.name)).collect::<Vec<_>>();
+    let wrong: Vec<String> = environments.iter().flat_map(of).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_tables_name_pods_that_there_are() {
+    let mut known: BTreeSet<&str> = PODS.iter().flat_map(|(_, pods)| *pods).copied().chain(ARGOCD).collect();
+    known.extend([JOBSET, KUBEFLOW_TRAINER, DNS, STRANGERS, ANY_OF_ARGOCD]);
+    for (from, to, _) in ALLOWED.iter().chain(FORBIDDEN) {
+        assert!(known.contains(from) && known.contains(to), "{from} -> {to}");
+    }
+    for (environments, pod, _) in OUTSIDE {
+        assert!(known.contains(pod) && environments.iter().all(|name| EVERYWHERE.contains(name)), "{pod}");
+    }
+    assert!(EVERYWHERE.iter().copied().eq(PODS.map(|(name, _)| name)));
+}

@@ -1,0 +1,203 @@
+//! Which pods there are, and what may talk to what: the tables, and what their words mean.
+
+use slipway_gitops_tests::policies::{Pod, Protocol};
+
+pub(crate) const DEMO_UI: &str = "demo-ui/demo-ui";
+pub(crate) const TRAEFIK: &str = "gateway/traefik";
+pub(crate) const MINIO: &str = "minio/minio";
+pub(crate) const MINIO_SET_UP: &str = "minio/minio-set-up";
+pub(crate) const MLFLOW: &str = "mlflow/mlflow";
+pub(crate) const POSTGRES: &str = "postgres/postgres";
+pub(crate) const POSTGRES_SET_UP: &str = "postgres/postgres-set-up";
+pub(crate) const SERVER: &str = "server/server";
+pub(crate) const TRAINER: &str = "training/slipway-torch-node";
+/// Upstream's.
+pub(crate) const ARGOCD: [&str; 4] =
+    ["argocd/argocd-application-controller", "argocd/argocd-redis", "argocd/argocd-repo-server", ARGOCD_SERVER];
+pub(crate) const ARGOCD_SERVER: &str = "argocd/argocd-server";
+pub(crate) const JOBSET: &str = "jobset-system/jobset-controller-manager";
+pub(crate) const KUBEFLOW_TRAINER: &str = "kubeflow-system/kubeflow-trainer-controller-manager";
+/// The cluster's own, of which nothing is declared here.
+pub(crate) const DNS: &str = "kube-system/coredns";
+/// Every pod outside of `OURS`, with whatever labels.
+pub(crate) const STRANGERS: &str = "any stranger";
+/// Every pod of Argo CD.
+pub(crate) const ANY_OF_ARGOCD: &str = "any pod of argocd";
+
+/// The environments, and the pods of this tree that each has: no more and no fewer.
+pub(crate) const PODS: [(&str, &[&str]); 3] = [
+    ("local", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER]),
+    // Its stores are managed, outside of the cluster.
+    ("production", &[DEMO_UI, TRAEFIK, MLFLOW, SERVER, TRAINER]),
+    ("staging", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER]),
+];
+pub(crate) const EVERYWHERE: &[&str] = &["local", "production", "staging"];
+pub(crate) const PRODUCTION: &[&str] = &["production"];
+
+/// Namespaces that are closed in both directions but for what a policy names.
+pub(crate) const OURS: [&str; 9] =
+    ["demo-ui", "gateway", "jobset-system", "kubeflow-system", "minio", "mlflow", "postgres", "server", "training"];
+/// Those that are not: upstream's manifests and charts say what their pods let in.
+pub(crate) const NOT_OURS: [&str; 3] = ["argocd", "cert-manager", "external-secrets"];
+/// Those that no file here declares: the cluster's own, and two with anybody in them.
+pub(crate) const UNDECLARED: [&str; 3] = ["kube-system", "default", "stranger"];
+
+/// Ports of a row.
+#[derive(Clone, Copy)]
+pub(crate) enum Ports {
+    Tcp(u16),
+    Udp(u16),
+    /// Each of each protocol.
+    All,
+    /// Those that the destination's containers declare.
+    Declared,
+}
+use Ports::{All, Declared, Tcp, Udp};
+
+/// From where, to where, at which ports.
+pub(crate) type Row = (&'static str, &'static str, Ports);
+
+/// What the product needs. Into a pod of ours nothing else is allowed.
+pub(crate) const ALLOWED: &[Row] = &[
+    // The door: the page, the models, and what operates the stack.
+    (STRANGERS, TRAEFIK, Tcp(8000)),
+    (STRANGERS, TRAEFIK, Tcp(8443)),
+    (STRANGERS, TRAEFIK, Tcp(8444)),
+    (TRAEFIK, DEMO_UI, Tcp(8501)),
+    (TRAEFIK, SERVER, Tcp(8080)),
+    (TRAEFIK, MLFLOW, Tcp(5000)),
+    (TRAEFIK, MINIO, Tcp(9000)),
+    (TRAEFIK, MINIO, Tcp(9001)),
+    (TRAEFIK, ARGOCD_SERVER, Tcp(8080)),
+    // The page asks for an answer, and for what is known of the version that gave it.
+    (DEMO_UI, SERVER, Tcp(8080)),
+    (DEMO_UI, MLFLOW, Tcp(5000)),
+    // Models come through MLflow, which alone has the keys of their bucket.
+    (SERVER, MLFLOW, Tcp(5000)),
+    (MLFLOW, POSTGRES, Tcp(5432)),
+    (MLFLOW, MINIO, Tcp(9000)),
+    // Workers: each other, runs and models, datasets, progress.
+    (TRAINER, TRAINER, All),
+    (TRAINER, MLFLOW, Tcp(5000)),
+    (TRAINER, MINIO, Tcp(9000)),
+    (TRAINER, KUBEFLOW_TRAINER, Tcp(10443)),
+    // Jobs that make roles, buckets and users.
+    (POSTGRES_SET_UP, POSTGRES, Tcp(5432)),
+    (MINIO_SET_UP, MINIO, Tcp(9000)),
+    // Webhooks: no policy can name the API server, so anybody may.
+    (STRANGERS, JOBSET, Tcp(9443)),
+    (STRANGERS, KUBEFLOW_TRAINER, Tcp(9443)),
+    // Names. PostgreSQL's server asks for none.
+    (DEMO_UI, DNS, Udp(53)),
+    (DEMO_UI, DNS, Tcp(53)),
+    (TRAEFIK, DNS, Udp(53)),
+    (TRAEFIK, DNS, Tcp(53)),
+    (MLFLOW, DNS, Udp(53)),
+    (MLFLOW, DNS, Tcp(53)),
+    (SERVER, DNS, Udp(53)),
+    (SERVER, DNS, Tcp(53)),
+    (TRAINER, DNS, Udp(53)),
+    (TRAINER, DNS, Tcp(53)),
+    (MINIO, DNS, Udp(53)),
+    (MINIO, DNS, Tcp(53)),
+    (POSTGRES_SET_UP, DNS, Udp(53)),
+    (POSTGRES_SET_UP, DNS, Tcp(53)),
+    (MINIO_SET_UP, DNS, Udp(53)),
+    (MINIO_SET_UP, DNS, Tcp(53)),
+    (JOBSET, DNS, Udp(53)),
+    (JOBSET, DNS, Tcp(53)),
+    (KUBEFLOW_TRAINER, DNS, Udp(53)),
+    (KUBEFLOW_TRAINER, DNS, Tcp(53)),
+];
+
+/// What no later row of `ALLOWED` may open, and what may not be reached of Argo CD, which closes itself in part only.
+pub(crate) const FORBIDDEN: &[Row] = &[
+    (DEMO_UI, POSTGRES, All),
+    (DEMO_UI, MINIO, All),
+    (DEMO_UI, TRAINER, All),
+    (SERVER, POSTGRES, All),
+    (SERVER, MINIO, All),
+    (SERVER, TRAINER, All),
+    (SERVER, DEMO_UI, All),
+    (TRAINER, POSTGRES, All),
+    (TRAINER, MINIO, Tcp(9001)),
+    (TRAINER, SERVER, All),
+    (TRAINER, DEMO_UI, All),
+    (TRAINER, TRAEFIK, All),
+    (TRAEFIK, POSTGRES, All),
+    (TRAEFIK, TRAINER, All),
+    (MLFLOW, TRAINER, All),
+    (MLFLOW, MINIO, Tcp(9001)),
+    (POSTGRES, MINIO, All),
+    (POSTGRES, MLFLOW, All),
+    (MINIO, POSTGRES, All),
+    (MINIO, MLFLOW, All),
+    (POSTGRES_SET_UP, MINIO, All),
+    (MINIO_SET_UP, POSTGRES, All),
+    (STRANGERS, DEMO_UI, All),
+    (STRANGERS, SERVER, All),
+    (STRANGERS, MLFLOW, All),
+    (STRANGERS, MINIO, All),
+    (STRANGERS, MINIO_SET_UP, All),
+    (STRANGERS, POSTGRES, All),
+    (STRANGERS, POSTGRES_SET_UP, All),
+    (STRANGERS, TRAINER, All),
+    // Traefik's metrics and ping.
+    (STRANGERS, TRAEFIK, Tcp(8080)),
+    (DEMO_UI, ANY_OF_ARGOCD, Declared),
+    (MINIO, ANY_OF_ARGOCD, Declared),
+    (MINIO_SET_UP, ANY_OF_ARGOCD, Declared),
+    (MLFLOW, ANY_OF_ARGOCD, Declared),
+    (POSTGRES, ANY_OF_ARGOCD, Declared),
+    (POSTGRES_SET_UP, ANY_OF_ARGOCD, Declared),
+    (SERVER, ANY_OF_ARGOCD, Declared),
+    (TRAINER, ANY_OF_ARGOCD, Declared),
+    (TRAEFIK, "argocd/argocd-application-controller", Declared),
+    (TRAEFIK, "argocd/argocd-redis", Declared),
+    (TRAEFIK, "argocd/argocd-repo-server", Declared),
+];
+
+/// Where the way out of the cluster is open, and so to the API server: to every address, since none can be named. Nowhere else.
+pub(crate) const OUTSIDE: &[(&[&str], &str, u16)] = &[
+    (EVERYWHERE, TRAEFIK, 443),
+    (EVERYWHERE, TRAEFIK, 6443),
+    (EVERYWHERE, JOBSET, 443),
+    (EVERYWHERE, JOBSET, 6443),
+    (EVERYWHERE, KUBEFLOW_TRAINER, 443),
+    (EVERYWHERE, KUBEFLOW_TRAINER, 6443),
+    // The managed stores.
+    (PRODUCTION, MLFLOW, 443),
+    (PRODUCTION, MLFLOW, 5432),
+    (PRODUCTION, TRAINER, 443),
+];
+
+impl Ports {
+    /// Whether it is one of them, at that destination.
+    pub(crate) fn hold(self, to: &Pod, port: u16, protocol: Protocol) -> bool {
+        match self {
+            Tcp(number) => port == number && protocol == Protocol::Tcp,
+            Udp(number) => port == number && protocol == Protocol::Udp,
+            All => true,
+            Declared => to.ports.iter().any(|one| one.number == port && one.protocol == protocol),
+        }
+    }
+}
+
+/// Whether a row is about two pods.
+pub(crate) fn concerns((of, at, _): &Row, from: &Pod, to: &Pod) -> bool {
+    is(of, from) && is(at, to)
+}
+
+/// Whether a name of the tables means a pod.
+pub(crate) fn is(pattern: &str, pod: &Pod) -> bool {
+    match pattern {
+        STRANGERS => !is_ours(pod),
+        ANY_OF_ARGOCD => pod.namespace == "argocd",
+        name => pod.to_string() == name,
+    }
+}
+
+/// Whether it is in a namespace that is to be closed.
+pub(crate) fn is_ours(pod: &Pod) -> bool {
+    OURS.contains(&pod.namespace.as_str())
+}
