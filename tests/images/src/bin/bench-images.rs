@@ -86,7 +86,8 @@ fn main() -> Result<()> {
         let (first, middle, last) = (values[0], values[values.len() / 2], values[values.len() - 1]);
         eprintln!("| {name} | {first:.2} | {middle:.2} | {last:.2} |");
     }
-    let slipway = std::fs::metadata(program("slipway")?)?.len();
+    let slipway = std::fs::metadata(given("SLIPWAY_DIST")?)?.len();
+    eprintln!("\nslipway: {:.1} MB", slipway as f64 / 1e6);
     let sizes: Vec<_> =
         sizes.iter().map(|(name, size, all, _)| json!({"image": name, "compressed": size, "unpacked": all})).collect();
     println!("{}", json!({"rounds": rounds, "slipway": slipway, "images": sizes, "seconds": figures}));
