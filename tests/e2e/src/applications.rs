@@ -34,11 +34,13 @@ impl Application {
         let mut said = Vec::new();
         for place in ["/status/conditions", "/status/resources", "/status/operationState/syncResult/resources"] {
             for one in object.pointer(place).and_then(Value::as_array).into_iter().flatten() {
-                said.extend([text(one, "/message"), text(one, "/health/message")]);
+                let messages = [text(one, "/message"), text(one, "/health/message")];
+                let messages = messages.into_iter().filter(|message| !message.is_empty());
+                said.extend(messages.map(|message| format!("{} {message}", text(one, "/name"))));
             }
         }
-        said.extend([text(object, "/status/operationState/message"), text(object, "/status/health/message")]);
-        said.retain(|message| !message.is_empty());
+        let whole = [text(object, "/status/operationState/message"), text(object, "/status/health/message")];
+        said.extend(whole.into_iter().filter(|message| !message.is_empty()).map(str::to_owned));
         Self {
             name: text(object, "/metadata/name").to_owned(),
             sync: text(object, "/status/sync/status").to_owned(),

@@ -35,12 +35,15 @@ pub struct Proposed {
 }
 
 impl Experiment {
-    fn file(&self) -> String {
+    /// Where it is written.
+    #[must_use]
+    pub fn file(&self) -> String {
         format!("experiments/{}.yaml", self.name)
     }
 
-    /// Little of a processor for each worker, so that two trials of two workers run at once on two cores.
-    fn yaml(&self) -> String {
+    /// Its text. Little of a processor for each worker, so that two trials of two workers run at once on two cores.
+    #[must_use]
+    pub fn yaml(&self) -> String {
         let Self { name, architecture, epochs, learning_rates } = self;
         let rates = learning_rates.join(", ");
         format!(

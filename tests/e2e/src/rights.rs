@@ -4,23 +4,38 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Stack;
 
 impl Stack {
-    /// Whether the API server would allow what a SubjectAccessReview asks: `kubectl auth can-i` for any account.
+    /// Whether the API server would allow what each SubjectAccessReview asks: `kubectl auth can-i` for any account.
     ///
     /// # Errors
-    /// The API server does not take the question.
-    pub fn allowed(&self, review: &Value) -> Result<bool> {
+    /// The API server does not take the questions.
+    pub fn allowed(&self, reviews: &[Value]) -> Result<Vec<bool>> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
         let mut kubectl = self.kubectl().command();
         kubectl.args(["create", "-o", "json", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = kubectl.spawn().context("running kubectl")?;
-        child.stdin.take().context("stdin is piped")?.write_all(review.to_string().as_bytes())?;
+        let mut stdin = child.stdin.take().context("stdin is piped")?;
+        // it answers while it reads
+        let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
         let done = child.wait_with_output()?;
-        ensure!(done.status.success(), "kubectl create -f -: {review}");
-        let answer: Value = serde_json::from_slice(&done.stdout)?;
-        answer["status"]["allowed"].as_bool().context("no answer")
+        ensure!(
+            done.status.success() && writer.join().is_ok_and(|wrote| wrote.is_ok()),
+            "kubectl create ended with {}",
+            done.status
+        );
+        let mut answers = Vec::new();
+        for document in serde_json::Deserializer::from_slice(&done.stdout).into_iter::<Value>() {
+            let document = document?;
+            match document["items"].as_array() {
+                Some(items) => answers.extend(items.iter().cloned()),
+                None => answers.push(document),
+            }
+        }
+        ensure!(answers.len() == reviews.len(), "{} answers to {} questions", answers.len(), reviews.len());
+        answers.iter().map(|answer| answer["status"]["allowed"].as_bool().context("no answer")).collect()
     }
 }

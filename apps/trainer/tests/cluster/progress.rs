@@ -80,7 +80,9 @@ async fn whatever_is_wrong_with_it_is_told_once_and_fails_nothing() {
     {
         let mounted = Mounted::new(&folder.path().join(case.to_string()), ca, "token");
         let cache = folder.path().join("cache");
-        let mut command = worker(0, free_port(), &trial(&objects, 1, 2), &objects, &mlflow.url, &cache);
+        let mut trial = trial(&objects, 1, 2);
+        trial["name"] = format!("blocks-mlp-0000000{case}").into();
+        let mut command = worker(0, free_port(), &trial, &objects, &mlflow.url, &cache);
         let (code, log) = Running::start(command.envs(mounted.environment(url))).end();
         assert_eq!(code, Some(0), "{says}: {log}");
         let told: Vec<&str> = log.lines().filter(|line| line.contains("progress_not_reported")).collect();

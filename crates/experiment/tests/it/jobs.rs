@@ -21,7 +21,7 @@ fn everything_that_a_run_needs() {
         (trial.name.as_str(), "training", "slipway-torch")
     );
     assert_eq!((job.num_nodes, job.num_proc_per_node, job.active_deadline_seconds), (2, 1, 1800));
-    assert_eq!((job.cpu_millis, job.memory_bytes), (1000, 2 << 30));
+    assert_eq!((job.cpu_millis, job.memory_bytes), (1000, 512 << 20));
     assert_eq!((job.command.as_slice(), job.args.len()), (["slipway-trainer".to_owned()].as_slice(), 0));
     assert_eq!(job.env_var("OMP_NUM_THREADS"), Some("1"));
     assert_eq!(job.env_var("SLIPWAY_EXPERIMENT_FILE"), Some(FILE));
