@@ -115,7 +115,8 @@ impl Repository {
 /// Runs a command to its end; what it prints.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let done = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
-    let said = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "{command:?} ended with {}:\n{said}", done.status);
+    // findings are results, and on standard output
+    let (said, result) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
+    ensure!(done.status.success(), "{command:?} ended with {}:\n{said}{result}", done.status);
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
