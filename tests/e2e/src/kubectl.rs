@@ -61,16 +61,16 @@ impl Kubectl {
         Ok(String::from_utf8(base64::engine::general_purpose::STANDARD.decode(value)?)?)
     }
 
-    /// Ends the pods that match a label at once, as a crash does; gives their names.
+    /// Ends the pods that match a label at once, as a crash does; gives their ids, since a StatefulSet uses a name again.
     ///
     /// # Errors
     /// There is none to end.
     pub fn kill(&self, namespace: &str, label: &str) -> Result<Vec<String>> {
         let pods = self.list(&["pods", "-n", namespace, "-l", label])?;
-        let names: Vec<String> = pods.iter().map(|pod| text(pod, "/metadata/name").to_owned()).collect();
-        ensure!(!names.is_empty(), "no pod in {namespace} has the label {label}");
+        let ids: Vec<String> = pods.iter().map(|pod| text(pod, "/metadata/uid").to_owned()).collect();
+        ensure!(!ids.is_empty(), "no pod in {namespace} has the label {label}");
         self.run(&["delete", "pod", "-n", namespace, "-l", label, "--grace-period=0", "--force", "--wait=false"])?;
-        Ok(names)
+        Ok(ids)
     }
 }
 

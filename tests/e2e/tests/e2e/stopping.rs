@@ -43,10 +43,10 @@ fn restarts_start_nothing_twice_and_a_deleted_file_cancels() -> Result<()> {
         ("jobset-system", "control-plane=controller-manager"),
     ] {
         let killed = stack.kubectl().kill(namespace, label)?;
-        until(&format!("another pod instead of {killed:?}"), LIMIT, || {
+        until(&format!("another pod of {label}"), LIMIT, || {
             let pods = stack.kubectl().list(&["pods", "-n", namespace, "-l", label])?;
             let ready =
-                pods.iter().any(|pod| !killed.iter().any(|name| name == text(pod, "/metadata/name")) && is_ready(pod));
+                pods.iter().any(|pod| !killed.iter().any(|id| id == text(pod, "/metadata/uid")) && is_ready(pod));
             Ok(if ready { Ok(()) } else { Err(format!("{} pods", pods.len())) })
         })?;
     }
