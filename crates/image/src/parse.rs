@@ -153,8 +153,9 @@ fn check(file: &str, image: &Image) -> Vec<(String, String)> {
         if !item.to.starts_with('/') || item.to.split('/').any(|part| part == "..") {
             say(&item.to, format!("{:?} must be an absolute path in the image", item.to));
         }
-        if item.path.as_deref().is_some_and(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
-            say(&item.to, format!("what goes to {} must lie inside the repository", item.to));
+        let outside = |path: &&str| path.starts_with('/') || path.split('/').any(|part| part == "..");
+        if let Some(path) = item.path.as_deref().filter(outside) {
+            say(path, format!("{path:?}, which goes to {}, must lie inside the repository", item.to));
         }
     }
     found

@@ -28,7 +28,7 @@ fn a_good_one_has_defaults() {
 #[case("[libc6]", "[libc6, Bad_Name]", 9, 25, "not the name of a Debian package")]
 #[case("[/usr/local/bin/thing]", "[thing]", 12, 3, "absolute path of a program")]
 #[case("binary: thing, ", "", 11, 12, "either a `binary` or a `path`")]
-#[case("binary: thing", "path: ../secret", 11, 29, "inside the repository")]
+#[case("binary: thing", "path: ../secret", 11, 14, "inside the repository")]
 #[case("to: /usr", "to: usr", 11, 27, "absolute path in the image")]
 #[case("  files:", "  user: {uid: 0, gid: 0, name: root}\n  files:", 10, 3, "must not be root")]
 fn content(#[case] from: &str, #[case] to: &str, #[case] line: usize, #[case] column: usize, #[case] message: &str) {
