@@ -32,7 +32,7 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
   bench-cluster clean-cache
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## download libtorch and the Python packages into the cache
 	@$(PYTHON) tools/setup/prerequisites.py
@@ -62,7 +62,7 @@ setup-test: setup
 	@$(PYTHON) tools/setup/venv.py --torch
 	@$(PYTHON) tools/setup/testing.py
 
-test: test-rust test-python test-loop ## set up everything, then every test
+test: test-rust test-python test-loop ## set up everything, then every test that needs neither root nor a cluster
 
 build-tests: setup-test
 	@echo "==> compiling programs and tests (the first time takes some minutes)"

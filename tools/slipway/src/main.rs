@@ -119,7 +119,10 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "slipway", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "slipway", &mut script);
+        // a closed pipe is the reader's choice
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
         return Ok(());
     }
     let context = Context::new(cli.repo.as_deref(), cli.output, cli.color)?;
