@@ -27,14 +27,17 @@ TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images sl
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build build-tests dist demo images test test-rust test-python test-loop test-gitops setup-images test-images \
+.PHONY: help clone setup setup-test build build-tests dist demo images test test-rust test-python test-loop test-gitops setup-images test-images \
   test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke e2e lint bench bench-images \
   bench-cluster clean-cache
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## download libtorch and the Python packages into the cache
+clone:
+	@tools/setup/clone.sh
+
+setup: clone ## download libtorch and the Python packages into the cache
 	@$(PYTHON) tools/setup/prerequisites.py
 	@$(PYTHON) tools/setup/libtorch.py
 	@$(PYTHON) tools/setup/venv.py
@@ -48,7 +51,7 @@ build: setup ## compile the command line, the trainer and the server
 
 # One program without anything beside it, small at the price of some minutes.
 DIST := $(CARGO_TARGET_DIR)/dist/slipway
-dist: ## compile the command line as it is handed out
+dist: clone ## compile the command line as it is handed out
 	cargo build --profile dist --locked -p slipway
 	@echo "$(DIST)"
 
@@ -100,7 +103,7 @@ test-reproducible: setup-images ## compile the programs again elsewhere, and com
 programs-only:
 	$(PROGRAMS)
 
-test-gitops: ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
+test-gitops: clone ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
 	SLIPWAY_GITOPS_TESTS=required cargo test --release --locked -p slipway-gitops-tests
 
 # A cluster of its own, empty at the beginning, and taken down whatever the tests say.
@@ -125,7 +128,7 @@ bench-images: setup-images dist ## measure the images beside the same in Python:
 TESTBED = cargo run --quiet --release --locked -p slipway-testbed --
 CLUSTER_PACKAGES := containerd runc iptables iproute2 containernetworking-plugins busybox-static mmdebstrap conntrack ipset ethtool socat
 
-cluster-packages:
+cluster-packages: clone
 	@tools/testbed/packages.sh $(CLUSTER_PACKAGES)
 
 cluster-build: cluster-packages ## build the test cluster's programs and images; the first time takes half an hour
@@ -134,13 +137,13 @@ cluster-build: cluster-packages ## build the test cluster's programs and images;
 cluster: cluster-build ## bring a Kubernetes for tests up, with Argo CD, Trainer, MinIO, a gateway
 	$(TESTBED) up
 
-cluster-down: ## take it down
+cluster-down: clone ## take it down
 	$(TESTBED) down
 
 test-cluster: cluster-build ## tests on a real Kubernetes; CLUSTER=kind runs them on kind
 	cargo test --release --locked -p slipway-testbed --features cluster -- --test-threads 4
 
-test-cluster-smoke: ## the shortest of them where the machine can, and why not where it cannot
+test-cluster-smoke: clone ## the shortest of them where the machine can, and why not where it cannot
 	@tools/testbed/smoke.sh $(CLUSTER_PACKAGES)
 
 bench-cluster: cluster-build ## measure how long a cluster takes and how large it is
