@@ -1,6 +1,6 @@
 //! One bucket of an S3 store: signed requests, bounded in time and in attempts.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -45,10 +45,14 @@ impl Bucket {
         };
         let url: Url = endpoint.parse().map_err(|error| refuse(&error))?;
         let mut http = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).timeout(ATTEMPT);
-        let host = url.host_str().unwrap_or_default().to_owned();
+        let host = url.host_str().unwrap_or_default();
+        if is_loopback(host) {
+            // a proxy cannot reach this machine's own loopback
+            http = http.no_proxy();
+        }
         if host.ends_with(".localhost") {
-            // this machine by definition (RFC 6761), which not every system's resolver knows
-            http = http.resolve(&host, (Ipv4Addr::LOCALHOST, 0).into()).no_proxy();
+            // not every system's resolver knows these names
+            http = http.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
         }
         let http = http.build().map_err(|error| refuse(&error))?;
         // the style that every S3-alike understands
@@ -165,6 +169,13 @@ impl Bucket {
         let reason = format!("HTTP {}{}", answer.status.as_u16(), said(&answer.body));
         Error::Refused { endpoint: self.endpoint.clone(), action, location, reason }
     }
+}
+
+/// By address, or by a name that is this machine by definition (RFC 6761).
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_trouble(status: StatusCode) -> bool {
