@@ -140,8 +140,8 @@ impl Stack {
     /// # Errors
     /// It fails; with what it said.
     pub fn slipway(&self, arguments: &[&str]) -> Result<Value> {
-        let mut command = Command::new(program("slipway")?);
-        command.arg("--repo").arg(self.repository.root()).args(["-o", "json"]).args(arguments);
+        let mut command = slipway(self.repository.root())?;
+        command.args(["-o", "json"]).args(arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(serde_json::from_str(&run(&mut command)?)?)
     }
@@ -175,22 +175,24 @@ impl Stack {
     /// What a person does who brings data: the key from the cluster, then `slipway dataset add`.
     fn add_dataset(&self) -> Result<()> {
         let key = self.kubectl.secret("minio", "minio-user-datasets", "AWS_SECRET_ACCESS_KEY")?;
-        let mut command = Command::new(program("slipway")?);
-        command.arg("--repo").arg(self.repository.root()).args(["dataset", "add", "datasets/mnist-10k.yaml"]);
+        let mut command = slipway(self.repository.root())?;
+        command.args(["dataset", "add", "datasets/mnist-10k.yaml"]);
         command.env("AWS_ENDPOINT_URL_S3", self.url("s3"));
         command.env("AWS_ACCESS_KEY_ID", "datasets").env("AWS_SECRET_ACCESS_KEY", key);
         run(&mut command).map(drop)
     }
 }
 
+/// The command line, in a clone.
+fn slipway(root: &Path) -> Result<Command> {
+    let mut command = Command::new(program("slipway")?);
+    command.arg("--repo").arg(root);
+    Ok(command)
+}
+
 /// Builds the images of this repository, pushes them into the cluster's registry, and pins them as what they are called there.
 fn push_images(root: &Path, registry: &str) -> Result<()> {
-    let slipway = || -> Result<Command> {
-        let mut command = Command::new(program("slipway")?);
-        command.arg("--repo").arg(root);
-        Ok(command)
-    };
-    let pushed = run(slipway()?.args(["-o", "json", "image", "push", "--to", &format!("{registry}/slipway")]))?;
+    let pushed = run(slipway(root)?.args(["-o", "json", "image", "push", "--to", &format!("{registry}/slipway")]))?;
     let pushed: Value = serde_json::from_str(&pushed)?;
     let images = pushed.as_array().context("no list of images")?.iter().map(|one| {
         let image = one["image"].as_str().context("an image without a name")?;
@@ -198,5 +200,5 @@ fn push_images(root: &Path, registry: &str) -> Result<()> {
         Ok(image.replacen(registry, "localhost:5001", 1))
     });
     let images = images.collect::<Result<Vec<_>>>()?;
-    run(slipway()?.args(["image", "pin", "--environment", "local"]).args(images)).map(drop)
+    run(slipway(root)?.args(["image", "pin", "--environment", "local"]).args(images)).map(drop)
 }

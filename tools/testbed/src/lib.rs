@@ -4,6 +4,7 @@ pub mod bench;
 pub mod build;
 mod cache;
 pub mod cluster;
+pub mod file;
 pub mod images;
 mod inputs;
 pub mod manifests;

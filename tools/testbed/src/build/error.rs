@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::PROGRAMS;
 
@@ -32,23 +32,12 @@ pub enum Error {
         printed: String,
     },
     /// A file or folder.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] crate::file::Error),
 }
 
 /// Of a build.
 pub type Result<T> = std::result::Result<T, Error>;
-
-impl Error {
-    pub(super) fn io(path: &Path, error: std::io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error }
-    }
-}
 
 fn names() -> String {
     PROGRAMS.iter().map(|program| program.name).collect::<Vec<_>>().join(", ")

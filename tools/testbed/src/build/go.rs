@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::{Error, Program, Result};
 use crate::Cache;
+use crate::file::at;
 use crate::progress::Step;
 
 /// How many lines of a failed build are shown.
@@ -33,7 +34,7 @@ pub(super) fn version() -> Result<String> {
 /// Compiles a program into the cache. Nothing is left in its place when that fails.
 pub(super) fn build(cache: &Cache, program: &Program, folder: &Path, step: &Step) -> Result<()> {
     let log = cache.log().join(format!("build-{}.log", program.name));
-    let mut said = File::create(&log).map_err(|error| Error::io(&log, error))?;
+    let mut said = File::create(&log).map_err(at(&log))?;
     let new = cache.bin().join(format!(".{}.new", program.name));
     let mut child = go(folder)
         .args(["build", "-v", "-o"])
@@ -77,7 +78,7 @@ pub(super) fn build(cache: &Cache, program: &Program, folder: &Path, step: &Step
         return Err(Error::Go { program: program.name.to_owned(), command, last: last.join("\n"), log });
     }
     let path = cache.program(program.name);
-    fs::rename(&new, &path).map_err(|error| Error::io(&path, error))
+    Ok(fs::rename(&new, &path).map_err(at(&path))?)
 }
 
 /// Where Go has unpacked a module that the one in `folder` needs.

@@ -6,8 +6,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Program, Result, go, modules};
+use super::{Program, Result, go, modules};
 use crate::Cache;
+use crate::file::at;
 
 /// A module that is copied before it is mended: where it goes, and what is removed from it.
 struct Mended {
@@ -53,9 +54,9 @@ pub(super) fn prepare(cache: &Cache, program: &Program) -> Result<PathBuf> {
         for (name, path) in mended.added {
             let to = target.join(path);
             if let Some(parent) = to.parent() {
-                fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
+                fs::create_dir_all(parent).map_err(at(parent))?;
             }
-            fs::copy(copy.join("add").join(name), &to).map_err(|error| Error::io(&to, error))?;
+            fs::copy(copy.join("add").join(name), &to).map_err(at(&to))?;
         }
     }
     remove(&copy.join("add"))?;
@@ -70,23 +71,22 @@ pub(super) fn folder(cache: &Cache, program: &Program) -> PathBuf {
 
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(path)(error).into()),
         _ => Ok(()),
     }
 }
 
 /// Copies a folder; what is copied can be changed, unlike Go's module cache.
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).map_err(|error| Error::io(to, error))?;
-    for entry in fs::read_dir(from).map_err(|error| Error::io(from, error))? {
-        let entry = entry.map_err(|error| Error::io(from, error))?;
+    fs::create_dir_all(to).map_err(at(to))?;
+    for entry in fs::read_dir(from).map_err(at(from))? {
+        let entry = entry.map_err(at(from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         if source.is_dir() {
             copy_tree(&source, &target)?;
         } else {
-            fs::copy(&source, &target).map_err(|error| Error::io(&target, error))?;
-            fs::set_permissions(&target, fs::Permissions::from_mode(0o644))
-                .map_err(|error| Error::io(&target, error))?;
+            fs::copy(&source, &target).map_err(at(&target))?;
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).map_err(at(&target))?;
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ pub use error::{Error, Result};
 pub use program::{PROGRAMS, Program};
 
 use crate::Cache;
+use crate::file::at;
 use crate::progress::Progress;
 
 /// The folder that holds one Go module a program.
@@ -38,7 +39,7 @@ pub fn program(name: &str) -> Result<&'static Program> {
 /// Go is missing, a module cannot be had, a program does not compile, or the cache cannot be written.
 pub fn build(cache: &Cache, programs: &[&Program], progress: &Progress) -> Result<()> {
     for folder in [cache.bin(), cache.log(), cache.gocache(), cache.src()] {
-        std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+        std::fs::create_dir_all(&folder).map_err(at(&folder))?;
     }
     let _lock = lock(&cache.bin().join(".lock"))?;
     let version = go::version()?;
@@ -65,7 +66,7 @@ fn link(cache: &Cache, program: &Program) -> Result<()> {
             continue;
         }
         let _ = std::fs::remove_file(&path);
-        symlink(program.name, &path).map_err(|error| Error::io(&path, error))?;
+        symlink(program.name, &path).map_err(at(&path))?;
     }
     Ok(())
 }
@@ -83,7 +84,7 @@ pub fn module_folder(cache: &Cache, program: &Program, module: &str) -> Result<P
 }
 
 fn lock(path: &Path) -> Result<File> {
-    let file = File::create(path).map_err(|error| Error::io(path, error))?;
-    file.lock().map_err(|error| Error::io(path, error))?;
+    let file = File::create(path).map_err(at(path))?;
+    file.lock().map_err(at(path))?;
     Ok(file)
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::go::arguments;
-use super::{Error, Program, Result};
+use super::{Program, Result};
+use crate::file::at;
 use crate::inputs::Inputs;
 
 pub(super) fn of(program: &Program, module: &Path, go: &str) -> Result<String> {
@@ -13,7 +14,7 @@ pub(super) fn of(program: &Program, module: &Path, go: &str) -> Result<String> {
     for argument in arguments(program) {
         inputs.part(argument);
     }
-    inputs.tree(module).map_err(|error| Error::io(module, error))?;
+    inputs.tree(module).map_err(at(module))?;
     Ok(inputs.digest())
 }
 
@@ -23,7 +24,7 @@ pub(super) fn is_current(program: &Path, stamp: &str) -> bool {
 
 pub(super) fn write(program: &Path, stamp: &str) -> Result<()> {
     let path = path(program);
-    fs::write(&path, format!("{stamp}\n")).map_err(|error| Error::io(&path, error))
+    Ok(fs::write(&path, format!("{stamp}\n")).map_err(at(&path))?)
 }
 
 /// The file beside a program that holds its stamp.

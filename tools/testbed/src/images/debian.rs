@@ -9,6 +9,7 @@ use super::layer::Layer;
 use super::layout::{Descriptor, Layout};
 use super::{Error, Result};
 use crate::Cache;
+use crate::file::at;
 use crate::progress::Step;
 
 /// The release, for its Python: 3.11.
@@ -46,9 +47,9 @@ fn wanted(path: &str) -> bool {
 
 /// Installs the packages and makes the layer. `authority` is trusted for TLS beside Debian's own authorities.
 pub(super) fn layer(cache: &Cache, layout: &Layout, authority: &Path, step: &Step) -> Result<Descriptor> {
-    let tar = tempfile::Builder::new().suffix(".tar").tempfile_in(cache.src()).map_err(Error::io(&cache.src()))?;
+    let tar = tempfile::Builder::new().suffix(".tar").tempfile_in(cache.src()).map_err(at(&cache.src()))?;
     let log = cache.log().join("debian.log");
-    let said = File::create(&log).map_err(Error::io(&log))?;
+    let said = File::create(&log).map_err(at(&log))?;
     step.now("mmdebstrap installs Debian's packages");
     let trusted = "usr/local/share/ca-certificates/testbed.crt";
     let status = Command::new("mmdebstrap")
@@ -59,7 +60,7 @@ pub(super) fn layer(cache: &Cache, layout: &Layout, authority: &Path, step: &Ste
         .arg(SUITE)
         .arg(tar.path())
         .stdin(Stdio::null())
-        .stdout(said.try_clone().map_err(Error::io(&log))?)
+        .stdout(said.try_clone().map_err(at(&log))?)
         .stderr(said)
         .status();
     let failed = |problem: String, hint: String| Error::Command { command: "mmdebstrap".to_owned(), problem, hint };

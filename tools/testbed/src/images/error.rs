@@ -4,13 +4,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] crate::file::Error),
     /// A command that is not there or fails.
     #[error("`{command}` {problem}; {hint}")]
     Command {
@@ -38,11 +33,6 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |error| Self::Io { path, error }
-    }
-
     pub(super) fn image(image: &Path, problem: impl Into<String>) -> Self {
         Self::Image { image: image.to_owned(), problem: problem.into() }
     }

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::layer::{Hashing, Layer};
 use super::{Error, Result};
+use crate::file::at;
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -76,9 +77,9 @@ impl Layout {
     pub(super) fn make(folder: &Path) -> Result<Self> {
         let layout = Self::at(folder);
         let blobs = layout.blobs();
-        fs::create_dir_all(&blobs).map_err(Error::io(&blobs))?;
+        fs::create_dir_all(&blobs).map_err(at(&blobs))?;
         let marker = folder.join("oci-layout");
-        fs::write(&marker, r#"{"imageLayoutVersion":"1.0.0"}"#).map_err(Error::io(&marker))?;
+        fs::write(&marker, r#"{"imageLayoutVersion":"1.0.0"}"#).map_err(at(&marker))?;
         Ok(layout)
     }
 
@@ -96,7 +97,7 @@ impl Layout {
     /// Reads and parses a small blob.
     pub(super) fn read<T: serde::de::DeserializeOwned>(&self, digest: &str) -> Result<T> {
         let path = self.path(digest)?;
-        let bytes = fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = fs::read(&path).map_err(at(&path))?;
         serde_json::from_slice(&bytes).map_err(|error| Error::image(&path, error.to_string()))
     }
 
@@ -106,7 +107,7 @@ impl Layout {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::io(&path)(error)),
+            Err(error) => return Err(at(&path)(error).into()),
         };
         let index: Index = serde_json::from_slice(&bytes).map_err(|error| Error::image(&path, error.to_string()))?;
         Ok(index.manifests)
@@ -123,14 +124,14 @@ impl Layout {
         let index = Index { schema_version: 2, media_type: index_type(), manifests: entries };
         let path = self.folder.join("index.json");
         let new = self.folder.join(".index.json.new");
-        fs::write(&new, json!(index).to_string()).map_err(Error::io(&new))?;
-        fs::rename(&new, &path).map_err(Error::io(&path))?;
+        fs::write(&new, json!(index).to_string()).map_err(at(&new))?;
+        fs::rename(&new, &path).map_err(at(&path))?;
         let blobs = self.blobs();
-        for blob in fs::read_dir(&blobs).map_err(Error::io(&blobs))? {
-            let blob = blob.map_err(Error::io(&blobs))?.path();
+        for blob in fs::read_dir(&blobs).map_err(at(&blobs))? {
+            let blob = blob.map_err(at(&blobs))?.path();
             let name = blob.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             if !needed.contains(&format!("sha256:{name}")) {
-                fs::remove_file(&blob).map_err(Error::io(&blob))?;
+                fs::remove_file(&blob).map_err(at(&blob))?;
             }
         }
         Ok(())
@@ -140,23 +141,23 @@ impl Layout {
     pub(super) fn store(&self, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
         let hex = crate::inputs::hex(&Sha256::digest(bytes));
         let path = self.blobs().join(&hex);
-        fs::write(&path, bytes).map_err(Error::io(&path))?;
+        fs::write(&path, bytes).map_err(at(&path))?;
         Ok(descriptor(media_type, &hex, bytes.len() as u64))
     }
 
     /// Writes a layer.
     pub(super) fn layer(&self, write: impl FnOnce(&mut Layer<'_>) -> std::io::Result<()>) -> Result<Descriptor> {
         let blobs = self.blobs();
-        let file = tempfile::NamedTempFile::new_in(&blobs).map_err(Error::io(&blobs))?;
+        let file = tempfile::NamedTempFile::new_in(&blobs).map_err(at(&blobs))?;
         let mut hashing = Hashing::new(BufWriter::with_capacity(1 << 20, file));
         let mut layer = Layer::new(&mut hashing);
-        write(&mut layer).and_then(|()| layer.finish()).map_err(Error::io(&blobs))?;
-        hashing.flush().map_err(Error::io(&blobs))?;
+        write(&mut layer).and_then(|()| layer.finish()).map_err(at(&blobs))?;
+        hashing.flush().map_err(at(&blobs))?;
         let (buffer, hex, count) = hashing.finish();
-        let file = buffer.into_inner().map_err(|error| Error::io(&blobs)(error.into_error()))?;
+        let file = buffer.into_inner().map_err(|error| at(&blobs)(error.into_error()))?;
         let path = blobs.join(&hex);
-        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).map_err(Error::io(&path))?;
-        file.persist(&path).map_err(|error| Error::io(&path)(error.error))?;
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).map_err(at(&path))?;
+        file.persist(&path).map_err(|error| at(&path)(error.error))?;
         Ok(descriptor(LAYER, &hex, count))
     }
 

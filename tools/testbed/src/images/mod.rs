@@ -17,6 +17,7 @@ pub use registry::{add_to_registry, registry_storage};
 
 use crate::Cache;
 use crate::build::{self, stamp};
+use crate::file::at;
 use crate::inputs::Inputs;
 use crate::progress::Progress;
 use layout::{Descriptor, Layout, NAME};
@@ -50,20 +51,24 @@ pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> 
     let authority = authority(cache)?;
     let mlflow = mlflow_packages(cache);
     let debian_inputs = inputs(&[debian::SUITE, debian::PACKAGES, debian::USERS, &read(&authority)?]);
-    let recipes: Vec<&Recipe> = RECIPES.iter().filter(|recipe| which.holds(recipe)).collect();
-    let wanted = recipes.iter().map(|recipe| recipe_inputs(cache, recipe, &debian_inputs, mlflow.as_deref()));
-    let wanted = wanted.collect::<Result<Vec<_>>>()?;
     let current = |recipe: &Recipe, inputs: &str| {
         recipe.references.iter().all(|reference| {
             have.iter()
                 .any(|entry| entry.annotation(NAME) == Some(reference) && entry.annotation(INPUTS) == Some(inputs))
         })
     };
-    if recipes.iter().zip(&wanted).all(|(recipe, inputs)| current(recipe, inputs)) {
+    let mut stale = Vec::new();
+    for recipe in RECIPES.iter().filter(|recipe| which.holds(recipe)) {
+        let inputs = recipe_inputs(cache, recipe, &debian_inputs, mlflow.as_deref())?;
+        if !current(recipe, &inputs) {
+            stale.push((recipe, inputs));
+        }
+    }
+    if stale.is_empty() {
         return Ok(());
     }
 
-    let work = tempfile::tempdir().map_err(Error::io(Path::new("/tmp")))?;
+    let work = tempfile::tempdir().map_err(at(Path::new("/tmp")))?;
     let pause = compile_pause(work.path())?;
     let argocd = match which {
         Which::All => build::module_folder(cache, build::program("argocd")?, "github.com/argoproj/argo-cd/v3")?,
@@ -73,18 +78,14 @@ pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> 
     let sources = Sources { cache, pause: &pause, argocd: &argocd, applets: &applets, mlflow };
 
     let mut debian = debian_layer(&layout, &have, &debian_inputs)?;
-    let made_anew = |entry: &&Descriptor| {
-        let named = |recipe: &Recipe| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name));
-        recipes.iter().zip(&wanted).any(|(recipe, inputs)| named(recipe) && !current(recipe, inputs))
-    };
-    let known = |entry: &&Descriptor| {
-        RECIPES.iter().any(|recipe| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name)))
-    };
-    let mut entries: Vec<_> = have.iter().filter(known).filter(|entry| !made_anew(entry)).cloned().collect();
-    for (recipe, inputs) in recipes.iter().zip(&wanted) {
-        if current(recipe, inputs) {
-            continue;
-        }
+    let is_of =
+        |entry: &Descriptor, recipe: &Recipe| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name));
+    // entries of no recipe any more go, those that are made anew come back
+    let mut entries = have.clone();
+    entries.retain(|entry| {
+        RECIPES.iter().any(|recipe| is_of(entry, recipe)) && !stale.iter().any(|(recipe, _)| is_of(entry, recipe))
+    });
+    for (recipe, inputs) in &stale {
         let step = progress.step(&format!("image {}", recipe.references[0]));
         let mut layers = Vec::new();
         if recipe.debian {
@@ -176,7 +177,7 @@ fn authority(cache: &Cache) -> Result<PathBuf> {
 
 fn compile_pause(folder: &Path) -> Result<PathBuf> {
     let (source, program) = (folder.join("pause.c"), folder.join("pause"));
-    fs::write(&source, include_str!("pause.c")).map_err(Error::io(&source))?;
+    fs::write(&source, include_str!("pause.c")).map_err(at(&source))?;
     run(
         Command::new("cc").args(["-Os", "-static", "-s", "-o"]).arg(&program).arg(&source),
         "apt-get install gcc libc6-dev",
@@ -208,5 +209,5 @@ fn run(command: &mut Command, hint: &str) -> Result<String> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(Error::io(path))
+    Ok(fs::read_to_string(path).map_err(at(path))?)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::layout::{Descriptor, INDEX, Index, Layout, Manifest, NAME};
 use super::{Error, Result};
 use crate::Cache;
+use crate::file::at;
 
 /// Puts every image of the cache into a registry's storage folder. Blobs are hard links where the file system allows it,
 /// and what is there already is left alone, so that this takes milliseconds and no space.
@@ -27,9 +28,9 @@ pub fn add_to_registry(image: &Path, storage: &Path) -> Result<Vec<String>> {
     }
     // beside the storage: the blobs are linked from there
     let parent = storage.parent().unwrap_or(storage);
-    fs::create_dir_all(parent).map_err(Error::io(parent))?;
-    let unpacked = tempfile::tempdir_in(parent).map_err(Error::io(parent))?;
-    let file = fs::File::open(image).map_err(Error::io(image))?;
+    fs::create_dir_all(parent).map_err(at(parent))?;
+    let unpacked = tempfile::tempdir_in(parent).map_err(at(parent))?;
+    let file = fs::File::open(image).map_err(at(image))?;
     let mut archive = tar::Archive::new(std::io::BufReader::with_capacity(1 << 20, file));
     archive
         .unpack(unpacked.path())
@@ -111,12 +112,12 @@ impl Storage<'_> {
         if to.exists() {
             return Ok(());
         }
-        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
         if fs::hard_link(&from, &to).is_err() {
             // another file system; in one step, so that an interrupted copy is no blob
             let part = folder.join("data.part");
-            fs::copy(&from, &part).map_err(Error::io(&from))?;
-            fs::rename(&part, &to).map_err(Error::io(&to))?;
+            fs::copy(&from, &part).map_err(at(&from))?;
+            fs::rename(&part, &to).map_err(at(&to))?;
         }
         Ok(())
     }
@@ -128,8 +129,8 @@ impl Storage<'_> {
         if fs::read_to_string(&path).is_ok_and(|there| there == digest) {
             return Ok(());
         }
-        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        fs::write(&path, digest).map_err(Error::io(&path))
+        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        Ok(fs::write(&path, digest).map_err(at(&path))?)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::file::at;
 use crate::inputs::Inputs;
 use crate::progress::Progress;
 use crate::{Cache, build};
@@ -40,13 +41,8 @@ const UPSTREAM: &[(&str, &str, &str, &str)] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] crate::file::Error),
     /// kustomize refuses.
     #[error("kustomize build {}: {said}", folder.display())]
     Kustomize {
@@ -113,7 +109,7 @@ fn split(rendered: &str) -> (String, String) {
 fn kustomize(cache: &Cache, folder: &Path) -> Result<String> {
     let program = cache.program("kustomize");
     let output = Command::new(&program).arg("build").arg(folder).output();
-    let output = output.map_err(|error| Error::Io { path: program, error })?;
+    let output = output.map_err(at(&program))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(Error::Kustomize { folder: folder.to_owned(), said });
@@ -124,45 +120,40 @@ fn kustomize(cache: &Cache, folder: &Path) -> Result<String> {
 /// A digest over everything that the manifests are made from.
 fn key(own: &Path) -> Result<String> {
     let mut inputs = Inputs::default();
-    inputs.part(include_str!("mod.rs")).tree(own).map_err(io(own))?;
+    inputs.part(include_str!("mod.rs")).tree(own).map_err(at(own))?;
     for module in ["controllers", "traefik", "argocd", "kustomize"] {
         let pins = build::modules().join(module).join("go.sum");
-        inputs.tree(&pins).map_err(io(&pins))?;
+        inputs.tree(&pins).map_err(at(&pins))?;
     }
     Ok(inputs.digest())
 }
 
 fn clear(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(folder)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(folder)(error).into()),
         _ => {}
     }
-    fs::create_dir_all(folder).map_err(io(folder))
+    Ok(fs::create_dir_all(folder).map_err(at(folder))?)
 }
 
 /// Content only: what Go unpacked cannot be written, and ours is written again.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).map_err(io(to))?;
-    for entry in fs::read_dir(from).map_err(io(from))? {
-        let path = entry.map_err(io(from))?.path();
+    fs::create_dir_all(to).map_err(at(to))?;
+    for entry in fs::read_dir(from).map_err(at(from))? {
+        let path = entry.map_err(at(from))?.path();
         let target = to.join(path.file_name().unwrap_or_default());
         if path.is_dir() {
             copy(&path, &target)?;
         } else {
-            let content = fs::read(&path).map_err(io(&path))?;
-            fs::write(&target, content).map_err(io(&target))?;
+            let content = fs::read(&path).map_err(at(&path))?;
+            fs::write(&target, content).map_err(at(&target))?;
         }
     }
     Ok(())
 }
 
 fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).map_err(io(path))
-}
-
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |error| Error::Io { path, error }
+    Ok(fs::write(path, content).map_err(at(path))?)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::file::at;
 use crate::inputs::Inputs;
 use crate::progress::Progress;
 use crate::{Cache, build};
@@ -42,13 +43,8 @@ pub const REPOSITORIES: &[Repository] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder.
-    #[error("{}: {error}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] crate::file::Error),
     /// git refuses.
     #[error("git {arguments} in {}: {said}", folder.display())]
     Git {
@@ -92,7 +88,7 @@ pub fn make(cache: &Cache, progress: &Progress) -> Result<()> {
         make_one(&files, &bare, version)?;
         step.done("one commit");
     }
-    fs::write(&stamp, key).map_err(io(&stamp))
+    Ok(fs::write(&stamp, key).map_err(at(&stamp))?)
 }
 
 /// A digest over everything that the repositories are made from.
@@ -101,7 +97,7 @@ fn key() -> Result<String> {
     inputs.part(include_str!("mod.rs"));
     for module in ["controllers", "traefik", "argocd"] {
         let pins = build::modules().join(module).join("go.sum");
-        inputs.tree(&pins).map_err(io(&pins))?;
+        inputs.tree(&pins).map_err(at(&pins))?;
     }
     Ok(inputs.digest())
 }
@@ -123,7 +119,7 @@ pub fn copy(cache: &Cache, to: &Path) -> Result<()> {
 
 fn make_one(files: &Path, bare: &Path, version: &str) -> Result<()> {
     let _ = fs::remove_dir_all(bare);
-    fs::create_dir_all(bare).map_err(io(bare))?;
+    fs::create_dir_all(bare).map_err(at(bare))?;
     git(bare, &["init", "--quiet", "--bare", "--initial-branch=main", "."])?;
     let folder = format!("--git-dir={}", bare.display());
     // the module's own .gitignore may name files that it holds
@@ -131,7 +127,7 @@ fn make_one(files: &Path, bare: &Path, version: &str) -> Result<()> {
     let tree = git(bare, &["write-tree"])?;
     let commit = git(bare, &["commit-tree", &tree, "-m", version])?;
     git(bare, &["update-ref", "refs/heads/main", &commit])?;
-    fs::remove_file(bare.join("index")).map_err(io(bare))?;
+    fs::remove_file(bare.join("index")).map_err(at(bare))?;
     git(bare, &["repack", "-adq"])?;
     // last: where the tag is, the repository is whole
     git(bare, &["update-ref", &format!("refs/tags/{version}"), &commit]).map(drop)
@@ -154,7 +150,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
         command.env(format!("GIT_{who}_NAME"), "testbed").env(format!("GIT_{who}_EMAIL"), "testbed@slipway.dev");
         command.env(format!("GIT_{who}_DATE"), "2026-01-01T00:00:00Z");
     }
-    let output = command.output().map_err(io(Path::new("git")))?;
+    let output = command.output().map_err(at(Path::new("git")))?;
     if !output.status.success() {
         return Err(Error::Git {
             arguments: arguments.join(" "),
@@ -166,23 +162,18 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).map_err(io(to))?;
-    for entry in fs::read_dir(from).map_err(io(from))? {
-        let path = entry.map_err(io(from))?.path();
+    fs::create_dir_all(to).map_err(at(to))?;
+    for entry in fs::read_dir(from).map_err(at(from))? {
+        let path = entry.map_err(at(from))?.path();
         let target = to.join(path.file_name().unwrap_or_default());
         if path.is_dir() {
             copy_tree(&path, &target)?;
         // packs never change; everything else may
         } else if path.extension().is_none_or(|kind| kind != "pack") || fs::hard_link(&path, &target).is_err() {
-            fs::copy(&path, &target).map_err(io(&target))?;
+            fs::copy(&path, &target).map_err(at(&target))?;
         }
     }
     Ok(())
-}
-
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |error| Error::Io { path, error }
 }
 
 #[cfg(test)]

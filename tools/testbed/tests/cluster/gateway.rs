@@ -2,7 +2,7 @@
 
 use testbed::testing::Testbed;
 
-use crate::{BUSYBOX, DEBIAN, LIMIT, has, is_ready};
+use crate::{BUSYBOX, LIMIT, client, curl, has, is_ready};
 
 #[tokio::test]
 async fn an_http_route_leads_through_the_gateway() {
@@ -33,17 +33,10 @@ spec:
   parentRefs: [{{name: web, namespace: gateway}}]
   hostnames: [{host}]
   rules: [{{backendRefs: [{{name: web, port: 80}}]}}]
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: client}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{{name: client, image: "{DEBIAN}", command: [sleep, "600"]}}]
 "#,
         host = host(namespace.name()),
     );
-    namespace.apply(&objects).await.unwrap();
+    namespace.apply(&(objects + &client())).await.unwrap();
     namespace.wait("v1/Pod", "web", LIMIT, is_ready).await.unwrap();
     namespace.wait("v1/Pod", "client", LIMIT, is_ready).await.unwrap();
     let accepted = |route: &kube::api::DynamicObject| {
@@ -53,25 +46,7 @@ spec:
             .all(|wanted| conditions.iter().any(|c| c["type"] == *wanted && c["status"] == "True"))
     };
     namespace.wait("gateway.networking.k8s.io/v1/HTTPRoute", "web", LIMIT, accepted).await.unwrap();
-    let get = |host: &str| {
-        namespace.ask(&[
-            "exec",
-            "client",
-            "--",
-            "curl",
-            "-fsS",
-            "--retry",
-            "20",
-            "--retry-delay",
-            "1",
-            "--retry-all-errors",
-            "-m",
-            "2",
-            "-H",
-            &format!("Host: {host}"),
-            "http://traefik.gateway",
-        ])
-    };
+    let get = |host: &str| curl(&namespace, &["-H", &format!("Host: {host}"), "http://traefik.gateway"]);
     assert_eq!(get(&host(namespace.name())).unwrap(), "through the gateway\n");
     let nobody = get("nobody.example").unwrap_err().to_string();
     assert!(nobody.contains("404"), "a host without a route is nobody's: {nobody}");

@@ -16,6 +16,8 @@ mod volumes;
 use std::time::Duration;
 
 use kube::api::DynamicObject;
+use testbed::cluster::Error;
+use testbed::testing::Namespace;
 
 /// Images that every cluster has.
 const BUSYBOX: &str = "docker.io/library/busybox:1.35.0";
@@ -33,4 +35,25 @@ fn has(object: &DynamicObject, condition: &str) -> bool {
 
 fn is_ready(pod: &DynamicObject) -> bool {
     has(pod, "Ready")
+}
+
+/// The pod that `curl` asks from.
+fn client() -> String {
+    format!(
+        r#"
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: client}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{{name: client, image: "{DEBIAN}", command: [sleep, "600"]}}]
+"#
+    )
+}
+
+/// Asks over HTTP from the pod of [`client`]. The first call may come before kube-proxy or the gateway has heard of the pods.
+fn curl(namespace: &Namespace, arguments: &[&str]) -> Result<String, Error> {
+    let patient = ["-fsS", "--retry", "20", "--retry-delay", "1", "--retry-all-errors", "-m", "2"];
+    namespace.ask(&[&["exec", "client", "--", "curl"], &patient[..], arguments].concat())
 }

@@ -2,7 +2,7 @@
 
 use testbed::testing::Testbed;
 
-use crate::{BUSYBOX, DEBIAN, LIMIT, is_ready};
+use crate::{BUSYBOX, LIMIT, client, curl, is_ready};
 
 #[tokio::test]
 async fn a_service_is_reached_by_name_and_names_outside_do_not_exist() {
@@ -37,42 +37,18 @@ apiVersion: v1
 kind: Service
 metadata: {{name: web}}
 spec: {{selector: {{app: web}}, ports: [{{port: 80, targetPort: 8080}}]}}
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: client}}
-spec:
-  terminationGracePeriodSeconds: 0
-  containers: [{{name: client, image: "{DEBIAN}", command: [sleep, "600"]}}]
 "#
     );
-    namespace.apply(&objects).await.unwrap();
+    namespace.apply(&(objects + &client())).await.unwrap();
     namespace
         .wait("apps/v1/Deployment", "web", LIMIT, |web| web.data["status"]["availableReplicas"] == 2)
         .await
         .unwrap();
     namespace.wait("v1/Pod", "client", LIMIT, is_ready).await.unwrap();
 
-    // The first call may come before kube-proxy has heard of the pods.
-    let curl = |url: &str| {
-        namespace.ask(&[
-            "exec",
-            "client",
-            "--",
-            "curl",
-            "-fsS",
-            "--retry",
-            "20",
-            "--retry-delay",
-            "1",
-            "--retry-all-errors",
-            "-m",
-            "2",
-            url,
-        ])
-    };
-    assert_eq!(curl("http://web").unwrap(), "from the config map");
-    assert_eq!(curl(&format!("http://web.{}.svc.cluster.local", namespace.name())).unwrap(), "from the config map");
+    assert_eq!(curl(&namespace, &["http://web"]).unwrap(), "from the config map");
+    let whole = format!("http://web.{}.svc.cluster.local", namespace.name());
+    assert_eq!(curl(&namespace, &[&whole]).unwrap(), "from the config map");
 
     let outside = namespace
         .ask(&["exec", "client", "--", "sh", "-c", "curl -sS -m 5 http://outside.example 2>&1 || true"])
