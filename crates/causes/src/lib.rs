@@ -1,0 +1,56 @@
+//! The causes of an error as text. HTTP and cloud libraries keep the cause that matters, such as `Connection refused`, out of their own text.
+
+/// An error with all its causes, each said once.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// The last cause of an error, which is the one that says what happened.
+#[must_use]
+pub fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Failed(&'static str, Option<Box<Failed>>);
+
+    impl fmt::Display for Failed {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Failed {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let refused = Failed("refused", None);
+        let error = Failed("sending failed", Some(Box::new(Failed("connect: refused", Some(Box::new(refused))))));
+        assert_eq!(chain(&error), "sending failed: connect: refused");
+        assert_eq!(root(&error), "refused");
+    }
+}

@@ -1,0 +1,7 @@
+//! SHA-256 digests, written `sha256:<64 hexadecimal digits in lower case>`: of bytes, of files, of what streams by.
+
+mod digest;
+mod hashing;
+
+pub use digest::{Digest, NotADigest};
+pub use hashing::Hashing;

@@ -1,0 +1,38 @@
+//! Environment variables that one program sets and another reads.
+
+/// A trial as JSON: what a worker trains.
+pub const TRIAL: &str = "SLIPWAY_TRIAL";
+/// The commit that holds the trial's experiment.
+pub const COMMIT: &str = "SLIPWAY_COMMIT";
+/// The file of that experiment, from the repository's top.
+pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";
+/// Where datasets are stored: `s3://<bucket>`.
+pub const DATASETS: &str = "SLIPWAY_DATASETS";
+/// A folder for what was downloaded and verified.
+pub const CACHE: &str = "SLIPWAY_CACHE";
+/// The file that lists the versions in service.
+pub const MODELS: &str = "SLIPWAY_MODELS";
+/// The address that the server listens on.
+pub const LISTEN: &str = "SLIPWAY_LISTEN";
+/// The server's address, for the page.
+pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
+
+/// MLflow's address; the name is MLflow's.
+pub const MLFLOW_TRACKING_URI: &str = "MLFLOW_TRACKING_URI";
+/// MLflow's user; the name is MLflow's.
+pub const MLFLOW_TRACKING_USERNAME: &str = "MLFLOW_TRACKING_USERNAME";
+/// The password of MLflow's user; the name is MLflow's.
+pub const MLFLOW_TRACKING_PASSWORD: &str = "MLFLOW_TRACKING_PASSWORD";
+/// A token instead of user and password; the name is MLflow's.
+pub const MLFLOW_TRACKING_TOKEN: &str = "MLFLOW_TRACKING_TOKEN";
+
+/// The number of nodes; Kubeflow Trainer sets it, as torchrun names it.
+pub const PET_NNODES: &str = "PET_NNODES";
+/// The number of processes on each node; Kubeflow Trainer sets it.
+pub const PET_NPROC_PER_NODE: &str = "PET_NPROC_PER_NODE";
+/// This node's rank, from 0; Kubeflow Trainer sets it.
+pub const PET_NODE_RANK: &str = "PET_NODE_RANK";
+/// The host of rank 0; Kubeflow Trainer sets it.
+pub const PET_MASTER_ADDR: &str = "PET_MASTER_ADDR";
+/// The port on that host; Kubeflow Trainer sets it.
+pub const PET_MASTER_PORT: &str = "PET_MASTER_PORT";

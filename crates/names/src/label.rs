@@ -1,0 +1,4 @@
+//! Labels of Kubernetes objects.
+
+/// The experiment that a TrainJob belongs to.
+pub const EXPERIMENT: &str = "slipway.dev/experiment";
