@@ -1,14 +1,15 @@
 //! Follows `models.yaml` by its content, so that an atomic rename and a config map's link work alike.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use slipway_serving::Pins;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::models::Models;
-use crate::pins;
 
 /// How often the file is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -30,13 +31,14 @@ struct File {
 
 impl File {
     fn read(&mut self) -> Text {
-        match pins::read(&self.path)? {
-            Some(text) => {
+        match std::fs::read_to_string(&self.path) {
+            Ok(text) => {
                 self.seen = true;
                 Ok(text)
             }
-            None if self.seen => Err("it is gone".to_owned()),
-            None => Ok(pins::NONE.to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.seen => Err("it no longer exists".to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Pins::default().to_string()),
+            Err(error) => Err(format!("it cannot be read: {error}")),
         }
     }
 
@@ -114,8 +116,8 @@ pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready:
 fn show(models: &Models, metrics: &Metrics) {
     metrics.in_service.reset();
     for loaded in models.in_service().values() {
-        metrics.in_service.with_label_values(&[&loaded.name, &loaded.version, &loaded.digest]).set(1);
-        tracing::info!(event = "in_service", model = loaded.name, version = loaded.version, digest = loaded.digest);
+        metrics.in_service.with_label_values(&[&loaded.name, &loaded.version, &loaded.digest.to_string()]).set(1);
+        tracing::info!(event = "in_service", model = loaded.name, version = loaded.version, digest = %loaded.digest);
     }
 }
 
@@ -124,5 +126,5 @@ fn seconds_since_1970() -> f64 {
 }
 
 async fn apply(text: &Text, models: &Models) -> Result<(), String> {
-    models.serve(&pins::parse(text.as_ref()?)?).await
+    models.serve(&Pins::parse(text.as_ref()?).map_err(|error| error.to_string())?).await
 }

@@ -15,7 +15,6 @@ pub mod infer;
 pub mod loaded;
 pub mod metrics;
 pub mod models;
-pub mod pins;
 pub mod refusal;
 pub mod registry;
 pub mod routes;

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use slipway_digest::Digest;
 use slipway_model::{Bundle, Config};
+use slipway_serving::Pin;
 
 /// The most images in one call of a model, whether one request brought them or several.
 pub const MOST_IMAGES: usize = 64;
@@ -16,7 +18,7 @@ pub struct Loaded {
     /// Its version.
     pub version: String,
     /// Digest of its configuration and weights.
-    pub digest: String,
+    pub digest: Digest,
     config: Config,
     bundles: Vec<Mutex<Bundle>>,
 }
@@ -26,7 +28,7 @@ impl Loaded {
     ///
     /// # Errors
     /// When the folder holds no model, or the model does not work.
-    pub fn load(name: &str, version: &str, digest: &str, folder: &Path, workers: usize) -> slipway_model::Result<Self> {
+    pub fn load(pin: &Pin, folder: &Path, workers: usize) -> slipway_model::Result<Self> {
         let bundle = Bundle::load(folder)?;
         let config = bundle.config().clone();
         let pixels = config.pixels();
@@ -36,7 +38,13 @@ impl Loaded {
             bundle.probabilities(&vec![0.0; images * pixels], images)?;
         }
         let bundles = (0..workers.max(1)).map(|_| Mutex::new(bundle.share())).collect();
-        Ok(Self { name: name.to_owned(), version: version.to_owned(), digest: digest.to_owned(), config, bundles })
+        let Pin { name, version, digest } = pin.clone();
+        Ok(Self { name, version: version.to_string(), digest, config, bundles })
+    }
+
+    /// Whether this is the version that is pinned.
+    pub fn is(&self, pin: &Pin) -> bool {
+        self.name == pin.name && self.version == pin.version.to_string() && self.digest == pin.digest
     }
 
     /// What it was made from.
@@ -62,7 +70,7 @@ impl Loaded {
         let config = Config::mnist(slipway_model::Architecture::Mlp, 0.0);
         let bundle = Bundle::new(&slipway_model::Model::new(&config, seed).unwrap()).unwrap();
         let bundles = (0..workers).map(|_| Mutex::new(bundle.share())).collect();
-        (Self { name: "mnist".into(), version: seed.to_string(), digest: String::new(), config, bundles }, bundle)
+        (Self { name: "mnist".into(), version: seed.to_string(), digest: Digest::of([]), config, bundles }, bundle)
     }
 
     /// Keeps a worker inside its call until the guard is dropped.

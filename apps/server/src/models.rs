@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use slipway_serving::{Pin, Pins};
 use tokio::sync::OnceCell;
 
 use crate::loaded::Loaded;
-use crate::pins::Pin;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 
@@ -50,7 +50,7 @@ impl Models {
     ///
     /// # Errors
     /// Why a version cannot be loaded.
-    pub async fn serve(&self, pins: &[Pin]) -> Result<(), String> {
+    pub async fn serve(&self, pins: &Pins) -> Result<(), String> {
         let reasons = |reason: &str| pins.iter().map(|pin| (pin.name.clone(), reason.to_owned())).collect();
         self.hold_back(reasons("it is being loaded"));
         let served = self.try_to_serve(pins).await;
@@ -58,11 +58,11 @@ impl Models {
         served
     }
 
-    async fn try_to_serve(&self, pins: &[Pin]) -> Result<(), String> {
+    async fn try_to_serve(&self, pins: &Pins) -> Result<(), String> {
         let now = self.in_service();
         let mut next = InService::new();
         for pin in pins {
-            let same = now.get(&pin.name).filter(|loaded| loaded.version == pin.version && loaded.digest == pin.digest);
+            let same = now.get(&pin.name).filter(|loaded| loaded.is(pin));
             let loaded = match same {
                 Some(loaded) => Arc::clone(loaded),
                 None => self.registry.load(pin).await?,
@@ -95,7 +95,7 @@ impl Models {
         if let Some(served) = served.filter(|served| served.version == version) {
             return Ok(served);
         }
-        if let Some(cell) = self.cell_of(|pin| pin.name == name && pin.version == version)
+        if let Some(cell) = self.cell_of(|pin| pin.name == name && pin.version.to_string() == version)
             && let Some(loaded) = cell.get()
         {
             return Ok(Arc::clone(loaded));

@@ -2,23 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use slipway_digest::Digest;
 use slipway_mlflow::{Client, ModelVersion, Retry};
-use slipway_model::{CONFIG_FILE, WEIGHTS_FILE, bundle_digest, digest_of};
+use slipway_model::{CONFIG_FILE, WEIGHTS_FILE, bundle_digest};
+use slipway_names::tag;
+
+use slipway_serving::Pin;
 
 use crate::loaded::Loaded;
-use crate::pins::{Pin, is_digest};
 use crate::refusal::Refusal;
 
-/// The tag that holds a version's digest.
-const DIGEST: &str = "slipway.digest";
 /// What is needed of a version's files.
 const FILES: [&str; 2] = [CONFIG_FILE, WEIGHTS_FILE];
 /// A client waits for these answers, so they come soon or not.
-const RETRY: Retry =
-    Retry { attempts: 2, first_pause: Duration::from_millis(100), longest_pause: Duration::from_millis(100) };
+const RETRY: Retry = Retry::at_most(2).pausing(Duration::from_millis(100), Duration::from_millis(100));
 
 /// The registry, with a cache of what was downloaded.
 #[derive(Clone, Debug)]
@@ -59,17 +58,16 @@ impl Registry {
     /// # Errors
     /// 404 when there is no such version; 503 when it cannot be verified or MLflow does not answer.
     pub async fn pin(&self, name: &str, version: &str) -> Result<Pin, Refusal> {
-        // What is no number, MLflow would refuse with other words.
-        let found = match version.parse::<u32>() {
-            Ok(_) => self.client.get_model_version(name, version).await.map(Some),
-            Err(_) => Ok(None),
+        // MLflow would refuse what is not a number in words of its own
+        let found = match version.parse::<u64>() {
+            Ok(number) => match self.client.get_model_version(name, version).await {
+                Ok(found) => Some((number, found)),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(unavailable(&error)),
+            },
+            Err(_) => None,
         };
-        let found = match found {
-            Ok(found) => found,
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(unavailable(&error)),
-        };
-        let Some(found) = found else {
+        let Some((number, found)) = found else {
             let known = self.versions(name).await?;
             let known: Vec<&str> = known.iter().map(|version| version.version.as_str()).collect();
             return Err(Refusal::missing(match known.as_slice() {
@@ -77,12 +75,11 @@ impl Registry {
                 known => format!("{name} has no version {version}; it has {}", known.join(", ")),
             }));
         };
-        match found.tags.get(DIGEST) {
-            Some(digest) if is_digest(digest) => {
-                Ok(Pin { name: found.name, version: found.version, digest: digest.clone() })
-            }
-            _ => Err(Refusal::missing(format!(
-                "version {version} of {name} has no {DIGEST} tag, so it cannot be verified and is not served"
+        match found.tags.get(tag::DIGEST).and_then(|digest| digest.parse::<Digest>().ok()) {
+            Some(digest) => Ok(Pin { name: found.name, version: number, digest }),
+            None => Err(Refusal::missing(format!(
+                "version {version} of {name} has no digest in its tag {}, so it cannot be verified and is not served",
+                tag::DIGEST
             ))),
         }
     }
@@ -92,21 +89,17 @@ impl Registry {
     /// # Errors
     /// Why it cannot be loaded.
     pub async fn load(&self, pin: &Pin) -> Result<Arc<Loaded>, String> {
-        let folder = self.folder.join(pin.digest.replace(':', "-"));
+        let folder = self.folder.join(format!("sha256-{}", pin.digest.hex()));
         if !self.is_cached(pin, &folder).await? {
             self.download(pin, &folder).await?;
         }
         let (workers, pin) = (self.workers, pin.clone());
-        blocking(move || {
-            Loaded::load(&pin.name, &pin.version, &pin.digest, &folder, workers).map_err(|error| error.to_string())
-        })
-        .await?
-        .map(Arc::new)
+        blocking(move || Loaded::load(&pin, &folder, workers).map_err(|error| error.to_string())).await?.map(Arc::new)
     }
 
     /// Whether the cache holds the version. What was damaged there is removed.
     async fn is_cached(&self, pin: &Pin, folder: &Path) -> Result<bool, String> {
-        let (digest, folder) = (pin.digest.clone(), folder.to_owned());
+        let (digest, folder) = (pin.digest, folder.to_owned());
         blocking(move || {
             if !folder.is_dir() {
                 return Ok(false);
@@ -121,41 +114,30 @@ impl Registry {
         .await?
     }
 
+    /// Downloads a version's files into a folder of their own, verifies them, and gives the folder its name: whole or not at all.
     async fn download(&self, pin: &Pin, folder: &Path) -> Result<(), String> {
-        let uri = self.client.download_uri(&pin.name, &pin.version).await.map_err(|error| error.to_string())?;
-        let mut contents = Vec::new();
+        let uri =
+            self.client.download_uri(&pin.name, &pin.version.to_string()).await.map_err(|error| error.to_string())?;
+        let writing = |error: std::io::Error| format!("writing {}: {error}", folder.display());
+        tokio::fs::create_dir_all(&self.folder).await.map_err(writing)?;
+        let part = tempfile::Builder::new().prefix(".part-").tempdir_in(&self.folder).map_err(writing)?;
         for file in FILES {
-            contents.push(self.client.download_artifact(&uri, file).await.map_err(|error| error.to_string())?);
+            let to = part.path().join(file);
+            self.client.download_artifact(&uri, file, &to).await.map_err(|error| error.to_string())?;
         }
         let (pin, folder) = (pin.clone(), folder.to_owned());
         blocking(move || {
-            let found = digest_of(&contents[0], &contents[1]);
+            let found = bundle_digest(part.path()).map_err(|error| error.to_string())?;
             if found != pin.digest {
                 return Err(mismatch(&pin, &found));
             }
-            place(&folder, &contents).map_err(|error| format!("writing {}: {error}", folder.display()))
+            match std::fs::rename(part.path(), &folder) {
+                // another request was quicker; both hold the same
+                Err(_) if folder.is_dir() => Ok(()),
+                other => other.map_err(|error| format!("writing {}: {error}", folder.display())),
+            }
         })
         .await?
-    }
-}
-
-/// Writes a version's files whole or not at all: the folder gets its name when it is complete.
-fn place(folder: &Path, contents: &[impl AsRef<[u8]>]) -> std::io::Result<()> {
-    /// Tells apart two downloads of one version at the same time.
-    static PARTS: AtomicU64 = AtomicU64::new(0);
-    let part = folder.with_extension(format!(
-        "part-{}-{}",
-        std::process::id(),
-        PARTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-    ));
-    std::fs::create_dir_all(&part)?;
-    for (file, content) in FILES.iter().zip(contents) {
-        std::fs::write(part.join(file), content)?;
-    }
-    match std::fs::rename(&part, folder) {
-        // Another request was quicker; both hold the same.
-        Err(_) if folder.is_dir() => std::fs::remove_dir_all(&part),
-        other => other,
     }
 }
 
@@ -164,7 +146,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
 }
 
-fn mismatch(pin: &Pin, found: &str) -> String {
+fn mismatch(pin: &Pin, found: &Digest) -> String {
     format!(
         "version {} of {} has the digest {found}, and {} is pinned: it is not served",
         pin.version, pin.name, pin.digest

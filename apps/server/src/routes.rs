@@ -26,8 +26,8 @@ use crate::models::Models;
 use crate::refusal::Refusal;
 use crate::workers::Workers;
 
-/// Registered versions are a courtesy beside the one in service; a registry that hangs does not hold up an answer.
-const LONGEST_LOOK: Duration = Duration::from_secs(3);
+/// How long a list of registered versions may take. The version in service is listed without them.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every request sees.
 #[derive(Clone)]
@@ -114,8 +114,10 @@ async fn models(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     let in_service = app.models.in_service();
     let mut names: std::collections::BTreeMap<String, Vec<String>> =
         in_service.iter().map(|(name, loaded)| (name.clone(), vec![loaded.version.clone()])).collect();
-    // Without MLflow those in service still answer.
-    for version in soon(app.models.registry().all()).await {
+    // without MLflow those in service still answer
+    let registered = soon(app.models.registry().all()).await;
+    let complete = registered.is_some();
+    for version in registered.unwrap_or_default() {
         let versions = names.entry(version.name).or_default();
         if !versions.contains(&version.version) {
             versions.push(version.version);
@@ -128,18 +130,24 @@ async fn models(State(app): State<App>) -> Result<Json<Value>, Refusal> {
             json!({ "name": name, "versions": versions, "in_service": served })
         })
         .collect();
-    Ok(Json(json!({ "models": models })))
+    Ok(Json(json!({ "models": models, "complete": complete })))
 }
 
-/// What the registry says, or nothing when it does not answer soon.
-async fn soon(versions: impl Future<Output = Result<Vec<ModelVersion>, Refusal>>) -> Vec<ModelVersion> {
-    tokio::time::timeout(LONGEST_LOOK, versions).await.map(Result::unwrap_or_default).unwrap_or_default()
+/// What the registry lists; `None` if it fails or does not answer soon, which is logged.
+async fn soon(versions: impl Future<Output = Result<Vec<ModelVersion>, Refusal>>) -> Option<Vec<ModelVersion>> {
+    let reason = match tokio::time::timeout(REGISTRY_TIMEOUT, versions).await {
+        Ok(Ok(versions)) => return Some(versions),
+        Ok(Err(refusal)) => refusal.message,
+        Err(_) => format!("no answer within {} s", REGISTRY_TIMEOUT.as_secs()),
+    };
+    tracing::warn!(event = "registry_not_listed", "{reason}");
+    None
 }
 
 async fn model(State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
     let loaded = app.models.find(&name, None).await?;
     let mut versions = vec![loaded.version.clone()];
-    for version in soon(app.models.registry().versions(&name)).await {
+    for version in soon(app.models.registry().versions(&name)).await.unwrap_or_default() {
         if version.version != loaded.version {
             versions.push(version.version);
         }

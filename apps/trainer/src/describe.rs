@@ -3,6 +3,7 @@
 use serde_json::Value;
 use slipway_experiment::Trial;
 use slipway_mlflow::{DatasetInput, Param, Tag, short_digest};
+use slipway_names::{env, tag};
 
 use crate::data::Data;
 
@@ -19,15 +20,14 @@ impl Origin {
     /// Reads this process's environment.
     pub(crate) fn read() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { commit: read("SLIPWAY_COMMIT"), experiment_file: read("SLIPWAY_EXPERIMENT_FILE") }
+        Self { commit: read(env::COMMIT), experiment_file: read(env::EXPERIMENT_FILE) }
     }
 
     /// Tags that lead from a run or a version back to what made it.
     pub(crate) fn tags(&self, trial: &Trial) -> Vec<Tag> {
-        let mut tags =
-            vec![Tag::new("slipway.trainjob", &trial.name), Tag::new("slipway.dataset-digest", &trial.dataset.digest)];
-        tags.extend(self.commit.as_ref().map(|commit| Tag::new("slipway.commit", commit)));
-        tags.extend(self.experiment_file.as_ref().map(|file| Tag::new("slipway.experiment-file", file)));
+        let mut tags = vec![Tag::new(tag::TRAINJOB, &trial.name), Tag::new(tag::DATASET_DIGEST, &trial.dataset.digest)];
+        tags.extend(self.commit.as_ref().map(|commit| Tag::new(tag::COMMIT, commit)));
+        tags.extend(self.experiment_file.as_ref().map(|file| Tag::new(tag::EXPERIMENT_FILE, file)));
         tags
     }
 }
@@ -59,7 +59,7 @@ fn flatten(path: String, value: &Value, params: &mut Vec<Param>) {
 /// The dataset as MLflow keeps it, once for each split that was used.
 pub(crate) fn inputs(trial: &Trial, data: &Data) -> Vec<DatasetInput> {
     let hex = trial.dataset.digest.trim_start_matches("sha256:");
-    let bucket = std::env::var("SLIPWAY_DATASETS").unwrap_or_else(|_| "s3://datasets".to_owned());
+    let bucket = std::env::var(env::DATASETS).unwrap_or_else(|_| "s3://datasets".to_owned());
     let source = serde_json::json!({
         "uri": format!("{}/manifests/sha256/{hex}.json", bucket.trim_end_matches('/')),
         "digest": trial.dataset.digest,

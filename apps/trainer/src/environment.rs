@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Result};
 
-/// This worker's place among the others.
+/// This worker's membership in the group of workers: its rank, the group's size, and where rank 0 listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Membership {
     pub(crate) rank: usize,
     pub(crate) world_size: usize,
     pub(crate) master_host: String,
@@ -16,7 +16,7 @@ pub(crate) struct Place {
 /// Settings of one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Environment {
-    pub(crate) place: Place,
+    pub(crate) membership: Membership,
     /// `OMP_NUM_THREADS`: threads of one operation.
     pub(crate) threads: i32,
     /// `SLIPWAY_RENDEZVOUS_TIMEOUT`: how long to wait for the others.
@@ -44,7 +44,7 @@ impl Environment {
             Ok(Duration::from_secs(number(&lookup, name, 1, most)?.unwrap_or(default) as u64))
         };
         Ok(Self {
-            place: place(&lookup)?,
+            membership: membership(&lookup)?,
             threads: threads as i32,
             rendezvous_timeout: seconds("SLIPWAY_RENDEZVOUS_TIMEOUT", 86_400, 60)?,
             progress_interval: seconds("SLIPWAY_PROGRESS_SECONDS", 3600, 5)?,
@@ -54,10 +54,10 @@ impl Environment {
 
 const PET: [&str; 5] = ["PET_NNODES", "PET_NPROC_PER_NODE", "PET_NODE_RANK", "PET_MASTER_ADDR", "PET_MASTER_PORT"];
 
-fn place(lookup: &impl Fn(&str) -> Option<String>) -> Result<Place> {
+fn membership(lookup: &impl Fn(&str) -> Option<String>) -> Result<Membership> {
     let missing: Vec<_> = PET.into_iter().filter(|name| lookup(name).is_none()).collect();
     if missing.len() == PET.len() {
-        return Ok(Place { rank: 0, world_size: 1, master_host: "127.0.0.1".into(), master_port: 0 });
+        return Ok(Membership { rank: 0, world_size: 1, master_host: "127.0.0.1".into(), master_port: 0 });
     }
     if !missing.is_empty() {
         return Err(Failure::Input(format!(
@@ -92,7 +92,7 @@ fn place(lookup: &impl Fn(&str) -> Option<String>) -> Result<Place> {
             "PET_MASTER_ADDR is {master_host:?}: use the host name or address of the worker with rank 0"
         )));
     }
-    Ok(Place { rank, world_size: nodes, master_host, master_port })
+    Ok(Membership { rank, world_size: nodes, master_host, master_port })
 }
 
 /// A whole number within bounds, or nothing when the variable is not set.
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn a_worker_knows_its_place() {
-        let place = read(&[]).unwrap().place;
-        assert_eq!((place.rank, place.world_size, place.master_port), (1, 2, 29500));
+        let membership = read(&[]).unwrap().membership;
+        assert_eq!((membership.rank, membership.world_size, membership.master_port), (1, 2, 29500));
     }
 
     #[test]
     fn no_variable_at_all_is_one_worker() {
         let environment = Environment::from_lookup(|_| None).unwrap();
-        assert_eq!((environment.place.world_size, environment.threads), (1, 1));
+        assert_eq!((environment.membership.world_size, environment.threads), (1, 1));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl From<slipway_c10d::Error> for Failure {
             }
             Error::Rendezvous { .. } | Error::Collective { .. } => Self::Peer(error.to_string()),
             Error::Reducer { reason, .. } if is_peers(reason) => Self::Peer(error.to_string()),
-            Error::Reducer { .. } | Error::Argument(_) => Self::Unexpected(error.to_string()),
+            Error::Reducer { .. } | Error::Optimizer { .. } | Error::Argument(_) => Self::Unexpected(error.to_string()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipway_mlflow::{Client, Metric, Param, Run, RunStatus, Tag};
+use slipway_names::tag;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -11,8 +12,8 @@ use tokio::task::JoinHandle;
 use crate::failure::{Failure, Result};
 use crate::train::now_ms;
 
-/// How long ending a run that failed may take: the reason is in the log already.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long marking a failed run may take: the reason is in the log already.
+const MARKING: Duration = Duration::from_secs(10);
 
 /// What is known of a run before it begins.
 #[derive(Clone, Debug)]
@@ -83,18 +84,18 @@ impl Ending {
     /// Marks the run with the reason, if MLflow answers in time. A run that is being made is waited for.
     pub(crate) async fn end(&self, status: RunStatus, reason: &str) {
         let mut known = self.run.clone();
-        let marked = tokio::time::timeout(LAST_WORDS, async {
+        let marked = tokio::time::timeout(MARKING, async {
             // whoever makes it has failed, and said why
             let Ok(run) = known.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
             let Some(run) = run else { return Ok(()) };
-            self.client.set_tag(&run.run_id, "slipway.failure", reason).await?;
+            self.client.set_tag(&run.run_id, tag::FAILURE, reason).await?;
             self.client.update_run(&run.run_id, status, now_ms()).await
         });
         match marked.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(event = "run_not_ended", "{error}"),
             Err(_) => {
-                tracing::warn!(event = "run_not_ended", "MLflow did not answer within {} s", LAST_WORDS.as_secs())
+                tracing::warn!(event = "run_not_ended", "MLflow did not answer within {} s", MARKING.as_secs())
             }
         }
     }

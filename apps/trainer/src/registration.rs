@@ -4,6 +4,7 @@ use std::path::Path;
 
 use slipway_mlflow::{Client, LoggedModel, LoggedModelStatus, ModelVersion, Param, Run, Tag};
 use slipway_model::FILES;
+use slipway_names::tag;
 
 use crate::failure::{Failure, Result};
 
@@ -25,9 +26,9 @@ pub(crate) struct Registration<'a> {
 /// The version that an earlier attempt of the same TrainJob has registered, before it was ended: a job registers once.
 pub(crate) async fn registered_before(client: &Client, model: &str, job: &str) -> Result<Option<ModelVersion>> {
     let versions = client.search_model_versions(model).await?;
-    Ok(versions.into_iter().find(|version| {
-        version.status == "READY" && version.tags.get("slipway.trainjob").is_some_and(|maker| maker == job)
-    }))
+    Ok(versions
+        .into_iter()
+        .find(|version| version.status == "READY" && version.tags.get(tag::TRAINJOB).is_some_and(|maker| maker == job)))
 }
 
 /// Uploads the bundle as a logged model of the run. A failed upload leaves one that is marked as failed.

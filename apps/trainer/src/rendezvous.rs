@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::environment::Place;
+use crate::environment::Membership;
 use crate::failure::{Failure, Result};
 
 /// The first pause between two looks.
@@ -27,16 +27,16 @@ pub(crate) struct Meeting {
 ///
 /// A wrong answer must not be settled for: a name that still leads to a pod that is gone, or a worker that announces its
 /// loopback address, would keep all of them waiting.
-pub(crate) fn find(place: &Place, timeout: Duration) -> Result<Meeting> {
-    search(place, timeout, |host, port| (host, port).to_socket_addrs().map(Iterator::collect))
+pub(crate) fn find(membership: &Membership, timeout: Duration) -> Result<Meeting> {
+    search(membership, timeout, |host, port| (host, port).to_socket_addrs().map(Iterator::collect))
 }
 
 fn search(
-    place: &Place,
+    membership: &Membership,
     timeout: Duration,
     resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>>,
 ) -> Result<Meeting> {
-    let Place { rank, master_host: host, master_port: port, .. } = place;
+    let Membership { rank, master_host: host, master_port: port, .. } = membership;
     let end = Instant::now() + timeout;
     let mut pause = FIRST;
     let mut told = None;
@@ -94,8 +94,8 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(1500);
 
-    fn place(rank: usize) -> Place {
-        Place { rank, world_size: 2, master_host: "job-node-0-0.job".to_owned(), master_port: 29500 }
+    fn membership(rank: usize) -> Membership {
+        Membership { rank, world_size: 2, master_host: "job-node-0-0.job".to_owned(), master_port: 29500 }
     }
 
     fn unknown() -> io::Error {
@@ -107,7 +107,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let looks = Cell::new(0);
-        let found = search(&place(1), Duration::from_secs(20), |host, port| {
+        let found = search(&membership(1), Duration::from_secs(20), |host, port| {
             assert_eq!((host, port), ("job-node-0-0.job", 29500));
             looks.set(looks.get() + 1);
             if looks.get() < 4 { Err(unknown()) } else { Ok(vec![address]) }
@@ -122,7 +122,7 @@ mod tests {
         // nobody listens there any more
         let old = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let looks = Cell::new(0);
-        let found = search(&place(1), Duration::from_secs(20), |_, _| {
+        let found = search(&membership(1), Duration::from_secs(20), |_, _| {
             looks.set(looks.get() + 1);
             Ok(vec![if looks.get() < 3 { old } else { new }])
         });
@@ -134,7 +134,7 @@ mod tests {
         let (old, own): (SocketAddr, SocketAddr) =
             ("192.0.2.1:29500".parse().unwrap(), "127.0.0.1:29500".parse().unwrap());
         let looks = Cell::new(0);
-        let found = search(&place(0), Duration::from_secs(20), |_, _| {
+        let found = search(&membership(0), Duration::from_secs(20), |_, _| {
             looks.set(looks.get() + 1);
             Ok(if looks.get() < 3 { vec![old] } else { vec![old, own] })
         });
@@ -151,7 +151,7 @@ mod tests {
             (1, Some(vec![closed]), "nobody answers"),
             (0, Some(vec!["192.0.2.1:1".parse().unwrap()]), "not to this worker"),
         ] {
-            let error = search(&place(rank), SOON, |_, _| answer.clone().ok_or_else(unknown)).unwrap_err();
+            let error = search(&membership(rank), SOON, |_, _| answer.clone().ok_or_else(unknown)).unwrap_err();
             assert!(matches!(error, Failure::Peer(_)) && error.to_string().contains(says), "{error}");
         }
         assert!(begun.elapsed() < 4 * SOON + Duration::from_secs(5));

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use slipway_experiment::{Architecture, OptimizerName, Trial};
-use slipway_mlflow::{Client, Metric, RunStatus, Tag};
+use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
 use slipway_model::{Bundle, Config, bundle_digest};
+use slipway_names::{env, tag};
 use tokio::runtime::Runtime;
 
 use crate::data::{Data, cache, fetch};
@@ -17,7 +18,7 @@ use crate::pictures;
 use crate::recorder::{Recorder, Start};
 use crate::registration::{Registration, publish, registered_before, upload};
 use crate::reporter::Reporter;
-use crate::signals::LastWord;
+use crate::signals::Conclusion;
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
 use crate::workers::Workers;
 
@@ -28,14 +29,14 @@ const MOMENTUM: f64 = 0.9;
 pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let trial = trial(environment)?;
     let origin = Origin::read();
-    let client = Client::from_env()?;
+    let client = Client::from_env()?.with_retry(Retry::JOB);
     // one thread is enough: training itself is not asynchronous
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
-    let last_word = LastWord::listen(&runtime)?;
+    let conclusion = Conclusion::listen(&runtime)?;
     // the data come while the workers meet
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
     let workers = Workers::meet(environment)?;
@@ -52,14 +53,15 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let reporter = workers.leads().then(|| Reporter::start(environment.progress_interval)).transpose()?;
     let ending = recorder.as_ref().map(Recorder::ending);
     if let Some(ending) = &ending {
-        last_word.of_run(ending.clone());
+        conclusion.of_run(ending.clone());
     }
     let done = runtime
         .block_on(fetching)
         .map_err(|error| Failure::Unexpected(format!("fetching the dataset: {error}")))
         .and_then(|dataset| Data::new(&dataset?))
         .and_then(|data| {
-            let trained = teach(&trial, &data, &workers, recorder.as_mut().zip(reporter.as_ref()), launched)?;
+            let trained =
+                train_and_report(&trial, &data, &workers, recorder.as_mut().zip(reporter.as_ref()), launched)?;
             match recorder.as_mut().zip(reporter) {
                 Some((recorder, reporter)) => {
                     let job = Job {
@@ -68,7 +70,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
                         data: &data,
                         client: &client,
                         runtime: &runtime,
-                        last_word: &last_word,
+                        conclusion: &conclusion,
                         launched,
                     };
                     job.conclude(trained, recorder, reporter)
@@ -77,7 +79,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             }
         });
     if let Err(failure) = &done {
-        last_word.take(&runtime);
+        conclusion.claim(&runtime);
         if let Some(ending) = ending {
             runtime.block_on(ending.end(RunStatus::Failed, &failure.to_string()));
         }
@@ -86,13 +88,13 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
 }
 
 fn trial(environment: &Environment) -> Result<Trial> {
-    let text = std::env::var("SLIPWAY_TRIAL").map_err(|_| {
+    let text = std::env::var(env::TRIAL).map_err(|_| {
         Failure::Input(
             "SLIPWAY_TRIAL is not set: start this program from a TrainJob that `slipway render` wrote".to_owned(),
         )
     })?;
     let trial = Trial::from_json(&text).map_err(|error| Failure::Input(format!("SLIPWAY_TRIAL: {error}")))?;
-    let world_size = environment.place.world_size;
+    let world_size = environment.membership.world_size;
     if world_size != trial.workers as usize {
         return Err(Failure::Input(format!(
             "{world_size} workers were started (PET_NNODES × PET_NPROC_PER_NODE), but the trial says {}: set \
@@ -127,22 +129,16 @@ fn plan(trial: &Trial, data: &Data) -> Plan {
     }
 }
 
-/// What training leaves.
-struct Taught {
-    trained: Trained,
-    validation_accuracy: Option<f64>,
-}
-
-fn teach(
+/// Trains, and reports what happens to MLflow and to Kubernetes.
+fn train_and_report(
     trial: &Trial,
     data: &Data,
     workers: &Workers,
-    mut tell: Option<(&mut Recorder, &Reporter)>,
+    mut reports: Option<(&mut Recorder, &Reporter)>,
     launched: Instant,
-) -> Result<Taught> {
-    let mut last = None;
-    let trained = train(&plan(trial, data), &data.train, &data.validation, workers, |event| {
-        let Some((recorder, reporter)) = &mut tell else { return Ok(()) };
+) -> Result<Trained> {
+    train(&plan(trial, data), &data.train, &data.validation, workers, |event| {
+        let Some((recorder, reporter)) = &mut reports else { return Ok(()) };
         match event {
             Event::Step { done, of } => {
                 if done == 1 {
@@ -161,7 +157,6 @@ fn teach(
             }
             Event::Epoch { epoch, validation_accuracy, images_per_second } => {
                 tracing::info!(event = "epoch", epoch, validation_accuracy, images_per_second);
-                last = Some(validation_accuracy);
                 reporter.note(|progress| {
                     progress.metric("validation_accuracy", validation_accuracy);
                     progress.metric("images_per_second", images_per_second);
@@ -173,8 +168,7 @@ fn teach(
                 ])
             }
         }
-    })?;
-    Ok(Taught { trained, validation_accuracy: last })
+    })
 }
 
 /// What rank 0 needs to conclude a trial.
@@ -184,14 +178,13 @@ struct Job<'a> {
     data: &'a Data,
     client: &'a Client,
     runtime: &'a Runtime,
-    last_word: &'a LastWord,
+    conclusion: &'a Conclusion,
     launched: Instant,
 }
 
 impl Job<'_> {
     /// Evaluates, tells MLflow, and registers when the gate passes. A version is the last thing that is made.
-    fn conclude(&self, taught: Taught, recorder: &mut Recorder, reporter: Reporter) -> Result<()> {
-        let Taught { trained, validation_accuracy } = taught;
+    fn conclude(&self, trained: Trained, recorder: &mut Recorder, reporter: Reporter) -> Result<()> {
         let evaluation = evaluate(&trained.model, &self.data.test)?;
         let seconds = self.launched.elapsed().as_secs_f64();
         tracing::info!(
@@ -211,22 +204,23 @@ impl Job<'_> {
         self.runtime.block_on(self.client.log_inputs(&run.run_id, &describe::inputs(self.trial, self.data)))?;
         self.runtime.block_on(self.log_evaluation(&run, &evaluation))?;
         if let Some(gate) = &self.trial.register {
-            let metrics = Metrics { accuracy: Some(evaluation.accuracy), validation_accuracy };
+            let metrics =
+                Metrics { accuracy: Some(evaluation.accuracy), validation_accuracy: trained.validation_accuracy };
             match judge(gate, metrics)? {
                 Verdict::Refused(reasons) => {
                     let reason = reasons.join("; ");
                     tracing::warn!(event = "gate", passed = false, reason);
-                    let tags = [Tag::new("slipway.gate", "failed"), Tag::new("slipway.gate-reason", reason)];
+                    let tags = [Tag::new(tag::GATE, "failed"), Tag::new(tag::GATE_REASON, reason)];
                     self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &tags))?;
                 }
                 Verdict::Passed => {
                     tracing::info!(event = "gate", passed = true);
-                    self.runtime.block_on(self.client.set_tag(&run.run_id, "slipway.gate", "passed"))?;
+                    self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "passed"))?;
                     self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
                 }
             }
         }
-        self.last_word.take(self.runtime);
+        self.conclusion.claim(self.runtime);
         self.runtime.block_on(self.client.update_run(&run.run_id, RunStatus::Finished, now_ms()))?;
         reporter.conclude();
         Ok(())
@@ -272,19 +266,19 @@ impl Job<'_> {
         let digest = bundle_digest(folder.path())?;
         let mut tags = self.origin.tags(self.trial);
         tags.extend([
-            Tag::new("slipway.digest", &digest),
-            Tag::new("slipway.dataset", &self.trial.dataset.name),
-            Tag::new("slipway.architecture", trained.model.config().architecture.name()),
-            Tag::new("slipway.accuracy", evaluation.accuracy.to_string()),
-            Tag::new("slipway.images-per-second", format!("{:.1}", trained.images_per_second)),
-            Tag::new("slipway.seconds", format!("{seconds:.2}")),
+            Tag::new(tag::DIGEST, digest.to_string()),
+            Tag::new(tag::DATASET, &self.trial.dataset.name),
+            Tag::new(tag::ARCHITECTURE, trained.model.config().architecture.name()),
+            Tag::new(tag::ACCURACY, evaluation.accuracy.to_string()),
+            Tag::new(tag::IMAGES_PER_SECOND, format!("{:.1}", trained.images_per_second)),
+            Tag::new(tag::SECONDS, format!("{seconds:.2}")),
         ]);
         let params = describe::params(self.trial);
         let registration = Registration { model, run, bundle: folder.path(), params: &params, tags: &tags };
         let logged = self.runtime.block_on(upload(self.client, &registration))?;
-        self.last_word.take(self.runtime);
+        self.conclusion.claim(self.runtime);
         let version = self.runtime.block_on(publish(self.client, &registration, &logged))?;
-        tracing::info!(event = "registered", model, version = version.version, digest);
+        tracing::info!(event = "registered", model, version = version.version, %digest);
         Ok(())
     }
 }

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use slipway_c10d::{Reducer, ReducerConfig, zero_grad};
 use slipway_model::{Config, Model, SplitMix64};
-use tch::nn::{self, OptimizerConfig};
-use tch::{Device, Reduction, Tensor};
+use tch::{Reduction, Tensor};
 
 use crate::evaluate;
 use crate::failure::{Failure, Result};
@@ -52,6 +51,8 @@ pub(crate) struct Trained {
     /// Images that were trained on a second, over all workers; evaluation is not counted.
     pub(crate) images_per_second: f64,
     pub(crate) steps: usize,
+    /// Accuracy on the validation split after the last epoch; `None` if no step was made.
+    pub(crate) validation_accuracy: Option<f64>,
 }
 
 /// Losses are exchanged and told at the latest after this many steps.
@@ -85,7 +86,7 @@ pub(crate) fn train(
     train: &Images,
     validation: &Images,
     workers: &Workers,
-    mut tell: impl FnMut(Event) -> Result<()>,
+    mut report: impl FnMut(Event) -> Result<()>,
 ) -> Result<Trained> {
     let local = plan.local_batch(workers, train)?;
     let model = Model::new(&plan.model, plan.seed)?;
@@ -102,6 +103,7 @@ pub(crate) fn train(
     let mut order: Vec<i64> = (0..train.count as i64).collect();
     let mut spent = Duration::ZERO;
     let mut step = 0;
+    let mut last_accuracy = None;
     for epoch in 0..plan.epochs {
         shuffle(&mut order, plan.seed, epoch);
         let begun = Instant::now();
@@ -123,17 +125,17 @@ pub(crate) fn train(
             }
             zero_grad(&parameters)?;
             loss.f_backward()?;
-            optimizer.step();
+            optimizer.step()?;
             losses.push(step, loss.f_double_value(&[])?);
             step += 1;
             done += 1;
-            tell(Event::Step { done: step, of })?;
+            report(Event::Step { done: step, of })?;
             if losses.len() == STEPS_BETWEEN_LOSSES {
-                tell(losses.take(workers)?)?;
+                report(losses.take(workers)?)?;
             }
         }
         if losses.len() > 0 {
-            tell(losses.take(workers)?)?;
+            report(losses.take(workers)?)?;
         }
         let took = begun.elapsed();
         spent += took;
@@ -141,11 +143,12 @@ pub(crate) fn train(
             break;
         }
         let validation_accuracy = evaluate::accuracy(&model, validation, workers)?;
+        last_accuracy = Some(validation_accuracy);
         let images_per_second = (done * plan.batch_size) as f64 / took.as_secs_f64();
-        tell(Event::Epoch { epoch, validation_accuracy, images_per_second })?;
+        report(Event::Epoch { epoch, validation_accuracy, images_per_second })?;
     }
     let images_per_second = (step * plan.batch_size) as f64 / spent.as_secs_f64();
-    Ok(Trained { model, images_per_second, steps: step })
+    Ok(Trained { model, images_per_second, steps: step, validation_accuracy: last_accuracy })
 }
 
 /// The order of an epoch, from the order of things as they are stored.
@@ -158,17 +161,11 @@ fn shuffle(order: &mut [i64], seed: u64, epoch: usize) {
     SplitMix64::new(seed).shuffle(order);
 }
 
-fn optimizer(kind: Optimizer, parameters: &[(String, Tensor)]) -> Result<nn::Optimizer> {
-    // tch's optimizers take their parameters from a store of variables; these share storage and gradient with the model's
-    let store = nn::VarStore::new(Device::Cpu);
-    for (name, tensor) in parameters {
-        // a dot would stand for a level of names
-        let _ = store.root().add(&name.replace('.', "_"), tensor.shallow_clone(), true);
-    }
+fn optimizer(kind: Optimizer, parameters: &[(String, Tensor)]) -> Result<slipway_c10d::Optimizer> {
     Ok(match kind {
-        Optimizer::Adam { learning_rate } => nn::Adam::default().build(&store, learning_rate)?,
+        Optimizer::Adam { learning_rate } => slipway_c10d::Optimizer::adam(parameters, learning_rate)?,
         Optimizer::Sgd { learning_rate, momentum } => {
-            nn::sgd(momentum, 0.0, 0.0, false).build(&store, learning_rate)?
+            slipway_c10d::Optimizer::sgd(parameters, learning_rate, momentum)?
         }
     })
 }

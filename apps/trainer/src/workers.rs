@@ -25,16 +25,16 @@ pub(crate) struct Workers {
 impl Workers {
     /// Waits until all workers have met.
     pub(crate) fn meet(environment: &Environment) -> Result<Self> {
-        let place = &environment.place;
-        let (rank, world_size) = (place.rank, place.world_size);
+        let membership = &environment.membership;
+        let (rank, world_size) = (membership.rank, membership.world_size);
         if world_size == 1 {
             return Ok(Self { rank, world_size, group: None });
         }
         let begun = Instant::now();
-        let meeting = rendezvous::find(place, environment.rendezvous_timeout)?;
+        let meeting = rendezvous::find(membership, environment.rendezvous_timeout)?;
         let store = Store::tcp(StoreConfig {
             host: meeting.master.ip().to_string(),
-            port: place.master_port,
+            port: membership.master_port,
             serve: rank == 0,
             world_size,
             wait_for_workers: true,

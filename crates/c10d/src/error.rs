@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong between workers. After any of these but [`Error::Argument`] the group is of no further use.
+/// What can go wrong between workers. After any of these but [`Error::Argument`] and [`Error::Optimizer`] the group is of no further use.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The workers did not find each other.
@@ -38,6 +38,14 @@ pub enum Error {
         /// Which step of the protocol.
         operation: &'static str,
         /// What c10d said.
+        reason: String,
+    },
+    /// The optimizer failed.
+    #[error("{operation} failed: {reason}")]
+    Optimizer {
+        /// Which step.
+        operation: &'static str,
+        /// What libtorch said.
         reason: String,
     },
     /// An argument that c10d cannot take.

@@ -1,8 +1,8 @@
-//! PyTorch's own data parallelism from Rust: the TCP store, the gloo process group and the DDP reducer of c10d.
+//! PyTorch's own data parallelism from Rust: the TCP store, the gloo process group and the DDP reducer of c10d, and libtorch's optimizers.
 //!
 //! A C++ shim (`shim/shim.cpp`) turns exceptions into messages; this crate turns those into [`Error`]. It is the only crate
 //! with `unsafe`. The order of use is [`Store::tcp`], [`Group::gloo`], [`Reducer::new`], and then for each step
-//! [`Reducer::prepare_forward`], forward, [`Reducer::prepare_backward`], [`zero_grad`], backward.
+//! [`Reducer::prepare_forward`], forward, [`Reducer::prepare_backward`], [`zero_grad`], backward, [`Optimizer::step`].
 
 mod allocator;
 mod ddp;
@@ -10,6 +10,7 @@ mod error;
 mod exit;
 mod ffi;
 mod group;
+mod optimizer;
 mod store;
 
 pub use allocator::tune_allocator;
@@ -17,4 +18,5 @@ pub use ddp::{Reducer, ReducerConfig, zero_grad};
 pub use error::{Error, Result};
 pub use exit::exit_at_once;
 pub use group::{Group, Op};
+pub use optimizer::Optimizer;
 pub use store::{Store, StoreConfig};

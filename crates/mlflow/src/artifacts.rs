@@ -75,32 +75,12 @@ impl Client {
         Ok(files)
     }
 
-    /// One file below an artifact root, whole.
+    /// Downloads one file below an artifact root into `file`, in blocks, so that its size does not matter.
     ///
     /// # Errors
-    /// When there is none, the path leaves the root, or MLflow fails.
-    pub async fn download_artifact(&self, artifact_uri: &str, path: &str) -> Result<Bytes> {
-        self.download(self.proxied(artifact_uri)?.file(path)?).await
-    }
-
-    /// Every file below an artifact root, written into `folder`, which is made if it is not there.
-    ///
-    /// # Errors
-    /// When MLflow fails, or a file cannot be written; files written before stay.
-    pub async fn download_artifacts(&self, artifact_uri: &str, folder: &Path) -> Result<Vec<Artifact>> {
-        let artifacts = self.list_artifacts(artifact_uri).await?;
-        let failed =
-            |path: &Path, error: std::io::Error| Error::File { path: path.to_owned(), reason: error.to_string() };
-        tokio::fs::create_dir_all(folder).await.map_err(|error| failed(folder, error))?;
-        for artifact in &artifacts {
-            let bytes = self.download_artifact(artifact_uri, &artifact.path).await?;
-            let file = folder.join(&artifact.path);
-            if let Some(parent) = file.parent() {
-                tokio::fs::create_dir_all(parent).await.map_err(|error| failed(parent, error))?;
-            }
-            tokio::fs::write(&file, &bytes).await.map_err(|error| failed(&file, error))?;
-        }
-        Ok(artifacts)
+    /// When there is no such file, the path leaves the root, `file` cannot be written, or MLflow fails.
+    pub async fn download_artifact(&self, artifact_uri: &str, path: &str, file: &Path) -> Result<()> {
+        self.download(self.proxied(artifact_uri)?.file(path)?, file).await
     }
 
     pub(crate) async fn upload_artifact(&self, artifact_uri: &str, path: &str, bytes: Bytes) -> Result<()> {

@@ -1,18 +1,20 @@
 //! The one connection pool to an MLflow server, and the one way a request is sent: bounded in time and in attempts.
 
-use std::error::Error as _;
-use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBackoff};
 use bytes::Bytes;
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt;
 
 use crate::retry::{Repeat, Retry};
 use crate::{Error, Result};
 
-const CONNECT: Duration = Duration::from_secs(3);
+/// Of the question whether the server is healthy.
+const HEALTH: Duration = Duration::from_secs(3);
 /// Of a call of the API, which carries at most 1 MB.
 const CALL: Duration = Duration::from_secs(30);
 /// Of one artifact, whatever its size.
@@ -65,19 +67,9 @@ impl Client {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(refuse(base.as_str(), format!("its scheme is `{}`", base.scheme())));
         }
-        let mut builder =
-            reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).pool_idle_timeout(IDLE);
-        let host = base.host_str().unwrap_or_default();
-        if is_loopback(host) {
-            // a proxy cannot reach this machine's own loopback
-            builder = builder.no_proxy();
-        }
-        if host.ends_with(".localhost") {
-            // not every system's resolver knows these names
-            builder = builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
-        }
+        let builder = slipway_http::client_of(&base).read_timeout(SILENCE).pool_idle_timeout(IDLE);
         let http = builder.build().map_err(|error| refuse(base.as_str(), cause(&error)))?;
-        Ok(Self { http, base, login, retry: Retry::default() })
+        Ok(Self { http, base, login, retry: Retry::INTERACTIVE })
     }
 
     /// A client as MLflow's own environment says: `MLFLOW_TRACKING_URI`, and optionally `MLFLOW_TRACKING_TOKEN`, or
@@ -101,7 +93,7 @@ impl Client {
         Ok(client)
     }
 
-    /// The same client with another patience.
+    /// The same client, which repeats failed calls otherwise than [`Retry::INTERACTIVE`].
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -119,9 +111,10 @@ impl Client {
     /// # Errors
     /// When nobody answers, or the answer is not a success.
     pub async fn health(&self) -> Result<()> {
-        let once = Retry { attempts: 1, ..self.retry };
-        self.send(Method::GET, self.at(&["health"]), Repeat::Harmless, once, |request| request.timeout(CONNECT))
-            .await?;
+        self.send(Method::GET, self.at(&["health"]), Repeat::Harmless, Retry::at_most(1), |request| {
+            request.timeout(HEALTH)
+        })
+        .await?;
         Ok(())
     }
 
@@ -190,8 +183,30 @@ impl Client {
         Ok(())
     }
 
-    pub(crate) async fn download(&self, url: Url) -> Result<Bytes> {
-        self.send(Method::GET, url, Repeat::Harmless, self.retry, |request| request.timeout(TRANSFER)).await
+    /// Writes what is at `url` into `file` as it arrives. An attempt that breaks off begins again with an empty file.
+    pub(crate) async fn download(&self, url: Url, file: &Path) -> Result<()> {
+        let failed = |error: std::io::Error| Error::File { path: file.to_owned(), reason: error.to_string() };
+        let mut attempts = Attempts::new(Method::GET, url, Repeat::Harmless, self.retry);
+        'attempt: loop {
+            let mut answer = match self.ask(&attempts, |request| request.timeout(TRANSFER)).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    attempts.pause_after(failure).await?;
+                    continue;
+                }
+            };
+            let mut to = tokio::fs::File::create(file).await.map_err(failed)?;
+            loop {
+                match answer.chunk().await {
+                    Ok(Some(bytes)) => to.write_all(&bytes).await.map_err(failed)?,
+                    Ok(None) => return to.flush().await.map_err(failed),
+                    Err(error) => {
+                        attempts.pause_after(attempts.broken_off(&error)).await?;
+                        continue 'attempt;
+                    }
+                }
+            }
+        }
     }
 
     pub(crate) async fn get_at<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
@@ -217,56 +232,88 @@ impl Client {
         retry: Retry,
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Bytes> {
-        let mut attempt = 1;
+        let mut attempts = Attempts::new(method, url, repeat, retry);
         loop {
-            let request = fill(self.http.request(method.clone(), url.clone()));
-            let request = match &self.login {
-                Some(Login::Basic { user, password }) => request.basic_auth(user, Some(password)),
-                Some(Login::Token(token)) => request.bearer_auth(token),
-                None => request,
+            let failure = match self.ask(&attempts, &fill).await {
+                Ok(answer) => match answer.bytes().await {
+                    Ok(body) => return Ok(body),
+                    Err(error) => attempts.broken_off(&error),
+                },
+                Err(failure) => failure,
             };
-            let (error, again) = match self.once(request, &method, &url, attempt, repeat).await {
-                Ok(body) => return Ok(body),
-                Err(failed) => failed,
-            };
-            if !again || attempt >= retry.attempts {
-                return Err(error);
-            }
-            let pause = retry.pause(attempt);
-            tracing::debug!(%error, attempt, ?pause, "trying again");
-            tokio::time::sleep(pause).await;
-            attempt += 1;
+            attempts.pause_after(failure).await?;
         }
     }
 
-    /// One attempt; on failure also whether another may be made.
-    async fn once(
+    /// One attempt: an answer that says success, with its body still to be read.
+    async fn ask(
         &self,
-        request: RequestBuilder,
-        method: &Method,
-        url: &Url,
-        attempt: u32,
-        repeat: Repeat,
-    ) -> Result<Bytes, (Error, bool)> {
-        let broken_off = |error: reqwest::Error| {
-            let again = repeat.after_broken_off(!error.is_connect());
-            (Error::Unreachable { url: shown(url), attempts: attempt, reason: cause(&error) }, again)
+        attempts: &Attempts,
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let request = fill(self.http.request(attempts.method.clone(), attempts.url.clone()));
+        let request = match &self.login {
+            Some(Login::Basic { user, password }) => request.basic_auth(user, Some(password)),
+            Some(Login::Token(token)) => request.bearer_auth(token),
+            None => request,
         };
-        let answer = request.send().await.map_err(broken_off)?;
+        let answer = request.send().await.map_err(|error| attempts.broken_off(&error))?;
+        if answer.status().is_success() { Ok(answer) } else { Err(attempts.failed(answer).await) }
+    }
+}
+
+/// Why an attempt failed, and whether another may be made.
+struct Failure {
+    error: Error,
+    again: bool,
+}
+
+/// A request that may be sent several times.
+struct Attempts {
+    method: Method,
+    url: Url,
+    repeat: Repeat,
+    /// Counted from 1.
+    number: u32,
+    pauses: ExponentialBackoff,
+}
+
+impl Attempts {
+    fn new(method: Method, url: Url, repeat: Repeat, retry: Retry) -> Self {
+        Self { method, url, repeat, number: 1, pauses: retry.backoff().build() }
+    }
+
+    /// Waits before the next attempt; the error when there is to be none.
+    async fn pause_after(&mut self, failure: Failure) -> Result<()> {
+        let Failure { error, again } = failure;
+        let Some(pause) = again.then(|| self.pauses.next()).flatten() else { return Err(error) };
+        tracing::debug!(%error, ?pause, "trying again");
+        tokio::time::sleep(pause).await;
+        self.number += 1;
+        Ok(())
+    }
+
+    /// The connection failed, or the answer stopped half way.
+    fn broken_off(&self, error: &reqwest::Error) -> Failure {
+        let again = self.repeat.after_broken_off(!error.is_connect());
+        let (url, reason) = (shown(&self.url), cause(error));
+        Failure { error: Error::Unreachable { url, attempts: self.number, reason }, again }
+    }
+
+    /// MLflow answered that it cannot or will not.
+    async fn failed(&self, answer: Response) -> Failure {
         let status = answer.status();
-        let body = answer.bytes().await.map_err(broken_off)?;
-        if status.is_success() {
-            return Ok(body);
-        }
+        let body = match answer.bytes().await {
+            Ok(body) => body,
+            Err(error) => return self.broken_off(&error),
+        };
         let Problem { error_code, message } = Problem::read(&body);
-        let (method, url, status) = (method.to_string(), shown(url), status.as_u16());
+        let (method, url, status) = (self.method.to_string(), shown(&self.url), status.as_u16());
         if status >= 500 || status == 429 {
-            return Err((
-                Error::Failing { method, url, status, attempts: attempt, message },
-                repeat.after_status(status),
-            ));
+            let error = Error::Failing { method, url, status, attempts: self.number, message };
+            return Failure { error, again: self.repeat.after_status(status) };
         }
-        Err((Error::Refused { method, url, status, code: error_code, message }, false))
+        Failure { error: Error::Refused { method, url, status, code: error_code, message }, again: false }
     }
 }
 
@@ -302,17 +349,16 @@ fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-/// The innermost cause, which is the one that says something ("Connection refused").
+/// Why a request failed.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+    // reqwest's own text repeats the address, which the message around it names
+    if std::error::Error::source(error).is_none() {
+        return "the request could not be sent".to_owned();
     }
-    // reqwest's own text repeats the address
-    if error.source().is_none() { "the request could not be sent".to_owned() } else { innermost.to_string() }
+    slipway_causes::root(error)
 }
 
 pub(crate) fn below<'a>(mut url: Url, segments: impl Iterator<Item = &'a str>) -> Url {
@@ -320,13 +366,6 @@ pub(crate) fn below<'a>(mut url: Url, segments: impl Iterator<Item = &'a str>) -
         path.pop_if_empty().extend(segments);
     }
     url
-}
-
-/// By address, or by a name that is this machine by definition (RFC 6761).
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! The model registry: names, versions, tags, aliases.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::values::{read_int64, read_pairs, read_text};
-use crate::{Artifact, Client, Error, Result, Tag};
+use crate::{Client, Error, Result, Tag};
 
 /// A version of a registered model.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -218,29 +216,5 @@ impl Client {
             }),
             None => Ok(found.artifact_uri),
         }
-    }
-
-    /// Every file of a version, sorted by path.
-    ///
-    /// # Errors
-    /// When there is no such version, or MLflow fails.
-    pub async fn list_version_artifacts(&self, name: &str, version: &str) -> Result<Vec<Artifact>> {
-        self.list_artifacts(&self.download_uri(name, version).await?).await
-    }
-
-    /// One file of a version, whole.
-    ///
-    /// # Errors
-    /// When there is no such version or file, or MLflow fails.
-    pub async fn download_version_artifact(&self, name: &str, version: &str, path: &str) -> Result<Bytes> {
-        self.download_artifact(&self.download_uri(name, version).await?, path).await
-    }
-
-    /// Every file of a version, written into `folder`.
-    ///
-    /// # Errors
-    /// When there is no such version, MLflow fails, or a file cannot be written.
-    pub async fn download_version(&self, name: &str, version: &str, folder: &Path) -> Result<Vec<Artifact>> {
-        self.download_artifacts(&self.download_uri(name, version).await?, folder).await
     }
 }

@@ -1,39 +1,52 @@
-//! How often and how patiently a call is repeated.
+//! How patiently a call is repeated, and which calls may be.
 
 use std::time::Duration;
 
-/// How often a call is tried when MLflow does not answer or fails. Refusals (4xx) are never tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retry {
-    /// How often at most, the first time included; at least 1.
-    pub attempts: u32,
-    /// Pause before the second attempt; it doubles with each further one.
-    pub first_pause: Duration,
-    /// No pause is longer than this.
-    pub longest_pause: Duration,
-}
+use backon::ExponentialBuilder;
 
-impl Default for Retry {
-    /// Five attempts over about three seconds.
-    fn default() -> Self {
-        Self { attempts: 5, first_pause: Duration::from_millis(200), longest_pause: Duration::from_secs(2) }
-    }
-}
+/// How a call is repeated while MLflow does not answer or fails. Refusals (4xx) are never tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry(ExponentialBuilder);
 
 impl Retry {
-    /// The pause after the attempt with this number, counted from 1.
-    pub(crate) fn pause(&self, attempt: u32) -> Duration {
-        let factor = 1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first_pause.saturating_mul(factor).min(self.longest_pause)
+    /// For a person at a terminal: five attempts over about three seconds.
+    pub const INTERACTIVE: Self = Self::at_most(5).pausing(Duration::from_millis(200), Duration::from_secs(2));
+
+    /// For a job that has trained for hours: as many attempts as fit into twelve minutes, which is longer than MLflow and its
+    /// database take to start again on another node.
+    pub const JOB: Self = Self(
+        ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(10))
+            .without_max_times()
+            .with_total_delay(Some(Duration::from_secs(12 * 60))),
+    );
+
+    /// At most this many attempts, the first included.
+    #[must_use]
+    pub const fn at_most(attempts: usize) -> Self {
+        Self(ExponentialBuilder::new().with_jitter().with_max_times(attempts.saturating_sub(1)))
+    }
+
+    /// Pauses `first` before the second attempt, doubled with each further one up to `longest`. Jitter adds up to as much again, so that
+    /// clients which failed together do not come back together.
+    #[must_use]
+    pub const fn pausing(self, first: Duration, longest: Duration) -> Self {
+        Self(self.0.with_min_delay(first).with_max_delay(longest))
+    }
+
+    pub(crate) const fn backoff(self) -> ExponentialBuilder {
+        self.0
     }
 }
 
-/// What a second time would do.
+/// What a second attempt would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// The same as once: everything is tried again.
+    /// The same as one: everything is tried again.
     Harmless,
-    /// Make a second one. Tried again only when the first surely made none: no connection, or an answer that says so
+    /// Make a second one. Tried again only when the first certainly made none: no connection, or an answer that says so
     /// (429, 500, 503; MLflow rolls its transaction back before it answers 500).
     MakesAnother,
 }
@@ -53,13 +66,18 @@ impl Repeat {
 
 #[cfg(test)]
 mod tests {
+    use backon::BackoffBuilder;
+
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest() {
-        let pauses: Vec<u128> = (1..=6).map(|attempt| Retry::default().pause(attempt).as_millis()).collect();
-        assert_eq!(pauses, [200, 400, 800, 1600, 2000, 2000]);
-        assert_eq!(Retry::default().pause(u32::MAX), Duration::from_secs(2));
+    fn a_person_waits_seconds_and_a_job_minutes() {
+        let pauses = |retry: Retry| retry.backoff().build().collect::<Vec<Duration>>();
+        let at_a_terminal = pauses(Retry::INTERACTIVE);
+        assert_eq!(at_a_terminal.len(), 4);
+        assert!(at_a_terminal.iter().sum::<Duration>() < Duration::from_secs(7), "{at_a_terminal:?}");
+        let of_a_job: Duration = pauses(Retry::JOB).iter().sum();
+        assert!((690..=720).contains(&of_a_job.as_secs()), "{of_a_job:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn client(address: &str) -> Client {
     let pause = Duration::from_millis(5);
-    Client::new(address).unwrap().with_retry(Retry { attempts: 4, first_pause: pause, longest_pause: pause })
+    Client::new(address).unwrap().with_retry(Retry::at_most(4).pausing(pause, pause))
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ mod network;
 
 pub use bundle::{Bundle, CONFIG_FILE, FILES, TORCHSCRIPT_FILE, WEIGHTS_FILE};
 pub use config::{Architecture, Config, Preprocessing};
-pub use digest::{bundle_digest, digest_of};
+pub use digest::bundle_digest;
 pub use error::{Error, Result};
 pub use init::SplitMix64;
 pub use network::Model;

@@ -46,9 +46,9 @@ impl Registry {
         bundle.save(folder.path()).unwrap();
         let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
         let digest = bundle_digest(folder.path()).unwrap();
-        let made = Version { config: read("config.json"), weights: read("model.safetensors"), digest: digest.clone() };
+        let made = Version { config: read("config.json"), weights: read("model.safetensors"), digest: digest.to_string() };
         self.versions.lock().unwrap().insert(version.to_owned(), made);
-        (bundle, digest)
+        (bundle, digest.to_string())
     }
 
     /// Changes a version's files or digest behind everyone's back.

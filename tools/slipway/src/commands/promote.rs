@@ -6,13 +6,14 @@ use clap::Args;
 use serde::Serialize;
 use slipway_forge::Git;
 use slipway_mlflow::ModelVersion;
+use slipway_serving::Pin;
 
 use crate::commands::diff;
 use crate::commands::propose::{MAIN, PullRequestReport, open};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
-use crate::models::{self, Pin};
+use crate::models;
 use crate::remote::Remote;
 use crate::services;
 use crate::tree::Tree;
@@ -122,7 +123,10 @@ pub(crate) async fn promote(
         )));
     }
     let before = models::read(&tree, environment).map_err(|finding| Failure::Invalid(vec![finding]))?;
-    let pin = Pin { name: version.name.clone(), version: version.version.clone(), digest: digest.clone() };
+    let content = digest.parse().map_err(|error| {
+        Failure::Input(format!("version {} of {}: slipway.digest: {error}", version.version, version.name))
+    })?;
+    let pin = Pin { name: version.name.clone(), version: version.number(), digest: content };
     let after = before.with(pin);
     let mut promoted =
         Promoted { model: version.name.clone(), version: version.version.clone(), digest, pull_request: None };
@@ -130,11 +134,11 @@ pub(crate) async fn promote(
         return Ok(promoted);
     }
     let title = format!("Serve {} version {} in {environment}", version.name, version.version);
-    let changes = [(models::path(environment), Some(after.to_yaml().into_bytes()))].into();
+    let changes = [(models::path(environment), Some(after.to_string().into_bytes()))].into();
     let head = git.commit(Some(&base), &changes, &title)?;
     let branch =
         format!("slipway/serve-{}-{}-{environment}-{}", version.name, version.version, &base[..8.min(base.len())]);
-    let body = body(version, before.pin(&version.name)) + &diff::for_pull_request(git, &tree, &head, kustomize)?;
+    let body = body(version, before.get(&version.name)) + &diff::for_pull_request(git, &tree, &head, kustomize)?;
     promoted.pull_request = Some(open(git, remote, &branch, &head, title, body).await?);
     Ok(promoted)
 }

@@ -1,0 +1,106 @@
+//! libtorch's optimizers. tch wraps the same ones, and panics where they fail.
+
+use tch::Tensor;
+
+use crate::ffi;
+use crate::{Error, Result};
+
+/// Updates parameters from their gradients.
+#[derive(Debug)]
+pub struct Optimizer {
+    handle: *mut torch_sys::C_optimizer,
+}
+
+impl Optimizer {
+    /// Adam of Kingma and Ba (2015), with PyTorch's defaults but the learning rate.
+    ///
+    /// # Errors
+    /// [`Error::Optimizer`] when libtorch refuses the learning rate or a parameter.
+    pub fn adam(parameters: &[(String, Tensor)], learning_rate: f64) -> Result<Self> {
+        // SAFETY: takes numbers alone.
+        let handle = unsafe { torch_sys::ato_adam(learning_rate, 0.9, 0.999, 0.0, 1e-8, false) };
+        Self::over(parameters, handle)
+    }
+
+    /// Stochastic gradient descent with momentum.
+    ///
+    /// # Errors
+    /// [`Error::Optimizer`] when libtorch refuses the learning rate, the momentum or a parameter.
+    pub fn sgd(parameters: &[(String, Tensor)], learning_rate: f64, momentum: f64) -> Result<Self> {
+        // SAFETY: takes numbers alone.
+        let handle = unsafe { torch_sys::ato_sgd(learning_rate, momentum, 0.0, 0.0, 0) };
+        Self::over(parameters, handle)
+    }
+
+    fn over(parameters: &[(String, Tensor)], handle: *mut torch_sys::C_optimizer) -> Result<Self> {
+        last_error("setting up the optimizer")?;
+        let optimizer = Self { handle };
+        for (_, tensor) in parameters {
+            // SAFETY: both pointers are valid for the call; libtorch keeps a counted reference of the tensor.
+            unsafe { torch_sys::ato_add_parameters(optimizer.handle, tensor.as_ptr().cast_mut(), 0) };
+            last_error("giving a parameter to the optimizer")?;
+        }
+        Ok(optimizer)
+    }
+
+    /// Updates every parameter that has a gradient.
+    ///
+    /// # Errors
+    /// [`Error::Optimizer`] with what libtorch says, such as that memory is exhausted.
+    pub fn step(&mut self) -> Result<()> {
+        // SAFETY: the handle is valid, and `&mut self` keeps others away for the call.
+        unsafe { torch_sys::ato_step(self.handle) };
+        last_error("updating the parameters")
+    }
+}
+
+impl Drop for Optimizer {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from a constructor that succeeded and is freed once.
+        unsafe { torch_sys::ato_free(self.handle) };
+    }
+}
+
+/// The error of this thread's last call into torch-sys.
+fn last_error(operation: &'static str) -> Result<()> {
+    // SAFETY: the message is null or made by strdup, and is ours from here on.
+    unsafe { ffi::take(torch_sys::get_and_reset_last_err()) }.map_err(|reason| Error::Optimizer {
+        operation,
+        // a C++ backtrace follows
+        reason: reason.lines().next().unwrap_or_default().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    fn parameter() -> Vec<(String, Tensor)> {
+        vec![("x".to_owned(), Tensor::full([2], 1.0, (Kind::Float, Device::Cpu)).set_requires_grad(true))]
+    }
+
+    #[test]
+    fn a_step_follows_the_gradient() {
+        let parameters = parameter();
+        let mut optimizer = Optimizer::sgd(&parameters, 0.1, 0.0).unwrap();
+        // the gradient of sum(x²) at 1 is 2
+        (&parameters[0].1 * &parameters[0].1).sum(Kind::Float).backward();
+        optimizer.step().unwrap();
+        assert!((parameters[0].1.double_value(&[0]) - 0.8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_failure_is_an_error_and_no_panic() {
+        assert!(matches!(Optimizer::adam(&parameter(), -1.0), Err(Error::Optimizer { .. })));
+        // a gradient of another shape, which autograd refuses to set; the data behind the parameter changes under it instead
+        let parameters = parameter();
+        let mut optimizer = Optimizer::adam(&parameters, 0.1).unwrap();
+        parameters[0].1.sum(Kind::Float).backward();
+        let mut grad = parameters[0].1.grad();
+        grad.set_data(&Tensor::zeros([3], (Kind::Float, Device::Cpu)));
+        let failed = optimizer.step().unwrap_err();
+        assert!(matches!(&failed, Error::Optimizer { reason, .. } if !reason.contains('\n')), "{failed}");
+    }
+}
