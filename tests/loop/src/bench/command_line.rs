@@ -1,24 +1,117 @@
-//! Whole commands, start-up included.
+//! Whole commands, start-up included: on a clone of this repository, and on one with a thousand rendered TrainJobs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
 use super::measurement::Measurements;
-use crate::programs::program;
+use crate::programs::{given, program};
 
-/// One round: `check`, `render` and `plan` on a clone of this repository.
+/// Trials of the large experiment.
+const TRIALS: usize = 1000;
+const LARGE: &str = "experiments/large.yaml";
+/// What is proposed beside it.
+const SMALL: &str = "experiments/small.yaml";
+
+/// The programs that are measured side by side: ours, and an earlier build where `SLIPWAY_BEFORE` names its folder.
+fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut all = vec![("", program("slipway")?)];
+    if let Ok(before) = given("SLIPWAY_BEFORE") {
+        all.push((" (before)", before.join("slipway")));
+    }
+    Ok(all)
+}
+
+/// A repository with a thousand rendered TrainJobs on main, and the bare repository that it was cloned from.
+#[derive(Debug)]
+pub struct Large {
+    repository: PathBuf,
+    remote: PathBuf,
+    /// Makes each proposal differ from all before.
+    proposals: usize,
+}
+
+impl Large {
+    /// Makes both from a clone of this repository, in `folder`.
+    pub fn new(clone: &Path, folder: &Path) -> Result<Self> {
+        let (repository, remote) = (folder.join("large"), folder.join("large.git"));
+        git(folder, &["clone", "--quiet", &clone.display().to_string(), "large"])?;
+        std::fs::write(repository.join(LARGE), experiment("large", 7, TRIALS / 20))?;
+        let rendered = slipway(&program("slipway")?, &repository, &["render", LARGE])?;
+        ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
+        git(&repository, &["add", "--all"])?;
+        let who = ["-c", "user.name=Bench", "-c", "user.email=bench@example.org"];
+        git(&repository, &[&who[..], &["commit", "--quiet", "--message=A thousand jobs"]].concat())?;
+        git(folder, &["clone", "--quiet", "--bare", "large", "large.git"])?;
+        Ok(Self { repository, remote, proposals: 0 })
+    }
+
+    /// One round: `check`, `plan` and `propose`, which pushes to the bare repository.
+    pub fn round(&mut self, figures: &mut Measurements) -> Result<()> {
+        let remote = self.remote.display().to_string();
+        for (suffix, program) in programs()? {
+            for (name, arguments) in
+                [("check", &["check"][..]), ("plan", &["plan"]), ("propose", &["propose", SMALL, "--remote", &remote])]
+            {
+                if name == "propose" {
+                    self.proposals += 1;
+                    std::fs::write(self.repository.join(SMALL), experiment("small", self.proposals, 1))?;
+                }
+                measure(
+                    &format!("slipway {name}, {TRIALS} jobs{suffix}"),
+                    &program,
+                    &self.repository,
+                    arguments,
+                    figures,
+                )?;
+            }
+            std::fs::remove_file(self.repository.join(SMALL))?;
+        }
+        Ok(())
+    }
+}
+
+/// One round: `check`, `render` and `plan` on a clone of this repository, and the start of the program alone.
 pub fn round(clone: &Path, figures: &mut Measurements) -> Result<()> {
-    for arguments in [&["check"][..], &["render"], &["plan"]] {
-        let begun = Instant::now();
-        let output =
-            Command::new(program("slipway")?).arg("--repo").arg(clone).args(arguments).stdin(Stdio::null()).output()?;
-        let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
-        let name = arguments.join(" ");
-        ensure!(output.status.success(), "slipway {name}: {}", String::from_utf8_lossy(&output.stderr));
-        figures.add(&format!("slipway {name}"), "ms", milliseconds);
+    for (suffix, program) in programs()? {
+        for arguments in [&["--version"][..], &["check"], &["render"], &["plan"]] {
+            measure(&format!("slipway {}{suffix}", arguments.join(" ")), &program, clone, arguments, figures)?;
+        }
     }
     Ok(())
+}
+
+fn measure(name: &str, program: &Path, folder: &Path, arguments: &[&str], figures: &mut Measurements) -> Result<()> {
+    let begun = Instant::now();
+    let output = slipway(program, folder, arguments)?;
+    let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
+    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    figures.add(name, "ms", milliseconds);
+    Ok(())
+}
+
+fn slipway(program: &Path, folder: &Path, arguments: &[&str]) -> Result<std::process::Output> {
+    Ok(Command::new(program).current_dir(folder).args(arguments).stdin(Stdio::null()).output()?)
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<()> {
+    let output = Command::new("git").current_dir(folder).args(arguments).stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// An experiment of twenty learning rates by `seeds` seeds.
+fn experiment(name: &str, first_seed: usize, seeds: usize) -> String {
+    let rates: Vec<String> = (1..=20).map(|n| format!("{}", f64::from(n) / 10_000.0)).collect();
+    let seeds: Vec<String> = (0..seeds).map(|n| (first_seed * 1000 + n).to_string()).collect();
+    format!(
+        "apiVersion: slipway.dev/v1alpha1\nkind: Experiment\nmetadata: {{name: {name}}}\nspec:\n  dataset: mnist-10k\n  \
+         model: {{architecture: mlp}}\n  training: {{epochs: 1, batchSize: 64, optimizer: {{name: adam, learningRate: 0.001}}, seed: 7}}\n  \
+         sweep:\n    training.optimizer.learningRate: [{}]\n    training.seed: [{}]\n  workers: {{count: 2, cpu: \"1\", memory: 512Mi}}\n  \
+         budget: {{cpuHours: 10000, deadline: 30m}}\n",
+        rates.join(", "),
+        seeds.join(", ")
+    )
 }

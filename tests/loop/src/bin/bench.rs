@@ -21,12 +21,15 @@ async fn main() -> Result<()> {
     let open = demo::open(&clone).await?;
     let bundle = bundle(&clone)?;
 
+    let mut large = command_line::Large::new(&clone, folder.path())?;
+
     let mut figures = Measurements::default();
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
         training::round(&mut figures)?;
         serving::round(&open.addresses.server, &bundle, folder.path(), &mut figures)?;
         command_line::round(&clone, &mut figures)?;
+        large.round(&mut figures)?;
     }
     let demo_seconds = open.report.seconds.clone();
     open.end(Signal::TERM).await?;
