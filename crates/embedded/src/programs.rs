@@ -17,33 +17,32 @@ pub struct Programs {
     pub demo_ui: PathBuf,
 }
 
-/// One of them: what it is, where, and how one gets it.
+/// One of the programs, and the command that provides it.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// Such as "the trainer".
     pub what: &'static str,
-    /// Where it is looked for.
+    /// Where it is expected.
     pub path: PathBuf,
-    /// The make target that makes it.
+    /// The command that puts it there.
     pub target: &'static str,
     /// The environment variable that overrides the path.
     pub variable: &'static str,
 }
 
 impl Programs {
-    /// Each where its environment variable says, or where `make` puts it: the trainer and the server beside `executable`,
-    /// Python in the cache folder, the page in the repository.
+    /// Each where its environment variable says, otherwise where `make` puts it: the trainer and the server where `make build` or
+    /// `make install` puts them for this `executable`, Python in the cache folder, the page in the repository.
     pub fn find(executable: &Path, repository: &Path) -> Self {
-        let beside = executable.parent().unwrap_or(Path::new("."));
         Self {
-            trainer: given("SLIPWAY_TRAINER").unwrap_or_else(|| beside.join("slipway-trainer")),
-            server: given("SLIPWAY_SERVER").unwrap_or_else(|| beside.join("slipway-server")),
+            trainer: given("SLIPWAY_TRAINER").unwrap_or_else(|| of_the_same_build(executable, "slipway-trainer")),
+            server: given("SLIPWAY_SERVER").unwrap_or_else(|| of_the_same_build(executable, "slipway-server")),
             python: given("SLIPWAY_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python")),
             demo_ui: given("SLIPWAY_DEMO_UI").unwrap_or_else(|| repository.join("apps/demo-ui")),
         }
     }
 
-    /// Every program with the way to get it.
+    /// Every program, with the command that provides it.
     pub fn each(&self) -> [Program; 4] {
         let program = |what, path: &Path, target, variable| Program { what, path: path.to_owned(), target, variable };
         [
@@ -54,8 +53,10 @@ impl Programs {
         ]
     }
 
+    /// Checks that every program exists.
+    ///
     /// # Errors
-    /// The first program that is not there.
+    /// The first one that does not.
     pub fn check(&self) -> Result<()> {
         match self.each().into_iter().find(|program| !program.path.is_file()) {
             None => Ok(()),
@@ -64,6 +65,18 @@ impl Programs {
     }
 }
 
+/// A program that was compiled together with `executable`: in its folder after `make build`; in `libexec/slipway` beside its folder
+/// `bin` after `make install`.
+fn of_the_same_build(executable: &Path, name: &str) -> PathBuf {
+    // A symbolic link to the program may be in another folder.
+    let executable = executable.canonicalize().unwrap_or_else(|_| executable.to_owned());
+    let folder = executable.parent().unwrap_or(Path::new("."));
+    let beside = folder.join(name);
+    let installed = folder.parent().unwrap_or(folder).join("libexec/slipway").join(name);
+    if !beside.is_file() && installed.is_file() { installed } else { beside }
+}
+
+/// The path in an environment variable, made absolute; `None` if the variable is unset or empty.
 fn given(variable: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(variable).filter(|value| !value.is_empty())?);
     // Children start in other folders.
@@ -74,4 +87,31 @@ fn given(variable: &str) -> Option<PathBuf> {
 fn cache() -> PathBuf {
     let base = given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(|| PathBuf::from(".cache")).join("slipway")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn programs_of_a_build_and_of_an_installation_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for path in
+            ["release/slipway", "release/slipway-server", "usr/bin/slipway", "usr/libexec/slipway/slipway-server"]
+        {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "").unwrap();
+        }
+        let found = |executable: &str| of_the_same_build(&root.join(executable), "slipway-server");
+        assert_eq!(found("release/slipway"), root.join("release/slipway-server"));
+        assert_eq!(found("usr/bin/slipway"), root.join("usr/libexec/slipway/slipway-server"));
+        std::os::unix::fs::symlink(root.join("usr/bin/slipway"), root.join("linked")).unwrap();
+        assert_eq!(found("linked"), root.join("usr/libexec/slipway/slipway-server"));
+        fs::remove_dir_all(root.join("usr/libexec")).unwrap();
+        assert_eq!(found("usr/bin/slipway"), root.join("usr/bin/slipway-server"), "where an error message points to");
+    }
 }

@@ -1,4 +1,4 @@
-//! The programs, which `testbed build` makes from pinned Go modules.
+//! The programs that these tests run. `testbed build` makes them from pinned Go modules.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,32 +9,33 @@ use anyhow::{Context, Result, ensure};
 /// A program's path: in `SLIPWAY_TESTBED_BIN`, by default where the test cluster keeps its programs.
 ///
 /// # Errors
-/// When it is not there, with the command that makes it.
+/// If it does not exist, with the command that builds it.
 pub fn path(name: &str) -> Result<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
     let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
     let folder =
         std::env::var_os("SLIPWAY_TESTBED_BIN").map_or_else(|| cache.join("slipway/testbed/bin"), PathBuf::from);
     let path = folder.join(name);
-    ensure!(path.exists(), "{} is not there: `make cluster-build` makes it", path.display());
+    ensure!(path.exists(), "{} does not exist: `make cluster-build` builds it", path.display());
     Ok(path)
 }
 
-/// Whether a test is to be skipped because a program is missing, which it then says. `make test-gitops` sets
-/// `SLIPWAY_GITOPS_TESTS=required`, and nothing is skipped.
-pub fn skipped(names: &[&str]) -> bool {
-    let required = std::env::var_os("SLIPWAY_GITOPS_TESTS").is_some_and(|value| value == "required");
-    let missing = names.iter().find_map(|name| match *name {
-        "go" => Command::new("go").arg("version").output().err().map(|error| format!("go: {error}")),
-        name => path(name).err().map(|error| error.to_string()),
-    });
-    match missing {
-        Some(reason) if !required => {
-            println!("skipped: {reason}");
-            true
+/// Checks that the programs of a test exist, so that a missing one is the first thing that a failed test says.
+///
+/// # Errors
+/// The first missing program, with the command that provides it.
+pub fn need(names: &[&str]) -> Result<()> {
+    for name in names {
+        if *name == "go" {
+            Command::new("go")
+                .arg("version")
+                .output()
+                .context("go does not run: install Go 1.26 (https://go.dev/dl)")?;
+        } else {
+            path(name)?;
         }
-        _ => false,
     }
+    Ok(())
 }
 
 /// What a program printed.
@@ -44,14 +45,14 @@ pub struct Printed {
     pub output: String,
     /// On standard error.
     pub errors: String,
-    /// Whether it ended with 0.
+    /// Whether its exit code was 0.
     pub succeeded: bool,
 }
 
 /// Runs a command with a text on its standard input.
 ///
 /// # Errors
-/// When it cannot be started.
+/// If it cannot be started.
 pub fn run(command: &mut Command, input: &str) -> Result<Printed> {
     let what = format!("running {}", command.get_program().display());
     let mut child = command
@@ -62,7 +63,7 @@ pub fn run(command: &mut Command, input: &str) -> Result<Printed> {
         .with_context(|| what.clone())?;
     let mut stdin = child.stdin.take().context("no standard input")?;
     let input = input.to_owned();
-    // Beside it, since a program may print before it has read everything. One that does not read at all is no error.
+    // In a thread, since a program may print before it has read everything. One that does not read at all is not an error.
     let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
     let done = child.wait_with_output().context(what)?;
     drop(writer.join());
@@ -76,7 +77,7 @@ pub fn run(command: &mut Command, input: &str) -> Result<Printed> {
 /// What `kustomize build` makes of a folder.
 ///
 /// # Errors
-/// When it does not build.
+/// If it does not build.
 pub fn kustomize(folder: &Path) -> Result<String> {
     let printed = run(Command::new(path("kustomize")?).arg("build").arg(folder), "")?;
     ensure!(printed.succeeded, "{} does not build: {}", folder.display(), printed.errors);

@@ -4,14 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slipway_gitops_tests::program::{kustomize, path, run, skipped};
+use slipway_gitops_tests::program::{kustomize, need, path, run};
 use slipway_gitops_tests::tree::{documents, repository};
 
 #[test]
 fn every_state_has_its_status_and_message() {
-    if skipped(&["kustomize", "argocd"]) {
-        return;
-    }
+    need(&["kustomize", "argocd"]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let built = documents(&kustomize(&repository().join("overlays/local/argocd")).unwrap()).unwrap();
     let map = built.iter().find(|one| one["kind"] == "ConfigMap" && one["metadata"]["name"] == "argocd-cm").unwrap();

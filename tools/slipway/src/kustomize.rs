@@ -1,4 +1,4 @@
-//! Runs kustomize, several folders at once, and remembers what it built by the content that it built it from.
+//! Runs kustomize on several folders at once, and keeps what it built under the digest of the files that it was built from.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,17 +12,17 @@ use slipway_gitops::{Builds, Files, digest};
 use crate::cache;
 use crate::failure::Failure;
 
-/// How to get it, where it is missing.
-pub(crate) const HOW: &str = "brew install kustomize · `go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1` · \
-                              https://github.com/kubernetes-sigs/kustomize/releases; kubectl 1.31 or newer has one built in";
+/// How to get it.
+pub(crate) const HOW: &str = "`make setup` · brew install kustomize · https://github.com/kubernetes-sigs/kustomize/releases; \
+                              kubectl 1.31 or newer has one built in";
 
-/// How long a build that nobody needs any more is kept.
+/// How long a build is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Which program to run.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct KustomizeArgs {
-    /// The kustomize program [default: kustomize or kubectl on the path, or kustomize in the cache folder]
+    /// The kustomize program [default: the one that `make setup` built, otherwise kustomize or kubectl on the PATH]
     #[arg(long, env = "SLIPWAY_KUSTOMIZE", value_name = "PROGRAM")]
     kustomize: Option<PathBuf>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Kustomize {
 }
 
 impl KustomizeArgs {
-    /// The program; none when there is none and none was named.
+    /// The program, or `None` if none was named and none was found.
     pub(crate) fn find(&self) -> Result<Option<Kustomize>, Failure> {
         let folder = cache::folder()?;
         let found = match &self.kustomize {
@@ -47,14 +47,14 @@ impl KustomizeArgs {
                 Some(program) => Some(program),
                 None => {
                     return Err(Failure::Environment(format!(
-                        "--kustomize {}: there is no such program; get one: {HOW}",
+                        "--kustomize {}: this program does not exist; get one: {HOW}",
                         given.display()
                     )));
                 }
             },
-            None => on_path(Path::new("kustomize"))
-                .or_else(|| on_path(&folder.join("tools/bin/kustomize")))
-                .or_else(|| on_path(&folder.join("testbed/bin/kustomize")))
+            // The pinned one first: then everybody builds the same, and the same as CI.
+            None => on_path(&folder.join("tools/bin/kustomize"))
+                .or_else(|| on_path(Path::new("kustomize")))
                 .or_else(|| on_path(Path::new("kubectl"))),
         };
         Ok(found.map(|program| Kustomize::new(program, folder.join("builds"))))
@@ -62,7 +62,8 @@ impl KustomizeArgs {
 
     /// The program, or what to do.
     pub(crate) fn need(&self) -> Result<Kustomize, Failure> {
-        self.find()?.ok_or_else(|| Failure::Environment(format!("kustomize is needed and is not here; get it: {HOW}")))
+        self.find()?
+            .ok_or_else(|| Failure::Environment(format!("kustomize is needed and was not found; get it: {HOW}")))
     }
 }
 
@@ -82,7 +83,7 @@ impl Kustomize {
         &self.program
     }
 
-    /// Builds folders. `files` is the repository's content; `root` is where it lies, when it lies somewhere already.
+    /// Builds folders. `files` is the repository's content; `root` is the folder that holds it, if one does.
     pub(crate) fn build_all(&self, files: &Files, root: Option<&Path>, folders: &[String]) -> Result<Builds, Failure> {
         let keys: Vec<PathBuf> = folders.iter().map(|folder| self.kept_at(&digest(files, folder))).collect();
         let mut builds = Builds::new();
@@ -127,7 +128,7 @@ impl Kustomize {
         Ok(builds)
     }
 
-    /// Builds a folder that lies below `root`. The inner error is what kustomize says.
+    /// Builds a folder below `root`. The inner error is kustomize's own message.
     pub(crate) fn run(&self, root: &Path, folder: &str) -> Result<Result<String, String>, Failure> {
         let mut command = Command::new(&self.program);
         command.arg(self.verb).arg(folder).current_dir(root).stdin(Stdio::null());
@@ -149,7 +150,7 @@ impl Kustomize {
         self.builds.join(format!("{name}.yaml"))
     }
 
-    /// Keeps a build; where that fails it is built again next time.
+    /// Keeps a build. If that fails, it is built again next time.
     fn keep(&self, key: &Path, text: &str) {
         let kept = std::fs::create_dir_all(&self.builds).and_then(|()| {
             let mut part = tempfile::NamedTempFile::new_in(&self.builds)?;
@@ -169,7 +170,7 @@ impl Kustomize {
     }
 }
 
-/// The repository's content in a folder of its own.
+/// Writes the repository's content into a temporary folder.
 fn lay_out(files: &Files) -> Result<tempfile::TempDir, Failure> {
     let failed = |error: std::io::Error| Failure::Unexpected(format!("a temporary folder: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;
@@ -181,7 +182,7 @@ fn lay_out(files: &Files) -> Result<tempfile::TempDir, Failure> {
     Ok(folder)
 }
 
-/// A program by its path, or by its name on the path.
+/// A program by its path, or by its name on the PATH.
 fn on_path(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return program.canonicalize().ok().filter(|path| path.is_file());

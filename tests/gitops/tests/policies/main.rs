@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use judges::{allowed, closed, each_end, forbidden, outside, pods};
 use serde_json::{Value, json};
 use slipway_gitops_tests::policies::Cluster;
-use slipway_gitops_tests::program::{kustomize, skipped};
+use slipway_gitops_tests::program::{kustomize, need};
 use slipway_gitops_tests::tree::{builds, deployed, documents, environments};
 use tables::{
     ALLOWED, ANY_OF_ARGOCD, ARGOCD, DNS, EVERYWHERE, FORBIDDEN, JOBSET, KUBEFLOW_TRAINER, OUTSIDE, PODS, STRANGERS,
@@ -87,9 +87,7 @@ fn every_namespace_of_ours_is_closed() {
 
 #[test]
 fn all_that_holds_beside_the_pods_of_upstream() {
-    if skipped(&["go"]) {
-        return;
-    }
+    need(&["go"]).unwrap();
     judged(&WITH_UPSTREAM, |environment| {
         [pods, allowed, each_end, forbidden, outside, closed].iter().flat_map(|judge| judge(environment)).collect()
     });
@@ -97,9 +95,7 @@ fn all_that_holds_beside_the_pods_of_upstream() {
 
 /// Fails with everything that is wrong, not with the first of it.
 fn judged(environments: &LazyLock<Vec<Environment>>, judge: impl Fn(&Environment) -> Vec<String>) {
-    if skipped(&["kustomize"]) {
-        return;
-    }
+    need(&["kustomize"]).unwrap();
     let of =
         |one: &Environment| judge(one).into_iter().map(|wrong| format!("{}: {wrong}", one.name)).collect::<Vec<_>>();
     let wrong: Vec<String> = environments.iter().flat_map(of).collect();

@@ -1,10 +1,8 @@
-//! What Argo CD would deploy: `check` builds and follows it, `diff` compares it. With the real kustomize; where there is none, those
-//! tests say so and look at nothing.
+//! What Argo CD would deploy: `check` builds and follows it, `diff` compares it. With the real kustomize, which `make setup` builds.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use crate::project::{Project, Ran};
 
@@ -40,7 +38,7 @@ metadata: {name: settings}
 data: {level: info, server: 'http://nothing.example.org'}
 ";
 
-/// A project with a tree, and a kustomize that counts how often it runs.
+/// A project with a tree, and a kustomize that records each folder that it builds.
 struct Deployed {
     project: Project,
     kustomize: PathBuf,
@@ -49,16 +47,16 @@ struct Deployed {
 }
 
 impl Deployed {
-    /// With the real kustomize; none where there is none.
-    fn new() -> Option<Self> {
-        let real = real_kustomize();
-        if real.is_none() {
-            println!("skipped: this test needs kustomize, or kubectl, on the path, or SLIPWAY_KUSTOMIZE");
-        }
-        Some(Self::with(&real?))
+    /// With the real kustomize.
+    fn new() -> Self {
+        let real = std::env::var_os("SLIPWAY_KUSTOMIZE").map(PathBuf::from);
+        let real =
+            real.expect("SLIPWAY_KUSTOMIZE is not set; `make test` sets it to the kustomize that `make setup` builds");
+        assert!(real.is_file(), "SLIPWAY_KUSTOMIZE: {} does not exist; `make setup` builds kustomize", real.display());
+        Self::with(&format!("'{}' build", real.display()))
     }
 
-    /// With a program in the place of kustomize, as a shell runs it.
+    /// With another command in place of `kustomize build`, as a shell runs it.
     fn with(program: &str) -> Self {
         let project = Project::new();
         project.write("clusters/local/root/kustomization.yaml", "resources: [root.yaml]\n");
@@ -89,7 +87,7 @@ impl Deployed {
         })
     }
 
-    /// The folders that were built since this was asked last.
+    /// The folders that were built since the last call.
     fn built(&self) -> Vec<String> {
         let mut all: Vec<String> = fs::read_to_string(&self.runs).unwrap().lines().map(str::to_owned).collect();
         fs::write(&self.runs, "").unwrap();
@@ -98,21 +96,9 @@ impl Deployed {
     }
 }
 
-/// How the real one is run: `kustomize build`, or kubectl's.
-fn real_kustomize() -> Option<String> {
-    if let Some(given) = std::env::var_os("SLIPWAY_KUSTOMIZE") {
-        return Some(format!("'{}' build", Path::new(&given).display()));
-    }
-    let runs = |program: &str, argument: &str| Command::new(program).arg(argument).output().is_ok();
-    if runs("kustomize", "version") {
-        return Some("kustomize build".to_owned());
-    }
-    runs("kubectl", "help").then(|| "kubectl kustomize".to_owned())
-}
-
 #[test]
 fn a_right_tree_is_built_once() {
-    let Some(deployed) = Deployed::new() else { return };
+    let deployed = Deployed::new();
     let ran = deployed.run(&["check", "-o", "json"]);
     assert_eq!(ran.code(), 0, "{ran:?}");
     assert_eq!((&ran.json()["kustomizations"], &ran.json()["objects"]), (&4.into(), &4.into()));
@@ -126,7 +112,7 @@ fn a_right_tree_is_built_once() {
 
 #[test]
 fn what_is_wrong_has_its_place() {
-    let Some(deployed) = Deployed::new() else { return };
+    let deployed = Deployed::new();
     deployed
         .project
         .write("base/web/settings.yaml", &SETTINGS.replace("http://nothing.example.org", "http://none.web.svc:1"));
@@ -164,7 +150,7 @@ fn without_kustomize_it_says_what_it_leaves_out() {
 
 #[test]
 fn two_revisions_differ_by_object() {
-    let Some(deployed) = Deployed::new() else { return };
+    let deployed = Deployed::new();
     assert!(deployed.run(&["diff"]).text().contains("no object changes"));
     deployed.project.write("base/web/settings.yaml", &SETTINGS.replace("info", "debug"));
     let json = deployed.run(&["diff", "-o", "json"]).json();

@@ -1,6 +1,6 @@
 module slipway.dev/testbed/kustomize
 
-go 1.26
+go 1.24.0
 
 require (
 	github.com/blang/semver/v4 v4.0.0 // indirect
