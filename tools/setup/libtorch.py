@@ -1,7 +1,7 @@
-"""Makes the CPU-only libtorch 2.13.0 that tch 0.26 links, out of PyTorch's wheel: ${XDG_CACHE_HOME:-~/.cache}/slipway/libtorch-2.13.0.
+"""Unpacks the CPU-only libtorch 2.13.0 that tch 0.26 links from PyTorch's wheel: ${XDG_CACHE_HOME:-~/.cache}/slipway/libtorch-2.13.0.
 
-PyTorch's own archives of libtorch are on a host that is no package index; the wheel holds the same headers and libraries. Python's
-torch is never imported, and the CUDA half of the Linux wheel stays in the wheel.
+PyTorch's own archives of libtorch are not on a package index; the wheel holds the same headers and libraries. Python's torch is never
+imported, and the CUDA half of the Linux wheel is left out.
 """
 
 import platform
@@ -19,10 +19,10 @@ from packages import CACHE, alone, phase, sha256, wheels
 VERSION = "2.13.0"
 TARGET = CACHE / f"libtorch-{VERSION}"
 HERE = Path(__file__).resolve().parent
-# Changes when the layout below does, so that an older tree is made anew.
+# Increased when the layout below changes, so that an older tree is replaced.
 LAYOUT = "1"
 
-# In torch/lib, and of no use without CUDA or without Python.
+# In torch/lib, and useless without CUDA or Python.
 LEFT_OUT = re.compile(r"lib(torch_cuda|torch_nvshmem|c10_cuda|caffe2_nvrtc|torch_python|shm|torch_global_deps)")
 
 
@@ -31,13 +31,13 @@ class Platform:
     """A platform that PyTorch has wheels for."""
 
     requirements: Path
-    # pip's options that choose its wheels. The libraries do not depend on Python's version; one is named so that all use the same.
+    # pip's options that choose its wheels. The libraries do not depend on Python's version, so everybody uses the wheel of one.
     pip: list[str]
     linux: bool
 
 
 def this_platform() -> Platform:
-    """The platform that this runs on, or an error that names those that work."""
+    """The platform that this runs on, or an error that names the supported ones."""
     system, machine = platform.system(), platform.machine().lower()
     python = ["--python-version", "3.11", "--implementation", "cp"]
     if system == "Linux" and machine in ("x86_64", "amd64", "aarch64", "arm64"):
@@ -50,7 +50,7 @@ def this_platform() -> Platform:
         return Platform(HERE / "libtorch-requirements-macos-arm64.txt", python + ["--platform", "macosx_14_0_arm64"], linux=False)
     sys.exit(
         f"There is no libtorch {VERSION} for {system} on {machine}. Slipway trains on Linux x86-64, Linux arm64 and macOS 14 on Apple silicon.\n"
-        f"If you have a libtorch {VERSION} of your own, with the headers of c10d, set LIBTORCH to it and skip this step."
+        f"If you have your own libtorch {VERSION}, with the headers of c10d, set LIBTORCH to its folder and skip this step."
     )
 
 
@@ -70,7 +70,7 @@ def extract(wheel: Path, into: Path, keep) -> None:
 
 
 def from_torch(name: str) -> str | None:
-    """Where a member of torch's wheel belongs in the tree: the headers and the CPU's libraries."""
+    """The path in the tree of a member of torch's wheel, or None if it is neither a header nor one of the CPU's libraries."""
     if name.startswith("torch/include/"):
         return name.removeprefix("torch/")
     library = re.fullmatch(r"torch/lib/([^/]+\.(?:so|dylib)[^/]*)", name)
@@ -78,13 +78,13 @@ def from_torch(name: str) -> str | None:
 
 
 def from_cuda(name: str) -> str | None:
-    """Two small libraries that the Linux build of libtorch_cpu.so names; they do nothing without a GPU."""
+    """The path in the tree of two small libraries that libtorch_cpu.so needs on Linux; they do nothing without a GPU."""
     library = re.fullmatch(r"nvidia/cu13/lib/(lib(?:cudart|cupti)\.so\.13)", name)
     return f"lib/{library[1]}" if library else None
 
 
 def link_libtorch(lib: Path) -> None:
-    """Makes the libtorch.so that `-ltorch` finds. The wheel's own would pull in CUDA; it only forwards to libtorch_cpu.so anyway."""
+    """Links the libtorch.so that `-ltorch` finds. It forwards to libtorch_cpu.so; the wheel's own would need CUDA."""
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         sys.exit("A C++ compiler is needed: apt-get install g++")
@@ -121,7 +121,7 @@ def main() -> None:
     with alone("libtorch"):
         if made_from.exists() and made_from.read_text() == stamp(here.requirements):
             return
-        # Beside the target, so that the rename at the end is one step: a broken download never looks like a libtorch.
+        # In the same file system as the target, so that the last step is a rename: a broken download never looks like a libtorch.
         work = Path(tempfile.mkdtemp(prefix=".libtorch-", dir=CACHE))
         try:
             tree = work / "tree"

@@ -1,4 +1,4 @@
-"""Downloads of the set-up: where they are kept, which pip fetches them, and wheels found again by their hash."""
+"""Downloads of the set-up: where they are kept, which pip fetches them, and how a kept wheel is found by its hash."""
 
 import contextlib
 import fcntl
@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def phase(text: str) -> Iterator[None]:
-    """Says what begins, and how long it took when it is done."""
+    """Prints what begins and, at the end, how long it took."""
     say(text)
     begin = time.monotonic()
     yield
@@ -56,19 +56,19 @@ def alone(what: str) -> Iterator[None]:
         yield
 
 
-# Isolated (-I): the scripts in this folder must not be taken for modules of the same name, such as `venv`.
+# Isolated (-I), so that Python does not import a script of this folder instead of the module of the same name, such as `venv`.
 PYTHON_M = [sys.executable, "-I", "-m"]
 
 
 def run(command: list[str | Path], what_to_do: str, **options) -> None:
-    """Runs a command whose output the person sees; ends with what to do when it fails."""
+    """Runs a command with its output shown. If it fails, exits with what to do."""
     done = subprocess.run([str(word) for word in command], check=False, **options)
     if done.returncode != 0:
         sys.exit(f"`{' '.join(str(word) for word in command)}` failed ({done.returncode}).\n{what_to_do}")
 
 
 def pip() -> list[str]:
-    """The command of a working pip: this Python's own or, where that has none, one in a small environment of its own."""
+    """The command of a working pip: this Python's own, otherwise one in a virtual environment made for it."""
     if subprocess.run([*PYTHON_M, "pip", "--version"], capture_output=True, check=False).returncode == 0:
         return [*PYTHON_M, "pip"]
     home = CACHE / "pip"
@@ -83,7 +83,7 @@ def pip_options() -> list[str]:
 
 
 def install_wheels(requirements: Path, target: Path) -> None:
-    """Unpacks wheels that are pinned by hash into a folder of their own, of which nothing older is kept. Programs are in `bin`."""
+    """Installs wheels that are pinned by hash into a folder of their own, emptied first. Their programs are in `bin`."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     run(
@@ -94,7 +94,7 @@ def install_wheels(requirements: Path, target: Path) -> None:
 
 
 def pins(requirements: Path) -> list[Pin]:
-    """The pins of a file that has one of them a line, each with one hash."""
+    """The pins of a file with one pin a line, each with one hash."""
     found = []
     for line in requirements.read_text().splitlines():
         match = re.fullmatch(r"(\S+)==\S+ --hash=sha256:([0-9a-f]{64})", line.strip())
@@ -111,9 +111,9 @@ def sha256(path: Path) -> str:
 
 
 def wheels(requirements: Path, pip_platform: list[str]) -> dict[str, Path]:
-    """The wheel of each pin by package name: one that is kept already when its hash is right, else downloaded.
+    """The wheel of each pin, by package name. A kept wheel with the right hash is used; the others are downloaded.
 
-    `pip_platform` are pip's options that choose the platform, so that the Python which runs this does not matter.
+    `pip_platform` holds pip's options that choose the platform, so that it does not depend on the Python that runs this.
     """
     WHEELS.mkdir(parents=True, exist_ok=True)
     wanted = pins(requirements)
@@ -143,5 +143,5 @@ def _kept(pin: Pin) -> Path | None:
 def _found(pin: Pin) -> Path:
     wheel = _kept(pin)
     if wheel is None:
-        sys.exit(f"{WHEELS} has no {pin.name} with sha256 {pin.sha256} after its download. Remove that folder and run this again.")
+        sys.exit(f"{WHEELS} has no {pin.name} with sha256 {pin.sha256} after the download. Remove that folder and run this again.")
     return wheel

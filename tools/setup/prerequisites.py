@@ -1,6 +1,6 @@
-"""Says which of the few prerequisites is missing, and the command that gets it, before anything is downloaded.
+"""Reports the prerequisites that are missing, and how to install them, before anything is downloaded.
 
-`slipway doctor` says the same and more once it is compiled; this runs before a compiler is known to be there.
+`slipway doctor` reports the same and more once it is compiled; this runs when there may be no compiler yet.
 """
 
 import platform
@@ -11,7 +11,7 @@ import sys
 
 # Program, the oldest version that works, and how to get it on Debian/Ubuntu and on macOS.
 PREREQUISITES = [
-    ("cargo", (1, 95), "curl https://sh.rustup.rs -sSf | sh   (or: rustup update stable)", None),
+    ("cargo", (1, 95), "curl https://sh.rustup.rs -sSf | sh   (with rustup: rustup toolchain install)", None),
     ("python3", (3, 11), "apt-get install python3 python3-venv", "brew install python@3.11"),
     ("node", (20,), "apt-get install nodejs   (20 or newer)", "brew install node"),
     ("npm", (9,), "apt-get install npm", "brew install node"),
@@ -20,24 +20,27 @@ PREREQUISITES = [
 ]
 
 
-def version_of(program: str) -> tuple[int, ...] | None:
-    """The program's version, or None when it is not on the PATH or does not run."""
+def problem(program: str, oldest: tuple[int, ...]) -> str | None:
+    """What is wrong with a program, or None if it runs and is new enough. An unknown version is taken for new enough."""
     if shutil.which(program) is None:
-        return None
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
-    return tuple(int(part) for part in found.group().split(".")) if found else ()
+        return "was not found"
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        # Such as rustup without the toolchain that rust-toolchain.toml asks for; it says which.
+        return f"does not run ({(done.stderr or done.stdout).strip()})"
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    if found and tuple(int(part) for part in found.group().split(".")) < oldest:
+        return f"is {found.group()}, but {'.'.join(map(str, oldest))} or newer is needed"
+    return None
 
 
 def main() -> int:
     missing = []
     for program, oldest, debian, macos in PREREQUISITES:
-        version = version_of(program)
-        if version is None or (version and version < oldest):
-            have = "not found" if version is None else "is " + ".".join(map(str, version))
-            need = f", {'.'.join(map(str, oldest))} or newer is needed" if oldest else ""
+        wrong = problem(program, oldest)
+        if wrong:
             how = macos if macos and platform.system() == "Darwin" else debian
-            missing.append(f"  {program} {have}{need}: {how}")
+            missing.append(f"  {program} {wrong}: {how}")
     if missing:
         print("Some prerequisites are missing:", *missing, sep="\n", file=sys.stderr)
         return 5

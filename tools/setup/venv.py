@@ -1,7 +1,7 @@
-"""Makes the Python environment of MLflow and the demo page: ${XDG_CACHE_HOME:-~/.cache}/slipway/venv.
+"""Creates the Python environment of MLflow and the demo page: ${XDG_CACHE_HOME:-~/.cache}/slipway/venv.
 
-With --torch also venv-torch beside it, which adds PyTorch for the test that `mlflow.pyfunc.load_model` agrees with the server.
-Each is made anew when its lock file or the Python version changes.
+With --torch it also creates venv-torch, which adds PyTorch for the test that `mlflow.pyfunc.load_model` agrees with the server.
+Each is replaced when its lock file or the Python version changes.
 """
 
 import argparse
@@ -18,19 +18,19 @@ HERE = Path(__file__).resolve().parent
 VENV = CACHE / "venv"
 VENV_TORCH = CACHE / "venv-torch"
 
-# What PyTorch's Linux build names but calls only on a GPU: 3 GB that a test on a CPU can do without.
+# Libraries that PyTorch's Linux build links but calls only on a GPU: 3 GB that a test on a CPU does not need.
 CUDA_NAMES = ["cublas.so.13", "cublasLt.so.13", "cudnn.so.9", "cufft.so.12", "cufile.so.0", "curand.so.10", "cusolver.so.12",
               "cusparse.so.12", "cusparseLt.so.0", "nccl.so.2", "nvrtc.so.13", "nvshmem_host.so.3"]
 
 
 def stamp(*locks: Path) -> str:
-    """What an environment was made from; this file is part of it."""
+    """What an environment was made from, this file included."""
     python = ".".join(map(str, sys.version_info[:3]))
     return "\n".join([f"python {python}", *(f"{file.name} {sha256(file)}" for file in (*locks, Path(__file__)))]) + "\n"
 
 
 def is_made(venv: Path, made_from: str) -> bool:
-    """Whether the environment is whole, of this lock, and its Python still runs (it ends with an upgrade of the system's)."""
+    """Whether the environment is complete, was made from this lock, and its Python runs (it stops when the system's is upgraded)."""
     try:
         return (venv / "made-from").read_text() == made_from and (
             subprocess.run([venv / "bin" / "python", "-c", ""], capture_output=True, check=False).returncode == 0
@@ -40,7 +40,7 @@ def is_made(venv: Path, made_from: str) -> bool:
 
 
 def make(venv: Path, lock: Path, *options: str) -> None:
-    """An empty environment at `venv` with what the lock names. Environments hold their own path, so it is made in place."""
+    """Creates an environment at `venv` with what the lock names. Environments contain their own path, so it is made in place."""
     shutil.rmtree(venv, ignore_errors=True)
     run([*PYTHON_M, "venv", venv], "Python's venv module is needed: apt-get install python3-venv")
     run(
@@ -56,7 +56,7 @@ def site_packages(venv: Path) -> Path:
 
 
 def without_cuda(site: Path) -> None:
-    """Lets `import torch` work on Linux without CUDA: empty libraries under the missing names, and symbols bound when called."""
+    """Makes `import torch` work on Linux without CUDA: empty libraries with the missing names, and symbols bound at the first call."""
     compiler = shutil.which("c++") or sys.exit("A C++ compiler is needed: apt-get install g++")
     for name in CUDA_NAMES:
         target = site / "torch" / "lib" / f"lib{name}"
@@ -78,7 +78,7 @@ def base() -> None:
 
 
 def with_torch() -> None:
-    """PyTorch on top of the base environment, seen through a .pth file instead of installed twice."""
+    """PyTorch, and the base environment through a .pth file instead of a second installation."""
     lock = HERE / "requirements-torch.lock"
     made_from = stamp(lock, HERE / "requirements.lock")
     with alone("venv-torch"):

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Copies the command line, and beside it the programs that it starts: install.sh FROM PREFIX
+set -eu
+from=$1
+mkdir -p "$2/bin" "$2/libexec/slipway"
+prefix=$(cd "$2" && pwd)
+install -m 755 "$from/slipway-trainer" "$from/slipway-server" "$prefix/libexec/slipway/"
+install -m 755 "$from/slipway" "$prefix/bin/"
+echo "==> installed $prefix/bin/slipway"
+found=$(command -v slipway || true)
+if [ -z "$found" ]; then
+	echo "    $prefix/bin is not on the PATH. Add it: export PATH=\"$prefix/bin:\$PATH\""
+elif [ "$found" != "$prefix/bin/slipway" ]; then
+	echo "    but \`slipway\` runs $found, which is earlier on the PATH"
+fi
