@@ -90,7 +90,6 @@ fn cache() -> PathBuf {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
     use std::fs;
 
