@@ -9,14 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::spec::words;
 
-/// A metric that a gate can ask for. Both are shares, 0 to 1.
+/// A metric that a gate can require. Each is a share, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Metric {
-    /// Share of the test split that the finished model gets right.
+    /// The share of the test split that the finished model classifies correctly.
     Accuracy,
-    /// Share of the validation split that it gets right after the last epoch.
+    /// The share of the validation split that the model classifies correctly after the last epoch.
     ValidationAccuracy,
 }
 
@@ -42,7 +42,7 @@ words!(Comparison { AtLeast = ">=", AtMost = "<=", Above = ">", Below = "<" });
 pub struct Bound {
     /// How the metric is compared.
     pub comparison: Comparison,
-    /// With what.
+    /// The limit that it is compared with.
     pub value: f64,
 }
 
@@ -52,7 +52,7 @@ pub struct Bound {
 pub struct BoundError(String);
 
 impl Bound {
-    /// Whether a metric meets the bound. NaN meets none.
+    /// Whether a metric meets the bound. NaN never does.
     pub fn met_by(self, metric: f64) -> bool {
         match self.comparison {
             Comparison::AtLeast => metric >= self.value,
@@ -71,7 +71,7 @@ impl FromStr for Bound {
         // The two-character signs come first in the list, so that `>=` is not read as `>`.
         let (sign, comparison) = Comparison::WORDS.iter().find(|(sign, _)| text.starts_with(sign)).ok_or_else(wrong)?;
         let number = text[sign.len()..].trim_matches(' ');
-        // Plain decimals only: a gate is read by people.
+        // Plain decimals only, because people read gates.
         if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
             || !number.ends_with(|c: char| c.is_ascii_digit())
         {

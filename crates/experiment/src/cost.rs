@@ -1,10 +1,10 @@
-//! What an experiment can cost at most. The bound is the deadline: a job that ends earlier costs less.
+//! The most that an experiment can cost, if every job runs until its deadline.
 
 use crate::{Deadline, Experiment, Quantity, Trial};
 
-/// The most CPU-hours that a number of workers can use until the deadline.
+/// The CPU-hours that `workers` workers use until the deadline.
 pub(crate) fn cpu_hours(workers: u64, cpu: Quantity, deadline: Deadline) -> f64 {
-    // In whole thousandths of a CPU-second, so that no order of adding changes the result.
+    // In whole thousandths of a CPU-second, so that the order of adding does not change the result.
     let milli_cpu_seconds = u128::from(workers) * u128::from(cpu.millis()) * u128::from(deadline.seconds());
     milli_cpu_seconds as f64 / 3_600_000.0
 }

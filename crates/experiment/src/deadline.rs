@@ -1,4 +1,4 @@
-//! How long a trial may run.
+//! The time limit of a trial.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct Deadline(u64);
 /// Why a text is not a deadline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeadlineError {
-    /// A number that no unit follows.
+    /// A number without a unit.
     #[error("`{0}` has no unit")]
     NoUnit(String),
     /// A unit other than h, m and s, or units out of order.
@@ -29,7 +29,7 @@ impl Deadline {
     /// The longest deadline: 30 days.
     pub const MAX_SECONDS: u64 = 720 * 3600;
 
-    /// In seconds.
+    /// The duration in seconds.
     pub fn seconds(self) -> u64 {
         self.0
     }

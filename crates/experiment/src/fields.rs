@@ -1,9 +1,10 @@
-//! One function a field of the experiment file. The field itself and a sweep's values of it are read by the same one.
+//! One function for each field of the experiment file. It reads the field itself and a sweep's values of it.
+
+use slipway_source::{Node, excerpt};
 
 use crate::deadline::DeadlineError;
 use crate::quantity::QuantityError;
 use crate::reader::Reader;
-use crate::yaml::{Node, shown};
 use crate::{Architecture, Bound, Deadline, Metric, OptimizerName, Quantity, Setting};
 
 pub(crate) fn architecture(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Architecture> {
@@ -67,13 +68,18 @@ pub(crate) fn cpu(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Quanti
             reader.add(
                 node.at,
                 "wrong-unit",
-                format!("{path} is `{}`, which is not an amount of CPU", shown(text)),
+                format!("{path} is `{}`, which is not an amount of CPU", excerpt(text)),
                 format!("allowed: {ALLOWED}"),
             );
             None
         }
         Ok(_) => {
-            reader.add(node.at, "out-of-range", format!("{path} is `{}`", shown(text)), format!("allowed: {ALLOWED}"));
+            reader.add(
+                node.at,
+                "out-of-range",
+                format!("{path} is `{}`", excerpt(text)),
+                format!("allowed: {ALLOWED}"),
+            );
             None
         }
         Err(error) => quantity_error(reader, node, path, text, &error, ALLOWED),
@@ -87,23 +93,33 @@ pub(crate) fn memory(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Qua
     let text = reader.scalar(node, path, "an amount of memory", ALLOWED)?;
     match text.parse::<Quantity>() {
         Ok(_) if text.ends_with(|c: char| c.is_ascii_digit()) => {
-            let message = format!("{path} is `{}`, which has no unit", shown(text));
-            reader.add(node.at, "wrong-unit", message, format!("did you mean `{}Gi`? allowed: {ALLOWED}", shown(text)));
-            None
-        }
-        Ok(_) if text.ends_with('m') => {
-            let message = format!("{path} is `{}`, thousandths of a byte", shown(text));
+            let message = format!("{path} is `{}`, which has no unit", excerpt(text));
             reader.add(
                 node.at,
                 "wrong-unit",
                 message,
-                format!("did you mean `{}Mi`? allowed: {ALLOWED}", shown(text.trim_end_matches('m'))),
+                format!("did you mean `{}Gi`? allowed: {ALLOWED}", excerpt(text)),
+            );
+            None
+        }
+        Ok(_) if text.ends_with('m') => {
+            let message = format!("{path} is `{}`, which is thousandths of a byte", excerpt(text));
+            reader.add(
+                node.at,
+                "wrong-unit",
+                message,
+                format!("did you mean `{}Mi`? allowed: {ALLOWED}", excerpt(text.trim_end_matches('m'))),
             );
             None
         }
         Ok(memory) if RANGE.contains(&memory.ceil()) => Some(memory),
         Ok(_) => {
-            reader.add(node.at, "out-of-range", format!("{path} is `{}`", shown(text)), format!("allowed: {ALLOWED}"));
+            reader.add(
+                node.at,
+                "out-of-range",
+                format!("{path} is `{}`", excerpt(text)),
+                format!("allowed: {ALLOWED}"),
+            );
             None
         }
         Err(error) => quantity_error(reader, node, path, text, &error, ALLOWED),
@@ -122,7 +138,7 @@ fn quantity_error<T>(
         QuantityError::Number => ("wrong-type", None),
         QuantityError::Range => ("out-of-range", None),
         QuantityError::Unit(unit) => {
-            // `gb`, `GB` and `g` mean Gi to most who write them.
+            // Most people who write `gb`, `GB` or `g` mean Gi.
             let letter = unit.trim().chars().next().map(|c| c.to_ascii_uppercase());
             let meant = letter.filter(|letter| "KMGT".contains(*letter) && allowed.contains("Gi"));
             ("wrong-unit", meant.map(|letter| format!("{}{letter}i", text.trim_end_matches(unit.as_str()))))
@@ -130,9 +146,9 @@ fn quantity_error<T>(
     };
     let help = guess.map_or_else(
         || format!("allowed: {allowed}"),
-        |guess| format!("did you mean `{}`? allowed: {allowed}", shown(&guess)),
+        |guess| format!("did you mean `{}`? allowed: {allowed}", excerpt(&guess)),
     );
-    reader.add(node.at, code, format!("{path} is `{}`: {}", shown(text), shown(&error.to_string())), help);
+    reader.add(node.at, code, format!("{path} is `{}`: {}", excerpt(text), excerpt(&error.to_string())), help);
     None
 }
 
@@ -148,24 +164,24 @@ pub(crate) fn deadline(reader: &Reader<'_>, node: &Node, path: &str) -> Option<D
         Err(error) => error,
     };
     let (code, help) = match &error {
-        DeadlineError::NoUnit(text) => ("wrong-unit", format!("did you mean `{}m`? allowed: {ALLOWED}", shown(text))),
+        DeadlineError::NoUnit(text) => ("wrong-unit", format!("did you mean `{}m`? allowed: {ALLOWED}", excerpt(text))),
         DeadlineError::Syntax(_) => ("wrong-unit", format!("allowed: {ALLOWED}")),
         DeadlineError::Range(_) => ("out-of-range", format!("allowed: {ALLOWED}")),
     };
-    reader.add(node.at, code, format!("{path}: {}", shown(&error.to_string())), help);
+    reader.add(node.at, code, format!("{path}: {}", excerpt(&error.to_string())), help);
     None
 }
 
-/// The bound of one metric. Every known metric is a share, so that a bound outside 0 to 1 is a slip.
+/// The bound of one metric. Every known metric is a share, so a bound outside 0 to 1 is a mistake.
 pub(crate) fn bound(reader: &Reader<'_>, node: &Node, metric: Metric, path: &str) -> Option<Bound> {
     const ALLOWED: &str = "one of >=, <=, >, < and a number from 0 to 1, quoted, such as \">= 0.97\"";
     let text = reader.scalar(node, path, "a bound", ALLOWED)?;
     let Ok(bound) = text.parse::<Bound>() else {
         let help = match text.parse::<f64>() {
-            Ok(_) => format!("did you mean \">= {}\"? allowed: {ALLOWED}", shown(text)),
+            Ok(_) => format!("did you mean \">= {}\"? allowed: {ALLOWED}", excerpt(text)),
             Err(_) => format!("allowed: {ALLOWED}"),
         };
-        reader.add(node.at, "gate-syntax", format!("{path} is `{}`, which is not a bound", shown(text)), help);
+        reader.add(node.at, "gate-syntax", format!("{path} is `{}`, which is not a bound", excerpt(text)), help);
         return None;
     };
     if (0.0..=1.0).contains(&bound.value) {
@@ -176,6 +192,6 @@ pub(crate) fn bound(reader: &Reader<'_>, node: &Node, metric: Metric, path: &str
     } else {
         format!("{metric} is a share from 0 to 1")
     };
-    reader.add(node.at, "out-of-range", format!("{path} asks for `{}`", shown(text)), help);
+    reader.add(node.at, "out-of-range", format!("{path} asks for `{}`", excerpt(text)), help);
     None
 }

@@ -1,14 +1,15 @@
-//! The sweep from text, with the places of its values, and the checks that span several fields.
+//! Reads the sweep with the positions of its values, and checks what spans several fields.
 
 use std::collections::HashMap;
 
+use slipway_source::{Node, Position, excerpt, suggestion};
+
 use crate::fields;
 use crate::name::longest_experiment_name;
-use crate::reader::{Reader, closest, suggestion};
-use crate::yaml::{Node, Position, shown};
+use crate::reader::Reader;
 use crate::{Axis, Deadline, Limits, Quantity, Setting, Sweep};
 
-/// Fields that exist and cannot be swept.
+/// Fields that exist but cannot be swept.
 const FIXED: [&str; 8] = [
     "budget.cpuHours",
     "budget.deadline",
@@ -20,21 +21,18 @@ const FIXED: [&str; 8] = [
     "workers.memory",
 ];
 
-/// A sweep with the place of each of its values.
+/// A sweep with the position of each of its values.
 #[derive(Default)]
 pub(crate) struct Grid {
     pub(crate) sweep: Sweep,
-    places: HashMap<&'static str, Vec<Position>>,
+    positions: HashMap<&'static str, Vec<Position>>,
 }
 
 impl Grid {
-    /// Reads `spec.sweep`; nothing when any part of it is wrong.
+    /// Reads `spec.sweep`; `None` if any part of it is wrong.
     pub(crate) fn read(reader: &Reader<'_>, node: &Node) -> Option<Self> {
-        let entries = reader.entries(
-            node,
-            "spec.sweep",
-            "it has fields with lists of values, such as `training.seed: [1, 2]`",
-        )?;
+        let entries =
+            reader.entries(node, "spec.sweep", "give fields with lists of values, such as `training.seed: [1, 2]`")?;
         if entries.is_empty() {
             reader.add(
                 node.at,
@@ -53,8 +51,8 @@ impl Grid {
                 continue;
             };
             match read_axis(reader, field, &entry.value) {
-                Some((axis, places)) => {
-                    grid.places.insert(field, places);
+                Some((axis, positions)) => {
+                    grid.positions.insert(field, positions);
                     grid.sweep.axes.push(axis);
                 }
                 None => whole = false,
@@ -64,7 +62,7 @@ impl Grid {
         whole.then_some(grid)
     }
 
-    /// The values that a field takes over all trials with their places: the swept ones, or else the field's own.
+    /// The values that a field takes over all trials, with their positions: the swept ones, otherwise `own`.
     fn values<T>(
         &self,
         field: &str,
@@ -75,7 +73,7 @@ impl Grid {
             Some(axis) => axis
                 .values
                 .iter()
-                .zip(&self.places[axis.path])
+                .zip(&self.positions[axis.path])
                 .filter_map(|(value, at)| Some((pick(value)?, *at)))
                 .collect(),
             None => own.into_iter().collect(),
@@ -88,9 +86,9 @@ fn unknown_path(reader: &Reader<'_>, path: &str, at: Position) {
     let message = if FIXED.contains(&path) {
         format!("`{path}` cannot be swept")
     } else {
-        format!("there is no field `{}` to sweep", shown(path))
+        format!("there is no field `{}` to sweep", excerpt(path))
     };
-    reader.add(at, "sweep-path", message, suggestion(closest(short, &Setting::PATHS), "can be swept", &Setting::PATHS));
+    reader.add(at, "sweep-path", message, suggestion(short, "can be swept", &Setting::PATHS));
 }
 
 fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(Axis, Vec<Position>)> {
@@ -106,7 +104,7 @@ fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(A
         return None;
     }
     let mut axis = Axis { path: field, values: Vec::with_capacity(nodes.len()) };
-    let mut places: Vec<Position> = Vec::with_capacity(nodes.len());
+    let mut positions: Vec<Position> = Vec::with_capacity(nodes.len());
     let mut seen = HashMap::new();
     let mut whole = true;
     for node in nodes {
@@ -116,17 +114,17 @@ fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(A
         };
         let text = value.to_json().to_string();
         if let Some(first) = seen.insert(text.clone(), node.at) {
-            let help = format!("it is at {}:{} already; each value is one trial", first.line, first.column);
+            let help = format!("it is already at {first}; each value is one trial");
             reader.add(node.at, "sweep-duplicate", format!("{path} has {text} twice"), help);
             whole = false;
         }
         axis.values.push(value);
-        places.push(node.at);
+        positions.push(node.at);
     }
-    whole.then_some((axis, places))
+    whole.then_some((axis, positions))
 }
 
-/// What the checks over several fields need, as far as it could be read.
+/// The fields that the checks need; `None` for those that could not be read.
 pub(crate) struct Facts<'n> {
     pub(crate) name: Option<(&'n str, Position)>,
     pub(crate) batch_size: Option<(u32, Position)>,
@@ -137,11 +135,11 @@ pub(crate) struct Facts<'n> {
     pub(crate) sweep_at: Position,
 }
 
-/// The checks that span several fields; each is made when the fields that it needs could be read.
+/// The checks that span several fields. Each runs if the fields that it needs could be read.
 pub(crate) fn check(reader: &Reader<'_>, facts: &Facts<'_>, grid: Option<&Grid>, limits: &Limits) {
     let none = Grid::default();
-    let known = grid.unwrap_or(&none);
-    let workers = known.values("workers.count", facts.workers, |value| match value {
+    let swept = grid.unwrap_or(&none);
+    let workers = swept.values("workers.count", facts.workers, |value| match value {
         Setting::Workers(count) => Some(*count),
         _ => None,
     });
@@ -178,13 +176,13 @@ fn check_batches(reader: &Reader<'_>, facts: &Facts<'_>, grid: &Grid, workers: &
         Setting::BatchSize(size) => Some(*size),
         _ => None,
     });
-    let swept = |field: &str| grid.places.contains_key(field);
+    let swept = |field: &str| grid.positions.contains_key(field);
     for (size, size_at) in &batches {
         for (count, count_at) in workers.iter().filter(|(count, _)| !size.is_multiple_of(*count)) {
             let at = if swept("workers.count") && !swept("training.batchSize") { *count_at } else { *size_at };
             let message = format!("batchSize {size} is not divisible by {count} workers");
             let nearest = (size / count).max(1) * count;
-            let help = format!("every worker takes an equal share: {nearest} or {} would do", nearest + count);
+            let help = format!("every worker has an equal share: {nearest} or {} would do", nearest + count);
             reader.add(at, "batch-not-divisible", message, help);
         }
     }
@@ -200,7 +198,7 @@ fn check_budget(reader: &Reader<'_>, facts: &Facts<'_>, trials: usize, workers: 
     let each = trials / workers.len();
     let processes: u64 = workers.iter().map(|(count, _)| u64::from(*count) * each as u64).sum();
     let hours = crate::cost::cpu_hours(processes, cpu, deadline);
-    // A budget written with the digits that a message showed must do.
+    // A budget with the digits that the message below shows must be enough.
     if hours > budget * (1.0 + 1e-9) {
         let needed = (hours * 1000.0).ceil() / 1000.0;
         let trials = if trials == 1 { "1 trial".to_owned() } else { format!("{trials} trials") };

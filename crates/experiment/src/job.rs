@@ -1,15 +1,15 @@
-//! A rendered TrainJob, read back: the only input of a run.
+//! Reads a rendered TrainJob, the only input of a run.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use slipway_names::{annotation, env, label};
+use slipway_source::{Finding, Node, document, excerpt};
 
 use crate::reader::{Fields, ROOT, Reader};
-use crate::render::{COMMIT_ANNOTATION, EXPERIMENT_LABEL, FILE_ANNOTATION};
-use crate::yaml::{self, Node, shown};
-use crate::{Finding, Provenance, Quantity, Trial, TrialError};
+use crate::{Provenance, Quantity, Trial, TrialError};
 
-/// A TrainJob with everything that running it needs. Every field of the file is either here or refused.
+/// A TrainJob with everything that running it needs. Every field of the file is here; a file with any other field is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainJob {
@@ -29,13 +29,13 @@ pub struct TrainJob {
     pub image: String,
     /// `spec.trainer.command`: the program and its first arguments; not empty.
     pub command: Vec<String>,
-    /// `spec.trainer.args`: more arguments after the command's; often empty.
+    /// `spec.trainer.args`: arguments after those of the command; often empty.
     pub args: Vec<String>,
-    /// `spec.trainer.numNodes`: how many pods.
+    /// `spec.trainer.numNodes`: the number of pods.
     pub num_nodes: u32,
-    /// `spec.trainer.numProcPerNode`: how many processes a pod.
+    /// `spec.trainer.numProcPerNode`: the number of processes in each pod.
     pub num_proc_per_node: u32,
-    /// `spec.trainer.env`, in the file's order; no name twice.
+    /// `spec.trainer.env` in the file's order, without duplicates.
     pub env: Vec<EnvVar>,
     /// CPU requested for each node, in thousandths.
     pub cpu_millis: u64,
@@ -53,32 +53,32 @@ pub struct EnvVar {
 }
 
 impl TrainJob {
-    /// The value of an environment variable.
+    /// The value of an environment variable; `None` if the job does not set it.
     pub fn env_var(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|var| var.name == name).map(|var| var.value.as_str())
     }
 
-    /// What a rendering does not derive from the experiment, so that rendering again keeps it.
+    /// What a rendering does not derive from the experiment; rendering again keeps it.
     pub fn provenance(&self) -> Provenance {
-        Provenance { image: self.image.clone(), commit: self.annotations.get(COMMIT_ANNOTATION).cloned() }
+        Provenance { image: self.image.clone(), commit: self.annotations.get(annotation::COMMIT).cloned() }
     }
 
-    /// The experiment file that it was rendered from.
+    /// The experiment file that it was rendered from, from the repository's root.
     pub fn experiment_file(&self) -> Option<&str> {
-        self.annotations.get(FILE_ANNOTATION).map(String::as_str)
+        self.annotations.get(annotation::EXPERIMENT_FILE).map(String::as_str)
     }
 
     /// The experiment that it belongs to.
     pub fn experiment(&self) -> Option<&str> {
-        self.labels.get(EXPERIMENT_LABEL).map(String::as_str)
+        self.labels.get(label::EXPERIMENT).map(String::as_str)
     }
 
-    /// The trial that `SLIPWAY_TRIAL` holds; none when the job has no such variable.
+    /// The trial that `SLIPWAY_TRIAL` holds; `None` if the job has no such variable.
     ///
     /// # Errors
-    /// When the variable does not hold a trial: the worker will say so as well.
+    /// If the variable does not hold a trial. A worker would fail with the same error.
     pub fn trial(&self) -> Result<Option<Trial>, TrialError> {
-        self.env_var("SLIPWAY_TRIAL").map(Trial::from_json).transpose()
+        self.env_var(env::TRIAL).map(Trial::from_json).transpose()
     }
 }
 
@@ -87,12 +87,10 @@ impl TrainJob {
 /// # Errors
 /// The first mistake in the file.
 pub fn read_job(file: &str, text: &str) -> Result<TrainJob, Finding> {
-    let tree = yaml::read(file, text)?;
+    let tree = document(text).map_err(|malformed| malformed.in_file(file))?;
     let reader = Reader::new(file);
     let job = job(&reader, &tree);
-    reader.finish(job).map_err(|findings| {
-        findings.into_iter().next().unwrap_or_else(|| Finding::new(file, 1, 1, "wrong-type", "this is not a TrainJob"))
-    })
+    reader.finish(job).map_err(|mut findings| findings.swap_remove(0))
 }
 
 fn job(reader: &Reader<'_>, tree: &Node) -> Option<TrainJob> {
@@ -103,8 +101,8 @@ fn job(reader: &Reader<'_>, tree: &Node) -> Option<TrainJob> {
         reader.map(reader.required(&root, "metadata")?, "metadata", &["name", "namespace", "labels", "annotations"])?;
     let spec =
         reader.map(reader.required(&root, "spec")?, "spec", &["activeDeadlineSeconds", "runtimeRef", "trainer"])?;
-    let known = ["image", "command", "args", "numNodes", "numProcPerNode", "env", "resourcesPerNode"];
-    let trainer = reader.map(reader.required(&spec, "trainer")?, "spec.trainer", &known)?;
+    let allowed = ["image", "command", "args", "numNodes", "numProcPerNode", "env", "resourcesPerNode"];
+    let trainer = reader.map(reader.required(&spec, "trainer")?, "spec.trainer", &allowed)?;
 
     let name = reader.required(&metadata, "name").and_then(|node| reader.label(node, "metadata.name"));
     let namespace = reader.required(&metadata, "namespace").and_then(|node| reader.label(node, "metadata.namespace"));
@@ -180,7 +178,7 @@ fn pairs(reader: &Reader<'_>, fields: &Fields<'_>, name: &'static str) -> Option
     entries
         .iter()
         .map(|entry| {
-            Some((entry.key.clone(), reader.text(&entry.value, &format!("{path}.{}", shown(&entry.key)))?.to_owned()))
+            Some((entry.key.clone(), reader.text(&entry.value, &format!("{path}.{}", excerpt(&entry.key)))?.to_owned()))
         })
         .collect()
 }
@@ -201,16 +199,16 @@ fn env(reader: &Reader<'_>, node: &Node) -> Option<Vec<EnvVar>> {
             whole = false;
             continue;
         };
-        if vars.iter().any(|known| known.name == var.name) {
+        if vars.iter().any(|other| other.name == var.name) {
             reader.add(
                 node.at,
                 "wrong-value",
-                format!("spec.trainer.env has `{}` twice", shown(&var.name)),
+                format!("spec.trainer.env has `{}` twice", excerpt(&var.name)),
                 "keep one of the two",
             );
         }
         if var.name.starts_with("PET_") {
-            let message = format!("spec.trainer.env sets `{}`, which Trainer sets itself", shown(&var.name));
+            let message = format!("spec.trainer.env sets `{}`, which Trainer sets itself", excerpt(&var.name));
             reader.add(
                 node.at,
                 "reserved-env",
@@ -245,7 +243,7 @@ fn amounts(reader: &Reader<'_>, node: &Node, path: &str) -> Option<(Quantity, Qu
         let text = reader.scalar(node, &fields.at(name), "a quantity", "such as \"1\", 500m or 2Gi")?;
         let quantity = text.parse::<Quantity>();
         if let Err(error) = &quantity {
-            let message = format!("{} is `{}`: {}", fields.at(name), shown(text), shown(&error.to_string()));
+            let message = format!("{} is `{}`: {}", fields.at(name), excerpt(text), excerpt(&error.to_string()));
             reader.add(node.at, "wrong-unit", message, "a Kubernetes quantity, such as \"1\", 500m or 2Gi");
         }
         quantity.ok()

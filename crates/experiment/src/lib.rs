@@ -1,6 +1,6 @@
 //! What a person writes, and what becomes of it: the experiment file, its checks, its trials and their TrainJobs.
 //!
-//! Pure: no files, no network, no clock. Text goes in; findings with positions, or text, come out.
+//! Pure: no files, no network, no clock. Text goes in; text or findings come out.
 //!
 //! ```text
 //! experiments/*.yaml --parse--> Experiment --trials--> Trial --render--> TrainJob YAML --read_job--> TrainJob
@@ -13,7 +13,6 @@ mod cost;
 mod dataset;
 mod deadline;
 mod fields;
-mod finding;
 mod grid;
 mod job;
 mod limits;
@@ -26,19 +25,17 @@ mod schema;
 mod spec;
 mod sweep;
 mod trial;
-mod yaml;
 
 pub use bound::{Bound, BoundError, Comparison, Metric};
 pub use dataset::{Dataset, DatasetSpec, NpmSource, Source, Split, parse_dataset, pin_digest};
 pub use deadline::{Deadline, DeadlineError};
-pub use finding::Finding;
 pub use job::{EnvVar, TrainJob, read_job};
 pub use limits::Limits;
 pub use parse::{parse, parse_with};
 pub use quantity::{Quantity, QuantityError};
 pub use render::{NAMESPACE, Provenance, RUNTIME, render};
 pub use schema::schema;
+pub use slipway_source::{Finding, Position};
 pub use spec::{Architecture, Budget, Experiment, Model, Optimizer, OptimizerName, Register, Spec, Training, Workers};
 pub use sweep::{Axis, Setting, Sweep};
 pub use trial::{DatasetRef, Trial, TrialError};
-pub use yaml::position_of;

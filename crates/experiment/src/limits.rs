@@ -1,14 +1,14 @@
-//! What an installation allows one experiment to ask for.
+//! Limits that an installation sets for experiments.
 
-/// Bounds that a cluster's configuration may move.
+/// Limits that a cluster's configuration may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most trials that one experiment may expand into.
+    /// The most trials that one experiment may have.
     pub max_trials: usize,
 }
 
 impl Limits {
-    /// Trials of one experiment, unless a cluster's configuration says otherwise.
+    /// The default of `max_trials`.
     pub const MAX_TRIALS: usize = 1000;
 }
 

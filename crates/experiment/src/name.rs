@@ -1,9 +1,9 @@
-//! Names that Kubernetes takes, and their lengths.
+//! Names that Kubernetes accepts, and their lengths.
 
 /// The longest name of a pod, and of its host.
 pub(crate) const MAX_NAME: usize = 63;
 
-/// `-` and the eight digits that a trial's name ends in.
+/// The length of `-<hash8>`, the end of a trial's name.
 pub(crate) const HASH_SUFFIX: usize = 9;
 
 /// Whether `text` is an RFC 1035 label: a lower-case letter, then lower-case letters, digits and `-`, not ending in `-`.
@@ -22,13 +22,7 @@ pub(crate) fn longest_experiment_name(workers: u32) -> usize {
     MAX_NAME - HASH_SUFFIX - suffix.len()
 }
 
-/// Whether `text` is `sha256:` and 64 lower-case hexadecimal digits.
-pub(crate) fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:")
-        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
-}
-
-/// A label made of a text that is none, for a suggestion.
+/// A valid label close to a text that is not one, for a suggestion; `None` if no letter is left of it.
 pub(crate) fn as_label(text: &str) -> Option<String> {
     let label: String = text
         .to_lowercase()

@@ -1,13 +1,12 @@
-//! The experiment file from text, with every mistake at once.
+//! Reads an experiment file and reports every mistake at once.
 
 use std::collections::BTreeMap;
 
+use slipway_source::{Finding, Node, Position, document, excerpt, suggestion};
+
 use crate::grid::{Facts, Grid, check};
 use crate::reader::{Fields, ROOT, Reader};
-use crate::yaml::{self, Node, Position, shown};
-use crate::{
-    Budget, Experiment, Finding, Limits, Metric, Model, Optimizer, Register, Spec, Training, Workers, fields, spec,
-};
+use crate::{Budget, Experiment, Limits, Metric, Model, Optimizer, Register, Spec, Training, Workers, fields, spec};
 
 /// The version of the file formats that this crate reads.
 pub(crate) const API_VERSION: &str = "slipway.dev/v1alpha1";
@@ -20,25 +19,34 @@ pub fn parse(file: &str, text: &str) -> Result<Experiment, Vec<Finding>> {
     parse_with(file, text, &Limits::default())
 }
 
-/// As [`parse`], with an installation's limits.
+/// Like [`parse`], with the limits of an installation.
 ///
 /// # Errors
 /// Every mistake in the file, in the order of the text.
 pub fn parse_with(file: &str, text: &str, limits: &Limits) -> Result<Experiment, Vec<Finding>> {
-    let tree = yaml::read(file, text).map_err(|finding| vec![finding])?;
+    let tree = document(text).map_err(|malformed| vec![with_hint(malformed.in_file(file), text)])?;
     let reader = Reader::new(file);
     let experiment = experiment(&reader, &tree, limits);
     reader.finish(experiment)
 }
 
+/// Adds help for the likeliest slip: a gate's bound without quotes, which YAML reads as the start of a folded text.
+fn with_hint(finding: Finding, text: &str) -> Finding {
+    let line = text.lines().nth(finding.line.saturating_sub(1)).unwrap_or_default();
+    if finding.code == "yaml-syntax" && (line.contains(": >") || line.contains(": <")) {
+        return finding.with_help("quote a value that starts with > or <, such as \">= 0.97\"");
+    }
+    finding
+}
+
 fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Experiment> {
     let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
-    // How long a name fits depends on the number of workers: checked when that is known.
+    // How long the name may be depends on the number of workers, so its length is checked when that is known.
     let name = header(reader, &root, "Experiment")
         .and_then(|node| Some((reader.label_of_any_length(node, "metadata.name")?, node.at)));
     let node = reader.required(&root, "spec")?;
-    let known = ["dataset", "model", "training", "sweep", "workers", "budget", "register", "rerun", "environments"];
-    let fields = reader.map(node, "spec", &known)?;
+    let allowed = ["dataset", "model", "training", "sweep", "workers", "budget", "register", "rerun", "environments"];
+    let fields = reader.map(node, "spec", &allowed)?;
 
     let dataset = reader.required(&fields, "dataset").and_then(|node| reader.label(node, "spec.dataset"));
     let model = reader.required(&fields, "model").and_then(|node| model(reader, node));
@@ -80,7 +88,7 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
     })
 }
 
-/// A field that may be absent: the outer option is empty when it is there and wrong.
+/// A field that may be absent. `None` if it is present and wrong; `Some(None)` if it is absent.
 fn optional<'n, T>(fields: &Fields<'n>, name: &str, read: impl FnOnce(&'n Node) -> Option<T>) -> Option<Option<T>> {
     match fields.optional(name) {
         Some(node) => read(node).map(Some),
@@ -88,7 +96,7 @@ fn optional<'n, T>(fields: &Fields<'n>, name: &str, read: impl FnOnce(&'n Node) 
     }
 }
 
-/// Checks apiVersion and kind, and finds `metadata.name`.
+/// Checks `apiVersion` and `kind`, and returns `metadata.name`.
 pub(crate) fn header<'n>(reader: &Reader<'_>, root: &Fields<'n>, kind: &str) -> Option<&'n Node> {
     reader.constant(root, "apiVersion", "wrong-api-version", API_VERSION);
     reader.constant(root, "kind", "wrong-kind", kind);
@@ -204,15 +212,14 @@ fn register(reader: &Reader<'_>, node: &Node) -> Option<Register> {
 
 fn require(reader: &Reader<'_>, node: &Node) -> Option<BTreeMap<Metric, crate::Bound>> {
     let entries =
-        reader.entries(node, "spec.register.require", "it has metrics with bounds, such as `accuracy: \">= 0.97\"`")?;
+        reader.entries(node, "spec.register.require", "give metrics with bounds, such as `accuracy: \">= 0.97\"`")?;
     let mut bounds = BTreeMap::new();
     let mut whole = true;
     for entry in entries {
         let Some((_, metric)) = Metric::WORDS.iter().find(|(word, _)| *word == entry.key) else {
             let words: Vec<_> = Metric::WORDS.iter().map(|(word, _)| *word).collect();
-            let message = format!("there is no metric `{}` to require", shown(&entry.key));
-            let help = crate::reader::suggestion(crate::reader::closest(&entry.key, &words), "allowed", &words);
-            reader.add(entry.key_at, "gate-metric", message, help);
+            let message = format!("there is no metric `{}` to require", excerpt(&entry.key));
+            reader.add(entry.key_at, "gate-metric", message, suggestion(&entry.key, "allowed", &words));
             whole = false;
             continue;
         };
@@ -235,7 +242,7 @@ fn environments(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
     let mut whole = true;
     for node in nodes {
         match reader.label(node, "spec.environments") {
-            Some(name) if names.iter().any(|known| known == name) => {
+            Some(name) if names.iter().any(|other| other == name) => {
                 reader.add(
                     node.at,
                     "wrong-value",

@@ -17,14 +17,14 @@ pub struct Quantity {
 /// Why a text is not a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
-    /// No number before the suffix.
-    #[error("no number")]
+    /// No number precedes the suffix.
+    #[error("not a number")]
     Number,
     /// A suffix that Kubernetes does not know.
     #[error("unknown unit `{0}`")]
     Unit(String),
-    /// More than 2^64 thousandths, or finer than a thousandth.
-    #[error("too large or too fine")]
+    /// More than 2^64 thousandths, or a fraction of a thousandth.
+    #[error("too large, or finer than a thousandth")]
     Range,
 }
 
@@ -33,12 +33,12 @@ const DECIMAL: [(&str, u64); 5] =
     [("P", 1_000_000_000_000_000), ("T", 1_000_000_000_000), ("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)];
 
 impl Quantity {
-    /// In thousandths: of a CPU, for CPU.
+    /// The amount in thousandths.
     pub fn millis(self) -> u64 {
         self.millis
     }
 
-    /// In whole units, rounded up: bytes of memory, threads of CPU.
+    /// The amount in whole units, rounded up: bytes or CPUs.
     pub fn ceil(self) -> u64 {
         self.millis.div_ceil(1000)
     }

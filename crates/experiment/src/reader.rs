@@ -1,13 +1,13 @@
-//! Typed reading of a YAML tree that collects every mistake: a reading function returns nothing where it left a finding.
+//! Typed reading of a YAML tree that collects every mistake: a function that adds a finding returns `None`.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-use crate::Finding;
-use crate::name::{MAX_NAME, as_label, is_label};
-use crate::yaml::{Entry, Node, Position, Value, shown};
+use slipway_source::{Entry, Finding, Node, Position, ScalarKind, Value, closest, excerpt, scalar_kind, suggestion};
 
-/// More findings than anyone reads; the rest is counted.
+use crate::name::{MAX_NAME, as_label, is_label};
+
+/// The most findings that are listed; the others are counted.
 const MAX_FINDINGS: usize = 500;
 
 pub(crate) struct Reader<'a> {
@@ -20,7 +20,7 @@ pub(crate) struct Fields<'n> {
     path: String,
     at: Position,
     entries: &'n [Entry],
-    /// Fields that a misspelt key probably meant: not reported again as missing.
+    /// Fields that a misspelt key probably stands for: not reported again as missing.
     meant: Vec<&'static str>,
 }
 
@@ -29,9 +29,18 @@ impl<'a> Reader<'a> {
         Self { file, findings: RefCell::default() }
     }
 
-    /// What was read, if nothing was found.
+    /// What was read; every finding if there are any.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Finding>> {
         let mut findings = self.findings.into_inner();
+        if value.is_none() && findings.is_empty() {
+            findings.push(Finding::new(
+                self.file,
+                1,
+                1,
+                "wrong-type",
+                "the file cannot be read, and no check says why",
+            ));
+        }
         findings.sort_by_key(|finding| (finding.line, finding.column));
         if findings.len() > MAX_FINDINGS {
             let more = findings.len() - MAX_FINDINGS;
@@ -47,7 +56,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Leaves a finding: what is wrong, and what is allowed or what to do.
+    /// Adds a finding: what is wrong, and what is allowed or what to do.
     pub(crate) fn add(&self, at: Position, code: &'static str, message: impl Into<String>, help: impl Into<String>) {
         self.findings.borrow_mut().push(Finding::at(self.file, at, code, message).with_help(help));
     }
@@ -57,22 +66,21 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A map with no other keys than the allowed ones.
+    /// A map that has allowed keys only.
     pub(crate) fn map<'n>(&self, node: &'n Node, path: &str, allowed: &[&'static str]) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
-            return self.wrong_type(node, path, "a map", format!("it has the fields {}", allowed.join(", ")));
+            return self.wrong_type(node, path, "a map", format!("allowed fields: {}", allowed.join(", ")));
         };
         let mut meant = Vec::new();
         for entry in entries.iter().filter(|entry| !allowed.contains(&entry.key.as_str())) {
-            let message = format!("unknown field `{}` in {path}", shown(&entry.key));
-            let closest = closest(&entry.key, allowed);
-            self.add(entry.key_at, "unknown-field", message, suggestion(closest, "allowed", allowed));
-            meant.extend(closest);
+            let message = format!("unknown field `{}` in {path}", excerpt(&entry.key));
+            self.add(entry.key_at, "unknown-field", message, suggestion(&entry.key, "allowed", allowed));
+            meant.extend(closest(&entry.key, allowed.iter().copied()));
         }
         Some(Fields { path: path.to_owned(), at: node.at, entries, meant })
     }
 
-    /// The entries of a map whose keys are free.
+    /// The entries of a map that may have any keys.
     pub(crate) fn entries<'n>(&self, node: &'n Node, path: &str, help: &str) -> Option<&'n [Entry]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
@@ -80,7 +88,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A field that must be there.
+    /// A field that must be present.
     pub(crate) fn required<'n>(&self, fields: &Fields<'n>, name: &'static str) -> Option<&'n Node> {
         let node = fields.optional(name);
         if node.is_none() && !fields.meant.contains(&name) {
@@ -99,18 +107,20 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn text<'n>(&self, node: &'n Node, path: &str) -> Option<&'n str> {
         match &node.value {
-            Value::Scalar { text, plain } if !*plain || scalar_kind(text) == Kind::Text => Some(text),
+            Value::Scalar { text, plain } if !*plain || scalar_kind(text) == ScalarKind::Text => Some(text),
             Value::Scalar { text, .. } if !text.is_empty() => {
-                self.wrong_type(node, path, "a text", format!("quote it: \"{}\"", shown(text)))
+                self.wrong_type(node, path, "a text", format!("quote it: \"{}\"", excerpt(text)))
             }
             _ => self.wrong_type(node, path, "a text", "give a value"),
         }
     }
 
-    /// A scalar whose text counts, quoted or not: `1`, `"1"`, `500m`.
+    /// The text of a scalar, quoted or not: `1`, `"1"`, `500m`.
     pub(crate) fn scalar<'n>(&self, node: &'n Node, path: &str, expected: &str, help: &str) -> Option<&'n str> {
         match &node.value {
-            Value::Scalar { text, plain } if !*plain || !matches!(scalar_kind(text), Kind::Null | Kind::Bool) => {
+            Value::Scalar { text, plain }
+                if !*plain || !matches!(scalar_kind(text), ScalarKind::Null | ScalarKind::Bool) =>
+            {
                 Some(text)
             }
             _ => self.wrong_type(node, path, expected, help),
@@ -139,7 +149,7 @@ impl<'a> Reader<'a> {
             Some(label) => format!("did you mean `{label}`? allowed: {allowed}"),
             None => format!("allowed: {allowed}"),
         };
-        self.add(node.at, "invalid-name", format!("{path} `{}` is not a valid name", shown(text)), help);
+        self.add(node.at, "invalid-name", format!("{path} `{}` is not a valid name", excerpt(text)), help);
         None
     }
 
@@ -148,13 +158,13 @@ impl<'a> Reader<'a> {
         let Value::Scalar { text, plain: true } = &node.value else {
             return self.wrong_type(node, path, "a whole number", help);
         };
-        if scalar_kind(text) != Kind::Integer {
+        if scalar_kind(text) != ScalarKind::Integer {
             return self.wrong_type(node, path, "a whole number", help);
         }
         let number = text.strip_prefix('+').unwrap_or(text).parse::<u64>().ok();
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.add(node.at, "out-of-range", format!("{path} is {}", shown(text)), format!("allowed: {help}"));
+            self.add(node.at, "out-of-range", format!("{path} is {}", excerpt(text)), format!("allowed: {help}"));
         }
         number
     }
@@ -164,19 +174,19 @@ impl<'a> Reader<'a> {
         self.integer(node, path, wide).and_then(|number| u32::try_from(number).ok())
     }
 
-    /// A finite number that `fits`, where `allowed` says which do.
+    /// A finite number that `fits`; `allowed` says in words which numbers do.
     pub(crate) fn number(&self, node: &Node, path: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Option<f64> {
         let Value::Scalar { text, plain: true } = &node.value else {
             return self.wrong_type(node, path, "a number", allowed);
         };
-        if !matches!(scalar_kind(text), Kind::Integer | Kind::Float) {
+        if !matches!(scalar_kind(text), ScalarKind::Integer | ScalarKind::Float) {
             return self.wrong_type(node, path, "a number", allowed);
         }
         // `+ 0.0` makes -0 the same text as 0.
         let number =
             text.parse::<f64>().ok().map(|number| number + 0.0).filter(|number| number.is_finite() && fits(*number));
         if number.is_none() {
-            self.add(node.at, "out-of-range", format!("{path} is {}", shown(text)), format!("allowed: {allowed}"));
+            self.add(node.at, "out-of-range", format!("{path} is {}", excerpt(text)), format!("allowed: {allowed}"));
         }
         number
     }
@@ -187,13 +197,13 @@ impl<'a> Reader<'a> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            let help = suggestion(closest(text, &names), "allowed", &names);
-            self.add(node.at, "wrong-value", format!("{path} cannot be `{}`", shown(text)), help);
+            let help = suggestion(text, "allowed", &names);
+            self.add(node.at, "wrong-value", format!("{path} cannot be `{}`", excerpt(text)), help);
         }
         found
     }
 
-    /// A field that has one value only, such as `kind`.
+    /// Checks a field that must have one value, such as `kind`.
     pub(crate) fn constant(&self, fields: &Fields<'_>, name: &'static str, code: &'static str, expected: &str) {
         let Some(node) = self.required(fields, name) else {
             return;
@@ -202,7 +212,7 @@ impl<'a> Reader<'a> {
             return;
         };
         if text != expected {
-            let message = format!("{} is `{}`", fields.at(name), shown(text));
+            let message = format!("{} is `{}`", fields.at(name), excerpt(text));
             self.add(node.at, code, message, format!("this file must say `{name}: {expected}`"));
         }
     }
@@ -219,75 +229,19 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// What the map of a whole file is called in messages.
+/// The name of the whole file in messages.
 pub(crate) const ROOT: &str = "the file";
-
-/// What a scalar without quotes is, by YAML 1.2's core schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Null,
-    Bool,
-    Integer,
-    Float,
-    Text,
-}
-
-fn scalar_kind(text: &str) -> Kind {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
-        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Kind::Bool,
-        ".nan" | ".NaN" | ".NAN" => return Kind::Float,
-        _ => {}
-    }
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Kind::Float;
-    }
-    let (mantissa, exponent) =
-        unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(mantissa, exponent)| (mantissa, Some(exponent)));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let exponent_fits = exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)));
-    if digits(mantissa) && exponent.is_none() {
-        return Kind::Integer;
-    }
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mantissa_fits =
-        (digits(whole) && (fraction.is_empty() || digits(fraction))) || (whole.is_empty() && digits(fraction));
-    if exponent_fits && mantissa_fits { Kind::Float } else { Kind::Text }
-}
 
 fn describe(node: &Node) -> String {
     match &node.value {
         Value::Map(_) => "a map".to_owned(),
         Value::List(_) => "a list".to_owned(),
-        Value::Scalar { text, plain: false } => format!("the text \"{}\"", shown(text)),
+        Value::Scalar { text, plain: false } => format!("the text \"{}\"", excerpt(text)),
         Value::Scalar { text, plain: true } => match scalar_kind(text) {
-            Kind::Null => "nothing".to_owned(),
-            Kind::Bool => format!("`{text}`"),
-            Kind::Integer | Kind::Float => format!("the number {}", shown(text)),
-            Kind::Text => format!("the text `{}`", shown(text)),
+            ScalarKind::Null => "nothing".to_owned(),
+            ScalarKind::Bool => format!("`{text}`"),
+            ScalarKind::Integer | ScalarKind::Float => format!("the number {}", excerpt(text)),
+            ScalarKind::Text => format!("the text `{}`", excerpt(text)),
         },
     }
-}
-
-/// The allowed name that a misspelt one probably meant.
-pub(crate) fn closest(text: &str, allowed: &[&'static str]) -> Option<&'static str> {
-    // Longer than any name with its typing errors: not worth comparing.
-    if text.len() > 64 {
-        return None;
-    }
-    let key = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
-    let wanted = key(text);
-    allowed
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&wanted, &key(name)), *name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1) && *distance < wanted.len())
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// `did you mean …? allowed: …`
-pub(crate) fn suggestion(closest: Option<&str>, what: &str, allowed: &[&str]) -> String {
-    let all = format!("{what}: {}", allowed.join(", "));
-    closest.map_or_else(|| all.clone(), |name| format!("did you mean `{name}`? {all}"))
 }

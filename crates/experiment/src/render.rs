@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use slipway_names::{annotation, env, label};
 
 use crate::{Experiment, Quantity, Trial};
 
@@ -11,16 +12,12 @@ pub const NAMESPACE: &str = "training";
 /// The ClusterTrainingRuntime that every TrainJob refers to.
 pub const RUNTIME: &str = "slipway-torch";
 
-pub(crate) const EXPERIMENT_LABEL: &str = "slipway.dev/experiment";
-pub(crate) const FILE_ANNOTATION: &str = "slipway.dev/experiment-file";
-pub(crate) const COMMIT_ANNOTATION: &str = "slipway.dev/commit";
-
-/// What a rendering takes from its surroundings, once: rendering again keeps it, so that a new image does not run history again.
+/// What the first rendering takes from its surroundings. Rendering again keeps it, so that a new image does not run old jobs again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provenance {
     /// The trainer's image.
     pub image: String,
-    /// The commit that holds the experiment file; none when rendered from an uncommitted file.
+    /// The commit that holds the experiment file; `None` if it was rendered from an uncommitted file.
     pub commit: Option<String>,
 }
 
@@ -29,12 +26,12 @@ pub struct Provenance {
 /// `experiment_file` is the path from the repository's root.
 pub fn render(experiment: &Experiment, trial: &Trial, experiment_file: &str, provenance: &Provenance) -> String {
     let file = scalar(experiment_file);
-    // Always quoted: forty digits may be a number to YAML.
+    // Always quoted, because YAML may read forty digits as a number.
     let commit = provenance.commit.as_deref().map(quoted);
     let commit_annotation =
-        commit.as_ref().map(|commit| format!("    {COMMIT_ANNOTATION}: {commit}\n")).unwrap_or_default();
+        commit.as_ref().map(|commit| format!("    {}: {commit}\n", annotation::COMMIT)).unwrap_or_default();
     let commit_env =
-        commit.map(|commit| format!("      - {{name: SLIPWAY_COMMIT, value: {commit}}}\n")).unwrap_or_default();
+        commit.map(|commit| format!("      - {{name: {}, value: {commit}}}\n", env::COMMIT)).unwrap_or_default();
     let cpu = experiment.spec.workers.cpu;
     let resources = format!("{{cpu: {}, memory: {}}}", quantity(cpu), quantity(experiment.spec.workers.memory));
     format!(
@@ -44,9 +41,9 @@ kind: TrainJob
 metadata:
   name: {name}
   namespace: {NAMESPACE}
-  labels: {{{EXPERIMENT_LABEL}: {label}}}
+  labels: {{{experiment_label}: {experiment}}}
   annotations:
-    {FILE_ANNOTATION}: {file}
+    {file_annotation}: {file}
 {commit_annotation}spec:
   activeDeadlineSeconds: {deadline}
   runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: {RUNTIME}}}
@@ -57,12 +54,16 @@ metadata:
     numProcPerNode: 1
     env:
       - {{name: OMP_NUM_THREADS, value: \"{threads}\"}}
-      - {{name: SLIPWAY_TRIAL, value: {json}}}
-      - {{name: SLIPWAY_EXPERIMENT_FILE, value: {file}}}
+      - {{name: {trial_env}, value: {json}}}
+      - {{name: {file_env}, value: {file}}}
 {commit_env}    resourcesPerNode: {{requests: {resources}, limits: {resources}}}
 ",
         name = scalar(&trial.name),
-        label = scalar(&trial.experiment),
+        experiment_label = label::EXPERIMENT,
+        experiment = scalar(&trial.experiment),
+        file_annotation = annotation::EXPERIMENT_FILE,
+        trial_env = env::TRIAL,
+        file_env = env::EXPERIMENT_FILE,
         deadline = experiment.spec.budget.deadline.seconds(),
         image = scalar(&provenance.image),
         workers = trial.workers,
@@ -71,7 +72,7 @@ metadata:
     )
 }
 
-/// A text as a YAML scalar that reads back as that text: plain where that is safe in any context, quoted elsewhere.
+/// A text as a YAML scalar that reads back as that text: without quotes where that is safe in any context, otherwise quoted.
 fn scalar(text: &str) -> String {
     const WORDS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan"];
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -81,28 +82,29 @@ fn scalar(text: &str) -> String {
     if plain { text.to_owned() } else { quoted(text) }
 }
 
-/// A quantity as a YAML text: without a suffix it would be a number.
+/// A quantity as a YAML text; quoted if it has no suffix, because it would be a number.
 fn quantity(quantity: Quantity) -> String {
     let text = quantity.to_string();
     if text.ends_with(|c: char| c.is_ascii_digit()) { quoted(&text) } else { text }
 }
 
-/// A text in double quotes: JSON's escapes are YAML's.
+/// A text in double quotes. YAML has JSON's escapes.
 fn quoted(text: &str) -> String {
-    // JSON leaves these as they are, YAML takes them for line breaks or refuses them.
-    Value::from(text).to_string().chars().map(escaped).collect()
-}
-
-fn escaped(c: char) -> String {
-    match c {
-        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-            format!("\\u{:04x}", u32::from(c))
+    let json = Value::from(text).to_string();
+    let mut quoted = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // JSON leaves these characters as they are; YAML reads them as line breaks or refuses them.
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => quoted.push(c),
         }
-        c => c.to_string(),
     }
+    quoted
 }
 
-/// JSON in single quotes, where nothing but the quote itself is escaped: it stays legible in a diff.
+/// JSON in single quotes, where only the quote itself is escaped, so that it stays readable in a diff.
 fn quoted_json(json: &str) -> String {
     format!("'{}'", json.replace('\'', "''"))
 }

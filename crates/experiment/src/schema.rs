@@ -1,4 +1,4 @@
-//! The experiment file's JSON schema, for editors. It is looser than [`parse`](crate::parse()), never stricter.
+//! The experiment file's JSON schema, for editors. It accepts every file that [`parse`](crate::parse()) accepts, and some others.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,7 +13,7 @@ pub fn schema() -> String {
     let mut schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Slipway experiment",
-        "description": "What to train, on what, how often and for how much.",
+        "description": "What to train, on which dataset, how many times and within which budget.",
         "type": "object",
         "additionalProperties": false,
         "required": ["apiVersion", "kind", "metadata", "spec"],
@@ -37,11 +37,10 @@ pub fn schema() -> String {
         },
     });
     without_null(&mut schema);
-    // Serialising a JSON value cannot fail.
-    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+    serde_json::to_string_pretty(&schema).expect("a JSON value is always JSON") + "\n"
 }
 
-/// An optional field is left out, not given as null: `parse` refuses null everywhere.
+/// Removes null from every type: an optional field is left out, because `parse` refuses null everywhere.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(without_null),
@@ -60,7 +59,7 @@ fn without_null(schema: &mut Value) {
 
 const LABEL: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
 
-/// A name in the file.
+/// A name: an RFC 1035 label.
 pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": LABEL, "maxLength": crate::name::MAX_NAME})
 }
@@ -78,7 +77,7 @@ pub(crate) fn memory(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)$"})
 }
 
-/// The gate: known metrics only.
+/// The gate: a bound for each metric.
 pub(crate) fn require(generator: &mut SchemaGenerator) -> Schema {
     let bound = generator.subschema_for::<Bound>();
     let metrics: Map<String, Value> =
@@ -86,20 +85,19 @@ pub(crate) fn require(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "additionalProperties": false, "properties": metrics, "default": {}})
 }
 
-/// A list of values for every path that can be swept, each with the schema of the field itself.
+/// A list of values for every path that can be swept. The values have the schema of the field itself.
 pub(crate) fn sweep(generator: &mut SchemaGenerator) -> Schema {
-    let spec = [
-        ("model", Model::json_schema(generator).to_value()),
-        ("training", Training::json_schema(generator).to_value()),
-        ("workers", Workers::json_schema(generator).to_value()),
-    ];
+    let spec = json!({"properties": {
+        "model": Model::json_schema(generator),
+        "training": Training::json_schema(generator),
+        "workers": Workers::json_schema(generator),
+    }});
     let axes: Map<String, Value> = Setting::PATHS
         .into_iter()
-        .filter_map(|path| {
-            let (first, rest) = path.split_once('.')?;
-            let (_, root) = spec.iter().find(|(name, _)| *name == first)?;
-            let field = rest.split('.').try_fold(root, |schema, name| schema.get("properties")?.get(name))?;
-            Some((path.to_owned(), json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": field})))
+        .map(|path| {
+            let field = path.split('.').try_fold(&spec, |schema, name| schema["properties"].get(name));
+            let field = field.expect("every path of a sweep is a field of the specification");
+            (path.to_owned(), json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": field}))
         })
         .collect();
     json_schema!({"type": "object", "additionalProperties": false, "minProperties": 1, "properties": axes})

@@ -1,4 +1,4 @@
-//! The experiment file as types. [`parse`](crate::parse()) makes one from text; a value of these types has passed every check.
+//! The experiment file as types. [`parse`](crate::parse()) makes them from text; what it returns has passed every check.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use crate::{Bound, Deadline, Metric, Quantity, Sweep};
 pub struct Experiment {
     /// `metadata.name`: an RFC 1035 label. Names the TrainJobs (`<name>-<hash8>`) and the MLflow experiment.
     pub name: String,
-    /// What to train, on what, how often and for how much.
+    /// What to train, on which dataset, how many times and within which budget.
     pub spec: Spec,
 }
 
-/// What to train, on what, how often and for how much.
+/// What to train, on which dataset, how many times and within which budget.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
@@ -29,18 +29,18 @@ pub struct Spec {
     pub model: Model,
     /// How it is trained.
     pub training: Training,
-    /// A grid: each point is one trial, one TrainJob. Without it there is one trial.
+    /// A grid of values. Each point is one trial and one TrainJob; without a sweep there is one trial.
     #[serde(skip_serializing_if = "Sweep::is_empty")]
     #[schemars(default)]
     pub sweep: Sweep,
-    /// The processes of one trial, and what each of them gets.
+    /// The processes of one trial, and the CPU and memory of each.
     pub workers: Workers,
-    /// What the experiment may cost at most.
+    /// The most that the experiment may cost.
     pub budget: Budget,
-    /// Register the trained model when it passes its gate. Without it nothing is registered.
+    /// Registers the trained model if it passes its gate. Without this field nothing is registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub register: Option<Register>,
-    /// Raise it to run an unchanged experiment again: it is part of every trial's identity. Absent means 1.
+    /// Part of every trial's identity: raise it to run an unchanged experiment again. The default is 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub rerun: Option<u32>,
@@ -49,7 +49,7 @@ pub struct Spec {
     pub environments: Vec<String>,
 }
 
-/// Where TrainJobs go when the file does not say.
+/// The overlays of an experiment that names none.
 pub(crate) fn default_environments() -> Vec<String> {
     vec!["local".to_owned()]
 }
@@ -59,15 +59,15 @@ pub(crate) fn default_environments() -> Vec<String> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Model {
-    /// Its architecture.
+    /// The architecture.
     pub architecture: Architecture,
-    /// The share of units dropped while training, 0 to less than 1. Absent means the architecture's own default.
+    /// The share of units dropped during training, from 0 to less than 1. The default depends on the architecture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub dropout: Option<f64>,
 }
 
-/// A network that the trainer knows.
+/// A network that the trainer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -86,29 +86,29 @@ pub struct Training {
     /// Passes over the training split.
     #[schemars(range(min = 1, max = 10_000))]
     pub epochs: u32,
-    /// Images a step over all workers together; must be divisible by their number.
+    /// Images per step, over all workers; must be divisible by the number of workers.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub batch_size: u32,
-    /// What moves the parameters.
+    /// The optimizer.
     pub optimizer: Optimizer,
-    /// Seeds initialisation, shuffling and dropout.
+    /// Seed of initialisation, shuffling and dropout.
     #[schemars(range(min = 0, max = 9_223_372_036_854_775_807_u64))]
     pub seed: u64,
 }
 
-/// What moves the parameters.
+/// The optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Optimizer {
-    /// Which one.
+    /// The algorithm.
     pub name: OptimizerName,
-    /// Its learning rate, more than 0 and at most 10.
+    /// The learning rate, more than 0 and at most 10.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
     pub learning_rate: f64,
 }
 
-/// An optimizer that the trainer knows.
+/// An optimizer that the trainer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -119,31 +119,31 @@ pub enum OptimizerName {
     Sgd,
 }
 
-/// The processes of one trial, and what each of them gets.
+/// The processes of one trial, and the CPU and memory of each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Workers {
-    /// How many processes train one trial together.
+    /// The number of processes that train one trial together.
     #[schemars(range(min = 1, max = 1000))]
     pub count: u32,
-    /// CPU of each: whole cores (`"1"`) or thousandths (`500m`).
+    /// CPU of each process: cores (`"1"`) or thousandths of a core (`500m`).
     #[schemars(schema_with = "crate::schema::cpu")]
     pub cpu: Quantity,
-    /// Memory of each: `512Mi`, `2Gi`.
+    /// Memory of each process, such as `512Mi` or `2Gi`.
     #[schemars(schema_with = "crate::schema::memory")]
     pub memory: Quantity,
 }
 
-/// What the experiment may cost at most.
+/// The most that the experiment may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 pub struct Budget {
-    /// At least trials × workers × cpu × deadline, the most that the experiment can use. In hours of one CPU.
+    /// CPU-hours. Must be at least trials × workers × cpu × deadline, the most that the experiment can use.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub cpu_hours: f64,
-    /// How long one trial may run (`30m`, `1h30m`, `90s`); the job enforces it.
+    /// How long one trial may run, such as `30m`, `1h30m` or `90s`. A job that runs longer is stopped.
     pub deadline: Deadline,
 }
 
@@ -155,7 +155,7 @@ pub struct Register {
     /// The registered model's name.
     #[schemars(schema_with = "crate::schema::label")]
     pub model: String,
-    /// Bounds that the finished trial's metrics must meet, such as `accuracy: ">= 0.97"`. Empty registers every trial.
+    /// Bounds that the metrics of the finished trial must meet, such as `accuracy: ">= 0.97"`. Without bounds every trial is registered.
     #[serde(default)]
     #[schemars(schema_with = "crate::schema::require")]
     pub require: BTreeMap<Metric, Bound>,
@@ -164,7 +164,7 @@ pub struct Register {
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),+ }) => {
         impl $type {
-            /// Every word that a file may use here, with what it means.
+            /// Every word that a file may use here, with its value.
             pub(crate) const WORDS: &'static [(&'static str, $type)] = &[$(($word, $type::$variant)),+];
 
             /// The word that files use.

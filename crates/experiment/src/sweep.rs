@@ -1,4 +1,4 @@
-//! The grid of an experiment. An axis holds typed values, so that expansion cannot fail.
+//! The grid of an experiment. Its axes hold typed values, so that expanding it cannot fail.
 
 use schemars::JsonSchema;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -41,7 +41,7 @@ impl Setting {
         "workers.count",
     ];
 
-    /// The value as JSON, as it stands in a trial's `parameters`.
+    /// The value as JSON, as in a trial's `parameters`.
     pub fn to_json(self) -> Value {
         match self {
             Self::Architecture(value) => value.as_str().into(),
@@ -66,12 +66,12 @@ impl Setting {
     }
 }
 
-/// One swept field with the values that it takes.
+/// One swept field with its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     /// The field, relative to `spec`: one of [`Setting::PATHS`].
     pub path: &'static str,
-    /// Its values in the file's order; none twice.
+    /// The values in the file's order, without duplicates.
     pub values: Vec<Setting>,
 }
 
@@ -83,17 +83,17 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Whether nothing is swept: one trial.
+    /// Whether no field is swept, so that there is one trial.
     pub fn is_empty(&self) -> bool {
         self.axes.is_empty()
     }
 
-    /// The number of points, saturating.
+    /// The number of points; `usize::MAX` if there are more.
     pub fn len(&self) -> usize {
         self.axes.iter().fold(1, |product, axis| product.saturating_mul(axis.values.len()))
     }
 
-    /// The values at one point, an index into each axis; the last axis moves fastest.
+    /// The values of one point, as an index into each axis. The last axis moves fastest.
     pub(crate) fn point(&self, index: usize) -> Vec<usize> {
         let mut rest = index;
         let mut choice = vec![0; self.axes.len()];

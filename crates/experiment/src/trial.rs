@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use slipway_digest::Digest;
 
-use crate::name::is_digest;
 use crate::{Experiment, Model, Register, Training};
 
-/// A dataset at one content: what `datasets/<name>.yaml` pins.
+/// A dataset with the content that `datasets/<name>.yaml` pins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DatasetRef {
@@ -27,7 +26,7 @@ pub struct Trial {
     pub name: String,
     /// The experiment's name.
     pub experiment: String,
-    /// What it trains on.
+    /// The dataset that it trains on.
     pub dataset: DatasetRef,
     /// The network.
     pub model: Model,
@@ -38,7 +37,7 @@ pub struct Trial {
     /// The point of the sweep: each swept path with its value. Empty without a sweep.
     #[serde(default)]
     pub parameters: BTreeMap<String, Value>,
-    /// What to register, and the gate before it.
+    /// What to register, and the gate; `None` registers nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register: Option<Register>,
 }
@@ -46,10 +45,10 @@ pub struct Trial {
 /// Why a text is not a trial.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
-    /// Not JSON, or not of a trial's shape.
+    /// Not JSON, or not a trial.
     #[error("the trial is not what `slipway render` writes: {0}")]
     Shape(#[from] serde_json::Error),
-    /// A field that no rendered trial can hold.
+    /// A value that no rendered trial can have.
     #[error("the trial is not what `slipway render` writes: {field} is {found}, expected {expected}")]
     Field {
         /// Dotted path.
@@ -61,7 +60,7 @@ pub enum TrialError {
     },
 }
 
-/// What a sweep can change.
+/// What a sweep can change: one point of the grid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point {
     pub(crate) model: Model,
@@ -70,12 +69,15 @@ pub(crate) struct Point {
 }
 
 impl Trial {
-    /// Reads `SLIPWAY_TRIAL`, and refuses what no rendering can have made.
+    /// Reads `SLIPWAY_TRIAL`.
+    ///
+    /// # Errors
+    /// If the text is not a trial that [`render`](crate::render()) can have written.
     pub fn from_json(text: &str) -> Result<Self, TrialError> {
         let trial: Self = serde_json::from_str(text)?;
         let wrong =
             |field, found: &dyn ToString, expected| TrialError::Field { field, found: found.to_string(), expected };
-        if !is_digest(&trial.dataset.digest) {
+        if trial.dataset.digest.parse::<Digest>().is_err() {
             return Err(wrong("dataset.digest", &trial.dataset.digest, "sha256: and 64 hexadecimal digits"));
         }
         if trial.workers == 0 {
@@ -101,8 +103,8 @@ impl Trial {
 
     /// The trial on one line of JSON, as `SLIPWAY_TRIAL` holds it. Deterministic: fields in their declared order, maps sorted.
     pub fn to_json(&self) -> String {
-        // Strings, finite numbers and maps with string keys: serialising them cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self)
+            .expect("a trial holds strings, numbers and maps with string keys, which are always JSON")
     }
 }
 
@@ -145,7 +147,7 @@ impl Experiment {
             if names.insert(trial.name.clone()) {
                 return trial;
             }
-            // Eight digits of two trials of one grid can agree (1 in 10,000 grids of 1,000): the later one takes other digits.
+            // Two trials of one grid may have the same eight digits (1 in 10,000 grids of 1,000): the later one takes others.
             attempt += 1;
         }
     }
@@ -164,11 +166,11 @@ impl Experiment {
         }
         let mut text = String::with_capacity(768);
         canonical(&content, &mut text);
-        Sha256::digest(text)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+        Digest::of(text).hex()[..8].to_owned()
     }
 }
 
-/// JSON with sorted keys and no spaces, so that the identity does not hang on the order of fields in a type.
+/// JSON with sorted keys and no spaces, so that the identity does not depend on the order of fields in a type.
 fn canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {

@@ -1,4 +1,4 @@
-//! Argo CD's Applications: which sources each deploys, and where to.
+//! Argo CD's Applications: the sources that each deploys, and the destination.
 
 use serde_json::{Map, Value as Json};
 
@@ -14,11 +14,11 @@ pub struct Application {
     pub project: String,
     /// `spec.source` or `spec.sources`.
     pub sources: Vec<Source>,
-    /// `spec.destination.namespace`; empty when it names none.
+    /// `spec.destination.namespace`; empty if it is not set.
     pub namespace: String,
     /// `spec.destination.server` or `.name`.
     pub destination: String,
-    /// Whether Argo CD makes the namespace itself.
+    /// Whether Argo CD creates the namespace itself.
     pub creates_namespace: bool,
 }
 
@@ -29,17 +29,17 @@ pub struct Source {
     pub repository: String,
     /// The branch, tag or commit.
     pub revision: String,
-    /// The folder; none of a Helm chart, or of a source that only lends its files.
+    /// The folder; `None` for a Helm chart and for a source that only provides files to another one.
     pub path: Option<String>,
-    /// `kustomize`: what is changed before it is built.
+    /// `kustomize`: changes to the kustomization before it is built.
     pub kustomize: Option<Json>,
-    /// `directory`: which files of a plain folder are read.
+    /// `directory`: which files of a folder without a kustomization are read.
     pub(crate) directory: Directory,
-    /// Where it stands in the Application.
+    /// Its path in the Application.
     pub(crate) at: Path,
 }
 
-/// How a plain folder is read.
+/// Which files of a folder without a kustomization are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Directory {
     pub(crate) recurse: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Directory {
 }
 
 impl Application {
-    /// Reads an Application; none when the object is of another kind.
+    /// Reads an Application; `None` if the object is of another kind.
     pub fn of(object: &Object) -> Option<Self> {
         if object.id.kind != "Application" || object.id.group != "argoproj.io" {
             return None;
@@ -62,7 +62,7 @@ impl Application {
             repository: source.text_at("repoURL").unwrap_or_default().to_owned(),
             revision: source.text_at("targetRevision").unwrap_or_default().to_owned(),
             path: source.text_at("path").map(|path| path.trim_matches('/').trim_start_matches("./").to_owned()),
-            kustomize: source.get("kustomize").map(crate::Node::to_json),
+            kustomize: source.get("kustomize").map(slipway_source::Node::to_json),
             directory: Directory {
                 recurse: source.is_true("directory.recurse"),
                 include: source.text_at("directory.include").map(str::to_owned),
@@ -85,19 +85,19 @@ impl Application {
         })
     }
 
-    /// Its name.
+    /// `metadata.name`
     pub fn name(&self) -> &str {
         &self.object.id.name
     }
 
-    /// An object as Argo CD itself would apply it for this Application: with the annotation that it tells its own objects by. Without it,
-    /// whoever applies the same object in Argo CD's name takes it away from Argo CD again.
+    /// An object as Argo CD itself would apply it for this Application, with the annotation by which Argo CD recognizes its own objects.
+    /// An object that is applied without it no longer belongs to the Application.
     ///
     /// Source: <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>
     pub fn applied(&self, object: &Object) -> Json {
         let mut json = object.to_json();
         let id = &object.id;
-        // definitions are shared, and not tracked
+        // definitions are shared between Applications, so Argo CD does not track them
         if id.kind != "CustomResourceDefinition"
             && let Some(metadata) = json.get_mut("metadata").and_then(Json::as_object_mut)
         {

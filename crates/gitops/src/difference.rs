@@ -1,4 +1,4 @@
-//! How the objects of two trees differ, one object at a time.
+//! How the objects of two trees differ, object by object.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::object::{Id, Object};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// It is there only after.
+    /// It exists only after the change.
     Added,
-    /// It is there only before.
+    /// It exists only before the change.
     Removed,
-    /// It holds something else.
+    /// Its content differs.
     Changed,
 }
 
@@ -28,21 +28,21 @@ pub enum Change {
 pub struct Difference {
     /// The environment.
     pub environment: String,
-    /// The Application that deploys it; two when it moves from one to another.
+    /// The Application that deploys it; `a → b` if it moves from one to another.
     pub application: String,
-    /// Such as `Deployment`.
+    /// The kind, such as `Deployment`.
     pub kind: String,
-    /// Empty for what has none.
+    /// The namespace; empty for an object of the cluster.
     pub namespace: String,
-    /// Its name, after the change.
+    /// The name after the change.
     pub name: String,
-    /// How.
+    /// How it differs.
     pub change: Change,
-    /// The difference of its YAML, keys sorted, as a unified diff.
+    /// A unified diff of its YAML with sorted keys.
     pub diff: String,
 }
 
-/// Compares an environment before and after; `None` where it is not there. Sorted by Application, then by object.
+/// Compares an environment before and after; `None` if it does not exist then. Sorted by Application, then by object.
 pub fn compare(before: Option<&Environment>, after: Option<&Environment>) -> Vec<Difference> {
     let environment = after.or(before).map(|environment| environment.name.clone()).unwrap_or_default();
     let (mut old, mut new) = (all(before), all(after));
@@ -53,7 +53,7 @@ pub fn compare(before: Option<&Environment>, after: Option<&Environment>) -> Vec
             differences.extend(changed(&environment, one, two));
         }
     }
-    // what a generator made anew has another name
+    // an object that a generator makes again has another name
     let renamed: Vec<(Id, Id)> = old
         .keys()
         .filter(|id| matches!(id.kind.as_str(), "ConfigMap" | "Secret") && stem(&id.name) != id.name)
@@ -119,7 +119,7 @@ fn difference(environment: &str, one: Option<Owned<'_>>, two: Option<Owned<'_>>)
     }
 }
 
-/// An object as YAML, keys sorted, so that nothing but its content counts.
+/// An object as YAML with sorted keys, so that only its content counts.
 fn yaml(object: &Object) -> String {
     serde_saphyr::to_string(&sorted(object.node.to_json())).unwrap_or_else(|error| format!("# {error}\n"))
 }

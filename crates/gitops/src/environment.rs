@@ -1,26 +1,29 @@
-//! What one environment's root Application leads to: every Application below it with its objects.
+//! Every Application that an environment's root Application leads to, with its objects.
 
 use std::collections::BTreeSet;
 
-use crate::application::{Application, Source};
-use crate::finding::Finding;
-use crate::glob;
-use crate::kustomization::{below, file_of, is_folder};
-use crate::object::{Id, Object, Origin, objects};
-use crate::yaml::documents;
-use crate::{Builds, Files};
+use slipway_source::{Finding, Position, documents};
 
-/// An environment as its files say it.
+use crate::application::{Application, Source};
+use crate::kustomization::{below, file_of, is_folder};
+use crate::locate::locate;
+use crate::object::{Id, Object, Origin, objects};
+use crate::scope::Scopes;
+use crate::suggest::suggest_folder;
+use crate::{Builds, Files, glob};
+
+/// An environment as its files describe it.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// The folder's name in `clusters/`.
     pub name: String,
     /// What bootstrap applies: the root Application and its project.
     pub root: Vec<Object>,
-    /// Root first, then in the order in which they are found.
+    /// The root first, then the others in the order in which they are found.
     pub applications: Vec<Deployed>,
-    /// Whether something of this repository could not be built or found: what refers to it is then not judged.
+    /// Whether something of this repository could not be built or found. What refers to it is then not judged.
     pub incomplete: bool,
+    pub(crate) scopes: Scopes,
 }
 
 /// An Application with what it deploys.
@@ -28,14 +31,14 @@ pub struct Environment {
 pub struct Deployed {
     /// The Application.
     pub application: Application,
-    /// The objects of those of its sources that are in this repository.
+    /// The objects from its sources in this repository.
     pub objects: Vec<Object>,
-    /// Whether a source is elsewhere, so that `objects` is not everything.
+    /// Whether a source is in another repository, so that `objects` is incomplete.
     pub upstream: bool,
 }
 
 impl Deployed {
-    /// Whether it runs jobs and nothing else: then it is healthy when they are done, however long they take.
+    /// Whether it deploys TrainJobs only. Such an Application becomes healthy when they are done, however long they take.
     pub fn is_jobs(&self) -> bool {
         !self.objects.is_empty() && self.objects.iter().all(|object| object.id.kind == "TrainJob")
     }
@@ -47,20 +50,32 @@ impl Environment {
         self.applications.iter().flat_map(|deployed| deployed.objects.iter().map(move |object| (deployed, object)))
     }
 
-    /// The repository that the root Application follows: this one.
+    /// The address of this repository, which the root Application follows; empty if there is no root.
     pub fn repository(&self) -> &str {
         let root = self.applications.first().and_then(|root| root.application.sources.first());
         root.map(|source| source.repository.as_str()).unwrap_or_default()
     }
 
-    /// The Application with a name.
+    /// Names every object again, by the scopes that the definitions in this environment give to their kinds.
+    fn apply_scopes(&mut self) {
+        let definitions = self.root.iter().chain(self.objects().map(|(_, object)| object)).map(|object| &object.node);
+        self.scopes = Scopes::defined_by(definitions);
+        self.root.iter_mut().for_each(|object| object.apply_scopes("", &self.scopes));
+        for deployed in &mut self.applications {
+            let namespace = &deployed.application.namespace;
+            deployed.objects.iter_mut().for_each(|object| object.apply_scopes(namespace, &self.scopes));
+        }
+    }
+
+    /// The Application with this name.
     pub fn application(&self, name: &str) -> Option<&Deployed> {
         self.applications.iter().find(|deployed| deployed.application.name() == name)
     }
 }
 
-/// Follows an environment's root Application (the one that `clusters/<name>/root` builds) to everything below it. What cannot be followed
-/// is a finding; what could not be built is none here.
+/// Follows an environment's root Application, which `clusters/<name>/root` builds, to everything below it.
+///
+/// What cannot be followed is a finding. A folder that kustomize could not build is not: [`check`](crate::check()) reports it.
 pub fn follow(files: &Files, builds: &Builds, name: &str) -> (Environment, Vec<Finding>) {
     let mut walk = Walk { files, builds, repository: String::new(), findings: Vec::new(), incomplete: false };
     let mut environment = Environment { name: name.to_owned(), ..Environment::default() };
@@ -69,15 +84,12 @@ pub fn follow(files: &Files, builds: &Builds, name: &str) -> (Environment, Vec<F
     environment.root = walk.parse(text, "", &folder);
     let mut roots: Vec<Application> = environment.root.iter().filter_map(Application::of).collect();
     if roots.len() != 1 {
-        let message = format!("{folder} builds {} Applications instead of one, the root", roots.len());
-        walk.findings.push(Finding {
-            file: file_of(files, &folder).unwrap_or(folder),
-            line: 1,
-            column: 1,
-            code: "root-application",
-            message,
-            help: "it holds the one Application that leads to all others, and its AppProject".to_owned(),
-        });
+        let message = format!("{folder} builds {} Applications; it must build one, the root", roots.len());
+        let file = file_of(files, &folder).unwrap_or(folder);
+        walk.findings.push(
+            Finding::at(&file, Position::START, "root-application", message)
+                .with_help("keep the one Application that leads to all others, and its AppProject"),
+        );
         return (environment, walk.findings);
     }
     let first = roots[0].sources.first();
@@ -93,6 +105,7 @@ pub fn follow(files: &Files, builds: &Builds, name: &str) -> (Environment, Vec<F
         }
     }
     environment.incomplete = walk.incomplete;
+    environment.apply_scopes();
     (environment, walk.findings)
 }
 
@@ -104,7 +117,7 @@ pub fn root_folder(environment: &str) -> String {
 struct Walk<'a> {
     files: &'a Files,
     builds: &'a Builds,
-    /// The root's own repository; every other is upstream.
+    /// The address of this repository; every other one is upstream.
     repository: String,
     findings: Vec<Finding>,
     incomplete: bool,
@@ -118,7 +131,7 @@ impl Walk<'_> {
                 deployed.upstream = true;
                 continue;
             }
-            // a source without a path only lends its files to another one
+            // a source without a path only provides files to another one
             let Some(path) = &source.path else { continue };
             if !is_folder(self.files, path) {
                 self.no_folder(&deployed.application, &source, path);
@@ -133,15 +146,10 @@ impl Walk<'_> {
 
     fn no_folder(&mut self, application: &Application, source: &Source, path: &str) {
         self.incomplete = true;
-        let (file, place) = crate::locate::locate(self.files, &application.object, &source.at.key("path"));
-        self.findings.push(Finding {
-            file,
-            line: place.line,
-            column: place.column,
-            code: "application-path",
-            message: format!("Application {} deploys {path}, which is not in this repository", application.name()),
-            help: crate::checks::closest_folder(self.files, path),
-        });
+        let (file, at) = locate(self.files, &application.object, &source.at.key("path"));
+        let message = format!("Application {} deploys {path}, which is not in this repository", application.name());
+        let help = suggest_folder(self.files, path);
+        self.findings.push(Finding::at(&file, at, "application-path", message).with_help(help));
     }
 
     fn kustomized(&mut self, deployed: &mut Deployed, folder: &str) {
@@ -154,19 +162,15 @@ impl Walk<'_> {
         deployed.objects.extend(objects);
     }
 
-    /// What kustomize printed for a folder.
+    /// The objects in the output of kustomize for a folder.
     fn parse(&mut self, text: &str, namespace: &str, folder: &str) -> Vec<Object> {
         match documents(text) {
-            Ok(nodes) => objects(nodes, namespace, &Origin::Built(folder.to_owned())),
-            Err(error) => {
-                self.findings.push(Finding {
-                    file: file_of(self.files, folder).unwrap_or_else(|| folder.to_owned()),
-                    line: 1,
-                    column: 1,
-                    code: "kustomize-build",
-                    message: format!("what kustomize builds from {folder} is not YAML: {error}"),
-                    help: format!("see it with `kustomize build {folder}`"),
-                });
+            Ok(nodes) => objects(nodes, namespace, &Origin::Built(folder.to_owned()), &Scopes::default()),
+            Err(malformed) => {
+                let file = file_of(self.files, folder).unwrap_or_else(|| folder.to_owned());
+                let message = format!("the output of kustomize for {folder} is malformed: {malformed}");
+                let help = format!("run `kustomize build {folder}` to see it");
+                self.findings.push(Finding::at(&file, Position::START, "kustomize-build", message).with_help(help));
                 Vec::new()
             }
         }
@@ -176,26 +180,23 @@ impl Walk<'_> {
         let directory = &source.directory;
         for (file, bytes) in below(self.files, folder) {
             let name = file.strip_prefix(folder).unwrap_or(file).trim_start_matches('/');
-            let wanted = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+            let is_read = [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
                 && (directory.recurse || !name.contains('/'))
                 && directory.include.as_ref().is_none_or(|pattern| glob::matches(pattern, name))
                 && !directory.exclude.as_ref().is_some_and(|pattern| glob::matches(pattern, name));
-            if !wanted {
+            if !is_read {
                 continue;
             }
             match documents(&String::from_utf8_lossy(bytes)) {
                 Ok(nodes) => {
                     let origin = Origin::File(file.clone());
-                    deployed.objects.extend(objects(nodes, &deployed.application.namespace, &origin));
+                    let namespace = &deployed.application.namespace;
+                    deployed.objects.extend(objects(nodes, namespace, &origin, &Scopes::default()));
                 }
-                Err(error) => self.findings.push(Finding {
-                    file: file.clone(),
-                    line: error.at.line,
-                    column: error.at.column,
-                    code: "yaml-syntax",
-                    message: format!("not valid YAML: {}", error.message),
-                    help: format!("Application {} deploys this file as it is", deployed.application.name()),
-                }),
+                Err(malformed) => {
+                    let help = format!("Application {} deploys this file as it is", deployed.application.name());
+                    self.findings.push(malformed.in_file(file).with_help(help));
+                }
             }
         }
     }

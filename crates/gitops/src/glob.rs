@@ -1,4 +1,4 @@
-//! Patterns with `*` and `?`, as Argo CD's projects and directory sources have them.
+//! Patterns with `*`, `?` and `{a,b}`, as in Argo CD's projects and directory sources.
 
 /// Whether a pattern matches a whole text.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
@@ -7,7 +7,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     }
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // where the last star was, and up to where it has eaten
+    // the position of the last star, and the end of the text that it matches so far
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -20,9 +20,9 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
                 t += 1;
             }
             _ => match star {
-                Some((at, eaten)) => {
-                    star = Some((at, eaten + 1));
-                    (p, t) = (at + 1, eaten + 1);
+                Some((at, end)) => {
+                    star = Some((at, end + 1));
+                    (p, t) = (at + 1, end + 1);
                 }
                 None => return false,
             },

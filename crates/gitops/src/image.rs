@@ -3,14 +3,14 @@
 /// A reference's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Image<'a> {
-    /// With the registry.
+    /// The name with its registry.
     pub(crate) name: &'a str,
     pub(crate) tag: Option<&'a str>,
     pub(crate) digest: Option<&'a str>,
 }
 
 impl<'a> Image<'a> {
-    /// Takes a reference apart; a registry's port is no tag.
+    /// Splits a reference. The port of a registry is not a tag.
     pub(crate) fn of(reference: &'a str) -> Self {
         let (rest, digest) = match reference.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
@@ -22,7 +22,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Whether the reference may lead to another image tomorrow without anyone having decided so.
+    /// Whether the reference can name another image tomorrow although nobody changed it: no digest, and no tag or `latest`.
     pub(crate) fn floats(&self) -> bool {
         self.digest.is_none() && self.tag.is_none_or(|tag| tag == "latest")
     }

@@ -1,17 +1,17 @@
-//! Folders that kustomize builds: which there are, which other folders each reaches, and a digest of all that a build depends on.
+//! Folders that kustomize builds, the other folders that each reads, and a digest of everything that a build depends on.
 //!
-//! kustomize reads nothing above a kustomization's own folder but other kustomizations that it names, so those folders' files are
-//! everything that a build depends on.
+//! Outside a kustomization's own folder, kustomize reads only other kustomizations that it names. So a build depends on the files of
+//! those folders and on nothing else.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use slipway_digest::Digest;
+use slipway_source::{Node, Value, documents};
 
 use crate::Files;
-use crate::yaml::{Node, Value, documents};
 
-/// What kustomize calls its file, in the order in which it looks.
+/// The names of kustomize's file, in the order in which it looks for them.
 const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// A folder that kustomize builds.
@@ -21,7 +21,7 @@ pub struct Kustomization {
     pub folder: String,
     /// Its file, such as `base/mlflow/kustomization.yaml`.
     pub file: String,
-    /// A component is built only as a part of others.
+    /// Whether it is a component, which is built only as a part of others.
     pub component: bool,
 }
 
@@ -30,17 +30,17 @@ pub fn kustomizations(files: &Files) -> Vec<Kustomization> {
     let mut found: Vec<Kustomization> = Vec::new();
     for (path, bytes) in files {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if NAMES.contains(&name) && found.iter().all(|known| known.folder != folder) {
-            let text = String::from_utf8_lossy(bytes);
-            let kind = text.lines().find_map(|line| line.strip_prefix("kind:")).map(str::trim);
-            let component = kind == Some("Component");
+        if NAMES.contains(&name) && found.iter().all(|other| other.folder != folder) {
+            // a file that is not YAML is built, so that kustomize says what is wrong with it
+            let nodes = documents(&String::from_utf8_lossy(bytes)).unwrap_or_default();
+            let component = nodes.first().and_then(|node| node.text_at("kind")) == Some("Component");
             found.push(Kustomization { folder: folder.to_owned(), file: path.clone(), component });
         }
     }
     found
 }
 
-/// A folder's kustomization file.
+/// The kustomization file of a folder; `None` if there is none.
 pub(crate) fn file_of(files: &Files, folder: &str) -> Option<String> {
     NAMES.iter().map(|name| format!("{folder}/{name}")).find(|path| files.contains_key(path))
 }
@@ -55,7 +55,7 @@ pub(crate) fn reach(files: &Files, folder: &str) -> Vec<String> {
         let Ok(nodes) = documents(&String::from_utf8_lossy(bytes)) else { continue };
         let mut texts = Vec::new();
         nodes.iter().for_each(|node| collect(node, &mut texts));
-        // Whatever text happens to name a folder counts: too many give a digest that changes too often, too few a stale build.
+        // Any text that happens to name a folder counts. One too many changes the digest too often; one too few gives a stale build.
         for text in texts {
             if let Some(path) = join(&folder, text)
                 && !reached.contains(&path)
@@ -68,7 +68,7 @@ pub(crate) fn reach(files: &Files, folder: &str) -> Vec<String> {
     reached
 }
 
-/// A digest of every file that a build of the folder depends on.
+/// The SHA-256 of every file that a build of the folder depends on, as 64 hexadecimal digits.
 pub fn digest(files: &Files, folder: &str) -> String {
     let mut hash = Sha256::new();
     let mut seen: BTreeSet<&String> = BTreeSet::new();
@@ -82,10 +82,7 @@ pub fn digest(files: &Files, folder: &str) -> String {
             }
         }
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Digest::from(hash).hex()
 }
 
 /// The files in and below a folder.
@@ -94,12 +91,12 @@ pub(crate) fn below<'a>(files: &'a Files, folder: &str) -> impl Iterator<Item = 
     files.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix))
 }
 
-/// Whether a folder has files.
+/// Whether a folder has any files.
 pub(crate) fn is_folder(files: &Files, folder: &str) -> bool {
     below(files, folder).next().is_some()
 }
 
-/// The path that a relative one names as seen from a folder; none when it leads out of the repository or is absolute.
+/// The path that `relative` names as seen from a folder; `None` if it is absolute or leaves the repository.
 pub(crate) fn join(folder: &str, relative: &str) -> Option<String> {
     if relative.starts_with('/') || relative.contains("://") || relative.len() > 512 {
         return None;
@@ -134,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_covers_what_is_reached_and_nothing_else() {
+    fn a_digest_covers_what_a_build_reads_and_nothing_else() {
         let mut files = files(&[
             ("base/a/kustomization.yaml", "resources: [x.yaml]\n"),
             ("base/a/x.yaml", "x"),

@@ -1,7 +1,8 @@
-//! What a GitOps tree says: the objects that Argo CD would put into each cluster, what is wrong with them, and how two trees differ.
+//! What a GitOps repository deploys: the objects that Argo CD would create in each cluster, what is wrong with them, and how two
+//! versions of the repository differ.
 //!
-//! Pure: no files, no processes, no network. The caller gives the repository's files and what `kustomize build` made of its
-//! folders; findings with places, or differences, come out.
+//! Pure: no files, no processes, no network. The caller gives the repository's files and the output of `kustomize build` for its
+//! folders; findings or differences come out.
 //!
 //! ```text
 //! files --kustomizations--> folders to build --(caller runs kustomize)--> builds
@@ -13,7 +14,6 @@ mod application;
 mod checks;
 mod difference;
 mod environment;
-mod finding;
 mod glob;
 mod image;
 mod kustomization;
@@ -22,7 +22,8 @@ mod markdown;
 mod object;
 mod path;
 mod pods;
-mod yaml;
+mod scope;
+mod suggest;
 
 use std::collections::BTreeMap;
 
@@ -30,15 +31,14 @@ pub use application::{Application, Source};
 pub use checks::{Demands, Secret, check};
 pub use difference::{Change, Difference, compare};
 pub use environment::{Deployed, Environment, follow, root_folder};
-pub use finding::Finding;
 pub use kustomization::{Kustomization, digest, kustomizations};
 pub use markdown::markdown;
 pub use object::{Id, Object, built};
-pub use yaml::{Malformed, Node, Place, documents};
+pub use slipway_source::{Finding, Malformed, Node};
 
-/// The repository's files by path, `/` between folders.
+/// The repository's files by path, with `/` between folders.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
-/// What `kustomize build` printed for each folder, or what it said when it failed. A folder that was not built is missing: what
-/// depends on it is then not checked.
+/// The output of `kustomize build` for each folder, or its error. A folder that was not built is missing, and what depends on it is not
+/// checked.
 pub type Builds = BTreeMap<String, Result<String, String>>;

@@ -1,38 +1,39 @@
 //! Where in the repository a field of a built object was written.
 //!
-//! kustomize's output has no places. An object's kind and name are the same in its base and in every patch, so the field is looked for
-//! in all documents with that kind and name that the build reads; the one that holds most of the path wins, and of several the one
-//! nearest to the overlay, whose value is the one that counts.
+//! The output of kustomize has no positions. An object has the same kind and name in its base and in every patch, so the field is looked
+//! up in all documents with that kind and name that the build reads. The document that has most of the path wins; of several, the one
+//! nearest to the overlay, because its value is the one that counts.
+
+use slipway_source::{Node, Position, documents};
 
 use crate::Files;
 use crate::kustomization::{below, file_of, reach};
 use crate::object::{Object, Origin};
 use crate::path::Path;
-use crate::yaml::{Node, Place, documents};
 
-/// The file and the place of a path in an object, or of the deepest part of it that is written anywhere.
-pub(crate) fn locate(files: &Files, object: &Object, path: &Path) -> (String, Place) {
+/// The file and the position of a path in an object, or of the deepest part of it that is written anywhere.
+pub(crate) fn locate(files: &Files, object: &Object, path: &Path) -> (String, Position) {
     match &object.origin {
-        Origin::File(file) => (file.clone(), object.node.reach(path).1),
+        Origin::File(file) => (file.clone(), path.reach(&object.node).1),
         Origin::Built(folder) => {
-            let mut best: Option<(usize, String, Place)> = None;
+            let mut best: Option<(usize, String, Position)> = None;
             for folder in reach(files, folder) {
                 for (file, node) in written(files, &folder, object) {
-                    let (depth, place) = node.reach(path);
-                    if best.as_ref().is_none_or(|(known, ..)| depth > *known) {
-                        best = Some((depth, file, place));
+                    let (depth, at) = path.reach(&node);
+                    if best.as_ref().is_none_or(|(deepest, ..)| depth > *deepest) {
+                        best = Some((depth, file, at));
                     }
                 }
             }
             match best {
-                Some((_, file, place)) => (file, place),
+                Some((_, file, at)) => (file, at),
                 None => generated(files, folder, object),
             }
         }
     }
 }
 
-/// The documents of a folder, not of the folders below that are built on their own, with the object's kind and name.
+/// The documents in and below a folder that have the object's kind and name.
 fn written(files: &Files, folder: &str, object: &Object) -> Vec<(String, Node)> {
     let mut found = Vec::new();
     for (file, bytes) in below(files, folder) {
@@ -55,8 +56,8 @@ fn is_of(node: &Node, object: &Object) -> bool {
         })
 }
 
-/// Where a generator names the object, else where the folder's kustomization begins.
-fn generated(files: &Files, folder: &str, object: &Object) -> (String, Place) {
+/// Where a generator names the object, otherwise the start of the folder's kustomization.
+fn generated(files: &Files, folder: &str, object: &Object) -> (String, Position) {
     let stem = stem(&object.id.name);
     for folder in reach(files, folder) {
         let Some((file, bytes)) = file_of(files, &folder).and_then(|file| files.get_key_value(&file)) else { continue };
@@ -70,10 +71,10 @@ fn generated(files: &Files, folder: &str, object: &Object) -> (String, Place) {
             }
         }
     }
-    (file_of(files, folder).unwrap_or_else(|| folder.to_owned()), Place::START)
+    (file_of(files, folder).unwrap_or_else(|| folder.to_owned()), Position::START)
 }
 
-/// A name without the hash of its content that a generator appends: ten characters of kustomize's own alphabet.
+/// A name without the hash that a generator appends: ten characters of kustomize's own alphabet.
 pub(crate) fn stem(name: &str) -> &str {
     match name.rsplit_once('-') {
         Some((stem, hash)) if hash.len() == 10 && hash.bytes().all(|byte| b"bcdfghkmt2456789".contains(&byte)) => stem,

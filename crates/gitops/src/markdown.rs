@@ -1,14 +1,22 @@
 //! Differences as a pull request shows them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::difference::{Change, Difference};
 
-/// What a pull request's body can hold, with room for what else is said there.
-const MOST_BYTES: usize = 48 * 1024;
+/// The most characters of the text. GitHub accepts 65,536 in the body of a pull request, which has other parts as well.
+const MAX_CHARACTERS: usize = 48 * 1024;
 
-/// A heading an environment, a foldable difference an object. Where that is too long, the objects' names alone, and it says so.
+/// The most environments that have a section of their own.
+const MAX_ENVIRONMENTS: usize = 50;
+
+/// Characters kept for the line that counts what is left out.
+const REST: usize = 250;
+
+/// The differences as Markdown: a section for each environment with the counts first, then each object with its diff folded away.
+///
+/// At most 48 Ki characters for any number of objects. Where the diffs do not fit, objects are listed by name, rare kinds first; where the
+/// names do not fit either, objects are counted by kind. Each environment has an equal share of the text.
 pub fn markdown(differences: &[Difference]) -> String {
     if differences.is_empty() {
         return "No object changes in any environment.\n".to_owned();
@@ -17,45 +25,114 @@ pub fn markdown(differences: &[Difference]) -> String {
     for one in differences {
         environments.entry(&one.environment).or_default().push(one);
     }
+    let shown = environments.len().min(MAX_ENVIRONMENTS);
     let mut text = String::new();
-    for (environment, differences) in environments {
-        let of = |change| differences.iter().filter(|one| one.change == change).count();
-        let (added, changed, removed) = (of(Change::Added), of(Change::Changed), of(Change::Removed));
-        let _ = writeln!(text, "### {environment}: {added} added, {changed} changed, {removed} removed\n");
-        for one in differences {
-            let mark = match one.change {
-                Change::Added => "+",
-                Change::Removed => "−",
-                Change::Changed => "~",
-            };
-            let name =
-                if one.namespace.is_empty() { one.name.clone() } else { format!("{}/{}", one.namespace, one.name) };
-            let head = format!("{mark} {} {name} ({})", one.kind, one.application);
-            // a fence longer than any in the content cannot be closed by it
-            let fence = "`".repeat(longest_run(&one.diff).max(2) + 1);
-            if text.len() + one.diff.len() > MOST_BYTES {
-                let _ = writeln!(text, "- {} (too long to show here: `slipway diff`)", escaped(&head));
-            } else {
-                let diff = one.diff.trim_end();
-                let _ = writeln!(
-                    text,
-                    "<details><summary>{}</summary>\n\n{fence}diff\n{diff}\n{fence}\n</details>",
-                    escaped(&head)
-                );
-            }
-        }
-        text.push('\n');
+    let mut left = MAX_CHARACTERS - REST;
+    for (index, (environment, differences)) in environments.iter().take(shown).enumerate() {
+        let section = section(environment, differences, left / (shown - index));
+        left -= characters(&section);
+        text.push_str(&section);
+    }
+    if environments.len() > shown {
+        text.push_str(&format!("… and {} more environments: `slipway diff` shows them\n", environments.len() - shown));
     }
     text
 }
 
-fn longest_run(text: &str) -> usize {
-    let (mut longest, mut run) = (0, 0);
-    for c in text.chars() {
-        run = if c == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
+/// One environment in at most `limit` characters.
+fn section(environment: &str, differences: &[&Difference], limit: usize) -> String {
+    let of = |change| differences.iter().filter(|one| one.change == change).count();
+    let (added, changed, removed) = (of(Change::Added), of(Change::Changed), of(Change::Removed));
+    let environment: String = environment.chars().take(100).collect();
+    let mut text = format!("### {environment}: {added} added, {changed} changed, {removed} removed\n\n");
+    let mut left = limit.saturating_sub(characters(&text) + 1);
+
+    let folded: Vec<String> = differences.iter().map(|one| folded(one)).collect();
+    if folded.iter().map(|block| characters(block)).sum::<usize>() <= left {
+        folded.iter().for_each(|block| text.push_str(block));
+        return text + "\n";
     }
-    longest
+    left = left.saturating_sub(REST);
+    // A third of the space is for names, so that the diffs of a few objects do not take it all.
+    let names = left / 3;
+    let mut omitted: BTreeMap<&str, usize> = BTreeMap::new();
+    for index in rare_kinds_first(differences) {
+        let line = format!("- {} (the diff is too long to show here)\n", escaped(&headline(differences[index])));
+        let fits = |block: &String, left: usize| characters(block) <= left;
+        if fits(&folded[index], left.saturating_sub(names)) {
+            left -= characters(&folded[index]);
+            text.push_str(&folded[index]);
+        } else if fits(&line, left) {
+            left -= characters(&line);
+            text.push_str(&line);
+        } else {
+            *omitted.entry(&differences[index].kind).or_default() += 1;
+        }
+    }
+    text + &rest(&omitted) + "\n"
+}
+
+/// The line that counts what is left out, in at most [`REST`] characters.
+fn rest(omitted: &BTreeMap<&str, usize>) -> String {
+    let counted: Vec<String> =
+        omitted.iter().map(|(kind, count)| format!("{count} more {}", plural(kind, *count))).collect();
+    let hint = "`slipway diff` shows everything";
+    let line = match counted.is_empty() {
+        true => format!("\n{hint}\n"),
+        false => format!("\n… and {}: {hint}\n", counted.join(", ")),
+    };
+    if characters(&line) <= REST {
+        return line;
+    }
+    format!("\n… and {} more objects: {hint}\n", omitted.values().sum::<usize>())
+}
+
+/// Indices of the differences, those of the rarest kind first, otherwise in their order: a thousand jobs do not hide one deployment.
+fn rare_kinds_first(differences: &[&Difference]) -> Vec<usize> {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in differences {
+        *count.entry(&one.kind).or_default() += 1;
+    }
+    let mut order: Vec<usize> = (0..differences.len()).collect();
+    order.sort_by_key(|index| count[differences[*index].kind.as_str()]);
+    order
+}
+
+fn headline(one: &Difference) -> String {
+    let mark = match one.change {
+        Change::Added => "+",
+        Change::Removed => "−",
+        Change::Changed => "~",
+    };
+    let name = if one.namespace.is_empty() { one.name.clone() } else { format!("{}/{}", one.namespace, one.name) };
+    format!("{mark} {} {name} ({})", one.kind, one.application)
+}
+
+/// An object with its diff folded away.
+fn folded(one: &Difference) -> String {
+    // A fence that is longer than any in the content cannot be closed by it.
+    let fence = "`".repeat(longest_run(&one.diff).max(2) + 1);
+    let (head, diff) = (escaped(&headline(one)), one.diff.trim_end());
+    format!("<details><summary>{head}</summary>\n\n{fence}diff\n{diff}\n{fence}\n</details>\n")
+}
+
+/// Characters as GitHub counts them: Unicode scalar values.
+fn characters(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn plural(kind: &str, count: usize) -> String {
+    let vowel = |c: char| "aeiou".contains(c);
+    match kind.strip_suffix('y') {
+        _ if count == 1 => kind.to_owned(),
+        Some(stem) if !stem.ends_with(vowel) => format!("{stem}ies"),
+        _ if kind.ends_with('s') => format!("{kind}es"),
+        _ => format!("{kind}s"),
+    }
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
 }
 
 fn escaped(text: &str) -> String {

@@ -1,19 +1,20 @@
-//! Kubernetes objects: what names them, and where they come from.
+//! Kubernetes objects: their identity and their origin.
 
 use std::fmt;
 
 use serde_json::Value as Json;
+use slipway_source::{Malformed, Node, documents};
 
-use crate::yaml::{Malformed, Node, documents};
+use crate::scope::{Scope, Scopes, group_of};
 
-/// What names an object in a cluster.
+/// What identifies an object in a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {
-    /// Such as `apps`; empty for the core group.
+    /// The API group, such as `apps`; empty for the core group.
     pub group: String,
-    /// Such as `Deployment`.
+    /// The kind, such as `Deployment`.
     pub kind: String,
-    /// Empty for what has none.
+    /// The namespace; empty for an object of the cluster.
     pub namespace: String,
     /// `metadata.name`
     pub name: String,
@@ -32,11 +33,11 @@ impl fmt::Display for Id {
 /// An object that an Application would create.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Its name, with the namespace that the Application gives it where it says none itself.
+    /// Its identity. An object that names no namespace has that of its Application.
     pub id: Id,
-    /// What it holds.
+    /// Its content.
     pub node: Node,
-    /// Where it comes from.
+    /// Where it was read.
     pub(crate) origin: Origin,
 }
 
@@ -51,91 +52,56 @@ impl Object {
         }
         json
     }
+
+    /// Identifies it again, with what definitions say about the scopes of kinds.
+    pub(crate) fn apply_scopes(&mut self, namespace: &str, scopes: &Scopes) {
+        if let Some(id) = id_of(&self.node, namespace, scopes) {
+            self.id = id;
+        }
+    }
 }
 
-/// The objects in what kustomize built from a folder, those without a namespace in `namespace`.
+/// The objects in the output of kustomize for a folder. Those that name no namespace are in `namespace`, unless they belong to the cluster.
 ///
 /// # Errors
-/// When the text is not YAML.
+/// If the text is not YAML.
 pub fn built(text: &str, namespace: &str, folder: &str) -> Result<Vec<Object>, Malformed> {
-    Ok(objects(documents(text)?, namespace, &Origin::Built(folder.to_owned())))
+    let nodes = documents(text)?;
+    let scopes = Scopes::defined_by(&nodes);
+    Ok(objects(nodes, namespace, &Origin::Built(folder.to_owned()), &scopes))
 }
 
 /// Where an object was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Built by kustomize from a folder: the places in [`Object::node`] mean nothing.
+    /// Built by kustomize from a folder. The positions in [`Object::node`] mean nothing.
     Built(String),
     /// Read from a file as it is.
     File(String),
 }
 
-/// Kinds of the core and of the components used here that live in no namespace.
-const CLUSTER_SCOPED: [&str; 33] = [
-    "APIService",
-    "CSIDriver",
-    "CertificateSigningRequest",
-    "ClusterExternalSecret",
-    "ClusterIssuer",
-    "ClusterQueue",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "ClusterSecretStore",
-    "ClusterTrainingRuntime",
-    "CustomResourceDefinition",
-    "FlowSchema",
-    "GatewayClass",
-    "IngressClass",
-    "MutatingAdmissionPolicy",
-    "MutatingAdmissionPolicyBinding",
-    "MutatingWebhookConfiguration",
-    "Namespace",
-    "Node",
-    "PersistentVolume",
-    "PriorityClass",
-    "PriorityLevelConfiguration",
-    "ResourceFlavor",
-    "RuntimeClass",
-    "StorageClass",
-    "Topology",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-    "ValidatingWebhookConfiguration",
-    "VolumeAttachment",
-    "VolumeAttributesClass",
-    "VolumeSnapshotClass",
-    "WorkloadPriorityClass",
-];
-
-/// Whether objects of a kind live in no namespace.
-pub(crate) fn is_cluster_scoped(kind: &str) -> bool {
-    CLUSTER_SCOPED.contains(&kind)
-}
-
-/// `apps/v1` → `apps`, `v1` → ``
-pub(crate) fn group_of(api_version: &str) -> &str {
-    api_version.split_once('/').map_or("", |(group, _)| group)
-}
-
-/// What a document names; none when it is no object. `namespace` is for those that say none and are not of the cluster.
-pub(crate) fn id_of(node: &Node, namespace: &str) -> Option<Id> {
-    let (api_version, kind) = (node.text_at("apiVersion")?, node.text_at("kind")?);
-    let namespace = if is_cluster_scoped(kind) { "" } else { node.text_at("metadata.namespace").unwrap_or(namespace) };
+/// Identifies a document; `None` if it is not an object. `namespace` is for an object that names none and does not belong to the cluster.
+fn id_of(node: &Node, namespace: &str, scopes: &Scopes) -> Option<Id> {
+    let (group, kind) = (group_of(node.text_at("apiVersion")?), node.text_at("kind")?);
+    let namespace = match scopes.of(group, kind) {
+        Some(Scope::Cluster) => "",
+        Some(Scope::Namespace) | None => node.text_at("metadata.namespace").unwrap_or(namespace),
+    };
     Some(Id {
-        group: group_of(api_version).to_owned(),
+        group: group.to_owned(),
         kind: kind.to_owned(),
         namespace: namespace.to_owned(),
         name: node.text_at("metadata.name").or(node.text_at("metadata.generateName"))?.to_owned(),
     })
 }
 
-/// The documents of a text as objects, the items of a `List` each on its own; what is no object is left out.
-pub(crate) fn objects(nodes: Vec<Node>, namespace: &str, origin: &Origin) -> Vec<Object> {
+/// The documents of a text as objects, with the items of each `List`. Documents that are not objects are left out.
+pub(crate) fn objects(nodes: Vec<Node>, namespace: &str, origin: &Origin, scopes: &Scopes) -> Vec<Object> {
     let mut objects = Vec::with_capacity(nodes.len());
     for node in nodes {
         if node.text_at("kind").is_some_and(|kind| kind.ends_with("List")) && node.get("items").is_some() {
-            objects.extend(self::objects(node.items_at("items").to_vec(), namespace, origin));
-        } else if let Some(id) = id_of(&node, namespace) {
+            objects.extend(self::objects(node.items_at("items").to_vec(), namespace, origin, scopes));
+        } else if let Some(id) = id_of(&node, namespace, scopes) {
             objects.push(Object { id, node, origin: origin.clone() });
         }
     }

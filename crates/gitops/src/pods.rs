@@ -1,19 +1,20 @@
-//! Pod templates, wherever a kind keeps them.
+//! Pod templates in objects of any kind.
+
+use slipway_source::Node;
 
 use crate::object::Object;
 use crate::path::Path;
-use crate::yaml::Node;
 
 /// A pod template in an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Pod<'a> {
-    /// `metadata` and `spec`.
+    /// The template, with `metadata` and `spec`.
     pub(crate) template: &'a Node,
-    /// Where it stands.
+    /// Its path in the object.
     pub(crate) at: Path,
-    /// Whether it runs until it is told to end, so that someone must ask it how it is.
+    /// Whether it runs until it is stopped, so that it needs probes.
     pub(crate) serves: bool,
-    /// Whether image and resources come from a TrainJob.
+    /// Whether a TrainJob brings the image and the resources.
     pub(crate) for_train_jobs: bool,
 }
 
@@ -23,7 +24,7 @@ pub(crate) struct Container<'a> {
     pub(crate) name: &'a str,
     pub(crate) node: &'a Node,
     pub(crate) at: Path,
-    /// Runs to its end before the others begin.
+    /// Whether it ends before the others start.
     pub(crate) init: bool,
 }
 
@@ -55,13 +56,13 @@ fn replicated<'a>(node: &'a Node, list: &str, for_train_jobs: bool) -> Vec<Pod<'
 }
 
 impl<'a> Pod<'a> {
-    /// Its containers, those that run first first.
+    /// Its containers, init containers first.
     pub(crate) fn containers(&self) -> Vec<Container<'a>> {
         let mut all = Vec::new();
         for (list, init) in [("initContainers", true), ("containers", false)] {
             for node in self.template.items_at(&format!("spec.{list}")) {
                 let name = node.text_at("name").unwrap_or_default();
-                // one that restarts always runs beside the others
+                // an init container that always restarts is a sidecar
                 let init = init && node.text_at("restartPolicy") != Some("Always");
                 all.push(Container { name, node, at: self.at.key("spec").key(list).named(name), init });
             }

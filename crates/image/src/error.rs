@@ -2,27 +2,10 @@
 
 use std::path::PathBuf;
 
+use slipway_source::Finding;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// A mistake in a declaration, with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The file, as it was named.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1.
-    pub column: usize,
-    /// What is wrong and what is allowed.
-    pub message: String,
-}
-
-impl std::fmt::Display for Mistake {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
-    }
-}
 
 /// Why an image could not be declared, locked, built or verified. Each message ends with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +22,7 @@ pub enum Error {
     },
     /// A declaration has mistakes.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Declaration(Vec<Mistake>),
+    Declaration(Vec<Finding>),
     /// No such image.
     #[error("no image is called {name}{}: images are declared in apps/<name>/image.yaml; `slipway image list` shows them", near.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
     UnknownImage {

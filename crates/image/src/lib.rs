@@ -32,7 +32,7 @@ pub use below::base_folder;
 pub use build::{Built, PlatformImage, Sources, Summary, build};
 pub use cache::Cache;
 pub use declaration::{ApiVersion, Base, Debian, File, Image, Kind, Metadata, Python, Spec, User};
-pub use error::{Error, Mistake, Result};
+pub use error::{Error, Result};
 pub use layer::Layer;
 pub use layout::{Attached, write_folder, write_tar};
 pub use lock::{Archive, Lock, Locked, Package, Wheel, inputs as lock_inputs, locked_platforms};

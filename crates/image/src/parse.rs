@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use slipway_source::{Finding, Position, closest, typed};
+
 use crate::declaration::{Base, Image};
-use crate::error::{Error, Mistake, Result};
+use crate::error::{Error, Result};
 
 /// A declaration and where it was found.
 #[derive(Clone, Debug)]
@@ -75,11 +77,7 @@ pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
         .iter()
         .map(|name| {
             all.iter().find(|one| one.name() == name).cloned().ok_or_else(|| {
-                let near = all
-                    .iter()
-                    .map(Declared::name)
-                    .filter(|known| strsim::levenshtein(known, name) <= 3)
-                    .min_by_key(|known| strsim::levenshtein(known, name));
+                let near = closest(name, all.iter().map(Declared::name));
                 Error::UnknownImage { name: name.clone(), near: near.map(str::to_owned) }
             })
         })
@@ -89,21 +87,12 @@ pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
 /// Reads one declaration.
 ///
 /// # Errors
-/// Its mistakes, with their places: the first one of its form, or else all of its content.
-pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Mistake>> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    let image: Image = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let (line, column) = error.location().map_or((1, 1), |at| (at.line() as usize, at.column() as usize));
-        let whole = error.to_string();
-        let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
-        vec![Mistake { file: file.to_owned(), line, column, message }]
-    })?;
-    let mistakes: Vec<Mistake> = check(file, &image)
+/// The first mistake of its form; if there is none, all mistakes of its content.
+pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Finding>> {
+    let image: Image = typed(file, text).map_err(|finding| vec![finding])?;
+    let mistakes: Vec<Finding> = check(file, &image)
         .into_iter()
-        .map(|(word, message)| {
-            let (line, column) = place(text, &word);
-            Mistake { file: file.to_owned(), line, column, message }
-        })
+        .map(|(word, message)| Finding::at(file, position_of_word(text, &word), "image", message))
         .collect();
     if mistakes.is_empty() { Ok(image) } else { Err(mistakes) }
 }
@@ -165,8 +154,11 @@ fn plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// Line and column of a word's first appearance.
-fn place(text: &str, word: &str) -> (usize, usize) {
-    let found = text.lines().enumerate().find_map(|(number, line)| line.find(word).map(|at| (number + 1, at + 1)));
-    found.unwrap_or((1, 1))
+/// The position of a word's first appearance; the start if it does not appear.
+fn position_of_word(text: &str, word: &str) -> Position {
+    let found = text.lines().enumerate().find_map(|(number, line)| {
+        let (before, _) = line.split_once(word)?;
+        Some(Position { line: number + 1, column: before.chars().count() + 1 })
+    });
+    found.unwrap_or(Position::START)
 }

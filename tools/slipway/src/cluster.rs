@@ -1,11 +1,11 @@
-//! `clusters/<env>/cluster.yaml`: what a CPU-hour costs in an environment, and what its TrainJobs run.
+//! `clusters/<env>/cluster.yaml`: prices, limits and the trainer's image of an environment.
 
 use serde::{Deserialize, Serialize};
-use slipway_experiment::{Finding, position_of};
+use slipway_source::{Finding, Position, position_of, suggestion, typed};
 
 use crate::tree::Tree;
 
-/// What an environment is.
+/// The file of an environment.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Cluster {
@@ -36,32 +36,32 @@ struct Metadata {
     name: String,
 }
 
-/// Its prices and limits.
+/// Prices, limits and requirements of an environment.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ClusterSpec {
     /// The image that new TrainJobs are rendered with.
     pub(crate) trainer_image: String,
-    /// The most trials that one experiment may have here.
+    /// The most trials that one experiment may have in this environment.
     pub(crate) max_trials: Option<usize>,
     pub(crate) prices: Prices,
     /// Whether every image must be named by its digest.
     #[serde(default)]
     pub(crate) images_by_digest: bool,
-    /// What bootstrap asks of the cluster itself.
+    /// What bootstrap requires of the cluster.
     #[serde(default)]
     pub(crate) requires: Requires,
 }
 
-/// What a cluster must be.
+/// Requirements on a cluster.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Requires {
-    /// The oldest version of Kubernetes.
+    /// The oldest supported version of Kubernetes.
     pub(crate) kubernetes: String,
-    /// The architectures that there are images for.
+    /// The architectures that have images.
     pub(crate) architectures: Vec<String>,
-    /// A storage class; empty for the default one; none when no storage is needed.
+    /// The storage class; empty for the default one; `None` if no storage is needed.
     pub(crate) storage_class: Option<String>,
 }
 
@@ -75,32 +75,33 @@ impl Default for Requires {
     }
 }
 
-/// What things cost.
+/// What CPU costs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Prices {
-    /// One CPU for one hour.
+    /// The price of one CPU for one hour.
     pub(crate) cpu_hour: f64,
-    /// Such as `USD`.
+    /// The currency, such as `USD`.
     pub(crate) currency: String,
 }
 
-/// Where an environment's file is.
+/// The path of an environment's file.
 pub(crate) fn path(environment: &str) -> String {
     format!("clusters/{environment}/cluster.yaml")
 }
 
-/// The trainer's image must be named by its digest where all images must.
+/// A finding if the environment requires digests and the trainer's image has none.
 pub(crate) fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSpec) -> Option<Finding> {
     if !cluster.images_by_digest || cluster.trainer_image.contains("@sha256:") {
         return None;
     }
     let path = path(environment);
-    let (line, column) = position_of(&tree.text(&path).unwrap_or_default(), "spec.trainerImage");
-    let message = format!("the trainer's image is {}, and {environment} wants images by digest", cluster.trainer_image);
+    let at = position_of(&tree.text(&path).unwrap_or_default(), "spec.trainerImage");
+    let message =
+        format!("the trainer's image is {}, and {environment} requires images by digest", cluster.trainer_image);
     Some(
-        Finding::new(&path, line, column, "image-without-digest", message)
-            .with_help("append @sha256:…, as `slipway image push` prints it"),
+        Finding::at(&path, at, "image-without-digest", message)
+            .with_help("append @sha256:…; `slipway image push` prints it"),
     )
 }
 
@@ -108,9 +109,14 @@ pub(crate) fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSp
 pub(crate) fn read(tree: &Tree, environment: &str) -> Result<Cluster, Finding> {
     let path = path(environment);
     let Some(text) = tree.text(&path) else {
-        let known = tree.folders_in("clusters").join(", ");
-        return Err(Finding::new(&path, 1, 1, "unknown-environment", format!("there is no {path}"))
-            .with_help(format!("environments are the folders of clusters/: {known}")));
+        let names = tree.folders_in("clusters");
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let message = format!("environment `{environment}` has no {path}");
+        return Err(Finding::at(&path, Position::START, "unknown-environment", message).with_help(suggestion(
+            environment,
+            "folders in clusters",
+            &names,
+        )));
     };
-    crate::yaml::parse(&path, &text)
+    typed(&path, &text)
 }

@@ -1,12 +1,12 @@
-//! `clusters/<env>/credentials.yaml`: Secrets that are not in git, those that bootstrap makes and those that something else brings.
+//! `clusters/<env>/credentials.yaml`: Secrets that are not in git. Bootstrap creates some; something else brings the others.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use slipway_cluster::{Credential, Template};
-use slipway_experiment::Finding;
 use slipway_gitops::Secret;
+use slipway_source::{Finding, typed};
 
 use crate::tree::Tree;
 
@@ -67,16 +67,16 @@ struct External {
     keys: Vec<String>,
 }
 
-/// What an environment's file declares.
+/// The Secrets that an environment's file declares.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Credentials {
-    /// Made by bootstrap.
+    /// The Secrets that bootstrap creates.
     pub(crate) made: Vec<Credential>,
     external: Vec<Secret>,
 }
 
 impl Credentials {
-    /// Every Secret that will be there.
+    /// Every Secret that will exist.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let made = self.made.iter().map(|one| Secret {
             namespace: one.namespace.clone(),
@@ -87,16 +87,16 @@ impl Credentials {
     }
 }
 
-/// Where an environment's file is.
+/// The path of an environment's file.
 fn path(environment: &str) -> String {
     format!("clusters/{environment}/credentials.yaml")
 }
 
-/// Reads an environment's file; without one there are none.
+/// Reads an environment's file; no Secrets if there is no file.
 pub(crate) fn read(tree: &Tree, environment: &str) -> Result<Credentials, Vec<Finding>> {
     let path = path(environment);
     let Some(text) = tree.text(&path) else { return Ok(Credentials::default()) };
-    let file: File = crate::yaml::parse(&path, &text).map_err(|finding| vec![finding])?;
+    let file: File = typed(&path, &text).map_err(|finding| vec![finding])?;
     let mut credentials = Credentials::default();
     let mut findings = Vec::new();
     for made in file.spec.secrets {

@@ -1,28 +1,29 @@
-//! What Argo CD would put into each cluster, from the files alone: built, followed and checked.
+//! What Argo CD would deploy to each cluster, from the files alone: built, followed and checked.
 
 use std::path::Path;
 
-use slipway_experiment::{Finding, NAMESPACE};
+use slipway_experiment::NAMESPACE;
 use slipway_gitops::{Builds, Demands, Environment, check, follow, kustomizations, root_folder};
+use slipway_source::{Finding, Position};
 
 use crate::credentials::{self, Credentials};
-use crate::failure::Failure;
+use crate::failure::{Failure, count};
 use crate::kustomize::{HOW, Kustomize};
 use crate::project::Project;
 use crate::tree::Tree;
 
-/// The deployed side of a tree.
+/// What a tree deploys.
 #[derive(Debug, Default)]
 pub(crate) struct Deployment {
     pub(crate) environments: Vec<Environment>,
     pub(crate) findings: Vec<Finding>,
-    /// How many folders kustomize built.
+    /// The number of folders that kustomize built.
     pub(crate) built: usize,
-    /// What could not be looked at, with what to do about it.
+    /// What could not be checked, and what to do about it.
     pub(crate) skipped: Option<String>,
 }
 
-/// Checks what each environment deploys. A repository without kustomizations deploys nothing this way, and needs no kustomize.
+/// Checks what each environment deploys. A repository without kustomizations does not need kustomize.
 pub(crate) fn examine(
     tree: &Tree,
     root: &Path,
@@ -47,20 +48,21 @@ pub(crate) fn examine(
         return Ok(deployment);
     }
     let Some(kustomize) = kustomize else {
-        let overlays = crate::failure::count(folders.len(), "kustomization");
-        deployment.skipped =
-            Some(format!("{overlays} not built, nor what they deploy checked: kustomize is not here; get it: {HOW}"));
+        let overlays = count(folders.len(), "kustomization");
+        deployment.skipped = Some(format!(
+            "{overlays} not built, and what they deploy not checked: kustomize was not found; get it: {HOW}"
+        ));
         return Ok(deployment);
     };
     let builds = kustomize.build_all(tree.files(), Some(root), &folders)?;
     deployment.built = builds.len();
     let (environments, findings) = check(tree.files(), &builds, &demands);
     deployment.environments = environments;
-    deployment.findings.extend(findings.into_iter().map(finding));
+    deployment.findings.extend(findings);
     Ok(deployment)
 }
 
-/// Every environment of a tree with its objects, unchecked; what cannot be built is a failure.
+/// Every environment of a tree with its objects, without checks. Fails if anything cannot be built.
 pub(crate) fn environments(
     tree: &Tree,
     root: Option<&Path>,
@@ -70,16 +72,16 @@ pub(crate) fn environments(
     let builds = kustomize.build_all(tree.files(), root, &folders(tree))?;
     let mut findings = Vec::new();
     for (folder, built) in &builds {
-        if let Err(said) = built {
-            let message = format!("kustomize cannot build {folder}: {}", said.trim());
-            findings.push(Finding::new(folder, 1, 1, "kustomize-build", message));
+        if let Err(error) = built {
+            let message = format!("kustomize cannot build {folder}: {}", error.trim());
+            findings.push(Finding::at(folder, Position::START, "kustomize-build", message));
         }
     }
     let mut all = Vec::new();
     for name in tree.folders_in("clusters") {
         if only.is_none_or(|only| only == name) && builds.contains_key(&root_folder(&name)) {
             let (environment, found) = follow(tree.files(), &builds, &name);
-            findings.extend(found.into_iter().map(finding));
+            findings.extend(found);
             all.push(environment);
         }
     }
@@ -91,12 +93,8 @@ pub(crate) fn credentials(tree: &Tree, environment: &str) -> Result<Credentials,
     credentials::read(tree, environment).map_err(Failure::Invalid)
 }
 
-/// The folders to build; components are built as parts of others.
+/// The folders to build. Components are built as parts of other folders.
 fn folders(tree: &Tree) -> Vec<String> {
     let all = kustomizations(tree.files()).into_iter();
     all.filter(|one| !one.component).map(|one| one.folder).collect()
-}
-
-fn finding(found: slipway_gitops::Finding) -> Finding {
-    Finding::new(&found.file, found.line, found.column, found.code, found.message).with_help(found.help)
 }

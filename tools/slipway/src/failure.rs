@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use slipway_experiment::Finding;
+use slipway_source::Finding;
 
 /// A failure by kind. The message says what, where and what to do next.
 #[derive(Debug)]

@@ -17,7 +17,6 @@ mod rendered;
 mod services;
 mod tree;
 mod upstream;
-mod yaml;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -1,6 +1,6 @@
 //! `overlays/<env>/server/models.yaml`: the versions in service in an environment.
 
-use slipway_experiment::Finding;
+use slipway_source::Finding;
 use slipway_serving::Pins;
 
 use crate::tree::Tree;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use slipway_experiment::{
-    Dataset, DatasetRef, Experiment, Finding, Limits, Provenance, TrainJob, Trial, parse_dataset, parse_with,
-    position_of, read_job, render,
+    Dataset, DatasetRef, Experiment, Limits, Provenance, TrainJob, Trial, parse_dataset, parse_with, read_job, render,
 };
+use slipway_source::{Finding, position_of, suggestion};
 
 use crate::cluster::{self, ClusterSpec};
 use crate::models;
@@ -205,8 +205,7 @@ impl Project {
     fn check_references(&self, source: &ExperimentFile) -> Vec<Finding> {
         let ExperimentFile { file, experiment, text } = source;
         let finding = |path, code, message: String, help: String| {
-            let (line, column) = position_of(text, path);
-            Finding::new(file, line, column, code, message).with_help(help)
+            Finding::at(file, position_of(text, path), code, message).with_help(help)
         };
         let mut findings = Vec::new();
         let dataset = &experiment.spec.dataset;
@@ -214,7 +213,8 @@ impl Project {
             None => {
                 let known: Vec<&str> = self.datasets.keys().map(String::as_str).collect();
                 let message = format!("dataset `{dataset}` is not declared");
-                let help = format!("{}; a new one is declared in datasets/<name>.yaml", declared(dataset, &known));
+                let help =
+                    format!("{}; declare a new one in datasets/<name>.yaml", suggestion(dataset, "known", &known));
                 findings.push(finding("spec.dataset", "unknown-dataset", message, help));
             }
             Some(declared) if declared.dataset.spec.digest.is_none() => {
@@ -229,8 +229,11 @@ impl Project {
             match self.environments.get(name).map(|place| place.cluster.max_trials) {
                 None => {
                     let known: Vec<&str> = self.environments.keys().map(String::as_str).collect();
-                    let message = format!("environment `{name}` is not there");
-                    let help = format!("{}; an environment is clusters/<name>/cluster.yaml", declared(name, &known));
+                    let message = format!("unknown environment `{name}`");
+                    let help = format!(
+                        "{}; an environment is a folder clusters/<name> with a cluster.yaml",
+                        suggestion(name, "known", &known)
+                    );
                     findings.push(finding("spec.environments", "unknown-environment", message, help));
                 }
                 Some(Some(most)) if trials > most => {
@@ -246,19 +249,11 @@ impl Project {
 }
 
 fn same_name(file: &str, text: &str, kind: &str, name: &str, first: &str) -> Finding {
-    let (line, column) = position_of(text, "metadata.name");
-    Finding::new(file, line, column, "duplicate-name", format!("{first} is {kind} `{name}` already"))
-        .with_help("give this one another metadata.name")
-}
-
-/// What there is, the closest first.
-fn declared(name: &str, known: &[&str]) -> String {
-    let closest = known.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-    match closest {
-        None => "there is none yet".to_owned(),
-        Some(closest) if strsim::jaro_winkler(name, closest) > 0.8 => {
-            format!("did you mean `{closest}`? There are: {}", known.join(", "))
-        }
-        Some(_) => format!("there are: {}", known.join(", ")),
-    }
+    Finding::at(
+        file,
+        position_of(text, "metadata.name"),
+        "duplicate-name",
+        format!("{first} is {kind} `{name}` already"),
+    )
+    .with_help("give this one another metadata.name")
 }

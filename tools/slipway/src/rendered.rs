@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use similar::TextDiff;
-use slipway_experiment::Finding;
+use slipway_source::Finding;
 
 use crate::project::{Project, Wanted, jobs_folder};
 

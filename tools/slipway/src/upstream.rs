@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use slipway_gitops::{Environment, Object, Source, built, documents};
+use slipway_gitops::{Environment, Object, Source, built};
+use slipway_source::documents;
 
 use crate::cache;
 use crate::failure::Failure;

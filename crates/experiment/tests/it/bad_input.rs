@@ -1,7 +1,7 @@
 //! Every mistake is an error with line, column, code and help.
 
 use rstest::rstest;
-use slipway_experiment::{Finding, Limits, parse, parse_with, position_of};
+use slipway_experiment::{Finding, Limits, parse, parse_with};
 
 use crate::text::{CNN, MLP, with};
 
@@ -9,7 +9,7 @@ fn findings(text: &str) -> Vec<Finding> {
     parse("e.yaml", text).expect_err("the text should be refused")
 }
 
-// One line a mistake: what is replaced, by what, line, column, code, part of the message, part of the help.
+// One mistake in each line: what is replaced, by what, line, column, code, part of the message, part of the help.
 #[rustfmt::skip]
 #[rstest]
 #[case("apiVersion: slipway.dev/v1alpha1", "apiVersion: v1", 2, 13, "wrong-api-version", "apiVersion is `v1`", "apiVersion: slipway.dev/v1alpha1")]
@@ -52,7 +52,7 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("count: 2", "count: 0", 12, 20, "out-of-range", "spec.workers.count is 0", "from 1 to 1000")]
 #[case("cpu: \"1\"", "cpu: 1Gi", 12, 28, "wrong-unit", "`1Gi`, which is not an amount of CPU", "thousandths of one (500m)")]
 #[case("cpu: \"1\"", "cpu: 0", 12, 28, "out-of-range", "spec.workers.cpu is `0`", "from 1m to 1024")]
-#[case("cpu: \"1\"", "cpu: one", 12, 28, "wrong-type", "spec.workers.cpu is `one`: no number", "cores")]
+#[case("cpu: \"1\"", "cpu: one", 12, 28, "wrong-type", "spec.workers.cpu is `one`: not a number", "cores")]
 #[case("cpu: \"1\"", "cpu: true", 12, 28, "wrong-type", "spec.workers.cpu must be an amount of CPU, found `true`", "cores")]
 #[case("memory: 512Mi", "memory: 2gb", 12, 41, "wrong-unit", "`2gb`: unknown unit `gb`", "did you mean `2Gi`?")]
 #[case("memory: 512Mi", "memory: 2", 12, 41, "wrong-unit", "`2`, which has no unit", "did you mean `2Gi`?")]
@@ -130,7 +130,7 @@ fn all_mistakes_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
-fn checks_over_several_fields_are_made_beside_other_mistakes() {
+fn checks_over_several_fields_run_beside_other_mistakes() {
     let text =
         with(&with(&with(CNN, "seed: 7", "sed: 7"), "batchSize: 64", "batchSize: 7"), "cpuHours: 4", "cpuHours: 1.5");
     let codes: Vec<_> = findings(&text).iter().map(|finding| finding.code).collect();
@@ -165,7 +165,7 @@ fn the_root_must_be_a_map() {
 }
 
 #[test]
-fn findings_are_shown_with_their_place() {
+fn findings_are_shown_with_their_position() {
     let found = findings(&with(CNN, "epochs: 3", "epochs: 0"));
     assert_eq!(found[0].to_string(), "e.yaml:9:22: spec.training.epochs is 0");
     let json = serde_json::to_value(&found[0]).expect("a finding is JSON");
@@ -178,12 +178,4 @@ fn columns_count_characters() {
     let text = with(CNN, "{name: adam,", "{name: \"äöü\",");
     let finding = &findings(&with(&text, "seed: 7", "seed: x"))[1];
     assert_eq!((finding.line, finding.column), (9, 93));
-}
-
-#[test]
-fn callers_find_positions_too() {
-    assert_eq!(position_of(CNN, "spec.dataset"), (7, 12));
-    assert_eq!(position_of(CNN, "spec.model.dropout"), (8, 39));
-    assert_eq!(position_of(CNN, "spec.dataset.none"), (7, 12));
-    assert_eq!(position_of("{", "spec"), (1, 1));
 }

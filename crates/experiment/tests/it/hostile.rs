@@ -1,4 +1,4 @@
-//! YAML that is made to hurt: refused with a place, never a panic, never slow.
+//! YAML written to do harm: refused at a position, never a panic, never slow.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -29,8 +29,8 @@ fn refused(text: &str) -> (usize, usize, &'static str) {
 #[case("", (1, 1, "yaml-syntax"))]
 #[case("# nothing\n", (1, 1, "yaml-syntax"))]
 #[case("a: \u{0}\n", (1, 4, "yaml-syntax"))]
-fn is_refused(#[case] text: &str, #[case] place: (usize, usize, &'static str)) {
-    assert_eq!(refused(text), place);
+fn is_refused(#[case] text: &str, #[case] expected: (usize, usize, &'static str)) {
+    assert_eq!(refused(text), expected);
 }
 
 #[test]
@@ -49,15 +49,15 @@ fn large_files_are_refused() {
 #[test]
 fn many_mistakes_are_counted_not_listed() {
     let fields: String = (0..20_000).map(|index| format!("f{index}: 1\n")).collect();
-    let found = parse("e.yaml", &fields).expect_err("no field is known");
+    let found = parse("e.yaml", &fields).expect_err("every field is unknown");
     assert_eq!(found.len(), 501);
     assert!(found[500].message.contains("and 19504 more"), "{}", found[500].message);
 }
 
 #[test]
 fn long_values_are_shortened_in_messages() {
-    let found =
-        parse("e.yaml", &with(CNN, "cnn,", &format!("{},", "c".repeat(100_000)))).expect_err("no such architecture");
+    let found = parse("e.yaml", &with(CNN, "cnn,", &format!("{},", "c".repeat(100_000))))
+        .expect_err("the architecture is unknown");
     assert!(found[0].message.len() < 200);
 }
 

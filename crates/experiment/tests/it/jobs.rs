@@ -1,4 +1,4 @@
-//! Reading TrainJobs, also such that somebody edited.
+//! Reading TrainJobs, edited ones included.
 
 use rstest::rstest;
 use slipway_experiment::{read_job, render};
@@ -56,7 +56,7 @@ fn an_edited_job_is_refused(
 }
 
 #[test]
-fn an_edited_trial_is_told() {
+fn an_edited_trial_is_refused() {
     let job = read_job("job.yaml", &with(&rendered(), "\"epochs\":3", "\"epochs\":0")).unwrap();
     assert!(job.trial().is_err());
 }

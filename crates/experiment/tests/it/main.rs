@@ -1,4 +1,4 @@
-//! What the crate promises to its callers, from text to text.
+//! What the crate promises its callers, from text to text.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bad_input;

@@ -1,4 +1,4 @@
-//! Rendered TrainJobs as snapshots. After a wanted change: `INSTA_UPDATE=always cargo test --release -p slipway-experiment`.
+//! Rendered TrainJobs as snapshots. After an intended change: `INSTA_UPDATE=always cargo test --release -p slipway-experiment`.
 
 use slipway_experiment::{Provenance, render};
 

@@ -13,7 +13,7 @@ pub(crate) fn experiment(text: &str) -> Experiment {
     parse("experiment.yaml", text).unwrap_or_else(|findings| panic!("{findings:#?}"))
 }
 
-/// A text with one piece replaced, which must be there.
+/// A text with one piece of it replaced; panics if it does not have that piece.
 pub(crate) fn with(text: &str, old: &str, new: &str) -> String {
     assert!(text.contains(old), "`{old}` is not in the text");
     text.replacen(old, new, 1)

@@ -1,4 +1,4 @@
-//! No object belongs to two Applications: each would undo what the other does.
+//! No object belongs to two Applications: each would undo the changes of the other.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
         let name = deployed.application.name();
         if let Some(other) = first.insert(&object.id, name) {
             let message = if other == name {
-                format!("{} is there twice in Application {name}", object.id)
+                format!("Application {name} deploys {} twice", object.id)
             } else {
                 format!("{} is deployed by Application {other} and by Application {name}", object.id)
             };
-            findings.add(object, &Path::of("metadata.name"), "duplicate-object", message, "keep it in one of them");
+            findings.add(object, &Path::of("metadata.name"), "duplicate-object", message, "keep one of the two");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Images say exactly what runs.
+//! An image reference names exactly what runs.
 
 use super::{Demands, Findings};
 use crate::environment::Environment;
@@ -14,11 +14,11 @@ pub(super) fn check(environment: &Environment, demands: &Demands, findings: &mut
                 let at = container.at.key("image");
                 match container.node.text_at("image") {
                     Some(image) => examine(object, &at, image, demands, findings),
-                    // a TrainJob brings its own
+                    // a TrainJob brings the image
                     None if pod.for_train_jobs => {}
                     None => {
                         let message = format!("container {} of {} has no image", container.name, object.id);
-                        findings.add(object, &at, "floating-image", message, "name it with its tag or digest");
+                        findings.add(object, &at, "floating-image", message, "name an image with its tag or digest");
                     }
                 }
             }
@@ -41,7 +41,7 @@ fn examine(object: &Object, at: &Path, text: &str, demands: &Demands, findings: 
         );
         findings.add(object, at, "floating-image", message, help);
     } else if demands.images_by_digest && image.digest.is_none() {
-        let message = format!("{} runs {text}, and {} wants images by digest", object.id, demands.environment);
+        let message = format!("{} runs {text}, and {} requires images by digest", object.id, demands.environment);
         let help = format!("set digest: sha256:… for {} in clusters/{}/images", image.name, demands.environment);
         findings.add(object, at, "image-without-digest", message, help);
     }

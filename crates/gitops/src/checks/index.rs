@@ -1,33 +1,34 @@
-//! What there is in an environment, by what refers to it.
+//! The objects of an environment, by what references name them.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use slipway_source::Node;
 
 use super::Demands;
 use crate::environment::Environment;
 use crate::object::Object;
-use crate::yaml::Node;
 
-/// The environment's objects by kind, namespace and name; and what cannot be known offline.
+/// The environment's objects by kind, namespace and name, and what cannot be known offline.
 pub(super) struct Index<'a> {
     objects: BTreeMap<(&'a str, &'a str, &'a str), &'a Object>,
-    /// Keys of the Secrets that are not in git, or are written by a controller; empty when the keys are not known.
+    /// The keys of Secrets that are not in git, or that a controller writes; empty if the keys are not known.
     secrets: BTreeMap<(&'a str, &'a str), Vec<&'a str>>,
-    /// Namespaces into which something is deployed that is not in this repository.
+    /// Namespaces with objects that are not in this repository.
     opaque: BTreeSet<&'a str>,
     incomplete: bool,
-    /// Namespaces that the tree makes.
+    /// Namespaces that the tree declares.
     pub(super) namespaces: BTreeMap<&'a str, &'a Object>,
 }
 
-/// What became of a reference.
+/// What a reference leads to.
 pub(super) enum Found<'a> {
-    /// It leads to this.
+    /// An object.
     Object(&'a Object),
-    /// It leads to a Secret with these keys.
+    /// A Secret with these keys.
     Keys(&'a [&'a str]),
-    /// It may lead to something that is not in this repository.
+    /// Maybe something that is not in this repository.
     Unknown,
-    /// It leads nowhere.
+    /// Nothing.
     Nothing,
 }
 
@@ -62,11 +63,11 @@ impl<'a> Index<'a> {
         }
         for deployed in environment.applications.iter().filter(|deployed| deployed.upstream) {
             let application = &deployed.application;
-            let named =
+            let namespaces =
                 application.sources.iter().filter_map(|source| source.kustomize.as_ref()?.get("namespace")?.as_str());
             index
                 .opaque
-                .extend(named.chain([application.namespace.as_str()]).filter(|namespace| !namespace.is_empty()));
+                .extend(namespaces.chain([application.namespace.as_str()]).filter(|namespace| !namespace.is_empty()));
         }
         index
     }
@@ -74,7 +75,7 @@ impl<'a> Index<'a> {
     fn external_secret(&mut self, object: &'a Object) {
         let node = &object.node;
         let name = node.text_at("spec.target.name").unwrap_or(&object.id.name);
-        // what dataFrom or a template gives is not known here
+        // the keys that dataFrom or a template gives are not known here
         let keys = if node.find("spec.dataFrom").is_some() || node.find("spec.target.template").is_some() {
             Vec::new()
         } else {
@@ -83,7 +84,7 @@ impl<'a> Index<'a> {
         self.secrets.insert((&object.id.namespace, name), keys);
     }
 
-    /// Looks a reference up.
+    /// Resolves a reference.
     pub(super) fn find<'b>(&'b self, kind: &'b str, namespace: &'b str, name: &'b str) -> Found<'b> {
         if let Some(object) = self.objects.get(&(kind, namespace, name)) {
             return Found::Object(object);
@@ -96,17 +97,17 @@ impl<'a> Index<'a> {
         if self.incomplete || self.opaque.contains(namespace) { Found::Unknown } else { Found::Nothing }
     }
 
-    /// Whether something outside this repository is deployed there.
+    /// Whether a namespace has objects that are not in this repository.
     pub(super) fn is_opaque(&self, namespace: &str) -> bool {
         self.opaque.contains(namespace)
     }
 
-    /// Whether any Application brings objects that are not in this repository.
+    /// Whether any Application deploys objects that are not in this repository.
     pub(super) fn has_upstream(&self) -> bool {
         !self.opaque.is_empty()
     }
 
-    /// Names of the objects of a kind in a namespace.
+    /// The names of a kind's objects in a namespace.
     pub(super) fn names(&self, kind: &str, namespace: &str) -> Vec<&str> {
         let mut names: Vec<&str> =
             self.objects.keys().filter(|(k, n, _)| *k == kind && *n == namespace).map(|(_, _, name)| *name).collect();
@@ -117,7 +118,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The keys that a ConfigMap or a Secret holds.
+/// The keys of a ConfigMap or a Secret.
 pub(super) fn keys(node: &Node) -> Vec<&str> {
     ["data", "binaryData", "stringData"]
         .iter()

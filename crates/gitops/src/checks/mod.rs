@@ -1,4 +1,4 @@
-//! Everything that `check` looks at, one concept a file.
+//! The rules for what an environment deploys, one in each file.
 
 mod builds;
 mod duplicates;
@@ -18,9 +18,9 @@ mod waves;
 
 use std::collections::BTreeSet;
 
+use slipway_source::Finding;
+
 use crate::environment::{Environment, follow};
-use crate::finding::Finding;
-use crate::kustomization::below;
 use crate::locate::locate;
 use crate::object::Object;
 use crate::path::Path;
@@ -28,31 +28,31 @@ use crate::{Builds, Files};
 
 use index::Index;
 
-/// What an environment asks beyond what its tree says.
+/// What an environment requires beyond what its tree says.
 #[derive(Clone, Debug, Default)]
 pub struct Demands {
-    /// The environment.
+    /// The environment's name.
     pub environment: String,
     /// Whether every image must be named by its digest.
     pub images_by_digest: bool,
-    /// The namespace of the TrainJobs, where the pods of a cluster's runtime will be also while there is none.
+    /// The namespace of the TrainJobs. Pods of a ClusterTrainingRuntime will run there, even if there is no job yet.
     pub jobs_namespace: String,
-    /// Secrets that are not in git: made by bootstrap, or by something outside.
+    /// Secrets that are not in git: created by bootstrap, or outside of this repository.
     pub secrets: Vec<Secret>,
 }
 
 /// A Secret that is not in git.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// Its namespace.
+    /// The namespace.
     pub namespace: String,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The keys that it will have.
     pub keys: Vec<String>,
 }
 
-/// Checks the tree of every environment. Findings are sorted by place and each is given once, however many environments share it.
+/// Checks the tree of every environment. Findings are sorted by position; one that several environments share is given once.
 pub fn check(files: &Files, builds: &Builds, demands: &[Demands]) -> (Vec<Environment>, Vec<Finding>) {
     let mut all: BTreeSet<Finding> = builds::findings(files, builds).into_iter().collect();
     let mut environments = Vec::new();
@@ -66,9 +66,9 @@ pub fn check(files: &Files, builds: &Builds, demands: &[Demands]) -> (Vec<Enviro
         all.extend(builds::not_synced(files, &environment));
         environments.push(environment);
     }
-    // environments that share a mistake may differ in what they propose
+    // environments that share a mistake may differ in the help
     let mut all: Vec<Finding> = all.into_iter().collect();
-    all.dedup_by(|a, b| Finding { help: String::new(), ..a.clone() } == Finding { help: String::new(), ..b.clone() });
+    all.dedup_by(|a, b| Finding { help: None, ..a.clone() } == Finding { help: None, ..b.clone() });
     (environments, all)
 }
 
@@ -91,14 +91,14 @@ fn of_environment(files: &Files, environment: &Environment, demands: &Demands) -
     findings.all
 }
 
-/// Where checks put what they find.
+/// The findings of all rules.
 struct Findings<'a> {
     files: &'a Files,
     all: Vec<Finding>,
 }
 
 impl Findings<'_> {
-    /// A mistake in a field of an object.
+    /// Adds a mistake in a field of an object.
     fn add(
         &mut self,
         object: &Object,
@@ -107,37 +107,7 @@ impl Findings<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let (file, place) = locate(self.files, object, path);
-        self.all.push(Finding {
-            file,
-            line: place.line,
-            column: place.column,
-            code,
-            message: message.into(),
-            help: help.into(),
-        });
+        let (file, at) = locate(self.files, object, path);
+        self.all.push(Finding::at(&file, at, code, message).with_help(help));
     }
-}
-
-/// What there is, the closest first.
-fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: BTreeSet<&str> = known.into_iter().collect();
-    let near = known.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-    let list = || known.iter().copied().collect::<Vec<_>>().join(", ");
-    match near {
-        None => "there is none".to_owned(),
-        Some(near) if strsim::jaro_winkler(name, near) > 0.8 => format!("did you mean `{near}`? There are: {}", list()),
-        Some(_) => format!("there are: {}", list()),
-    }
-}
-
-/// What to do about a folder that is not there.
-pub(crate) fn closest_folder(files: &Files, path: &str) -> String {
-    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-    let folders: BTreeSet<&str> = below(files, parent)
-        .filter_map(|(file, _)| file.strip_prefix(parent)?.trim_start_matches('/').split_once('/'))
-        .map(|(name, _)| name)
-        .collect();
-    let name = path.rsplit('/').next().unwrap_or(path);
-    format!("in {}/: {}", if parent.is_empty() { "." } else { parent }, closest(name, folders))
 }

@@ -1,14 +1,16 @@
-//! What pods refer to: config maps, Secrets and their keys, service accounts, volume claims.
+//! What pods refer to exists: ConfigMaps, Secrets and their keys, ServiceAccounts, PersistentVolumeClaims.
+
+use slipway_source::Node;
 
 use super::index::{Found, Index, keys};
-use super::{Demands, Findings, closest};
+use super::{Demands, Findings};
 use crate::environment::Environment;
 use crate::object::Object;
 use crate::path::Path;
 use crate::pods::pods;
-use crate::yaml::Node;
+use crate::suggest::suggest;
 
-/// A reference out of a pod.
+/// A reference from a pod.
 struct Reference<'a> {
     kind: &'static str,
     name: &'a str,
@@ -27,7 +29,7 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, demands: &Dema
             for container in pod.containers() {
                 of_container(container.node, &container.at, &mut references);
             }
-            // a runtime's pods live where the TrainJob does
+            // the pods of a runtime are in the namespace of the TrainJob
             let namespaces: Vec<&str> = if pod.for_train_jobs && object.id.namespace.is_empty() {
                 let jobs = environment.objects().filter(|(_, job)| job.id.kind == "TrainJob");
                 let mut all: Vec<&str> = jobs.map(|(_, job)| job.id.namespace.as_str()).collect();
@@ -55,7 +57,7 @@ fn of_spec<'a>(spec: &'a Node, at: &Path, object: &'a Object, references: &mut V
             add("Secret", name, None, at.key("imagePullSecrets").item(number).key("name"));
         }
     }
-    // a stateful set makes the claims that it has templates for
+    // a StatefulSet creates the claims that it has templates for
     let templates = object.node.items_at("spec.volumeClaimTemplates");
     let templates: Vec<&str> = templates.iter().filter_map(|one| one.text_at("metadata.name")).collect();
     for volume in spec.items_at("volumes") {
@@ -118,7 +120,7 @@ fn resolve(
     findings: &mut Findings<'_>,
 ) {
     let Reference { kind, name, key, at } = reference;
-    let known = match index.find(kind, namespace, name) {
+    let present = match index.find(kind, namespace, name) {
         Found::Object(found) => keys(&found.node),
         Found::Keys([]) | Found::Unknown => return,
         Found::Keys(keys) => keys.to_vec(),
@@ -131,14 +133,15 @@ fn resolve(
                 "ServiceAccount" => ("unknown-service-account", ""),
                 _ => ("unknown-volume-claim", ""),
             };
-            let message = format!("{} refers to {kind} {name}, which is not in namespace {namespace}", object.id);
-            let help = format!("{}{how}", closest(name, index.names(kind, namespace)));
+            let message =
+                format!("{} refers to {kind} {name}, which does not exist in namespace {namespace}", object.id);
+            let help = format!("{}{how}", suggest(name, index.names(kind, namespace)));
             findings.add(object, at, code, message, help);
             return;
         }
     };
-    if let Some(key) = key.filter(|key| !known.contains(key)) {
-        let message = format!("{} wants the key `{key}` of {kind} {name}, which has none such", object.id);
-        findings.add(object, at, "unknown-key", message, closest(key, known));
+    if let Some(key) = key.filter(|key| !present.contains(key)) {
+        let message = format!("{kind} {name} has no key `{key}`, which {} refers to", object.id);
+        findings.add(object, at, "unknown-key", message, suggest(key, present));
     }
 }

@@ -1,11 +1,14 @@
-//! What an Application's project permits: repositories, namespaces, kinds.
+//! An Application's project permits its repositories, namespaces and kinds.
 
-use super::{Findings, closest};
+use slipway_source::Node;
+
+use super::Findings;
 use crate::environment::{Deployed, Environment};
 use crate::glob;
-use crate::object::{Id, Object, is_cluster_scoped};
+use crate::object::{Id, Object};
 use crate::path::Path;
-use crate::yaml::Node;
+use crate::scope::{Scope, Scopes};
+use crate::suggest::suggest;
 
 pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
     let all = || environment.root.iter().chain(environment.objects().map(|(_, object)| object));
@@ -14,22 +17,25 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
         let application = &deployed.application;
         let at = Path::of("spec.project");
         let Some(project) = projects.iter().find(|project| project.id.name == application.project) else {
-            let message = format!("Application {} is of project `{}`", application.name(), application.project);
-            let known = projects.iter().map(|project| project.id.name.as_str());
+            let message = format!("Application {} is in project `{}`", application.name(), application.project);
+            let names = projects.iter().map(|project| project.id.name.as_str());
             let (message, help) = if application.project == "default" {
-                (format!("{message}, which permits everything"), "name one that says what it may touch")
+                (
+                    format!("{message}, which permits everything"),
+                    "use a project that limits what the Application may change",
+                )
             } else {
-                (format!("{message}, which is not in the tree"), "declare the AppProject, or name another one")
+                (format!("{message}, which does not exist"), "declare the AppProject, or use another one")
             };
-            let help = format!("{help}; {}", closest(&application.project, known));
+            let help = format!("{help}; {}", suggest(&application.project, names));
             findings.add(&application.object, &at, "unknown-project", message, help);
             continue;
         };
-        of_application(deployed, project, findings);
+        of_application(deployed, project, &environment.scopes, findings);
     }
 }
 
-fn of_application(deployed: &Deployed, project: &Object, findings: &mut Findings<'_>) {
+fn of_application(deployed: &Deployed, project: &Object, scopes: &Scopes, findings: &mut Findings<'_>) {
     let (application, name) = (&deployed.application, &project.id.name);
     let object = &application.object;
     for source in &application.sources {
@@ -48,17 +54,21 @@ fn of_application(deployed: &Deployed, project: &Object, findings: &mut Findings
     }
     for object in &deployed.objects {
         let id = &object.id;
+        // a kind that is not known may belong to the cluster or to a namespace
+        let Some(scope) = scopes.of(&id.group, &id.kind) else { continue };
         if !id.namespace.is_empty() && id.namespace != application.namespace && !goes_to(project, &id.namespace) {
             let message = format!("project {name} does not permit {id} in its namespace");
             let help = format!("add the namespace to destinations of AppProject {name}");
             findings.add(object, &Path::of("metadata.namespace"), "namespace-not-permitted", message, help);
         }
-        if !permits_kind(project, id) {
+        if !permits_kind(project, id, scope) {
             let group = if id.group.is_empty() { "\"\"" } else { &id.group };
             let message =
                 format!("project {name} does not permit {id} (group {group}), which {} deploys", application.name());
-            let list =
-                if is_cluster_scoped(&id.kind) { "clusterResourceWhitelist" } else { "namespaceResourceWhitelist" };
+            let list = match scope {
+                Scope::Cluster => "clusterResourceWhitelist",
+                Scope::Namespace => "namespaceResourceWhitelist",
+            };
             let help = format!(
                 "add {{group: {group}, kind: {}}} to {list} of AppProject {name}, or deploy it elsewhere",
                 id.kind
@@ -68,7 +78,7 @@ fn of_application(deployed: &Deployed, project: &Object, findings: &mut Findings
     }
 }
 
-/// Whether any pattern permits and none that begins with `!` forbids.
+/// Whether any pattern matches, and none that begins with `!` does.
 fn permits<'a>(patterns: impl Iterator<Item = &'a str>, text: &str) -> bool {
     let mut permitted = false;
     for pattern in patterns {
@@ -86,8 +96,8 @@ fn goes_to(project: &Object, namespace: &str) -> bool {
     permits(destinations.iter().filter_map(|destination| destination.text_at("namespace")), namespace)
 }
 
-/// As Argo CD decides: what is of the cluster must be listed, what is of a namespace only where there is a list.
-fn permits_kind(project: &Object, id: &Id) -> bool {
+/// As Argo CD decides: a kind of the cluster must be listed, a kind in a namespace only if there is a list.
+fn permits_kind(project: &Object, id: &Id, scope: Scope) -> bool {
     let listed = |list: &str| -> Option<bool> {
         let list = project.node.find("spec").and_then(|spec| spec.get(list))?;
         Some(list.items().iter().any(|item| {
@@ -97,9 +107,12 @@ fn permits_kind(project: &Object, id: &Id) -> bool {
                 && item.text_at("name").is_none_or(|name| glob::matches(name, &id.name))
         }))
     };
-    if is_cluster_scoped(&id.kind) {
-        listed("clusterResourceWhitelist") == Some(true) && listed("clusterResourceBlacklist") != Some(true)
-    } else {
-        listed("namespaceResourceWhitelist") != Some(false) && listed("namespaceResourceBlacklist") != Some(true)
+    match scope {
+        Scope::Cluster => {
+            listed("clusterResourceWhitelist") == Some(true) && listed("clusterResourceBlacklist") != Some(true)
+        }
+        Scope::Namespace => {
+            listed("namespaceResourceWhitelist") != Some(false) && listed("namespaceResourceBlacklist") != Some(true)
+        }
     }
 }

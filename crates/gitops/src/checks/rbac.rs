@@ -1,9 +1,10 @@
-//! Bindings name roles and service accounts that are there.
+//! Bindings refer to roles and ServiceAccounts that exist.
 
+use super::Findings;
 use super::index::{Found, Index};
-use super::{Findings, closest};
 use crate::environment::Environment;
 use crate::path::Path;
+use crate::suggest::suggest;
 
 pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut Findings<'_>) {
     for (_, object) in environment.objects() {
@@ -13,16 +14,16 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
         let (kind, name) = (object.node.text_at("roleRef.kind"), object.node.text_at("roleRef.name"));
         if let (Some(kind), Some(name)) = (kind, name) {
             let namespace = if kind == "ClusterRole" { "" } else { object.id.namespace.as_str() };
-            // every cluster has some cluster roles, and upstream components bring more
+            // every cluster has some ClusterRoles, and upstream components bring more
             let judged = kind == "Role" || !(is_built_in(name) || index.has_upstream());
             if judged && matches!(index.find(kind, namespace, name), Found::Nothing) {
-                let message = format!("{} grants {kind} {name}, which is not there", object.id);
+                let message = format!("{} refers to {kind} {name}, which does not exist", object.id);
                 findings.add(
                     object,
                     &Path::of("roleRef.name"),
                     "unknown-role",
                     message,
-                    closest(name, index.names(kind, namespace)),
+                    suggest(name, index.names(kind, namespace)),
                 );
             }
         }
@@ -32,8 +33,9 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
             if subject.text_at("kind") == Some("ServiceAccount")
                 && matches!(index.find("ServiceAccount", namespace, name), Found::Nothing)
             {
-                let message = format!("{} grants to ServiceAccount {namespace}/{name}, which is not there", object.id);
-                let help = closest(name, index.names("ServiceAccount", namespace));
+                let message =
+                    format!("{} refers to ServiceAccount {namespace}/{name}, which does not exist", object.id);
+                let help = suggest(name, index.names("ServiceAccount", namespace));
                 let at = Path::of("subjects").item(number).key("name");
                 findings.add(object, &at, "unknown-service-account", message, help);
             }

@@ -1,4 +1,4 @@
-//! Containers say what they need and how to ask them how they are.
+//! Containers have requests, a memory limit and probes.
 
 use super::Findings;
 use crate::environment::Environment;
@@ -8,18 +8,18 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
     for (_, object) in environment.objects() {
         for pod in pods(object) {
             for container in pod.containers() {
-                let who = format!("container {} of {}", container.name, object.id);
+                let subject = format!("container {} of {}", container.name, object.id);
                 let has = |keys: &str| container.node.find(keys).is_some();
-                // a TrainJob brings its own
+                // a TrainJob brings the resources
                 if !pod.for_train_jobs {
                     let missing: Vec<&str> = ["cpu", "memory"]
                         .into_iter()
                         .filter(|resource| !has(&format!("resources.requests.{resource}")))
                         .collect();
                     if !missing.is_empty() {
-                        let message = format!("{who} requests no {}", missing.join(" and no "));
+                        let message = format!("{subject} requests no {}", missing.join(" and no "));
                         let help =
-                            "the scheduler places pods by their requests: set resources.requests to what was measured";
+                            "the scheduler places pods by their requests: set resources.requests to measured values";
                         findings.add(
                             object,
                             &container.at.key("resources.requests"),
@@ -29,19 +29,20 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
                         );
                     }
                     if !has("resources.limits.memory") {
-                        let message = format!("{who} has no memory limit");
-                        let help = "without one it may take the node's memory from others: set resources.limits.memory";
+                        let message = format!("{subject} has no memory limit");
+                        let help =
+                            "without it, the container can use up the node's memory: set resources.limits.memory";
                         findings.add(object, &container.at.key("resources.limits"), "missing-limits", message, help);
                     }
                 }
                 if pod.serves && !container.init {
                     for probe in ["readinessProbe", "livenessProbe"] {
                         if !has(probe) {
-                            let message = format!("{who} has no {probe}");
+                            let message = format!("{subject} has no {probe}");
                             let help = if probe == "readinessProbe" {
-                                "without one it is sent requests, and Argo CD goes on to the next wave, before it can answer"
+                                "without it, requests arrive and Argo CD starts the next wave before the container can answer"
                             } else {
-                                "without one nothing restarts it when it hangs"
+                                "without it, nothing restarts the container when it hangs"
                             };
                             findings.add(object, &container.at.key(probe), "missing-probe", message, help);
                         }

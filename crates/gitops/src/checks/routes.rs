@@ -1,11 +1,13 @@
-//! Routes, gateways and webhooks lead to Services and ports that are there.
+//! Routes, Gateways and webhooks refer to Services, ports and Secrets that exist.
 
+use slipway_source::Node;
+
+use super::Findings;
 use super::index::{Found, Index};
-use super::{Findings, closest};
 use crate::environment::Environment;
 use crate::object::Object;
 use crate::path::Path;
-use crate::yaml::Node;
+use crate::suggest::suggest;
 
 pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut Findings<'_>) {
     for (_, object) in environment.objects() {
@@ -28,30 +30,31 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
     }
 }
 
-/// A Service that something leads to.
+/// A Service that an object refers to.
 pub(super) struct Target<'a> {
     namespace: &'a str,
     name: &'a str,
-    /// By number or by name.
+    /// The port's number or name.
     port: Option<&'a str>,
-    /// Where the name is written, and where the port.
+    /// Where the name is written.
     at: Path,
+    /// Where the port is written.
     port_at: Path,
 }
 
 impl<'a> Target<'a> {
-    /// A Service whose name and port are written at the same place.
+    /// A Service whose name and port are written in the same field.
     pub(super) fn new(namespace: &'a str, name: &'a str, port: Option<&'a str>, at: Path) -> Self {
         Self { namespace, name, port, port_at: at.clone(), at }
     }
 
-    /// The same, with the port written elsewhere.
+    /// The same, with the port written in another field.
     fn port_at(self, port_at: Path) -> Self {
         Self { port_at, ..self }
     }
 }
 
-/// The Service is there, and has the port.
+/// Checks that the Service exists and has the port.
 pub(super) fn service(object: &Object, to: &Target<'_>, index: &Index<'_>, findings: &mut Findings<'_>) {
     let Target { namespace, name, port, at, port_at } = to;
     match index.find("Service", namespace, name) {
@@ -59,15 +62,14 @@ pub(super) fn service(object: &Object, to: &Target<'_>, index: &Index<'_>, findi
             let ports = found.node.items_at("spec.ports");
             let is = |one: &Node, port: &str| one.text_at("port") == Some(port) || one.text_at("name") == Some(port);
             if let Some(port) = port.as_ref().filter(|port| !ports.iter().any(|one| is(one, port))) {
-                let known: Vec<&str> = ports.iter().filter_map(|one| one.text_at("port")).collect();
-                let message =
-                    format!("{} leads to port {port} of Service {namespace}/{name}, which has none such", object.id);
-                findings.add(object, port_at, "unknown-port", message, format!("its ports are: {}", known.join(", ")));
+                let numbers: Vec<&str> = ports.iter().filter_map(|one| one.text_at("port")).collect();
+                let message = format!("Service {namespace}/{name} has no port {port}, which {} refers to", object.id);
+                findings.add(object, port_at, "unknown-port", message, format!("its ports: {}", numbers.join(", ")));
             }
         }
         Found::Nothing => {
-            let message = format!("{} leads to Service {namespace}/{name}, which is not there", object.id);
-            findings.add(object, at, "unknown-service", message, closest(name, index.names("Service", namespace)));
+            let message = format!("{} refers to Service {namespace}/{name}, which does not exist", object.id);
+            findings.add(object, at, "unknown-service", message, suggest(name, index.names("Service", namespace)));
         }
         Found::Keys(_) | Found::Unknown => {}
     }
@@ -86,9 +88,12 @@ fn backends(object: &Object, index: &Index<'_>, findings: &mut Findings<'_>) {
             let to = Target::new(namespace, name, port, at.key("name")).port_at(at.key("port"));
             service(object, &to, index, findings);
             if namespace != object.id.namespace && !granted(object, namespace, index) {
-                let message = format!("{} leads into namespace {namespace}, which grants that to nobody", object.id);
+                let message = format!(
+                    "{} refers to a Service in namespace {namespace}, and no ReferenceGrant allows it",
+                    object.id
+                );
                 let help = format!(
-                    "a ReferenceGrant in {namespace} from {} of {} to Service",
+                    "add a ReferenceGrant in {namespace}, from {} in {} to Service",
                     object.id.kind, object.id.namespace
                 );
                 findings.add(object, &at.key("namespace"), "no-reference-grant", message, help);
@@ -97,7 +102,7 @@ fn backends(object: &Object, index: &Index<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether a ReferenceGrant of the namespace lets the route in.
+/// Whether a ReferenceGrant of the namespace allows the route.
 fn granted(route: &Object, namespace: &str, index: &Index<'_>) -> bool {
     index.names("ReferenceGrant", namespace).iter().any(|name| match index.find("ReferenceGrant", namespace, name) {
         Found::Object(grant) => {
@@ -120,22 +125,21 @@ fn parents(object: &Object, index: &Index<'_>, findings: &mut Findings<'_>) {
         let namespace = parent.text_at("namespace").unwrap_or(&object.id.namespace);
         match index.find("Gateway", namespace, name) {
             Found::Object(gateway) => {
-                let known: Vec<&str> =
+                let names: Vec<&str> =
                     gateway.node.items_at("spec.listeners").iter().filter_map(|one| one.text_at("name")).collect();
-                if let Some(section) = parent.text_at("sectionName").filter(|section| !known.contains(section)) {
-                    let message =
-                        format!("{} wants listener `{section}` of Gateway {name}, which has none such", object.id);
-                    findings.add(object, &at.key("sectionName"), "unknown-listener", message, closest(section, known));
+                if let Some(section) = parent.text_at("sectionName").filter(|section| !names.contains(section)) {
+                    let message = format!("Gateway {name} has no listener `{section}`, which {} refers to", object.id);
+                    findings.add(object, &at.key("sectionName"), "unknown-listener", message, suggest(section, names));
                 }
             }
             Found::Nothing => {
-                let message = format!("{} hangs on Gateway {namespace}/{name}, which is not there", object.id);
+                let message = format!("{} is attached to Gateway {namespace}/{name}, which does not exist", object.id);
                 findings.add(
                     object,
                     &at.key("name"),
                     "unknown-gateway",
                     message,
-                    closest(name, index.names("Gateway", namespace)),
+                    suggest(name, index.names("Gateway", namespace)),
                 );
             }
             Found::Keys(_) | Found::Unknown => {}
@@ -151,13 +155,13 @@ fn listeners(object: &Object, index: &Index<'_>, findings: &mut Findings<'_>) {
                 continue;
             };
             let namespace = certificate.text_at("namespace").unwrap_or(&object.id.namespace);
-            // cert-manager makes the certificate of a Gateway that is annotated for it
+            // cert-manager creates the certificate of a Gateway with its annotation
             let issued =
                 object.node.texts_at("metadata.annotations").keys().any(|key| key.starts_with("cert-manager.io/"));
             if !issued && matches!(index.find("Secret", namespace, name), Found::Nothing) {
                 let at = Path::of("spec.listeners").named(listener).key("tls.certificateRefs").item(number).key("name");
-                let message = format!("{} wants Secret {namespace}/{name}, which is not there", object.id);
-                findings.add(object, &at, "unknown-secret", message, closest(name, index.names("Secret", namespace)));
+                let message = format!("{} refers to Secret {namespace}/{name}, which does not exist", object.id);
+                findings.add(object, &at, "unknown-secret", message, suggest(name, index.names("Secret", namespace)));
             }
         }
     }

@@ -1,13 +1,14 @@
-//! Pods keep to the Pod Security level of their namespace, `restricted` where it says none.
+//! Pods meet the Pod Security level of their namespace; `restricted` if the namespace has no label.
 //!
 //! Source: <https://kubernetes.io/docs/concepts/security/pod-security-standards/>
 
 use std::collections::BTreeMap;
 
+use slipway_source::Node;
+
 use super::Findings;
 use crate::environment::Environment;
 use crate::pods::{Container, Pod, pods};
-use crate::yaml::Node;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
@@ -25,10 +26,9 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
         }
         for pod in pods(object) {
             for container in pod.containers() {
-                for (field, wanted) in missing(&pod, &container) {
-                    let message = format!("container {} of {}: {wanted}", container.name, object.id);
-                    let help =
-                        "Pod Security `restricted` refuses it; a namespace that must be laxer says so by its label";
+                for (field, rule) in missing(&pod, &container) {
+                    let message = format!("container {} of {}: {rule}", container.name, object.id);
+                    let help = "Pod Security `restricted` refuses it; a namespace that needs another level sets the label pod-security.kubernetes.io/enforce";
                     let at = container.at.key("securityContext").key(field);
                     findings.add(object, &at, "missing-security-context", message, help);
                 }
@@ -37,7 +37,7 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
     }
 }
 
-/// The fields of a container's security context that `restricted` wants otherwise.
+/// The fields of a container's security context that break a rule of `restricted`, with the rule.
 fn missing(pod: &Pod<'_>, container: &Container<'_>) -> Vec<(&'static str, &'static str)> {
     let own = |keys: &str| container.node.find(&format!("securityContext.{keys}")).and_then(Node::text);
     let either = |keys: &str| {
@@ -49,11 +49,11 @@ fn missing(pod: &Pod<'_>, container: &Container<'_>) -> Vec<(&'static str, &'sta
     }
     let dropped = container.node.items_at("securityContext.capabilities.drop");
     if !dropped.iter().any(|one| one.text() == Some("ALL")) {
-        missing.push(("capabilities", "capabilities.drop must hold ALL"));
+        missing.push(("capabilities", "capabilities.drop must contain ALL"));
     }
     let added = container.node.items_at("securityContext.capabilities.add");
     if added.iter().any(|one| one.text() != Some("NET_BIND_SERVICE")) {
-        missing.push(("capabilities", "capabilities.add may hold NET_BIND_SERVICE only"));
+        missing.push(("capabilities", "capabilities.add may contain only NET_BIND_SERVICE"));
     }
     if own("privileged") == Some("true") {
         missing.push(("privileged", "privileged must not be set"));

@@ -1,4 +1,4 @@
-//! Selectors select: a workload its own pods; a Service, a policy and a disruption budget somebody's.
+//! Selectors match pods: those of a workload its own; those of a Service, a policy or a disruption budget any.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
     for (_, object) in environment.objects() {
         match object.id.kind.as_str() {
             "Deployment" | "StatefulSet" | "DaemonSet" => own(object, findings),
-            // whose pods are not known
+            // some pods are not known
             _ if environment.incomplete => {}
             "Service" => selects(object, "spec.selector", &templates, &opaque, findings),
             "PodDisruptionBudget" => selects(object, "spec.selector.matchLabels", &templates, &opaque, findings),
@@ -38,8 +38,8 @@ fn own(object: &Object, findings: &mut Findings<'_>) {
     let selector = object.node.texts_at("spec.selector.matchLabels");
     let labels = object.node.texts_at("spec.template.metadata.labels");
     if !matches(&selector, &labels) {
-        let message = format!("{} selects {}, and its pods have {}", object.id, shown(&selector), shown(&labels));
-        let help = "the API server refuses it: give the pod template the selector's labels";
+        let message = format!("{} selects {}, but its pods have {}", object.id, shown(&selector), shown(&labels));
+        let help = "give the pod template the labels of the selector, otherwise the API server refuses the object";
         findings.add(object, &Path::of("spec.selector.matchLabels"), "selector-mismatch", message, help);
     }
 }
@@ -53,15 +53,16 @@ fn selects(
 ) {
     let selector = object.node.texts_at(at);
     let namespace = object.id.namespace.as_str();
-    // Trainer labels a TrainJob's pods, an upstream source brings its own, and an empty selector of a policy means all
+    // Trainer labels the pods of a TrainJob, an upstream source brings pods of its own, and an empty selector of a policy matches all
     let judged = !selector.is_empty()
         && !opaque.contains(&namespace)
         && !selector.keys().any(|key| key.contains("kubeflow.org/") || key.contains("jobset.sigs.k8s.io/"));
-    // the pods of a cluster's runtime are wherever their TrainJob is
-    let is_there = |there: &str| there.is_empty() || there == namespace;
-    if judged && !templates.iter().any(|(there, labels)| is_there(there) && matches(&selector, labels)) {
-        let message = format!("{} selects {}, and no pod of its namespace has that", object.id, shown(&selector));
-        let help = "compare with metadata.labels of the pod template that is meant";
+    // the pods of a ClusterTrainingRuntime are in the namespace of their TrainJob
+    let may_be_here = |of: &str| of.is_empty() || of == namespace;
+    if judged && !templates.iter().any(|(of, labels)| may_be_here(of) && matches(&selector, labels)) {
+        let message =
+            format!("{} selects {}, but no pod in its namespace has these labels", object.id, shown(&selector));
+        let help = "compare it with metadata.labels of the pod template";
         findings.add(object, &Path::of(at), "selects-nothing", message, help);
     }
 }

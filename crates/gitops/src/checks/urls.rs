@@ -1,4 +1,4 @@
-//! Addresses in environment variables and config maps, such as `http://mlflow.mlflow.svc:5000`, lead to Services that are there.
+//! URLs in environment variables and ConfigMaps, such as `http://mlflow.mlflow.svc:5000`, lead to Services that exist.
 
 use super::Findings;
 use super::index::Index;
@@ -11,7 +11,7 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
     for (_, object) in environment.objects() {
         let mut texts: Vec<(&str, Path)> = Vec::new();
         if object.id.kind == "ConfigMap" {
-            for entry in object.node.get("data").map(crate::Node::entries).unwrap_or_default() {
+            for entry in object.node.get("data").map(slipway_source::Node::entries).unwrap_or_default() {
                 let mut at = Path::of("data");
                 at.0.push(Step::Key(entry.key.clone()));
                 texts.extend(entry.value.text().map(|text| (text, at)));
@@ -26,8 +26,9 @@ pub(super) fn check(environment: &Environment, index: &Index<'_>, findings: &mut
         }
         for (text, at) in texts {
             for address in addresses(text) {
-                let known = index.namespaces.contains_key(address.namespace) || index.is_opaque(address.namespace);
-                if known || address.certain {
+                let is_namespace =
+                    index.namespaces.contains_key(address.namespace) || index.is_opaque(address.namespace);
+                if is_namespace || address.certain {
                     let to = Target::new(address.namespace, address.service, address.port, at.clone());
                     service(object, &to, index, findings);
                 }
@@ -42,11 +43,11 @@ struct Address<'a> {
     service: &'a str,
     namespace: &'a str,
     port: Option<&'a str>,
-    /// Whether it can be nothing but a Service (`….svc`); else the second label may be a domain.
+    /// Whether it must be a Service (`….svc`). Otherwise the second label may be a domain.
     certain: bool,
 }
 
-/// The Services that the URLs in a text name with their namespaces.
+/// The Services that the URLs in a text name together with their namespaces.
 fn addresses(text: &str) -> Vec<Address<'_>> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("://") {

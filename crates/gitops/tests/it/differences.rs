@@ -27,7 +27,7 @@ fn names(differences: &[Difference]) -> Vec<String> {
 #[test]
 fn the_same_tree_does_not_differ() {
     assert_eq!(changed(|_| {}), []);
-    // nor does another order of keys, or a comment
+    // another order of keys, or a comment, is not a difference
     let reordered = changed(|repository| {
         let path = "overlays/local/training-jobs/digits-1.yaml";
         repository.replace(
@@ -92,7 +92,7 @@ fn a_fence_in_the_content_does_not_end_the_code() {
 }
 
 #[test]
-fn what_is_applied_for_an_application_says_whose_it_is() {
+fn what_is_applied_for_an_application_has_its_tracking_id() {
     let environment = environment(&Repository::new());
     let id = |application: &str, kind: &str| {
         let deployed = environment.application(application).unwrap();
@@ -103,4 +103,71 @@ fn what_is_applied_for_an_application_says_whose_it_is() {
     assert_eq!(id("web", "Deployment"), "web:apps/Deployment:web/web");
     assert_eq!(id("web", "ConfigMap"), "web:/ConfigMap:web/web-settings");
     assert_eq!(id("web", "ClusterTrainingRuntime"), "web:trainer.kubeflow.org/ClusterTrainingRuntime:web/rust");
+}
+
+fn added(environment: &str, kind: &str, name: String, lines: usize) -> Difference {
+    Difference {
+        environment: environment.to_owned(),
+        application: "training-jobs".to_owned(),
+        kind: kind.to_owned(),
+        namespace: "training".to_owned(),
+        name,
+        change: Change::Added,
+        diff: "+ a line with an ö of a rendered job\n".repeat(lines),
+    }
+}
+
+fn jobs(environment: &str, count: usize, lines: usize) -> Vec<Difference> {
+    (0..count).map(|index| added(environment, "TrainJob", format!("mnist-cnn-{index:08x}"), lines)).collect()
+}
+
+#[test]
+fn a_pull_request_has_room_for_any_number_of_objects() {
+    // GitHub accepts 65,536 characters; the rest is for the plan
+    const LIMIT: usize = 48 * 1024;
+    let mut all = jobs("local", 1000, 30);
+    all.push(added("local", "Deployment", "server".to_owned(), 5));
+    let text = markdown(&all);
+    assert!((LIMIT / 2..=LIMIT).contains(&text.chars().count()), "{}", text.chars().count());
+    assert!(text.starts_with("### local: 1001 added, 0 changed, 0 removed\n"), "{}", &text[..80]);
+    // a thousand jobs do not hide one Deployment
+    assert!(text.contains("<summary>+ Deployment training/server (training-jobs)</summary>"), "{text}");
+    let shown = text.matches("TrainJob training/").count();
+    assert!(shown > 100 && text.contains("<summary>+ TrainJob"), "{shown}");
+    assert!(
+        text.ends_with(&format!("… and {} more TrainJobs: `slipway diff` shows everything\n\n", 1000 - shown)),
+        "{text}"
+    );
+}
+
+#[test]
+fn each_environment_has_its_share_of_a_pull_request() {
+    let mut all = jobs("local", 10_000, 30);
+    all.push(added("production", "NetworkPolicy", "allow-dns".to_owned(), 400));
+    all.extend(jobs("staging", 1, 30));
+    let text = markdown(&all);
+    assert!(text.chars().count() <= 48 * 1024);
+    assert!(text.contains("### production: 1 added") && text.contains("NetworkPolicy training/allow-dns"));
+    assert!(text.contains("### staging: 1 added") && text.contains("mnist-cnn-00000000 (training-jobs)</summary>"));
+
+    let many: Vec<Difference> = (0..5000).flat_map(|index| jobs(&format!("environment-{index:04}"), 3, 30)).collect();
+    let text = markdown(&many);
+    assert!(text.chars().count() <= 48 * 1024);
+    assert!(text.contains("### environment-0000: 3 added") && text.contains("… and 4950 more environments"), "{text}");
+}
+
+#[test]
+fn an_object_that_is_too_long_is_counted() {
+    let all = [
+        added("local", "NetworkPolicy", "n".repeat(100_000), 1),
+        added("local", "Ingress", "i".repeat(100_000), 1),
+        added("local", "Gateway", "g".repeat(100_000), 1),
+        added("local", "NetworkPolicy", "m".repeat(100_000), 1),
+        added("local", "Gateway", "h".repeat(100_000), 1),
+    ];
+    let text = markdown(&all);
+    assert!(text.contains("… and 2 more Gateways, 1 more Ingress, 2 more NetworkPolicies: `slipway diff`"), "{text}");
+    let kinds: Vec<Difference> =
+        (0..500).map(|index| added("local", &format!("Kind{index}"), "x".repeat(100_000), 1)).collect();
+    assert!(markdown(&kinds).contains("… and 500 more objects: `slipway diff`"));
 }

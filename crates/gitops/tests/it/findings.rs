@@ -1,4 +1,4 @@
-//! One thing wrong at a time: what is found, and where.
+//! One mistake at a time: what is found, and where.
 
 use rstest::rstest;
 
@@ -10,7 +10,7 @@ const WEB: &str = "base/web/web.yaml";
 const JOB: &str = "overlays/local/training-jobs/digits-1.yaml";
 
 #[test]
-fn what_is_right_has_no_findings() {
+fn a_correct_repository_has_no_findings() {
     assert_eq!(Repository::new().found(), [""; 0]);
 }
 
@@ -58,6 +58,7 @@ fn what_is_right_has_no_findings() {
 #[case::capabilities(WEB, "{drop: [ALL]}", "{drop: [NET_RAW]}", &["missing-security-context | capabilities: {drop: [NET_RAW]}"])]
 #[case::escalation(WEB, "allowPrivilegeEscalation: false", "privileged: true", &["missing-security-context | privileged: true", "missing-security-context | securityContext:"])]
 #[case::duplicate(WEB, "metadata: {name: web-data}", "metadata: {name: web-data}\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}", &["duplicate-object | metadata: {name: web}"])]
+#[case::duplicate_key(JOB, "spec:", "kind: TrainJob\nspec:", &["yaml-duplicate-key | kind: TrainJob"])]
 #[case::syntax(JOB, "spec:", "spec: [", &["yaml-syntax | name: rust"])]
 #[case::build("base/web/kustomization.yaml", "web.yaml", "wep.yaml", &["kustomize-build | resources: [../../../base/web]", "kustomize-build | resources: [wep.yaml]"])]
 fn one_mistake_has_its_finding(#[case] file: &str, #[case] from: &str, #[case] to: &str, #[case] expected: &[&str]) {
@@ -90,14 +91,15 @@ fn every_finding_says_what_to_do() {
     repository.replace(WEB, "secretKeyRef: {name: web-password", "secretKeyRef: {name: web-passwort");
     repository.replace(WEB, "example.org/web:1.2", "example.org/web");
     for finding in repository.findings() {
-        assert!(!finding.help.is_empty() && !finding.message.is_empty(), "{finding:?}");
+        let help = finding.help.as_deref().unwrap_or_default();
+        assert!(!help.is_empty() && !finding.message.is_empty(), "{finding:?}");
     }
     let text = format!("{:?}", repository.findings());
     assert!(text.contains("did you mean `web-password`?"), "{text}");
 }
 
 #[test]
-fn digests_are_demanded_where_the_environment_does() {
+fn digests_are_required_where_the_environment_says_so() {
     let mut repository = Repository::new();
     repository.demands.images_by_digest = true;
     assert_eq!(
@@ -107,7 +109,7 @@ fn digests_are_demanded_where_the_environment_does() {
 }
 
 #[test]
-fn a_namespace_that_says_so_may_be_laxer() {
+fn a_namespace_may_have_a_laxer_level() {
     let mut repository = Repository::new();
     repository.replace(WEB, "        runAsNonRoot: true\n", "");
     let labels = "metadata: {name: web, labels: {pod-security.kubernetes.io/enforce: baseline}}";
@@ -118,7 +120,7 @@ fn a_namespace_that_says_so_may_be_laxer() {
 #[test]
 fn a_patch_is_where_its_value_is_wrong() {
     let mut repository = Repository::new();
-    // what kustomize would make of a base without the field and this patch is the base with it
+    // kustomize would build the base with the field from a base without it and this patch
     repository.write(
         "overlays/local/web/kustomization.yaml",
         "resources: [../../../base/web]\npatches:\n  - path: image.yaml\n",
@@ -151,4 +153,64 @@ fn an_environment_without_a_root_is_not_judged() {
     let mut repository = Repository::new();
     repository.files.remove("clusters/local/root/kustomization.yaml");
     assert_eq!(repository.found(), [""; 0]);
+}
+
+/// The findings for a custom resource without a namespace, in an Application without one. With a scope, another Application has the
+/// definition of its kind.
+fn custom(scope: Option<&str>, kind: &str) -> Vec<String> {
+    let mut repository = Repository::new();
+    let resource = format!("---\napiVersion: example.org/v1\nkind: {kind}\nmetadata: {{name: one}}\n");
+    repository.append("base/namespaces/namespaces.yaml", &resource);
+    let mut permitted = vec!["apiextensions.k8s.io, kind: CustomResourceDefinition"];
+    if let Some(scope) = scope {
+        repository.append(
+            WEB,
+            &format!(
+                "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: widgets.example.org}}\n\
+                 spec: {{group: example.org, scope: {scope}, names: {{kind: {kind}, plural: widgets}}}}\n"
+            ),
+        );
+        if scope == "Cluster" {
+            permitted.push("example.org, kind: '*'");
+        }
+    }
+    for group in permitted {
+        repository.replace(
+            APPS,
+            "  clusterResourceWhitelist:\n",
+            &format!("  clusterResourceWhitelist:\n    - {{group: {group}}}\n"),
+        );
+    }
+    repository.found()
+}
+
+#[test]
+fn the_scope_of_a_kind_is_what_its_definition_says() {
+    assert_eq!(custom(Some("Cluster"), "Widget"), [""; 0]);
+    assert_eq!(custom(Some("Namespaced"), "Widget"), ["no-namespace | metadata: {name: one}"]);
+    // the group counts: these names are built-in kinds of other groups
+    assert_eq!(custom(Some("Namespaced"), "Namespace"), ["no-namespace | metadata: {name: one}"]);
+    assert_eq!(custom(Some("Cluster"), "Service"), [""; 0]);
+}
+
+#[test]
+fn a_kind_that_nothing_defines_is_not_judged() {
+    assert_eq!(custom(None, "Widget"), [""; 0]);
+}
+
+#[test]
+fn a_cluster_resource_that_no_project_permits_is_found_by_its_definition() {
+    let mut repository = Repository::new();
+    repository.append(
+        WEB,
+        "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.example.org}\n\
+         spec: {group: example.org, scope: Cluster, names: {kind: Widget, plural: widgets}}\n\
+         ---\napiVersion: example.org/v1\nkind: Widget\nmetadata: {name: one}\n",
+    );
+    assert_eq!(
+        repository.found(),
+        ["kind-not-permitted | kind: CustomResourceDefinition", "kind-not-permitted | kind: Widget"]
+    );
+    let text = format!("{:?}", repository.findings());
+    assert!(text.contains("add {group: example.org, kind: Widget} to clusterResourceWhitelist"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! A small repository in which everything is right.
+//! A small repository without mistakes.
 
 use slipway_gitops::{Builds, Demands, Files, Finding, Secret, check, kustomizations};
 
@@ -226,7 +226,7 @@ spec:
     image: example.org/trainer:1
 ";
 
-/// A repository, and what its environments ask.
+/// A repository, and what its environments require.
 pub(crate) struct Repository {
     pub(crate) files: Files,
     pub(crate) demands: Demands,
@@ -268,6 +268,11 @@ impl Repository {
         self.files.insert(path.to_owned(), text.as_bytes().to_vec());
     }
 
+    /// Appends to a file.
+    pub(crate) fn append(&mut self, path: &str, more: &str) {
+        self.files.get_mut(path).unwrap().extend_from_slice(more.as_bytes());
+    }
+
     /// Replaces a text that occurs in a file.
     pub(crate) fn replace(&mut self, path: &str, from: &str, to: &str) {
         let text = String::from_utf8(self.files[path].clone()).unwrap();
@@ -275,7 +280,7 @@ impl Repository {
         self.write(path, &text.replacen(from, to, 1));
     }
 
-    /// Stands in for kustomize: the resources one after the other, which is all that these kustomizations ask.
+    /// Stands in for kustomize: the resources one after the other, which is all that these kustomizations need.
     pub(crate) fn builds(&self) -> Builds {
         let all = kustomizations(&self.files).into_iter().filter(|one| !one.component);
         all.map(|one| (one.folder.clone(), self.build(&one.folder))).collect()

@@ -1,6 +1,8 @@
 //! Reads a requirements file with hashes, as `uv pip compile --generate-hashes` and `pip-compile` write it.
 
-use crate::error::{Error, Mistake, Result};
+use slipway_source::Finding;
+
+use crate::error::{Error, Result};
 
 /// One package of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Requirement>> {
         }
         match requirement(number + 1, whole) {
             Ok(requirement) => found.push(requirement),
-            Err(message) => mistakes.push(Mistake { file: file.to_owned(), line: number + 1, column: 1, message }),
+            Err(message) => mistakes.push(Finding::new(file, number + 1, 1, "image", message)),
         }
     }
     if mistakes.is_empty() { Ok(found) } else { Err(Error::Declaration(mistakes)) }

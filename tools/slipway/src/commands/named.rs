@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use slipway_experiment::Finding;
+use slipway_source::Finding;
 
 use crate::context::Context;
 use crate::failure::Failure;

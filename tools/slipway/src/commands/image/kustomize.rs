@@ -88,11 +88,7 @@ fn read(body: &[&str], indent: usize) -> Result<Entry, String> {
         text.push_str(line.get(indent..).unwrap_or_default());
         text.push('\n');
     }
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
-        let whole = error.to_string();
-        format!("an entry of images: cannot be understood: {}", whole.split(" at line ").next().unwrap_or(&whole))
-    })
+    slipway_source::typed("", &text).map_err(|finding| format!("an entry of images: is malformed: {}", finding.message))
 }
 
 #[cfg(test)]

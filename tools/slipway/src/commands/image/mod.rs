@@ -112,12 +112,7 @@ impl std::convert::From<slipway_image::Error> for Failure {
     fn from(error: slipway_image::Error) -> Self {
         let message = error.to_string();
         match error {
-            slipway_image::Error::Declaration(mistakes) => Self::Invalid(
-                mistakes
-                    .into_iter()
-                    .map(|at| slipway_experiment::Finding::new(&at.file, at.line, at.column, "image", at.message))
-                    .collect(),
-            ),
+            slipway_image::Error::Declaration(mistakes) => Self::Invalid(mistakes),
             error if error.is_unavailable() => Self::Service(message),
             error if error.is_environment() => Self::Environment(message),
             _ => Self::Input(message),

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::yaml::Position;
+use crate::Position;
 
-/// One mistake in a file, found by a check. Shown as `file:line:column: message`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+/// One mistake in a file. Displayed as `file:line:column: message`; ordered by file and position.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Finding {
     /// The file as the caller named it.
     pub file: String,
@@ -24,20 +24,21 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding without help, at a position counted from 1.
+    /// A finding without help.
     pub fn new(file: &str, line: usize, column: usize, code: &'static str, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, column, code, message: message.into(), help: None }
     }
 
-    /// The same finding with what is allowed or what to do next.
+    /// A finding without help at a position.
+    pub fn at(file: &str, at: Position, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(file, at.line, at.column, code, message)
+    }
+
+    /// Adds what is allowed, or what to do next.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
-    }
-
-    pub(crate) fn at(file: &str, at: Position, code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(file, at.line, at.column, code, message)
     }
 }
 
