@@ -44,6 +44,27 @@ impl Digest {
         Ok((digest, size))
     }
 
+    /// Reads the 64 hexadecimal digits alone, as in file names and in the indexes of other projects.
+    ///
+    /// # Errors
+    /// When they are not 64 hexadecimal digits in lower case.
+    pub fn from_hex(hex: &str) -> Result<Self, NotADigest> {
+        let refuse = || NotADigest(hex.chars().take(100).collect());
+        let nibble = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        if hex.len() != 64 {
+            return Err(refuse());
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            *byte = nibble(pair[0]).zip(nibble(pair[1])).map(|(high, low)| high << 4 | low).ok_or_else(refuse)?;
+        }
+        Ok(Self(bytes))
+    }
+
     /// The 64 hexadecimal digits alone, as in keys and file names.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -79,20 +100,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
         let refuse = || NotADigest(text.chars().take(100).collect());
-        let hex = text.strip_prefix("sha256:").ok_or_else(refuse)?.as_bytes();
-        if hex.len() != 64 {
-            return Err(refuse());
-        }
-        let nibble = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = nibble(pair[0]).zip(nibble(pair[1])).map(|(high, low)| high << 4 | low).ok_or_else(refuse)?;
-        }
-        Ok(Self(bytes))
+        text.strip_prefix("sha256:").ok_or_else(refuse).and_then(|hex| Self::from_hex(hex).map_err(|_| refuse()))
     }
 }
 
@@ -122,6 +130,15 @@ mod tests {
             ["", "sha256:", &text[7..], &text.to_uppercase(), &text.replace('a', "g"), &format!("{text}0"), "sha256:é"]
         {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_digits_alone_and_back() {
+        let digest = Digest::of(b"abc");
+        assert_eq!(Digest::from_hex(&digest.hex()), Ok(digest));
+        for wrong in ["", "ba7816bf", &digest.to_string(), &digest.hex().to_uppercase(), &"é".repeat(32)] {
+            assert!(Digest::from_hex(wrong).is_err(), "{wrong}");
         }
     }
 

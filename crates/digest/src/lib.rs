@@ -1,5 +1,6 @@
 //! SHA-256 digests, written `sha256:<64 hexadecimal digits in lower case>`: of bytes, of files, of what streams by.
 
+pub mod bare;
 mod digest;
 mod hashing;
 

@@ -34,6 +34,21 @@ pub fn client_of(server: &Url) -> ClientBuilder {
     if host.ends_with(".localhost") { builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into()) } else { builder }
 }
 
+/// As [`client_of`], for programs without a runtime. There the 30 s bound each wait for an answer to begin or to go on.
+#[cfg(feature = "blocking")]
+pub fn blocking_client_of(server: &Url) -> reqwest::blocking::ClientBuilder {
+    let builder = reqwest::blocking::Client::builder()
+        .connect_timeout(CONNECT)
+        .timeout(SILENCE)
+        .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
+    let host = server.host_str().unwrap_or_default();
+    if !is_loopback(host) {
+        return builder;
+    }
+    let builder = builder.no_proxy();
+    if host.ends_with(".localhost") { builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into()) } else { builder }
+}
+
 /// A client for services on this machine's loopback, each request bounded by `limit`.
 ///
 /// # Errors

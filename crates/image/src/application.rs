@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::build::Sources;
+use slipway_oci::Platform;
+
 use crate::declaration::File;
 use crate::elf::{self, Elf};
 use crate::error::{Error, Result};
@@ -10,8 +11,8 @@ use crate::layer::{self, Layer};
 use crate::libtorch;
 use crate::lock::Package;
 use crate::parse::Declared;
-use crate::platform::Platform;
 use crate::revision::git;
+use crate::sources::Sources;
 use crate::tree::Content;
 
 /// One file that goes into the layer.
@@ -19,11 +20,11 @@ struct Item {
     to: String,
     from: PathBuf,
     executable: bool,
-    /// What it links to, when it is a program of this workspace.
+    /// What it links to; `None` unless it is a program of this workspace.
     elf: Option<Elf>,
 }
 
-/// The layer, or none when the declaration names no file.
+/// The layer; `None` if the declaration names no file.
 pub(crate) fn layer(
     sources: &Sources,
     declared: &Declared,
@@ -46,7 +47,7 @@ pub(crate) fn layer(
     for item in &items {
         inputs.push(serde_json::json!([
             item.to,
-            sources.cache.hash_of(&item.from)?,
+            sources.cache.digest_of(&item.from)?.hex(),
             item.executable,
             item.elf.is_some()
         ]));
@@ -70,11 +71,19 @@ fn relocated(path: &Path, elf: &Elf) -> Result<Vec<u8>> {
     elf::with_search(bytes, elf, libtorch::FOLDER).ok_or_else(|| {
         let old = elf.search.as_ref().map(|(_, old)| old.as_str()).unwrap_or_default();
         let reason = format!(
-            "its search path {old} is shorter than {}, which is written over it: use a libtorch with a longer path, and link again",
+            "its search path for libraries, {old}, is shorter than {}, which is written over it: link again, to a libtorch with a longer path",
             libtorch::FOLDER
         );
         Error::malformed(path.display().to_string(), reason)
     })
+}
+
+/// cargo's target of a platform.
+pub(crate) fn target(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Amd64 => "x86_64-unknown-linux-gnu",
+        Platform::Arm64 => "aarch64-unknown-linux-gnu",
+    }
 }
 
 fn is_native(platform: Platform) -> bool {
@@ -83,7 +92,7 @@ fn is_native(platform: Platform) -> bool {
 
 /// Where cargo puts a program.
 pub(crate) fn program_path(sources: &Sources, platform: Platform, binary: &str) -> PathBuf {
-    let folder = if is_native(platform) { sources.target.clone() } else { sources.target.join(platform.triple()) };
+    let folder = if is_native(platform) { sources.target.clone() } else { sources.target.join(target(platform)) };
     folder.join("release").join(binary)
 }
 
@@ -96,15 +105,15 @@ fn program(
     to: &str,
 ) -> Result<Item> {
     let native = is_native(platform);
-    let target = if native { String::new() } else { format!(" --target {}", platform.triple()) };
+    let option = if native { String::new() } else { format!(" --target {}", target(platform)) };
     let from = program_path(sources, platform, binary);
-    let command = format!("cargo build --release --locked --package {binary}{target}");
+    let command = format!("cargo build --release --locked --package {binary}{option}");
     if !from.is_file() {
         if !native {
             let reason = format!(
-                "{} is not there: `{command}` makes it where the toolchain for {} is",
+                "{} is missing: run `{command}` on a machine with the toolchain for {}",
                 from.display(),
-                platform.triple()
+                target(platform)
             );
             return Err(Error::Platform { image: declared.name().to_owned(), platform: platform.to_string(), reason });
         }
@@ -113,15 +122,15 @@ fn program(
     let elf = elf::read(&from)?;
     let wrong =
         |reason: String| Error::Platform { image: declared.name().to_owned(), platform: platform.to_string(), reason };
-    if elf.machine != platform.elf_machine() {
-        return Err(wrong(format!("{} is for another architecture: `{command}`", from.display())));
+    if elf.machine != elf::machine(platform) {
+        return Err(wrong(format!("{} is for another architecture: run `{command}`", from.display())));
     }
     if let Some(libc) = packages.iter().find(|package| package.name == "libc6") {
         let has = version_of(&libc.version);
         if let Some(needs) = elf::glibc(&elf.versions).filter(|needs| Some(*needs) > has) {
             return Err(wrong(format!(
-                "{} was linked with a newer C library (it needs {}.{}) than the base has ({}): build it on Debian of the base's suite, \
-                 or raise the suite in image.yaml and lock anew",
+                "{} was linked with a newer C library (it needs {}.{}) than the base has ({}): compile it on the base's release of \
+                 Debian, or raise the suite in image.yaml and lock again",
                 from.display(),
                 needs.0,
                 needs.1,
@@ -138,7 +147,7 @@ fn version_of(version: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?))
 }
 
-/// The tracked files at a path of the repository: what another checkout of the same commit has too.
+/// The tracked files at a path of the repository: those that every checkout of the commit has.
 fn files(declared: &Declared, file: &File, path: &str) -> Result<Vec<Item>> {
     let listed = git(&declared.root, &["ls-files", "-s", "-z", "--", path])?;
     let mut found = Vec::new();

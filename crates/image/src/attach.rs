@@ -1,59 +1,61 @@
-//! What is attached to an image: what it consists of (SBOM, CycloneDX 1.6) and how it was made (SLSA provenance v1).
-//! Both are manifests whose subject is the image, so that a registry lists them as its referrers. Neither holds a time of its
-//! own, so the same image has the same attachments.
+//! What is attached to an image: its parts (SBOM, CycloneDX 1.6) and how it was made (SLSA provenance v1).
+//! Both are manifests whose subject is the image, so a registry lists them as its referrers. Their only time is the commit's, so the
+//! same image has the same attachments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::build::{Built, Sources};
-use crate::digest::of_file;
+use slipway_digest::Digest;
+use slipway_oci::{Descriptor, Document, Manifest, media_type};
+
+use crate::built::Built;
 use crate::error::{Error, Result};
-use crate::layout::Attached;
-use crate::manifest::{Blob, MANIFEST};
 use crate::parse::Declared;
+use crate::sources::Sources;
 use crate::{application, elf, sbom};
 
 /// The media type of the SBOM.
 pub const SBOM: &str = "application/vnd.cyclonedx+json";
 /// The media type of the provenance statement.
 pub const PROVENANCE: &str = "application/vnd.in-toto+json";
-const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
+/// What is attached to an image.
+#[derive(Clone, Debug, Default)]
+pub struct Attached {
+    /// The manifests whose subject is the image, or one of its platforms.
+    pub referrers: Vec<Descriptor>,
+    /// Those manifests and the documents that they name.
+    pub documents: Vec<Document>,
+}
 
 /// Makes the SBOM of each platform's image and the provenance of the whole.
 ///
 /// # Errors
-/// When cargo cannot say which crates are in a program, or a lock file cannot be read.
+/// When cargo cannot list the crates of a program, or a lock file cannot be read.
 pub fn attach(declared: &Declared, built: &Built, sources: &Sources) -> Result<Attached> {
     let mut attached = Attached::default();
     for image in &built.images {
         let document = sbom::document(declared, built, image, sources)?;
-        add(&mut attached, &Blob::new(SBOM, &document)?, &image.manifest, built)?;
+        add(&mut attached, Document::new(SBOM, &document), &image.manifest, built);
     }
     let statement = provenance(declared, built, sources)?;
-    add(&mut attached, &Blob::new(PROVENANCE, &statement)?, built.top(), built)?;
+    add(&mut attached, Document::new(PROVENANCE, &statement), built.top(), built);
     Ok(attached)
 }
 
-fn add(attached: &mut Attached, document: &Blob, subject: &Blob, built: &Built) -> Result<()> {
-    let empty = Blob { media_type: EMPTY, bytes: b"{}".to_vec() };
-    let manifest = Blob::new(
-        MANIFEST,
-        &json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "artifactType": document.media_type,
-            "config": empty.descriptor(),
-            "layers": [document.descriptor()],
-            "subject": subject.descriptor(),
-            "annotations": { "org.opencontainers.image.created": built.revision.created() },
-        }),
-    )?;
-    let mut descriptor = manifest.descriptor();
-    descriptor["artifactType"] = document.media_type.into();
-    attached.referrers.push(descriptor);
-    attached.documents.extend([empty, document.clone(), manifest]);
-    Ok(())
+fn add(attached: &mut Attached, document: Document, subject: &Document, built: &Built) {
+    let empty = Document::new(media_type::EMPTY, &json!({}));
+    let created = ("org.opencontainers.image.created".to_owned(), built.revision.created());
+    let manifest = Manifest {
+        artifact_type: Some(document.media_type.to_owned()),
+        subject: Some(subject.descriptor()),
+        annotations: BTreeMap::from([created]),
+        ..Manifest::new(empty.descriptor(), vec![document.descriptor()])
+    };
+    let manifest = manifest.document();
+    attached.referrers.push(manifest.descriptor().of_artifact(document.media_type));
+    attached.documents.extend([empty, document, manifest]);
 }
 
 /// <https://slsa.dev/spec/v1.1/provenance>
@@ -61,9 +63,9 @@ fn provenance(declared: &Declared, built: &Built, sources: &Sources) -> Result<V
     let commit = built.revision.commit.trim_end_matches("-dirty");
     let mut dependencies = vec![json!({ "name": "source", "digest": { "gitCommit": commit } })];
     let mut file = |path: std::path::PathBuf| -> Result<()> {
-        let (sha256, _) = of_file(&path)?;
+        let (digest, _) = Digest::of_file(&path).map_err(Error::file("reading", &path))?;
         let shown = path.strip_prefix(&declared.root).unwrap_or(&path).display().to_string();
-        dependencies.push(json!({ "name": shown, "digest": { "sha256": sha256 } }));
+        dependencies.push(json!({ "name": shown, "digest": { "sha256": digest.hex() } }));
         Ok(())
     };
     file(declared.root.join(&declared.folder).join("image.yaml"))?;
@@ -77,8 +79,8 @@ fn provenance(declared: &Declared, built: &Built, sources: &Sources) -> Result<V
     if declared.image.spec.libtorch {
         for image in &built.images {
             for (name, path) in crate::libtorch::libraries(&sources.libtorch, image.platform, declared.name())? {
-                let sha256 = sources.cache.hash_of(&path)?;
-                dependencies.push(json!({ "name": format!("libtorch/{name}"), "digest": { "sha256": sha256 } }));
+                let digest = sources.cache.digest_of(&path)?;
+                dependencies.push(json!({ "name": format!("libtorch/{name}"), "digest": { "sha256": digest.hex() } }));
             }
         }
     }
@@ -92,7 +94,7 @@ fn provenance(declared: &Declared, built: &Built, sources: &Sources) -> Result<V
     }
     Ok(json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "name": built.name, "digest": { "sha256": built.top().hex() } }],
+        "subject": [{ "name": built.name, "digest": { "sha256": built.top().digest().hex() } }],
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {

@@ -1,5 +1,7 @@
 //! The first layer: Debian packages, the user, and the few files that no package brings.
 
+use slipway_oci::Platform;
+
 use crate::cache::Cache;
 use crate::debian;
 use crate::declaration::User;
@@ -7,10 +9,9 @@ use crate::error::Result;
 use crate::fetch;
 use crate::layer::{self, Layer};
 use crate::lock::Package;
-use crate::platform::Platform;
-use crate::tree::{Kind, Tree};
+use crate::tree::Tree;
 
-/// Where a package's certificates are, and where every TLS library looks for them in one file.
+/// Where ca-certificates has its certificates, and the one file in which TLS libraries look for them.
 const CERTIFICATES: &str = "usr/share/ca-certificates/mozilla/";
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 
@@ -22,14 +23,14 @@ pub(crate) fn layer(
     platform: Platform,
     fresh: bool,
 ) -> Result<Layer> {
-    let hashes: Vec<&str> = packages.iter().map(|package| package.sha256.as_str()).collect();
+    let hashes: Vec<String> = packages.iter().map(|package| package.sha256.hex()).collect();
     let inputs = serde_json::json!([hashes, user, platform]);
     layer::make(cache, "debian", &inputs, fresh, |tree| {
-        for link in platform.merged_usr() {
+        for link in debian::merged_usr(platform) {
             tree.folder(&format!("usr/{link}"), "merged /usr")?;
             tree.link(link, &format!("usr/{link}"), "merged /usr")?;
         }
-        // first all downloads: what the mirror no longer has is said before anything is unpacked
+        // downloads first: a package that the mirror no longer has is found before anything is unpacked
         let mut files = Vec::new();
         for package in packages {
             files.push((package, fetch::package(cache, package, image)?));
@@ -42,16 +43,15 @@ pub(crate) fn layer(
     })
 }
 
-/// What ca-certificates' maintainer script would do with openssl: all of its certificates in one file, by name.
+/// Does what ca-certificates' maintainer script does with openssl: writes all of its certificates into one file, sorted by name.
 fn certificates(tree: &mut Tree) -> Result<()> {
-    let paths: Vec<String> = tree
-        .nodes()
-        .filter(|(path, node)| path.starts_with(CERTIFICATES) && matches!(node.kind, Kind::File { .. }))
-        .map(|(path, _)| path.to_owned())
-        .collect();
+    let is_certificate = |path: &str| path.starts_with(CERTIFICATES);
+    let paths: Vec<String> =
+        tree.nodes().map(|(path, _)| path.to_owned()).filter(|path| is_certificate(path)).collect();
     let mut bundle = Vec::new();
     for path in paths {
-        let text = tree.read(&path)?.unwrap_or_default();
+        // a folder has no bytes
+        let Some(text) = tree.read(&path)? else { continue };
         bundle.extend_from_slice(&text);
         if !text.ends_with(b"\n") {
             bundle.push(b'\n');
@@ -60,7 +60,7 @@ fn certificates(tree: &mut Tree) -> Result<()> {
     if bundle.is_empty() { Ok(()) } else { tree.stream(BUNDLE, &mut bundle.as_slice(), false, "ca-certificates") }
 }
 
-/// The user's name, for programs that look it up, a home of its own, and a /tmp for whoever mounts none.
+/// Writes the user's name for programs that look it up, makes its home, and a /tmp for images that run without a mounted one.
 fn accounts(tree: &mut Tree, user: &User) -> Result<()> {
     let User { uid, gid, name } = user;
     let passwd = format!(

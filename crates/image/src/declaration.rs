@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An image: what it is made of and how it starts.
+/// An image: what it is made of, and how it starts.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Image {
     /// The version of this format.
     pub api_version: ApiVersion,
-    /// What the file declares.
+    /// The kind of declaration.
     pub kind: Kind,
-    /// Its name.
+    /// The image's name.
     pub metadata: Metadata,
-    /// What it is made of.
+    /// What the image is made of.
     pub spec: Spec,
 }
 
@@ -27,7 +27,7 @@ pub enum ApiVersion {
     V1Alpha1,
 }
 
-/// What the file declares.
+/// The kind of declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
     /// An image.
@@ -38,7 +38,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    /// The same as the folder's: lower-case letters, digits and hyphens.
+    /// The same as the name of the folder: lower-case letters, digits and hyphens.
     #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: String,
 }
@@ -49,25 +49,25 @@ pub struct Metadata {
 pub struct Spec {
     /// The first layer.
     pub base: Base,
-    /// A layer with the libraries of libtorch that the binaries are linked with, at /opt/libtorch/lib.
+    /// Whether there is a layer with the libraries of libtorch that the binaries link to, at /opt/libtorch/lib.
     #[serde(default)]
     pub libtorch: bool,
     /// A layer with Python packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python: Option<Python>,
-    /// The last layer: what changes most.
+    /// The content of the last layer: what changes most.
     #[serde(default)]
     pub files: Vec<File>,
-    /// Who the program runs as; it is written to /etc/passwd and /etc/group.
+    /// The user that the program runs as; it is written to /etc/passwd and /etc/group.
     #[serde(default)]
     pub user: User,
     /// The program and its first arguments.
     #[schemars(length(min = 1))]
     pub entrypoint: Vec<String>,
-    /// Arguments that whoever runs the image may replace.
+    /// Further arguments, which can be replaced when the image is run.
     #[serde(default)]
     pub args: Vec<String>,
-    /// The environment.
+    /// Environment variables.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The folder that the program starts in.
@@ -76,7 +76,7 @@ pub struct Spec {
     /// Ports that the program listens on.
     #[serde(default)]
     pub ports: Vec<u16>,
-    /// More labels. org.opencontainers.image.title, source, revision, version, licenses and created are set without asking.
+    /// Further labels. org.opencontainers.image.title, source, revision, version, licenses and created are always set.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
 }
@@ -95,16 +95,16 @@ pub enum Base {
     Oci(String),
 }
 
-/// Debian packages with what they depend on.
+/// Debian packages and everything that they depend on.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Debian {
     /// The release by code name, such as `bookworm`.
     #[schemars(regex(pattern = r"^[a-z]+$"))]
     pub suite: String,
-    /// The packages asked for; what they depend on is found when the lock is made.
+    /// The packages; what they depend on is resolved when the lock is made.
     pub packages: Vec<String>,
-    /// Packages that others depend on and this image does without: what only maintainer scripts need, which never run here.
+    /// Packages that others depend on, but that this image leaves out: only maintainer scripts need them, and those never run.
     #[serde(default)]
     pub without: Vec<String>,
 }
@@ -120,35 +120,35 @@ pub struct Python {
     pub requirements: String,
 }
 
-/// One thing that is copied into the last layer.
+/// A program, file or folder that is copied into the last layer.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct File {
     /// A program of this workspace, by the name of its binary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binary: Option<String>,
-    /// A file or folder, relative to the repository's top.
+    /// A file or folder, relative to the top of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Names below a folder that stay out, such as `tests`.
+    /// Names below a folder that are left out, such as `tests`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
-    /// Where it goes: an absolute path in the image.
+    /// The absolute path in the image.
     #[schemars(regex(pattern = r"^/[^/]"))]
     pub to: String,
 }
 
-/// Who the program runs as.
+/// The user that the program runs as.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct User {
-    /// Never 0.
+    /// The user's number; never 0.
     #[schemars(range(min = 1))]
     pub uid: u32,
-    /// Never 0.
+    /// The group's number; never 0.
     #[schemars(range(min = 1))]
     pub gid: u32,
-    /// Its name in /etc/passwd.
+    /// The user's name in /etc/passwd.
     pub name: String,
 }
 

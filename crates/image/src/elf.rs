@@ -4,18 +4,20 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use slipway_oci::Platform;
+
 use crate::error::{Error, Result};
 
-/// What an ELF file asks of the machine it runs on.
+/// What an ELF file requires of the machine that it runs on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Elf {
     /// `e_machine`.
     pub(crate) machine: u16,
-    /// The libraries that it names.
+    /// The libraries that it links to.
     pub(crate) needed: Vec<String>,
-    /// Where it looks for them first: the place of the text in the file, and the text.
+    /// The search path for libraries: its offset in the file, and its text.
     pub(crate) search: Option<(u64, String)>,
-    /// Versions of symbols that it needs, such as `GLIBC_2.34`.
+    /// The versions of symbols that it needs, such as `GLIBC_2.34`.
     pub(crate) versions: Vec<String>,
 }
 
@@ -29,22 +31,32 @@ const DT_RUNPATH: u64 = 29;
 const DT_VERNEED: u64 = 0x6fff_fffe;
 const DT_VERNEEDNUM: u64 = 0x6fff_ffff;
 
-/// Reads a 64-bit little-endian ELF file; only its headers, however large it is.
+/// `e_machine` in the programs of a platform.
+pub(crate) fn machine(platform: Platform) -> u16 {
+    match platform {
+        Platform::Amd64 => 62,
+        Platform::Arm64 => 183,
+    }
+}
+
+/// Reads the headers of a 64-bit little-endian ELF file, and nothing else of it.
 pub(crate) fn read(path: &Path) -> Result<Elf> {
     let file = File::open(path).map_err(Error::file("reading", path))?;
     let broken = |reason: &str| {
         Error::malformed(path.display().to_string(), format!("is not a program or library for Linux: {reason}"))
     };
     let at = |offset: u64, size: u64| -> Result<Vec<u8>> {
-        let size =
-            usize::try_from(size).ok().filter(|size| *size <= 1 << 28).ok_or_else(|| broken("a size is absurd"))?;
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|size| *size <= 1 << 28)
+            .ok_or_else(|| broken("a part of it claims more than 256 MiB"))?;
         let mut bytes = vec![0; size];
         file.read_exact_at(&mut bytes, offset).map_err(|_| broken("it ends early"))?;
         Ok(bytes)
     };
     let header = at(0, 64)?;
     if !header.starts_with(b"\x7fELF\x02\x01") {
-        return Err(broken("it is no 64-bit ELF file"));
+        return Err(broken("it is not a 64-bit ELF file"));
     }
     let machine = u16_at(&header, 18);
     let programs = at(u64_at(&header, 32), u64::from(u16_at(&header, 54)) * u64::from(u16_at(&header, 56)))?;
@@ -61,7 +73,8 @@ pub(crate) fn read(path: &Path) -> Result<Elf> {
     let Some((offset, length)) = dynamic else { return Ok(Elf { machine, ..Elf::default() }) };
     let in_file = |address: u64| -> Result<u64> {
         let load = loads.iter().find(|(start, length, _)| (*start..start.saturating_add(*length)).contains(&address));
-        load.map(|(start, _, offset)| address - start + offset).ok_or_else(|| broken("an address lies nowhere"))
+        load.map(|(start, _, offset)| address - start + offset)
+            .ok_or_else(|| broken("an address lies outside of every segment"))
     };
     let entries = at(offset, length)?;
     let entries: Vec<(u64, u64)> = entries
@@ -69,14 +82,14 @@ pub(crate) fn read(path: &Path) -> Result<Elf> {
         .map(|entry| (u64_at(entry, 0), u64_at(entry, 8)))
         .take_while(|(tag, _)| *tag != 0)
         .collect();
-    let value = |wanted: u64| entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value);
-    let strings_at = in_file(value(DT_STRTAB).ok_or_else(|| broken("it has no strings"))?)?;
-    let strings = at(strings_at, value(DT_STRSZ).unwrap_or_default())?;
+    let value = |name: u64| entries.iter().find(|(tag, _)| *tag == name).map(|(_, value)| *value);
+    let strings_at = in_file(value(DT_STRTAB).ok_or_else(|| broken("it has no string table"))?)?;
+    let strings = at(strings_at, value(DT_STRSZ).ok_or_else(|| broken("its string table has no size"))?)?;
     let text = |offset: u64| -> Result<String> {
         let bytes = usize::try_from(offset)
             .ok()
             .and_then(|offset| strings.get(offset..))
-            .ok_or_else(|| broken("a string lies nowhere"))?;
+            .ok_or_else(|| broken("a string lies outside of its table"))?;
         Ok(String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned())
     };
     let mut elf = Elf { machine, ..Elf::default() };
@@ -88,22 +101,22 @@ pub(crate) fn read(path: &Path) -> Result<Elf> {
         }
     }
     if let (Some(address), Some(count)) = (value(DT_VERNEED), value(DT_VERNEEDNUM)) {
-        let mut place = in_file(address)?;
+        let mut at_file = in_file(address)?;
         for _ in 0..count.min(1 << 12) {
-            let file = at(place, 16)?;
-            let mut version_place = place + u64::from(u32_at(&file, 8));
+            let file = at(at_file, 16)?;
+            let mut at_version = at_file + u64::from(u32_at(&file, 8));
             for _ in 0..u16_at(&file, 2) {
-                let version = at(version_place, 16)?;
+                let version = at(at_version, 16)?;
                 elf.versions.push(text(u64::from(u32_at(&version, 8)))?);
-                version_place += u64::from(u32_at(&version, 12));
+                at_version += u64::from(u32_at(&version, 12));
             }
-            place += u64::from(u32_at(&file, 12));
+            at_file += u64::from(u32_at(&file, 12));
         }
     }
     Ok(elf)
 }
 
-/// The compiler that a program says it was made by, such as `rustc version 1.95.0 (59807616e 2026-04-14)`: from its comment section.
+/// The compiler that a program's comment section names, such as `rustc version 1.95.0 (59807616e 2026-04-14)`.
 pub(crate) fn compiler(bytes: &[u8]) -> Option<String> {
     const START: &[u8] = b"rustc version ";
     let at = bytes.windows(START.len()).rposition(|window| window == START)?;
@@ -111,7 +124,7 @@ pub(crate) fn compiler(bytes: &[u8]) -> Option<String> {
     (text.len() < 200).then(|| String::from_utf8_lossy(text).into_owned())
 }
 
-/// The newest `GLIBC_x.y` among versions of symbols.
+/// The newest `GLIBC_x.y` among versions of symbols; `None` if there is none.
 pub(crate) fn glibc(versions: &[String]) -> Option<(u32, u32)> {
     let number = |version: &String| {
         let (major, minor) = version.strip_prefix("GLIBC_")?.split_once('.')?;
@@ -120,19 +133,19 @@ pub(crate) fn glibc(versions: &[String]) -> Option<(u32, u32)> {
     versions.iter().filter_map(number).max()
 }
 
-/// The same bytes with another search path for libraries, written over the old one; `None` when there is no room for it.
+/// The same bytes with another search path for libraries written over the old one; `None` if the old one is shorter.
 ///
-/// A program that was linked on a machine names a folder of that machine. The linker may let other names share the end of the
-/// text, but such a name would be `lib` or a letter, which no symbol of these programs is called.
+/// A program that was linked on a machine names a folder of that machine. The linker may let the name of a symbol share the end of the
+/// text, but that name would be `lib` or a single letter, and no symbol of these programs is called so.
 pub(crate) fn with_search(mut bytes: Vec<u8>, elf: &Elf, search: &str) -> Option<Vec<u8>> {
     let (offset, old) = elf.search.as_ref()?;
     let start = usize::try_from(*offset).ok()?;
-    let place = bytes.get_mut(start..start + old.len())?;
-    if search.len() > place.len() {
+    let text = bytes.get_mut(start..start + old.len())?;
+    if search.len() > text.len() {
         return None;
     }
-    place.fill(0);
-    place[..search.len()].copy_from_slice(search.as_bytes());
+    text.fill(0);
+    text[..search.len()].copy_from_slice(search.as_bytes());
     Some(bytes)
 }
 

@@ -1,7 +1,8 @@
-//! What can go wrong, with the way out.
+//! What can go wrong, and what to do then.
 
 use std::path::PathBuf;
 
+use slipway_digest::Digest;
 use slipway_source::Finding;
 
 /// Result of this crate.
@@ -15,23 +16,29 @@ pub enum Error {
     File {
         /// What was tried, such as "writing".
         action: &'static str,
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// What the system said.
         source: std::io::Error,
     },
-    /// A declaration has mistakes.
+    /// An OCI layout could not be read or written.
+    #[error(transparent)]
+    Oci(#[from] slipway_oci::Error),
+    /// Declarations have mistakes.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Declaration(Vec<Finding>),
-    /// No such image.
-    #[error("no image is called {name}{}: images are declared in apps/<name>/image.yaml; `slipway image list` shows them", near.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
+    /// No image has this name.
+    #[error(
+        "unknown image {name}{}: images are declared in apps/<name>/image.yaml; `slipway image list` shows them",
+        near.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default()
+    )]
     UnknownImage {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// The nearest name.
+        /// The nearest name that is declared.
         near: Option<String>,
     },
-    /// The lock is not there, cannot be read, or is of another declaration.
+    /// The lock is missing, cannot be read, or is out of date.
     #[error("{} {reason}: run `slipway image lock {image}` and commit the file", path.display())]
     Lock {
         /// The lock file.
@@ -44,19 +51,19 @@ pub enum Error {
     /// A Debian package cannot be resolved.
     #[error("{0}")]
     Package(String),
-    /// The mirror's index is not to be trusted, or cannot be checked.
+    /// The mirror's index cannot be trusted, or its signature cannot be checked.
     #[error("{0}")]
     Archive(String),
-    /// A locked file is not on the mirror any more.
+    /// The mirror no longer has a locked file.
     #[error(
-        "{url} is not there any more ({status}): Debian keeps only the newest versions. Set {variable} to a snapshot of the lock's time, such as http://snapshot.debian.org/archive/{archive}/<time>, or renew the lock with `slipway image lock {image}`"
+        "{url} no longer exists ({status}): Debian keeps only the newest versions. Set {variable} to a snapshot of the lock's time, such as http://snapshot.debian.org/archive/{archive}/<time>, or renew the lock with `slipway image lock {image}`"
     )]
     Gone {
-        /// Where it was looked for.
+        /// The file's URL.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// The setting that names another mirror.
+        /// The environment variable that names another mirror.
         variable: &'static str,
         /// `debian` or `debian-security`.
         archive: &'static str,
@@ -66,69 +73,68 @@ pub enum Error {
     /// A download failed.
     #[error("downloading {url}: {reason}; check the network and run this again")]
     Download {
-        /// Where from.
+        /// The URL.
         url: String,
-        /// Why not.
+        /// What went wrong.
         reason: String,
     },
-    /// What came is not what was locked.
-    #[error("{what} has sha256 {found} ({found_size} bytes), and the lock says {wanted}{}: it was not used. If the lock is right, the source or a proxy changed it; else renew the lock", wanted_size.map(|size| format!(" ({size} bytes)")).unwrap_or_default())]
-    Hash {
-        /// Which file.
+    /// A file is not the one that was locked.
+    #[error(
+        "{what} {found}, and the lock says {locked}: it was not used. If the lock is right, the source or a proxy changed the file; \
+         otherwise renew the lock"
+    )]
+    NotLocked {
+        /// The file.
         what: String,
-        /// What came.
+        /// What was found, such as "has 12 bytes".
         found: String,
-        /// Its size.
-        found_size: u64,
-        /// What the lock says.
-        wanted: String,
-        /// The size that the lock says, if it does.
-        wanted_size: Option<u64>,
+        /// The hash in the lock, and the size if the lock has one.
+        locked: String,
     },
-    /// A file that goes into the image is not there.
+    /// A file of the image is missing.
     #[error("{what} is not at {}: run `{command}`", path.display())]
     Missing {
-        /// Such as "the binary slipway-server".
+        /// Such as "the program slipway-server".
         what: String,
-        /// Where it was looked for.
+        /// Where it should be.
         path: PathBuf,
         /// The command that makes it.
         command: String,
     },
-    /// The platform cannot be built from what this machine has.
+    /// This machine lacks something to build for a platform.
     #[error("{image} cannot be built for {platform} here: {reason}")]
     Platform {
         /// The image.
         image: String,
         /// Such as `linux/arm64`.
         platform: String,
-        /// What is missing and how to get it.
+        /// What is missing, and how to get it.
         reason: String,
     },
-    /// Two sources want the same path in an image.
+    /// Two sources have different files for one path of an image.
     #[error("{path} comes from {first} and from {second}, and they differ: leave one out")]
     Conflict {
         /// The path in the image.
         path: String,
-        /// Where it came from first.
+        /// The first source.
         first: String,
-        /// Where it came from again.
+        /// The second source.
         second: String,
     },
     /// A program could not be run or failed.
     #[error("{program}: {reason}")]
     Program {
-        /// Its name.
+        /// The program, or the command.
         program: String,
-        /// Why not, and what to do.
+        /// What went wrong, and what to do.
         reason: String,
     },
-    /// An archive, an ELF file or a document cannot be understood.
+    /// An archive, an ELF file or a document cannot be read.
     #[error("{what}: {reason}")]
     Malformed {
-        /// Which one.
+        /// The archive, file or document.
         what: String,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
 }
@@ -143,19 +149,29 @@ impl Error {
         Self::Malformed { what: what.into(), reason: reason.to_string() }
     }
 
-    /// Whether a service elsewhere did not answer, or answered wrong.
+    pub(crate) fn not_locked(
+        what: impl Into<String>,
+        found: impl Into<String>,
+        locked: Digest,
+        locked_size: Option<u64>,
+    ) -> Self {
+        let size = locked_size.map(|size| format!(" ({size} bytes)")).unwrap_or_default();
+        Self::NotLocked { what: what.into(), found: found.into(), locked: format!("{}{size}", locked.hex()) }
+    }
+
+    /// Whether a mirror did not answer or refused.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Download { .. })
     }
 
-    /// Whether this machine lacks something that a command gets.
+    /// Whether this machine lacks something that can be installed or built.
     #[must_use]
     pub fn is_environment(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. })
     }
 
-    /// Whether a committed file is not what its declaration asks for.
+    /// Whether a lock does not fit its declaration.
     #[must_use]
     pub fn is_out_of_date(&self) -> bool {
         matches!(self, Self::Lock { .. })

@@ -1,124 +1,145 @@
-//! Downloads: whole, by hash, kept in the cache.
+//! Downloads from Debian's mirrors. Each has a size that it must not exceed, and is tried again when the network or the server fails.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::blocking::{Client, Response};
+use backon::{BlockingRetryable, ExponentialBuilder};
+use reqwest::StatusCode;
+use reqwest::blocking::Response;
+use slipway_digest::{Digest, Hashing};
 
 use crate::cache::Cache;
-use crate::digest::{self, Hashing};
 use crate::error::{Error, Result};
 use crate::lock::Package;
 
-/// How often a download is tried.
-const TRIES: u32 = 4;
+/// The size of a download in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Size {
+    Exactly(u64),
+    AtMost(u64),
+}
 
-fn failed(url: &str) -> impl Fn(&dyn std::error::Error) -> Error {
-    let url = url.to_owned();
-    move |error| {
-        // reqwest hides the reason in its sources
-        let mut reason = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            reason = format!("{reason}: {inner}");
-            source = inner.source();
+/// Why one attempt at a download failed.
+#[derive(Debug)]
+enum Failure {
+    /// No answer, or a torn one.
+    Network(String),
+    /// An answer that is not a success.
+    Status(StatusCode),
+    /// Another size than expected: what the file has.
+    Size(String),
+    /// What arrived could not be written here.
+    Local(Error),
+}
+
+impl Failure {
+    fn network(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Network(slipway_causes::chain(error))
+    }
+
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Network(_) => true,
+            Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Size(_) | Self::Local(_) => false,
         }
-        Error::Download { url: url.clone(), reason }
+    }
+
+    fn into_error(self, url: &str) -> Error {
+        let reason = match self {
+            Self::Local(error) => return error,
+            Self::Network(reason) => reason,
+            Self::Status(status) => format!("the server answers {}", status.as_u16()),
+            Self::Size(found) => format!("the file {found}"),
+        };
+        Error::Download { url: url.to_owned(), reason }
     }
 }
 
-fn open(url: &str) -> Result<Response> {
-    let client = Client::builder()
-        .connect_timeout(Duration::from_secs(15))
-        .timeout(Duration::from_secs(300))
-        .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| failed(url)(&error))?;
-    client.get(url).send().map_err(|error| failed(url)(&error))
+/// Makes four attempts.
+fn retry<T>(attempt: impl FnMut() -> std::result::Result<T, Failure>) -> std::result::Result<T, Failure> {
+    let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(300)).with_factor(3.0);
+    attempt.retry(pauses.with_max_times(3).with_jitter()).sleep(std::thread::sleep).when(Failure::may_pass).call()
 }
 
-/// Tries again what may succeed later: a torn connection, a server that is busy.
-fn patiently<T>(mut work: impl FnMut() -> Result<(T, Option<u16>)>) -> Result<(T, Option<u16>)> {
-    let mut pause = Duration::from_millis(300);
-    for _ in 1..TRIES {
-        match work() {
-            Ok((_, Some(status))) if status >= 500 || status == 429 => {}
-            Err(Error::Download { .. }) => {}
-            done => return done,
-        }
-        std::thread::sleep(pause);
-        pause *= 3;
+/// The answer to a request, if it is a success and does not announce another size.
+fn open(url: &str, size: Size) -> std::result::Result<Response, Failure> {
+    let parsed = url.parse().map_err(|error| Failure::Local(Error::malformed(format!("the URL {url}"), error)))?;
+    let client = slipway_http::blocking_client_of(&parsed).build().map_err(|error| Failure::network(&error))?;
+    let answer = client.get(parsed).send().map_err(|error| Failure::network(&error))?;
+    if !answer.status().is_success() {
+        return Err(Failure::Status(answer.status()));
     }
-    work()
+    let fits = |length: u64| match size {
+        Size::Exactly(size) => length == size,
+        Size::AtMost(most) => length <= most,
+    };
+    match answer.content_length() {
+        Some(length) if !fits(length) => Err(Failure::Size(format!("has {length} bytes"))),
+        _ => Ok(answer),
+    }
 }
 
-/// The body of an answer with status 200.
-pub(crate) fn get(url: &str) -> Result<Vec<u8>> {
-    let (body, status) = patiently(|| {
-        let mut answer = open(url)?;
-        if !answer.status().is_success() {
-            return Ok((Vec::new(), Some(answer.status().as_u16())));
+/// Writes the body of an answer, but never more than one byte beyond its size.
+fn copy(answer: Response, size: Size, into: &mut impl Write) -> std::result::Result<(), Failure> {
+    let (Size::Exactly(most) | Size::AtMost(most)) = size;
+    let mut body = answer.take(most + 1);
+    let mut buffer = vec![0; 1 << 16];
+    let mut copied = 0;
+    loop {
+        let read = body.read(&mut buffer).map_err(|error| Failure::network(&error))?;
+        if read == 0 {
+            return if copied > most { Err(Failure::Size(format!("has more than {most} bytes"))) } else { Ok(()) };
         }
+        let failed = Error::file("writing a download into", "the cache");
+        into.write_all(&buffer[..read]).map_err(|error| Failure::Local(failed(error)))?;
+        copied += read as u64;
+    }
+}
+
+/// Downloads a file into memory.
+pub(crate) fn get(url: &str, size: Size) -> Result<Vec<u8>> {
+    retry(|| {
         let mut body = Vec::new();
-        answer.read_to_end(&mut body).map_err(|error| failed(url)(&error))?;
-        Ok((body, None))
-    })?;
-    match status {
-        None => Ok(body),
-        Some(status) => Err(Error::Download { url: url.to_owned(), reason: format!("the server answers {status}") }),
-    }
+        copy(open(url, size)?, size, &mut body)?;
+        Ok(body)
+    })
+    .map_err(|failure| failure.into_error(url))
 }
 
 /// A locked package from the cache, or from the mirror into the cache; never one with another hash.
 pub(crate) fn package(cache: &Cache, package: &Package, image: &str) -> Result<PathBuf> {
     let folder = cache.folder("debs")?;
-    let target = folder.join(format!("{}.deb", package.sha256));
+    let target = folder.join(format!("{}.deb", package.sha256.hex()));
     if target.is_file() {
-        if digest::of_file(&target)?.0 == package.sha256 {
+        if Digest::of_file(&target).map_err(Error::file("reading", &target))?.0 == package.sha256 {
             return Ok(target);
         }
         std::fs::remove_file(&target).map_err(Error::file("removing", &target))?;
     }
     let url = format!("{}/{}", package.archive.mirror(), package.path);
-    let ((part, found, found_size), status) = patiently(|| {
-        let mut sink = Hashing::new(cache.part(&folder)?);
-        let mut answer = open(&url)?;
-        let status = answer.status();
-        if status.is_success() {
-            copy(&url, &mut answer, &mut sink)?;
-        }
-        Ok((sink.finish(), (!status.is_success()).then_some(status.as_u16())))
+    let size = Size::Exactly(package.size);
+    let downloaded = retry(|| {
+        let mut file = Hashing::new(cache.part(&folder).map_err(Failure::Local)?);
+        copy(open(&url, size)?, size, &mut file)?;
+        Ok(file.finish())
+    });
+    let (part, found, found_size) = downloaded.map_err(|failure| match failure {
+        Failure::Status(status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN)) => Error::Gone {
+            url: url.clone(),
+            status: status.as_u16(),
+            variable: package.archive.variable(),
+            archive: package.archive.name(),
+            image: image.to_owned(),
+        },
+        Failure::Size(found) => Error::not_locked(&url, found, package.sha256, Some(package.size)),
+        failure => failure.into_error(&url),
     })?;
-    match status {
-        None => {}
-        Some(status @ (404 | 410 | 403)) => {
-            return Err(Error::Gone {
-                url,
-                status,
-                variable: package.archive.variable(),
-                archive: package.archive.name(),
-                image: image.to_owned(),
-            });
-        }
-        Some(status) => return Err(Error::Download { url, reason: format!("the server answers {status}") }),
-    }
     if found != package.sha256 {
-        let (wanted, wanted_size) = (package.sha256.clone(), Some(package.size));
-        return Err(Error::Hash { what: url, found, found_size, wanted, wanted_size });
+        let found = format!("has sha256 {} ({found_size} bytes)", found.hex());
+        return Err(Error::not_locked(url, found, package.sha256, Some(package.size)));
     }
     part.persist(&target).map_err(|error| Error::file("writing", &target)(error.error))?;
     Ok(target)
-}
-
-/// Copies a body; a torn connection and a full disk are told apart.
-fn copy(url: &str, from: &mut impl Read, into: &mut Hashing<tempfile::NamedTempFile>) -> Result<()> {
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = from.read(&mut buffer).map_err(|error| failed(url)(&error))?;
-        if read == 0 {
-            return Ok(());
-        }
-        into.write_all(&buffer[..read]).map_err(Error::file("writing a download into", "the cache"))?;
-    }
 }

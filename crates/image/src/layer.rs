@@ -4,53 +4,59 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use slipway_digest::{Digest, Hashing};
+use slipway_oci::{Descriptor, media_type};
 use tar::{EntryType, Header};
 
 use crate::cache::Cache;
-use crate::digest::{Hashing, sha256_hex};
 use crate::error::{Error, Result};
 use crate::tree::{Kind, Node, Tree};
 
 /// zstd's level; 3 is three times as fast and a tenth larger. Part of every layer's key.
 const LEVEL: i32 = 9;
-/// With one worker or more, zstd's output does not depend on how many there are; without any it is another.
+/// zstd's output is the same for any number of workers from one upwards, and another without workers.
 const WORKERS: u32 = 2;
-/// Changes when the same inputs pack to other bytes, so that layers of an older slipway are not taken.
+/// To be raised when the same inputs pack to other bytes, so that layers of an older slipway are not taken from the cache.
 const FORMAT: u32 = 1;
 
 /// A finished layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
-    /// What it holds, in a word.
+    /// What the layer holds, in one word.
     pub name: String,
-    /// SHA-256 of the compressed layer, in hex.
-    pub digest: String,
-    /// SHA-256 of the tar inside, in hex.
-    pub diff_id: String,
+    /// Of the compressed layer.
+    #[serde(with = "slipway_digest::bare")]
+    pub digest: Digest,
+    /// Of the tar inside.
+    #[serde(with = "slipway_digest::bare")]
+    pub diff_id: Digest,
     /// Compressed bytes.
     pub size: u64,
     /// How it is compressed.
     pub media_type: String,
 }
 
-/// The media type of every layer that is made here.
-const MEDIA_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-
 impl Layer {
     /// Whether the cache has its bytes, unchanged.
     pub(crate) fn is_whole(&self, cache: &Cache) -> bool {
         let blob = self.blob(cache);
-        blob.is_file() && cache.hash_of(&blob).is_ok_and(|hash| hash == self.digest)
+        blob.is_file() && cache.digest_of(&blob).is_ok_and(|digest| digest == self.digest)
     }
 
     /// Where the cache keeps its compressed bytes.
     #[must_use]
     pub fn blob(&self, cache: &Cache) -> PathBuf {
-        cache.root().join("layers").join("blobs").join(&self.digest)
+        cache.layers().path(&self.digest)
+    }
+
+    /// How a manifest names it.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::new(&self.media_type, self.digest, self.size)
     }
 }
 
-/// The layer of these inputs: from the cache when it was made before and `fresh` is not asked for, else made now.
+/// The layer of these inputs. It is taken from the cache if it was made before and `fresh` is not set; otherwise it is made now.
 pub(crate) fn make(
     cache: &Cache,
     name: &str,
@@ -58,19 +64,21 @@ pub(crate) fn make(
     fresh: bool,
     fill: impl FnOnce(&mut Tree) -> Result<()>,
 ) -> Result<Layer> {
-    let key = sha256_hex(serde_json::json!([FORMAT, LEVEL, name, inputs]).to_string().as_bytes());
-    let (keys, blobs) = (cache.folder("layers/keys")?, cache.folder("layers/blobs")?);
-    let known = keys.join(&key);
-    if !fresh && let Some(layer) = remembered(&known) {
-        // layouts share these files: whoever damages one there damages it here
+    let key = Digest::of(serde_json::json!([FORMAT, LEVEL, name, inputs]).to_string());
+    let keys = cache.folder("layers/keys")?;
+    let note = keys.join(key.hex());
+    if !fresh && let Some(layer) = remembered(&note) {
+        // layouts share the file, so damage to a layout is damage to the cache
         if layer.is_whole(cache) {
             return Ok(layer);
         }
     }
-    let mut tree = Tree::new(&blobs)?;
+    let blobs = cache.layers();
+    std::fs::create_dir_all(blobs.folder()).map_err(Error::file("making", blobs.folder()))?;
+    let mut tree = Tree::new(blobs.folder())?;
     fill(&mut tree)?;
-    let part = cache.part(&blobs)?;
-    let full = || Error::file("writing", &blobs);
+    let part = blobs.part()?;
+    let full = || Error::file("writing", blobs.folder());
     let sink = Hashing::new(BufWriter::new(part));
     let mut encoder = zstd::stream::write::Encoder::new(sink, LEVEL).map_err(full())?;
     encoder.multithread(WORKERS).map_err(full())?;
@@ -81,15 +89,16 @@ pub(crate) fn make(
     let (encoder, diff_id, _) = tar.into_inner().map_err(full())?.finish();
     let (sink, digest, size) = encoder.finish().map_err(full())?.finish();
     let part = sink.into_inner().map_err(|error| full()(error.into_error()))?;
-    let layer = Layer { name: name.to_owned(), digest, diff_id, size, media_type: MEDIA_TYPE.to_owned() };
-    part.persist(layer.blob(cache)).map_err(|error| full()(error.error))?;
-    let mut note = cache.part(&keys)?;
+    blobs.keep(part, &digest)?;
+    let layer = Layer { name: name.to_owned(), digest, diff_id, size, media_type: media_type::LAYER_ZSTD.to_owned() };
     let text = serde_json::to_vec(&layer).map_err(|error| Error::malformed("a layer", error))?;
-    note.write_all(&text).map_err(Error::file("writing", &known))?;
-    note.persist(&known).map_err(|error| Error::file("writing", &known)(error.error))?;
+    let mut part = cache.part(&keys)?;
+    part.write_all(&text).map_err(Error::file("writing", &note))?;
+    part.persist(&note).map_err(|error| Error::file("writing", &note)(error.error))?;
     Ok(layer)
 }
 
+/// `None` if there is no note, or one that cannot be read: the layer is made again then.
 fn remembered(path: &std::path::Path) -> Option<Layer> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }

@@ -1,28 +1,29 @@
-//! The layer with libtorch: the libraries that libtorch_cpu.so needs and no more.
+//! The layer with libtorch: libtorch_cpu.so and the libraries that it needs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use slipway_oci::Platform;
 
 use crate::cache::Cache;
 use crate::elf;
 use crate::error::{Error, Result};
 use crate::layer::{self, Layer};
-use crate::platform::Platform;
 use crate::tree::Content;
 
-/// Where the libraries lie in an image; the programs' search path for libraries says the same.
+/// Where the libraries are in an image; the programs' search path for libraries is the same.
 pub(crate) const FOLDER: &str = "/opt/libtorch/lib";
 
 /// What the programs link to.
 const ROOT: &str = "libtorch_cpu.so";
 
-/// The libraries by name: the root and those that it needs, as far as libtorch's folder has them; the base has the others.
+/// The libraries by name: the root, and what it needs of the libraries in libtorch's folder. The base has the others.
 pub(crate) fn libraries(libtorch: &Path, platform: Platform, image: &str) -> Result<BTreeMap<String, PathBuf>> {
     let folder = libtorch.join("lib");
     let root = folder.join(ROOT);
     if !root.is_file() {
         let what = "libtorch 2.13.0".to_owned();
-        return Err(Error::Missing { what, path: root, command: "make setup, or set LIBTORCH".to_owned() });
+        return Err(Error::Missing { what, path: root, command: "make setup".to_owned() });
     }
     let mut found = BTreeMap::new();
     let mut waiting = vec![ROOT.to_owned()];
@@ -32,12 +33,12 @@ pub(crate) fn libraries(libtorch: &Path, platform: Platform, image: &str) -> Res
             continue;
         }
         let elf = elf::read(&path)?;
-        if elf.machine != platform.elf_machine() {
+        if elf.machine != elf::machine(platform) {
             return Err(Error::Platform {
                 image: image.to_owned(),
                 platform: platform.to_string(),
                 reason: format!(
-                    "{} is for another architecture: set LIBTORCH to a libtorch 2.13.0 for Linux on {}, or build on such a machine",
+                    "{} is for another architecture: set LIBTORCH to a libtorch 2.13.0 for Linux on {}, or build on a machine of that architecture",
                     path.display(),
                     platform.machine()
                 ),
@@ -52,7 +53,7 @@ pub(crate) fn libraries(libtorch: &Path, platform: Platform, image: &str) -> Res
 pub(crate) fn layer(cache: &Cache, libraries: &BTreeMap<String, PathBuf>, fresh: bool) -> Result<Layer> {
     let mut inputs = Vec::new();
     for (name, path) in libraries {
-        inputs.push(serde_json::json!([name, cache.hash_of(path)?]));
+        inputs.push(serde_json::json!([name, cache.digest_of(path)?.hex()]));
     }
     layer::make(cache, "libtorch", &serde_json::Value::from(inputs), fresh, |tree| {
         for (name, path) in libraries {

@@ -1,14 +1,14 @@
-//! The lock: what a declaration resolved to, exactly. `apps/<name>/image.lock`, JSON, committed.
+//! The lock: the exact packages that a declaration resolved to. `apps/<name>/image.lock`, JSON, committed.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use slipway_digest::Digest;
+use slipway_oci::Platform;
 
 use crate::declaration::{Base, Image};
-use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
 use crate::parse::Declared;
-use crate::platform::Platform;
 
 /// What a declaration resolved to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +16,9 @@ use crate::platform::Platform;
 pub struct Lock {
     /// The format: 1.
     pub version: u32,
-    /// SHA-256 of what the lock was made from: the base, the Python version and the requirements file.
-    pub inputs: String,
+    /// Of what the lock was made from: the base, the Python version and the requirements file.
+    #[serde(with = "slipway_digest::bare")]
+    pub inputs: Digest,
     /// What goes into the image of each platform.
     pub platforms: BTreeMap<Platform, Locked>,
 }
@@ -38,16 +39,17 @@ pub struct Locked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
-    /// Its name.
+    /// The package's name.
     pub name: String,
-    /// Its version.
+    /// The package's version.
     pub version: String,
     /// The archive that has it.
     pub archive: Archive,
-    /// Its path in that archive.
+    /// The path in that archive.
     pub path: String,
     /// Of the .deb.
-    pub sha256: String,
+    #[serde(with = "slipway_digest::bare")]
+    pub sha256: Digest,
     /// Bytes of the .deb.
     pub size: u64,
 }
@@ -63,7 +65,7 @@ pub enum Archive {
 }
 
 impl Archive {
-    /// Its name, also on the snapshot mirror.
+    /// The archive's name, which is also its folder on the snapshot mirror.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -94,36 +96,37 @@ impl Archive {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wheel {
-    /// Its name, normalised.
+    /// The package's name, normalised.
     pub name: String,
-    /// Its version.
+    /// The package's version.
     pub version: String,
     /// The file's name.
     pub file: String,
     /// Of the file.
-    pub sha256: String,
+    #[serde(with = "slipway_digest::bare")]
+    pub sha256: Digest,
 }
 
 /// The version of the lock's format.
 pub(crate) const VERSION: u32 = 1;
 
-/// SHA-256 of all that a lock depends on: [`Lock::inputs`].
+/// The digest of everything that a lock depends on: [`Lock::inputs`].
 ///
 /// # Errors
 /// When the requirements file cannot be read.
-pub fn inputs(declared: &Declared) -> Result<String> {
+pub fn inputs(declared: &Declared) -> Result<Digest> {
     let spec = &declared.image.spec;
     let requirements = match declared.requirements_path() {
         Some(path) => {
-            // the same on a checkout with other line ends
+            // the same for a checkout with other line ends
             let text = std::fs::read_to_string(&path).map_err(Error::file("reading", &path))?;
-            sha256_hex(text.replace('\r', "").as_bytes())
+            Digest::of(text.replace('\r', "")).hex()
         }
         None => String::new(),
     };
     let python = spec.python.as_ref().map(|python| &python.version);
     let all = serde_json::json!([VERSION, base_inputs(&declared.image), python, requirements]);
-    Ok(sha256_hex(all.to_string().as_bytes()))
+    Ok(Digest::of(all.to_string()))
 }
 
 fn base_inputs(image: &Image) -> serde_json::Value {
@@ -141,26 +144,28 @@ fn base_inputs(image: &Image) -> serde_json::Value {
     }
 }
 
-/// Reads the lock of an image and checks that it is of its declaration and has the platform.
+/// The entry of an image's lock for a platform, after the lock was compared with the declaration.
 ///
 /// # Errors
-/// When it is not there, cannot be read, or is out of date: each says to lock anew.
+/// When the lock is missing, cannot be read, is out of date, or has no entry for the platform. Each message says to lock again.
 pub(crate) fn read(declared: &Declared, platform: Platform) -> Result<Locked> {
     let path = declared.lock_path();
-    let wrong = |reason: String| Error::Lock { path: path.clone(), image: declared.name().to_owned(), reason };
+    let invalid = |reason: String| Error::Lock { path: path.clone(), image: declared.name().to_owned(), reason };
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(wrong("is not there yet".to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(invalid("does not exist yet".to_owned()));
+        }
         Err(error) => return Err(Error::file("reading", &path)(error)),
     };
-    let lock: Lock = serde_json::from_str(&text).map_err(|error| wrong(format!("cannot be understood ({error})")))?;
+    let lock: Lock = serde_json::from_str(&text).map_err(|error| invalid(format!("cannot be read ({error})")))?;
     if lock.version != VERSION {
-        return Err(wrong(format!("has format {}, and this slipway writes {VERSION}", lock.version)));
+        return Err(invalid(format!("has format {}; this slipway reads {VERSION}", lock.version)));
     }
     if lock.inputs != inputs(declared)? {
-        return Err(wrong("is out of date: the base or the requirements changed since it was made".to_owned()));
+        return Err(invalid("is out of date: the base or the requirements have changed since it was made".to_owned()));
     }
-    lock.platforms.get(&platform).cloned().ok_or_else(|| wrong(format!("has nothing for {platform}")))
+    lock.platforms.get(&platform).cloned().ok_or_else(|| invalid(format!("has no entry for {platform}")))
 }
 
 impl Lock {
@@ -174,7 +179,7 @@ impl Lock {
     }
 }
 
-/// The platforms that an image's lock has; none when it is not there or out of date.
+/// The platforms that an image's lock has; an empty list if the lock is missing or out of date.
 ///
 /// # Errors
 /// When the requirements file cannot be read.

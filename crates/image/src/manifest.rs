@@ -1,87 +1,42 @@
-//! The documents of an image: configuration, manifest, index. <https://github.com/opencontainers/image-spec>
-//!
-//! Written as JSON with its members in one order, because oci-spec's types keep labels in hash maps, whose order changes.
+//! The documents of an image: configuration, manifest, index. <https://github.com/opencontainers/image-spec/tree/v1.1.1>
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use slipway_digest::Digest;
+use slipway_oci::{Document, Index, Manifest, Platform, media_type};
 
-use crate::build::PlatformImage;
+use crate::built::PlatformImage;
 use crate::declaration::Spec;
-use crate::digest::sha256_hex;
 use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::parse::Declared;
-use crate::platform::Platform;
 use crate::revision::Revision;
 
-/// The media type of an image's manifest.
-pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The media type of an index over manifests.
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// The media type of an image's configuration.
-pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-
-/// A small document of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blob {
-    /// Its media type.
-    pub media_type: &'static str,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-impl Blob {
-    pub(crate) fn new(media_type: &'static str, document: &Value) -> Result<Self> {
-        let bytes = serde_json::to_vec(document).map_err(|error| Error::malformed("a document of the image", error))?;
-        Ok(Self { media_type, bytes })
-    }
-
-    /// SHA-256 in hex.
-    #[must_use]
-    pub fn hex(&self) -> String {
-        sha256_hex(&self.bytes)
-    }
-
-    /// `sha256:…`
-    #[must_use]
-    pub fn digest(&self) -> String {
-        format!("sha256:{}", self.hex())
-    }
-
-    /// How other documents name it.
-    #[must_use]
-    pub fn descriptor(&self) -> Value {
-        json!({ "mediaType": self.media_type, "digest": self.digest(), "size": self.bytes.len() })
-    }
-}
-
-/// How the image starts. `inherited` is the environment of the image below, `NAME=value` each.
+/// How the image starts. `inherited` is the environment of the base image, each variable as `NAME=value`.
 pub(crate) fn config(
     declared: &Declared,
     platform: Platform,
     layers: &[Layer],
     inherited: &[String],
     revision: &Revision,
-) -> Result<Blob> {
+) -> Result<Document> {
     let spec = &declared.image.spec;
     let created = revision.created();
     let history: Vec<Value> = layers
         .iter()
         .map(|layer| json!({ "created": created, "created_by": format!("slipway: {}", layer.name) }))
         .collect();
-    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", layer.diff_id)).collect();
-    Blob::new(
-        CONFIG,
-        &json!({
-            "created": created,
-            "architecture": platform.architecture(),
-            "os": "linux",
-            "config": run_config(declared, spec, inherited, revision)?,
-            "rootfs": { "type": "layers", "diff_ids": diff_ids },
-            "history": history,
-        }),
-    )
+    let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
+    let config = json!({
+        "created": created,
+        "architecture": platform.architecture(),
+        "os": platform.os(),
+        "config": run_config(declared, spec, inherited, revision)?,
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        "history": history,
+    });
+    Ok(Document::new(media_type::CONFIG, &config))
 }
 
 fn run_config(declared: &Declared, spec: &Spec, inherited: &[String], revision: &Revision) -> Result<Value> {
@@ -130,7 +85,7 @@ fn labels(declared: &Declared, revision: &Revision) -> Result<BTreeMap<String, S
     Ok(labels)
 }
 
-/// A text of `[workspace.package]`.
+/// A value of `[workspace.package]`.
 fn in_package(workspace: &str, name: &str) -> Option<String> {
     let mut lines = workspace.lines().skip_while(|line| line.trim() != "[workspace.package]").skip(1);
     let line = lines.by_ref().take_while(|line| !line.starts_with('[')).find_map(|line| {
@@ -140,27 +95,13 @@ fn in_package(workspace: &str, name: &str) -> Option<String> {
     Some(line.strip_prefix('"')?.split('"').next()?.to_owned())
 }
 
-pub(crate) fn manifest(config: &Blob, layers: &[Layer]) -> Result<Blob> {
-    let layers: Vec<Value> = layers
-        .iter()
-        .map(|layer| json!({ "mediaType": layer.media_type, "digest": format!("sha256:{}", layer.digest), "size": layer.size }))
-        .collect();
-    Blob::new(
-        MANIFEST,
-        &json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config.descriptor(), "layers": layers }),
-    )
+pub(crate) fn manifest(config: &Document, layers: &[Layer]) -> Document {
+    Manifest::new(config.descriptor(), layers.iter().map(Layer::descriptor).collect()).document()
 }
 
-pub(crate) fn index(images: &[PlatformImage]) -> Result<Blob> {
-    let manifests: Vec<Value> = images.iter().map(|image| for_platform(&image.manifest, image.platform)).collect();
-    Blob::new(INDEX, &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests }))
-}
-
-/// A descriptor that says for which platform the manifest is.
-pub(crate) fn for_platform(manifest: &Blob, platform: Platform) -> Value {
-    let mut descriptor = manifest.descriptor();
-    descriptor["platform"] = json!({ "architecture": platform.architecture(), "os": "linux" });
-    descriptor
+pub(crate) fn index(images: &[PlatformImage]) -> Document {
+    let manifests = images.iter().map(|image| image.manifest.descriptor().for_platform(image.platform));
+    Index::new(manifests.collect()).document()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use slipway_digest::Digest;
 use slipway_source::{Finding, Position, closest, typed};
 
 use crate::declaration::{Base, Image};
@@ -12,9 +13,9 @@ use crate::error::{Error, Result};
 pub struct Declared {
     /// The repository's top folder.
     pub root: PathBuf,
-    /// The declaration's folder, relative to the top.
+    /// The declaration's folder, relative to that.
     pub folder: PathBuf,
-    /// What it says.
+    /// The declaration.
     pub image: Image,
 }
 
@@ -31,7 +32,7 @@ impl Declared {
         self.root.join(&self.folder).join("image.lock")
     }
 
-    /// The requirements file, absolute.
+    /// The requirements file, absolute; `None` for an image without Python.
     #[must_use]
     pub fn requirements_path(&self) -> Option<PathBuf> {
         let python = self.image.spec.python.as_ref()?;
@@ -39,17 +40,19 @@ impl Declared {
     }
 }
 
-/// Every declared image of a repository, by name.
+/// Every declared image of a repository, sorted by name.
 ///
 /// # Errors
-/// When a declaration cannot be read or has mistakes; the mistakes of all files come at once.
+/// When a declaration cannot be read or has mistakes; the mistakes of all files are reported together.
 pub fn declared(root: &Path) -> Result<Vec<Declared>> {
     let apps = root.join("apps");
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(&apps)
-        .map_err(Error::file("reading", &apps))?
-        .filter_map(|entry| entry.ok().map(|entry| PathBuf::from("apps").join(entry.file_name())))
-        .filter(|folder| root.join(folder).join("image.yaml").is_file())
-        .collect();
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(&apps).map_err(Error::file("reading", &apps))? {
+        let folder = Path::new("apps").join(entry.map_err(Error::file("reading", &apps))?.file_name());
+        if root.join(&folder).join("image.yaml").is_file() {
+            folders.push(folder);
+        }
+    }
     folders.sort();
     let (mut found, mut mistakes) = (Vec::new(), Vec::new());
     for folder in folders {
@@ -64,7 +67,7 @@ pub fn declared(root: &Path) -> Result<Vec<Declared>> {
     if mistakes.is_empty() { Ok(found) } else { Err(Error::Declaration(mistakes)) }
 }
 
-/// The images of these names; all when none is named.
+/// The images of these names; all images if the list is empty.
 ///
 /// # Errors
 /// As [`declared`], and when a name is not declared.
@@ -97,60 +100,60 @@ pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Finding>>
     if mistakes.is_empty() { Ok(image) } else { Err(mistakes) }
 }
 
-/// What the types cannot say: each with the word that it is found by.
+/// Mistakes that the types allow, each with the word of the file that it is about.
 fn check(file: &str, image: &Image) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut say = |word: &str, message: String| found.push((word.to_owned(), message));
+    let mut report = |word: &str, message: String| found.push((word.to_owned(), message));
     let name = &image.metadata.name;
     let folder = Path::new(file).parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     if folder.as_ref().is_some_and(|folder| folder != name) {
-        say(name, format!("the name {name:?} is not the folder's: rename one of them"));
+        report(name, format!("the name {name:?} is not the folder's: rename one of them"));
     }
     let spec = &image.spec;
     if !spec.entrypoint.first().is_some_and(|program| program.starts_with('/')) {
-        say("entrypoint", "entrypoint must begin with the absolute path of a program; there is no shell".to_owned());
+        report("entrypoint", "entrypoint must begin with the absolute path of a program; there is no shell".to_owned());
     }
     if spec.user.uid == 0 || spec.user.gid == 0 {
-        say("user", "user must not be root: uid and gid from 1 upwards".to_owned());
+        report("user", "user must not be root: uid and gid from 1 upwards".to_owned());
     }
-    if !plain(&spec.user.name) {
-        say(&spec.user.name, format!("{:?} is not a user's name: letters, digits, - and _", spec.user.name));
+    if !is_plain(&spec.user.name) {
+        report(&spec.user.name, format!("{:?} is not a user's name: letters, digits, - and _", spec.user.name));
     }
     if !spec.workdir.starts_with('/') {
-        say(&spec.workdir, format!("workdir {:?} must be an absolute path", spec.workdir));
+        report(&spec.workdir, format!("workdir {:?} must be an absolute path", spec.workdir));
     }
     match &spec.base {
         Base::Debian(debian) => {
             for package in debian.packages.iter().chain(&debian.without) {
-                let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
-                if package.len() < 2 || !package.chars().all(good) {
-                    say(package, format!("{package:?} is not the name of a Debian package"));
+                let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+                if package.len() < 2 || !package.chars().all(allowed) {
+                    report(package, format!("{package:?} is not the name of a Debian package"));
                 }
             }
         }
         Base::Oci(reference) => {
-            let hex = reference.rsplit_once("@sha256:").map(|(_, hex)| hex).unwrap_or_default();
-            if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                say(reference, format!("{reference:?} must name a digest (name@sha256:…): a tag moves"));
+            let digest = reference.rsplit_once('@').and_then(|(_, digest)| digest.parse::<Digest>().ok());
+            if digest.is_none() {
+                report(reference, format!("{reference:?} must name a digest (name@sha256:…): a tag moves"));
             }
         }
     }
     for item in &spec.files {
         if item.binary.is_some() == item.path.is_some() {
-            say(&item.to, format!("what goes to {} is either a `binary` or a `path`", item.to));
+            report(&item.to, format!("the file for {} needs either a `binary` or a `path`", item.to));
         }
         if !item.to.starts_with('/') || item.to.split('/').any(|part| part == "..") {
-            say(&item.to, format!("{:?} must be an absolute path in the image", item.to));
+            report(&item.to, format!("{:?} must be an absolute path in the image", item.to));
         }
         let outside = |path: &&str| path.starts_with('/') || path.split('/').any(|part| part == "..");
         if let Some(path) = item.path.as_deref().filter(outside) {
-            say(path, format!("{path:?}, which goes to {}, must lie inside the repository", item.to));
+            report(path, format!("{path:?}, which goes to {}, must be inside the repository", item.to));
         }
     }
     found
 }
 
-fn plain(name: &str) -> bool {
+fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 

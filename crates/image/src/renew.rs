@@ -1,17 +1,18 @@
-//! Makes a lock anew: the newest versions that the mirror and the package index have.
+//! Makes a new lock, with the newest versions that the mirror and the package index have.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+
+use slipway_oci::Platform;
 
 use crate::debian::{self, Available, Index};
 use crate::declaration::Base;
 use crate::error::Result;
 use crate::lock::{self, Lock, Locked, Package};
 use crate::parse::Declared;
-use crate::platform::Platform;
 use crate::python::{self, Pip};
 
-/// Indexes that were downloaded already, so that several images are locked to the same versions.
+/// Indexes that were downloaded before, so that several images are locked to the same versions.
 #[derive(Debug, Default)]
 pub struct Indexes(BTreeMap<(String, Platform), Index>);
 
@@ -26,10 +27,10 @@ impl Indexes {
     }
 }
 
-/// Resolves a declaration for these platforms; `python` is one that has pip.
+/// Resolves a declaration for these platforms. `python` is a Python that has pip.
 ///
 /// # Errors
-/// When a package or a wheel is not to be had, or the mirror's signature is not Debian's.
+/// When a package or a wheel cannot be found, or the mirror's index is not signed by Debian.
 pub fn renew(declared: &Declared, platforms: &[Platform], indexes: &mut Indexes, python: &Path) -> Result<Lock> {
     let mut found = BTreeMap::new();
     for platform in platforms {
@@ -38,8 +39,8 @@ pub fn renew(declared: &Declared, platforms: &[Platform], indexes: &mut Indexes,
             let index = indexes.get(&debian.suite, *platform)?;
             locked.debian = debian::resolve(debian, index)?.into_iter().map(package).collect();
         }
-        if let (Some(wanted), Some(file)) = (&declared.image.spec.python, declared.requirements_path()) {
-            locked.wheels = python::lock(&Pip { python }, &file, wanted, *platform, &locked.debian)?;
+        if let (Some(packages), Some(file)) = (&declared.image.spec.python, declared.requirements_path()) {
+            locked.wheels = python::lock(&Pip { python }, &file, packages, *platform, &locked.debian)?;
         }
         found.insert(*platform, locked);
     }
@@ -52,7 +53,7 @@ fn package(available: &Available) -> Package {
         version: available.version.clone(),
         archive: available.archive,
         path: available.path.clone(),
-        sha256: available.sha256.clone(),
+        sha256: available.sha256,
         size: available.size,
     }
 }

@@ -6,14 +6,15 @@ use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use slipway_digest::Digest;
+use slipway_oci::Platform;
 
-use crate::application::program_path;
-use crate::build::{Built, PlatformImage, Sources};
+use crate::application::{program_path, target};
+use crate::built::{Built, PlatformImage};
 use crate::declaration::Base;
-use crate::digest::{of_file, sha256_hex};
 use crate::error::{Error, Result};
 use crate::parse::Declared;
-use crate::platform::Platform;
+use crate::sources::Sources;
 
 pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage, sources: &Sources) -> Result<Value> {
     let spec = &declared.image.spec;
@@ -23,17 +24,17 @@ pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage
         for package in &image.locked.debian {
             let (name, version) = (encoded(&package.name), encoded(&package.version));
             let purl = format!("pkg:deb/debian/{name}@{version}?arch={architecture}&distro={}", debian.suite);
-            components.push(component("library", &package.name, &package.version, &purl, Some(&package.sha256)));
+            components.push(component("library", &package.name, &package.version, &purl, Some(package.sha256)));
         }
     }
     for wheel in &image.locked.wheels {
         let purl = format!("pkg:pypi/{}@{}", wheel.name, encoded(&wheel.version));
-        components.push(component("library", &wheel.name, &wheel.version, &purl, Some(&wheel.sha256)));
+        components.push(component("library", &wheel.name, &wheel.version, &purl, Some(wheel.sha256)));
     }
     if spec.libtorch {
         for (name, path) in crate::libtorch::libraries(&sources.libtorch, image.platform, declared.name())? {
             let purl = format!("pkg:generic/libtorch@2.13.0#{name}");
-            components.push(component("file", &name, "2.13.0", &purl, Some(&sources.cache.hash_of(&path)?)));
+            components.push(component("file", &name, "2.13.0", &purl, Some(sources.cache.digest_of(&path)?)));
         }
     }
     let binaries: Vec<&str> = spec.files.iter().filter_map(|file| file.binary.as_deref()).collect();
@@ -66,10 +67,10 @@ fn encoded(text: &str) -> String {
     text.replace('+', "%2B").replace(':', "%3A")
 }
 
-fn component(kind: &str, name: &str, version: &str, purl: &str, sha256: Option<&str>) -> Value {
+fn component(kind: &str, name: &str, version: &str, purl: &str, sha256: Option<Digest>) -> Value {
     let mut component = json!({ "type": kind, "bom-ref": purl, "name": name, "version": version, "purl": purl });
     if let Some(sha256) = sha256 {
-        component["hashes"] = json!([{ "alg": "SHA-256", "content": sha256 }]);
+        component["hashes"] = json!([{ "alg": "SHA-256", "content": sha256.hex() }]);
     }
     component
 }
@@ -118,37 +119,39 @@ struct DependencyKind {
 
 type Crates = BTreeSet<(String, String)>;
 
-/// The crates that programs are linked from, by name and version. Remembered for the same programs and lock file: cargo takes
-/// longer to say it than all else of a build in which nothing changed.
+/// The crates that programs are linked from, by name and version. They are remembered for the same programs and lock file, because
+/// cargo takes longer to list them than the rest of a build in which nothing changed.
 fn crates(root: &Path, binaries: &[&str], platform: Platform, sources: &Sources) -> Result<Crates> {
-    let mut inputs = vec![platform.to_string(), of_file(&root.join("Cargo.lock"))?.0];
+    let lock = root.join("Cargo.lock");
+    let (digest, _) = Digest::of_file(&lock).map_err(Error::file("reading", &lock))?;
+    let mut inputs = vec![platform.to_string(), digest.hex()];
     for binary in binaries {
         let path = program_path(sources, platform, binary);
-        inputs.extend([(*binary).to_owned(), sources.cache.hash_of(&path)?]);
+        inputs.extend([(*binary).to_owned(), sources.cache.digest_of(&path)?.hex()]);
     }
     let folder = sources.cache.folder("crates")?;
-    let note = folder.join(sha256_hex(inputs.join("\n").as_bytes()));
-    if let Some(known) = std::fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
-        return Ok(known);
+    let note = folder.join(Digest::of(inputs.join("\n")).hex());
+    if let Some(crates) = std::fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(crates);
     }
-    let found = asked_of_cargo(root, binaries, platform)?;
+    let found = list(root, binaries, platform)?;
     let part = sources.cache.part(&folder)?;
     std::fs::write(part.path(), json!(found).to_string()).map_err(Error::file("writing", &note))?;
     part.persist(&note).map_err(|error| Error::file("writing", &note)(error.error))?;
     Ok(found)
 }
 
-/// Normal dependencies, for the platform.
-fn asked_of_cargo(root: &Path, binaries: &[&str], platform: Platform) -> Result<Crates> {
+/// Asks cargo for the normal dependencies of programs on a platform.
+fn list(root: &Path, binaries: &[&str], platform: Platform) -> Result<Crates> {
     let failed = |reason: String| Error::Program { program: "cargo metadata".to_owned(), reason };
     let done = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", platform.triple()])
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", target(platform)])
         .current_dir(root)
         .output()
-        .map_err(|error| failed(format!("{error}; cargo says which crates are in a program: install Rust")))?;
+        .map_err(|error| failed(format!("{error}; cargo lists the crates of a program: install Rust")))?;
     if !done.status.success() {
-        let said = String::from_utf8_lossy(&done.stderr);
-        return Err(failed(format!("{}\nrun `cargo fetch --locked` and try again", said.trim())));
+        let errors = String::from_utf8_lossy(&done.stderr);
+        return Err(failed(format!("{}\nrun `cargo fetch --locked` and try again", errors.trim())));
     }
     let metadata: Metadata = serde_json::from_slice(&done.stdout).map_err(|error| failed(error.to_string()))?;
     let packages: BTreeMap<&str, &Package> =
@@ -166,10 +169,14 @@ fn asked_of_cargo(root: &Path, binaries: &[&str], platform: Platform) -> Result<
         if !seen.insert(id) {
             continue;
         }
-        let dependencies = nodes.get(id).map(|node| node.deps.as_slice()).unwrap_or_default();
+        let node = nodes.get(id).ok_or_else(|| failed(format!("it names {id} and has no dependencies for it")))?;
         let linked = |one: &&Dependency| one.dep_kinds.iter().any(|kind| kind.kind.is_none());
-        waiting.extend(dependencies.iter().filter(linked).map(|one| one.pkg.as_str()));
+        waiting.extend(node.deps.iter().filter(linked).map(|one| one.pkg.as_str()));
     }
-    let named = seen.iter().filter_map(|id| packages.get(id));
-    Ok(named.map(|package| (package.name.clone(), package.version.clone())).collect())
+    seen.into_iter()
+        .map(|id| {
+            let package = packages.get(id).ok_or_else(|| failed(format!("it names {id} and does not describe it")))?;
+            Ok((package.name.clone(), package.version.clone()))
+        })
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! The files of one layer before they are packed: normalised, sorted, each from a known source.
+//! The files of one layer before they are packed: normalised, sorted, each with the source that it came from.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,15 +11,15 @@ use crate::error::{Error, Result};
 /// Where a file's bytes are.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// Here.
+    /// In memory.
     Bytes(Vec<u8>),
-    /// On disk.
+    /// In a file on disk.
     Disk(PathBuf),
-    /// In the tree's own temporary file.
+    /// In the temporary file of the tree.
     Spooled { offset: u64, size: u64 },
 }
 
-/// What is at a path.
+/// A folder, a file or a link.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Folder,
@@ -35,7 +35,7 @@ pub(crate) struct Node {
     pub(crate) mode: u32,
     /// User and group.
     pub(crate) owner: (u32, u32),
-    /// Where it came from, for messages.
+    /// The source, for messages.
     from: String,
 }
 
@@ -48,13 +48,13 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// An empty one, whose large files are kept in a nameless file in this folder.
+    /// An empty tree. Files of more than 4 KiB are kept in an unnamed file in this folder.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         let spool = tempfile::tempfile_in(folder).map_err(Error::file("writing in", folder))?;
         Ok(Self { nodes: BTreeMap::new(), spool, spooled: 0 })
     }
 
-    /// Adds a file; execution is the only permission that is kept.
+    /// Adds a file. Of its permissions, only execution is kept.
     pub(crate) fn file(&mut self, path: &str, content: Content, executable: bool, from: &str) -> Result<()> {
         let mode = if executable { 0o755 } else { 0o644 };
         self.insert(path, Node { kind: Kind::File { content, executable }, mode, owner: (0, 0), from: from.to_owned() })
@@ -81,7 +81,7 @@ impl Tree {
         self.insert(path, Node { kind: Kind::Link(to.to_owned()), mode: 0o777, owner: (0, 0), from: from.to_owned() })
     }
 
-    /// Adds a folder of root that anyone may read.
+    /// Adds a folder that belongs to root and that anybody may read.
     pub(crate) fn folder(&mut self, path: &str, from: &str) -> Result<()> {
         self.owned_folder(path, 0o755, (0, 0), from)
     }
@@ -91,7 +91,7 @@ impl Tree {
         self.insert(path, Node { kind: Kind::Folder, mode, owner, from: from.to_owned() })
     }
 
-    /// Adds a folder with these permissions, or gives them to the one that is there.
+    /// Adds a folder with these permissions, or changes those of the existing one.
     pub(crate) fn set_mode(&mut self, path: &str, mode: u32) -> Result<()> {
         self.folder(path, "slipway")?;
         if let Some(node) = self.nodes.get_mut(path) {
@@ -103,7 +103,10 @@ impl Tree {
     fn insert(&mut self, path: &str, node: Node) -> Result<()> {
         let path = path.trim_matches('/').to_owned();
         if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") || path.contains('\0') {
-            return Err(Error::malformed(&node.from, format!("holds the path {path:?}, which no image should have")));
+            return Err(Error::malformed(
+                &node.from,
+                format!("has the path {path:?}, which is not allowed in an image"),
+            ));
         }
         if let Some((parent, _)) = path.rsplit_once('/') {
             match self.nodes.get(parent).map(|node| &node.kind) {
@@ -112,11 +115,11 @@ impl Tree {
                 Some(_) => return Err(self.conflict(parent, &node.from)),
             }
         }
-        let Some(known) = self.nodes.get(&path) else {
+        let Some(present) = self.nodes.get(&path) else {
             self.nodes.insert(path, node);
             return Ok(());
         };
-        let same = match (&known.kind, &node.kind) {
+        let same = match (&present.kind, &node.kind) {
             (Kind::Folder, Kind::Folder) => true,
             (Kind::Link(one), Kind::Link(other)) => one == other,
             (Kind::File { content: one, .. }, Kind::File { content: other, .. }) => {
@@ -132,17 +135,17 @@ impl Tree {
         Error::Conflict { path: format!("/{path}"), first, second: second.to_owned() }
     }
 
-    /// Every path in order; a folder comes before what is in it.
+    /// Every path in order; a folder comes before its content.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.nodes.iter().map(|(path, node)| (path.as_str(), node))
     }
 
-    /// What is at a path.
+    /// The node at a path.
     pub(crate) fn get(&self, path: &str) -> Option<&Node> {
         self.nodes.get(path)
     }
 
-    /// A reader of a file's bytes, and how many there are.
+    /// A reader of a file's bytes, and their number.
     pub(crate) fn open<'a>(&'a self, content: &'a Content) -> Result<(Box<dyn Read + 'a>, u64)> {
         Ok(match content {
             Content::Bytes(bytes) => (Box::new(bytes.as_slice()), bytes.len() as u64),
@@ -157,7 +160,7 @@ impl Tree {
         })
     }
 
-    /// A file's bytes.
+    /// A file's bytes; `None` if the path is not a file.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let Some(Node { kind: Kind::File { content, .. }, .. }) = self.nodes.get(path) else { return Ok(None) };
         self.bytes(content).map(Some)

@@ -1,156 +1,97 @@
-//! Builds an image again without its cached layers, and says which file differs from what is there.
+//! Builds an image again without its cached layers, and compares the result with a layout, file by file if they differ.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::Value;
+use slipway_digest::{Digest, Hashing};
+use slipway_oci::{Descriptor, Index, Layout, Manifest, Platform};
 
-use crate::build::{Built, Sources, build};
-use crate::digest::{self, Hashing};
+use crate::build::build;
+use crate::built::Built;
 use crate::error::{Error, Result};
 use crate::parse::Declared;
-use crate::platform::Platform;
+use crate::sources::Sources;
 
-/// What a rebuild says of an image.
+/// How an image compares with its rebuild.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// The image.
     pub name: String,
     /// Whether the digests are the same.
     pub same: bool,
-    /// The digest of what is there.
-    pub found: String,
+    /// The digest of the image in the layout.
+    pub found: Digest,
     /// The digest of the rebuild.
-    pub rebuilt: String,
-    /// Where they differ, in words; empty when they do not.
+    pub rebuilt: Digest,
+    /// The differences, as sentences; empty if the digests are the same.
     pub differences: Vec<String>,
 }
 
-/// Checks every blob of a layout against its name, then builds the image anew for the same platforms and compares.
+/// Compares every blob of a layout with its name, then builds the image again for the same platforms and compares.
 ///
 /// # Errors
-/// When the layout is not there or broken, or the image cannot be built.
+/// When the layout is missing or damaged, or the image cannot be built.
 pub fn verify(declared: &Declared, sources: &Sources, layout: &Path) -> Result<Verdict> {
-    let there = Layout::open(layout)?;
-    there.whole()?;
-    let built = build(declared, &there.platforms()?, sources, true)?;
-    let rebuilt = built.top().digest();
-    let mut verdict = Verdict {
-        name: declared.name().to_owned(),
-        same: rebuilt == there.digest,
-        found: there.digest.clone(),
-        rebuilt,
-        differences: Vec::new(),
-    };
-    if !verdict.same {
-        verdict.differences = there.compare(&built, sources)?;
-    }
-    Ok(verdict)
+    let layout = Layout::open(layout)?;
+    layout.blobs().verify()?;
+    let images = images(&layout)?;
+    let platforms: Vec<Platform> = images.iter().map(|image| image.platform).collect();
+    let built = build(declared, &platforms, sources, true)?;
+    let (found, rebuilt) = (layout.image().digest, built.top().digest());
+    let differences = if found == rebuilt { Vec::new() } else { compare(&layout, &images, &built, sources)? };
+    Ok(Verdict { name: declared.name().to_owned(), same: found == rebuilt, found, rebuilt, differences })
 }
 
-/// An image in a layout.
-struct Layout {
-    folder: PathBuf,
-    digest: String,
-    /// By platform: configuration and layers (digests).
-    images: Vec<(Platform, Value, Vec<String>)>,
+/// One platform's image in a layout.
+struct Image {
+    platform: Platform,
+    config: Value,
+    layers: Vec<Descriptor>,
 }
 
-impl Layout {
-    fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("index.json");
-        let index: Value = document(&path)?;
-        let broken = |reason: &str| Error::malformed(folder.display().to_string(), reason);
-        let digest = index["manifests"][0]["digest"].as_str().ok_or_else(|| broken("its index.json names no image"))?;
-        let mut layout = Self { folder: folder.to_path_buf(), digest: digest.to_owned(), images: Vec::new() };
-        let top = layout.blob(digest)?;
-        let manifests: Vec<Value> = match top["manifests"].as_array() {
-            Some(manifests) => manifests
-                .iter()
-                .map(|one| layout.blob(one["digest"].as_str().unwrap_or_default()))
-                .collect::<Result<_>>()?,
-            None => vec![top],
-        };
-        for manifest in manifests {
-            let config = layout.blob(manifest["config"]["digest"].as_str().unwrap_or_default())?;
-            let architecture = config["architecture"].as_str().unwrap_or_default();
-            let platform = format!("linux/{architecture}").parse().map_err(|reason: String| broken(&reason))?;
-            let layers = manifest["layers"].as_array().into_iter().flatten();
-            let layers = layers.filter_map(|layer| layer["digest"].as_str().map(str::to_owned)).collect();
-            layout.images.push((platform, config, layers));
-        }
-        Ok(layout)
+fn images(layout: &Layout) -> Result<Vec<Image>> {
+    let (blobs, top) = (layout.blobs(), layout.image());
+    let manifests = if top.is_index() { blobs.document::<Index>(top)?.manifests } else { vec![top.clone()] };
+    let mut images = Vec::new();
+    for manifest in manifests {
+        let Manifest { config, layers, .. } = blobs.document(&manifest)?;
+        let config: Value = blobs.document(&config)?;
+        let text = |name: &str| config[name].as_str().unwrap_or("unknown");
+        let platform = format!("{}/{}", text("os"), text("architecture")).parse();
+        let platform = platform.map_err(|error| Error::malformed(layout.folder().display().to_string(), error))?;
+        images.push(Image { platform, config, layers });
     }
+    Ok(images)
+}
 
-    fn path(&self, digest: &str) -> Result<PathBuf> {
-        let hex = digest
-            .strip_prefix("sha256:")
-            .filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let hex =
-            hex.ok_or_else(|| Error::malformed(self.folder.display().to_string(), format!("{digest:?} is no digest")))?;
-        Ok(self.folder.join("blobs/sha256").join(hex))
-    }
-
-    fn blob(&self, digest: &str) -> Result<Value> {
-        document(&self.path(digest)?)
-    }
-
-    /// Every blob is what its name says.
-    fn whole(&self) -> Result<()> {
-        let folder = self.folder.join("blobs/sha256");
-        for entry in std::fs::read_dir(&folder).map_err(Error::file("reading", &folder))? {
-            let path = entry.map_err(Error::file("reading", &folder))?.path();
-            let (found, found_size) = digest::of_file(&path)?;
-            let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if found != wanted {
-                return Err(Error::Hash {
-                    what: path.display().to_string(),
-                    found,
-                    found_size,
-                    wanted,
-                    wanted_size: None,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn platforms(&self) -> Result<Vec<Platform>> {
-        Ok(self.images.iter().map(|(platform, ..)| *platform).collect())
-    }
-
-    fn compare(&self, built: &Built, sources: &Sources) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        for ((platform, config, layers), image) in self.images.iter().zip(&built.images) {
-            for number in 0..layers.len().max(image.layers.len()) {
-                match (layers.get(number), image.layers.get(number)) {
-                    (Some(old), Some(new)) if *old == format!("sha256:{}", new.digest) => {}
-                    (Some(old), Some(new)) => {
-                        let (old, new_files) = (files(&self.path(old)?)?, files(&new.blob(&sources.cache))?);
-                        found.extend(differences(&format!("{platform}, layer {}", new.name), &old, &new_files));
-                    }
-                    (Some(_), None) => found.push(format!("{platform}: layer {number} is only there")),
-                    (None, Some(new)) => found.push(format!("{platform}: layer {} is only in the rebuild", new.name)),
-                    (None, None) => {}
+fn compare(layout: &Layout, images: &[Image], built: &Built, sources: &Sources) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (Image { platform, config, layers }, image) in images.iter().zip(&built.images) {
+        for number in 0..layers.len().max(image.layers.len()) {
+            match (layers.get(number), image.layers.get(number)) {
+                (Some(old), Some(new)) if old.digest == new.digest => {}
+                (Some(old), Some(new)) => {
+                    let old = files(&layout.blobs().path(&old.digest))?;
+                    let new_files = files(&new.blob(&sources.cache))?;
+                    found.extend(differences(&format!("{platform}, layer {}", new.name), &old, &new_files));
                 }
+                (Some(_), None) => found.push(format!("{platform}: layer {number} is not in the rebuild")),
+                (None, Some(new)) => found.push(format!("{platform}: layer {} is only in the rebuild", new.name)),
+                (None, None) => {}
             }
-            let new: Value = serde_json::from_slice(&image.config.bytes)
-                .map_err(|error| Error::malformed("the configuration", error))?;
-            members(&format!("{platform}, configuration"), config, &new, &mut found);
         }
-        Ok(found)
+        let new: Value = serde_json::from_slice(&image.config.bytes)
+            .map_err(|error| Error::malformed("the configuration", error))?;
+        members(&format!("{platform}, configuration"), config, &new, &mut found);
     }
+    Ok(found)
 }
 
-fn document(path: &Path) -> Result<Value> {
-    let bytes = std::fs::read(path).map_err(Error::file("reading", path))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::malformed(path.display().to_string(), error))
-}
-
-/// Every path of a layer with what is there, in words.
+/// Every path of a layer, with a description of what is there.
 fn files(blob: &Path) -> Result<BTreeMap<String, String>> {
     let broken = |error: std::io::Error| Error::malformed(blob.display().to_string(), error);
     let mut file = BufReader::new(File::open(blob).map_err(Error::file("reading", blob))?);
@@ -184,32 +125,32 @@ fn files(blob: &Path) -> Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-fn differences(place: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
+fn differences(layer: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<String> {
     let mut found = Vec::new();
     for path in old.keys().chain(new.keys().filter(|path| !old.contains_key(*path))) {
         match (old.get(path), new.get(path)) {
             (Some(one), Some(other)) if one == other => {}
-            (Some(_), Some(_)) => found.push(format!("{place}: /{path} differs")),
-            (Some(_), None) => found.push(format!("{place}: /{path} is not in the rebuild")),
-            (None, _) => found.push(format!("{place}: /{path} is only in the rebuild")),
+            (Some(_), Some(_)) => found.push(format!("{layer}: /{path} differs")),
+            (Some(_), None) => found.push(format!("{layer}: /{path} is not in the rebuild")),
+            (None, _) => found.push(format!("{layer}: /{path} is only in the rebuild")),
         }
     }
     if found.is_empty() {
-        found.push(format!("{place}: the same files, packed otherwise (another version of slipway?)"));
+        found.push(format!("{layer}: the same files, packed in another way (by another version of slipway?)"));
     }
     found
 }
 
 /// The members of a document that differ.
-fn members(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+fn members(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     match (old, new) {
         (Value::Object(one), Value::Object(other)) => {
             for name in one.keys().chain(other.keys().filter(|name| !one.contains_key(*name))) {
-                // what follows from the layers was said already
+                // the layers were compared before
                 if name != "rootfs" {
                     let absent = Value::Null;
                     members(
-                        &format!("{place}: {name}"),
+                        &format!("{path}: {name}"),
                         one.get(name).unwrap_or(&absent),
                         other.get(name).unwrap_or(&absent),
                         found,
@@ -218,6 +159,6 @@ fn members(place: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
             }
         }
         (one, other) if one == other => {}
-        (one, other) => found.push(format!("{place} is {one}, and {other} in the rebuild")),
+        (one, other) => found.push(format!("{path} is {one}, and {other} in the rebuild")),
     }
 }

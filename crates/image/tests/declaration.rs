@@ -1,4 +1,4 @@
-//! Mistakes in declarations are said with their places.
+//! Mistakes in declarations are reported with line and column.
 
 use rstest::rstest;
 use slipway_image::parse;
@@ -27,8 +27,8 @@ fn a_good_one_has_defaults() {
 #[case("name: thing", "name: other", 4, 9, "is not the folder's")]
 #[case("[libc6]", "[libc6, Bad_Name]", 9, 25, "not the name of a Debian package")]
 #[case("[/usr/local/bin/thing]", "[thing]", 12, 3, "absolute path of a program")]
-#[case("binary: thing, ", "", 11, 12, "either a `binary` or a `path`")]
-#[case("binary: thing", "path: ../secret", 11, 14, "inside the repository")]
+#[case("binary: thing, ", "", 11, 12, "needs either a `binary` or a `path`")]
+#[case("binary: thing", "path: ../secret", 11, 14, "must be inside the repository")]
 #[case("to: /usr", "to: usr", 11, 27, "absolute path in the image")]
 #[case("  files:", "  user: {uid: 0, gid: 0, name: root}\n  files:", 10, 3, "must not be root")]
 fn content(#[case] from: &str, #[case] to: &str, #[case] line: usize, #[case] column: usize, #[case] message: &str) {
@@ -49,7 +49,7 @@ fn form(#[case] from: &str, #[case] to: &str, #[case] line: usize, #[case] messa
 }
 
 #[test]
-fn a_tag_is_no_base() {
+fn a_base_needs_a_digest() {
     let text = GOOD.replace("    debian:\n      suite: bookworm\n      packages: [libc6]", "    oci: debian:bookworm");
     let mistakes = parse("apps/thing/image.yaml", &text).unwrap_err();
     assert!(

@@ -1,4 +1,4 @@
-//! The committed schema is the one of the types, and every declaration of the repository fits it.
+//! The committed schema is that of the types, and every declaration of the repository is valid.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ fn root() -> PathBuf {
 #[test]
 fn the_schema_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.json");
-    let wanted = slipway_image::schema_text().unwrap();
+    let expected = slipway_image::schema_text().unwrap();
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        std::fs::write(&path, &wanted).unwrap();
+        std::fs::write(&path, &expected).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        found == wanted,
+        found == expected,
         "crates/image/schema.json is out of date: UPDATE_SCHEMA=1 cargo test -p slipway-image --test schema"
     );
 }

@@ -1,7 +1,9 @@
-//! A registry, asked patiently.
+//! Requests to a registry, with credentials, time limits and retries.
 
+use std::cell::Cell;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential};
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
@@ -10,14 +12,14 @@ use oci_client::{Client, Reference};
 
 use crate::{Error, Result};
 
-/// How a registry is asked.
+/// How requests to a registry are made.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How often one thing is tried.
+    /// How often a request is made before it fails for good; at least 1.
     pub attempts: u32,
-    /// How long it may say nothing before an attempt is given up.
+    /// How long the registry may be silent before an attempt is given up.
     pub silence: Duration,
-    /// Without TLS; on this machine it is never used.
+    /// Whether to connect without TLS. A registry on this machine's loopback is always reached without TLS.
     pub plain_http: bool,
 }
 
@@ -27,9 +29,10 @@ impl Default for Options {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The pause before the second attempt; it doubles with each further one, and varies by chance.
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
-/// A registry with who asks it.
+/// A registry, and the credentials for it.
 pub(crate) struct Registry {
     pub(crate) client: Client,
     pub(crate) host: String,
@@ -50,9 +53,14 @@ impl Registry {
     pub(crate) async fn of(image: &Reference, options: &Options) -> Result<Self> {
         let host = image.resolve_registry().to_owned();
         let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-        let here = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+        let is_loopback = slipway_http::is_loopback(name);
+        // oci-client cannot be told to use no proxy. A client with a proxy of its own does not read HTTP_PROXY, and for this one every
+        // name and every address is an exception from the proxy
+        let unused_proxy = is_loopback.then(|| "http://127.0.0.1:1".to_owned());
         let config = ClientConfig {
-            protocol: if here || options.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
+            protocol: if is_loopback || options.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
+            http_proxy: unused_proxy,
+            no_proxy: is_loopback.then(|| "*,0.0.0.0/0,::/0".to_owned()),
             connect_timeout: Some(options.silence.min(Duration::from_secs(10))),
             read_timeout: Some(options.silence),
             user_agent: concat!("slipway/", env!("CARGO_PKG_VERSION")),
@@ -60,7 +68,7 @@ impl Registry {
         };
         let client = Client::try_from(config).map_err(|error| Error::Refused {
             registry: host.clone(),
-            what: "to be asked".to_owned(),
+            what: "a connection".to_owned(),
             reason: error.to_string(),
         })?;
         let auth = credentials(&host)?;
@@ -68,44 +76,47 @@ impl Registry {
         Ok(Self { client, host, auth, attempts: options.attempts.max(1) })
     }
 
-    /// Tries something until it succeeds, is refused, or has failed too often.
-    pub(crate) async fn patiently<T>(
+    /// Makes a request until it succeeds, fails for good, or has failed too often.
+    pub(crate) async fn retry<T>(
         &self,
         what: &str,
-        work: impl AsyncFn() -> std::result::Result<T, OciDistributionError>,
+        request: impl AsyncFn() -> std::result::Result<T, OciDistributionError>,
     ) -> Result<T> {
-        let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
-        loop {
-            match work().await {
-                Ok(done) => return Ok(done),
-                Err(error) if passes(&error) && attempt < self.attempts => {
-                    tracing::debug!("{what}, attempt {attempt}: {error}");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                    attempt += 1;
-                }
-                Err(error) => return Err(self.failed(what, attempt, error)),
-            }
-        }
+        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_jitter();
+        let pauses = pauses.with_max_times(usize::try_from(self.attempts - 1).unwrap_or(usize::MAX));
+        let attempts = Cell::new(1);
+        let request = &request;
+        let done = (|| request())
+            .retry(pauses)
+            .sleep(tokio::time::sleep)
+            .when(may_pass)
+            .notify(|error, pause| {
+                tracing::debug!("{what}, attempt {}: {error}; the next one in {pause:?}", attempts.get());
+                attempts.set(attempts.get() + 1);
+            })
+            .await;
+        done.map_err(|error| self.failed(what, attempts.get(), error))
     }
 
     fn failed(&self, what: &str, attempts: u32, error: OciDistributionError) -> Error {
-        let (registry, what, reason) = (self.host.clone(), what.to_owned(), chain(&error));
+        let (registry, what, reason) = (self.host.clone(), what.to_owned(), slipway_causes::chain(&error));
         match error {
             error if denied(&error) => Error::Denied { registry, reason },
-            error if passes(&error) => Error::Unreachable { registry, what, attempts, reason },
+            error if may_pass(&error) => Error::Unreachable { registry, what, attempts, reason },
             OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
-                Error::OtherDigest { registry, what, expected, found: actual }
+                match expected.parse() {
+                    Ok(expected) => Error::OtherDigest { registry, what, expected, found: actual },
+                    Err(_) => Error::Refused { registry, what, reason },
+                }
             }
-            // the network's errors have types of their own
+            // errors of the network have other types
             OciDistributionError::IoError(source) => Error::Local { what, source },
             _ => Error::Refused { registry, what, reason },
         }
     }
 }
 
-/// Whether the registry wants to know who asks.
+/// Whether the registry requires other credentials.
 fn denied(error: &OciDistributionError) -> bool {
     match error {
         OciDistributionError::AuthenticationFailure(_) | OciDistributionError::UnauthorizedError { .. } => true,
@@ -120,15 +131,15 @@ fn denied(error: &OciDistributionError) -> bool {
     }
 }
 
-/// Whether it may be gone the next time.
-fn passes(error: &OciDistributionError) -> bool {
+/// Whether the next attempt may succeed.
+fn may_pass(error: &OciDistributionError) -> bool {
     match error {
         OciDistributionError::ServerError { code, .. } => *code >= 500 || *code == 429,
         OciDistributionError::RequestError(error) => {
             error.status().is_none_or(|status| status.is_server_error() || status.as_u16() == 429)
         }
         OciDistributionError::RegistryError { envelope, .. } => {
-            // a torn upload leaves an upload that is not known any more, or has other bytes than the next try thinks
+            // after a torn upload the registry may have forgotten it, or hold other bytes than the next attempt expects
             envelope.errors.iter().any(|error| {
                 matches!(
                     error.code,
@@ -144,7 +155,7 @@ fn credentials(host: &str) -> Result<RegistryAuth> {
     match get_credential(host) {
         Ok(DockerCredential::UsernamePassword(user, password)) => Ok(RegistryAuth::Basic(user, password)),
         Ok(DockerCredential::IdentityToken(token)) => Ok(RegistryAuth::Bearer(token)),
-        // no file, or nothing in it for this registry
+        // no file, or no entry for this registry
         Err(
             CredentialRetrievalError::NoCredentialConfigured
             | CredentialRetrievalError::ConfigNotFound
@@ -154,18 +165,4 @@ fn credentials(host: &str) -> Result<RegistryAuth> {
             Err(Error::Denied { registry: host.to_owned(), reason: format!("its credentials cannot be read: {error}") })
         }
     }
-}
-
-/// An error with its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = next.source();
-    }
-    text
 }

@@ -1,6 +1,6 @@
-//! What can go wrong, with the way out.
+//! What can go wrong, and what to do then.
 
-use std::path::PathBuf;
+use slipway_digest::Digest;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// Not a reference.
     #[error(
-        "`{reference}` does not name an image in a registry: {reason}; such as registry.example.org/team/trainer:1.2"
+        "`{reference}` does not name an image in a registry: {reason}; an example is registry.example.org/team/trainer:1.2"
     )]
     Reference {
         /// What was given.
@@ -21,84 +21,93 @@ pub enum Error {
     /// A tag where a digest is required.
     #[error("`{0}` has no digest: a tag can point elsewhere tomorrow; give <name>@sha256:<64 hexadecimal digits>")]
     NoDigest(String),
-    /// The folder is no layout, or not a whole one.
-    #[error("{} is not a whole OCI image layout: {reason}; build the image again", path.display())]
-    Layout {
-        /// The folder or the file in it.
-        path: PathBuf,
-        /// What is missing or wrong.
-        reason: String,
-    },
-    /// The registry wants to know who asks, and was told wrong or nothing.
+    /// The layout to push is not whole.
+    #[error("{0}; build the image again")]
+    Layout(slipway_oci::Error),
+    /// The layout to pull into cannot be written.
+    #[error("{0}")]
+    Write(slipway_oci::Error),
+    /// The registry requires credentials, or does not accept these.
     #[error(
-        "{registry} does not let you in: {reason}; sign in with `docker login {registry}`, or `podman login --authfile ~/.docker/config.json {registry}`"
+        "{registry} denied access: {reason}; sign in with `docker login {registry}`, or `podman login --authfile ~/.docker/config.json {registry}`"
     )]
     Denied {
-        /// Its host.
+        /// The registry's host.
         registry: String,
-        /// What it said.
+        /// What it answered.
         reason: String,
     },
-    /// The registry said no.
+    /// The registry refused a request.
     #[error("{registry} refuses {what}: {reason}")]
     Refused {
-        /// Its host.
+        /// The registry's host.
         registry: String,
         /// What was tried.
         what: String,
-        /// What it said.
+        /// What it answered.
         reason: String,
     },
-    /// Nobody answers, or not in time.
+    /// The registry did not answer, or not in time.
     #[error(
         "{what} failed {attempts} times at {registry} (the last: {reason}): what arrived stays there, so trying again goes on from here"
     )]
     Unreachable {
-        /// Its host.
+        /// The registry's host.
         registry: String,
         /// What was tried.
         what: String,
         /// How often.
         attempts: u32,
-        /// Why the last one failed.
+        /// Why the last attempt failed.
         reason: String,
     },
     /// The registry holds something else than was sent or asked for.
     #[error(
-        "{registry} answers {what} with the digest {found} instead of {expected}: it, or something between, is broken"
+        "{registry} answers {what} with the digest {found} instead of {expected}: the registry, or something in between, is broken"
     )]
     OtherDigest {
-        /// Its host.
+        /// The registry's host.
         registry: String,
-        /// Of what.
+        /// What was tried.
         what: String,
-        /// What was sent or asked for.
-        expected: String,
-        /// What came back.
+        /// The digest that was sent or asked for.
+        expected: Digest,
+        /// The digest in the answer.
         found: String,
     },
-    /// A file of this machine could not be read or written on the way.
+    /// The registry sends more bytes than the manifest says.
+    #[error(
+        "{registry} answers {what} with more than the {size} bytes that the manifest says: the registry, or something in between, is broken"
+    )]
+    TooLarge {
+        /// The registry's host.
+        registry: String,
+        /// What was tried.
+        what: String,
+        /// The size in the manifest.
+        size: u64,
+    },
+    /// A file of this machine could not be read or written.
     #[error("{what}: {source}")]
     Local {
         /// What was tried.
         what: String,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// A file could not be written.
-    #[error("writing {}: {source}", path.display())]
-    Write {
-        /// Which one.
-        path: PathBuf,
-        /// Why not.
+        /// What the system said.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// Whether a service did not answer or refused, rather than what was given being wrong.
+    /// Whether a registry did not answer, refused, or answered wrong, rather than the caller having given something wrong.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Denied { .. } | Self::Refused { .. } | Self::Unreachable { .. } | Self::OtherDigest { .. })
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::Refused { .. }
+                | Self::Unreachable { .. }
+                | Self::OtherDigest { .. }
+                | Self::TooLarge { .. }
+        )
     }
 }

@@ -1,118 +1,106 @@
-//! An image out of a registry, by digest, into a layout folder.
+//! Pulls an image out of a registry, by digest, into a layout folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oci_client::Reference;
+use slipway_digest::Digest;
+use slipway_oci::{Blobs, Descriptor, LayoutWriter, media_type, references};
 
+use crate::bounded::Bounded;
 use crate::client::{Options, Registry, reference};
-use crate::layout::{Descriptor, MANIFESTS, names};
-use crate::{Error, Result, digest};
+use crate::push::short;
+use crate::{Error, Result};
 
-/// Pulls `<registry>/<repository>@sha256:…` into an OCI layout folder; of an index only the platforms of these architectures, or all
-/// when none is named. What lies there already is not fetched again. The folder's `index.json` is written last: without it there is
-/// no image.
+/// Pulls `<registry>/<repository>@sha256:…` into an OCI layout folder, with the images of all platforms. Blobs that the folder has are
+/// not fetched again. Its `index.json` is written last: without it there is no image.
 ///
 /// # Errors
-/// When the reference has no digest, the registry does not give what it names, or the folder cannot be written.
-pub async fn pull(from: &str, architectures: &[&str], folder: &Path, options: &Options) -> Result<Descriptor> {
-    let from_reference = reference(from)?;
-    let digest = from_reference.digest().ok_or_else(|| Error::NoDigest(from.to_owned()))?.to_owned();
-    let registry = Registry::of(&from_reference, options).await?;
-    let blobs = folder.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).map_err(write(&blobs))?;
-    let pull = Pull { registry, from: from_reference, blobs, architectures };
-    let top = pull.with_all_that_it_names(&digest).await?;
-    put(&folder.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [&top] });
-    put(&folder.join("index.json"), index.to_string().as_bytes())?;
-    Ok(top)
+/// When the reference has no digest, the registry answers with something else than it names, or the folder cannot be written.
+pub async fn pull(from: &str, folder: &Path, options: &Options) -> Result<Descriptor> {
+    let reference = reference(from)?;
+    let digest = reference.digest().and_then(|digest| digest.parse().ok());
+    let digest = digest.ok_or_else(|| Error::NoDigest(from.to_owned()))?;
+    let registry = Registry::of(&reference, options).await?;
+    let writer = LayoutWriter::open(folder).map_err(Error::Write)?;
+    let pull = Pull { registry, from: reference, blobs: writer.blobs() };
+    let image = pull.tree(&digest).await?;
+    writer.finish(vec![image.clone()]).map_err(Error::Write)?;
+    Ok(image)
 }
 
-struct Pull<'a> {
+struct Pull {
     registry: Registry,
     from: Reference,
-    blobs: PathBuf,
-    architectures: &'a [&'a str],
+    blobs: Blobs,
 }
 
-impl Pull<'_> {
-    async fn with_all_that_it_names(&self, digest: &str) -> Result<Descriptor> {
-        let (bytes, media_type) = self.manifest(digest).await?;
-        let broken = |reason| Error::Refused {
+impl Pull {
+    /// Fetches a manifest and everything that it names; the manifest itself is stored last.
+    async fn tree(&self, digest: &Digest) -> Result<Descriptor> {
+        let bytes = self.manifest(digest).await?;
+        let broken = |error: serde_json::Error| Error::Refused {
             registry: self.registry.host.clone(),
             what: format!("the manifest {digest}"),
-            reason: format!("what it sends is no manifest: {reason}"),
+            reason: format!("the answer is not a manifest: {error}"),
         };
-        for named in names(&bytes).map_err(broken)? {
-            let other = |platform: &crate::Platform| !self.architectures.contains(&platform.architecture.as_str());
-            if !self.architectures.is_empty() && named.platform.as_ref().is_some_and(other) {
-                continue;
-            }
-            if named.is_manifest() {
-                Box::pin(self.with_all_that_it_names(&named.digest)).await?;
+        let media_type = media_type_of(&bytes).map_err(broken)?;
+        for part in references(&bytes).map_err(broken)? {
+            if part.is_manifest() {
+                Box::pin(self.tree(&part.digest)).await?;
             } else {
-                self.blob(&named).await?;
+                self.blob(&part).await?;
             }
         }
-        put(&self.path(digest)?, &bytes)?;
-        Ok(Descriptor { media_type, digest: digest.to_owned(), size: bytes.len() as u64, platform: None })
+        self.blobs.put(&bytes).map_err(Error::Write)?;
+        Ok(Descriptor::new(media_type, *digest, bytes.len() as u64))
     }
 
-    /// A manifest's bytes and its media type.
-    async fn manifest(&self, digest: &str) -> Result<(Vec<u8>, String)> {
-        let from = self.from.clone_with_digest(digest.to_owned());
+    async fn manifest(&self, expected: &Digest) -> Result<Vec<u8>> {
+        let from = self.from.clone_with_digest(expected.to_string());
         let what = format!("the manifest {from}");
-        let ask = async || self.registry.client.pull_manifest_raw(&from, &self.registry.auth, &MANIFESTS).await;
-        let (bytes, _) = self.registry.patiently(&what, ask).await?;
-        let found = digest::of(&bytes);
-        if found != digest {
-            return Err(Error::OtherDigest {
-                registry: self.registry.host.clone(),
-                what,
-                expected: digest.to_owned(),
-                found,
-            });
+        let ask =
+            async || self.registry.client.pull_manifest_raw(&from, &self.registry.auth, &media_type::MANIFESTS).await;
+        let (bytes, _) = self.registry.retry(&what, ask).await?;
+        let found = Digest::of(&bytes);
+        if found == *expected {
+            return Ok(bytes.to_vec());
         }
-        let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let said = document["mediaType"].as_str();
-        let guess = if document["manifests"].is_array() { MANIFESTS[1] } else { MANIFESTS[0] };
-        Ok((bytes.to_vec(), said.unwrap_or(guess).to_owned()))
+        let (registry, expected, found) = (self.registry.host.clone(), *expected, found.to_string());
+        Err(Error::OtherDigest { registry, what, expected, found })
     }
 
     async fn blob(&self, blob: &Descriptor) -> Result<()> {
-        let path = self.path(&blob.digest)?;
-        if digest::of_file(&path).is_ok_and(|(found, _)| found == blob.digest) {
+        if self.blobs.has(blob).map_err(Error::Write)? {
             return Ok(());
         }
-        let what = format!("fetching {} ({} KiB)", blob.short(), blob.size.div_ceil(1024));
-        let part = tempfile::NamedTempFile::new_in(&self.blobs).map_err(write(&path))?;
+        let (digest, what) = (blob.digest.to_string(), format!("fetching {}", short(&blob.digest)));
+        let part = self.blobs.part().map_err(Error::Write)?;
         let get = async || {
-            let mut file = tokio::fs::File::create(part.path()).await?;
-            self.registry.client.pull_blob(&self.from, blob.digest.as_str(), &mut file).await?;
-            file.sync_all().await.map_err(Into::into)
+            let mut file = Bounded::new(tokio::fs::File::create(part.path()).await?, blob.size);
+            self.registry.client.pull_blob(&self.from, digest.as_str(), &mut file).await?;
+            file.into_inner().sync_all().await.map_err(Into::into)
         };
-        self.registry.patiently(&what, get).await?;
-        part.persist(&path).map_err(|error| write(&path)(error.error))?;
+        self.registry.retry(&what, get).await.map_err(|error| match error {
+            Error::Local { what, source } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+                Error::TooLarge { registry: self.registry.host.clone(), what, size: blob.size }
+            }
+            error => error,
+        })?;
+        self.blobs.keep(part, &blob.digest).map_err(Error::Write)?;
         Ok(())
     }
+}
 
-    fn path(&self, digest: &str) -> Result<PathBuf> {
-        let hex = digest::hex(digest).ok_or_else(|| Error::NoDigest(digest.to_owned()))?;
-        Ok(self.blobs.join(hex))
+/// The media type that a manifest says it has; an older one without is told by what it names.
+fn media_type_of(bytes: &[u8]) -> serde_json::Result<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        media_type: Option<String>,
+        manifests: Option<serde::de::IgnoredAny>,
     }
-}
 
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write;
-
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut part = tempfile::NamedTempFile::new_in(folder).map_err(write(path))?;
-    part.write_all(bytes).map_err(write(path))?;
-    part.persist(path).map_err(|error| write(path)(error.error))?;
-    Ok(())
-}
-
-fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
+    let Kind { media_type, manifests } = serde_json::from_slice(bytes)?;
+    let guess = if manifests.is_some() { media_type::INDEX } else { media_type::MANIFEST };
+    Ok(media_type.unwrap_or_else(|| guess.to_owned()))
 }

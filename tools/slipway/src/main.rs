@@ -14,6 +14,7 @@ mod plan_text;
 mod project;
 mod remote;
 mod rendered;
+mod runtime;
 mod services;
 mod tree;
 mod upstream;
@@ -32,6 +33,7 @@ use commands::{
 };
 use context::{Color, Context, Output};
 use failure::Failure;
+use runtime::wait;
 
 /// Name of the hidden command that runs a program and ends it when this process is gone.
 const SUPERVISE: &str = "supervise";
@@ -143,15 +145,6 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Dataset(command) => wait(command.run(&context)),
         Command::Completions { .. } => Ok(()),
     }
-}
-
-/// Runs what needs a runtime; a command that only reads files starts none.
-fn wait(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::Unexpected(format!("threads: {error}")))?;
-    let result = runtime.block_on(work);
-    // what still hangs in a blocking call must not hold the person up
-    runtime.shutdown_background();
-    result
 }
 
 /// Says what went wrong: findings with their places, then the sum; as JSON on standard output when that was asked for.

@@ -1,7 +1,7 @@
 //! The format of Debian's control files: paragraphs of `Field: value` lines.
 //! <https://manpages.debian.org/bookworm/dpkg-dev/deb822.5>
 
-/// The paragraphs of a text, each a list of fields in order; continuation lines keep their line breaks.
+/// The paragraphs of a text, each a list of fields in order. Values keep the line breaks of continuation lines.
 pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Vec<(&str, String)>> {
     text.split("\n\n").map(fields).filter(|fields| !fields.is_empty())
 }
@@ -21,9 +21,9 @@ fn fields(paragraph: &str) -> Vec<(&str, String)> {
     fields
 }
 
-/// A field's value, by its name in any case.
+/// A field's value; the case of its name does not matter.
 pub(crate) fn field<'a>(fields: &'a [(&str, String)], name: &str) -> Option<&'a str> {
-    fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Debian packages: found in the archive's index, resolved, fetched and unpacked, without dpkg and without running their scripts.
+//! Debian packages: found in the archive's index, resolved and unpacked, without dpkg and without running their scripts.
 
 mod deb822;
 mod index;
@@ -8,4 +8,4 @@ mod version;
 
 pub(crate) use index::{Available, Index};
 pub(crate) use resolve::resolve;
-pub(crate) use unpack::unpack;
+pub(crate) use unpack::{merged_usr, unpack};

@@ -1,4 +1,4 @@
-//! What a list of packages depends on.
+//! Resolves a list of packages to everything that they depend on.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use crate::debian::index::{Available, Index};
 use crate::declaration::Debian;
 use crate::error::{Error, Result};
 
-/// The packages asked for and all that they depend on (Depends and Pre-Depends, never Recommends), by name.
+/// The declared packages and everything that they depend on (Depends and Pre-Depends, never Recommends), sorted by name.
 ///
-/// Of alternatives the first is taken, unless another is chosen already. Relations of versions are not solved but checked:
-/// within one release of Debian they hold.
+/// The first of several alternatives is taken, unless another one was chosen before. Version relations are ignored: within one
+/// release of Debian they hold.
 ///
 /// # Errors
-/// When a package is not in the index, with the nearest name that is.
+/// When a package is not in the index; the message has the nearest name that is.
 pub(crate) fn resolve<'a>(declaration: &Debian, index: &'a Index) -> Result<Vec<&'a Available>> {
     let mut chosen: BTreeMap<&str, &Available> = BTreeMap::new();
     let mut waiting: Vec<(&Available, Option<&str>)> = Vec::new();
@@ -27,8 +27,10 @@ pub(crate) fn resolve<'a>(declaration: &Debian, index: &'a Index) -> Result<Vec<
         }
         for alternatives in &package.depends {
             let without = |name: &String| declaration.without.iter().any(|other| other == name);
-            let settled = |name: &String| chosen.contains_key(name.as_str()) || without(name);
-            if alternatives.iter().any(settled) || declaration.packages.iter().any(|name| alternatives.contains(name)) {
+            let chosen_before = |name: &String| chosen.contains_key(name.as_str()) || without(name);
+            if alternatives.iter().any(chosen_before)
+                || declaration.packages.iter().any(|name| alternatives.contains(name))
+            {
                 continue;
             }
             let provided = |name: &String| index.get(name).or_else(|| index.provider(name));
@@ -46,12 +48,14 @@ pub(crate) fn resolve<'a>(declaration: &Debian, index: &'a Index) -> Result<Vec<
 }
 
 fn unknown(name: &str, needed_by: Option<&str>, declaration: &Debian, index: &Index) -> Error {
-    let near = index.names().filter(|known| strsim::levenshtein(known, name) <= 2);
-    let near = near.min_by_key(|known| strsim::levenshtein(known, name));
+    let near = index.names().filter(|other| strsim::levenshtein(other, name) <= 2);
+    let near = near.min_by_key(|other| strsim::levenshtein(other, name));
     let by = needed_by.map(|by| format!(" ({by} depends on it)")).unwrap_or_default();
-    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_else(|| ".".to_owned());
     let suite = &declaration.suite;
-    Error::Package(format!("Debian {suite} has no package {name}{by}{hint} Look it up at packages.debian.org/{suite}"))
+    Error::Package(format!(
+        "Debian {suite} has no package {name}{by}{hint} Packages are listed at packages.debian.org/{suite}"
+    ))
 }
 
 #[cfg(test)]
@@ -70,7 +74,8 @@ mod tests {
 
     fn index() -> Index {
         let mut index = Index::default();
-        index.add(crate::lock::Archive::Debian, PACKAGES).unwrap();
+        let packages = PACKAGES.replace("SHA256: 00", &format!("SHA256: {}", "0".repeat(64)));
+        index.add(crate::lock::Archive::Debian, &packages).unwrap();
         index
     }
 

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use slipway_oci::Platform;
+
 use crate::debian::deb822;
 use crate::error::{Error, Result};
 use crate::lock::Package;
-use crate::platform::Platform;
-use crate::tree::Tree;
+use crate::tree::{Kind, Tree};
 
 /// Folders that no program of an image reads. Licences stay: `usr/share/doc/<package>/copyright`.
 const LEFT_OUT: [&str; 12] = [
@@ -26,10 +27,18 @@ const LEFT_OUT: [&str; 12] = [
     "usr/share/gcc/",
 ];
 
+/// The links that Debian's merged /usr has in the root folder.
+pub(crate) fn merged_usr(platform: Platform) -> &'static [&'static str] {
+    match platform {
+        Platform::Amd64 => &["bin", "lib", "lib64", "sbin"],
+        Platform::Arm64 => &["bin", "lib", "sbin"],
+    }
+}
+
 /// Unpacks a package and writes its control file to /var/lib/dpkg/status.d, where image scanners look for it.
 ///
 /// # Errors
-/// When the file is no package, or is another one than the lock says.
+/// When the file is not a package, or not the locked one.
 pub(crate) fn unpack(deb: &Path, package: &Package, platform: Platform, tree: &mut Tree) -> Result<()> {
     let what = format!("{} {}", package.name, package.version);
     let broken = |error: std::io::Error| Error::malformed(&what, error);
@@ -59,7 +68,7 @@ fn decompress<'a>(what: &str, name: &str, member: impl Read + 'a) -> Result<Box<
         }
         Some("gz") => Box::new(flate2::read::GzDecoder::new(member)),
         Some("tar") => Box::new(member),
-        _ => return Err(Error::malformed(what, format!("holds {name}, whose compression is not known"))),
+        _ => return Err(Error::malformed(what, format!("has {name}, whose compression is not supported"))),
     })
 }
 
@@ -84,7 +93,7 @@ fn check(package: &Package, platform: Platform, control: &str) -> Result<()> {
         return Ok(());
     }
     let found = format!("{} {} for {}", is("Package"), is("Version"), is("Architecture"));
-    Err(Error::malformed(format!("{} {}", package.name, package.version), format!("the file is {found}: lock anew")))
+    Err(Error::malformed(format!("{} {}", package.name, package.version), format!("the file is {found}: lock again")))
 }
 
 fn data(what: &str, archive: &mut tar::Archive<impl Read>, platform: Platform, tree: &mut Tree) -> Result<()> {
@@ -102,36 +111,36 @@ fn data(what: &str, archive: &mut tar::Archive<impl Read>, platform: Platform, t
                 tree.stream(&path, &mut entry, executable, what)?;
             }
             tar::EntryType::Symlink => {
-                let to = entry.link_name().map_err(broken)?.unwrap_or_default();
-                tree.link(&path, &to.to_string_lossy(), what)?;
+                tree.link(&path, &target(&entry, &path, what)?, what)?;
             }
             tar::EntryType::Link => {
-                let to = entry.link_name().map_err(broken)?.unwrap_or_default();
-                let to = merged(&to.to_string_lossy(), platform).unwrap_or_default();
-                let node = tree.get(&to).cloned();
-                match node.map(|node| node.kind) {
-                    Some(crate::tree::Kind::File { content, executable }) => {
-                        tree.file(&path, content, executable, what)?;
-                    }
-                    _ => {
-                        return Err(Error::malformed(
-                            what,
-                            format!("{path} is a hard link to {to}, which is not there"),
-                        ));
-                    }
-                }
+                let to = target(&entry, &path, what)?;
+                let file = merged(&to, platform).and_then(|to| tree.get(&to).cloned());
+                let Some(Kind::File { content, executable }) = file.map(|node| node.kind) else {
+                    return Err(Error::malformed(what, format!("{path} is a hard link to {to}, which is not a file")));
+                };
+                tree.file(&path, content, executable, what)?;
             }
-            other => return Err(Error::malformed(what, format!("{path} is a {other:?}, which no image should have"))),
+            other => {
+                return Err(Error::malformed(what, format!("{path} is a {other:?}, which is not allowed in an image")));
+            }
         }
     }
     Ok(())
 }
 
-/// The path below the root without `./`, with /bin, /lib and /sbin inside /usr, as in every release since bookworm.
+/// What a link points to.
+fn target(entry: &tar::Entry<'_, impl Read>, path: &str, what: &str) -> Result<String> {
+    let target = entry.link_name().map_err(|error| Error::malformed(what, error))?;
+    let target = target.ok_or_else(|| Error::malformed(what, format!("{path} is a link to nothing")))?;
+    Ok(target.to_string_lossy().into_owned())
+}
+
+/// The path below the root without `./`, with /bin, /lib and /sbin inside /usr, as in every release since bookworm. `None` for the root.
 fn merged(path: &str, platform: Platform) -> Option<String> {
     let path = path.trim_start_matches("./").trim_matches('/');
     let first = path.split('/').next().filter(|first| !first.is_empty())?;
-    let moved = platform.merged_usr().contains(&first);
+    let moved = merged_usr(platform).contains(&first);
     Some(if moved { format!("usr/{path}") } else { path.to_owned() })
 }
 

@@ -48,7 +48,7 @@ fn split(text: &str, keep: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !keep(c)).unwrap_or(text.len()))
 }
 
-/// `~` before the end, the end before letters, letters before everything else.
+/// The order of what is not a digit: `~`, the end, letters, everything else.
 fn weight(byte: Option<&u8>) -> i32 {
     match byte {
         None => 0,
@@ -72,8 +72,8 @@ mod tests {
     #[case("1.0a", "1.0+", Ordering::Less)]
     #[case("1.01", "1.1", Ordering::Equal)]
     #[case("12.2.0-14", "12.2.0-14+deb12u1", Ordering::Less)]
-    fn order(#[case] one: &str, #[case] other: &str, #[case] wanted: Ordering) {
-        assert_eq!(compare(one, other), wanted);
-        assert_eq!(compare(other, one), wanted.reverse());
+    fn order(#[case] one: &str, #[case] other: &str, #[case] expected: Ordering) {
+        assert_eq!(compare(one, other), expected);
+        assert_eq!(compare(other, one), expected.reverse());
     }
 }

@@ -1,9 +1,9 @@
-//! Environment markers, for the platform of an image instead of the one that pip runs on.
+//! Environment markers, evaluated for the platform of an image instead of the machine that pip runs on.
 //! <https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers>
 
 use std::cmp::Ordering;
 
-use crate::platform::Platform;
+use slipway_oci::Platform;
 
 /// The values of the markers' variables.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// CPython of this version on Linux.
+    /// CPython of this version on Linux; `full` has the patch level too.
     pub(crate) fn new(version: &str, full: String, platform: Platform) -> Self {
         let text = str::to_owned;
         Self {
@@ -36,7 +36,7 @@ impl Environment {
         let tokens = tokens(marker)?;
         let mut rest = tokens.as_slice();
         let value = self.either(&mut rest)?;
-        if rest.is_empty() { Ok(value) } else { Err(format!("the marker {marker:?} goes on after its end")) }
+        if rest.is_empty() { Ok(value) } else { Err(format!("the marker {marker:?} has something after its end")) }
     }
 
     fn either(&self, rest: &mut &[Token]) -> Result<bool, String> {
@@ -63,7 +63,7 @@ impl Environment {
         let (left, left_name) = self.value(rest)?;
         let negated = take(rest, "not");
         let Some((Token::Word(operator), after)) = rest.split_first() else {
-            return Err("a marker lacks an operator".to_owned());
+            return Err("a marker has no operator".to_owned());
         };
         *rest = after;
         let (right, right_name) = self.value(rest)?;
@@ -77,7 +77,7 @@ impl Environment {
             (">", false) => order().is_gt(),
             (">=", false) => order().is_ge(),
             ("in", negated) => right.contains(&left) != negated,
-            (other, _) => return Err(format!("the operator {other} of a marker is not known")),
+            (other, _) => return Err(format!("unknown operator {other} in a marker")),
         })
     }
 
@@ -87,8 +87,8 @@ impl Environment {
         match token {
             Token::Text(text) => Ok((text.clone(), None)),
             Token::Word(name) => {
-                let found = self.variables.iter().find(|(known, _)| known == name);
-                let (_, value) = found.ok_or_else(|| format!("the variable {name} of a marker is not known"))?;
+                let found = self.variables.iter().find(|(variable, _)| variable == name);
+                let (_, value) = found.ok_or_else(|| format!("unknown variable {name} in a marker"))?;
                 Ok((value.clone(), Some(name)))
             }
         }
@@ -118,7 +118,7 @@ fn tokens(marker: &str) -> Result<Vec<Token>, String> {
         let length = match first {
             '\'' | '"' => {
                 let inside = &rest[1..];
-                let end = inside.find(first).ok_or_else(|| format!("a text of the marker {marker:?} has no end"))?;
+                let end = inside.find(first).ok_or_else(|| format!("a string of the marker {marker:?} has no end"))?;
                 found.push(Token::Text(inside[..end].to_owned()));
                 end + 2
             }
@@ -136,7 +136,7 @@ fn tokens(marker: &str) -> Result<Vec<Token>, String> {
                 };
                 let end = rest.find(|c| !same(c)).unwrap_or(rest.len());
                 if end == 0 {
-                    return Err(format!("{first:?} has no place in the marker {marker:?}"));
+                    return Err(format!("{first:?} is not allowed in the marker {marker:?}"));
                 }
                 found.push(Token::Word(rest[..end].to_owned()));
                 end
@@ -170,13 +170,13 @@ mod tests {
     #[case("'3.2' < python_version", true)]
     #[case("(os_name != 'nt') and (platform_machine in 'x86_64 amd64')", true)]
     #[case("platform_machine not in 'x86_64'", false)]
-    fn markers(#[case] marker: &str, #[case] wanted: bool) {
+    fn markers(#[case] marker: &str, #[case] holds: bool) {
         let environment = Environment::new("3.11", "3.11.2".into(), Platform::Amd64);
-        assert_eq!(environment.holds(marker), Ok(wanted), "{marker}");
+        assert_eq!(environment.holds(marker), Ok(holds), "{marker}");
     }
 
     #[test]
-    fn what_is_not_understood_is_said() {
+    fn unknown_variables_and_torn_markers_are_errors() {
         let environment = Environment::new("3.11", "3.11.2".into(), Platform::Amd64);
         assert!(environment.holds("moon == 'full'").unwrap_err().contains("moon"));
         assert!(environment.holds("os_name ==").is_err());

@@ -1,4 +1,4 @@
-//! Python packages: locked from a requirements file with hashes, got by pip, unpacked here.
+//! Python packages: locked from a requirements file with hashes, downloaded by pip, unpacked here.
 
 mod marker;
 mod pip;
@@ -7,16 +7,17 @@ mod wheel;
 
 use std::path::Path;
 
+use slipway_oci::Platform;
+
 use crate::cache::Cache;
 use crate::declaration::Python;
 use crate::error::{Error, Result};
 use crate::layer::{self, Layer};
 use crate::lock::{Package, Wheel};
-use crate::platform::Platform;
 
 pub(crate) use pip::{Pip, fetch};
 
-/// Finds the wheels of a requirements file for a platform: their files and hashes, without their contents.
+/// The wheels of a requirements file for a platform: names of files and hashes. No wheel is downloaded.
 pub(crate) fn lock(
     pip: &Pip,
     file: &Path,
@@ -27,7 +28,7 @@ pub(crate) fn lock(
     let text = std::fs::read_to_string(file).map_err(Error::file("reading", file))?;
     let all = requirements::parse(&file.display().to_string(), &text)?;
     let environment = marker::Environment::new(&python.version, patch(python, packages)?, platform);
-    let mut wanted = Vec::new();
+    let mut fitting = Vec::new();
     for requirement in all {
         let here = match &requirement.marker {
             Some(marker) => environment
@@ -36,10 +37,10 @@ pub(crate) fn lock(
             None => true,
         };
         if here {
-            wanted.push(requirement);
+            fitting.push(requirement);
         }
     }
-    let mut wheels = pip.resolve(&wanted, &python.version, platform, glibc(packages))?;
+    let mut wheels = pip.resolve(&fitting, &python.version, platform, glibc(packages))?;
     wheels.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(wheels)
 }
@@ -47,7 +48,7 @@ pub(crate) fn lock(
 /// The whole version of the base's Python, such as `3.11.2`.
 fn patch(python: &Python, packages: &[Package]) -> Result<String> {
     if packages.is_empty() {
-        // the base is another image: only the number that was declared is known
+        // the base is another image, so only the declared version is known
         return Ok(format!("{}.0", python.version));
     }
     let name = format!("python{}", python.version);
@@ -55,14 +56,14 @@ fn patch(python: &Python, packages: &[Package]) -> Result<String> {
     let found = packages.iter().find(|package| package.name == name || package.name == minimal);
     let found = found.ok_or_else(|| {
         Error::Package(format!(
-            "python.version is {}, and the base has no package {name}: add it to base.debian.packages",
+            "python.version is {}, but the base has no package {name}: add it to base.debian.packages",
             python.version
         ))
     })?;
     Ok(found.version.split('-').next().unwrap_or(&found.version).to_owned())
 }
 
-/// The minor version of the base's C library; PyPI's names of platforms end with it.
+/// The minor version of the base's C library, with which PyPI's platform tags end; 28 if the base is another image.
 fn glibc(packages: &[Package]) -> u32 {
     let libc = packages.iter().find(|package| package.name == "libc6");
     let minor = libc
@@ -79,7 +80,7 @@ pub(crate) fn layer(
     platform: Platform,
     fresh: bool,
 ) -> Result<Layer> {
-    let hashes: Vec<&str> = wheels.iter().map(|wheel| wheel.sha256.as_str()).collect();
+    let hashes: Vec<String> = wheels.iter().map(|wheel| wheel.sha256.hex()).collect();
     let inputs = serde_json::json!([python.version, hashes]);
     layer::make(cache, "python", &inputs, fresh, |tree| {
         for (wheel, path) in fetch(cache, pip, wheels, &python.version, platform, glibc(packages))? {

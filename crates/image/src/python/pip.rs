@@ -1,17 +1,18 @@
-//! pip, which knows package indexes, proxies and credentials of the machine it runs on.
+//! pip, with the package indexes, proxies and credentials of the machine that it runs on.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
+use slipway_digest::Digest;
+use slipway_oci::Platform;
 
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::lock::Wheel;
-use crate::platform::Platform;
 use crate::python::requirements::Requirement;
 
-/// A Python that has pip; any version, on any system: it installs nothing and runs no code of a package.
+/// A Python that has pip, of any version, on any system. It installs nothing and runs no code of a package.
 #[derive(Clone, Debug)]
 pub(crate) struct Pip<'a> {
     pub(crate) python: &'a Path,
@@ -46,22 +47,22 @@ struct Metadata {
 }
 
 impl Pip<'_> {
-    /// Which file of each package fits the platform.
+    /// The file of each package that fits the platform.
     pub(crate) fn resolve(
         &self,
-        wanted: &[Requirement],
+        requirements: &[Requirement],
         version: &str,
         platform: Platform,
         glibc: u32,
     ) -> Result<Vec<Wheel>> {
         let folder = tempfile::tempdir().map_err(Error::file("making", "a temporary folder"))?;
-        let list: String = wanted.iter().map(|one| line(&one.pin, &one.hashes)).collect();
+        let list: String = requirements.iter().map(|one| line(&one.pin, &one.hashes)).collect();
         let file = folder.path().join("requirements.txt");
         std::fs::write(&file, list).map_err(Error::file("writing", &file))?;
         let mut command = self.command(&["install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]);
         command.arg("--target").arg(folder.path().join("target")).arg("--requirement").arg(&file);
-        let said = run(command.args(fitting(version, platform, glibc)))?;
-        let report: Report = serde_json::from_str(&said)
+        let output = run(command.args(fitting(version, platform, glibc)))?;
+        let report: Report = serde_json::from_str(&output)
             .map_err(|error| Error::malformed("the report of pip install --dry-run", error))?;
         report.install.into_iter().map(locked).collect()
     }
@@ -88,12 +89,12 @@ impl Pip<'_> {
     }
 }
 
-fn line(pin: &str, hashes: &[String]) -> String {
-    let hashes: String = hashes.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
+fn line(pin: &str, hashes: &[Digest]) -> String {
+    let hashes: String = hashes.iter().map(|digest| format!(" --hash={digest}")).collect();
     format!("{pin}{hashes}\n")
 }
 
-/// pip's options that choose the files for an image: CPython, and every manylinux up to the base's C library.
+/// pip's options that select the files for an image: CPython, and every manylinux tag up to the base's C library.
 fn fitting(version: &str, platform: Platform, glibc: u32) -> Vec<String> {
     let machine = platform.machine();
     let mut tags: Vec<String> = (5..=glibc).rev().map(|minor| format!("manylinux_2_{minor}_{machine}")).collect();
@@ -107,20 +108,20 @@ fn run(command: &mut Command) -> Result<String> {
     let program = "pip".to_owned();
     let done = command.output().map_err(|error| Error::Program {
         program: program.clone(),
-        reason: format!("{error}; python3 with pip is needed: apt-get install python3-pip, or `make setup`"),
+        reason: format!("{error}; install Python 3 with pip: apt-get install python3-pip, or `make setup`"),
     })?;
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    let lines: Vec<&str> = errors.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(12)..].join("\n");
-    let reason = if said.contains("DO NOT MATCH THE HASHES") {
+    let reason = if errors.contains("DO NOT MATCH THE HASHES") {
         format!(
-            "a wheel is not the one that was locked; it was not used. If the lock is right, the index or a proxy changed it.\n{tail}"
+            "a wheel is not the one that was locked; it was not used. If the lock is right, the index or a proxy changed the file.\n{tail}"
         )
     } else {
-        format!("it failed ({}); the package index must be reachable and have these wheels:\n{tail}", done.status)
+        format!("it failed ({}); check that the package index is reachable and has these wheels:\n{tail}", done.status)
     };
     Err(Error::Program { program, reason })
 }
@@ -129,15 +130,15 @@ fn locked(install: Install) -> Result<Wheel> {
     let Install { download_info, metadata } = install;
     let file =
         download_info.url.rsplit('/').next().unwrap_or_default().split('#').next().unwrap_or_default().to_owned();
-    let sha256 = download_info.archive_info.hashes.get("sha256").cloned();
-    let sha256 =
-        sha256.ok_or_else(|| Error::malformed(&file, "pip's report has no sha256 of it: use pip 22.2 or newer"))?;
+    let hex = download_info.archive_info.hashes.get("sha256");
+    let hex = hex.ok_or_else(|| Error::malformed(&file, "pip's report has no sha256 of it: use pip 22.2 or newer"))?;
+    let sha256 = Digest::from_hex(hex).map_err(|error| Error::malformed(&file, error))?;
     let file = file.replace("%2B", "+").replace("%2b", "+");
     let name = metadata.name.to_lowercase().replace(['_', '.'], "-");
     Ok(Wheel { name, version: metadata.version, file, sha256 })
 }
 
-/// The wheels from the cache; those that are not there yet are downloaded into it.
+/// The wheels in the cache; those that it does not have are downloaded into it.
 pub(crate) fn fetch<'a>(
     cache: &Cache,
     pip: &Pip,
@@ -149,7 +150,7 @@ pub(crate) fn fetch<'a>(
     let folder = cache.folder("wheels")?;
     let kept = |wheel: &Wheel| -> Result<bool> {
         let path = folder.join(&wheel.file);
-        Ok(path.is_file() && cache.hash_of(&path)? == wheel.sha256)
+        Ok(path.is_file() && cache.digest_of(&path)? == wheel.sha256)
     };
     let mut missing = Vec::new();
     for wheel in wheels {
@@ -165,9 +166,9 @@ pub(crate) fn fetch<'a>(
             let (from, to) = (part.path().join(&wheel.file), folder.join(&wheel.file));
             std::fs::rename(&from, &to).map_err(Error::file("keeping", &to))?;
             if !kept(wheel)? {
-                let (found, found_size) = crate::digest::of_file(&to)?;
-                let wanted = wheel.sha256.clone();
-                return Err(Error::Hash { what: wheel.file.clone(), found, found_size, wanted, wanted_size: None });
+                let (found, size) = Digest::of_file(&to).map_err(Error::file("reading", &to))?;
+                let found = format!("has sha256 {} ({size} bytes)", found.hex());
+                return Err(Error::not_locked(&wheel.file, found, wheel.sha256, None));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Reads a requirements file with hashes, as `uv pip compile --generate-hashes` and `pip-compile` write it.
 
+use slipway_digest::Digest;
 use slipway_source::Finding;
 
 use crate::error::{Error, Result};
@@ -7,17 +8,17 @@ use crate::error::{Error, Result};
 /// One package of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Requirement {
-    /// Where it begins, from 1.
+    /// The line that it begins in, from 1.
     pub(crate) line: usize,
     /// `name==version`
     pub(crate) pin: String,
-    /// When it is wanted.
+    /// The condition under which it is installed; `None` for always.
     pub(crate) marker: Option<String>,
-    /// SHA-256 of the files that are right, in hex.
-    pub(crate) hashes: Vec<String>,
+    /// The digests of the files that are accepted.
+    pub(crate) hashes: Vec<Digest>,
 }
 
-/// The requirements; all that is not a pin with hashes is a mistake, because it could change without notice.
+/// The requirements. Whatever is not a pin with hashes is a mistake, because it could change without notice.
 pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Requirement>> {
     let (mut found, mut mistakes) = (Vec::new(), Vec::new());
     let mut lines = text.lines().enumerate();
@@ -44,21 +45,19 @@ fn requirement(line: usize, whole: &str) -> std::result::Result<Requirement, Str
     let head = parts.next().unwrap_or_default().trim();
     let mut hashes = Vec::new();
     for hash in parts {
-        let hex = hash.trim().strip_prefix("sha256:").unwrap_or_default();
-        if hex.len() != 64 {
-            return Err(format!("{:?} is no sha256 hash", hash.trim()));
-        }
-        hashes.push(hex.to_owned());
+        hashes.push(hash.trim().parse().map_err(|error: slipway_digest::NotADigest| error.to_string())?);
     }
     let (pin, marker) = match head.split_once(';') {
         Some((pin, marker)) => (pin.trim(), Some(marker.trim().to_owned())),
         None => (head, None),
     };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+!".contains(c);
-    let good =
-        pin.split_once("==").is_some_and(|(name, version)| name.chars().all(plain) && version.chars().all(plain));
-    if !good {
-        return Err(format!("{pin:?} is no `name==version`: compile the file with `uv pip compile --generate-hashes`"));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.+!".contains(c);
+    let is_pin =
+        pin.split_once("==").is_some_and(|(name, version)| name.chars().all(allowed) && version.chars().all(allowed));
+    if !is_pin {
+        return Err(format!(
+            "{pin:?} is not `name==version`: compile the file with `uv pip compile --generate-hashes`"
+        ));
     }
     if hashes.is_empty() {
         return Err(format!("{pin} has no hash: compile the file with `uv pip compile --generate-hashes`"));

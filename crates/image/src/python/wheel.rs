@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::lock::Wheel;
 use crate::tree::Tree;
 
-/// Unpacks a wheel to where the base's Python looks for it. Nothing is compiled: what a compiler writes holds times.
+/// Unpacks a wheel to where the base's Python looks for it. Nothing is compiled, because compiled files would hold times.
 pub(crate) fn unpack(path: &Path, wheel: &Wheel, version: &str, tree: &mut Tree) -> Result<()> {
     let what = wheel.file.as_str();
     let file = File::open(path).map_err(Error::file("reading", path))?;
@@ -20,7 +20,7 @@ pub(crate) fn unpack(path: &Path, wheel: &Wheel, version: &str, tree: &mut Tree)
         if member.is_dir() || name.ends_with(".pyc") || name.contains("__pycache__/") {
             continue;
         }
-        let (to, script) = place(&name, &site, version);
+        let (to, script) = destination(&name, &site, version);
         let executable = script || member.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
         if script {
             let mut bytes = Vec::new();
@@ -43,7 +43,7 @@ pub(crate) fn unpack(path: &Path, wheel: &Wheel, version: &str, tree: &mut Tree)
 }
 
 /// Where a member goes, and whether it is a script.
-fn place(name: &str, site: &str, version: &str) -> (String, bool) {
+fn destination(name: &str, site: &str, version: &str) -> (String, bool) {
     let data = name.split_once('/').filter(|(first, _)| first.ends_with(".data"));
     let Some((scheme, rest)) = data.and_then(|(_, rest)| rest.split_once('/')) else {
         return (format!("{site}/{name}"), false);
@@ -56,7 +56,7 @@ fn place(name: &str, site: &str, version: &str) -> (String, bool) {
     }
 }
 
-/// A script whose first line names the image's Python.
+/// The script with the image's Python in its first line.
 fn interpreted(script: Vec<u8>, version: &str) -> Vec<u8> {
     match script.strip_prefix(b"#!python") {
         Some(rest) => [format!("#!/usr/bin/python{version}").as_bytes(), rest].concat(),
@@ -64,7 +64,7 @@ fn interpreted(script: Vec<u8>, version: &str) -> Vec<u8> {
     }
 }
 
-/// The commands that a package declares, each with the script that starts it.
+/// The commands that a package declares, each with a script that starts it.
 fn commands(entry_points: &str, version: &str) -> Vec<(String, String)> {
     let lines = entry_points.lines().map(str::trim).skip_while(|line| *line != "[console_scripts]").skip(1);
     lines
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn members_scripts_and_commands() {
-        let at = |name| place(name, "site", "3.11");
+        let at = |name| destination(name, "site", "3.11");
         assert_eq!(at("a/b.py"), ("site/a/b.py".into(), false));
         assert_eq!(at("a-1.data/scripts/run"), ("usr/local/bin/run".into(), true));
         assert_eq!(at("a-1.data/purelib/a.py"), ("site/a.py".into(), false));

@@ -2,12 +2,6 @@
 
 use std::io::{Cursor, Write};
 
-use sha2::{Digest, Sha256};
-
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A package for every architecture with one file.
 pub(crate) fn deb(name: &str, version: &str, path: &str, content: &[u8]) -> Vec<u8> {
     let control =

@@ -1,4 +1,4 @@
-//! What a build needs, and what it says without.
+//! What a build needs, and the errors when it is missing.
 
 use std::fs;
 
@@ -23,41 +23,44 @@ fn the_result_as_json_and_the_same_again() {
 fn a_missing_program_names_the_cargo_command() {
     let repository = Repository::new();
     fs::remove_file(repository.path("target/release/thing")).unwrap();
-    let said = repository.fails(5, &["build", "thing"]);
-    assert!(said.contains("cargo build --release --locked --package thing"), "{said}");
+    let message = repository.fails(5, &["build", "thing"]);
+    assert!(message.contains("cargo build --release --locked --package thing"), "{message}");
 }
 
 #[test]
-fn a_lock_that_is_out_of_date_or_missing_is_said() {
+fn a_lock_that_is_out_of_date_or_missing_is_an_error() {
     let repository = Repository::new();
     repository.write("apps/thing/image.yaml", &DECLARATION.replace("[thing-data]", "[thing-data, more]"));
-    let said = repository.fails(3, &["build", "thing"]);
-    assert!(said.contains("image.lock is out of date") && said.contains("`slipway image lock thing`"), "{said}");
+    let message = repository.fails(3, &["build", "thing"]);
+    assert!(
+        message.contains("image.lock is out of date") && message.contains("`slipway image lock thing`"),
+        "{message}"
+    );
     fs::remove_file(repository.root().join("apps/thing/image.lock")).unwrap();
-    let said = repository.fails(3, &["build", "thing"]);
-    assert!(said.contains("is not there yet"), "{said}");
+    let message = repository.fails(3, &["build", "thing"]);
+    assert!(message.contains("does not exist yet"), "{message}");
 }
 
 #[test]
-fn a_mistake_in_a_declaration_has_its_place() {
+fn a_mistake_in_a_declaration_has_line_and_column() {
     let repository = Repository::new();
     repository.write("apps/thing/image.yaml", &DECLARATION.replace("entrypoint: [/usr", "entrypoint: [usr"));
-    let said = repository.fails(3, &["build"]);
-    assert!(said.contains("apps/thing/image.yaml:10:3"), "{said}");
+    let message = repository.fails(3, &["build"]);
+    assert!(message.contains("apps/thing/image.yaml:10:3"), "{message}");
 }
 
 #[test]
 fn a_platform_is_never_left_out() {
     let repository = Repository::new();
-    let said = repository.fails(3, &["build", "thing", "--platform", "linux/amd64,linux/arm64"]);
-    assert!(said.contains("has nothing for linux/arm64"), "{said}");
+    let message = repository.fails(3, &["build", "thing", "--platform", "linux/amd64,linux/arm64"]);
+    assert!(message.contains("has no entry for linux/arm64"), "{message}");
     assert_eq!(repository.run(&["build", "thing", "--platform", "linux/riscv64"]).code(), 2);
 }
 
 #[test]
 fn an_unknown_image_is_named_with_the_nearest() {
-    let said = Repository::new().fails(3, &["build", "thign"]);
-    assert!(said.contains("did you mean thing?"), "{said}");
+    let message = Repository::new().fails(3, &["build", "thign"]);
+    assert!(message.contains("did you mean thing?"), "{message}");
 }
 
 #[test]

@@ -11,20 +11,20 @@ fn a_folder_with_other_things_is_left_alone() {
     let folder = repository.path("mine");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("letter.txt"), "dear").unwrap();
-    let said = repository.fails(3, &["build", "thing", "--to", &format!("layout:{}", folder.display())]);
-    assert!(said.contains("no OCI layout"), "{said}");
+    let message = repository.fails(3, &["build", "thing", "--to", &format!("layout:{}", folder.display())]);
+    assert!(message.contains("not an OCI image layout"), "{message}");
     assert_eq!(everything(&folder), [folder.join("letter.txt")]);
 }
 
 #[test]
-fn what_cannot_be_written_is_said() {
+fn a_place_that_cannot_be_written_is_an_error() {
     let repository = Repository::new();
     fs::write(repository.path("file"), "").unwrap();
     for (to, place) in
         [("layout:../file/image", "/file"), ("tar:../file/image.tar", "/file"), ("tar:/proc/x.tar", "/proc")]
     {
-        let said = repository.fails(3, &["build", "thing", "--to", to]);
-        assert!(said.contains(place), "{said}");
+        let message = repository.fails(3, &["build", "thing", "--to", to]);
+        assert!(message.contains(place), "{message}");
     }
     assert_eq!(repository.run(&["build", "thing", "--to", "image.tar"]).code(), 2);
 }

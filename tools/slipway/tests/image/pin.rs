@@ -36,15 +36,15 @@ fn a_digest_goes_where_the_manifests_take_it_from() {
 }
 
 #[test]
-fn a_tag_is_no_digest_and_nothing_is_written() {
+fn a_tag_is_not_a_digest_and_nothing_is_written() {
     let repository = Repository::new();
     repository.write("overlays/staging/thing/kustomization.yaml", KUSTOMIZATION);
     let good = format!("registry.example.org/acme/thing@{}", digest());
-    let said = repository.fails(3, &["pin", &good, "registry.example.org/acme/thing:1.0"]);
-    assert!(said.contains("a tag can point elsewhere tomorrow"), "{said}");
+    let message = repository.fails(3, &["pin", &good, "registry.example.org/acme/thing:1.0"]);
+    assert!(message.contains("a tag can point elsewhere tomorrow"), "{message}");
     let unknown = format!("registry.example.org/acme/other@{}", digest());
-    let said = repository.fails(3, &["pin", &good, &unknown]);
-    assert!(said.contains("nothing in clusters/staging, overlays/staging takes an image called other"), "{said}");
+    let message = repository.fails(3, &["pin", &good, &unknown]);
+    assert!(message.contains("nothing in clusters/staging, overlays/staging uses an image called other"), "{message}");
     assert!(repository.fails(3, &["pin", &good, "--environment", "moon"]).contains("staging"));
     assert_eq!(repository.read("overlays/staging/thing/kustomization.yaml"), KUSTOMIZATION);
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use slipway_digest::Digest;
 use slipway_image::{Archive, Lock, Locked, Package, Platform, Wheel};
 use tempfile::TempDir;
 
-use crate::archives::{deb, sha256};
+use crate::archives::deb;
 use crate::mirror::{Answer, Mirror};
 
 pub(crate) const DECLARATION: &str = "apiVersion: slipway.dev/v1alpha1
@@ -41,7 +42,7 @@ impl Repository {
             version: "1.0".to_owned(),
             archive: Archive::Debian,
             path: DEB.to_owned(),
-            sha256: sha256(&deb),
+            sha256: Digest::of(&deb),
             size: deb.len() as u64,
         };
         let locked = Locked { debian: vec![package], wheels: Vec::new() };
@@ -62,7 +63,7 @@ impl Repository {
         new
     }
 
-    /// Writes the lock of what is declared now.
+    /// Writes a lock for the current declaration.
     pub(crate) fn lock(&self) {
         let declared = slipway_image::named(&self.root(), &["thing".to_owned()]).unwrap().remove(0);
         let inputs = slipway_image::lock_inputs(&declared).unwrap();
@@ -70,8 +71,8 @@ impl Repository {
         self.write("apps/thing/image.lock", &Lock { version: 1, inputs, platforms }.to_text().unwrap());
     }
 
-    pub(crate) fn lock_wheel(&mut self, file: &str, hash: &str) {
-        let wheel = Wheel { name: "thing".into(), version: "1.0".into(), file: file.into(), sha256: hash.into() };
+    pub(crate) fn lock_wheel(&mut self, file: &str, sha256: Digest) {
+        let wheel = Wheel { name: "thing".into(), version: "1.0".into(), file: file.into(), sha256 };
         self.locked.wheels = vec![wheel];
         self.lock();
     }
@@ -105,7 +106,7 @@ impl Repository {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// The program, in this repository, with its own cache.
+    /// The command line in this repository, with a cache of its own.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         self.prepare(command.arg("image").args(arguments));
@@ -126,14 +127,14 @@ impl Repository {
         Ran(self.command(arguments).output().unwrap())
     }
 
-    /// Runs it and expects it to fail with this code; what it says.
+    /// Runs a command that must fail with this code; returns its error output.
     pub(crate) fn fails(&self, code: i32, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
         assert_eq!(ran.code(), code, "{ran:?}");
         ran.errors()
     }
 
-    /// The digest of what is built.
+    /// Builds the image; returns its digest.
     pub(crate) fn build(&self) -> String {
         let ran = self.run(&["build", "thing", "-o", "json"]);
         assert_eq!(ran.code(), 0, "{ran:?}");

@@ -21,7 +21,7 @@ fn a_rebuild_is_compared_by_digest_and_then_by_file() {
 }
 
 #[test]
-fn another_commit_is_said_by_the_member_that_differs() {
+fn another_commit_is_a_difference_of_the_labels() {
     let repository = Repository::new();
     repository.build();
     repository.write("README.md", "x");
@@ -40,6 +40,6 @@ fn a_damaged_blob_is_an_error() {
     // the layout and the cache may share the file
     fs::remove_file(largest).unwrap();
     fs::write(largest, &copy[1..]).unwrap();
-    let said = repository.fails(3, &["verify", "thing"]);
-    assert!(said.contains(largest.file_name().unwrap().to_str().unwrap()), "{said}");
+    let message = repository.fails(3, &["verify", "thing"]);
+    assert!(message.contains(largest.file_name().unwrap().to_str().unwrap()), "{message}");
 }

@@ -1,4 +1,4 @@
-//! The `images:` of a kustomization, edited as text: comments and order stay.
+//! Edits the `images:` of a kustomization as text, so that comments and order stay.
 //! <https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/images/>
 
 use std::ops::Range;
@@ -20,18 +20,17 @@ struct Entry {
     _tag_suffix: Option<String>,
 }
 
-/// The text with every entry for the image (`name`, or `anything/name`) at this repository and digest; `None` when there is none.
+/// The text with this repository and digest in every entry for the image (`name`, or `anything/name`); `None` if there is no entry.
 ///
 /// # Errors
-/// The line (from 1) and what is wrong there.
+/// The line, from 1, and what is wrong there.
 pub(super) fn pin(text: &str, name: &str, repository: &str, digest: &str) -> Result<Option<String>, (usize, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let Some(start) = lines.iter().position(|line| line.starts_with("images:")) else { return Ok(None) };
     let rest = lines[start]["images:".len()..].trim();
     if !rest.is_empty() && !rest.starts_with('#') {
         let here = rest.contains(name);
-        let message =
-            "write images: as lines of a list (`- name: …`), so that they can be edited without touching the rest";
+        let message = "write images: as a list with one entry a line (`- name: …`): only such a list can be edited without changing anything else";
         return if here { Err((start + 1, message.to_owned())) } else { Ok(None) };
     }
     let mut new: Vec<String> = lines[..=start].iter().map(|line| (*line).to_owned()).collect();
@@ -60,12 +59,12 @@ pub(super) fn pin(text: &str, name: &str, repository: &str, digest: &str) -> Res
     Ok(found.then(|| new.join("\n") + "\n"))
 }
 
-/// Whether a line ends the list: a key of the top.
+/// Whether a line ends the list, because it is a key at the top level.
 fn ends(line: &str) -> bool {
     line.chars().next().is_some_and(|first| !matches!(first, ' ' | '-' | '#' | '\t'))
 }
 
-/// The lines of each entry, without blank lines and comments after it.
+/// The lines of each entry, without the blank lines and comments that follow it.
 fn entries(lines: &[&str], within: Range<usize>) -> Vec<Range<usize>> {
     let begins: Vec<usize> = within.clone().filter(|at| lines[*at].trim_start().starts_with("- ")).collect();
     let mut found = Vec::new();
@@ -100,11 +99,11 @@ mod tests {
     #[test]
     fn an_entry_is_replaced_and_all_else_stays() {
         let new = pin(TEXT, "trainer", "r.io/t/trainer", "sha256:2").unwrap().unwrap();
-        let wanted = TEXT.replace(
+        let expected = TEXT.replace(
             "    newTag: 0.1.0\n    # kept\n",
             "    newName: r.io/t/trainer\n    digest: sha256:2\n    # kept\n",
         );
-        assert_eq!(new, wanted);
+        assert_eq!(new, expected);
         assert_eq!(pin(&new, "trainer", "r.io/t/trainer", "sha256:2").unwrap().unwrap(), new);
         let new = pin(TEXT, "server", "r.io/server", "sha256:3").unwrap().unwrap();
         assert_eq!(
@@ -117,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_speak_of_the_image_stays() {
+    fn a_text_without_the_image_is_left_alone() {
         assert_eq!(pin(TEXT, "mlflow", "r", "d").unwrap(), None);
         assert_eq!(pin("resources: []\n", "trainer", "r", "d").unwrap(), None);
     }
 
     #[test]
-    fn what_cannot_be_edited_is_said_with_its_line() {
+    fn an_entry_that_cannot_be_edited_is_an_error_with_its_line() {
         assert_eq!(pin("a: 1\nimages: [{name: trainer}]\n", "trainer", "r", "d").unwrap_err().0, 2);
         let (line, message) = pin("images:\n- name: trainer\n  newtag: 1\n", "trainer", "r", "d").unwrap_err();
         assert!(line == 2 && message.contains("newtag"), "{message}");

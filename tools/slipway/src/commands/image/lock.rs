@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_image::{Indexes, Platform};
 
-use super::Pip;
+use super::PythonOption;
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -12,14 +12,14 @@ use crate::failure::Failure;
 pub(crate) struct Lock {
     /// Which images [default: all]
     names: Vec<String>,
-    /// For which platforms
+    /// Platforms to lock for
     #[arg(long = "platform", value_delimiter = ',', default_values_t = Platform::ALL)]
     platforms: Vec<Platform>,
     #[command(flatten)]
-    pip: Pip,
+    python: PythonOption,
 }
 
-/// A lock as `image lock` shows it.
+/// A lock in the output of `image lock`.
 #[derive(Debug, Serialize)]
 struct Written {
     name: String,
@@ -27,7 +27,7 @@ struct Written {
     changed: bool,
 }
 
-/// An image as `image list` shows it.
+/// An image in the output of `image list`.
 #[derive(Debug, Serialize)]
 struct Listed {
     name: String,
@@ -37,10 +37,10 @@ struct Listed {
 
 impl Lock {
     pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
-        let python = self.pip.python()?;
+        let python = self.python.path()?;
         let mut indexes = Indexes::default();
         let mut changed = Vec::new();
-        // all are resolved before any is written
+        // all locks are resolved before the first is written
         for declared in slipway_image::named(&context.root, &self.names)? {
             let text = slipway_image::renew(&declared, &self.platforms, &mut indexes, &python)?.to_text()?;
             changed.push((declared, text));
@@ -54,7 +54,7 @@ impl Lock {
                     .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))?;
             }
             let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();
-            context.say(format!("{shown} {}", if same { "is what it was" } else { "written: commit it" }));
+            context.say(format!("{shown} {}", if same { "is unchanged" } else { "written: commit it" }));
             written.push(Written { name: declared.name().to_owned(), file: shown, changed: !same });
         }
         context.json(&written)

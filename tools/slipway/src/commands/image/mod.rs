@@ -2,6 +2,7 @@
 
 mod build;
 mod kustomize;
+mod layout;
 mod lock;
 mod pin;
 mod push;
@@ -32,64 +33,64 @@ enum ImageCommand {
     #[command(after_help = "Example:\n  slipway image push trainer server --to ghcr.io/acme/slipway --tag 0.1.0\n\n\
                             Credentials are those of ~/.docker/config.json: `docker login` or `podman login` writes them.")]
     Push(push::Push),
-    /// Write pushed images, by digest, to where the manifests take them from
+    /// Write the digests of pushed images into the environments
     #[command(after_help = "Example:\n  slipway image pin ghcr.io/acme/slipway/trainer@sha256:…\n  \
                             slipway image push --to ghcr.io/acme/slipway -o json | jq -r '.[].image' | xargs slipway image pin")]
     Pin(pin::Pin),
-    /// Build images again, without what is cached, and compare their digests
+    /// Build images again, without cached layers, and compare their digests
     #[command(after_help = "Example:\n  slipway image verify server")]
     Verify(build::Verify),
     /// Resolve packages to the newest versions and write them to image.lock
     #[command(after_help = "Example:\n  slipway image lock            # every image, the same versions in all of them")]
     Lock(lock::Lock),
-    /// Show what is declared, and whether it is locked
+    /// Show which images are declared, and for which platforms they are locked
     #[command(after_help = "Example:\n  slipway image list -o json")]
     List,
 }
 
-/// What images are made from.
+/// Options for what images are made from.
 #[derive(Debug, Args)]
-struct From {
+struct SourceOptions {
     /// cargo's target folder with the built programs [default: target/ in the cache]
     #[arg(long, env = "CARGO_TARGET_DIR", value_name = "DIR")]
     target_dir: Option<PathBuf>,
-    /// An unpacked libtorch 2.13.0 [default: the cache's]
+    /// An unpacked libtorch 2.13.0 [default: the one in the cache]
     #[arg(long, env = "LIBTORCH", value_name = "DIR")]
     libtorch: Option<PathBuf>,
     #[command(flatten)]
-    pip: Pip,
+    python: PythonOption,
 }
 
-/// For which platforms.
+/// The option for platforms.
 #[derive(Debug, Args)]
-struct Platforms {
-    /// For which platforms, such as linux/amd64,linux/arm64 [default: this machine's]; several make an index
+struct PlatformOptions {
+    /// Platforms to build for, such as linux/amd64,linux/arm64 [default: this machine's]; several make an index
     #[arg(long = "platform", value_delimiter = ',', value_name = "PLATFORM")]
     platforms: Vec<Platform>,
 }
 
-/// Who gets wheels.
+/// The option for the Python that downloads wheels.
 #[derive(Debug, Args)]
-struct Pip {
-    /// A Python that has pip [default: the one that `make setup` made, else python3]
+struct PythonOption {
+    /// A Python with pip [default: the one of `make setup` if it exists, otherwise python3]
     #[arg(long, env = "SLIPWAY_PYTHON", value_name = "PROGRAM")]
     python: Option<PathBuf>,
 }
 
-impl Pip {
-    fn python(&self) -> Result<PathBuf, Failure> {
-        let made = cache::folder()?.join("venv/bin/python");
-        Ok(self.python.clone().unwrap_or_else(|| if made.is_file() { made } else { "python3".into() }))
+impl PythonOption {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        let of_setup = cache::folder()?.join("venv/bin/python");
+        Ok(self.python.clone().unwrap_or_else(|| if of_setup.is_file() { of_setup } else { "python3".into() }))
     }
 }
 
-impl From {
+impl SourceOptions {
     fn sources(&self) -> Result<Sources, Failure> {
         let cache = cache::folder()?;
         Ok(Sources {
             target: self.target_dir.clone().unwrap_or_else(|| cache.join("target")),
             libtorch: self.libtorch.clone().unwrap_or_else(|| cache.join("libtorch-2.13.0")),
-            python: self.pip.python()?,
+            python: self.python.path()?,
             cache: Cache::new(cache),
         })
     }
@@ -108,7 +109,7 @@ impl Image {
     }
 }
 
-impl std::convert::From<slipway_image::Error> for Failure {
+impl From<slipway_image::Error> for Failure {
     fn from(error: slipway_image::Error) -> Self {
         let message = error.to_string();
         match error {
@@ -120,7 +121,7 @@ impl std::convert::From<slipway_image::Error> for Failure {
     }
 }
 
-impl std::convert::From<slipway_registry::Error> for Failure {
+impl From<slipway_registry::Error> for Failure {
     fn from(error: slipway_registry::Error) -> Self {
         if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
     }

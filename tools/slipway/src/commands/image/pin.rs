@@ -1,9 +1,10 @@
-//! `slipway image pin`: pushed images, by digest, into the environments.
+//! `slipway image pin`: writes the digests of pushed images into the environments.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use slipway_digest::Digest;
 
 use super::kustomize;
 use crate::context::Context;
@@ -11,15 +12,15 @@ use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Pin {
-    /// What was pushed: <registry>/<repository>@sha256:…; the last part of the repository is the image's name
+    /// A pushed image: <registry>/<repository>@sha256:…; the last part of the repository is the image's name
     #[arg(required = true, value_name = "IMAGE@DIGEST")]
     images: Vec<String>,
-    /// Which environments [default: all]
+    /// Environments to write to [default: all]
     #[arg(long = "environment", value_name = "NAME")]
     environments: Vec<String>,
 }
 
-/// An image by digest.
+/// An image with its digest.
 struct Image<'a> {
     whole: &'a str,
     repository: &'a str,
@@ -27,7 +28,7 @@ struct Image<'a> {
     name: &'a str,
 }
 
-/// A file that says an image.
+/// A file that names an image.
 #[derive(Debug, Serialize)]
 struct Pinned {
     image: String,
@@ -45,23 +46,23 @@ impl Pin {
             let before = pinned.len();
             for environment in &environments {
                 for path in files(&context.root, environment)? {
-                    let place = edits.iter().position(|(known, ..)| *known == path);
-                    let old = match place {
-                        Some(place) => edits[place].2.clone(),
+                    let edit = edits.iter().position(|(edited, ..)| *edited == path);
+                    let old = match edit {
+                        Some(edit) => edits[edit].2.clone(),
                         None => read(&path)?,
                     };
                     let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();
                     let Some(new) = edited(&shown, &old, image)? else { continue };
                     pinned.push(Pinned { image: image.whole.to_owned(), file: shown, changed: new != old });
-                    match place {
-                        Some(place) => edits[place].2 = new,
+                    match edit {
+                        Some(edit) => edits[edit].2 = new,
                         None => edits.push((path, old, new)),
                     }
                 }
             }
             if pinned.len() == before {
                 return Err(Failure::Input(format!(
-                    "nothing in {} takes an image called {}: add `images: [{{name: {}}}]`, as lines of a list, to clusters/<environment>/images/kustomization.yaml",
+                    "nothing in {} uses an image called {}: add `images:` with an entry `- name: {}` to clusters/<environment>/images/kustomization.yaml",
                     environments
                         .iter()
                         .map(|name| format!("clusters/{name}, overlays/{name}"))
@@ -72,7 +73,7 @@ impl Pin {
                 )));
             }
         }
-        // every edit is known to be good before the first is written
+        // nothing is written before every edit has succeeded
         for (path, old, new) in &edits {
             if old != new {
                 replace(path, new)?;
@@ -88,23 +89,25 @@ impl Pin {
         let folder = root.join("overlays");
         let entries =
             std::fs::read_dir(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-        let mut known: Vec<String> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.path().is_dir())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
-        known.sort();
-        if self.environments.is_empty() {
-            return Ok(known);
+        let mut all = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
+            if entry.path().is_dir() {
+                all.push(entry.file_name().to_string_lossy().into_owned());
+            }
         }
-        if let Some(unknown) = self.environments.iter().find(|name| !known.contains(name)) {
-            return Err(Failure::Input(format!("there is no environment {unknown}: {}", known.join(", "))));
+        all.sort();
+        if self.environments.is_empty() {
+            return Ok(all);
+        }
+        if let Some(unknown) = self.environments.iter().find(|name| !all.contains(name)) {
+            return Err(Failure::Input(format!("unknown environment `{unknown}`; known: {}", all.join(", "))));
         }
         Ok(self.environments.clone())
     }
 }
 
-/// The file with the image, or `None` when it does not speak of it.
+/// The file with the new digest; `None` if it does not name the image.
 fn edited(file: &str, text: &str, image: &Image) -> Result<Option<String>, Failure> {
     if file.ends_with("/cluster.yaml") {
         return Ok(if image.name == "trainer" { trainer(text, image.whole) } else { None });
@@ -113,7 +116,7 @@ fn edited(file: &str, text: &str, image: &Image) -> Result<Option<String>, Failu
         .map_err(|(line, message)| Failure::Input(format!("{file}:{line}: {message}")))
 }
 
-/// The image that new TrainJobs are rendered with: `trainerImage` of a cluster.
+/// A cluster's file with a new `trainerImage`, which new TrainJobs are rendered with; `None` if it has no such key.
 fn trainer(text: &str, image: &str) -> Option<String> {
     let mut found = false;
     let lines: Vec<String> = text
@@ -131,31 +134,32 @@ fn trainer(text: &str, image: &str) -> Option<String> {
 }
 
 fn image(text: &str) -> Result<Image<'_>, Failure> {
-    let wrong =
-        |reason: &str| Failure::Input(format!("{text:?} {reason}, such as ghcr.io/acme/slipway/trainer@sha256:…"));
+    let invalid = |reason: &str| {
+        Failure::Input(format!("{text:?} {reason}; an example is ghcr.io/acme/slipway/trainer@sha256:…"))
+    };
     let (repository, digest) = text.split_once('@').ok_or_else(|| {
-        wrong("has no digest, and a tag can point elsewhere tomorrow: give what `slipway image push` printed")
+        invalid("has no digest, and a tag can point elsewhere tomorrow: use what `slipway image push` prints")
     })?;
-    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-    if hex.len() != 64 || !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        return Err(wrong("has a digest that is not sha256: and 64 hexadecimal digits"));
+    if digest.parse::<Digest>().is_err() {
+        return Err(invalid("has a digest that is not sha256: and 64 hexadecimal digits"));
     }
     let name = repository.rsplit('/').next().unwrap_or_default();
     if name.is_empty() || name == repository || name.contains(':') {
-        return Err(wrong("is not a registry, a repository and a digest (and no tag between)"));
+        return Err(invalid("is not a registry, a repository and a digest (and no tag between)"));
     }
     Ok(Image { whole: text, repository, digest, name })
 }
 
-/// The files of an environment that may say an image.
+/// The files of an environment that may name an image.
 fn files(root: &Path, environment: &str) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
-    let places = ["clusters", "overlays"].map(|place| root.join(place).join(environment));
-    let mut waiting: Vec<PathBuf> = places.into_iter().filter(|folder| folder.is_dir()).collect();
+    let folders = ["clusters", "overlays"].map(|folder| root.join(folder).join(environment));
+    let mut waiting: Vec<PathBuf> = folders.into_iter().filter(|folder| folder.is_dir()).collect();
     while let Some(folder) = waiting.pop() {
         let entries =
             std::fs::read_dir(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-        for entry in entries.filter_map(Result::ok) {
+        for entry in entries {
+            let entry = entry.map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
             let path = entry.path();
             if path.is_dir() {
                 waiting.push(path);
@@ -176,7 +180,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))
 }
 
-/// Writes in one step: whole or not at all.
+/// Writes a file in one step: it has the new text, or the old one.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     use std::io::Write;
 

@@ -1,0 +1,18 @@
+//! What a machine has to build images from.
+
+use std::path::PathBuf;
+
+use crate::cache::Cache;
+
+/// What this machine has to build from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Downloads and finished layers.
+    pub cache: Cache,
+    /// An unpacked libtorch.
+    pub libtorch: PathBuf,
+    /// cargo's target folder.
+    pub target: PathBuf,
+    /// A Python with pip, which downloads wheels that the cache does not have.
+    pub python: PathBuf,
+}
