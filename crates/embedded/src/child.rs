@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, test_kill_process_group};
 use tokio::process::ChildStdin;
 
 use crate::supervise::{GRACE, end_group};
-use crate::{Error, Result, files};
+use crate::{Error, Result, log};
 
 /// The command that runs [`crate::supervise`] on the arguments after it.
 #[derive(Clone, Debug)]
@@ -21,23 +21,23 @@ pub(crate) struct Launch<'a> {
     pub(crate) name: &'a str,
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<OsString>,
-    /// All of the environment besides what every program needs to find its way on this machine.
+    /// The whole environment, but for what every program needs to work on this machine.
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) folder: &'a Path,
     pub(crate) log: PathBuf,
 }
 
-/// A running child. Dropped, its supervisor ends it.
+/// A running child. When dropped, its supervisor ends it.
 #[derive(Debug)]
 pub(crate) struct Child {
     supervisor: tokio::process::Child,
-    /// Held open; its end is the supervisor's signal.
+    /// Held open; the supervisor ends the program when it is closed.
     alive: Option<ChildStdin>,
     group: Option<Pid>,
     pub(crate) log: PathBuf,
 }
 
-/// What a program gets from this process's environment; the rest is the rendered manifest's and the runtime's to say.
+/// What a program gets from this process's environment; the rendered manifest and the runtime provide the rest.
 const KEPT: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"];
 
 impl Child {
@@ -49,11 +49,11 @@ impl Child {
             program: launch.program.display().to_string(),
             source,
         };
-        let Some((guard, first)) = supervisor.0.split_first() else {
+        let Some((program, arguments)) = supervisor.0.split_first() else {
             return Err(spawn_error(std::io::Error::other("no supervisor is configured")));
         };
-        let mut child = tokio::process::Command::new(guard)
-            .args(first)
+        let mut child = tokio::process::Command::new(program)
+            .args(arguments)
             .arg(launch.program)
             .args(&launch.arguments)
             .env_clear()
@@ -84,7 +84,7 @@ impl Child {
     /// Ends it and waits until it is gone.
     pub(crate) async fn stop(mut self) {
         self.alive = None;
-        // The supervisor keeps its own time; past that it must be stuck itself.
+        // The supervisor has its own time limit; after that it must be stuck itself.
         if tokio::time::timeout(GRACE * 2, self.wait()).await.is_err() {
             if let Some(group) = self.group {
                 end_group(group, Signal::KILL);
@@ -93,13 +93,13 @@ impl Child {
         }
     }
 
-    /// The last lines of its log.
-    pub(crate) fn tail(&self, lines: usize) -> String {
-        files::tail(&self.log, lines)
+    /// The error that says how it ended although it should have run on.
+    pub(crate) async fn ended(&self, name: &'static str, exit: Exit) -> Error {
+        Error::Ended { name, how: exit.to_string(), log: self.log.clone(), tail: log::tail(&self.log, 15).await }
     }
 }
 
-/// Returns when no process of a killed group is left, or after a grace: where nobody collects orphans, dead ones stay in the group.
+/// Returns when no process of a killed group is left, or after the grace period: where nobody reaps orphans, dead ones stay in the group.
 async fn gone(group: Pid) {
     let killed = Instant::now();
     while test_kill_process_group(group).is_ok() && killed.elapsed() < GRACE {
@@ -107,7 +107,7 @@ async fn gone(group: Pid) {
     }
 }
 
-/// How a child ended; none when that could not be found out.
+/// How a child ended; `None` if that could not be found out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Exit(Option<ExitStatus>);
 
@@ -124,7 +124,7 @@ impl std::fmt::Display for Exit {
             Some((Some(code @ 129..=192), _)) => write!(formatter, "killed by signal {}", code - 128),
             Some((Some(code), _)) => write!(formatter, "exit code {code}"),
             Some((None, status)) => write!(formatter, "{status}"),
-            None => write!(formatter, "its end was not seen"),
+            None => write!(formatter, "its exit status is unknown"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{Programs, Supervisor};
 
-/// Hears how long each phase took, by its name: `s3`, `forge`, `mlflow`, `server`, `page`.
+/// Called with the name and duration of each phase: `s3`, `forge`, `mlflow`, `server`, `page`.
 pub type Observer = Arc<dyn Fn(&str, Duration) + Send + Sync>;
 
 /// What the loop is started with.
@@ -16,17 +16,17 @@ pub struct Configuration {
     pub repository: PathBuf,
     /// The state folder, absolute.
     pub state: PathBuf,
-    /// Forget what an earlier run left there.
+    /// Whether to remove what an earlier run left there.
     pub afresh: bool,
-    /// What to run.
+    /// The programs to run.
     pub programs: Programs,
-    /// How to run it.
+    /// How to run them.
     pub supervisor: Supervisor,
-    /// The page's port; any free one for none.
+    /// The page's port; any free one for `None`.
     pub page_port: Option<u16>,
-    /// CPUs for jobs, in thousandths; the machine's for none.
+    /// CPUs for jobs, in thousandths; those of this machine for `None`.
     pub cpu_millis: Option<u64>,
-    /// Hears of each phase.
+    /// Called at the end of each phase.
     pub observer: Observer,
 }
 

@@ -1,24 +1,24 @@
-//! What can go wrong, with the way out.
+//! What can go wrong, and what to do about it.
 
 use std::path::PathBuf;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why the loop could not start or go on. Each message ends with what to do.
+/// Why the loop could not start or go on. A message says what to do where there is something to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
     #[error("{action} {}: {source}", path.display())]
     File {
-        /// What was tried, such as "writing".
+        /// What failed, such as "writing".
         action: &'static str,
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The folder holds something that is not ours.
+    /// The folder holds files that are not ours.
     #[error("{} is not empty and was not made by slipway: choose another folder with --state, or empty it", .0.display())]
     NotOurs(PathBuf),
     /// The folder was written by another version of this program.
@@ -34,11 +34,22 @@ pub enum Error {
     Locked {
         /// The state folder.
         path: PathBuf,
-        /// The process, when it has said so.
+        /// The process; `None` if it is not visible from here.
         pid: Option<u32>,
     },
-    /// A program is not there.
-    #[error("{what} is not at {}: run `{target}`, or set {variable}", path.display())]
+    /// The process that uses the folder cannot be signalled from here.
+    #[error("the loop in {} is run by a process that is not visible from here, such as one in another container: end it there", .0.display())]
+    HiddenHolder(PathBuf),
+    /// The process that uses the folder cannot be told to end.
+    #[error("sending SIGTERM to process {pid}: {source}")]
+    Signal {
+        /// The process.
+        pid: u32,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A program is missing.
+    #[error("{what} was not found at {}: run `{target}`, or set {variable}", path.display())]
     NoProgram {
         /// Such as "the trainer".
         what: &'static str,
@@ -52,14 +63,14 @@ pub enum Error {
     /// A process could not be started.
     #[error("starting {name} ({program}): {source}")]
     Spawn {
-        /// What it is.
+        /// What was to be started.
         name: String,
         /// Its program.
         program: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A part ended by itself.
+    /// A child process ended by itself.
     #[error("{name} ended ({how}); the end of {}:\n{tail}", log.display())]
     Ended {
         /// Which part.
@@ -71,22 +82,35 @@ pub enum Error {
         /// The last lines of it.
         tail: String,
     },
-    /// A part did not answer in time.
-    #[error("{name} did not answer within {seconds} s; see {}, end what keeps this machine busy, and try again", log.display())]
+    /// A part of this process ended by itself.
+    #[error("{name} has failed, please report it: {reason}")]
+    Part {
+        /// Which part.
+        name: &'static str,
+        /// Its panic, or how else it ended.
+        reason: String,
+    },
+    /// A child process did not answer in time.
+    #[error("{name} was not ready within {seconds} s ({reason}); see {}, end what keeps this machine busy, and try again", log.display())]
     NotReady {
         /// Which part.
         name: &'static str,
-        /// The bound.
+        /// The time limit.
         seconds: u64,
+        /// What the last try found.
+        reason: String,
         /// Its log.
         log: PathBuf,
     },
-    /// No port could be had.
+    /// The HTTP client could not be set up.
+    #[error("setting up the HTTP client: {0}")]
+    HttpClient(#[source] reqwest::Error),
+    /// A port could not be listened on.
     #[error("listening on 127.0.0.1:{port}: {source}; choose another port")]
     Port {
-        /// The port; 0 when any would do.
+        /// The port; 0 if any would do.
         port: u16,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// S3 could not start.
@@ -94,10 +118,10 @@ pub enum Error {
     S3 {
         /// Its folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// Git said no.
+    /// A git command failed.
     #[error("git {args}: {said}")]
     Git {
         /// Arguments.
@@ -105,20 +129,23 @@ pub enum Error {
         /// The last line of its standard error.
         said: String,
     },
-    /// The repository has nothing to start from.
+    /// The repository has no commit to start from.
     #[error("{} has no commit yet: commit something first, the loop follows what is committed", .0.display())]
     NoCommit(PathBuf),
     /// A file of the state folder does not hold what it should.
-    #[error("{} cannot be understood ({reason}): remove the state folder, or restore the file", path.display())]
+    #[error("{} is not valid ({reason}): remove the state folder, or restore the file", path.display())]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
-    /// No such job.
-    #[error("no TrainJob {0} was seen on main")]
-    UnknownJob(String),
+    /// The job queue ended while a job was waited for.
+    #[error("the job queue ended before TrainJob {job} was finished")]
+    QueueEnded {
+        /// The TrainJob.
+        job: String,
+    },
     /// The supervisor's standard input is not a pipe.
     #[error("`supervise` is for slipway itself: its standard input must be a pipe that its parent holds open ({0})")]
     NoPipe(std::io::Error),

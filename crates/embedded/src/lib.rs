@@ -1,24 +1,26 @@
-//! The whole loop on one machine: S3, MLflow, the model server, the page, a forge, and what follows its main branch.
+//! The whole loop on one machine: S3, MLflow, the model server, the page, a forge, and a sync of its main branch.
 //!
-//! Everything real, on loopback and free ports, with all state in one folder:
+//! The real programs, on loopback and free ports, with all state in one folder:
 //!
 //! ```text
-//! forge.git/main --sync--> TrainJobs --queue--> workers (processes)      each child hangs on a supervisor
+//! forge.git/main --sync--> TrainJobs --queue--> workers (processes)      each child process has a supervisor
 //!                     \--> models.yaml --> model server                   that ends it when this process is gone
 //! ```
 //!
-//! [`begin`] takes the state folder and has S3 and the forge ready at once; [`Starting::ready`] brings up the rest.
+//! [`begin`] takes the state folder and starts S3 and the forge at once; [`Starting::ready`] starts the rest.
 //! A TrainJob's file is the only input of its run, as it is in a cluster.
 
-mod begin;
 mod child;
-mod command;
 mod configuration;
 mod credentials;
 mod error;
+mod expansion;
 mod files;
 mod forge;
-mod http;
+mod health;
+mod jobs;
+mod lock;
+mod log;
 mod mlflow;
 mod page;
 mod port;
@@ -27,23 +29,31 @@ mod queue;
 mod revision;
 mod running;
 mod s3;
+mod scheduler;
 mod server;
+mod services;
+mod starting;
 mod state;
+mod state_folder;
 mod status;
 mod supervise;
 mod sync;
-mod train_job;
-mod worker;
+mod task;
+mod training_runtime;
+mod workers;
 
-pub use begin::{Starting, begin};
 pub use child::Supervisor;
 pub use configuration::{Configuration, Observer};
 pub use credentials::Credentials;
 pub use error::{Error, Result};
+pub use jobs::Jobs;
+pub use lock::Holder;
 pub use programs::{Program, Programs};
-pub use queue::{Jobs, Place, Queue};
+pub use queue::Queue;
 pub use running::Running;
-pub use state::{State, StateFolder};
+pub use starting::{Starting, begin};
+pub use state::State;
+pub use state_folder::StateFolder;
 pub use status::{Condition, JobStatus, Phase};
 pub use supervise::supervise;
-pub use train_job::TrainJob;
+pub use training_runtime::TrainingRuntime;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::child::{Child, Launch};
 use crate::port::Port;
-use crate::{Credentials, Result, Supervisor, http};
+use crate::{Credentials, Result, Supervisor, health};
 
-/// Runs MLflow's application in one process; see its head for why.
+/// Runs MLflow's application in one process; its first lines say why.
 const SCRIPT: &str = include_str!("mlflow_server.py");
 
 /// Starts MLflow; it does not answer yet.
@@ -52,5 +52,5 @@ pub(crate) fn start(
 
 /// Returns once it answers.
 pub(crate) async fn ready(child: &mut Child, url: &str) -> Result<()> {
-    http::answers("MLflow", child, &format!("{url}/health")).await
+    health::answers("MLflow", child, &format!("{url}/health")).await
 }

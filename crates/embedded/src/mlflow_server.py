@@ -7,9 +7,15 @@ Arguments: port, backend store URI, artifacts destination.
 """
 
 import os
+import socket
 import sys
 
 port, store, artifacts = sys.argv[1:]
+
+# The port was free just now. Taken before the imports, which last seconds, it is not given to another program meanwhile.
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", int(port)))
 
 from mlflow.server.constants import (  # noqa: E402
     ARTIFACT_ROOT_ENV_VAR,
@@ -27,7 +33,8 @@ import uvicorn  # noqa: E402
 from mlflow.server.fastapi_app import app  # noqa: E402
 from mlflow.server.handlers import _get_model_registry_store, _get_tracking_store  # noqa: E402
 
-# The tables are made now, so that whoever gets an answer from /health finds them.
+# The tables are created now, so that whoever gets an answer from /health finds them.
 _get_tracking_store()
 _get_model_registry_store()
-uvicorn.run(app, host="127.0.0.1", port=int(port), timeout_graceful_shutdown=1)
+config = uvicorn.Config(app, host="127.0.0.1", port=int(port), timeout_graceful_shutdown=1)
+uvicorn.Server(config).run(sockets=[listener])

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use slipway_names::env;
+
 use crate::child::{Child, Launch};
 use crate::port::Port;
-use crate::{Programs, Result, Supervisor, http};
+use crate::{Programs, Result, Supervisor, health};
 
 /// Starts the page; it does not answer yet.
 pub(crate) fn start(
@@ -27,8 +29,8 @@ pub(crate) fn start(
     ];
     arguments.extend(options.iter().flat_map(|(name, value)| [(*name).into(), (*value).into()]));
     let environment = [
-        ("MLFLOW_TRACKING_URI", mlflow),
-        ("SLIPWAY_SERVER_URL", server),
+        (env::MLFLOW_TRACKING_URI, mlflow),
+        (env::SERVER_URL, server),
         ("NO_PROXY", "127.0.0.1,localhost"),
         ("PYTHONUNBUFFERED", "1"),
         // The page's folder may be read-only, and is a person's work tree.
@@ -47,5 +49,5 @@ pub(crate) fn start(
 
 /// Returns once it answers.
 pub(crate) async fn ready(child: &mut Child, url: &str) -> Result<()> {
-    http::answers("the page", child, &format!("{url}/_stcore/health")).await
+    health::answers("the page", child, &format!("{url}/_stcore/health")).await
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use crate::{Error, Result};
 
-/// A port that is held until the program that wants it is about to start.
+/// A port that is held until the program that is to listen there starts.
 #[derive(Debug)]
 pub(crate) struct Port {
     listener: TcpListener,
@@ -12,9 +12,9 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Takes the port, or any free one for none.
-    pub(crate) fn take(wanted: Option<u16>) -> Result<Self> {
-        let port = wanted.unwrap_or(0);
+    /// Takes the port, or any free one for `None`.
+    pub(crate) fn take(port: Option<u16>) -> Result<Self> {
+        let port = port.unwrap_or(0);
         let bind = || {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
             let number = listener.local_addr()?.port();
@@ -32,7 +32,7 @@ impl Port {
         format!("http://127.0.0.1:{}", self.number)
     }
 
-    /// Lets go of it, so that a program can listen there.
+    /// Gives it up, so that a program can listen there. From now on any other program may take it.
     pub(crate) fn release(self) -> u16 {
         drop(self.listener);
         self.number

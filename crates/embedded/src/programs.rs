@@ -11,7 +11,7 @@ pub struct Programs {
     pub trainer: PathBuf,
     /// `slipway-server`
     pub server: PathBuf,
-    /// Python with MLflow and Streamlit.
+    /// A Python interpreter that has MLflow and Streamlit.
     pub python: PathBuf,
     /// The folder that holds the page's `app.py`.
     pub demo_ui: PathBuf,
@@ -35,10 +35,10 @@ impl Programs {
     /// `make install` puts them for this `executable`, Python in the cache folder, the page in the repository.
     pub fn find(executable: &Path, repository: &Path) -> Self {
         Self {
-            trainer: given("SLIPWAY_TRAINER").unwrap_or_else(|| of_the_same_build(executable, "slipway-trainer")),
-            server: given("SLIPWAY_SERVER").unwrap_or_else(|| of_the_same_build(executable, "slipway-server")),
-            python: given("SLIPWAY_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python")),
-            demo_ui: given("SLIPWAY_DEMO_UI").unwrap_or_else(|| repository.join("apps/demo-ui")),
+            trainer: path_from("SLIPWAY_TRAINER").unwrap_or_else(|| of_the_same_build(executable, "slipway-trainer")),
+            server: path_from("SLIPWAY_SERVER").unwrap_or_else(|| of_the_same_build(executable, "slipway-server")),
+            python: path_from("SLIPWAY_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python")),
+            demo_ui: path_from("SLIPWAY_DEMO_UI").unwrap_or_else(|| repository.join("apps/demo-ui")),
         }
     }
 
@@ -77,7 +77,7 @@ fn of_the_same_build(executable: &Path, name: &str) -> PathBuf {
 }
 
 /// The path in an environment variable, made absolute; `None` if the variable is unset or empty.
-fn given(variable: &str) -> Option<PathBuf> {
+fn path_from(variable: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(variable).filter(|value| !value.is_empty())?);
     // Children start in other folders.
     Some(std::path::absolute(&path).unwrap_or(path))
@@ -85,7 +85,7 @@ fn given(variable: &str) -> Option<PathBuf> {
 
 /// `${XDG_CACHE_HOME:-~/.cache}/slipway`
 fn cache() -> PathBuf {
-    let base = given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")));
+    let base = path_from("XDG_CACHE_HOME").or_else(|| path_from("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(|| PathBuf::from(".cache")).join("slipway")
 }
 

@@ -1,95 +1,74 @@
-//! Jobs that wait for CPUs and jobs that run: first come, first served; a finished one never runs again.
+//! The job queue as the rest of the loop sees it: the files on main go in, the status of the jobs comes out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::status::{JobStatus, Phase};
-use crate::train_job::TrainJob;
-use crate::worker::{self, Outcome};
-use crate::{Error, Result, Supervisor, files};
-
-/// Where jobs run.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// How to run workers.
-    pub supervisor: Supervisor,
-    /// The program that `slipway-trainer` names.
-    pub trainer: PathBuf,
-    /// What the runtime gives every worker: where MLflow and S3 are.
-    pub environment: Vec<(String, String)>,
-    /// The folder of the jobs' folders.
-    pub jobs: PathBuf,
-    /// CPUs to share out, in thousandths.
-    pub cpu_millis: u64,
-}
-
-/// The jobs that were seen, for whoever wants to wait.
-#[derive(Clone, Debug)]
-pub struct Jobs(watch::Receiver<BTreeMap<String, JobStatus>>);
-
-impl Jobs {
-    /// All jobs by name.
-    pub fn all(&self) -> BTreeMap<String, JobStatus> {
-        self.0.borrow().clone()
-    }
-
-    /// Returns when a job meets the condition; it need not be known yet.
-    ///
-    /// # Errors
-    /// When the loop ends before.
-    pub async fn until(&self, name: &str, condition: impl Fn(&JobStatus) -> bool) -> Result<JobStatus> {
-        let mut receiver = self.0.clone();
-        let seen = receiver.wait_for(|jobs| jobs.get(name).is_some_and(&condition)).await;
-        let seen = seen.map_err(|_| Error::UnknownJob(name.to_owned()))?;
-        seen.get(name).cloned().ok_or_else(|| Error::UnknownJob(name.to_owned()))
-    }
-
-    /// Returns the job's status once it will not change any more.
-    ///
-    /// # Errors
-    /// When the loop ends before.
-    pub async fn finished(&self, name: &str) -> Result<JobStatus> {
-        self.until(name, |status| status.is_finished() || status.phase == Phase::Cancelled).await
-    }
-}
-
-/// File names to content, as they are on main.
-pub(crate) type Wanted = BTreeMap<String, Vec<u8>>;
+use crate::scheduler::{Files, Runner, Scheduler};
+use crate::task::Task;
+use crate::training_runtime::TrainingRuntime;
+use crate::{Error, Jobs, Result, workers};
 
 /// The running queue. Dropped, its jobs end.
 #[derive(Debug)]
 pub struct Queue {
-    wanted: watch::Sender<Option<Wanted>>,
+    desired: DesiredJobs,
     jobs: Jobs,
-    stop: CancellationToken,
-    task: Option<JoinHandle<()>>,
+    stop: DropGuard,
+    scheduler: Task,
+}
+
+/// Tells the queue which jobs main asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct DesiredJobs(watch::Sender<Option<Files>>);
+
+impl DesiredJobs {
+    /// The files that are on main now: a new one is a new job, a missing one cancels its job.
+    pub(crate) fn set(&self, files: Files) {
+        self.0.send_replace(Some(files));
+    }
 }
 
 impl Queue {
-    /// Starts with no job.
-    pub fn start(place: Place) -> Self {
-        let (wanted, wants) = watch::channel(None);
-        let (statuses, jobs) = watch::channel(BTreeMap::new());
-        let stop = CancellationToken::new();
-        let keeper = Keeper {
-            place,
-            statuses,
-            known: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            running: BTreeMap::new(),
-            runs: JoinSet::new(),
-        };
-        let task = tokio::spawn(keeper.keep(wants, stop.clone()));
-        Self { wanted, jobs: Jobs(jobs), stop, task: Some(task) }
+    /// Starts without jobs.
+    pub fn start(runtime: TrainingRuntime) -> Self {
+        let (jobs, cpu_millis) = (runtime.jobs.clone(), runtime.cpu_millis);
+        let runtime = Arc::new(runtime);
+        let runner: Runner = Box::new(move |job, folder, stop| {
+            let runtime = Arc::clone(&runtime);
+            Box::pin(async move { workers::run(&job, &folder, &runtime, stop).await })
+        });
+        Self::with_runner(jobs, cpu_millis, runner)
     }
 
-    /// The files that are on main now: a new one is a new job, a missing one stops its job.
-    pub fn want(&self, files: BTreeMap<String, Vec<u8>>) {
-        self.wanted.send_replace(Some(files));
+    fn with_runner(folder: PathBuf, cpu_millis: u64, runner: Runner) -> Self {
+        let (desired, files) = watch::channel(None);
+        let (statuses, jobs) = watch::channel(BTreeMap::new());
+        let stop = CancellationToken::new();
+        let scheduler = Scheduler::new(folder, cpu_millis, runner, statuses);
+        // The scheduler reads and writes files all the time, so it has its own thread; the runs are tasks of the runtime.
+        let (runtime, token) = (Handle::current(), stop.clone());
+        let thread = tokio::task::spawn_blocking(move || runtime.block_on(scheduler.run(files, token)));
+        Self {
+            desired: DesiredJobs(desired),
+            jobs: Jobs::new(jobs),
+            stop: stop.drop_guard(),
+            scheduler: Task::new("the job queue", thread),
+        }
+    }
+
+    /// Applies the files that are on main now: a new one is a new job, a missing one cancels its job.
+    pub fn apply(&self, files: BTreeMap<String, Vec<u8>>) {
+        self.desired.set(files);
+    }
+
+    /// A way to apply files for whoever does not own the queue.
+    pub(crate) fn desired(&self) -> DesiredJobs {
+        self.desired.clone()
     }
 
     /// A view of the jobs.
@@ -97,221 +76,153 @@ impl Queue {
         self.jobs.clone()
     }
 
+    /// Returns when the queue has ended by itself, which it should not. May be dropped and called again.
+    pub async fn failure(&mut self) -> Error {
+        self.scheduler.failure().await
+    }
+
     /// Ends all workers and waits until they are gone. Their jobs go on when the loop starts again.
-    pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        if let Some(task) = self.task.take() {
-            let _ = task.await;
-        }
+    ///
+    /// # Errors
+    /// When the queue panicked; its workers have ended all the same.
+    pub async fn shutdown(self) -> Result<()> {
+        let Self { stop, scheduler, .. } = self;
+        drop(stop);
+        scheduler.join().await
     }
 }
 
-impl Drop for Queue {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
 
-struct Run {
-    stop: CancellationToken,
-    cpu_millis: u64,
-}
+    use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-struct Keeper {
-    place: Place,
-    statuses: watch::Sender<BTreeMap<String, JobStatus>>,
-    /// Files on main, by job name.
-    known: BTreeMap<String, Vec<u8>>,
-    waiting: VecDeque<TrainJob>,
-    running: BTreeMap<String, Run>,
-    runs: JoinSet<(String, Outcome)>,
-}
+    use super::*;
+    use crate::workers::Outcome;
+    use crate::{JobStatus, Phase};
 
-impl Keeper {
-    async fn keep(mut self, mut wants: watch::Receiver<Option<Wanted>>, stop: CancellationToken) {
-        let mut first = true;
-        loop {
-            tokio::select! {
-                changed = wants.changed() => {
-                    if changed.is_err() {
-                        break;
-                    }
-                    if let Some(wanted) = wants.borrow_and_update().clone() {
-                        if std::mem::take(&mut first) {
-                            self.forget_removed(&wanted);
-                        }
-                        self.want(wanted);
-                    }
-                }
-                Some(ended) = self.runs.join_next() => {
-                    if let Ok((name, outcome)) = ended {
-                        self.ended(&name, outcome);
-                    }
-                }
-                () = stop.cancelled() => break,
-            }
-            self.admit();
-        }
-        for run in self.running.values() {
-            run.stop.cancel();
-        }
-        // Their status stays `Running`: they are started again with the loop.
-        while self.runs.join_next().await.is_some() {}
+    /// Far more than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A job that asks for both CPUs.
+    fn job(name: &str) -> (String, Vec<u8>) {
+        let resources = "{cpu: \"2\", memory: 1Gi}";
+        let text = format!(
+            "apiVersion: trainer.kubeflow.org/v1alpha1
+kind: TrainJob
+metadata: {{name: {name}, namespace: training}}
+spec:
+  activeDeadlineSeconds: 60
+  runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: slipway-torch}}
+  trainer:
+    image: slipway/trainer:0.1.0
+    command: [slipway-trainer]
+    numNodes: 1
+    numProcPerNode: 1
+    resourcesPerNode: {{requests: {resources}, limits: {resources}}}
+"
+        );
+        (format!("{name}.yaml"), text.into_bytes())
     }
 
-    /// Cancels jobs that an earlier loop left unfinished and whose files are gone since.
-    fn forget_removed(&mut self, wanted: &Wanted) {
-        let Ok(folders) = std::fs::read_dir(&self.place.jobs) else { return };
-        for folder in folders.flatten() {
-            let name = folder.file_name().to_string_lossy().into_owned();
-            if wanted.contains_key(&format!("{name}.yaml")) {
-                continue;
-            }
-            if let Ok(Some(status)) = JobStatus::read(&folder.path())
-                && matches!(status.phase, Phase::Pending | Phase::Running)
-            {
-                self.record(&name, status.cancelled());
-            }
-        }
-    }
-
-    fn want(&mut self, wanted: Wanted) {
-        let wanted: BTreeMap<String, Vec<u8>> = wanted
-            .into_iter()
-            .filter_map(|(file, content)| {
-                Some((file.strip_suffix(".yaml").filter(|name| is_name(name))?.to_owned(), content))
-            })
-            .filter(|(name, _)| name != "kustomization")
-            .collect();
-        let removed: Vec<String> = self.known.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
-        for name in removed {
-            self.known.remove(&name);
-            self.cancel(&name);
-        }
-        for (name, content) in wanted {
-            match self.known.get(&name) {
-                None => {
-                    self.known.insert(name.clone(), content);
-                    self.add(&name);
-                }
-                Some(known) if *known != content => {
-                    tracing::warn!(
-                        "{name}.yaml has changed on main: a TrainJob is immutable, the change has no effect"
-                    );
-                    self.known.insert(name, content);
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    fn cancel(&mut self, name: &str) {
-        if let Some(run) = self.running.get(name) {
-            run.stop.cancel();
-        } else if let Some(at) = self.waiting.iter().position(|job| job.name == name) {
-            self.waiting.remove(at);
-            self.record(name, JobStatus::pending().cancelled());
-        }
-    }
-
-    fn add(&mut self, name: &str) {
-        let folder = self.place.jobs.join(name);
-        match JobStatus::read(&folder) {
-            Ok(Some(status)) if status.is_finished() => {
-                self.publish(name, status);
-                return;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                // Whether it has run cannot be known, and it must not run twice.
-                self.publish(name, JobStatus::pending().failed("UnreadableStatus", &error.to_string()));
-                return;
-            }
-        }
-        if self.running.contains_key(name) {
-            // Removed and added again while it stops; `ended` sees to it.
-            return;
-        }
-        match self.read(name) {
-            Ok(job) => {
-                let restarts = JobStatus::read(&folder).ok().flatten().filter(|status| status.phase == Phase::Running);
-                let restarts = restarts.map_or(0, |status| status.restarts + 1);
-                self.record(name, JobStatus { restarts, ..JobStatus::pending() });
-                self.waiting.push_back(job);
-            }
-            Err(reason) => {
-                self.record(name, JobStatus::pending().failed("InvalidTrainJob", &format!("{name}.yaml: {reason}")));
-            }
-        }
-    }
-
-    /// Keeps a copy of the file in the job's folder and reads it.
-    fn read(&self, name: &str) -> std::result::Result<TrainJob, String> {
-        let content = self.known.get(name).map(Vec::as_slice).unwrap_or_default();
-        let folder = self.place.jobs.join(name);
-        files::make_folder(&folder)
-            .and_then(|()| files::write(&folder.join("job.yaml"), content))
-            .map_err(|error| error.to_string())?;
-        let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
-        let job = TrainJob::read(text)?;
-        if job.name != name {
-            return Err(format!("metadata.name is {}: the file's name and the job's must be the same", job.name));
-        }
-        Ok(job)
-    }
-
-    /// Starts waiting jobs, oldest first, while CPUs are free; a job larger than the machine runs alone.
-    fn admit(&mut self) {
-        while let Some(job) = self.waiting.front() {
-            let used: u64 = self.running.values().map(|run| run.cpu_millis).sum();
-            if !self.running.is_empty() && used + job.all_cpu_millis() > self.place.cpu_millis {
-                return;
-            }
-            let Some(job) = self.waiting.pop_front() else { return };
-            let restarts = self.statuses.borrow().get(&job.name).map_or(0, |status| status.restarts);
-            self.record(&job.name, JobStatus::running(restarts));
-            let stop = CancellationToken::new();
-            self.running.insert(job.name.clone(), Run { stop: stop.clone(), cpu_millis: job.all_cpu_millis() });
-            let (place, folder) = (self.place.clone(), self.place.jobs.join(&job.name));
-            self.runs.spawn(async move {
-                let outcome = worker::run(&job, &folder, &place, stop).await;
-                (job.name, outcome)
-            });
-        }
-    }
-
-    fn ended(&mut self, name: &str, outcome: Outcome) {
-        self.running.remove(name);
-        let status = self.statuses.borrow().get(name).cloned().unwrap_or_else(|| JobStatus::running(0));
-        let status = match outcome {
-            Outcome::Complete => status.complete(),
-            Outcome::Failed { reason, message } => status.failed(reason, &message),
-            Outcome::Stopped => status.cancelled(),
-        };
-        let again = status.phase == Phase::Cancelled && self.known.contains_key(name);
-        self.record(name, status);
-        if again {
-            self.add(name);
-        }
-    }
-
-    /// Writes a status and tells everybody. A status that cannot be written is told all the same.
-    fn record(&self, name: &str, status: JobStatus) {
-        let folder = self.place.jobs.join(name);
-        if let Err(error) = files::make_folder(&folder).and_then(|()| status.write(&folder)) {
-            tracing::error!("the status of {name} is not kept: {error}");
-        }
-        self.publish(name, status);
-    }
-
-    fn publish(&self, name: &str, status: JobStatus) {
-        tracing::info!(job = name, phase = ?status.phase, "{}", status.message());
-        self.statuses.send_modify(|all| {
-            all.insert(name.to_owned(), status);
+    fn queue(folder: &std::path::Path, run: impl Fn(&str) -> Outcome + Send + Sync + 'static) -> Queue {
+        let run = Arc::new(run);
+        let runner: Runner = Box::new(move |job, _, _| {
+            let run = Arc::clone(&run);
+            Box::pin(async move { run(&job.name) })
         });
+        Queue::with_runner(folder.to_owned(), 2000, runner)
     }
-}
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    async fn finished(queue: &Queue, name: &str) -> JobStatus {
+        tokio::time::timeout(PATIENCE, queue.jobs().finished(name)).await.expect("the job did not finish").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_run_that_panics_fails_its_job_and_gives_its_cpus_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = queue(folder.path(), |name| {
+            assert_ne!(name, "a", "on purpose");
+            Outcome::Complete
+        });
+        queue.apply([job("a"), job("b")].into());
+        let status = finished(&queue, "a").await;
+        assert_eq!((status.phase, status.conditions[0].reason.as_str()), (Phase::Failed, "InternalError"));
+        assert!(status.message().contains("on purpose"), "{}", status.message());
+        assert_eq!(JobStatus::read(&folder.path().join("a")).unwrap(), Some(status));
+        assert_eq!(finished(&queue, "b").await.phase, Phase::Complete);
+        queue.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_scheduler_that_panics_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let panicking = || -> Queue {
+            let runner: Runner = Box::new(|_, _, _| panic!("on purpose"));
+            let queue = Queue::with_runner(folder.path().to_owned(), 2000, runner);
+            queue.apply([job("a")].into());
+            queue
+        };
+        let mut queue = panicking();
+        let error = tokio::time::timeout(PATIENCE, queue.failure()).await.unwrap().to_string();
+        assert!(error.contains("the job queue") && error.contains("on purpose"), "{error}");
+        let waiting = tokio::time::timeout(PATIENCE, queue.jobs().finished("a")).await.unwrap();
+        assert!(matches!(waiting, Err(Error::QueueEnded { .. })), "who waits for a job is told as well");
+
+        let queue = panicking();
+        assert!(queue.jobs().finished("a").await.is_err());
+        assert!(matches!(queue.shutdown().await, Err(Error::Part { name: "the job queue", .. })));
+    }
+
+    /// The disk is a pipe here: opening it for writing waits until somebody reads. This thread, the only one of the runtime, goes
+    /// on meanwhile.
+    #[tokio::test]
+    async fn writing_a_status_does_not_block_the_executor() {
+        let folder = tempfile::tempdir().unwrap();
+        let job_folder = folder.path().join("a");
+        std::fs::create_dir(&job_folder).unwrap();
+        let pipe = job_folder.join("status.yaml.new");
+        rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        // So that a failure is a failed test and not one that hangs.
+        let went_on = Arc::new(AtomicBool::new(false));
+        let (unblock, rescued) = (pipe.clone(), Arc::clone(&went_on));
+        let rescue = std::thread::spawn(move || {
+            let started = Instant::now();
+            while !rescued.load(Ordering::SeqCst) {
+                if started.elapsed() > PATIENCE {
+                    let _ = File::open(unblock);
+                    return false;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            true
+        });
+
+        let queue = queue(folder.path(), |_| Outcome::Complete);
+        queue.apply([job("a")].into());
+        // The copy of the file comes before the status, so the scheduler waits for the pipe now, or soon.
+        while !job_folder.join("job.yaml").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(queue.jobs().all().is_empty(), "it is published after it is written");
+        went_on.store(true, Ordering::SeqCst);
+        assert!(rescue.join().unwrap(), "the executor was blocked");
+
+        let reading = rustix::fs::open(&pipe, OFlags::RDONLY, Mode::empty());
+        let written = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            File::from(reading.unwrap()).read_to_string(&mut text).unwrap();
+            text
+        });
+        assert!(written.await.unwrap().contains("Suspended"));
+        assert_eq!(finished(&queue, "a").await.phase, Phase::Complete);
+        queue.shutdown().await.unwrap();
+    }
 }

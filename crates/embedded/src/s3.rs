@@ -8,18 +8,19 @@ use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
+use crate::task::Task;
 use crate::{Credentials, Error, Result, files};
 
-/// Buckets that are there from the start.
+/// Buckets that exist from the start.
 const BUCKETS: [&str; 2] = ["datasets", "mlflow"];
 
-/// A running endpoint; dropped, it ends.
+/// A running endpoint. When dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct S3 {
     pub(crate) url: String,
-    task: JoinHandle<()>,
+    task: Task,
 }
 
 impl S3 {
@@ -29,7 +30,7 @@ impl S3 {
             files::make_folder(&folder.join(bucket))?;
         }
         let error = |reason: String| Error::S3 { path: folder.to_owned(), reason };
-        let store = s3s_fs::FileSystem::new(folder).map_err(|said| error(format!("{said:?}")))?;
+        let store = s3s_fs::FileSystem::new(folder).map_err(|source| error(format!("{source:?}")))?;
         let mut builder = S3ServiceBuilder::new(store);
         builder.set_auth(SimpleAuth::from_single(credentials.access_key.clone(), credentials.secret_key.clone()));
         let service = builder.build();
@@ -38,25 +39,32 @@ impl S3 {
             .map_err(|source| Error::Port { port: 0, source })?;
         let address = listener.local_addr().map_err(|source| Error::Port { port: 0, source })?;
         let task = tokio::spawn(async move {
-            // no client here speaks HTTP/2 without TLS
+            // no client here uses HTTP/2 without TLS
             let http = http1::Builder::new();
-            // They end with the endpoint.
+            // All of them end with the endpoint.
             let mut connections = JoinSet::new();
             loop {
                 let accepted = tokio::select! {
                     accepted = listener.accept() => accepted,
-                    Some(_) = connections.join_next() => continue,
+                    Some(ended) = connections.join_next() => {
+                        if let Err(error) = ended {
+                            tracing::error!("an S3 connection failed: {error}");
+                        }
+                        continue;
+                    }
                 };
                 let socket = match accepted {
                     Ok((socket, _)) => socket,
                     Err(error) => {
-                        // Out of descriptors, most likely: others must end first.
+                        // Most likely there are no file descriptors left: other connections must end first.
                         tracing::warn!("S3 cannot accept a connection: {error}");
                         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                         continue;
                     }
                 };
-                let _ = socket.set_nodelay(true);
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!("an S3 connection is slower than it could be: {error}");
+                }
                 let connection = http.serve_connection(TokioIo::new(socket), service.clone());
                 connections.spawn(async move {
                     if let Err(error) = connection.await {
@@ -65,18 +73,19 @@ impl S3 {
                 });
             }
         });
-        Ok(Self { url: format!("http://{address}"), task })
+        Ok(Self { url: format!("http://{address}"), task: Task::new("the S3 endpoint", task) })
     }
 
-    /// Ends it and waits until nobody can connect any more.
-    pub(crate) async fn shutdown(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+    /// Returns when it has ended by itself. May be dropped and called again.
+    pub(crate) async fn failure(&mut self) -> Error {
+        self.task.failure().await
     }
-}
 
-impl Drop for S3 {
-    fn drop(&mut self) {
-        self.task.abort();
+    /// Ends it and waits until nobody can connect.
+    ///
+    /// # Errors
+    /// When it had panicked before.
+    pub(crate) async fn shutdown(self) -> Result<()> {
+        self.task.abort().await
     }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::Deserialize;
+use slipway_names::env;
 
 use crate::child::{Child, Launch};
-use crate::{Programs, Result, Supervisor, http};
+use crate::{Programs, Result, Supervisor, health};
 
 #[derive(Deserialize)]
 struct Listening {
@@ -23,10 +24,10 @@ pub(crate) async fn start(
     let models = state.join("server/models.yaml").display().to_string();
     let cache = state.join("cache/server").display().to_string();
     let environment = [
-        ("SLIPWAY_LISTEN", "127.0.0.1:0"),
-        ("SLIPWAY_MODELS", &models),
-        ("MLFLOW_TRACKING_URI", mlflow),
-        ("SLIPWAY_CACHE", &cache),
+        (env::LISTEN, "127.0.0.1:0"),
+        (env::MODELS, &models),
+        (env::MLFLOW_TRACKING_URI, mlflow),
+        (env::CACHE, &cache),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec();
@@ -42,28 +43,29 @@ pub(crate) async fn start(
     let mut child = Child::spawn(supervisor, launch)?;
     let started = Instant::now();
     loop {
-        if let Some(address) = listening(&child.log) {
-            return Ok((child, format!("http://{address}")));
-        }
-        http::wait_a_step("the model server", &mut child, started).await?;
+        let reason = match tokio::fs::read_to_string(&child.log).await.map(|log| address_in(&log)) {
+            Ok(Some(address)) => return Ok((child, format!("http://{address}"))),
+            Ok(None) => "its log has no address yet".to_owned(),
+            Err(error) => format!("its log cannot be read: {error}"),
+        };
+        health::pause("the model server", &mut child, started, reason).await?;
     }
 }
 
-/// The address in the line `{"listening":"127.0.0.1:PORT"}` of the log, once it is whole.
-fn listening(log: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(log).ok()?;
-    let whole = text.rsplit_once('\n')?.0;
-    whole.lines().find_map(|line| serde_json::from_str::<Listening>(line).ok()).map(|line| line.listening)
+/// The address in the line `{"listening":"127.0.0.1:PORT"}` of the log, once that line is complete.
+fn address_in(log: &str) -> Option<String> {
+    let complete = log.rsplit_once('\n')?.0;
+    complete.lines().find_map(|line| serde_json::from_str::<Listening>(line).ok()).map(|line| line.listening)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::address_in;
+
     #[test]
-    fn the_address_is_read_once_its_line_is_whole() {
-        let log = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(log.path(), "{\"level\":\"INFO\"}\n{\"listening\":\"127.0.0.1:1").unwrap();
-        assert_eq!(super::listening(log.path()), None);
-        std::fs::write(log.path(), "{\"level\":\"INFO\"}\n{\"listening\":\"127.0.0.1:12\"}\n").unwrap();
-        assert_eq!(super::listening(log.path()).as_deref(), Some("127.0.0.1:12"));
+    fn the_address_is_read_once_its_line_is_complete() {
+        assert_eq!(address_in("{\"level\":\"INFO\"}\n{\"listening\":\"127.0.0.1:1"), None);
+        let complete = "{\"level\":\"INFO\"}\n{\"listening\":\"127.0.0.1:12\"}\n";
+        assert_eq!(address_in(complete).as_deref(), Some("127.0.0.1:12"));
     }
 }

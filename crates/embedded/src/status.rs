@@ -7,11 +7,11 @@ use time::OffsetDateTime;
 
 use crate::{Error, Result, files};
 
-/// What became of a job.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobStatus {
-    /// In short.
+    /// The status in one word.
     pub phase: Phase,
     /// Trainer's conditions: `Complete` and `Failed`, with JobSet's reasons. `Suspended` while it waits for CPUs.
     pub conditions: Vec<Condition>,
@@ -28,16 +28,16 @@ pub struct JobStatus {
     pub restarts: u32,
 }
 
-/// A job's status in one word.
+/// The status of a job in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// Waits for CPUs.
+    /// It waits for CPUs.
     Pending,
-    /// Its workers run.
+    /// Its workers are running.
     Running,
-    /// All workers ended well.
+    /// All workers succeeded.
     Complete,
-    /// A worker did not, or the deadline passed, or the file cannot be run.
+    /// A worker failed, the deadline passed, or the file cannot be run.
     Failed,
     /// Its file was removed from main before it had finished.
     Cancelled,
@@ -47,16 +47,16 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Complete`, `Failed`, `Suspended`
+    /// `Complete`, `Failed`, `Cancelled` or `Suspended`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `True` or `False`
+    /// `True` or `False`.
     pub status: String,
-    /// One word.
+    /// The reason in one word, for programs.
     pub reason: String,
-    /// For a person.
+    /// The reason in a sentence, for a person.
     pub message: String,
-    /// When it became so.
+    /// When `status` last changed.
     #[serde(with = "time::serde::rfc3339")]
     pub last_transition_time: OffsetDateTime,
 }
@@ -64,50 +64,53 @@ pub struct Condition {
 /// Trainer's `jobsStatus` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildJobs {
-    /// `node`
+    /// Its name: `node`.
     pub name: String,
     /// Child Jobs whose pods are all ready or done.
     pub ready: u32,
-    /// Child Jobs that ended well.
+    /// Child Jobs that succeeded.
     pub succeeded: u32,
     /// Child Jobs that failed.
     pub failed: u32,
-    /// Child Jobs with a pod that runs.
+    /// Child Jobs with a running pod.
     pub active: u32,
-    /// Child Jobs that are held back.
+    /// Child Jobs that are suspended.
     pub suspended: u32,
 }
 
 impl JobStatus {
-    /// Reads `status.yaml` in a job's folder; none when the job has no status yet.
+    /// Reads `status.yaml` in a job's folder; `None` if the job has no status yet.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
+    /// When the file cannot be read or is not valid.
     pub fn read(job: &Path) -> Result<Option<Self>> {
         let path = job.join("status.yaml");
-        let Some(text) = files::read_if_there(&path)? else { return Ok(None) };
+        // A power cut can leave an empty file where a status that is not final was written: the job was not finished.
+        let Some(text) = files::read_if_there(&path)?.filter(|text| !text.is_empty()) else { return Ok(None) };
         serde_saphyr::from_str(&text).map(Some).map_err(|error| Error::Malformed { path, reason: error.to_string() })
     }
 
+    /// Writes `status.yaml` in a job's folder. A final status survives a power cut, since a finished job must never run again.
     pub(crate) fn write(&self, job: &Path) -> Result<()> {
         let path = job.join("status.yaml");
         let text = serde_saphyr::to_string(self)
             .map_err(|error| Error::Malformed { path: path.clone(), reason: error.to_string() })?;
-        files::write(&path, text.as_bytes())
+        let write = if self.is_finished() { files::write_durably } else { files::write };
+        write(&path, text.as_bytes())
     }
 
-    /// Whether it will not change any more.
+    /// Whether it no longer changes.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, Phase::Complete | Phase::Failed)
     }
 
-    /// From its start to its end, or to now; none before the start.
+    /// Seconds from its start to its end, or to now; `None` before the start.
     pub fn seconds(&self) -> Option<f64> {
         let end = self.completion_time.unwrap_or_else(OffsetDateTime::now_utc);
         Some((end - self.start_time?).as_seconds_f64())
     }
 
-    /// The message of the condition that says how it ended; empty before.
+    /// The message of its last condition: how it ended, or why it waits. Empty while it runs.
     pub fn message(&self) -> &str {
         self.conditions.last().map_or("", |condition| condition.message.as_str())
     }

@@ -1,8 +1,8 @@
 //! Runs one program and ends its whole process group when the parent is gone.
 //!
-//! The parent holds the write end of the pipe that is this process's standard input and never writes. However the parent
-//! ends, also by SIGKILL, the system closes that end, and end of file is the signal here. No call that only one system knows,
-//! and no window in which a child has no guard: the guard is there first.
+//! The parent holds the write end of the pipe that is this process's standard input, and never writes. However the parent
+//! ends, even by SIGKILL, the system closes that end, and end of file is the signal here. This needs no call that only one system has,
+//! and no child is ever without its supervisor: the supervisor starts first.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -18,18 +18,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Error, Result};
 
-/// How long a program may take to end by itself once asked.
+/// How long a program may take to end after SIGTERM.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs the program until it ends or standard input does; then the group gets SIGTERM and, after a grace, SIGKILL, which
-/// ends this process too. Must be its own process group's leader. Returns the program's exit code, 128 + n for signal n.
+/// Runs the program until it ends or standard input does; then the group gets SIGTERM and, after a grace period, SIGKILL,
+/// which ends this process too. This process must lead its own process group. Returns the program's exit code, 128 + n for signal n.
 ///
 /// # Errors
 /// When standard input is not a pipe, or the program cannot be started.
 pub async fn supervise(command: &[OsString]) -> Result<u8> {
     let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(Error::NoPipe)?;
     let mut parent = pipe::Receiver::from_owned_fd(input).map_err(Error::NoPipe)?;
-    // Caught, so that the SIGTERM to the group leaves the one who must see it through.
+    // Caught, so that the SIGTERM to the group does not end this process, which must see it through.
     let mut caught = Vec::new();
     for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         caught.push(signal(kind).map_err(Error::NoPipe)?);
@@ -53,13 +53,13 @@ pub async fn supervise(command: &[OsString]) -> Result<u8> {
     Ok(128)
 }
 
-/// Returns once nobody holds the other end.
+/// Returns once nobody holds the other end of the pipe.
 async fn end_of(parent: &mut pipe::Receiver) {
     let mut ignored = [0; 64];
     while matches!(parent.read(&mut ignored).await, Ok(read) if read > 0) {}
 }
 
-/// Sends a signal to every process of the group; that there is none left is fine.
+/// Sends a signal to every process of the group; it is fine if none is left.
 pub(crate) fn end_group(leader: Pid, signal: Signal) {
     let _ = kill_process_group(leader, signal);
 }

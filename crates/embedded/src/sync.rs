@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::queue::Queue;
+use crate::queue::DesiredJobs;
 use crate::revision::Repository;
 use crate::{Result, files};
 
@@ -18,14 +18,14 @@ pub(crate) const NO_MODELS: &[u8] = b"models: []\n";
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Follows main for ever.
-pub(crate) async fn follow(forge: Repository, queue: &Queue, models: &Path) {
+pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, models: &Path) {
     let mut applied: Option<String> = None;
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut said = String::new();
     loop {
         interval.tick().await;
-        match step(&forge, queue, models, applied.as_deref()).await {
+        match step(&forge, jobs, models, applied.as_deref()).await {
             Ok(revision) => {
                 applied = revision.or(applied);
                 said.clear();
@@ -43,17 +43,17 @@ pub(crate) async fn follow(forge: Repository, queue: &Queue, models: &Path) {
 }
 
 /// Applies main when it is not at `applied`; returns where it is then.
-async fn step(forge: &Repository, queue: &Queue, models: &Path, applied: Option<&str>) -> Result<Option<String>> {
+async fn step(forge: &Repository, jobs: &DesiredJobs, models: &Path, applied: Option<&str>) -> Result<Option<String>> {
     let Some(revision) = forge.main().await?.filter(|revision| Some(revision.as_str()) != applied) else {
         return Ok(None);
     };
-    let jobs = forge.folder(&revision, JOBS).await?;
+    let files = forge.folder(&revision, JOBS).await?;
     let server = forge.folder(&revision, SERVER).await?;
     let wanted = server.get(MODELS).map_or(NO_MODELS, Vec::as_slice);
     if std::fs::read(models).ok().as_deref() != Some(wanted) {
         files::write(models, wanted)?;
     }
-    queue.want(jobs);
+    jobs.set(files);
     tracing::info!("main is at {revision}");
     Ok(Some(revision))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use slipway_embedded::{JobStatus, Phase, Place, Queue, Supervisor};
+use slipway_embedded::{JobStatus, Phase, Queue, Supervisor, TrainingRuntime};
 use tempfile::TempDir;
 
 /// Far more than anything here takes.
@@ -18,8 +18,8 @@ struct Bench {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-fn place(folder: &Path, cpus: u64) -> Place {
-    Place {
+fn runtime(folder: &Path, cpus: u64) -> TrainingRuntime {
+    TrainingRuntime {
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         trainer: PathBuf::from("/bin/false"),
         environment: vec![("MLFLOW_TRACKING_URI".to_owned(), "http://127.0.0.1:9".to_owned())],
@@ -28,24 +28,35 @@ fn place(folder: &Path, cpus: u64) -> Place {
     }
 }
 
+/// A TrainJob as `slipway render` writes it, with a shell script where the trainer would be.
 fn job(name: &str, nodes: u32, deadline: u32, script: &str) -> Vec<u8> {
     // The shell's own dollar signs, kept from the expansion of `$(NAME)`.
     let script = serde_json::to_string(&script.replace("$$", "$$$$")).unwrap();
+    job_with_command(name, nodes, deadline, &format!("[sh, -c, {script}]"))
+}
+
+fn job_with_command(name: &str, nodes: u32, deadline: u32, command: &str) -> Vec<u8> {
+    let resources = "{cpu: \"1\", memory: 1Gi}";
     format!(
         "apiVersion: trainer.kubeflow.org/v1alpha1
 kind: TrainJob
-metadata: {{name: {name}, namespace: training}}
+metadata:
+  name: {name}
+  namespace: training
+  labels: {{slipway.dev/experiment: test}}
+  annotations:
+    slipway.dev/experiment-file: experiments/test.yaml
 spec:
   activeDeadlineSeconds: {deadline}
   runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: slipway-torch}}
   trainer:
     image: slipway/trainer:0.1.0
-    command: [sh, -c]
-    args: [{script}]
+    command: {command}
     numNodes: {nodes}
     numProcPerNode: 1
-    env: [{{name: OMP_NUM_THREADS, value: \"1\"}}]
-    resourcesPerNode: {{requests: {{cpu: \"1\", memory: 1Gi}}}}
+    env:
+      - {{name: OMP_NUM_THREADS, value: \"1\"}}
+    resourcesPerNode: {{requests: {resources}, limits: {resources}}}
 "
     )
     .into_bytes()
@@ -55,7 +66,7 @@ impl Bench {
     fn new(cpus: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("jobs")).unwrap();
-        let queue = Queue::start(place(folder.path(), cpus));
+        let queue = Queue::start(runtime(folder.path(), cpus));
         Self { folder, queue, files: BTreeMap::new() }
     }
 
@@ -65,12 +76,12 @@ impl Bench {
 
     fn add(&mut self, name: &str, nodes: u32, deadline: u32, script: &str) {
         self.files.insert(format!("{name}.yaml"), job(name, nodes, deadline, script));
-        self.queue.want(self.files.clone());
+        self.queue.apply(self.files.clone());
     }
 
     fn remove(&mut self, name: &str) {
         self.files.remove(&format!("{name}.yaml"));
-        self.queue.want(self.files.clone());
+        self.queue.apply(self.files.clone());
     }
 
     async fn finished(&self, name: &str) -> JobStatus {
@@ -83,6 +94,10 @@ impl Bench {
             .await
             .expect("the job did not start")
             .unwrap();
+    }
+
+    fn log(&self, job: &str, rank: u32) -> String {
+        std::fs::read_to_string(self.path(&format!("jobs/{job}/worker-{rank}.log"))).unwrap()
     }
 }
 
@@ -122,7 +137,7 @@ async fn workers_are_told_what_trainer_tells_them() {
         "{status:?}"
     );
     for rank in [0, 1] {
-        let log = std::fs::read_to_string(bench.path(&format!("jobs/a/worker-{rank}.log"))).unwrap();
+        let log = bench.log("a", rank);
         let expected = format!(
             "PET_NNODES=2\nPET_NPROC_PER_NODE=1\nPET_NODE_RANK={rank}\nPET_MASTER_ADDR=127.0.0.1\nOMP_NUM_THREADS=1\n\
              MLFLOW_TRACKING_URI=http://127.0.0.1:9\n"
@@ -202,7 +217,7 @@ async fn jobs_run_in_order_while_cpus_are_free_and_a_large_one_alone() {
             if nodes == 1 { script(name) } else { format!("[ $PET_NODE_RANK != 0 ] || {{ {}; }}", script(name)) };
         bench.files.insert(format!("{name}.yaml"), job(name, nodes, 60, &script));
     }
-    bench.queue.want(bench.files.clone());
+    bench.queue.apply(bench.files.clone());
     for name in ["a", "b", "c"] {
         assert_eq!(bench.finished(name).await.phase, Phase::Complete);
     }
@@ -222,13 +237,13 @@ async fn a_finished_job_never_runs_again_and_an_interrupted_one_does() {
     bench.running("cut").await;
     bench.remove("done");
     let Bench { folder, queue, mut files } = bench;
-    tokio::time::timeout(PATIENCE, queue.shutdown()).await.unwrap();
+    tokio::time::timeout(PATIENCE, queue.shutdown()).await.unwrap().unwrap();
     assert_eq!(JobStatus::read(&folder.path().join("jobs/cut")).unwrap().unwrap().phase, Phase::Running);
 
     std::fs::write(folder.path().join("again"), "").unwrap();
     files.insert("done.yaml".to_owned(), job("done", 1, 60, "exit 1"));
-    let bench = Bench { queue: Queue::start(place(folder.path(), 2)), folder, files };
-    bench.queue.want(bench.files.clone());
+    let bench = Bench { queue: Queue::start(runtime(folder.path(), 2)), folder, files };
+    bench.queue.apply(bench.files.clone());
     let status = bench.finished("cut").await;
     assert_eq!((status.phase, status.restarts), (Phase::Complete, 1));
     assert_eq!(bench.finished("done").await.phase, Phase::Complete);
@@ -238,20 +253,89 @@ async fn a_finished_job_never_runs_again_and_an_interrupted_one_does() {
 #[tokio::test]
 async fn a_file_that_cannot_be_run_fails_its_job_and_nothing_else() {
     let mut bench = Bench::new(2);
-    bench.files.insert("typo.yaml".to_owned(), job("typo", 1, 60, "true"));
-    let text = String::from_utf8(job("typo", 1, 60, "true")).unwrap().replace("numNodes", "numNode");
-    bench.files.insert("typo.yaml".to_owned(), text.into_bytes());
+    let broken = |name: &str, from: &str, to: &str| {
+        let text = String::from_utf8(job(name, 1, 60, "true")).unwrap();
+        assert!(text.contains(from));
+        text.replacen(from, to, 1).into_bytes()
+    };
+    let mistakes = [
+        ("typo", "numNodes", "numNode", "typo.yaml:15:5"),
+        ("kind", "kind: TrainJob", "kind: Job", "TrainJob"),
+        ("empty", "[sh, -c, \"true\"]", "[]", "command is empty"),
+        ("none", "numNodes: 1", "numNodes: 0", "numNodes"),
+        ("cpu", "cpu: \"1\"", "cpu: one", "quantity"),
+        ("reserved", "OMP_NUM_THREADS", "PET_NNODES", "PET_NNODES"),
+        ("timeless", "  activeDeadlineSeconds: 60\n", "", "activeDeadlineSeconds"),
+    ];
+    for (name, from, to, _) in mistakes {
+        bench.files.insert(format!("{name}.yaml"), broken(name, from, to));
+    }
     bench.files.insert("other.yaml".to_owned(), job("name", 1, 60, "true"));
     bench.files.insert("binary.yaml".to_owned(), vec![0xff, 0xfe]);
     bench.files.insert("../evil.yaml".to_owned(), job("evil", 1, 60, "true"));
     bench.add("good", 1, 60, "true");
-    for (name, part) in [("typo", "numNode"), ("other", "metadata.name is name"), ("binary", "utf-8")] {
+    let names = [("other", "metadata.name is name"), ("binary", "utf-8")];
+    for (name, part) in mistakes.into_iter().map(|(name, _, _, part)| (name, part)).chain(names) {
         let status = bench.finished(name).await;
         assert_eq!(status.conditions[0].reason, "InvalidTrainJob");
         assert!(status.message().contains(part), "{}", status.message());
     }
     assert_eq!(bench.finished("good").await.phase, Phase::Complete);
-    assert_eq!(bench.queue.jobs().all().len(), 4);
+    assert_eq!(bench.queue.jobs().all().len(), mistakes.len() + names.len() + 1);
+}
+
+/// Not a test: a worker that listens on its port. While a file is there, another program has taken that port before.
+#[test]
+#[ignore = "is run by a_taken_port_is_replaced"]
+#[expect(clippy::print_stderr, reason = "a worker's log")]
+fn a_worker_that_listens() {
+    let port = std::env::var("PET_MASTER_PORT").unwrap();
+    let address = format!("127.0.0.1:{port}");
+    let is_taken = std::fs::read_dir(".").unwrap().flatten().any(|file| {
+        let taken = file.file_name().to_string_lossy().starts_with("taken-");
+        taken && std::fs::remove_file(file.path()).is_ok()
+    });
+    let other = is_taken.then(|| std::net::TcpListener::bind(&address).unwrap());
+    std::fs::write(format!("port-{port}"), "").unwrap();
+    if let Err(error) = std::net::TcpListener::bind(&address) {
+        eprintln!("the workers did not meet at {address}: {error}");
+        std::process::exit(1);
+    }
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_replaced() {
+    let mut bench = Bench::new(2);
+    let worker = std::env::current_exe().unwrap();
+    let command =
+        format!("[{:?}, a_worker_that_listens, --exact, --ignored, --nocapture]", worker.display().to_string());
+    for (name, times) in [("once", 1), ("always", 3)] {
+        let folder = bench.path(&format!("jobs/{name}"));
+        std::fs::create_dir(&folder).unwrap();
+        for time in 0..times {
+            std::fs::write(folder.join(format!("taken-{time}")), "").unwrap();
+        }
+        bench.files.insert(format!("{name}.yaml"), job_with_command(name, 1, 60, &command));
+    }
+    bench.queue.apply(bench.files.clone());
+    let ports = |name: &str| {
+        let entries = std::fs::read_dir(bench.path(&format!("jobs/{name}"))).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("port-")).count()
+    };
+    let once = bench.finished("once").await;
+    assert_eq!((once.phase, ports("once")), (Phase::Complete, 2), "{}", once.message());
+    let always = bench.finished("always").await;
+    assert_eq!((always.phase, ports("always")), (Phase::Failed, 3), "{}", always.message());
+    assert!(always.message().to_lowercase().contains("address already in use"), "{}", always.message());
+}
+
+#[tokio::test]
+async fn only_the_port_of_rank_0_starts_workers_again() {
+    let mut bench = Bench::new(2);
+    bench.add("a", 1, 60, "echo . >> starts; echo '127.0.0.1:1: Address already in use' >&2; exit 1");
+    assert_eq!(bench.finished("a").await.phase, Phase::Failed);
+    assert_eq!(std::fs::read_to_string(bench.path("jobs/a/starts")).unwrap(), ".\n");
 }
 
 /// Not a test: the process that the next one kills.
@@ -259,10 +343,10 @@ async fn a_file_that_cannot_be_run_fails_its_job_and_nothing_else() {
 #[ignore = "is run by workers_end_when_the_loop_is_killed"]
 async fn a_loop_to_kill() {
     let Some(folder) = std::env::var_os("SLIPWAY_TEST_FOLDER").map(PathBuf::from) else { return };
-    let queue = Queue::start(place(&folder, 2));
+    let queue = Queue::start(runtime(&folder, 2));
     let script =
         format!("echo $$ > {}/pid-$PET_NODE_RANK; trap '' TERM; while :; do sleep 1000; done", folder.display());
-    queue.want([("a.yaml".to_owned(), job("a", 2, 600, &script))].into());
+    queue.apply([("a.yaml".to_owned(), job("a", 2, 600, &script))].into());
     std::future::pending::<()>().await;
 }
 

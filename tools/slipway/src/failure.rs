@@ -98,7 +98,9 @@ impl From<slipway_embedded::Error> for Failure {
             Error::NotOurs(_) | Error::OtherVersion { .. } | Error::Locked { .. } | Error::NoCommit(_) => {
                 Self::Input(message)
             }
-            Error::NoProgram { .. } | Error::Port { .. } => Self::Environment(message),
+            Error::NoProgram { .. } | Error::Port { .. } | Error::HiddenHolder(_) | Error::Signal { .. } => {
+                Self::Environment(message)
+            }
             Error::Ended { .. } | Error::NotReady { .. } | Error::S3 { .. } => Self::Service(message),
             _ => Self::Unexpected(message),
         }

@@ -8,6 +8,7 @@ mod credentials;
 mod deployment;
 mod failure;
 mod kustomize;
+mod model_server;
 mod models;
 mod plan;
 mod plan_text;

@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use slipway_dataset::{Dataset, Digest, Store};
-use slipway_embedded::{JobStatus, Jobs, Observer, Phase, Running, State, begin};
+use slipway_embedded::{JobStatus, Jobs, Observer, Phase, Running, begin};
 use slipway_forge::Git;
 use slipway_mlflow::{Client, ModelVersion, Run};
+use slipway_names::tag::TRAINJOB;
 
 use crate::commands::dataset::add;
 use crate::commands::demo_report::{Prediction, Report, TrialReport};
 use crate::commands::promote::{choose, promote, tag};
 use crate::commands::propose::propose;
-use crate::commands::status::served;
-use crate::commands::up::{asked_to_end, configuration, phase_line};
+use crate::commands::up::{configuration, interrupted, phase_line};
 use crate::context::Context;
 use crate::failure::{Failure, count};
 use crate::kustomize::KustomizeArgs;
+use crate::model_server::ModelServer;
 use crate::plan::Start;
 use crate::remote::Remote;
 use crate::services::embedded_datasets;
@@ -30,11 +31,11 @@ const MODEL: &str = "mnist";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Starts afresh each time, in .slipway/demo; nothing of the work tree is changed, and what is not committed is not seen, but for\n\
-                  experiments/mnist-cnn.yaml itself.\n\nExamples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
+    after_help = "Starts afresh each time, in .slipway/demo. It does not change the work tree, and of what is not committed it sees\n\
+                  experiments/mnist-cnn.yaml only.\n\nExamples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
 )]
 pub(crate) struct Demo {
-    /// Return when the loop has been shown, and end everything
+    /// End everything once the loop has been shown
     #[arg(long)]
     exit: bool,
     /// The page's port [default: any free one]
@@ -42,7 +43,7 @@ pub(crate) struct Demo {
     page_port: Option<u16>,
 }
 
-/// How long each phase took, in the order of their ends.
+/// How long each phase took, in the order in which they ended.
 #[derive(Clone, Debug, Default)]
 struct Clock(Arc<Mutex<Vec<(String, Duration)>>>);
 
@@ -59,7 +60,7 @@ impl Clock {
     }
 }
 
-/// To the millisecond.
+/// Rounded to the millisecond.
 pub(crate) fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
@@ -68,8 +69,8 @@ impl Demo {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
         let clock = Clock::default();
-        let end = asked_to_end();
-        tokio::pin!(end);
+        let interrupted = interrupted();
+        tokio::pin!(interrupted);
         let state = context.root.join(".slipway/demo");
         let mut configuration = configuration(context, state, self.page_port, observer(context, &clock))?;
         configuration.afresh = true;
@@ -90,7 +91,7 @@ impl Demo {
         let ready = async { starting.ready().await.map_err(step("start")) };
         let (mut running, (digest, starts)) = tokio::select! {
             both = async { tokio::try_join!(ready, proposing) } => both?,
-            asked = &mut end => return asked,
+            result = &mut interrupted => return result,
         };
 
         let address = running.addresses().clone();
@@ -98,8 +99,9 @@ impl Demo {
             let done = timed(&clock, context, "train", train(context, &jobs, starts)).await?;
             let client = Client::new(&address.mlflow)?;
             let versions = client.search_model_versions(MODEL).await?;
-            timed(&clock, context, "promote", serve(context, &git, &remote, &versions, &address)).await?;
-            let prediction = timed(&clock, context, "predict", predict(context, &store, &digest, &address)).await?;
+            let server = ModelServer::at(&address.server)?;
+            timed(&clock, context, "promote", serve(context, &git, &remote, &versions, &server)).await?;
+            let prediction = timed(&clock, context, "predict", predict(context, &store, &digest, &server)).await?;
             let trials = trials(&client, &versions, done).await?;
             clock.add("total", begun.elapsed());
             Ok::<_, Failure>(Report { trials, prediction, seconds: clock.seconds(), addresses: address })
@@ -108,36 +110,36 @@ impl Demo {
             report = work => report.map(Some),
             // A part that dies is the reason for whatever else fails.
             error = running.failure() => Err(error.into()),
-            asked = &mut end => asked.map(|()| None),
+            result = &mut interrupted => result.map(|()| None),
         };
         let result = match report {
             Ok(Some(report)) => {
                 context.say(report.table(context));
                 context.json(&report)?;
-                if self.exit { Ok(()) } else { stay(context, &mut running, &report.addresses.page, end).await }
+                if self.exit { Ok(()) } else { stay(context, &mut running, &report.addresses.page, interrupted).await }
             }
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),
         };
-        running.shutdown().await?;
-        result
+        let ended = running.shutdown().await;
+        result.and(ended.map_err(Failure::from))
     }
 
-    /// The dataset is put into the store; its declaration has its digest already.
+    /// Puts the dataset into the store; its declaration has its digest already.
     async fn dataset(&self, context: &Context, store: &Store) -> Result<Digest, Failure> {
         let added = add(context, store, DATASET, false).await?;
         context.say(format!("dataset {} is stored as {}", added.name, added.digest));
         Ok(added.digest)
     }
 
-    /// The pull request, and the merge that a person would do. Gives what starts.
+    /// Opens the pull request and merges it, as a person would. Returns what starts.
     async fn propose(&self, context: &Context, git: &Git, remote: &Remote) -> Result<Vec<Start>, Failure> {
         context.say(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
         let proposed =
             propose(context, git, remote, &[EXPERIMENT.to_owned()], false, &KustomizeArgs::default()).await?;
         let Some(opened) = proposed.pull_request else {
             return Err(Failure::Input(format!(
-                "there is nothing to propose: the TrainJobs of {EXPERIMENT} are committed already; remove them from \
+                "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already: remove them from \
                  overlays/local/training-jobs/, or raise spec.rerun"
             )));
         };
@@ -147,17 +149,17 @@ impl Demo {
     }
 }
 
-/// Leaves everything open until a person ends it, or a part ends by itself.
+/// Keeps everything running until a person ends it, or a part ends by itself.
 async fn stay(
     context: &Context,
     running: &mut Running,
     page: &str,
-    end: impl Future<Output = Result<(), Failure>>,
+    interrupted: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    context.say(format!("\nDraw a digit: {page}\nCtrl-C ends everything."));
+    context.say(format!("\nDraw a digit: {page}\nPress Ctrl-C to end everything."));
     tokio::select! {
         error = running.failure() => Err(error.into()),
-        asked = end => { context.say("\nending"); asked }
+        result = interrupted => { context.say("\nshutting down"); result }
     }
 }
 
@@ -169,7 +171,7 @@ fn observer(context: &Context, clock: &Clock) -> Observer {
     })
 }
 
-/// Does a step, notes how long it took, and says which one it was when it fails.
+/// Does a step, records how long it took, and names the step in its failure.
 async fn timed<T>(
     clock: &Clock,
     context: &Context,
@@ -208,7 +210,7 @@ async fn serve(
     git: &Git,
     remote: &Remote,
     versions: &[ModelVersion],
-    address: &State,
+    server: &ModelServer,
 ) -> Result<(), Failure> {
     context.say(context.paint("1", &format!("\nslipway promote {MODEL}")));
     let best = choose(MODEL, versions, None)?;
@@ -220,23 +222,37 @@ async fn serve(
             opened.number, promoted.version, promoted.digest
         ));
     }
-    let bound = Duration::from_secs(60);
-    let begun = Instant::now();
-    while served(&address.server, MODEL).await.as_deref() != Some(&promoted.version) {
-        if begun.elapsed() > bound {
+    until_served(server, &promoted.version).await
+}
+
+/// Returns once the server answers with the version.
+async fn until_served(server: &ModelServer, version: &str) -> Result<(), Failure> {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let started = Instant::now();
+    loop {
+        let found = match server.version_in_service(MODEL).await {
+            Ok(Some(served)) if served == version => return Ok(()),
+            Ok(Some(served)) => format!("it serves version {served}"),
+            Ok(None) => "it serves no version".to_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        if started.elapsed() > LIMIT {
             return Err(Failure::Service(format!(
-                "the server does not serve {MODEL} version {} after {} s: see .slipway/demo/logs/server.log",
-                promoted.version,
-                bound.as_secs()
+                "the server does not serve {MODEL} version {version} after {} s ({found}): see .slipway/demo/logs/server.log",
+                LIMIT.as_secs()
             )));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(())
 }
 
 /// Asks the server about a digit that no training has seen.
-async fn predict(context: &Context, store: &Store, digest: &Digest, address: &State) -> Result<Prediction, Failure> {
+async fn predict(
+    context: &Context,
+    store: &Store,
+    digest: &Digest,
+    server: &ModelServer,
+) -> Result<Prediction, Failure> {
     #[derive(Serialize)]
     struct Input {
         name: &'static str,
@@ -250,21 +266,12 @@ async fn predict(context: &Context, store: &Store, digest: &Digest, address: &St
     let pixels = dataset.test.images.iter().take(height * width).map(|&ink| f32::from(ink) / 255.0).collect();
     let label = dataset.test.labels.first().copied().unwrap_or_default();
     let input = Input { name: "image", datatype: "FP32", shape: [1, height, width], data: pixels };
-    let url = format!("{}/v2/models/{MODEL}/infer", address.server);
-    let failed = |error: reqwest::Error| Failure::Service(format!("{url}: {error}"));
-    let request = reqwest::Client::new().post(&url).json(&serde_json::json!({ "inputs": [input] }));
-    let answer: serde_json::Value = request
-        .send()
-        .await
-        .and_then(reqwest::Response::error_for_status)
-        .map_err(failed)?
-        .json()
-        .await
-        .map_err(failed)?;
-    Prediction::of(label, &answer).ok_or_else(|| Failure::Unexpected(format!("{url} answered {answer}")))
+    let answer = server.infer(MODEL, &[input]).await?;
+    Prediction::of(label, &answer)
+        .ok_or_else(|| Failure::Service(format!("the model server's answer is not a prediction: {answer}")))
 }
 
-/// What MLflow knows of the trials.
+/// What MLflow recorded about the trials.
 async fn trials(
     client: &Client,
     versions: &[ModelVersion],
@@ -272,7 +279,7 @@ async fn trials(
 ) -> Result<Vec<TrialReport>, Failure> {
     let mut trials = Vec::new();
     for (start, status) in done {
-        let version = versions.iter().find(|version| tag(version, "slipway.trainjob") == start.name);
+        let version = versions.iter().find(|version| tag(version, TRAINJOB) == start.name);
         let run = run_of(client, &start.name).await?;
         let metric = |key: &str| {
             run.metrics
@@ -295,7 +302,7 @@ async fn trials(
 /// The latest run of a TrainJob.
 async fn run_of(client: &Client, name: &str) -> Result<Run, Failure> {
     let experiment = client.get_experiment(EXPERIMENT_NAME).await?.unwrap_or_default();
-    let filter = format!("tags.\"slipway.trainjob\" = '{name}'");
+    let filter = format!("tags.\"{TRAINJOB}\" = '{name}'");
     let runs = client.search_runs(&[&experiment], &filter, &["attributes.start_time DESC"]).await?;
-    runs.into_iter().next().ok_or_else(|| Failure::Job(format!("MLflow knows no run of TrainJob {name}")))
+    runs.into_iter().next().ok_or_else(|| Failure::Job(format!("MLflow has no run of TrainJob {name}")))
 }

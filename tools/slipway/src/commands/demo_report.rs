@@ -1,4 +1,4 @@
-//! What the demo shows at its end, for a person and as JSON.
+//! What the demo shows at the end, as a table and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::plan::parameters;
 pub(crate) struct Report {
     pub(crate) trials: Vec<TrialReport>,
     pub(crate) prediction: Prediction,
-    /// By phase; `total` is from the start to the first served prediction.
+    /// Seconds by phase; `total` is from the start to the first served prediction.
     pub(crate) seconds: Map<String, Value>,
     pub(crate) addresses: State,
 }
@@ -31,29 +31,29 @@ pub(crate) struct TrialReport {
     pub(crate) name: String,
     /// The point of the sweep.
     pub(crate) parameters: BTreeMap<String, Value>,
-    /// Share of the test split that was right.
+    /// Accuracy on the test split, from 0 to 1.
     pub(crate) accuracy: f64,
-    /// All workers together, while training.
+    /// Training speed of all workers together.
     pub(crate) images_per_second: f64,
     /// From the job's start to its end.
     pub(crate) seconds: f64,
-    /// None when it did not pass its gate.
+    /// `None` if it did not pass its gate.
     pub(crate) version: Option<String>,
 }
 
-/// What the served model says of a digit that no training has seen.
+/// What the served model says about a digit that no training has seen.
 #[derive(Debug, Serialize)]
 pub(crate) struct Prediction {
     /// What the digit is.
     pub(crate) label: u8,
     /// What the model says it is.
     pub(crate) answer: u8,
-    /// Ten of them.
+    /// Of each of the ten digits.
     pub(crate) probabilities: Vec<f64>,
 }
 
 impl Prediction {
-    /// Reads the server's answer (Open Inference Protocol).
+    /// Reads the server's answer (Open Inference Protocol); `None` if it is not one.
     pub(crate) fn of(label: u8, answer: &Value) -> Option<Self> {
         let output = |name: &str| {
             let outputs = answer.get("outputs")?.as_array()?;
@@ -66,7 +66,7 @@ impl Prediction {
 }
 
 impl Report {
-    /// For a person.
+    /// The report as a person reads it.
     pub(crate) fn table(&self, context: &Context) -> String {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_header([
@@ -93,10 +93,10 @@ impl Report {
             }
         }
         let Prediction { label, answer, probabilities } = &self.prediction;
-        let sure = probabilities.get(usize::from(*answer)).copied().unwrap_or_default() * 100.0;
+        let confidence = probabilities.get(usize::from(*answer)).copied().unwrap_or_default() * 100.0;
         let total = self.seconds.get("total").and_then(Value::as_f64).unwrap_or_default();
         format!(
-            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({sure:.1} %), {total:.1} s after the start.\n\n{}",
+            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({confidence:.1} %), {total:.1} s after the start.\n\n{}",
             context.paint("1", &answer.to_string()),
             addresses(&self.addresses)
         )

@@ -1,6 +1,7 @@
-//! `slipway status`: jobs, versions, and what is served, of the loop that runs here.
+//! `slipway status`: jobs, versions and what is in service, of the loop on this machine or of a cluster.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::Args;
 use comfy_table::Table;
@@ -8,19 +9,21 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_embedded::{JobStatus, State};
 use slipway_mlflow::{Client, ModelVersion};
+use slipway_names::tag::{ACCURACY, TRAINJOB};
 
 use crate::commands::promote::tag;
 use crate::commands::status_cluster;
 use crate::commands::up::addresses;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::model_server::ModelServer;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  slipway status\n  slipway status -o json | jq '.jobs'\n  slipway status --cluster"
 )]
 pub(crate) struct Status {
-    /// Of a cluster instead of the loop of this machine
+    /// Show a cluster instead of the loop on this machine
     #[arg(long)]
     cluster: bool,
     /// The context of the kubeconfig [default: its current one]
@@ -53,7 +56,8 @@ pub(crate) struct Version {
     version: String,
     accuracy: Option<f64>,
     trial: String,
-    served: bool,
+    /// Whether the server answers with it; `None` if the server does not say.
+    served: Option<bool>,
 }
 
 impl Status {
@@ -62,22 +66,11 @@ impl Status {
             return status_cluster::run(context, self.context.as_deref()).await;
         }
         let Some((folder, state)) = State::of_repository(&context.root)? else {
-            context.say("no loop runs here: `slipway up` starts one, `slipway demo` shows one");
+            context.say("no loop is running here: start one with `slipway up`, or try `slipway demo`");
             return context.json(&Report::default());
         };
-        let mut jobs = Vec::new();
-        for entry in std::fs::read_dir(folder.join("jobs")).into_iter().flatten().flatten() {
-            if let Some(status) = JobStatus::read(&entry.path())? {
-                jobs.push(Job {
-                    name: entry.file_name().to_string_lossy().into_owned(),
-                    phase: format!("{:?}", status.phase),
-                    seconds: status.seconds(),
-                    message: status.message().to_owned(),
-                });
-            }
-        }
-        jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        let versions = versions(&state.mlflow, &state.server).await?;
+        let jobs = jobs(&folder.join("jobs"))?;
+        let versions = versions(context, &state.mlflow, Some(&state.server)).await?;
         let report = Report { running: true, addresses: Some(state), jobs, versions };
         if !context.is_json() {
             show(context, &report);
@@ -86,37 +79,61 @@ impl Status {
     }
 }
 
-/// Every version of every model that the server or MLflow knows of.
-pub(crate) async fn versions(mlflow: &str, server: &str) -> Result<Vec<Version>, Failure> {
-    let client = Client::new(mlflow)?;
-    let mut names: BTreeMap<String, Vec<ModelVersion>> = BTreeMap::new();
-    for version in client.search_all_model_versions().await? {
-        names.entry(version.name.clone()).or_default().push(version);
-    }
-    let mut versions = Vec::new();
-    for (model, of_model) in names {
-        let served = served(server, &model).await;
-        for version in of_model {
-            versions.push(Version {
-                served: served.as_deref() == Some(&version.version),
-                accuracy: tag(&version, "slipway.accuracy").parse().ok(),
-                trial: tag(&version, "slipway.trainjob").to_owned(),
-                version: version.version,
-                model: model.clone(),
+/// The jobs in a state folder, by name.
+fn jobs(folder: &Path) -> Result<Vec<Job>, Failure> {
+    let unreadable = |error| Failure::Unexpected(format!("reading {}: {error}", folder.display()));
+    let mut jobs = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if let Some(status) = JobStatus::read(&entry.path())? {
+            jobs.push(Job {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                phase: format!("{:?}", status.phase),
+                seconds: status.seconds(),
+                message: status.message().to_owned(),
             });
         }
     }
-    Ok(versions)
+    jobs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(jobs)
 }
 
-/// The version that the server answers with when none is named.
-pub(crate) async fn served(server: &str, model: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Metadata {
-        versions: Vec<String>,
+/// Every version of every model that MLflow has, and whether the server answers with it. A server that cannot be asked is a warning.
+pub(crate) async fn versions(context: &Context, mlflow: &str, server: Option<&str>) -> Result<Vec<Version>, Failure> {
+    let client = Client::new(mlflow)?;
+    let mut models: BTreeMap<String, Vec<ModelVersion>> = BTreeMap::new();
+    for version in client.search_all_model_versions().await? {
+        models.entry(version.name.clone()).or_default().push(version);
     }
-    let answer = reqwest::get(format!("{server}/v2/models/{model}")).await.ok()?;
-    answer.error_for_status().ok()?.json::<Metadata>().await.ok()?.versions.into_iter().next()
+    let in_service = match server {
+        Some(url) => in_service(url, models.keys()).await,
+        None => Err(Failure::Service("no route leads to the model server".to_owned())),
+    };
+    let in_service = in_service.map_err(|failure| context.warn(format!("what is served is unknown: {failure}"))).ok();
+    let versions = models
+        .into_iter()
+        .flat_map(|(model, versions)| versions.into_iter().map(move |version| (model.clone(), version)));
+    Ok(versions
+        .map(|(model, version)| Version {
+            served: in_service.as_ref().map(|served| served.get(&model) == Some(&version.version)),
+            accuracy: tag(&version, ACCURACY).parse().ok(),
+            trial: tag(&version, TRAINJOB).to_owned(),
+            version: version.version,
+            model,
+        })
+        .collect())
+}
+
+/// The version of each model that the server answers with, if it has one in service.
+async fn in_service(url: &str, models: impl Iterator<Item = &String>) -> Result<BTreeMap<String, String>, Failure> {
+    let server = ModelServer::at(url)?;
+    let mut versions = BTreeMap::new();
+    for model in models {
+        if let Some(version) = server.version_in_service(model).await? {
+            versions.insert(model.clone(), version);
+        }
+    }
+    Ok(versions)
 }
 
 fn show(context: &Context, report: &Report) {
@@ -124,7 +141,7 @@ fn show(context: &Context, report: &Report) {
         context.say(addresses(state));
     }
     if report.jobs.is_empty() {
-        context.say("\nno TrainJob was merged yet: `slipway propose experiments/mnist-cnn.yaml`");
+        context.say("\nno TrainJob has been merged yet: try `slipway propose experiments/mnist-cnn.yaml`");
         return;
     }
     let mut table = Table::new();
@@ -137,7 +154,7 @@ fn show(context: &Context, report: &Report) {
     show_versions(context, &report.versions);
 }
 
-/// A table of versions; nothing when there are none.
+/// Prints a table of versions, or nothing if there are none.
 pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
     if versions.is_empty() {
         return;
@@ -146,7 +163,11 @@ pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
     table.load_style(NOTHING).set_header(["MODEL", "VERSION", "ACCURACY", "TRAINJOB", ""]);
     for version in versions {
         let accuracy = version.accuracy.map(|accuracy| format!("{accuracy:.4}")).unwrap_or_default();
-        let served = if version.served { "served" } else { "" };
+        let served = match version.served {
+            Some(true) => "served",
+            Some(false) => "",
+            None => "?",
+        };
         table.add_row([&version.model, &version.version, &accuracy, &version.trial, served]);
     }
     context.say(format!("\n{}", table.trim_fmt()));

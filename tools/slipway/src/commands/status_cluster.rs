@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     let url = |service: &str| addresses.iter().find(|one| one.service == service).map(|one| one.url.clone());
     let mlflow = std::env::var("MLFLOW_TRACKING_URI").ok().filter(|url| !url.is_empty()).or_else(|| url("mlflow"));
     let versions = match mlflow {
-        Some(mlflow) => match versions(&mlflow, &url("server").unwrap_or_default()).await {
+        Some(mlflow) => match versions(context, &mlflow, url("server").as_deref()).await {
             Ok(versions) => Some(versions),
             Err(failure) => {
                 context.warn(format!("versions are not shown: {failure}"));

@@ -1,14 +1,13 @@
-//! `slipway up`: the loop on this machine. `slipway down`: its end.
+//! `slipway up` runs the loop on this machine; `slipway down` ends it.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process};
 use slipway_embedded::{Configuration, Programs, State, StateFolder, Supervisor, begin};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,7 +19,7 @@ use crate::failure::Failure;
     after_help = "Examples:\n  slipway up              # until Ctrl-C\n  slipway up --detach     # until `slipway down`"
 )]
 pub(crate) struct Up {
-    /// Come back as soon as everything answers; `slipway down` ends it
+    /// Return as soon as everything answers; `slipway down` ends the loop
     #[arg(short, long)]
     detach: bool,
     /// The page's port [default: any free one]
@@ -40,9 +39,11 @@ pub(crate) struct Down {
 }
 
 /// How long everything may take to answer.
-const READY: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_secs(180);
 /// How long everything may take to end.
-const GONE: Duration = Duration::from_secs(30);
+const END: Duration = Duration::from_secs(30);
+/// Between two looks at the other process.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the loop is started with.
 pub(crate) fn configuration(
@@ -51,7 +52,8 @@ pub(crate) fn configuration(
     page_port: Option<u16>,
     observer: slipway_embedded::Observer,
 ) -> Result<Configuration, Failure> {
-    let executable = std::env::current_exe().map_err(|error| Failure::Unexpected(format!("own program: {error}")))?;
+    let executable =
+        std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))?;
     Ok(Configuration {
         repository: context.root.clone(),
         state,
@@ -64,8 +66,8 @@ pub(crate) fn configuration(
     })
 }
 
-/// Prints a phase with its time.
-pub(crate) fn telling(context: &Context) -> slipway_embedded::Observer {
+/// Prints each phase with its duration.
+fn print_phases(context: &Context) -> slipway_embedded::Observer {
     let context = context.clone();
     Arc::new(move |phase, took| context.say(phase_line(phase, took)))
 }
@@ -75,9 +77,9 @@ pub(crate) fn phase_line(phase: &str, took: Duration) -> String {
     format!("  {phase:<10} {:5.1} s", took.as_secs_f64())
 }
 
-/// Returns when a person wants the end: Ctrl-C, or SIGTERM.
-pub(crate) async fn asked_to_end() -> Result<(), Failure> {
-    let failed = |error| Failure::Unexpected(format!("signals: {error}"));
+/// Returns on Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() -> Result<(), Failure> {
+    let failed = |error| Failure::Unexpected(format!("listening for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -86,108 +88,126 @@ pub(crate) async fn asked_to_end() -> Result<(), Failure> {
 
 impl Up {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let state = folder(context, self.state.as_ref());
+        let state = absolute(self.state.clone().unwrap_or_else(|| context.root.join(".slipway")));
         if self.detach {
             return self.detached(context, &state).await;
         }
-        let end = asked_to_end();
+        let interrupted = interrupted();
         context.say("starting");
-        let configuration = configuration(context, state, self.page_port, telling(context))?;
+        let configuration = configuration(context, state, self.page_port, print_phases(context))?;
         let starting = async { Ok::<_, Failure>(begin(configuration).await?.ready().await?) };
-        tokio::pin!(end);
+        tokio::pin!(interrupted);
         let mut running = tokio::select! {
             running = starting => running?,
-            asked = &mut end => return asked,
+            result = &mut interrupted => return result,
         };
         show(context, running.addresses())?;
-        context.say("Ctrl-C, or `slipway down`, ends it");
+        context.say("press Ctrl-C or run `slipway down` to end it");
         let result = tokio::select! {
             error = running.failure() => Err(error.into()),
-            asked = &mut end => { context.say("ending"); asked }
+            result = &mut interrupted => { context.say("shutting down"); result }
         };
-        running.shutdown().await?;
-        result
+        let ended = running.shutdown().await;
+        // What ended the loop is the reason; what came up on the way out is told only if there is no other.
+        result.and(ended.map_err(Failure::from))
     }
 
-    /// Starts itself again without `--detach`, and waits until that one is ready.
-    async fn detached(&self, context: &Context, state: &PathBuf) -> Result<(), Failure> {
+    /// Starts another process that runs the loop, and waits until everything answers.
+    async fn detached(&self, context: &Context, state: &Path) -> Result<(), Failure> {
         if let Some(running) = State::read(state)? {
-            context.say(format!("runs already (process {})", running.pid));
+            context.say(format!("already running (process {})", running.pid));
             return show(context, &running);
         }
         let failed = |error| Failure::Unexpected(format!("starting in the background: {error}"));
-        std::fs::create_dir_all(context.root.join(".slipway")).map_err(failed)?;
-        let log_path = std::env::temp_dir().join(format!("slipway-up-{}.log", std::process::id()));
-        let log = File::create(&log_path).map_err(failed)?;
+        // Removed at the end, unless it is worth reading.
+        let log = tempfile::Builder::new().prefix("slipway-up-").suffix(".log").tempfile().map_err(failed)?;
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         command.arg("--repo").arg(&context.root).arg("up").arg("--state").arg(state);
         if let Some(port) = self.page_port {
             command.arg("--page-port").arg(port.to_string());
         }
-        let errors = log.try_clone().map_err(failed)?;
-        let mut child =
-            command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0).spawn().map_err(failed)?;
-        let begun = Instant::now();
-        loop {
-            if let Some(running) = State::read(state)?.filter(|running| running.pid == child.id()) {
-                let _ = std::fs::remove_file(&log_path);
-                return show(context, &running);
+        let output = |file: &File| file.try_clone().map_err(failed);
+        command.stdin(Stdio::null()).stdout(output(log.as_file())?).stderr(output(log.as_file())?).process_group(0);
+        let mut child = command.spawn().map_err(failed)?;
+        match until_ready(&mut child, state).await? {
+            Detached::Ready(running) => show(context, &running),
+            Detached::Ended(code) => {
+                context.say(std::fs::read_to_string(log.path()).map_err(failed)?.trim_end());
+                Err(Failure::Said(code))
             }
-            if let Some(status) = child.try_wait().map_err(failed)? {
-                let said = std::fs::read_to_string(&log_path).unwrap_or_default();
-                let _ = std::fs::remove_file(&log_path);
-                let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-                context.say(said.trim_end());
-                return Err(Failure::Said(code));
+            Detached::Late => {
+                child.kill().and_then(|()| child.wait()).map_err(failed)?;
+                let (_, path) = log.keep().map_err(|error| failed(error.error))?;
+                Err(Failure::Service(format!(
+                    "the loop was not ready after {} s and was ended; see {}",
+                    START.as_secs(),
+                    path.display()
+                )))
             }
-            if begun.elapsed() > READY {
-                let _ = child.kill();
-                return Err(Failure::Service(format!(
-                    "not ready after {} s; see {}",
-                    READY.as_secs(),
-                    log_path.display()
-                )));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// How the start of a loop in another process went.
+enum Detached {
+    Ready(State),
+    /// With this exit code.
+    Ended(u8),
+    /// The time limit has passed.
+    Late,
+}
+
+async fn until_ready(child: &mut Child, state: &Path) -> Result<Detached, Failure> {
+    let started = Instant::now();
+    loop {
+        if let Some(running) = State::read(state)?.filter(|running| running.pid == child.id()) {
+            return Ok(Detached::Ready(running));
+        }
+        let ended = child.try_wait();
+        if let Some(status) = ended.map_err(|error| Failure::Unexpected(format!("waiting for the loop: {error}")))? {
+            return Ok(Detached::Ended(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
+        }
+        if started.elapsed() > START {
+            return Ok(Detached::Late);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
 impl Down {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let found = match &self.state {
-            Some(folder) => State::read(folder)?.map(|state| (folder.clone(), state)),
-            None => State::of_repository(&context.root)?,
+        let folders = match &self.state {
+            Some(folder) => vec![absolute(folder.clone())],
+            None => StateFolder::of_repository(&context.root).to_vec(),
         };
-        let Some((folder, state)) = found else {
-            context.say("no loop runs here");
-            return Ok(());
-        };
-        // The lock on its folder is held, so this is the process that wrote it.
-        let pid = i32::try_from(state.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM)
-                .map_err(|error| Failure::Environment(format!("process {}: {error}", state.pid)))?;
-        }
-        let begun = Instant::now();
-        while StateFolder::is_held(&folder)? {
-            if begun.elapsed() > GONE {
-                return Err(Failure::Unexpected(format!(
-                    "process {} has not ended after {} s: end it with `kill -9 {}`, its children end with it",
-                    state.pid,
-                    GONE.as_secs(),
-                    state.pid
-                )));
+        for folder in folders {
+            if let Some(pid) = StateFolder::terminate_holder(&folder)? {
+                until_gone(&folder, pid).await?;
+                context.say(format!("ended (process {pid})"));
+                return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        context.say(format!("ended (process {})", state.pid));
+        context.say("no loop is running here");
         Ok(())
     }
 }
 
-fn folder(context: &Context, given: Option<&PathBuf>) -> PathBuf {
-    let folder = given.cloned().unwrap_or_else(|| context.root.join(".slipway"));
+/// Returns once the process no longer holds the folder.
+async fn until_gone(folder: &Path, pid: u32) -> Result<(), Failure> {
+    let started = Instant::now();
+    while StateFolder::holder(folder)?.is_some_and(|holder| holder.pid == Some(pid)) {
+        if started.elapsed() > END {
+            return Err(Failure::Unexpected(format!(
+                "process {pid} has not ended after {} s: end it with `kill -9 {pid}`, its children end with it",
+                END.as_secs()
+            )));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+fn absolute(folder: PathBuf) -> PathBuf {
     std::path::absolute(&folder).unwrap_or(folder)
 }
 
@@ -196,7 +216,7 @@ fn show(context: &Context, state: &State) -> Result<(), Failure> {
     context.json(state)
 }
 
-/// Where a person goes next.
+/// The addresses of a loop, one a line.
 pub(crate) fn addresses(state: &State) -> String {
     format!(
         "page    {}\nMLflow  {}\nserver  {}\nS3      {}\nforge   {}",

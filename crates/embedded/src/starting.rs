@@ -1,28 +1,33 @@
-//! The start: the parts that are there at once, then those that take their time, side by side.
+//! A loop that is starting: first the parts that are there at once, then those that take their time, side by side.
 
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Instant;
 
-use crate::child::Child;
+use slipway_names::env;
+
 use crate::configuration::machine_cpu_millis;
 use crate::port::Port;
-use crate::queue::{Place, Queue};
+use crate::queue::Queue;
 use crate::revision::Repository;
-use crate::running::Services;
 use crate::s3::S3;
-use crate::state::{State, StateFolder};
-use crate::{Configuration, Credentials, Jobs, Result, Running, files, forge, mlflow, page, server, sync};
+use crate::services::Services;
+use crate::state::State;
+use crate::state_folder::StateFolder;
+use crate::task::Task;
+use crate::training_runtime::TrainingRuntime;
+use crate::{Configuration, Credentials, Error, Jobs, Result, Running, files, forge, mlflow, page, server, sync};
 
-/// A loop whose S3 and forge are there and whose other parts are not yet.
+/// A loop whose S3 and forge answer and whose other parts do not yet.
 pub struct Starting {
-    configuration: Configuration,
-    folder: StateFolder,
-    credentials: Credentials,
+    // Dropped in this order: nothing may write to the folder once its lock is gone.
+    queue: Queue,
     s3: S3,
+    folder: StateFolder,
+    configuration: Configuration,
+    credentials: Credentials,
     forge: Repository,
     mlflow_port: Port,
     page_port: Port,
-    queue: Arc<Queue>,
 }
 
 /// Takes the state folder, starts S3 and opens the forge: well under a second.
@@ -32,8 +37,11 @@ pub struct Starting {
 pub async fn begin(configuration: Configuration) -> Result<Starting> {
     configuration.programs.check()?;
     let started = Instant::now();
-    let folder = StateFolder::take(&configuration.state, configuration.afresh)?;
-    let credentials = Credentials::read_or_make(folder.path())?;
+    let (state, afresh) = (configuration.state.clone(), configuration.afresh);
+    // An earlier loop's folder may be large.
+    let (folder, credentials) = tokio::task::spawn_blocking(move || take(&state, afresh))
+        .await
+        .map_err(|error| Error::Part { name: "the start", reason: error.to_string() })??;
     let s3 = S3::start(&folder.path().join("s3"), &credentials).await?;
     (configuration.observer)("s3", started.elapsed());
     let started = Instant::now();
@@ -45,21 +53,27 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
     let cache = folder.path().join("cache").display().to_string();
     environment.extend(
         [
-            ("MLFLOW_TRACKING_URI", mlflow_port.url().as_str()),
-            ("SLIPWAY_DATASETS", "s3://datasets"),
-            ("SLIPWAY_CACHE", &cache),
+            (env::MLFLOW_TRACKING_URI, mlflow_port.url().as_str()),
+            (env::DATASETS, "s3://datasets"),
+            (env::CACHE, &cache),
             ("NO_PROXY", "127.0.0.1,localhost"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
-    let queue = Arc::new(Queue::start(Place {
+    let queue = Queue::start(TrainingRuntime {
         supervisor: configuration.supervisor.clone(),
         trainer: configuration.programs.trainer.clone(),
         environment,
         jobs: folder.path().join("jobs"),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),
-    }));
-    Ok(Starting { configuration, folder, credentials, s3, forge, mlflow_port, page_port, queue })
+    });
+    Ok(Starting { queue, s3, folder, configuration, credentials, forge, mlflow_port, page_port })
+}
+
+fn take(state: &Path, afresh: bool) -> Result<(StateFolder, Credentials)> {
+    let folder = StateFolder::take(state, afresh)?;
+    let credentials = Credentials::read_or_make(folder.path())?;
+    Ok((folder, credentials))
 }
 
 impl Starting {
@@ -79,7 +93,7 @@ impl Starting {
     }
 
     /// The forge's bare repository.
-    pub fn forge(&self) -> &std::path::Path {
+    pub fn forge(&self) -> &Path {
         &self.forge.0
     }
 
@@ -92,9 +106,9 @@ impl Starting {
     /// answers, since that is what a job needs.
     ///
     /// # Errors
-    /// When one of them ends or does not answer in time; then none is left.
+    /// When one of them ends or does not answer in time; then nothing is left running.
     pub async fn ready(self) -> Result<Running> {
-        let Self { configuration, folder, credentials, s3, forge, mlflow_port, page_port, queue } = self;
+        let Self { queue, s3, folder, configuration, credentials, forge, mlflow_port, page_port } = self;
         let Configuration { programs, supervisor, observer, .. } = configuration;
         let models = folder.path().join("server/models.yaml");
         files::write(&models, sync::NO_MODELS)?;
@@ -107,9 +121,9 @@ impl Starting {
             let mut child = mlflow_child;
             mlflow::ready(&mut child, &mlflow_url).await?;
             observer("mlflow", started.elapsed());
-            let (forge, queue, models) = (forge.clone(), Arc::clone(&queue), models.clone());
-            let sync = tokio::spawn(async move { sync::follow(forge, &queue, &models).await });
-            Ok::<_, crate::Error>((child, AbortOnDrop(sync)))
+            let (forge, desired, models) = (forge.clone(), queue.desired(), models.clone());
+            let sync = tokio::spawn(async move { sync::follow(forge, &desired, &models).await });
+            Ok::<_, Error>((child, Task::new("what follows main", sync)))
         };
         let serving = async {
             let (child, url) = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
@@ -119,7 +133,14 @@ impl Starting {
             observer("page", started.elapsed());
             Ok((child, url, page))
         };
-        let ((mlflow, sync), (server, server_url, page)) = tokio::try_join!(tracking, serving)?;
+        let ((mlflow, sync), (server, server_url, page)) = match tokio::try_join!(tracking, serving) {
+            Ok(started) => started,
+            Err(error) => {
+                // It must not write to the folder once that is given up.
+                queue.shutdown().await?;
+                return Err(error);
+            }
+        };
 
         let state = State {
             pid: std::process::id(),
@@ -129,21 +150,11 @@ impl Starting {
             page: page_url,
             forge: forge.0,
         };
-        state.write(folder.path())?;
+        state.publish(&folder)?;
         let mut services = Services::default();
-        let all: [(&'static str, Child); 3] = [("MLflow", mlflow), ("the model server", server), ("the page", page)];
-        for (name, child) in all {
+        for (name, child) in [("MLflow", mlflow), ("the model server", server), ("the page", page)] {
             services.add(name, child);
         }
         Ok(Running { state, services, sync, queue, s3, folder })
-    }
-}
-
-/// A task that ends when its owner does.
-pub(crate) struct AbortOnDrop(pub(crate) tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

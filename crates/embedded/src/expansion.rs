@@ -23,7 +23,7 @@ pub(crate) fn expand(text: &str, variables: &[(String, String)]) -> String {
 fn reference<'a>(text: &'a str, variables: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
     let (name, after) = text.strip_prefix('(')?.split_once(')')?;
     // As in a container, the last of two with the same name counts.
-    let (_, value) = variables.iter().rfind(|(known, _)| known == name)?;
+    let (_, value) = variables.iter().rfind(|(other, _)| other == name)?;
     Some((value, after))
 }
 

@@ -1,0 +1,273 @@
+//! Which job runs when: first come, first served while CPUs are free; a finished job never runs again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use slipway_experiment::{TrainJob, read_job};
+use tokio::sync::watch;
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::JoinMap;
+
+use crate::files;
+use crate::status::{JobStatus, Phase};
+use crate::workers::Outcome;
+
+/// File names to content, as they are on main.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// Runs a job in its folder until it is done or told to stop.
+pub(crate) type Runner = Box<dyn Fn(TrainJob, PathBuf, CancellationToken) -> Run + Send>;
+type Run = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Reads and writes files without asking the executor, so it needs a thread that may block.
+pub(crate) struct Scheduler {
+    /// The folder of the jobs' folders.
+    folder: PathBuf,
+    /// CPUs to share, in thousandths.
+    cpu_millis: u64,
+    runner: Runner,
+    statuses: watch::Sender<BTreeMap<String, JobStatus>>,
+    /// Content of the files on main, by job name.
+    on_main: BTreeMap<String, Vec<u8>>,
+    waiting: VecDeque<TrainJob>,
+    running: BTreeMap<String, Running>,
+    runs: JoinMap<String, Outcome>,
+}
+
+struct Running {
+    stop: CancellationToken,
+    cpu_millis: u64,
+}
+
+impl Scheduler {
+    pub(crate) fn new(
+        folder: PathBuf,
+        cpu_millis: u64,
+        runner: Runner,
+        statuses: watch::Sender<BTreeMap<String, JobStatus>>,
+    ) -> Self {
+        Self {
+            folder,
+            cpu_millis,
+            runner,
+            statuses,
+            on_main: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            running: BTreeMap::new(),
+            runs: JoinMap::new(),
+        }
+    }
+
+    /// Follows the files until told to stop, or until nobody can send files any more. Then no run is left.
+    pub(crate) async fn run(mut self, mut files: watch::Receiver<Option<Files>>, stop: CancellationToken) {
+        let mut first = true;
+        loop {
+            tokio::select! {
+                changed = files.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    let latest = files.borrow_and_update().clone();
+                    if let Some(latest) = latest {
+                        if std::mem::take(&mut first) {
+                            self.cancel_left_behind(&latest);
+                        }
+                        self.apply(latest);
+                    }
+                }
+                Some((name, ended)) = self.runs.join_next() => self.ended(&name, ended),
+                () = stop.cancelled() => break,
+            }
+            self.admit();
+        }
+        for run in self.running.values() {
+            run.stop.cancel();
+        }
+        // Their status stays `Running`: they start again with the loop.
+        while let Some((name, ended)) = self.runs.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!("the run of {name} failed while it was stopped: {error}");
+            }
+        }
+    }
+
+    /// Cancels jobs that an earlier loop left unfinished and whose files were removed since.
+    fn cancel_left_behind(&mut self, files: &Files) {
+        let folders = match std::fs::read_dir(&self.folder) {
+            Ok(folders) => folders,
+            Err(error) => {
+                tracing::error!(
+                    "unfinished jobs of an earlier loop are not cancelled: {}: {error}",
+                    self.folder.display()
+                );
+                return;
+            }
+        };
+        for folder in folders.flatten() {
+            let name = folder.file_name().to_string_lossy().into_owned();
+            if files.contains_key(&format!("{name}.yaml")) {
+                continue;
+            }
+            // One that cannot be read stays as it is: `slipway status` says so.
+            if let Ok(Some(status)) = JobStatus::read(&folder.path())
+                && matches!(status.phase, Phase::Pending | Phase::Running)
+            {
+                self.record(&name, status.cancelled());
+            }
+        }
+    }
+
+    fn apply(&mut self, files: Files) {
+        let desired: BTreeMap<String, Vec<u8>> = files
+            .into_iter()
+            .filter_map(|(file, content)| {
+                Some((file.strip_suffix(".yaml").filter(|name| is_job_name(name))?.to_owned(), content))
+            })
+            .filter(|(name, _)| name != "kustomization")
+            .collect();
+        let removed: Vec<String> = self.on_main.keys().filter(|name| !desired.contains_key(*name)).cloned().collect();
+        for name in removed {
+            self.on_main.remove(&name);
+            self.cancel(&name);
+        }
+        for (name, content) in desired {
+            match self.on_main.get(&name) {
+                None => {
+                    self.on_main.insert(name.clone(), content);
+                    self.add(&name);
+                }
+                Some(before) if *before != content => {
+                    tracing::warn!(
+                        "{name}.yaml has changed on main: a TrainJob is immutable, the change has no effect"
+                    );
+                    self.on_main.insert(name, content);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn cancel(&mut self, name: &str) {
+        if let Some(run) = self.running.get(name) {
+            run.stop.cancel();
+        } else if let Some(at) = self.waiting.iter().position(|job| job.name == name) {
+            self.waiting.remove(at);
+            self.record(name, JobStatus::pending().cancelled());
+        }
+    }
+
+    fn add(&mut self, name: &str) {
+        let before = match JobStatus::read(&self.folder.join(name)) {
+            Ok(Some(status)) if status.is_finished() => {
+                self.publish(name, status);
+                return;
+            }
+            Ok(status) => status,
+            Err(error) => {
+                // Whether it has run is unknown, and it must not run twice.
+                self.publish(name, JobStatus::pending().failed("UnreadableStatus", &error.to_string()));
+                return;
+            }
+        };
+        if self.running.contains_key(name) {
+            // Removed and added again while it stops: `ended` adds it once more.
+            return;
+        }
+        match self.read(name) {
+            Ok(job) => {
+                let interrupted = before.filter(|status| status.phase == Phase::Running);
+                let restarts = interrupted.map_or(0, |status| status.restarts + 1);
+                self.record(name, JobStatus { restarts, ..JobStatus::pending() });
+                self.waiting.push_back(job);
+            }
+            Err(reason) => self.record(name, JobStatus::pending().failed("InvalidTrainJob", &reason)),
+        }
+    }
+
+    /// Keeps a copy of the file in the job's folder and reads it, by the rules of `slipway check`.
+    fn read(&self, name: &str) -> Result<TrainJob, String> {
+        let content = self.on_main.get(name).map(Vec::as_slice).unwrap_or_default();
+        let folder = self.folder.join(name);
+        files::make_folder(&folder)
+            .and_then(|()| files::write(&folder.join("job.yaml"), content))
+            .map_err(|error| error.to_string())?;
+        let file = format!("{name}.yaml");
+        let text = std::str::from_utf8(content).map_err(|error| format!("{file}: {error}"))?;
+        let job = read_job(&file, text).map_err(|finding| match &finding.help {
+            Some(help) => format!("{finding}; {help}"),
+            None => finding.to_string(),
+        })?;
+        if job.name != name {
+            return Err(format!(
+                "{file}: metadata.name is {}, but the file's name and the job's must be the same",
+                job.name
+            ));
+        }
+        Ok(job)
+    }
+
+    /// Starts waiting jobs, oldest first, while CPUs are free; a job that is larger than the machine runs alone.
+    fn admit(&mut self) {
+        while let Some(job) = self.waiting.front() {
+            let used: u64 = self.running.values().map(|run| run.cpu_millis).sum();
+            if !self.running.is_empty() && used + all_cpu_millis(job) > self.cpu_millis {
+                return;
+            }
+            let Some(job) = self.waiting.pop_front() else { return };
+            let (name, cpu_millis) = (job.name.clone(), all_cpu_millis(&job));
+            let restarts = self.statuses.borrow().get(&name).map_or(0, |status| status.restarts);
+            self.record(&name, JobStatus::running(restarts));
+            let stop = CancellationToken::new();
+            let run = (self.runner)(job, self.folder.join(&name), stop.clone());
+            self.running.insert(name.clone(), Running { stop, cpu_millis });
+            self.runs.spawn(name, run);
+        }
+    }
+
+    fn ended(&mut self, name: &str, ended: Result<Outcome, JoinError>) {
+        self.running.remove(name);
+        let status = self.statuses.borrow().get(name).cloned().unwrap_or_else(|| JobStatus::running(0));
+        let status = match ended {
+            Ok(Outcome::Complete) => status.complete(),
+            Ok(Outcome::Failed { reason, message }) => status.failed(reason, &message),
+            Ok(Outcome::Stopped) => status.cancelled(),
+            // The runtime is shutting down: the job starts again with the loop.
+            Err(error) if error.is_cancelled() => return,
+            Err(error) => status
+                .failed("InternalError", &format!("slipway failed while it ran this job, please report it: {error}")),
+        };
+        let again = status.phase == Phase::Cancelled && self.on_main.contains_key(name);
+        self.record(name, status);
+        if again {
+            self.add(name);
+        }
+    }
+
+    /// Writes a status and publishes it. One that cannot be written is published all the same.
+    fn record(&self, name: &str, status: JobStatus) {
+        let folder = self.folder.join(name);
+        if let Err(error) = files::make_folder(&folder).and_then(|()| status.write(&folder)) {
+            tracing::error!("the status of {name} is not kept: {error}");
+        }
+        self.publish(name, status);
+    }
+
+    fn publish(&self, name: &str, status: JobStatus) {
+        tracing::info!(job = name, phase = ?status.phase, "{}", status.message());
+        self.statuses.send_modify(|all| {
+            all.insert(name.to_owned(), status);
+        });
+    }
+}
+
+/// CPU that all nodes of a job request together, in thousandths.
+fn all_cpu_millis(job: &TrainJob) -> u64 {
+    job.cpu_millis.saturating_mul(u64::from(job.num_nodes))
+}
+
+/// Whether it may be the name of a folder.
+fn is_job_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}

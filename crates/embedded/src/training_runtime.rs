@@ -1,0 +1,20 @@
+//! What every worker on this machine runs with: the local counterpart of the cluster's ClusterTrainingRuntime.
+
+use std::path::PathBuf;
+
+use crate::Supervisor;
+
+/// What every worker on this machine runs with.
+#[derive(Clone, Debug)]
+pub struct TrainingRuntime {
+    /// How to run workers.
+    pub supervisor: Supervisor,
+    /// The program that `slipway-trainer` stands for.
+    pub trainer: PathBuf,
+    /// Environment variables of every worker: where MLflow and S3 are.
+    pub environment: Vec<(String, String)>,
+    /// The folder that holds a folder for each job.
+    pub jobs: PathBuf,
+    /// CPUs to share between jobs, in thousandths.
+    pub cpu_millis: u64,
+}

@@ -1,0 +1,179 @@
+//! The workers of one job: started with what Kubeflow Trainer would tell them, ended together.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use slipway_experiment::TrainJob;
+use slipway_names::env;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::JoinMap;
+
+use crate::child::{Child, Exit, Launch};
+use crate::expansion::expand;
+use crate::port::Port;
+use crate::training_runtime::TrainingRuntime;
+use crate::{Result, log};
+
+/// How many lines of a worker's log a failure quotes.
+const LINES: usize = 8;
+/// How often workers are started at most, if another program takes the port of rank 0 each time.
+const STARTS: u32 = 3;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Complete,
+    Failed { reason: &'static str, message: String },
+    Stopped,
+}
+
+impl Outcome {
+    fn failed_jobs(message: String) -> Self {
+        Self::Failed { reason: "FailedJobs", message }
+    }
+}
+
+/// Runs all workers in the job's folder until they are done, one fails, the deadline passes, or `stop` is asked for. None of
+/// them is left when this returns.
+pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime, stop: CancellationToken) -> Outcome {
+    let deadline = tokio::time::sleep(Duration::from_secs(job.active_deadline_seconds));
+    tokio::pin!(deadline);
+    let mut starts = 0;
+    loop {
+        starts += 1;
+        let (port, children) = match start(job, folder, runtime) {
+            Ok(started) => started,
+            Err(error) => return Outcome::failed_jobs(error.to_string()),
+        };
+        let mut workers = Workers::watch(children);
+        let failure = tokio::select! {
+            failure = workers.first_failure(folder) => failure,
+            () = &mut deadline => {
+                workers.stop().await;
+                let message = "TrainJob exceeded its active deadline".to_owned();
+                return Outcome::Failed { reason: "DeadlineExceeded", message };
+            }
+            () = stop.cancelled() => {
+                workers.stop().await;
+                return Outcome::Stopped;
+            }
+        };
+        workers.stop().await;
+        match failure {
+            None => return Outcome::Complete,
+            Some(_) if starts < STARTS && port_was_taken(folder, port).await => {
+                tracing::warn!("another program took port {port}, so the workers of {} start again", job.name);
+            }
+            Some(message) => return Outcome::failed_jobs(message),
+        }
+    }
+}
+
+/// Starts all workers; also returns the port that rank 0 is to listen on. It was free just now, and that is all: until rank 0 listens
+/// there, the system may give it to another program.
+fn start(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime) -> Result<(u16, Vec<Child>)> {
+    let port = Port::take(None)?.release();
+    let children: Result<Vec<Child>> =
+        (0..job.num_nodes).map(|rank| start_one(job, rank, port, folder, runtime)).collect();
+    Ok((port, children?))
+}
+
+/// Whether rank 0 ended because another program listens on its port. Nothing is lost by starting again then: the workers meet there
+/// before they do anything else.
+async fn port_was_taken(folder: &Path, port: u16) -> bool {
+    let port = port.to_string();
+    let names_it = |line: &str| line.contains(&port) && line.to_lowercase().contains("address already in use");
+    log::tail(&log_of(folder, 0), LINES).await.lines().any(names_it)
+}
+
+fn start_one(job: &TrainJob, rank: u32, port: u16, folder: &Path, runtime: &TrainingRuntime) -> Result<Child> {
+    let mut environment = runtime.environment.clone();
+    for variable in &job.env {
+        let value = expand(&variable.value, &environment);
+        environment.push((variable.name.clone(), value));
+    }
+    environment.extend(
+        [
+            (env::PET_NNODES, job.num_nodes.to_string()),
+            (env::PET_NPROC_PER_NODE, job.num_proc_per_node.to_string()),
+            (env::PET_NODE_RANK, rank.to_string()),
+            (env::PET_MASTER_ADDR, "127.0.0.1".to_owned()),
+            (env::PET_MASTER_PORT, port.to_string()),
+            // What an indexed Job gives each of its pods.
+            ("JOB_COMPLETION_INDEX", rank.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    let mut command = job.command.iter().chain(&job.args).map(|part| expand(part, &environment));
+    let program = program(&command.next().unwrap_or_default(), &runtime.trainer);
+    let arguments = command.map(Into::into).collect();
+    let launch =
+        Launch { name: "a worker", program: &program, arguments, environment, folder, log: log_of(folder, rank) };
+    Child::spawn(&runtime.supervisor, launch)
+}
+
+/// The program that a command names. The trainer goes by its name in the image, which is not used here.
+fn program(command: &str, trainer: &Path) -> PathBuf {
+    if command == "slipway-trainer" { trainer.to_owned() } else { PathBuf::from(command) }
+}
+
+fn log_of(folder: &Path, rank: u32) -> PathBuf {
+    folder.join(format!("worker-{rank}.log"))
+}
+
+/// Workers that run.
+struct Workers {
+    /// The end of each worker by rank; `None` once it was told to end.
+    ends: JoinMap<u32, Option<Exit>>,
+    stop: CancellationToken,
+}
+
+impl Workers {
+    fn watch(children: Vec<Child>) -> Self {
+        let stop = CancellationToken::new();
+        let mut ends = JoinMap::new();
+        for (rank, child) in (0..).zip(children) {
+            ends.spawn(rank, end_of(child, stop.clone()));
+        }
+        Self { ends, stop }
+    }
+
+    /// Describes the first worker that fails; `None` when all have succeeded.
+    async fn first_failure(&mut self, folder: &Path) -> Option<String> {
+        while let Some((rank, ended)) = self.ends.join_next().await {
+            let exit = match ended {
+                Ok(None) => continue,
+                Ok(Some(exit)) if exit.success() => continue,
+                Ok(Some(exit)) => exit.to_string(),
+                Err(error) => return Some(format!("worker {rank} is no longer watched: {error}")),
+            };
+            let log = log_of(folder, rank);
+            return Some(format!(
+                "worker {rank}: {exit}; the end of {}:\n{}",
+                log.display(),
+                log::tail(&log, LINES).await
+            ));
+        }
+        None
+    }
+
+    /// Ends those that still run and waits until they are gone.
+    async fn stop(mut self) {
+        self.stop.cancel();
+        while let Some((rank, ended)) = self.ends.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!("worker {rank} was no longer watched when it was stopped: {error}");
+            }
+        }
+    }
+}
+
+/// Waits for a worker's end, or ends it when told to.
+async fn end_of(mut child: Child, stop: CancellationToken) -> Option<Exit> {
+    tokio::select! {
+        exit = child.wait() => return Some(exit),
+        () = stop.cancelled() => {}
+    }
+    child.stop().await;
+    None
+}
