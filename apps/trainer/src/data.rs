@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use slipway_dataset::{Dataset, Digest, Error, Split, Store};
+use slipway_dataset::{Dataset, Digest, Error, RetryBudget, Split, Store};
 use slipway_experiment::DatasetRef;
+use slipway_names::env;
 
 use crate::failure::{Failure, Result};
 use crate::images::Images;
@@ -17,30 +18,33 @@ pub(crate) struct Data {
     pub(crate) test: Images,
 }
 
-/// Fetches from the cache or the object store that the environment names; every read is verified.
+/// Fetches from the cache or the object store that the environment names, and waits minutes for one that is down. Every read is verified.
 pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
     let digest: Digest =
-        dataset.digest.parse().map_err(|error| Failure::Input(format!("SLIPWAY_TRIAL: dataset.digest: {error}")))?;
-    let store = Store::from_env()?;
+        dataset.digest.parse().map_err(|error| Failure::Input(format!("{}: dataset.digest: {error}", env::TRIAL)))?;
+    let store = Store::from_env(RetryBudget::Job).await?;
     let fetched = store.fetch(&digest, &cache()).await?;
     if fetched.name != dataset.name {
         return Err(Failure::Input(format!(
-            "SLIPWAY_TRIAL names the dataset `{}`, but {digest} is `{}`: correct `spec.dataset` or `datasets/{}.yaml`",
-            dataset.name, fetched.name, dataset.name
+            "{} names the dataset `{}`, but {digest} is `{}`: correct `spec.dataset` or `datasets/{}.yaml`",
+            env::TRIAL,
+            dataset.name,
+            fetched.name,
+            dataset.name
         )));
     }
     Ok(fetched)
 }
 
-/// `SLIPWAY_CACHE`, or a folder among the temporary files: the one place where a worker writes.
+/// `SLIPWAY_CACHE`, or a folder among the temporary files: the only place where a worker writes.
 pub(crate) fn cache() -> PathBuf {
-    std::env::var_os("SLIPWAY_CACHE")
+    std::env::var_os(env::CACHE)
         .filter(|path| !path.is_empty())
         .map_or_else(|| std::env::temp_dir().join("slipway-cache"), PathBuf::from)
 }
 
 impl Data {
-    /// Takes a fetched dataset over.
+    /// Converts a fetched dataset into tensors.
     pub(crate) fn new(dataset: &Dataset) -> Result<Self> {
         let classes = dataset.classes;
         let shape = dataset.shape;

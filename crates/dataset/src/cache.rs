@@ -1,8 +1,14 @@
-//! The local cache: files named by their content, so that what lies there needs no trust and no bookkeeping.
+//! The local cache: files named by their content, which need neither trust nor bookkeeping.
 
-use std::io::ErrorKind;
+use std::fs::Permissions;
+use std::io::{ErrorKind, Sink, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use slipway_digest::Hashing;
+use tempfile::TempPath;
+use tokio::fs::File;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
 use crate::{Digest, Error, Result};
 
@@ -17,42 +23,105 @@ impl Cache {
         Self { folder: folder.join("sha256") }
     }
 
-    /// The content with this digest, if it is here whole. A file that is not what its name says counts as absent: it is
-    /// fetched again and replaced.
+    pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
+        self.folder.join(digest.hex())
+    }
+
+    /// The verified content with this digest. `None` if it is not in the cache: a file that does not match its name counts as absent,
+    /// and is replaced when the content is fetched again.
     pub(crate) async fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        let path = self.folder.join(digest.hex());
+        let path = self.path(digest);
         match tokio::fs::read(&path).await {
             Ok(bytes) if Digest::of(&bytes) == *digest => Ok(Some(bytes)),
-            Ok(_) => {
-                tracing::warn!(path = %path.display(), "a cached file is not what its name says; fetching it again");
-                Ok(None)
-            }
+            Ok(_) => Ok(damaged(&path)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &path, &error)),
         }
     }
 
-    /// Keeps verified content. Written beside and renamed, so that nobody ever sees half a file; of two writers the last one
-    /// wins, with the same bytes.
-    pub(crate) async fn write(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        tokio::fs::create_dir_all(&self.folder).await.map_err(|error| failed("make", &self.folder, &error))?;
-        let path = self.folder.join(digest.hex());
-        let unique = format!(".{}.{}.{}", digest.hex(), std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let beside = self.folder.join(unique);
-        let written = async {
-            tokio::fs::write(&beside, bytes).await?;
-            tokio::fs::rename(&beside, &path).await
-        };
-        if let Err(error) = written.await {
-            // nothing half-written stays; when that fails too, the first failure is the one to tell
-            let _ = tokio::fs::remove_file(&beside).await;
-            return Err(failed("write", &path, &error));
+    /// The file with this digest, verified without holding it in memory; `None` as for [`Cache::read`].
+    pub(crate) async fn find(&self, digest: &Digest) -> Result<Option<PathBuf>> {
+        let path = self.path(digest);
+        let hashed = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || Digest::of_file(&path)
+        });
+        match hashed.await.map_err(|error| failed("read", &path, &error))? {
+            Ok((actual, _)) if actual == *digest => Ok(Some(path)),
+            Ok(_) => Ok(damaged(&path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path, &error)),
         }
-        Ok(())
+    }
+
+    /// A file to be filled and then kept.
+    pub(crate) async fn part(&self) -> Result<Part> {
+        tokio::fs::create_dir_all(&self.folder).await.map_err(|error| failed("create", &self.folder, &error))?;
+        let file = tempfile::Builder::new()
+            .prefix(".")
+            // what every program gives its files, before the umask
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(&self.folder)
+            .map_err(|error| failed("create a file in", &self.folder, &error))?;
+        let (file, path) = file.into_parts();
+        Ok(Part { file: File::from_std(file), path, hash: Hashing::new(std::io::sink()), size: 0 })
     }
 }
 
-fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
+/// A file that is still being written. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Part {
+    file: File,
+    path: TempPath,
+    hash: Hashing<Sink>,
+    size: u64,
+}
+
+impl Part {
+    /// Bytes so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) async fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = async {
+            self.file.write_all(bytes).await?;
+            self.hash.write_all(bytes)
+        };
+        written.await.map_err(|error| failed("write", &self.path, &error))?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Forgets what was written.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        let restarted = async {
+            self.file.flush().await?;
+            self.file.rewind().await?;
+            self.file.set_len(0).await
+        };
+        restarted.await.map_err(|error| failed("write", &self.path, &error))?;
+        (self.hash, self.size) = (Hashing::new(std::io::sink()), 0);
+        Ok(())
+    }
+
+    /// Renames it to what it holds if that is `expected`: nobody ever sees half a file. Gives the digest of its content.
+    pub(crate) async fn keep(mut self, cache: &Cache, expected: &Digest) -> Result<Digest> {
+        self.file.flush().await.map_err(|error| failed("write", &self.path, &error))?;
+        let (_, actual, _) = self.hash.finish();
+        if actual == *expected {
+            let path = cache.path(expected);
+            self.path.persist(&path).map_err(|error| failed("write", &path, &error.error))?;
+        }
+        Ok(actual)
+    }
+}
+
+fn damaged<T>(path: &Path) -> Option<T> {
+    tracing::warn!(path = %path.display(), "a cached file does not match its name; fetching it again");
+    None
+}
+
+fn failed(action: &'static str, path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::File { action, path: path.to_owned(), reason: error.to_string() }
 }

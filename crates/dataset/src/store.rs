@@ -1,10 +1,15 @@
 //! Datasets in a bucket of an S3 store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::bucket::Bucket;
 use crate::cache::Cache;
-use crate::{Blob, Dataset, Digest, Error, LocalDataset, Manifest, Result, Split, SplitBlobs, idx};
+use crate::download::{Downloaded, Size};
+use crate::upload::Content;
+use crate::{Blob, Dataset, Digest, Error, LocalDataset, Manifest, Result, RetryBudget, Split, SplitBlobs, idx};
+
+/// A manifest is not larger; this crate writes them with less than 2 kB.
+const MANIFEST: u64 = 1 << 20;
 
 /// Access to the store; never printed.
 #[derive(Clone)]
@@ -30,100 +35,111 @@ pub struct Store {
 }
 
 impl Store {
-    /// The bucket `bucket` at `endpoint`, such as `http://127.0.0.1:9000`. Nothing is sent yet.
+    /// The bucket `bucket` at `endpoint`, such as `http://127.0.0.1:9000`, for a person who waits. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when `endpoint` is not an http or https address.
+    /// [`Error::Configuration`] if `endpoint` is not an http or https address.
     pub fn new(endpoint: &str, bucket: &str, credentials: Credentials, region: &str) -> Result<Self> {
-        Ok(Self { bucket: Bucket::new(endpoint, bucket, credentials, region)? })
+        Ok(Self { bucket: Bucket::new(endpoint, bucket, credentials, region, RetryBudget::Interactive)? })
     }
 
-    /// As the environment says: `SLIPWAY_DATASETS` (`s3://<bucket>`; default `s3://datasets`), `AWS_ENDPOINT_URL_S3` or
-    /// `AWS_ENDPOINT_URL` (default: AWS itself), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`
-    /// (default `us-east-1`).
+    /// The store that the environment names: `SLIPWAY_DATASETS` (`s3://<bucket>`; default `s3://datasets`), `SLIPWAY_S3_ADDRESSING`
+    /// (`path` or `virtual`; default `path` if an endpoint is given), and what AWS's own tools read. Endpoint: `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL`, the profile's, AWS. Region: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, the instance's, `us-east-1`.
+    /// Credentials: environment, profile (SSO and assumed roles included), web identity, Pod Identity, instance metadata; those that
+    /// expire are renewed. Credentials are looked for when the first request is sent.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when credentials are missing, `SLIPWAY_DATASETS` is not `s3://<bucket>`, or the endpoint is no address.
-    pub fn from_env() -> Result<Self> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let required = |name: &str| {
-            variable(name)
-                .ok_or_else(|| Error::Configuration(format!("{name} is not set; set it to the store's credentials")))
-        };
-        let place = variable("SLIPWAY_DATASETS").unwrap_or_else(|| "s3://datasets".to_owned());
-        let bucket = place
-            .strip_prefix("s3://")
-            .map(|bucket| bucket.trim_end_matches('/'))
-            .filter(|bucket| !bucket.is_empty() && !bucket.contains('/'));
-        let bucket = bucket.ok_or_else(|| {
-            Error::Configuration(format!(
-                "SLIPWAY_DATASETS is `{place}`; give s3:// and a bucket, such as s3://datasets"
-            ))
-        })?;
-        let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
-        let credentials = Credentials {
-            access_key: required("AWS_ACCESS_KEY_ID")?,
-            secret_key: required("AWS_SECRET_ACCESS_KEY")?,
-            session_token: variable("AWS_SESSION_TOKEN"),
-        };
-        let region = variable("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
-        let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-        Self::new(&endpoint, bucket, credentials, &region)
+    /// [`Error::Configuration`] if `SLIPWAY_DATASETS` or `SLIPWAY_S3_ADDRESSING` is malformed, the endpoint is not an address, or only one
+    /// of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` is set.
+    pub async fn from_env(budget: RetryBudget) -> Result<Self> {
+        Ok(Self { bucket: Bucket::from_env(budget).await? })
     }
 
-    /// Where datasets lie, such as `s3://datasets`.
+    /// Where datasets are, such as `s3://datasets`.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("s3://{}", self.bucket.name())
     }
 
-    /// Where the manifest with this digest lies, such as `s3://datasets/manifests/sha256/<hex>.json`.
+    /// Where the manifest with this digest is, such as `s3://datasets/manifests/sha256/<hex>.json`.
     #[must_use]
     pub fn manifest_uri(&self, digest: &Digest) -> String {
         format!("{}/{}", self.uri(), manifest_key(digest))
     }
 
-    /// Makes the bucket if it is not there. Safe to call from several at once.
+    /// Creates the bucket unless it exists. Safe to call concurrently. A key without the right to ask is assumed to have a bucket.
     ///
     /// # Errors
-    /// When the store cannot be reached or refuses.
+    /// If the store cannot be reached or refuses.
     pub async fn ensure_bucket(&self) -> Result<()> {
         self.bucket.ensure().await
     }
 
-    /// Stores a dataset and gives its digest. Blobs that are there are not sent again; the manifest comes last, so that a
+    /// Stores a dataset and returns its digest. Blobs that the store has are not sent again; the manifest comes last, so that a
     /// manifest in the store means that its blobs are there.
     ///
     /// # Errors
-    /// When the store cannot be reached or refuses.
+    /// If the store cannot be reached or refuses.
     pub async fn push(&self, dataset: &LocalDataset) -> Result<Digest> {
         self.ensure_bucket().await?;
         for (_, blob, bytes) in dataset.blobs() {
-            self.put(&blob_key(&blob.digest), bytes, "application/octet-stream").await?;
+            self.put(&blob_key(&blob.digest), Content::Bytes(bytes), blob, "application/octet-stream").await?;
         }
-        self.put(&manifest_key(&dataset.digest()), dataset.canonical(), "application/json").await?;
-        Ok(dataset.digest())
+        let manifest = dataset.canonical();
+        let (digest, size) = (dataset.digest(), manifest.len() as u64);
+        self.put(&manifest_key(&digest), Content::Bytes(manifest), Blob { digest, size }, "application/json").await?;
+        Ok(digest)
     }
 
-    /// Whether a manifest with this digest is in the store; its content is not read.
+    /// Stores a file by its content, in bounded memory, into a bucket that exists.
     ///
     /// # Errors
-    /// When the store cannot be reached or refuses.
+    /// If the file cannot be read or changes meanwhile; if the store cannot be reached or refuses.
+    pub async fn push_file(&self, file: &Path) -> Result<Blob> {
+        let path = file.to_owned();
+        let hashed = tokio::task::spawn_blocking(move || Digest::of_file(&path)).await;
+        let unreadable = |error: String| Error::File { action: "read", path: file.to_owned(), reason: error };
+        let (digest, size) =
+            hashed.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))?;
+        let blob = Blob { digest, size };
+        self.put(&blob_key(&digest), Content::open(file).await?, blob, "application/octet-stream").await?;
+        Ok(blob)
+    }
+
+    /// Reads a blob into a file of `cache_dir`, verified and in bounded memory, unless it is there already.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`] if the store holds something else, [`Error::Missing`] if it does not hold it; if the store cannot be
+    /// reached.
+    pub async fn fetch_file(&self, blob: Blob, cache_dir: &Path) -> Result<PathBuf> {
+        let cache = Cache::new(cache_dir);
+        if let Some(path) = cache.find(&blob.digest).await? {
+            return Ok(path);
+        }
+        let what = format!("the blob {}", blob.digest);
+        self.download(&what, &blob_key(&blob.digest), &blob.digest, Size::Exactly(blob.size), &cache).await?;
+        Ok(cache.path(&blob.digest))
+    }
+
+    /// Whether a manifest with this digest is known to be in the store; its content is not read. `false` also if the key may not know.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
     pub async fn contains(&self, digest: &Digest) -> Result<bool> {
         Ok(self.bucket.size(&manifest_key(digest)).await?.is_some())
     }
 
-    /// Reads a dataset, from `cache_dir` what is there already, the rest from the store and into `cache_dir`. Every read is
-    /// verified.
+    /// Reads a dataset: from `cache_dir` if it is there, otherwise from the store and into `cache_dir`. Every read is verified.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`] when the store holds something else than the digest says, [`Error::Missing`] when it lacks a
-    /// part, [`Error::Idx`] and [`Error::Inconsistent`] when a part is not what the manifest says; when the store cannot be
+    /// [`Error::DigestMismatch`] if the store holds something else than the digest says, [`Error::Missing`] if it lacks a
+    /// part, [`Error::Idx`] and [`Error::Inconsistent`] if a part is not what the manifest says; if the store cannot be
     /// reached.
     pub async fn fetch(&self, digest: &Digest, cache_dir: &Path) -> Result<Dataset> {
-        let cache = Some(Cache::new(cache_dir));
-        let manifest = self.manifest(digest, cache.as_ref()).await?;
-        self.read(digest, &manifest, cache.as_ref()).await
+        let cache = Cache::new(cache_dir);
+        let manifest = self.manifest(digest, &cache).await?;
+        self.read(digest, &manifest, &cache).await
     }
 
     /// Reads every part of a dataset from the store, past any cache, and checks it.
@@ -131,17 +147,24 @@ impl Store {
     /// # Errors
     /// As [`Store::fetch`].
     pub async fn verify(&self, digest: &Digest) -> Result<Manifest> {
-        let manifest = self.manifest(digest, None).await?;
-        self.read(digest, &manifest, None).await?;
+        let folder = tempfile::tempdir().map_err(|error| Error::File {
+            action: "create a folder in",
+            path: std::env::temp_dir(),
+            reason: error.to_string(),
+        })?;
+        let cache = Cache::new(folder.path());
+        let manifest = self.manifest(digest, &cache).await?;
+        self.read(digest, &manifest, &cache).await?;
         Ok(manifest)
     }
 
-    async fn manifest(&self, digest: &Digest, cache: Option<&Cache>) -> Result<Manifest> {
+    async fn manifest(&self, digest: &Digest, cache: &Cache) -> Result<Manifest> {
         let what = format!("the manifest of the dataset {digest}");
-        Manifest::parse(digest, &self.content(&what, &manifest_key(digest), digest, cache).await?)
+        let bytes = self.content(&what, &manifest_key(digest), digest, Size::AtMost(MANIFEST), cache).await?;
+        Manifest::parse(digest, &bytes)
     }
 
-    async fn read(&self, digest: &Digest, manifest: &Manifest, cache: Option<&Cache>) -> Result<Dataset> {
+    async fn read(&self, digest: &Digest, manifest: &Manifest, cache: &Cache) -> Result<Dataset> {
         let (train, validation, test) = tokio::try_join!(
             self.part(manifest, "train", &manifest.splits.train, cache),
             self.part(manifest, "validation", &manifest.splits.validation, cache),
@@ -151,44 +174,53 @@ impl Store {
         Ok(Dataset { name: name.clone(), digest: *digest, shape: *shape, classes: *classes, train, validation, test })
     }
 
-    async fn part(&self, manifest: &Manifest, part: &str, blobs: &SplitBlobs, cache: Option<&Cache>) -> Result<Split> {
+    async fn part(&self, manifest: &Manifest, part: &str, blobs: &SplitBlobs, cache: &Cache) -> Result<Split> {
         let [images, labels] =
             [format!("{part}/images of {}", manifest.name), format!("{part}/labels of {}", manifest.name)];
-        let blob =
-            async |what: &str, Blob { digest, .. }: Blob| self.content(what, &blob_key(&digest), &digest, cache).await;
+        let blob = async |what: &str, Blob { digest, size }: Blob| {
+            self.content(what, &blob_key(&digest), &digest, Size::Exactly(size), cache).await
+        };
         let pixels = idx::read_images(&images, &blob(&images, blobs.images).await?)?;
         let classes = idx::read_labels(&labels, &blob(&labels, blobs.labels).await?)?;
         Split::checked(manifest, part, blobs.count, pixels, classes)
     }
 
-    /// The content with this digest, verified.
-    async fn content(&self, what: &str, key: &str, digest: &Digest, cache: Option<&Cache>) -> Result<Vec<u8>> {
-        if let Some(cache) = cache
-            && let Some(bytes) = cache.read(digest).await?
-        {
+    /// The verified content with this digest.
+    async fn content(&self, what: &str, key: &str, digest: &Digest, size: Size, cache: &Cache) -> Result<Vec<u8>> {
+        if let Some(bytes) = cache.read(digest).await? {
             return Ok(bytes);
         }
-        let location = self.bucket.location(key);
-        let bytes = self
-            .bucket
-            .get(key)
-            .await?
-            .ok_or_else(|| Error::Missing { what: what.to_owned(), location: location.clone() })?;
-        let actual = Digest::of(&bytes);
-        if actual != *digest {
-            return Err(Error::DigestMismatch { what: what.to_owned(), location, expected: *digest, actual });
-        }
-        if let Some(cache) = cache {
-            cache.write(digest, &bytes).await?;
-        }
-        Ok(bytes.into())
+        self.download(what, key, digest, size, cache).await?;
+        cache.read(digest).await?.ok_or_else(|| Error::Source {
+            path: cache.path(digest),
+            reason: "it changed right after it was written; give the cache a folder of its own".to_owned(),
+        })
     }
 
-    async fn put(&self, key: &str, bytes: &[u8], content_type: &'static str) -> Result<()> {
-        if self.bucket.size(key).await? == Some(bytes.len() as u64) {
+    /// Fills the cache from the store.
+    async fn download(&self, what: &str, key: &str, digest: &Digest, size: Size, cache: &Cache) -> Result<()> {
+        let (what, location) = (what.to_owned(), self.bucket.location(key));
+        let mut part = cache.part().await?;
+        let actual = match self.bucket.download(key, size, &mut part).await? {
+            Downloaded::Missing => return Err(Error::Missing { what, location }),
+            Downloaded::WrongSize(actual) => {
+                let expected = format!("{size} of {digest}");
+                return Err(Error::DigestMismatch { what, location, expected, actual });
+            }
+            Downloaded::Whole => part.keep(cache, digest).await?,
+        };
+        if actual == *digest {
             return Ok(());
         }
-        self.bucket.put(key, bytes, content_type).await
+        let (expected, actual) = (digest.to_string(), actual.to_string());
+        Err(Error::DigestMismatch { what, location, expected, actual })
+    }
+
+    async fn put(&self, key: &str, content: Content, blob: Blob, content_type: &str) -> Result<()> {
+        if self.bucket.size(key).await? == Some(blob.size) {
+            return Ok(());
+        }
+        self.bucket.upload(key, content, blob, content_type).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Access keys of the S3 endpoint: random, made once for a state folder, readable by their owner only.
+//! Access keys of the S3 endpoint: random, made once for each state folder, readable by their owner only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -13,9 +13,9 @@ use crate::{Error, Result, files};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credentials {
-    /// `AWS_ACCESS_KEY_ID`
+    /// The value of `AWS_ACCESS_KEY_ID`.
     pub access_key: String,
-    /// `AWS_SECRET_ACCESS_KEY`
+    /// The value of `AWS_SECRET_ACCESS_KEY`.
     pub secret_key: String,
 }
 
@@ -26,17 +26,17 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Those of a state folder.
+    /// Reads those of a state folder.
     ///
     /// # Errors
-    /// When the file is not there or not ours.
+    /// If the file does not exist or has another form.
     pub fn read(state: &Path) -> Result<Self> {
         let path = state.join("credentials.json");
         let text = std::fs::read_to_string(&path).map_err(Error::file("reading", &path))?;
         serde_json::from_str(&text).map_err(|error| Error::Malformed { path, reason: error.to_string() })
     }
 
-    /// Those of a state folder, made when there are none.
+    /// Those of a state folder; makes them if it has none.
     pub(crate) fn read_or_make(state: &Path) -> Result<Self> {
         let path = state.join("credentials.json");
         if files::read_if_there(&path)?.is_some() {
@@ -55,13 +55,16 @@ impl Credentials {
         Ok(made)
     }
 
-    /// The variables by which every S3 client finds the endpoint and these keys.
+    /// The variables by which every S3 client finds the endpoint and these keys, and nothing else: a person's AWS configuration may name
+    /// another endpoint, or ask for what a store on this machine does not have.
     pub(crate) fn environment(&self, endpoint: &str) -> Vec<(String, String)> {
         [
             ("AWS_ENDPOINT_URL_S3", endpoint),
             ("AWS_ACCESS_KEY_ID", &self.access_key),
             ("AWS_SECRET_ACCESS_KEY", &self.secret_key),
             ("AWS_REGION", "us-east-1"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

