@@ -134,7 +134,7 @@ impl Bucket {
         }
     }
 
-    /// Creates the bucket unless it exists. A key that may not ask is taken at its word that it does.
+    /// Creates the bucket unless it exists. If the key may not ask, the bucket is assumed to exist.
     pub(crate) async fn ensure(&self) -> Result<()> {
         let uri = format!("s3://{}", self.name);
         let exists = self
@@ -197,6 +197,12 @@ fn check(endpoint: &str) -> Result<()> {
         Err(error) => refuse(&error.to_string()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => refuse("it starts with neither"),
         Ok(url) if url.host_str().is_none_or(str::is_empty) => refuse("it has no host"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            // nor is the address repeated: messages are logged
+            let text =
+                "its address contains a user or a password; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead";
+            Err(Error::Configuration(text.to_owned()))
+        }
         Ok(_) => Ok(()),
     }
 }
@@ -219,5 +225,7 @@ mod tests {
             let error = bucket(bad).unwrap_err();
             assert!(matches!(error, Error::Configuration(_)) && error.to_string().contains(bad), "{error}");
         }
+        let error = bucket("http://ann:very-secret@minio:9000").unwrap_err();
+        assert!(matches!(error, Error::Configuration(_)) && !error.to_string().contains("secret"), "{error}");
     }
 }

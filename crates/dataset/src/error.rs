@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// The store does not answer, or cannot serve anybody at the moment.
     #[error(
-        "cannot reach the object store at {endpoint} ({reason}): start it, or set AWS_ENDPOINT_URL_S3 to its address"
+        "cannot reach the object store at {endpoint} ({reason}): check that it is running, or set AWS_ENDPOINT_URL_S3 to its address"
     )]
     Unreachable {
         /// Its address.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::child::run;
 use crate::stub::{Seen, Stub, answer};
 
-const SOON: &str = "2099-01-01T00:00:00Z";
+const LATER: &str = "2099-01-01T00:00:00Z";
 
 /// A store that has everything.
 async fn s3() -> Stub {
@@ -115,7 +115,7 @@ async fn from_a_single_sign_on() {
     let config = "[default]\nsso_session = dev\nsso_account_id = 123456789012\nsso_role_name = data\nregion = eu-west-1\n\
                   [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://sign-in.example/start\n";
     let token = format!(
-        r#"{{"accessToken": "signed-in", "expiresAt": "{SOON}", "region": "eu-west-1", "startUrl": "https://sign-in.example/start"}}"#
+        r#"{{"accessToken": "signed-in", "expiresAt": "{LATER}", "region": "eu-west-1", "startUrl": "https://sign-in.example/start"}}"#
     );
     // SHA-1 of `dev`
     let cached = ".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json";
@@ -134,7 +134,7 @@ async fn from_a_web_identity() {
     let sts = Stub::start(|request| {
         let body = String::from_utf8_lossy(&request.body);
         assert!(body.contains("Action=AssumeRoleWithWebIdentity") && body.contains("WebIdentityToken=jwt"), "{body}");
-        xml("web", SOON)
+        xml("web", LATER)
     })
     .await;
     let home = home(&[("token", "jwt")]);
@@ -148,7 +148,7 @@ async fn from_pod_identity() {
     let agent = Stub::start(|request| {
         assert!(request.is(Method::GET, "/v1/credentials"), "{request:?}");
         assert_eq!(request.header("authorization"), "pod-token");
-        json("pod", SOON)
+        json("pod", LATER)
     })
     .await;
     let home = home(&[("token", "pod-token")]);
@@ -173,7 +173,8 @@ async fn from_instance_metadata() {
             assert_eq!(request.header("x-aws-ec2-metadata-token"), "metadata-token");
             match path {
                 "/latest/meta-data/iam/security-credentials/" => answer(200, "trainer"),
-                "/latest/meta-data/iam/security-credentials/trainer" => json("instance", SOON),
+                "/latest/meta-data/iam/security-credentials/trainer" => json("instance", LATER),
+                "/latest/meta-data/placement/region" => answer(200, "ap-south-1"),
                 _ => answer(404, ""),
             }
         }
@@ -182,7 +183,14 @@ async fn from_instance_metadata() {
     let s3 = s3().await;
     let seen = ask(&s3, &[], &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url)]).await;
     assert_signed(&seen[0], "instance");
-    assert_eq!(seen[0].signer().1, "us-east-1");
+    assert_eq!(seen[0].signer().1, "us-east-1", "the store that the environment names is nobody's region");
+    // without an endpoint in the environment it is AWS, most likely, and the instance is near its data
+    let config = format!("[default]\nendpoint_url = {}\n", s3.url);
+    let home = home(&[(".aws/config", &config)]);
+    let environment =
+        [("HOME", home.path().to_str().unwrap()), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url.as_str())];
+    assert_eq!(run("contains 1", &environment).await.text, "ok: true");
+    assert_eq!(s3.seen()[1].signer(), ("instance", "ap-south-1"));
 }
 
 #[tokio::test]
