@@ -121,14 +121,12 @@ pub enum Error {
         /// The cause.
         reason: String,
     },
-    /// A git command failed.
-    #[error("git {args}: {said}")]
-    Git {
-        /// Arguments.
-        args: String,
-        /// The last line of its standard error.
-        said: String,
-    },
+    /// The repository or the forge could not be read or written.
+    #[error(transparent)]
+    Git(#[from] slipway_git::Error),
+    /// A task of this process panicked.
+    #[error("{0} panicked; the log says where")]
+    Panicked(&'static str),
     /// The repository has no commit to start from.
     #[error("{} has no commit yet: commit something first, the loop follows what is committed", .0.display())]
     NoCommit(PathBuf),

@@ -26,7 +26,6 @@ mod page;
 mod port;
 mod programs;
 mod queue;
-mod revision;
 mod running;
 mod s3;
 mod scheduler;

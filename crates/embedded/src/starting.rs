@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
+use slipway_git::Repository;
 use slipway_names::env;
 
 use crate::configuration::machine_cpu_millis;
 use crate::port::Port;
 use crate::queue::Queue;
-use crate::revision::Repository;
 use crate::s3::S3;
 use crate::services::Services;
 use crate::state::State;
@@ -94,7 +94,7 @@ impl Starting {
 
     /// The forge's bare repository.
     pub fn forge(&self) -> &Path {
-        &self.forge.0
+        self.forge.root()
     }
 
     /// A view of the jobs.
@@ -148,7 +148,7 @@ impl Starting {
             mlflow: mlflow_url,
             server: server_url,
             page: page_url,
-            forge: forge.0,
+            forge: forge.root().to_owned(),
         };
         state.publish(&folder)?;
         let mut services = Services::default();

@@ -1,41 +1,51 @@
 //! Follows the forge's main: TrainJobs go to the queue, the server's list of models to the server.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use slipway_git::Repository;
+
+use crate::forge::{MAIN, blocking};
 use crate::queue::DesiredJobs;
-use crate::revision::Repository;
 use crate::{Result, files};
 
 /// The rendered TrainJobs, one file each.
 const JOBS: &str = "overlays/local/training-jobs";
-/// The folder of the server's settings.
-const SERVER: &str = "overlays/local/server";
-const MODELS: &str = "models.yaml";
-/// What the server is told when main says nothing.
+/// Which models are served.
+const MODELS: &str = "overlays/local/server/models.yaml";
+/// The server's list of models when main has none.
 pub(crate) const NO_MODELS: &[u8] = b"models: []\n";
 /// How often main is looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
+
+/// What main holds for this machine.
+struct Main {
+    revision: String,
+    /// The rendered TrainJobs by file name.
+    jobs: BTreeMap<String, Vec<u8>>,
+    models: Vec<u8>,
+}
 
 /// Follows main for ever.
 pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, models: &Path) {
     let mut applied: Option<String> = None;
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut said = String::new();
+    let mut reported = String::new();
     loop {
         interval.tick().await;
         match step(&forge, jobs, models, applied.as_deref()).await {
             Ok(revision) => {
                 applied = revision.or(applied);
-                said.clear();
+                reported.clear();
             }
-            // It may pass, such as a repack in between; the same trouble is told once.
+            // It may pass, such as a repack in between; the same error is logged once.
             Err(error) => {
                 let text = error.to_string();
-                if text != said {
+                if text != reported {
                     tracing::warn!("main is not followed: {text}");
-                    said = text;
+                    reported = text;
                 }
             }
         }
@@ -44,16 +54,24 @@ pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, models: &Path)
 
 /// Applies main when it is not at `applied`; returns where it is then.
 async fn step(forge: &Repository, jobs: &DesiredJobs, models: &Path, applied: Option<&str>) -> Result<Option<String>> {
-    let Some(revision) = forge.main().await?.filter(|revision| Some(revision.as_str()) != applied) else {
+    let (forge, applied) = (forge.clone(), applied.map(str::to_owned));
+    let Some(main) = blocking("reading main", move || read(&forge, applied.as_deref())).await? else {
         return Ok(None);
     };
-    let files = forge.folder(&revision, JOBS).await?;
-    let server = forge.folder(&revision, SERVER).await?;
-    let wanted = server.get(MODELS).map_or(NO_MODELS, Vec::as_slice);
-    if std::fs::read(models).ok().as_deref() != Some(wanted) {
-        files::write(models, wanted)?;
+    if std::fs::read(models).ok().as_ref() != Some(&main.models) {
+        files::write(models, &main.models)?;
     }
-    jobs.set(files);
-    tracing::info!("main is at {revision}");
-    Ok(Some(revision))
+    jobs.set(main.jobs);
+    tracing::info!("main is at {}", main.revision);
+    Ok(Some(main.revision))
+}
+
+/// What main holds. Returns `None` if there is no main, or it is at `applied`.
+fn read(forge: &Repository, applied: Option<&str>) -> Result<Option<Main>> {
+    let Some(revision) = forge.reference(MAIN)?.filter(|revision| Some(revision.as_str()) != applied) else {
+        return Ok(None);
+    };
+    let jobs = forge.read_folder(&revision, JOBS)?;
+    let models = forge.read(&revision, MODELS)?.unwrap_or_else(|| NO_MODELS.to_vec());
+    Ok(Some(Main { revision, jobs, models }))
 }

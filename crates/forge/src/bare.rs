@@ -1,20 +1,21 @@
-//! A bare repository on this machine as a forge: pull requests are refs.
+//! A bare repository on this machine as a forge: pull requests are references.
 //!
-//! `refs/pull/<n>/head` is the change, as on GitHub; `refs/slipway/pull/<n>` a blob with its record. Refs that belong
-//! together change together, and each change says which value it replaces, so two processes never undo each other's work.
+//! `refs/pull/<n>/head` is the change, as on GitHub; `refs/slipway/pull/<n>` a blob with its record. References that belong together
+//! change together, and each change says which value it replaces, so two processes never undo each other's work.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use slipway_git::{Merge, Repository, Update};
 
-use crate::git::{failed, said};
-use crate::{Error, Git, Opened, PullRequest, PullRequestState, Result};
+use crate::{Error, Opened, PullRequest, PullRequestState, Result};
 
 /// A bare repository on this machine.
 #[derive(Clone, Debug)]
 pub struct BareForge {
-    git: Git,
+    repository: Repository,
     path: PathBuf,
 }
 
@@ -29,34 +30,31 @@ struct Record {
     merge_commit: Option<String>,
 }
 
-/// A ref that is not there yet.
-const ABSENT: &str = "0000000000000000000000000000000000000000";
 const MAIN: &str = "refs/heads/main";
 /// As on GitHub.
 const PULLS: &str = "refs/pull/";
 const RECORDS: &str = "refs/slipway/pull/";
 /// How often something begins again because another process was first.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: u32 = 20;
+/// The pause before the second attempt; each later one is longer by as much.
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl BareForge {
     /// The bare repository at `path`.
     ///
     /// # Errors
-    /// [`Error::NotARepository`]; [`Error::NotBare`] for one with a work tree, or a folder inside a repository.
+    /// [`slipway_git::Error::NotARepository`]; [`Error::NotBare`] for one with a work tree, or a folder inside a repository.
     pub fn open(path: &Path) -> Result<Self> {
-        let git = Git::open(path)?;
-        let facts = git.run(&["rev-parse", "--is-bare-repository", "--absolute-git-dir"], &[], None)?;
-        let facts = String::from_utf8_lossy(&facts).into_owned();
-        let folder = facts.strip_prefix("true\n").map(|folder| Path::new(folder.trim_end_matches('\n')));
+        let repository = Repository::open(path)?;
         // Git looks in the folders above too: a forge that is gone must not become the repository around it.
-        let same = |folder: &Path| Some(folder.canonicalize().ok()? == path.canonicalize().ok()?);
-        if folder.and_then(same) != Some(true) {
+        let canonical = |folder: &Path| folder.canonicalize().ok();
+        if !repository.is_bare() || canonical(repository.root()) != canonical(path) {
             return Err(Error::NotBare(path.to_owned()));
         }
-        Ok(Self { git, path: path.to_owned() })
+        Ok(Self { repository, path: path.to_owned() })
     }
 
-    /// Where it is.
+    /// Its folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -65,9 +63,10 @@ impl BareForge {
     /// Opens a pull request for a branch that is here. The same branch at the same commit gives the one that is open already.
     ///
     /// # Errors
-    /// [`Error::NoBranch`]; [`Error::Git`] when the repository cannot be written.
+    /// [`slipway_git::Error::NoBranch`]; [`Error::Busy`]; when the repository cannot be written.
     pub fn open_pull_request(&self, request: &PullRequest) -> Result<Opened> {
-        let head = self.git.resolve(&format!("refs/heads/{}", request.branch))?.ok_or_else(|| Error::NoBranch {
+        let head = self.repository.reference(&format!("refs/heads/{}", request.branch))?;
+        let head = head.ok_or_else(|| slipway_git::Error::NoBranch {
             remote: self.path.display().to_string(),
             branch: request.branch.clone(),
         })?;
@@ -80,56 +79,53 @@ impl BareForge {
         };
         let blob = self.write(&record)?;
         // Another process may take the number first; it may even be this very request.
-        for _ in 0..ATTEMPTS {
-            let (known, last) = self.known()?;
+        for attempt in 0..ATTEMPTS {
+            std::thread::sleep(PAUSE * attempt);
+            let (pull_requests, last) = self.all()?;
             let same = |one: &&Opened| one.branch == request.branch && one.head == head && one.is_open();
-            if let Some(opened) = known.iter().find(same) {
+            if let Some(opened) = pull_requests.iter().find(same) {
                 return Ok(opened.clone());
             }
             let number = last + 1;
-            let refs = [(head_ref(number), &*head, ABSENT), (record_ref(number), &*blob, ABSENT)];
-            if self.replace(&refs)? {
+            let opened = self.repository.update(&[
+                Update { name: &head_ref(number), to: &head, from: None },
+                Update { name: &record_ref(number), to: &blob, from: None },
+            ])?;
+            if opened {
                 return Ok(self.opened(number, record, head));
             }
         }
-        Err(Error::Busy { what: format!("a number for the pull request of {}", request.branch) })
+        Err(Error::Busy { what: format!("pull request of {}", request.branch) })
     }
 
-    /// All pull requests by number. Three processes, however many there are.
+    /// All pull requests by number.
     ///
     /// # Errors
     /// When a record is damaged.
     pub fn list(&self) -> Result<Vec<Opened>> {
-        Ok(self.known()?.0)
+        Ok(self.all()?.0)
     }
 
     /// All pull requests by number, and the last number that is taken.
-    fn known(&self) -> Result<(Vec<Opened>, u64)> {
-        let listing =
-            self.git.run(&["for-each-ref", "--format=%(objectname) %(refname)", RECORDS, PULLS], &[], None)?;
-        let (mut records, mut heads) = (BTreeMap::new(), BTreeMap::new());
-        for (id, name) in String::from_utf8_lossy(&listing).lines().filter_map(|line| line.split_once(' ')) {
-            if let Some(number) = name.strip_prefix(RECORDS).and_then(|number| number.parse::<u64>().ok()) {
-                records.insert(number, id.to_owned());
-            } else if let Some(number) = name.strip_prefix(PULLS).and_then(|rest| rest.strip_suffix("/head")) {
-                heads.insert(number.to_owned(), id.to_owned());
-            }
-        }
-        let ids: Vec<&str> = records.values().map(String::as_str).collect();
-        let texts = self.git.blobs(&ids)?;
-        let mut all = Vec::with_capacity(records.len());
-        for (number, text) in records.keys().copied().zip(texts) {
-            // The head is written first, but git may have passed its place before.
-            let head = match heads.remove(&number.to_string()) {
-                Some(head) => Some(head),
-                None => self.git.resolve(&head_ref(number))?,
+    fn all(&self) -> Result<(Vec<Opened>, u64)> {
+        let records: BTreeMap<u64, String> =
+            numbers(self.repository.references(RECORDS)?, |name| name.strip_prefix(RECORDS));
+        let heads: BTreeMap<u64, String> =
+            numbers(self.repository.references(PULLS)?, |name| name.strip_prefix(PULLS)?.strip_suffix("/head"));
+        let mut pull_requests = Vec::with_capacity(records.len());
+        for (number, blob) in &records {
+            // Another process may be writing both this very moment.
+            let head = match heads.get(number) {
+                Some(head) => Some(head.clone()),
+                None => self.repository.settled_reference(&head_ref(*number))?,
             };
             // One whose head is gone is nothing to merge; its number stays taken.
             if let Some(head) = head {
-                all.push(self.opened(number, parse(number, &text)?, head));
+                let record = parse(*number, &self.repository.blob(blob)?)?;
+                pull_requests.push(self.opened(*number, record, head));
             }
         }
-        Ok((all, records.keys().next_back().copied().unwrap_or(0)))
+        Ok((pull_requests, records.keys().next_back().copied().unwrap_or(0)))
     }
 
     /// One pull request.
@@ -138,80 +134,65 @@ impl BareForge {
     /// [`Error::NoPullRequest`]; when its record is damaged.
     pub fn get(&self, number: u64) -> Result<Opened> {
         let (record, _) = self.read(number)?;
-        let head = self.git.resolve(&head_ref(number))?.ok_or_else(|| no_head(number))?;
+        let head = self.head(number)?;
         Ok(self.opened(number, record, head))
     }
 
-    /// Merges a pull request into main with a merge commit, whose id it gives. In a repository without main its head becomes main.
+    /// Merges a pull request into main with a merge commit; its id. In a repository without main its head becomes main.
     ///
     /// # Errors
-    /// [`Error::NoPullRequest`], [`Error::NotOpen`], [`Error::Conflict`], [`Error::Busy`]; [`Error::Git`] when the repository cannot be
-    /// written.
+    /// [`Error::NoPullRequest`], [`Error::NotOpen`], [`Error::Conflict`], [`Error::Unrelated`], [`Error::Busy`]; when the repository
+    /// cannot be written or the commit cannot be signed.
     pub fn merge(&self, number: u64) -> Result<String> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            std::thread::sleep(PAUSE * attempt);
             let (mut record, blob) = self.read(number)?;
             if record.state != PullRequestState::Open {
                 return Err(Error::NotOpen { number, state: record.state.to_string() });
             }
-            let head = self.git.resolve(&head_ref(number))?.ok_or_else(|| no_head(number))?;
-            let main = self.git.resolve(MAIN)?;
+            let head = self.head(number)?;
+            let main = self.repository.reference(MAIN)?;
             let merged = match &main {
                 // The first commit of all.
                 None => head.clone(),
                 Some(main) => {
-                    let tree = self.merged_tree(number, main, &head)?;
+                    let tree = match self.repository.merge(main, &head)? {
+                        Merge::Tree(tree) => tree,
+                        Merge::Conflict(files) => return Err(Error::Conflict { number, files: files.join(", ") }),
+                        Merge::Unrelated => return Err(Error::Unrelated(number)),
+                    };
                     let message = format!("Merge pull request #{number} from {}\n\n{}\n", record.branch, record.title);
-                    self.git.commit_tree(&tree, &[main, &head], &message)?
+                    self.repository.commit_tree(&tree, &[main, &head], &message)?
                 }
             };
             record.state = PullRequestState::Merged;
             record.merge_commit = Some(merged.clone());
             let after = self.write(&record)?;
-            let main = main.as_deref().unwrap_or(ABSENT);
-            if self.replace(&[(MAIN.to_owned(), &merged, main), (record_ref(number), &after, &blob)])? {
+            let moved = self.repository.update(&[
+                Update { name: MAIN, to: &merged, from: main.as_deref() },
+                Update { name: &record_ref(number), to: &after, from: Some(&blob) },
+            ])?;
+            if moved {
                 return Ok(merged);
             }
         }
-        Err(Error::Busy { what: format!("a merge of pull request #{number}") })
-    }
-
-    fn merged_tree(&self, number: u64, main: &str, head: &str) -> Result<String> {
-        let arguments = ["merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", main, head];
-        let done = self.git.output(&arguments, &[], None)?;
-        let text = String::from_utf8_lossy(&done.stdout);
-        let mut parts = text.split('\0').filter(|part| !part.is_empty());
-        let tree = parts.next().unwrap_or_default().to_owned();
-        match done.status.code() {
-            Some(0) => Ok(tree),
-            // 1 is a conflict; the files follow the tree
-            Some(1) => Err(Error::Conflict { number, files: parts.collect::<Vec<_>>().join(", ") }),
-            _ => Err(failed("merge-tree", said(&done))),
-        }
-    }
-
-    /// Sets refs, given as name, new value and old value, all or none; says whether they still had their old values.
-    fn replace(&self, refs: &[(String, &str, &str)]) -> Result<bool> {
-        let lines: String = refs.iter().map(|(name, new, old)| format!("update {name} {new} {old}\n")).collect();
-        let done = self.git.output(&["update-ref", "--stdin"], &[], Some(lines.as_bytes()))?;
-        if done.status.success() {
-            return Ok(true);
-        }
-        let stderr = said(&done);
-        // Its value is another, it has come or gone, or another process holds its lock. Anything else will not pass by itself.
-        let moved = ["but expected", "reference already exists", "unable to resolve reference", ".lock': File exists"];
-        if moved.iter().any(|words| stderr.contains(words)) { Ok(false) } else { Err(failed("update-ref", stderr)) }
+        Err(Error::Busy { what: format!("merge of pull request #{number}") })
     }
 
     /// A record with its blob's id.
     fn read(&self, number: u64) -> Result<(Record, String)> {
-        let blob = self.git.object(&record_ref(number))?.ok_or(Error::NoPullRequest(number))?;
-        let text = self.git.blobs(&[&blob])?.pop().unwrap_or_default();
-        Ok((parse(number, &text)?, blob))
+        let blob = self.repository.reference(&record_ref(number))?.ok_or(Error::NoPullRequest(number))?;
+        Ok((parse(number, &self.repository.blob(&blob)?)?, blob))
+    }
+
+    fn head(&self, number: u64) -> Result<String> {
+        let gone = || Error::Malformed { number, reason: format!("{} is gone", head_ref(number)) };
+        self.repository.reference(&head_ref(number))?.ok_or_else(gone)
     }
 
     fn write(&self, record: &Record) -> Result<String> {
-        // Strings alone: serialising them cannot fail.
-        self.git.write_blob(&serde_json::to_vec_pretty(record).unwrap_or_default())
+        let text = serde_json::to_vec_pretty(record).expect("strings alone can always be written as JSON");
+        Ok(self.repository.write_blob(&text)?)
     }
 
     fn opened(&self, number: u64, record: Record, head: String) -> Opened {
@@ -228,10 +209,11 @@ fn head_ref(number: u64) -> String {
     format!("{PULLS}{number}/head")
 }
 
-fn parse(number: u64, text: &[u8]) -> Result<Record> {
-    serde_json::from_slice(text).map_err(|error| Error::Malformed { number, reason: error.to_string() })
+/// The references whose names hold a number, by that number.
+fn numbers(references: Vec<(String, String)>, digits: impl Fn(&str) -> Option<&str>) -> BTreeMap<u64, String> {
+    references.into_iter().filter_map(|(name, id)| Some((digits(&name)?.parse().ok()?, id))).collect()
 }
 
-fn no_head(number: u64) -> Error {
-    Error::Malformed { number, reason: format!("{} is gone", head_ref(number)) }
+fn parse(number: u64, text: &[u8]) -> Result<Record> {
+    serde_json::from_slice(text).map_err(|error| Error::Malformed { number, reason: error.to_string() })
 }

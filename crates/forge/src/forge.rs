@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use reqwest::Url;
+use slipway_git::without_password;
 
-use crate::error::without_password;
 use crate::{BareForge, Error, GitHub, Opened, PullRequest, Result};
 
 /// Where pull requests are opened.
@@ -19,7 +19,7 @@ pub enum Forge {
 /// The forge behind a remote's URL: GitHub, or a path or `file://` URL of a bare repository.
 ///
 /// # Errors
-/// [`Error::UnknownForge`] when there is none; [`Error::NotBare`]; [`Error::NoToken`] for GitHub without a token.
+/// [`Error::UnknownForge`] for any other URL; [`Error::NotBare`]; [`Error::NoToken`] for GitHub without a token.
 pub fn forge_of(url: &str) -> Result<Forge> {
     if let Some(github) = GitHub::of(url)? {
         return Ok(Forge::GitHub(github));
@@ -36,7 +36,7 @@ pub fn forge_of(url: &str) -> Result<Forge> {
 }
 
 impl Forge {
-    /// Opens a pull request. Its branch must be on the forge already.
+    /// Opens a pull request. Its branch must have been pushed.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
@@ -47,7 +47,7 @@ impl Forge {
         }
     }
 
-    /// The pull request that is open for a branch.
+    /// The open pull request of a branch. Returns `None` if there is none.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
@@ -82,7 +82,7 @@ impl Forge {
         }
     }
 
-    /// Merges a pull request into main with a merge commit, whose id it gives.
+    /// Merges a pull request into main with a merge commit; its id.
     ///
     /// # Errors
     /// When it is not open, conflicts with main, or the forge refuses.
@@ -93,7 +93,7 @@ impl Forge {
         }
     }
 
-    /// What a person is told that it is, such as `GitHub octo/cat`.
+    /// Its name in messages, such as `GitHub octo/cat`.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {

@@ -1,19 +1,16 @@
-//! Commits, branches and pull requests, without touching anybody's work tree.
+//! Pull requests, on GitHub or on this machine.
 //!
-//! [`Git`] runs the user's own `git`, so that credentials, hooks and proxies are those that the user has. Commits are made
-//! from trees: neither the work tree nor the index nor the current branch moves. Pull requests are opened on a [`Forge`]: GitHub, or
-//! a bare repository on this machine, which keeps them as refs.
+//! A [`Forge`] opens, lists and merges them: GitHub by its API, or a bare repository, which keeps them as references. Branches get there
+//! by `slipway_git::Repository::push`.
 
 mod bare;
 mod error;
 mod forge;
-mod git;
 mod github;
 mod pull_request;
 
 pub use bare::BareForge;
 pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
-pub use git::Git;
 pub use github::GitHub;
 pub use pull_request::{Opened, PullRequest, PullRequestState};

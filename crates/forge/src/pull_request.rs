@@ -1,15 +1,15 @@
-//! A pull request: what is asked for, and what became of it.
+//! A pull request: the request, and its state.
 
 use serde::{Deserialize, Serialize};
 
-/// A pull request to open, against `main`. Its branch must be there already.
+/// A pull request to open, against `main`. Its branch must exist already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullRequest {
     /// The branch that holds the change.
     pub branch: String,
-    /// One line.
+    /// Its title, one line.
     pub title: String,
-    /// Markdown.
+    /// Its description, in Markdown.
     pub body: String,
 }
 
@@ -18,15 +18,15 @@ pub struct PullRequest {
 pub struct Opened {
     /// Its number, from 1.
     pub number: u64,
-    /// Where a person sees it.
+    /// Its page, or the reference that holds it.
     pub url: String,
     /// The branch that holds the change.
     pub branch: String,
-    /// One line.
+    /// Its title, one line.
     pub title: String,
     /// The branch's commit.
     pub head: String,
-    /// What became of it.
+    /// Whether it is open.
     pub state: PullRequestState,
 }
 
@@ -38,15 +38,15 @@ impl Opened {
     }
 }
 
-/// What became of a pull request.
+/// The state of a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PullRequestState {
-    /// It waits.
+    /// It can be merged.
     Open,
-    /// It is part of main.
+    /// It was merged into main.
     Merged,
-    /// It was given up.
+    /// It was closed without a merge.
     Closed,
 }
 

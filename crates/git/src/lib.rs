@@ -1,1 +1,28 @@
-//! Work inside a git repository.
+//! Git repositories.
+//!
+//! A [`Repository`] is read and written by libgit2: trees, blobs, history, commits and references. It is opened by path, so no `GIT_*`
+//! variable leads it elsewhere. Neither the work tree nor the index nor the current branch ever changes, and no commit hook runs.
+//!
+//! The user's own `git` does what depends on how that person set it up: the network, with its credential helpers, SSH configuration and
+//! proxies; signatures, with their keys; and the configuration that says who commits.
+
+mod committer;
+mod error;
+mod history;
+mod merge;
+mod program;
+mod read;
+mod references;
+mod remote;
+mod repository;
+mod upstream;
+mod work_tree;
+mod write;
+
+pub use error::{Error, Result, without_password};
+pub use history::Commit;
+pub use merge::Merge;
+pub use references::Update;
+pub use repository::Repository;
+pub use upstream::check_out;
+pub use work_tree::Tracked;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use slipway_git::{Repository, Tracked};
 use slipway_oci::Platform;
 
 use crate::declaration::File;
@@ -11,7 +12,6 @@ use crate::layer::{self, Layer};
 use crate::libtorch;
 use crate::lock::Package;
 use crate::parse::Declared;
-use crate::revision::git;
 use crate::sources::Sources;
 use crate::tree::Content;
 
@@ -149,22 +149,20 @@ fn version_of(version: &str) -> Option<(u32, u32)> {
 
 /// The tracked files at a path of the repository: those that every checkout of the commit has.
 fn files(declared: &Declared, file: &File, path: &str) -> Result<Vec<Item>> {
-    let listed = git(&declared.root, &["ls-files", "-s", "-z", "--", path])?;
     let mut found = Vec::new();
-    for line in listed.split('\0').filter(|line| !line.is_empty()) {
-        let Some((about, name)) = line.split_once('\t') else { continue };
+    for Tracked { path: name, mode } in Repository::project(&declared.root)?.tracked(path)? {
         let inside = name.strip_prefix(path.trim_end_matches('/')).unwrap_or_default().trim_start_matches('/');
         if inside.split('/').any(|part| file.except.iter().any(|except| except == part)) {
             continue;
         }
-        if !about.starts_with("100") {
+        if !matches!(mode, 0o100_644 | 0o100_755) {
             let reason = "is a symbolic link or a submodule: name the files themselves";
-            return Err(Error::malformed(name, reason));
+            return Err(Error::malformed(&name, reason));
         }
         let to =
             if inside.is_empty() { file.to.clone() } else { format!("{}/{inside}", file.to.trim_end_matches('/')) };
-        let from = declared.root.join(name);
-        found.push(Item { to, from, executable: about.starts_with("100755"), elf: None });
+        let from = declared.root.join(&name);
+        found.push(Item { to, from, executable: mode == 0o100_755, elf: None });
     }
     if found.is_empty() {
         return Err(Error::Missing {

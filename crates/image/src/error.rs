@@ -121,6 +121,9 @@ pub enum Error {
         /// The second source.
         second: String,
     },
+    /// The repository could not be read.
+    #[error(transparent)]
+    Git(#[from] slipway_git::Error),
     /// A program could not be run or failed.
     #[error("{program}: {reason}")]
     Program {
@@ -168,7 +171,7 @@ impl Error {
     /// Whether this machine lacks something that can be installed or built.
     #[must_use]
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. })
+        matches!(self, Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. } | Self::Git(_))
     }
 
     /// Whether a lock does not fit its declaration.

@@ -1,9 +1,10 @@
 //! The commit that an image is built from.
 
 use std::path::Path;
-use std::process::Command;
 
-use crate::error::{Error, Result};
+use slipway_git::Repository;
+
+use crate::error::Result;
 
 /// The commit that is checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,16 +16,14 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// Asks git.
+    /// The commit that is checked out in the repository around a folder.
     ///
     /// # Errors
-    /// When git is not there, or the folder is no repository with a commit.
+    /// When the folder is not in a repository with a commit.
     pub fn of(root: &Path) -> Result<Self> {
-        let commit = git(root, &["rev-parse", "HEAD"])?.trim().to_owned();
-        let time = git(root, &["show", "-s", "--format=%ct", "HEAD"])?;
-        let time = time.trim().parse().map_err(|error| Error::malformed("the time of the commit", error))?;
-        let dirty = !git(root, &["status", "--porcelain", "--untracked-files=no"])?.trim().is_empty();
-        Ok(Self { commit: if dirty { commit + "-dirty" } else { commit }, time })
+        let repository = Repository::open(root)?;
+        let slipway_git::Commit { id, time } = repository.commit_of("HEAD")?;
+        Ok(Self { commit: if repository.is_dirty()? { id + "-dirty" } else { id }, time })
     }
 
     /// Its time as RFC 3339.
@@ -33,21 +32,4 @@ impl Revision {
         let time = time::OffsetDateTime::from_unix_timestamp(self.time).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
         time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
     }
-}
-
-/// What git prints.
-pub(crate) fn git(root: &Path, arguments: &[&str]) -> Result<String> {
-    let failed = |reason: String| Error::Program { program: format!("git {}", arguments.join(" ")), reason };
-    let done = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        // the reader's own settings change neither the index nor the format
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .output()
-        .map_err(|error| failed(format!("{error}; git says which commit an image is of: install it")))?;
-    if !done.status.success() {
-        return Err(failed(String::from_utf8_lossy(&done.stderr).trim().to_owned()));
-    }
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Serialize;
+use slipway_git::Repository;
 
 use crate::failure::Failure;
 
@@ -31,7 +32,7 @@ pub(crate) enum Color {
 /// What every command is given.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
-    /// The repository's top folder, absolute.
+    /// The project's folder, absolute: the top of a repository, or a folder of one.
     pub(crate) root: PathBuf,
     /// How results are printed.
     pub(crate) output: Output,
@@ -39,7 +40,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Finds the repository: `given`, or the nearest folder from here upwards that has `experiments/`.
+    /// Finds the project: `given`, or the nearest folder from here up to the top of the repository that has `experiments/`.
     pub(crate) fn new(given: Option<&Path>, output: Output, color: Color) -> Result<Self, Failure> {
         let root = match given {
             Some(path) => {
@@ -97,12 +98,18 @@ impl Context {
     }
 }
 
+/// The nearest folder with `experiments/`. A project does not reach into another repository, such as a submodule, so the search ends at
+/// the top of the one that the current folder is in; outside of any repository it goes on to the root.
 fn nearest() -> Result<PathBuf, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::Unexpected(format!("current folder: {error}")))?;
-    here.ancestors().find(|folder| folder.join("experiments").is_dir()).map(Path::to_path_buf).ok_or_else(|| {
+    let top = Repository::open(&here).ok().map(|repository| repository.root().to_owned());
+    let top = top.filter(|top| here.starts_with(top)).unwrap_or_else(|| PathBuf::from("/"));
+    let mut folders = here.ancestors().take_while(|folder| folder.starts_with(&top));
+    folders.find(|folder| folder.join("experiments").is_dir()).map(Path::to_path_buf).ok_or_else(|| {
         Failure::Input(format!(
-            "no Slipway repository at {} or above it (no experiments/ folder): go into one, or name it with --repo",
-            here.display()
+            "no Slipway project in {} or above it, up to {} (no experiments/ folder): go into one, or name it with --repo",
+            here.display(),
+            top.display()
         ))
     })
 }

@@ -95,6 +95,7 @@ impl From<slipway_embedded::Error> for Failure {
 
         let message = error.to_string();
         match error {
+            Error::Git(error) => error.into(),
             Error::NotOurs(_) | Error::OtherVersion { .. } | Error::Locked { .. } | Error::NoCommit(_) => {
                 Self::Input(message)
             }
@@ -107,14 +108,28 @@ impl From<slipway_embedded::Error> for Failure {
     }
 }
 
+impl From<slipway_git::Error> for Failure {
+    fn from(error: slipway_git::Error) -> Self {
+        let message = error.to_string();
+        if error.is_unavailable() {
+            Self::Service(message)
+        } else if error.is_of_this_machine() {
+            Self::Environment(message)
+        } else {
+            Self::Input(message)
+        }
+    }
+}
+
 impl From<slipway_forge::Error> for Failure {
     fn from(error: slipway_forge::Error) -> Self {
         use slipway_forge::Error;
 
         match error {
-            Error::NoGit(_) | Error::NoToken => Self::Environment(error.to_string()),
+            Error::Git(error) => error.into(),
+            Error::NoToken => Self::Environment(error.to_string()),
             error if error.is_unavailable() => Self::Service(error.to_string()),
-            Error::Io { .. } | Error::Malformed { .. } => Self::Unexpected(error.to_string()),
+            Error::Malformed { .. } => Self::Unexpected(error.to_string()),
             error => Self::Input(error.to_string()),
         }
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use slipway_embedded::State;
-use slipway_forge::{Forge, Git, forge_of};
+use slipway_forge::{Forge, forge_of};
+use slipway_git::Repository;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -11,15 +12,15 @@ use crate::failure::Failure;
 /// A remote with the forge that its pull requests are opened on.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    /// What git is told: a name or a URL.
+    /// Its name for git, or its URL.
     pub(crate) name: String,
     pub(crate) forge: Forge,
 }
 
 impl Remote {
-    /// The one asked for (`--remote`, `SLIPWAY_REMOTE`), else the forge of the loop that runs here, else `origin`.
-    pub(crate) fn choose(context: &Context, git: &Git, asked: Option<&str>) -> Result<Self, Failure> {
-        if let Some(name) = asked {
+    /// The one that `--remote` or `SLIPWAY_REMOTE` names; without it the forge of the loop that runs here, and without a loop `origin`.
+    pub(crate) fn choose(context: &Context, git: &Repository, named: Option<&str>) -> Result<Self, Failure> {
+        if let Some(name) = named {
             return Self::named(git, name);
         }
         if let Some((_, state)) = State::of_repository(&context.root)? {
@@ -41,7 +42,7 @@ impl Remote {
         Ok(Self { forge: forge_of(&name)?, name })
     }
 
-    fn named(git: &Git, name: &str) -> Result<Self, Failure> {
+    fn named(git: &Repository, name: &str) -> Result<Self, Failure> {
         let url = git.remote_url(name)?.unwrap_or_else(|| name.to_owned());
         Ok(Self { forge: forge_of(&url)?, name: name.to_owned() })
     }

@@ -1,16 +1,16 @@
-//! The project's files, from the work tree or from a revision; what a command decides is decided on one of these.
+//! The project's files, in the work tree or at a revision: what every command decides on.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use slipway_forge::Git;
+use slipway_git::Repository;
 
 use crate::failure::Failure;
 
 /// The folders that decide what runs. Nothing else is read.
 const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
 
-/// Files by path relative to the repository's top, with `/` between folders.
+/// Files by path relative to the project's folder, with `/` between folders.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     files: BTreeMap<String, Vec<u8>>,
@@ -22,38 +22,42 @@ impl Tree {
         let mut tree = Self::default();
         for folder in FOLDERS {
             if root.join(folder).is_dir() {
-                tree.read(root, folder)?;
+                tree.read(root, folder, &mut Vec::new())?;
             }
         }
         Ok(tree)
     }
 
-    /// The committed state at a revision.
-    pub(crate) fn at(git: &Git, revision: &str) -> Result<Self, Failure> {
-        let mut files = BTreeMap::new();
-        for folder in FOLDERS {
-            files.extend(git.read_all(revision, folder).map_err(|error| Failure::Input(error.to_string()))?);
-        }
-        Ok(Self { files })
+    /// The files that are committed at a revision; links in a commit are not followed.
+    pub(crate) fn at(repository: &Repository, revision: &str) -> Result<Self, Failure> {
+        Ok(Self { files: repository.read_all(revision, &FOLDERS)? })
     }
 
-    fn read(&mut self, root: &Path, folder: &str) -> Result<(), Failure> {
+    /// Reads a folder with all below it. A link counts as what it leads to, unless that does not exist (an editor's lock) or holds a folder
+    /// that is being read: `inside` has their real paths.
+    fn read(&mut self, root: &Path, folder: &str, inside: &mut Vec<PathBuf>) -> Result<(), Failure> {
         let failed = |path: &Path, error| Failure::Input(format!("cannot read {}: {error}", path.display()));
         let path = root.join(folder);
+        let real = path.canonicalize().map_err(|error| failed(&path, error))?;
+        if inside.iter().any(|folder| folder.starts_with(&real)) {
+            return Ok(());
+        }
+        inside.push(real);
         for entry in std::fs::read_dir(&path).map_err(|error| failed(&path, error))? {
             let entry = entry.map_err(|error| failed(&path, error))?;
             let path = entry.path();
             let Some(name) = entry.file_name().to_str().map(|name| format!("{folder}/{name}")) else { continue };
             if path.is_dir() {
-                self.read(root, &name)?;
-            } else {
+                self.read(root, &name, inside)?;
+            } else if !path.is_symlink() || path.exists() {
                 self.files.insert(name, std::fs::read(&path).map_err(|error| failed(&path, error))?);
             }
         }
+        inside.pop();
         Ok(())
     }
 
-    /// All of them.
+    /// All files.
     pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
@@ -63,7 +67,7 @@ impl Tree {
         self.files.get(path).map(Vec::as_slice)
     }
 
-    /// A file's text; what is not UTF-8 is replaced, which then fails where it is parsed, with its place.
+    /// A file's text. What is not UTF-8 is replaced, so that parsing fails there and names the line.
     pub(crate) fn text(&self, path: &str) -> Option<String> {
         self.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
@@ -89,12 +93,12 @@ impl Tree {
         names
     }
 
-    /// Puts a file in, over what was there.
+    /// Adds or replaces a file.
     pub(crate) fn insert(&mut self, path: &str, bytes: Vec<u8>) {
         self.files.insert(path.to_owned(), bytes);
     }
 
-    /// Takes a file out.
+    /// Removes a file.
     pub(crate) fn remove(&mut self, path: &str) {
         self.files.remove(path);
     }

@@ -2,7 +2,6 @@
 //! revision, the source's own changes put into its kustomization, built.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -13,7 +12,7 @@ use crate::cache;
 use crate::failure::Failure;
 use crate::kustomize::Kustomize;
 
-/// What kustomize calls its file.
+/// The names that a kustomization's file may have.
 const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Every object of an Application.
@@ -43,25 +42,25 @@ pub(crate) fn render(environment: &Environment, name: &str, kustomize: &Kustomiz
 
 fn build(source: &Source, path: &str, kustomize: &Kustomize) -> Result<String, Failure> {
     let checkout = checkout(source, path)?;
-    // the checkout is kept as it is
+    // the cached checkout stays unchanged
     let folder = tempfile::tempdir().map_err(|error| Failure::Unexpected(format!("a temporary folder: {error}")))?;
     let top = top(path);
     copy(&checkout.join(top), &folder.path().join(top))?;
     if let Some(changes) = &source.kustomize {
         change(&folder.path().join(path), changes)?;
     }
-    kustomize.run(folder.path(), path)?.map_err(|said| {
-        let place = format!("{} at {}", source.repository, source.revision);
-        Failure::Input(format!("kustomize cannot build {path} of {place}: {}", said.trim()))
+    kustomize.run(folder.path(), path)?.map_err(|reason| {
+        let origin = format!("{} at {}", source.repository, source.revision);
+        Failure::Input(format!("kustomize cannot build {path} of {origin}: {}", reason.trim()))
     })
 }
 
-/// The first folder of a path: manifests refer to their neighbours, not to a whole repository.
+/// The first folder of a path. Manifests refer to their neighbours, so no more of the repository is needed.
 fn top(path: &str) -> &str {
     path.split('/').next().unwrap_or(path)
 }
 
-/// The repository at a revision, from the cache or through git, so that its proxies and credentials are the user's.
+/// The repository at a revision (a branch, a tag or a commit), from the cache or by the user's git with its proxies and credentials.
 fn checkout(source: &Source, path: &str) -> Result<PathBuf, Failure> {
     let (url, revision, top) = (&source.repository, &source.revision, top(path));
     let name: String =
@@ -73,40 +72,19 @@ fn checkout(source: &Source, path: &str) -> Result<PathBuf, Failure> {
     let failed = |error: std::io::Error| Failure::Unexpected(format!("{}: {error}", folder.display()));
     let parent = folder.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(failed)?;
-    // whole or not there: it is moved into its place when it is complete
+    // moved there when it is complete, so that nobody sees a part of it
     let part = tempfile::tempdir_in(parent).map_err(failed)?;
-    let clone =
-        ["clone", "--quiet", "--depth=1", "--filter=blob:none", "--sparse", "--branch", revision, "--", url, "."];
-    git(part.path(), &clone)?;
-    git(part.path(), &["sparse-checkout", "set", top])?;
+    slipway_git::check_out(url, revision, top, part.path())?;
     if !part.path().join(path).is_dir() {
         return Err(Failure::Input(format!("{url} has no folder {path} at {revision}")));
     }
     let part = part.keep();
     match std::fs::rename(&part, &folder) {
-        // another process was quicker; both hold the same
+        // another process was quicker, and its checkout is the same
         Err(_) if folder.is_dir() => std::fs::remove_dir_all(&part).map_err(failed)?,
         other => other.map_err(failed)?,
     }
     Ok(folder)
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
-    let done = Command::new("git")
-        .args(["-c", "advice.detachedHead=false"])
-        .args(arguments)
-        .current_dir(folder)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| {
-            Failure::Environment(format!("cannot run git: {error}; `slipway doctor` says how to get it"))
-        })?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    Err(Failure::Service(format!("git {}: {}", arguments.join(" "), said.trim())))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
@@ -138,7 +116,7 @@ fn change(folder: &Path, changes: &Value) -> Result<(), Failure> {
     std::fs::write(&file, kustomization.to_string()).map_err(|error| failed(&error))
 }
 
-/// The changes that Argo CD knows and that are used here; another one is an error rather than left out.
+/// Applies the changes that Argo CD supports and that are used here; any other is an error, so that none is lost.
 fn merge(target: &mut Map<String, Value>, changes: &Value) -> Result<(), String> {
     for (key, value) in changes.as_object().into_iter().flatten() {
         match key.as_str() {
@@ -162,7 +140,7 @@ fn merge(target: &mut Map<String, Value>, changes: &Value) -> Result<(), String>
                 for text in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
                     let image = image(text);
                     if let Some(list) = list.as_array_mut() {
-                        list.retain(|known| known.get("name") != image.get("name"));
+                        list.retain(|other| other.get("name") != image.get("name"));
                         list.push(image);
                     }
                 }

@@ -8,7 +8,7 @@ use slipway_cluster::{
     Bootstrap as Plan, Cluster, Credential, Error, Examined, Expected, Options, Report, Requirements, Template,
     bootstrap, preflight,
 };
-use slipway_forge::Git;
+use slipway_git::Repository;
 use slipway_gitops::Environment;
 
 use crate::cluster;
@@ -114,7 +114,7 @@ impl Bootstrap {
 
     /// Argo CD reads the remote, not this work tree.
     fn warn_of_what_is_not_pushed(&self, context: &Context, environment: &Environment) {
-        let clean = Git::open(&context.root).and_then(|git| git.is_clean(&DEPLOYED));
+        let clean = Repository::project(&context.root).and_then(|git| git.is_clean(&DEPLOYED));
         if !matches!(clean, Ok(true)) {
             context.warn(format!(
                 "what is deployed here differs from the last commit: Argo CD follows {}, so push what it is to see",

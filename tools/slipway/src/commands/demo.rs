@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_dataset::{Dataset, Digest, Store};
 use slipway_embedded::{JobStatus, Jobs, Observer, Phase, Running, begin};
-use slipway_forge::Git;
+use slipway_git::Repository;
 use slipway_mlflow::{Client, ModelVersion, Run};
 use slipway_names::tag::TRAINJOB;
 
@@ -78,7 +78,7 @@ impl Demo {
         context.say(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
         let starting = begin(configuration).await.map_err(step("start"))?;
         let store = embedded_datasets(starting.s3(), starting.credentials())?;
-        let git = Git::open(&context.root)?;
+        let git = Repository::project(&context.root)?;
         let remote = Remote::at(starting.forge())?;
         let jobs = starting.jobs();
 
@@ -133,7 +133,7 @@ impl Demo {
     }
 
     /// Opens the pull request and merges it, as a person would. Returns what starts.
-    async fn propose(&self, context: &Context, git: &Git, remote: &Remote) -> Result<Vec<Start>, Failure> {
+    async fn propose(&self, context: &Context, git: &Repository, remote: &Remote) -> Result<Vec<Start>, Failure> {
         context.say(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
         let proposed =
             propose(context, git, remote, &[EXPERIMENT.to_owned()], false, &KustomizeArgs::default()).await?;
@@ -207,7 +207,7 @@ async fn train(context: &Context, jobs: &Jobs, starts: Vec<Start>) -> Result<Vec
 /// Promotes the best version, merges, and waits until the server answers with it.
 async fn serve(
     context: &Context,
-    git: &Git,
+    git: &Repository,
     remote: &Remote,
     versions: &[ModelVersion],
     server: &ModelServer,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use slipway_forge::Git;
+use slipway_git::Repository;
 use slipway_gitops::{Change, Difference, Environment, compare, markdown, root_folder};
 
 use crate::context::Context;
@@ -39,7 +39,7 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
-        let git = Git::open(&context.root)?;
+        let git = Repository::project(&context.root)?;
         let kustomize = self.kustomize.need()?;
         let before = revision(&git, "--base", &self.base)?;
         let (after, root) = match &self.head {
@@ -84,7 +84,7 @@ pub(crate) fn differences(
 
 /// What a commit changes in the clusters, for the body of its pull request; empty where nothing is deployed from here.
 pub(crate) fn for_pull_request(
-    git: &Git,
+    git: &Repository,
     before: &Tree,
     head: &str,
     kustomize: &KustomizeArgs,
@@ -108,7 +108,7 @@ pub(crate) fn for_pull_request(
     Ok(format!("\n## What changes in the clusters\n\n{said}"))
 }
 
-fn revision(git: &Git, option: &str, name: &str) -> Result<Tree, Failure> {
+fn revision(git: &Repository, option: &str, name: &str) -> Result<Tree, Failure> {
     match git.resolve(name)? {
         Some(commit) => Tree::at(git, &commit),
         None => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use slipway_forge::Git;
+use slipway_git::Repository;
 
 use crate::commands::named::named;
 use crate::context::Context;
@@ -32,7 +32,7 @@ impl Plan {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let project = Project::read(&Tree::of_work_tree(&context.root)?);
         let only = named(context, &project, &self.files)?;
-        let git = Git::open(&context.root)?;
+        let git = Repository::project(&context.root)?;
         let base = match git.resolve(&self.base)? {
             Some(commit) => Project::read(&Tree::at(&git, &commit)?),
             None if self.base == "HEAD" => Project::default(),

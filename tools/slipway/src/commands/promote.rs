@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::Git;
+use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
 use slipway_serving::Pin;
 
@@ -49,7 +49,7 @@ pub(crate) struct Promoted {
 
 impl Promote {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let git = Git::open(&context.root)?;
+        let git = Repository::project(&context.root)?;
         let remote = Remote::choose(context, &git, self.remote.as_deref())?;
         let mlflow = services::mlflow(context)?;
         let versions = mlflow.search_model_versions(&self.model).await?;
@@ -100,7 +100,7 @@ pub(crate) fn choose<'a>(
 
 /// Opens the pull request that pins this version.
 pub(crate) async fn promote(
-    git: &Git,
+    git: &Repository,
     remote: &Remote,
     environment: &str,
     version: &ModelVersion,

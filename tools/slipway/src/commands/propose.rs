@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::{Git, Opened, PullRequest};
+use slipway_forge::{Opened, PullRequest};
+use slipway_git::Repository;
 
 use crate::commands::diff;
 use crate::commands::named::in_repository;
@@ -70,7 +71,7 @@ impl From<Opened> for PullRequestReport {
 
 impl Propose {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let git = Git::open(&context.root)?;
+        let git = Repository::project(&context.root)?;
         let remote = Remote::choose(context, &git, self.remote.as_deref())?;
         let files = self.files.iter().map(|file| in_repository(context, file)).collect::<Result<Vec<_>, _>>()?;
         let proposed = propose(context, &git, &remote, &files, self.dry_run, &self.kustomize).await?;
@@ -88,7 +89,7 @@ impl Propose {
 /// Shows the plan of these files, paths in the repository, and opens the pull request.
 pub(crate) async fn propose(
     context: &Context,
-    git: &Git,
+    git: &Repository,
     remote: &Remote,
     files: &[String],
     dry_run: bool,
@@ -129,7 +130,7 @@ pub(crate) async fn propose(
 
 /// Pushes a branch and opens its pull request; one that is open already is given back.
 pub(crate) async fn open(
-    git: &Git,
+    git: &Repository,
     remote: &Remote,
     branch: &str,
     head: &str,

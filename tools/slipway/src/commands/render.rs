@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::Git;
+use slipway_git::Repository;
 
 use crate::commands::named::named;
 use crate::context::Context;
@@ -72,7 +72,7 @@ impl Render {
         project: &Project,
         only: Option<&std::collections::BTreeSet<String>>,
     ) -> Option<String> {
-        let git = Git::open(&context.root).ok()?;
+        let git = Repository::project(&context.root).ok()?;
         let head = git.head().ok()??;
         let files: Vec<&str> = project
             .experiments

@@ -109,3 +109,37 @@ fn a_new_experiment_is_valid_and_never_overwrites() {
     assert_eq!(project.run(&["new", "Not_A_Name"]).code(), 3);
     assert_eq!(project.run(&["new", "other", "--dataset", "none"]).code(), 3);
 }
+
+#[test]
+fn the_nearest_project_of_the_repository_is_meant() {
+    let project = Project::inside("mono/ml");
+    let at = |folder: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+        let done = command.args(["check", "-o", "json"]).current_dir(project.top().join(folder)).output().unwrap();
+        (done.status.code().unwrap(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    for folder in ["mono/ml", "mono/ml/overlays/local"] {
+        assert_eq!(at(folder).0, 0, "{folder}");
+    }
+    let (code, text) = at("mono");
+    assert!(code == 3 && text.contains("no Slipway project") && text.contains("--repo"), "{text}");
+    // another repository inside, such as a submodule, is not part of this project
+    project.write("vendor/other/file", "");
+    crate::project::git(&project.root().join("vendor/other"), &["init", "--quiet"]);
+    let (code, text) = at("mono/ml/vendor/other");
+    assert!(code == 3 && text.contains("vendor/other (no experiments/ folder)"), "{text}");
+}
+
+#[test]
+fn links_of_editors_and_cycles_are_no_obstacle() {
+    use std::os::unix::fs::symlink;
+
+    let project = Project::new();
+    symlink("ann@host.1:1", project.root().join("experiments/.#digits.yaml")).unwrap();
+    project.write("base/thing/file.txt", "x");
+    symlink("nowhere", project.root().join("base/dangling")).unwrap();
+    symlink("..", project.root().join("base/up")).unwrap();
+    symlink(".", project.root().join("base/thing/here")).unwrap();
+    let ran = project.run(&["check", "-o", "json"]);
+    assert_eq!((ran.code(), ran.json()["experiments"].as_u64()), (0, Some(1)), "{ran:?}");
+}

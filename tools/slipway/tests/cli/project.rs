@@ -43,24 +43,37 @@ spec:
 /// A repository with a commit, and `forge.git` beside it whose main is at it.
 pub(crate) struct Project {
     folder: TempDir,
+    /// Where the project is in its repository.
+    inside: &'static str,
 }
 
 impl Project {
     pub(crate) fn new() -> Self {
-        let project = Self { folder: tempfile::tempdir().unwrap() };
-        fs::create_dir(project.root()).unwrap();
+        Self::inside("")
+    }
+
+    /// The same in a folder of a larger repository.
+    pub(crate) fn inside(inside: &'static str) -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap(), inside };
+        fs::create_dir_all(project.root()).unwrap();
         project.write("experiments/digits.yaml", EXPERIMENT);
         project.write("datasets/ten.yaml", DATASET);
         project.write("clusters/local/cluster.yaml", CLUSTER);
         project.write("overlays/local/server/models.yaml", "models: []\n");
-        project.git(&["init", "--quiet", "--initial-branch=main"]);
+        git(&project.top(), &["init", "--quiet", "--initial-branch=main"]);
         project.commit("first");
-        project.git(&["clone", "--quiet", "--bare", ".", "../forge.git"]);
+        git(&project.top(), &["clone", "--quiet", "--bare", ".", "../forge.git"]);
         project
     }
 
-    pub(crate) fn root(&self) -> PathBuf {
+    /// The top of the repository.
+    pub(crate) fn top(&self) -> PathBuf {
         self.folder.path().join("work")
+    }
+
+    /// The project's folder.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.top().join(self.inside)
     }
 
     pub(crate) fn forge(&self) -> String {

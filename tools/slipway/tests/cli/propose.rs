@@ -85,3 +85,71 @@ fn what_is_wrong_is_not_proposed() {
     assert_eq!(project.run(&["propose", "experiments/digits.yaml", "--remote", "/nowhere"]).code(), 3);
     assert_eq!(project.run(&["propose", "experiments/digits.yaml"]).code(), 3);
 }
+
+#[test]
+fn a_project_in_a_folder_of_a_repository_is_proposed_there() {
+    let project = Project::inside("mono/ml");
+    let forge = project.forge();
+    std::fs::write(project.top().join("mono/notes.txt"), "of others").unwrap();
+    project.commit("others");
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    assert_eq!(project.run(&["check"]).code(), 0);
+    assert_eq!(project.run(&["plan"]).code(), 0);
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert_eq!(ran.json()["plan"]["changes"][0]["starts"].as_array().unwrap().len(), 2);
+    let there = files(&project, "refs/pull/1/head");
+    let jobs = there.iter().filter(|file| file.starts_with("mono/ml/overlays/local/training-jobs/digits-"));
+    assert_eq!(jobs.count(), 2, "{there:?}");
+    assert!(there.iter().all(|file| file.starts_with("mono/")), "{there:?}");
+    assert!(there.contains(&"mono/notes.txt".to_owned()), "{there:?}");
+    let text = git(Path::new(&forge), &["show", "refs/pull/1/head:mono/ml/experiments/digits.yaml"]);
+    assert!(text.contains("epochs: 2"), "{text}");
+
+    // merged, nothing is left to do, and a new job names the commit of its experiment
+    git(Path::new(&forge), &["update-ref", "refs/heads/main", "refs/pull/1/head"]);
+    project.git(&["fetch", "--quiet", &forge, "main"]);
+    project.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+    assert_eq!(project.run(&["render", "--check"]).code(), 0);
+    let again = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"]);
+    assert_eq!((again.code(), again.json()["pullRequest"].is_null()), (0, true), "{again:?}");
+    project.git(&["rm", "--quiet", "-r", "overlays/local/training-jobs"]);
+    project.commit("cancelled");
+    project.run(&["render"]);
+    let job = std::fs::read_to_string(project.root().join(&project.list("overlays/local/training-jobs")[0])).unwrap();
+    assert!(job.contains(&project.git(&["rev-parse", "HEAD"])), "{job}");
+}
+
+#[test]
+fn a_signed_proposal_or_none() {
+    let project = Project::new();
+    let forge = project.forge();
+    project.git(&["config", "commit.gpgsign", "true"]);
+    project.git(&["config", "gpg.program", "false"]);
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 5, "{ran:?}");
+    assert!(ran.errors().contains("could not be signed"), "{}", ran.errors());
+    assert!(git(Path::new(&forge), &["for-each-ref", "refs/pull", "refs/heads/slipway"]).is_empty());
+}
+
+#[test]
+fn a_hook_that_proposes_leaves_its_own_commit_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let project = Project::new();
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let hook = project.root().join(".git/hooks/pre-commit");
+    let program = env!("CARGO_BIN_EXE_slipway");
+    let script =
+        format!("#!/bin/sh\nexec '{program}' propose experiments/digits.yaml --remote '{}'\n", project.forge());
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // `-a` gives the hook an index of its own by GIT_INDEX_FILE
+    project.git(&["commit", "--quiet", "-a", "-m", "mine"]);
+    assert_eq!(project.git(&["show", "--format=", "--name-only", "HEAD"]), "experiments/digits.yaml");
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!(git(Path::new(&project.forge()), &["for-each-ref", "refs/pull"]).lines().count(), 1);
+}

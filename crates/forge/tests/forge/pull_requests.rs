@@ -3,6 +3,7 @@
 use std::fs;
 
 use slipway_forge::{BareForge, Error, PullRequest, PullRequestState, forge_of};
+use slipway_git::Error as GitError;
 use tempfile::TempDir;
 
 use crate::{change, git, propose, repositories};
@@ -141,7 +142,7 @@ fn the_first_pull_request_of_an_empty_repository_becomes_main() {
     git(folder.path(), &["init", "--quiet", "--bare", "empty.git"]);
     let forge = BareForge::open(&empty).unwrap();
     let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
-    assert!(matches!(forge.open_pull_request(&request), Err(Error::NoBranch { .. })));
+    assert!(matches!(forge.open_pull_request(&request), Err(Error::Git(GitError::NoBranch { .. }))));
     repository.push(&empty.display().to_string(), &head, "slipway/x").unwrap();
     let number = forge.open_pull_request(&request).unwrap().number;
     assert_eq!(forge.merge(number).unwrap(), head);
@@ -157,8 +158,7 @@ fn a_lock_left_behind_is_told_and_a_number_without_a_head_stays_taken() {
     assert!(forge.list().unwrap().is_empty());
     assert!(matches!(forge.get(first), Err(Error::Malformed { number: 1, .. })));
     assert_eq!(propose(&folder, &repository, &forge, &head, ("y.txt", "y"), "slipway/y"), 2);
-    // another process crashed in between; git itself would wait a while for it each time
-    git(&bare, &["config", "core.filesRefLockTimeout", "0"]);
+    // another process crashed in between
     fs::write(bare.join("refs/heads/main.lock"), "").unwrap();
     let busy = forge.merge(2).unwrap_err().to_string();
     assert!(busy.contains("try again"), "{busy}");
@@ -180,4 +180,37 @@ fn a_forge_is_a_bare_repository_itself() {
     for url in [bare.display().to_string(), url] {
         assert!(forge_of(&url).unwrap().describe().starts_with("the bare repository /"), "{url}");
     }
+}
+
+#[test]
+fn a_forge_that_is_not_known_is_said_without_its_password() {
+    assert!(matches!(forge_of("https://forge.example.org/a/b"), Err(Error::UnknownForge(_))));
+    let unknown = forge_of("https://user:hunter2@forge.example.org/a/b/c").unwrap_err().to_string();
+    assert!(!unknown.contains("hunter2") && unknown.contains("git push"), "{unknown}");
+}
+
+#[test]
+fn commits_without_a_common_history_are_not_merged() {
+    let (folder, repository, forge, _) = repositories();
+    let commit = repository.commit(None, &change("x.txt", "x"), "another first").unwrap();
+    repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
+    let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
+    let number = forge.open_pull_request(&request).unwrap().number;
+    assert!(matches!(forge.merge(number), Err(Error::Unrelated(1))));
+    assert!(forge.get(number).unwrap().is_open());
+}
+
+#[test]
+fn a_rename_on_one_side_follows_a_change_on_the_other() {
+    let (folder, repository, forge, head) = repositories();
+    let text = b"one\ntwo\nthree\n".to_vec();
+    let renamed = [("a.txt".to_owned(), None), ("b.txt".to_owned(), Some(text))].into();
+    let moved = repository.commit(Some(&head), &renamed, "renamed").unwrap();
+    repository.push(&remote(&folder), &moved, "main").unwrap();
+    let number = propose(&folder, &repository, &forge, &head, ("a.txt", "one\ntwo\n3\n"), "slipway/x");
+    let merged = forge.merge(number).unwrap();
+    repository.fetch(&remote(&folder), "main").unwrap();
+    assert_eq!(repository.read(&merged, "b.txt").unwrap().unwrap(), b"one\ntwo\n3\n");
+    assert_eq!(repository.read(&merged, "a.txt").unwrap(), None);
+    git(&folder.path().join("forge.git"), &["fsck", "--strict", "--no-dangling"]);
 }

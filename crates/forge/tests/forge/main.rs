@@ -1,16 +1,15 @@
-//! Real repositories, made by the real git.
+//! Forges on real repositories, made by the real git.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-mod commits;
 mod pull_requests;
-mod remotes;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use slipway_forge::{BareForge, Git, PullRequest};
+use slipway_forge::{BareForge, PullRequest};
+use slipway_git::Repository;
 use tempfile::TempDir;
 
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
@@ -21,7 +20,7 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A repository with a commit, and a bare one whose main is at it.
-pub(crate) fn repositories() -> (TempDir, Git, BareForge, String) {
+pub(crate) fn repositories() -> (TempDir, Repository, BareForge, String) {
     let folder = tempfile::tempdir().unwrap();
     let (work, bare) = (folder.path().join("work"), folder.path().join("forge.git"));
     fs::create_dir(&work).unwrap();
@@ -34,7 +33,7 @@ pub(crate) fn repositories() -> (TempDir, Git, BareForge, String) {
     git(&work, &["update-index", "--chmod=+x", "run.sh"]);
     git(&work, &["commit", "--quiet", "-m", "first"]);
     git(folder.path(), &["clone", "--quiet", "--bare", "work", "forge.git"]);
-    let opened = Git::open(&work).unwrap();
+    let opened = Repository::open(&work).unwrap();
     let head = opened.head().unwrap().unwrap();
     (folder, opened, BareForge::open(&bare).unwrap(), head)
 }
@@ -46,7 +45,7 @@ pub(crate) fn change(path: &str, content: &str) -> BTreeMap<String, Option<Vec<u
 /// Commits, pushes and opens a pull request on the bare repository.
 pub(crate) fn propose(
     folder: &TempDir,
-    repository: &Git,
+    repository: &Repository,
     forge: &BareForge,
     base: &str,
     file: (&str, &str),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use slipway_forge::Error;
+use slipway_git::{Error, Repository};
 
 use crate::{change, git, repositories};
 
@@ -29,7 +29,7 @@ fn a_commit_leaves_the_work_tree_and_the_index_alone() {
     let files = git(&work, &["-c", "core.quotePath=false", "ls-tree", "-r", &commit]);
     assert!(files.contains("new/very/deep/ü file.txt") && !files.contains("b.txt"), "{files}");
     assert!(files.contains("100755"), "the script is still executable: {files}");
-    assert_eq!(repository.read_all(&commit, "new").unwrap()["new/very/deep/ü file.txt"], b"new");
+    assert_eq!(repository.read_all(&commit, &["new"]).unwrap()["new/very/deep/ü file.txt"], b"new");
     assert_eq!(repository.last_commit_of(&commit, "new/very/deep/ü file.txt").unwrap(), Some(commit.clone()));
     assert_eq!(repository.last_commit_of(&commit, "a.txt").unwrap(), Some(head.clone()));
     assert!(!repository.is_clean(&["a.txt"]).unwrap() && repository.is_clean(&["deep/er/b.txt"]).unwrap());
@@ -52,10 +52,10 @@ fn a_thousand_files_are_read_at_once() {
     let files: BTreeMap<_, _> =
         (0..1000).map(|n| (format!("many/{n}.bin"), Some(vec![u8::try_from(n % 256).unwrap(); n]))).collect();
     let commit = repository.commit(Some(&head), &files, "many").unwrap();
-    let read = repository.read_all(&commit, "many").unwrap();
+    let read = repository.read_all(&commit, &["many"]).unwrap();
     assert_eq!(read.len(), 1000);
     assert!(files.iter().all(|(path, content)| Some(&read[path]) == content.as_ref()));
-    assert!(repository.read_all(&commit, "nothing").unwrap().is_empty());
+    assert!(repository.read_all(&commit, &["nothing"]).unwrap().is_empty());
 }
 
 #[test]
@@ -82,9 +82,14 @@ fn a_file_is_read_by_its_name_alone() {
     assert_eq!(repository.files(&commit, &["data"]).unwrap(), below);
     assert_eq!(repository.files(&commit, &["data/"]).unwrap(), below);
     assert_eq!(repository.files(&commit, &[]).unwrap().len(), 9);
-    assert_eq!(repository.read_folders(&commit, &["data2", "deep"]).unwrap().len(), 2);
-    let missing = repository.files("no-such-revision", &[]).unwrap_err().to_string();
-    assert!(missing.contains("fetch it first"), "{missing}");
+    assert_eq!(repository.read_all(&commit, &["data2", "deep"]).unwrap().len(), 2);
+    let missing = repository.files("no-such-revision", &[]).unwrap_err();
+    assert!(matches!(missing, Error::NoRevision(_)) && missing.to_string().contains("fetch it first"), "{missing}");
+    let missing = repository.commit(Some("nowhere"), &BTreeMap::new(), "x").unwrap_err();
+    assert!(matches!(missing, Error::NoRevision(_)) && missing.to_string().contains("fetch it first"), "{missing}");
+    let direct = repository.read_folder(&commit, "data").unwrap();
+    assert_eq!(direct.keys().collect::<Vec<_>>(), ["[a]*.txt", "with space.txt", "ünïcode ☃.txt"]);
+    assert!(repository.read_folder(&commit, "none").unwrap().is_empty());
 }
 
 #[test]
@@ -107,6 +112,29 @@ fn a_script_stays_executable_and_a_folder_goes_with_its_last_file() {
 }
 
 #[test]
+fn a_file_and_a_folder_of_one_name_are_what_is_written_last() {
+    let (folder, repository, _, head) = repositories();
+    let work = folder.path().join("work");
+    let text = |text: &str| Some(text.as_bytes().to_vec());
+    // `deep` becomes a file; what is removed below it is gone anyway
+    let changes = [("deep".to_owned(), text("file")), ("deep/er/b.txt".to_owned(), None)];
+    let commit = repository.commit(Some(&head), &changes.into(), "file").unwrap();
+    assert_eq!(repository.files(&commit, &[]).unwrap(), ["a.txt", "deep", "run.sh"]);
+    // the file `deep` goes and a folder comes
+    let changes = [("deep".to_owned(), None), ("deep/x".to_owned(), text("x"))];
+    let commit = repository.commit(Some(&commit), &changes.into(), "folder").unwrap();
+    assert_eq!(repository.files(&commit, &[]).unwrap(), ["a.txt", "deep/x", "run.sh"]);
+    // a folder is not removed by its name, and the last file takes all its folders with it
+    let nothing = [("deep".to_owned(), None)].into();
+    assert_eq!(repository.commit(Some(&commit), &nothing, "no").unwrap(), commit);
+    let all = ["a.txt", "deep/x", "run.sh"].map(|path| (path.to_owned(), None)).into();
+    let empty = repository.commit(Some(&commit), &all, "empty").unwrap();
+    assert!(repository.files(&empty, &[]).unwrap().is_empty());
+    assert_eq!(repository.tree_of(&empty).unwrap(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+    git(&work, &["fsck", "--strict", "--no-dangling", &empty]);
+}
+
+#[test]
 fn what_was_given_is_committed_byte_for_byte() {
     let (folder, repository, _, head) = repositories();
     let work = folder.path().join("work");
@@ -123,11 +151,63 @@ fn what_was_given_is_committed_byte_for_byte() {
 fn an_ignored_file_is_not_clean() {
     let (folder, repository, _, _) = repositories();
     let work = folder.path().join("work");
+    git(&work, &["checkout", "--quiet", "run.sh"]);
     assert!(repository.is_clean(&["a.txt", "deep/er/b.txt"]).unwrap());
     fs::write(work.join(".git/info/exclude"), "secret.yaml\n").unwrap();
     fs::write(work.join("secret.yaml"), "x").unwrap();
     assert!(!repository.is_clean(&["secret.yaml"]).unwrap());
+    // a name that is a pattern elsewhere is a name here, and a folder stands for what is below it
+    assert!(repository.is_clean(&["*.yaml", "deep"]).unwrap());
+    fs::write(work.join("deep/new"), "x").unwrap();
+    assert!(!repository.is_clean(&["deep"]).unwrap() && !repository.is_dirty().unwrap());
+    fs::write(work.join("run.sh"), "changed").unwrap();
+    assert!(repository.is_dirty().unwrap());
     assert!(repository.is_clean(&[]).unwrap());
+}
+
+#[test]
+fn the_index_is_not_written() {
+    let (folder, repository, _, _) = repositories();
+    git(&folder.path().join("work"), &["checkout", "--quiet", "run.sh"]);
+    let (file, index) = (folder.path().join("work/a.txt"), folder.path().join("work/.git/index"));
+    // the same content with another time: git status would refresh the index
+    fs::File::options().write(true).open(&file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let before = (fs::read(&index).unwrap(), fs::metadata(&index).unwrap().modified().unwrap());
+    assert!(repository.is_clean(&["a.txt"]).unwrap() && !repository.is_dirty().unwrap());
+    assert_eq!((fs::read(&index).unwrap(), fs::metadata(&index).unwrap().modified().unwrap()), before);
+}
+
+#[test]
+fn the_last_commit_of_a_file_is_the_one_that_git_names() {
+    let (folder, repository, _, _) = repositories();
+    let work = folder.path().join("work");
+    let commit = |file: &str, text: &str| {
+        fs::write(work.join(file), text).unwrap();
+        git(&work, &["add", "."]);
+        git(&work, &["commit", "--quiet", "-m", text]);
+    };
+    git(&work, &["checkout", "--quiet", "-b", "side"]);
+    commit("side.txt", "s");
+    commit("a.txt", "side\ntwo\nthree\n");
+    git(&work, &["checkout", "--quiet", "main"]);
+    commit("run.sh", "#!/bin/sh\ntrue\n");
+    git(&work, &["merge", "--quiet", "--no-ff", "-m", "merge", "side"]);
+    // both sides change a file in different places, so the merge itself is what no parent has
+    git(&work, &["checkout", "--quiet", "-b", "other", "HEAD~1"]);
+    commit("a.txt", "one\ntwo\nother\n");
+    git(&work, &["checkout", "--quiet", "main"]);
+    git(&work, &["merge", "--quiet", "--no-ff", "-m", "merge again", "other"]);
+    git(&work, &["rm", "--quiet", "side.txt"]);
+    git(&work, &["commit", "--quiet", "-m", "removed"]);
+    for revision in ["main", "main~1", "main~2", "side", "other"] {
+        for path in ["a.txt", "run.sh", "side.txt", "deep/er/b.txt", "deep/er", "never"] {
+            let expected = git(&work, &["rev-list", "-1", revision, "--", path]);
+            let found = repository.last_commit_of(revision, path).unwrap();
+            assert_eq!(found.unwrap_or_default(), expected, "{path} at {revision}");
+        }
+    }
+    let commit = repository.commit_of("main").unwrap();
+    assert_eq!(format!("{} {}", commit.id, commit.time), git(&work, &["show", "-s", "--format=%H %ct", "main"]));
 }
 
 #[test]
@@ -135,7 +215,7 @@ fn a_repository_without_commits_has_no_head() {
     let folder = tempfile::tempdir().unwrap();
     git(folder.path(), &["init", "--quiet"]);
     fs::create_dir_all(folder.path().join("a/b")).unwrap();
-    let repository = slipway_forge::Git::open(&folder.path().join("a/b")).unwrap();
+    let repository = Repository::open(&folder.path().join("a/b")).unwrap();
     assert_eq!(repository.head().unwrap(), None);
     assert_eq!(repository.root(), folder.path().canonicalize().unwrap());
 }

@@ -1,0 +1,240 @@
+//! What can go wrong, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorClass, ErrorCode};
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a repository did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The program `git` cannot be run.
+    #[error("cannot run git: {0}; install it (apt install git, brew install git)")]
+    NoGit(std::io::Error),
+    /// The folder is not in a repository.
+    #[error("{} is not in a git repository: run `git init` there, or name another folder with --repo", .0.display())]
+    NotARepository(PathBuf),
+    /// The repository belongs to another user, so git does not trust its configuration.
+    #[error(
+        "{} belongs to another user, so git does not trust it; if you do, run `git config --global --add safe.directory {}`",
+        .0.display(), .0.display()
+    )]
+    NotOwned(PathBuf),
+    /// The repository has a format that libgit2 does not read.
+    #[error("{} is a repository of a kind that is not supported ({reason}): use a clone with SHA-1 objects and files as references", path.display())]
+    Unsupported {
+        /// The folder that was opened.
+        path: PathBuf,
+        /// What is not supported.
+        reason: String,
+    },
+    /// There is no such commit.
+    #[error("`{0}` is not a commit of this repository: fetch it first, or name another")]
+    NoRevision(String),
+    /// The remote has no such branch.
+    #[error("{remote} has no branch {branch}: push one first, such as `git push {remote} HEAD:{branch}`")]
+    NoBranch {
+        /// Name or URL, without a password.
+        remote: String,
+        /// The branch.
+        branch: String,
+    },
+    /// The program `git` failed.
+    #[error("git {command}: {stderr}; {advice}")]
+    Git {
+        /// The subcommand, with the remote and the branch if any.
+        command: String,
+        /// What it printed on standard error.
+        stderr: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The program `git` did not end in time and was killed.
+    #[error(
+        "git {command} did not end within {seconds} s and was stopped: the remote or a credential helper hangs; run the same by hand to \
+         see where it waits"
+    )]
+    TimedOut {
+        /// The subcommand, with the remote and the branch if any.
+        command: String,
+        /// The time limit.
+        seconds: u64,
+    },
+    /// The configuration asks for signed commits, and no signature could be made.
+    #[error(
+        "the commit could not be signed, so it was not made: {stderr}; try `git commit -S --allow-empty` in a scratch repository to mend \
+         `gpg.format`, `user.signingkey` or the signing program, or turn signing off with `git config commit.gpgsign false`"
+    )]
+    NotSigned {
+        /// What git printed on standard error.
+        stderr: String,
+    },
+    /// A path that cannot be in a commit.
+    #[error("`{0}` cannot be a file in a commit: paths are relative, without `..` and `.git`")]
+    Path(String),
+    /// The history that would answer was cut off when the repository was cloned.
+    #[error(
+        "this clone is shallow and lacks the commit that last changed {path}: run `git fetch --unshallow`, then try again"
+    )]
+    Shallow {
+        /// The file.
+        path: String,
+    },
+    /// An object that others refer to is not in the repository.
+    #[error(
+        "the repository lacks the object {0}: `git fsck` names what is missing, `git fetch --refetch` gets it again"
+    )]
+    MissingObject(String),
+    /// Reading or writing the repository failed.
+    #[error("{action} {}: {}; {advice}", path.display(), source.message())]
+    Repository {
+        /// What was tried, such as `reading`.
+        action: &'static str,
+        /// The repository.
+        path: PathBuf,
+        /// libgit2's error.
+        source: git2::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file, a folder or a process of this machine.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Whether a remote did not answer or refused, so that asking again may help.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Git { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether this machine lacks something: a program, a key, a right, or space on a disk.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
+        matches!(
+            self,
+            Self::NoGit(_) | Self::NotOwned(_) | Self::NotSigned { .. } | Self::Repository { .. } | Self::Io { .. }
+        )
+    }
+
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+
+    /// Why a folder could not be opened as a repository.
+    pub(crate) fn opening(path: &Path, source: git2::Error) -> Self {
+        let path = path.to_owned();
+        let message = source.message();
+        // libgit2 has no codes for these
+        let format = ["unsupported extension", "object format", "unsupported repository version"];
+        if source.code() == ErrorCode::Owner {
+            // the folder in question is the top of the repository, which only the message names
+            let named = message.split('\'').nth(1).map(PathBuf::from);
+            Self::NotOwned(named.unwrap_or(path))
+        } else if format.iter().any(|words| message.contains(words)) {
+            Self::Unsupported { path, reason: message.to_owned() }
+        } else if source.code() == ErrorCode::NotFound && source.class() == ErrorClass::Repository || !path.exists() {
+            Self::NotARepository(path)
+        } else {
+            Self::Repository { action: "opening", advice: advice(&source), path, source }
+        }
+    }
+
+    /// Any other failure of libgit2.
+    pub(crate) fn of(action: &'static str, path: &Path) -> impl FnOnce(git2::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Repository { action, advice: advice(&source), path, source }
+    }
+}
+
+/// What to do about an error of libgit2.
+fn advice(error: &git2::Error) -> &'static str {
+    let message = error.message();
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if error.code() == ErrorCode::Locked {
+        "another git is at work, or one crashed: when none runs, remove the lock file"
+    } else if has(&["Permission denied", "Read-only file system", "Operation not permitted"]) {
+        "make the repository writable for this user"
+    } else if has(&["No space left", "Disk quota exceeded"]) {
+        "free some space on the disk"
+    } else if has(&["unsupported mandatory extension"]) {
+        "rewrite the index in the plain format: `git update-index --no-split-index`, `git sparse-checkout reapply --no-sparse-index`"
+    } else if error.code() == ErrorCode::Ambiguous {
+        "give more digits of the commit"
+    } else {
+        "`git fsck` checks the repository"
+    }
+}
+
+/// What to do about what the program `git` printed, in the C locale.
+pub(crate) fn advice_on(stderr: &str) -> &'static str {
+    let known = [
+        (
+            &["terminal prompts disabled", "Authentication failed", "Permission denied (publickey"][..],
+            "sign in first: a credential helper, an SSH key, or `gh auth setup-git`",
+        ),
+        (
+            &["[rejected]", "non-fast-forward", "fetch first"],
+            "the branch exists with other commits: fetch it and look at them, or delete it there",
+        ),
+        (&["hook declined", "remote rejected"], "the remote's own rules refuse it: its message says which"),
+        (
+            &["Could not resolve host", "Connection refused", "Failed to connect", "timed out"],
+            "check the network, the proxy and the remote's address, then try again",
+        ),
+        (
+            &["does not appear to be a git repository", "not found", "does not exist"],
+            "check the remote's name with `git remote -v`, and that you may read it",
+        ),
+        (
+            &["dubious ownership"],
+            "it belongs to another user; trust it with `git config --global --add safe.directory <folder>`",
+        ),
+        (&[".lock': File exists"], "another git is at work, or one crashed: when none runs, remove the lock file"),
+        (&["Permission denied", "Read-only file system"], "make the repository writable for this user"),
+        (&["No space left on device"], "free some space on the disk"),
+        (&["is not a git command", "unknown option"], "git is too old: 2.38 or newer is needed"),
+    ];
+    let found = known.iter().find(|(words, _)| words.iter().any(|word| stderr.contains(word)));
+    found.map_or("run the same by hand to look closer", |(_, advice)| advice)
+}
+
+/// A URL as it may be shown: without the user and the password before the host's `@`.
+#[must_use]
+pub fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+            let host = authority.rsplit('@').next().unwrap_or(authority);
+            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_user_is_taken_out_of_a_url() {
+        for (url, shown) in [
+            ("https://user:p@ss@host:8443/a/b@c", "https://host:8443/a/b@c"),
+            ("https://token@host", "https://host"),
+            ("https://host/a", "https://host/a"),
+            ("git@github.com:a/b.git", "git@github.com:a/b.git"),
+            ("/srv/a@b/forge.git", "/srv/a@b/forge.git"),
+            ("file:///srv/a@b", "file:///srv/a@b"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Reading revisions, without a work tree.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use git2::{ErrorCode, ObjectType, Oid};
+
+use crate::{Error, Repository, Result};
+
+/// The modes of files; links have another.
+pub(crate) const FILE: i32 = 0o100_644;
+pub(crate) const EXECUTABLE: i32 = 0o100_755;
+
+/// A file of a tree.
+struct Entry {
+    path: String,
+    blob: Oid,
+}
+
+impl Repository {
+    /// The commit that a revision (a branch, a tag, `HEAD~2`, the first digits of a hash) names, 40 hex digits. Returns `None` if there is
+    /// no such revision.
+    ///
+    /// # Errors
+    /// [`Error::Repository`], also when the digits fit several commits.
+    pub fn resolve(&self, revision: &str) -> Result<Option<String>> {
+        let repository = self.handle()?;
+        match repository.revparse_single(&format!("{revision}^{{commit}}")) {
+            Ok(commit) => Ok(Some(commit.id().to_string())),
+            Err(error) => match error.code() {
+                ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel | ErrorCode::UnbornBranch => Ok(None),
+                _ => Err(self.failed("reading")(error)),
+            },
+        }
+    }
+
+    /// The commit of HEAD. Returns `None` before the first.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn head(&self) -> Result<Option<String>> {
+        self.resolve("HEAD")
+    }
+
+    /// The id of a revision's whole tree.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn tree_of(&self, revision: &str) -> Result<String> {
+        Ok(self.commit_at(&self.handle()?, revision)?.tree_id().to_string())
+    }
+
+    /// The paths of every file at a revision that is one of `prefixes` or lies below it, sorted; all files when `prefixes` is empty. Links
+    /// and submodules are left out.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn files(&self, revision: &str, prefixes: &[&str]) -> Result<Vec<String>> {
+        Ok(self.entries(&self.handle()?, revision, prefixes)?.into_iter().map(|entry| entry.path).collect())
+    }
+
+    /// A file's bytes at a revision. Returns `None` if there is no file at that path.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn read(&self, revision: &str, path: &str) -> Result<Option<Vec<u8>>> {
+        let repository = self.handle()?;
+        // A folder of this name lists what is below it.
+        let found = self.entries(&repository, revision, &[path])?.into_iter().find(|entry| entry.path == path);
+        let Some(entry) = found else { return Ok(None) };
+        Ok(self.blobs(&repository, &[entry.blob])?.pop())
+    }
+
+    /// Every file of [`files`](Self::files) with its bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn read_all(&self, revision: &str, prefixes: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
+        let repository = self.handle()?;
+        let entries = self.entries(&repository, revision, prefixes)?;
+        let ids: Vec<Oid> = entries.iter().map(|entry| entry.blob).collect();
+        let contents = self.blobs(&repository, &ids)?;
+        Ok(entries.into_iter().map(|entry| entry.path).zip(contents).collect())
+    }
+
+    /// The files directly in a folder at a revision, by name. Empty when there is no such folder.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn read_folder(&self, revision: &str, folder: &str) -> Result<BTreeMap<String, Vec<u8>>> {
+        let repository = self.handle()?;
+        let top = self.commit_at(&repository, revision)?.tree_id();
+        let Some((folder, ObjectType::Tree, _)) = self.entry(&repository, top, &self.from_top(folder))? else {
+            return Ok(BTreeMap::new());
+        };
+        let tree = self.tree(&repository, folder)?;
+        let files = tree.iter().filter(|entry| is_file(entry.filemode()));
+        let (names, ids): (Vec<String>, Vec<Oid>) =
+            files.map(|entry| (String::from_utf8_lossy(entry.name_bytes()).into_owned(), entry.id())).unzip();
+        Ok(names.into_iter().zip(self.blobs(&repository, &ids)?).collect())
+    }
+
+    /// A blob's bytes.
+    ///
+    /// # Errors
+    /// [`Error::MissingObject`].
+    pub fn blob(&self, id: &str) -> Result<Vec<u8>> {
+        let repository = self.handle()?;
+        let id = self.oid(id)?;
+        Ok(self.blobs(&repository, &[id])?.pop().unwrap_or_default())
+    }
+
+    pub(crate) fn oid(&self, id: &str) -> Result<Oid> {
+        id.parse().map_err(|_| Error::NoRevision(id.to_owned()))
+    }
+
+    pub(crate) fn commit_at<'r>(&self, repository: &'r git2::Repository, revision: &str) -> Result<git2::Commit<'r>> {
+        let found = repository.revparse_single(&format!("{revision}^{{commit}}"));
+        let commit = found.and_then(|object| object.peel_to_commit());
+        commit.map_err(|error| match error.code() {
+            ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel | ErrorCode::UnbornBranch => {
+                Error::NoRevision(revision.to_owned())
+            }
+            _ => self.failed("reading")(error),
+        })
+    }
+
+    fn entries(&self, repository: &git2::Repository, revision: &str, prefixes: &[&str]) -> Result<Vec<Entry>> {
+        let top = self.commit_at(repository, revision)?.tree_id();
+        let all = [""];
+        let prefixes = if prefixes.is_empty() { &all[..] } else { prefixes };
+        let mut entries = Vec::new();
+        // Folders still to be read: their paths, as ours, and their trees.
+        let mut folders = Vec::new();
+        for prefix in prefixes {
+            let prefix = prefix.trim_end_matches('/');
+            match self.entry(repository, top, &self.from_top(prefix))? {
+                Some((id, ObjectType::Tree, _)) => folders.push((prefix.to_owned(), id)),
+                Some((blob, _, mode)) if is_file(mode) => entries.push(Entry { path: prefix.to_owned(), blob }),
+                _ => {}
+            }
+        }
+        while let Some((folder, id)) = folders.pop() {
+            for entry in &self.tree(repository, id)? {
+                let name = String::from_utf8_lossy(entry.name_bytes());
+                let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+                match entry.kind() {
+                    Some(ObjectType::Tree) => folders.push((path, entry.id())),
+                    _ if is_file(entry.filemode()) => entries.push(Entry { path, blob: entry.id() }),
+                    _ => {}
+                }
+            }
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries.dedup_by(|a, b| a.path == b.path);
+        Ok(entries)
+    }
+
+    /// What stands at a path from the top: its id, its kind and its mode.
+    pub(crate) fn entry(
+        &self,
+        repository: &git2::Repository,
+        top: Oid,
+        path: &str,
+    ) -> Result<Option<(Oid, ObjectType, i32)>> {
+        let mut found = (top, ObjectType::Tree, 0o040_000);
+        for name in Path::new(path).iter() {
+            let (id, ObjectType::Tree, _) = found else { return Ok(None) };
+            let tree = self.tree(repository, id)?;
+            let Some(entry) = tree.get_name_bytes(name.as_encoded_bytes()) else { return Ok(None) };
+            found = (entry.id(), entry.kind().unwrap_or(ObjectType::Any), entry.filemode());
+        }
+        Ok(Some(found))
+    }
+
+    /// A tree; in a partial clone it is fetched when it is missing.
+    pub(crate) fn tree<'r>(&self, repository: &'r git2::Repository, id: Oid) -> Result<git2::Tree<'r>> {
+        self.ensure(repository, &[id])?;
+        repository.find_tree(id).map_err(|error| self.unreadable(id, error))
+    }
+
+    /// Many blobs, in the order of their ids.
+    fn blobs(&self, repository: &git2::Repository, ids: &[Oid]) -> Result<Vec<Vec<u8>>> {
+        self.ensure(repository, ids)?;
+        let objects = repository.odb().map_err(self.failed("reading"))?;
+        let read = |id: &Oid| match objects.read(*id) {
+            Ok(object) => Ok(object.data().to_vec()),
+            Err(error) => Err(self.unreadable(*id, error)),
+        };
+        ids.iter().map(read).collect()
+    }
+
+    fn unreadable(&self, id: Oid, error: git2::Error) -> Error {
+        match error.code() {
+            ErrorCode::NotFound => Error::MissingObject(id.to_string()),
+            _ => self.failed("reading")(error),
+        }
+    }
+}
+
+fn is_file(mode: i32) -> bool {
+    matches!(mode, FILE | EXECUTABLE)
+}

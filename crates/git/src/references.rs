@@ -1,0 +1,126 @@
+//! Branches and other references.
+
+use std::time::Duration;
+
+use git2::ErrorCode;
+
+use crate::{Error, Repository, Result};
+
+/// How often, and how long each time, a reference is waited for that another process is moving.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A reference that is to move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update<'a> {
+    /// Its full name, such as `refs/heads/main`.
+    pub name: &'a str,
+    /// The id of the object that it will name.
+    pub to: &'a str,
+    /// The id that it must name now; `None` when it must not exist.
+    pub from: Option<&'a str>,
+}
+
+impl Repository {
+    /// The id that a reference, by its full name, leads to. Returns `None` if there is no such reference.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn reference(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.target(&self.handle()?, name)?.map(|(_, id)| id.to_string()))
+    }
+
+    /// As [`reference`](Self::reference), after another process that is moving it is done; a lock that a crash left is not waited for
+    /// longer than a tenth of a second. So whoever sees one reference of an [`update`](Self::update) sees the others.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn settled_reference(&self, name: &str) -> Result<Option<String>> {
+        let repository = self.handle()?;
+        for _ in 0..LOOKS {
+            let mut transaction = repository.transaction().map_err(self.failed("reading references of"))?;
+            match transaction.lock_ref(name) {
+                Err(error) if error.code() == ErrorCode::Locked => std::thread::sleep(PAUSE),
+                // Nobody moves it now. Where it may not be locked, it is not moved by anybody like us.
+                _ => break,
+            }
+        }
+        self.reference(name)
+    }
+
+    /// All references whose names begin so, with the ids that they lead to.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn references(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        let repository = self.handle()?;
+        let found = repository.references_glob(&format!("{prefix}*")).map_err(self.failed("reading references of"))?;
+        let mut all = Vec::new();
+        // One that went in between is not there.
+        for reference in found.flatten() {
+            if let (Ok(name), Ok(Some(id))) = (reference.name(), reference.resolve().map(|resolved| resolved.target()))
+            {
+                all.push((name.to_owned(), id.to_string()));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Moves references, all or none. Returns whether they moved: not when one of them had another value than `from`, or another process
+    /// held its lock.
+    ///
+    /// # Errors
+    /// [`Error::Repository`] when the repository cannot be written.
+    pub fn update(&self, updates: &[Update<'_>]) -> Result<bool> {
+        let repository = self.handle()?;
+        let action = "moving references of";
+        // A reference that names another one, as HEAD does, stays; the other one moves.
+        let mut targets = Vec::with_capacity(updates.len());
+        for update in updates {
+            let found = self.target(&repository, update.name)?;
+            let name = found.map_or_else(|| update.name.to_owned(), |(name, _)| name);
+            targets.push((name, self.oid(update.to)?, update.from));
+        }
+        let mut transaction = repository.transaction().map_err(self.failed(action))?;
+        for (name, ..) in &targets {
+            match transaction.lock_ref(name) {
+                Ok(()) => {}
+                Err(error) if matches!(error.code(), ErrorCode::Locked | ErrorCode::Exists) => return Ok(false),
+                Err(error) => return Err(self.failed(action)(error)),
+            }
+        }
+        // Under the locks, so that nobody moves them in between.
+        for (name, to, from) in &targets {
+            let now = self.target(&repository, name)?.map(|(_, id)| id.to_string());
+            if now.as_deref() != *from {
+                return Ok(false);
+            }
+            transaction.set_target(name, *to, None, "slipway").map_err(self.failed(action))?;
+        }
+        transaction.commit().map_err(self.failed(action))?;
+        Ok(true)
+    }
+
+    /// Removes a reference; one that does not exist stays so.
+    pub(crate) fn remove_reference(&self, name: &str) -> Result<()> {
+        let repository = self.handle()?;
+        match repository.find_reference(name).and_then(|mut reference| reference.delete()) {
+            Err(error) if error.code() != ErrorCode::NotFound => Err(self.failed("removing a reference of")(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a reference leads: the name of the last reference on the way, and the id.
+    fn target(&self, repository: &git2::Repository, name: &str) -> Result<Option<(String, git2::Oid)>> {
+        match repository.find_reference(name).and_then(|reference| reference.resolve()) {
+            Ok(reference) => {
+                let name = reference.name().unwrap_or(name).to_owned();
+                Ok(reference.target().map(|id| (name, id)))
+            }
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            // not a name that a reference can have
+            Err(error) if error.code() == ErrorCode::InvalidSpec => Err(Error::NoRevision(name.to_owned())),
+            Err(error) => Err(self.failed("reading references of")(error)),
+        }
+    }
+}
