@@ -13,8 +13,8 @@ pub enum Error {
     Git(#[from] slipway_git::Error),
     /// No forge is known behind a URL.
     #[error(
-        "no pull request can be opened on {0}: GitHub is supported (https://github.com/<owner>/<repository>, another server with \
-         GITHUB_API_URL), and a bare repository on this machine; a branch can still be pushed by hand with `git push`"
+        "no pull request can be opened on {0}: GitHub is supported (https://github.com/<owner>/<repository>; name an Enterprise server \
+         with `gh auth login --hostname` or GH_HOST), and a bare repository on this machine; push a branch by hand with `git push`"
     )]
     UnknownForge(String),
     /// A repository with a work tree, or a folder inside a repository.
@@ -70,24 +70,55 @@ pub enum Error {
     Refused {
         /// HTTP status.
         status: u16,
-        /// What it said.
+        /// GitHub's message, with its details.
         message: String,
         /// What to do.
         advice: &'static str,
     },
+    /// Waiting for GitHub's rate limit would take too long.
+    #[error("GitHub's rate limit is exhausted; it resets {reset}: try again then, or use another token")]
+    RateLimited {
+        /// When it resets.
+        reset: String,
+    },
     /// GitHub cannot be reached.
     #[error("cannot reach GitHub at {url}: {reason}; check the network, the proxy and GITHUB_API_URL, then try again")]
     Unreachable {
-        /// Where it was looked for.
+        /// The API.
         url: String,
         /// Why not.
         reason: String,
     },
-    /// Nothing says who is asking.
+    /// The answer is not one of GitHub's API.
     #[error(
-        "GitHub needs a token: set GITHUB_TOKEN (contents and pull requests: write), or sign in with `gh auth login`"
+        "the answer of {url} is not what GitHub's API says: {reason}; check GITHUB_API_URL, and whether a proxy or a sign-in page \
+         answers in GitHub's place"
     )]
-    NoToken,
+    Unreadable {
+        /// The API.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No credentials belong to the host.
+    #[error(
+        "there is no token for {host}: sign in with `gh auth login --hostname {host}`, or set {} (contents and pull requests: write); a \
+         GITHUB_TOKEN belongs to the server of GITHUB_SERVER_URL, by default github.com, and is sent to no other",
+        token_variable(.host)
+    )]
+    NoToken {
+        /// The server.
+        host: String,
+    },
+    /// A GitHub App cannot sign in.
+    #[error(
+        "the GitHub App cannot sign in: {0}; set SLIPWAY_GITHUB_APP_ID to the app's number, and SLIPWAY_GITHUB_APP_PRIVATE_KEY or \
+         SLIPWAY_GITHUB_APP_PRIVATE_KEY_FILE to its private key in PEM format"
+    )]
+    AppKey(String),
+    /// A branch on GitHub has commits that are not to be lost.
+    #[error("the branch {0} has other commits on GitHub: start again from its newest commit, or use another branch")]
+    BranchMoved(String),
 }
 
 impl Error {
@@ -96,7 +127,20 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Git(error) => error.is_unavailable(),
-            other => matches!(other, Self::Refused { .. } | Self::Unreachable { .. } | Self::Busy { .. }),
+            other => matches!(
+                other,
+                Self::Refused { .. }
+                    | Self::RateLimited { .. }
+                    | Self::Unreachable { .. }
+                    | Self::Unreadable { .. }
+                    | Self::BranchMoved(_)
+                    | Self::Busy { .. }
+            ),
         }
     }
+}
+
+/// The variable for a token of a server.
+fn token_variable(host: &str) -> &'static str {
+    if crate::github::is_public(host) { "GH_TOKEN" } else { "GH_HOST to it and GH_ENTERPRISE_TOKEN" }
 }

@@ -19,7 +19,7 @@ pub enum Forge {
 /// The forge behind a remote's URL: GitHub, or a path or `file://` URL of a bare repository.
 ///
 /// # Errors
-/// [`Error::UnknownForge`] for any other URL; [`Error::NotBare`]; [`Error::NoToken`] for GitHub without a token.
+/// [`Error::UnknownForge`], [`Error::NotBare`], [`Error::NoToken`], [`Error::AppKey`].
 pub fn forge_of(url: &str) -> Result<Forge> {
     if let Some(github) = GitHub::of(url)? {
         return Ok(Forge::GitHub(github));
@@ -60,40 +60,18 @@ impl Forge {
         }
     }
 
-    /// All pull requests by number, at most 1,000 on GitHub: the newest.
+    /// The branch that pull requests are merged into: `main` in a bare repository.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
-    pub async fn list(&self) -> Result<Vec<Opened>> {
+    pub async fn default_branch(&self) -> Result<String> {
         match self {
-            Self::Bare(forge) => forge.list(),
-            Self::GitHub(forge) => forge.list().await,
+            Self::Bare(_) => Ok("main".to_owned()),
+            Self::GitHub(forge) => forge.default_branch().await,
         }
     }
 
-    /// One pull request.
-    ///
-    /// # Errors
-    /// [`Error::NoPullRequest`]; when the forge refuses or cannot be reached.
-    pub async fn get(&self, number: u64) -> Result<Opened> {
-        match self {
-            Self::Bare(forge) => forge.get(number),
-            Self::GitHub(forge) => forge.get(number).await,
-        }
-    }
-
-    /// Merges a pull request into main with a merge commit; its id.
-    ///
-    /// # Errors
-    /// When it is not open, conflicts with main, or the forge refuses.
-    pub async fn merge(&self, number: u64) -> Result<String> {
-        match self {
-            Self::Bare(forge) => forge.merge(number),
-            Self::GitHub(forge) => forge.merge(number).await,
-        }
-    }
-
-    /// Its name in messages, such as `GitHub octo/cat`.
+    /// The forge for a person to read, such as `GitHub octo/cat`.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {

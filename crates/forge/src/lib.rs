@@ -12,5 +12,5 @@ mod pull_request;
 pub use bare::BareForge;
 pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
-pub use github::GitHub;
+pub use github::{Credentials, GitHub};
 pub use pull_request::{Opened, PullRequest, PullRequestState};

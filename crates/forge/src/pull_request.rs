@@ -1,15 +1,17 @@
-//! A pull request: the request, and its state.
+//! A pull request: the request to open one, and its state.
 
 use serde::{Deserialize, Serialize};
 
-/// A pull request to open, against `main`. Its branch must exist already.
+/// A pull request to open. Its branch must be on the forge already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullRequest {
     /// The branch that holds the change.
     pub branch: String,
-    /// Its title, one line.
+    /// The branch that it is merged into; a bare repository merges into `main`.
+    pub base: String,
+    /// One line; GitHub gets at most 256 characters.
     pub title: String,
-    /// Its description, in Markdown.
+    /// Markdown; GitHub gets at most 65,536 characters.
     pub body: String,
 }
 
@@ -18,15 +20,15 @@ pub struct PullRequest {
 pub struct Opened {
     /// Its number, from 1.
     pub number: u64,
-    /// Its page, or the reference that holds it.
+    /// The page for a person.
     pub url: String,
     /// The branch that holds the change.
     pub branch: String,
     /// Its title, one line.
     pub title: String,
-    /// The branch's commit.
+    /// The newest commit of the branch.
     pub head: String,
-    /// Whether it is open.
+    /// Whether it is open, merged or closed.
     pub state: PullRequestState,
 }
 
@@ -38,13 +40,13 @@ impl Opened {
     }
 }
 
-/// The state of a pull request.
+/// Whether a pull request is open, merged or closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PullRequestState {
     /// It can be merged.
     Open,
-    /// It was merged into main.
+    /// Its commits are on the base branch.
     Merged,
     /// It was closed without a merge.
     Closed,

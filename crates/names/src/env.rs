@@ -16,6 +16,12 @@ pub const MODELS: &str = "SLIPWAY_MODELS";
 pub const LISTEN: &str = "SLIPWAY_LISTEN";
 /// The server's address, for the page.
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
+/// The number of the GitHub App that opens pull requests.
+pub const GITHUB_APP_ID: &str = "SLIPWAY_GITHUB_APP_ID";
+/// The app's private key, in PEM format.
+pub const GITHUB_APP_PRIVATE_KEY: &str = "SLIPWAY_GITHUB_APP_PRIVATE_KEY";
+/// A file with the app's private key.
+pub const GITHUB_APP_PRIVATE_KEY_FILE: &str = "SLIPWAY_GITHUB_APP_PRIVATE_KEY_FILE";
 
 /// MLflow's address; the name is MLflow's.
 pub const MLFLOW_TRACKING_URI: &str = "MLFLOW_TRACKING_URI";

@@ -127,7 +127,7 @@ impl From<slipway_forge::Error> for Failure {
 
         match error {
             Error::Git(error) => error.into(),
-            Error::NoToken => Self::Environment(error.to_string()),
+            Error::NoToken { .. } | Error::AppKey(_) => Self::Environment(error.to_string()),
             error if error.is_unavailable() => Self::Service(error.to_string()),
             Error::Malformed { .. } => Self::Unexpected(error.to_string()),
             error => Self::Input(error.to_string()),

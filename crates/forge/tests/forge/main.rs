@@ -53,6 +53,11 @@ pub(crate) fn propose(
 ) -> u64 {
     let commit = repository.commit(Some(base), &change(file.0, file.1), "change").unwrap();
     repository.push(&folder.path().join("forge.git").display().to_string(), &commit, branch).unwrap();
-    let request = PullRequest { branch: branch.to_owned(), title: "Change".to_owned(), body: "why".to_owned() };
+    let request = PullRequest {
+        branch: branch.to_owned(),
+        base: "main".to_owned(),
+        title: "Change".to_owned(),
+        body: "why".to_owned(),
+    };
     forge.open_pull_request(&request).unwrap().number
 }

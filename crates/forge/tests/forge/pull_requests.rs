@@ -12,7 +12,12 @@ use crate::{change, git, propose, repositories};
 fn a_pull_request_is_opened_once_and_merged_once() {
     let (folder, repository, forge, head) = repositories();
     let first = propose(&folder, &repository, &forge, &head, ("x.txt", "x"), "slipway/x");
-    let again = PullRequest { branch: "slipway/x".to_owned(), title: "Again".to_owned(), body: String::new() };
+    let again = PullRequest {
+        branch: "slipway/x".to_owned(),
+        base: "main".to_owned(),
+        title: "Again".to_owned(),
+        body: String::new(),
+    };
     assert_eq!(forge.open_pull_request(&again).unwrap().number, first);
     let second = propose(&folder, &repository, &forge, &head, ("y.txt", "y"), "slipway/y");
     assert_eq!((first, second), (1, 2));
@@ -116,7 +121,12 @@ fn the_same_request_at_once_is_one_pull_request() {
     let (folder, repository, forge, head) = repositories();
     let commit = repository.commit(Some(&head), &change("x.txt", "x"), "change").unwrap();
     repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
-    let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
+    let request = PullRequest {
+        branch: "slipway/x".to_owned(),
+        base: "main".to_owned(),
+        title: "X".to_owned(),
+        body: String::new(),
+    };
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..6).map(|_| scope.spawn(|| forge.open_pull_request(&request).unwrap().number)).collect();
         assert!(all.into_iter().all(|one| one.join().unwrap() == 1));
@@ -141,7 +151,12 @@ fn the_first_pull_request_of_an_empty_repository_becomes_main() {
     let empty = folder.path().join("empty.git");
     git(folder.path(), &["init", "--quiet", "--bare", "empty.git"]);
     let forge = BareForge::open(&empty).unwrap();
-    let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
+    let request = PullRequest {
+        branch: "slipway/x".to_owned(),
+        base: "main".to_owned(),
+        title: "X".to_owned(),
+        body: String::new(),
+    };
     assert!(matches!(forge.open_pull_request(&request), Err(Error::Git(GitError::NoBranch { .. }))));
     repository.push(&empty.display().to_string(), &head, "slipway/x").unwrap();
     let number = forge.open_pull_request(&request).unwrap().number;

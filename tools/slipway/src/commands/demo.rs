@@ -1,5 +1,6 @@
 //! `slipway demo`: the product's own commands in order, on one machine, with a merge where a person would merge.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_dataset::{Dataset, Digest, Store};
 use slipway_embedded::{JobStatus, Jobs, Observer, Phase, Running, begin};
+use slipway_forge::BareForge;
 use slipway_git::Repository;
 use slipway_mlflow::{Client, ModelVersion, Run};
 use slipway_names::tag::TRAINJOB;
@@ -143,7 +145,7 @@ impl Demo {
                  overlays/local/training-jobs/, or raise spec.rerun"
             )));
         };
-        remote.forge.merge(opened.number).await?;
+        merge(remote, opened.number)?;
         context.say(format!("opened pull request #{}, merged it into main\n", opened.number));
         Ok(proposed.plan.changes.into_iter().flat_map(|change| change.starts).collect())
     }
@@ -189,6 +191,12 @@ fn step<E: Into<Failure>>(phase: &'static str) -> impl FnOnce(E) -> Failure {
     move |error| error.into().during(phase)
 }
 
+/// Merges as a person would. The demo's remote is the bare repository of its own loop.
+fn merge(remote: &Remote, number: u64) -> Result<(), Failure> {
+    BareForge::open(Path::new(&remote.name))?.merge(number)?;
+    Ok(())
+}
+
 /// Waits for the jobs that the merge started.
 async fn train(context: &Context, jobs: &Jobs, starts: Vec<Start>) -> Result<Vec<(Start, JobStatus)>, Failure> {
     context.say(context.paint("1", &format!("Training {} on this machine", count(starts.len(), "trial"))));
@@ -216,7 +224,7 @@ async fn serve(
     let best = choose(MODEL, versions, None)?;
     let promoted = promote(git, remote, "local", best, &KustomizeArgs::default()).await?;
     if let Some(opened) = promoted.pull_request {
-        remote.forge.merge(opened.number).await?;
+        merge(remote, opened.number)?;
         context.say(format!(
             "opened pull request #{} for version {} ({}), merged it into main",
             opened.number, promoted.version, promoted.digest

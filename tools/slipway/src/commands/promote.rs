@@ -9,7 +9,7 @@ use slipway_mlflow::ModelVersion;
 use slipway_serving::Pin;
 
 use crate::commands::diff;
-use crate::commands::propose::{MAIN, PullRequestReport, open};
+use crate::commands::propose::{PullRequestReport, open};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
@@ -113,7 +113,8 @@ pub(crate) async fn promote(
             version.version, version.name
         )));
     }
-    let base = git.fetch(&remote.name, MAIN)?;
+    let main = remote.forge.default_branch().await?;
+    let base = git.fetch(&remote.name, &main)?;
     let tree = Tree::at(git, &base)?;
     let environments = tree.folders_in("overlays");
     if !environments.iter().any(|name| name == environment) {

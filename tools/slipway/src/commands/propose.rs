@@ -21,9 +21,6 @@ use crate::remote::Remote;
 use crate::rendered::{self, Changes};
 use crate::tree::Tree;
 
-/// The branch that pull requests go to.
-pub(crate) const MAIN: &str = "main";
-
 #[derive(Debug, Args)]
 #[command(
     after_help = "The pull request holds the files named, their datasets' declarations and the rendered TrainJobs, on top of the remote's main. The\n\
@@ -95,7 +92,8 @@ pub(crate) async fn propose(
     dry_run: bool,
     kustomize: &KustomizeArgs,
 ) -> Result<Proposed, Failure> {
-    let base = git.fetch(&remote.name, MAIN)?;
+    let main = remote.forge.default_branch().await?;
+    let base = git.fetch(&remote.name, &main)?;
     let base_tree = Tree::at(git, &base)?;
     let before = Project::read(&base_tree);
     let (tree, sources) = with_sources(context, &base_tree, files)?;
@@ -124,7 +122,7 @@ pub(crate) async fn propose(
     let identity = git.tree_of(&experiments)?;
     let branch = format!("slipway/{name}-{}-{}", &base[..8.min(base.len())], &identity[..8.min(identity.len())]);
     let body = plan_text::markdown(&plan) + &diff::for_pull_request(git, &base_tree, &head, kustomize)?;
-    let opened = open(git, remote, &branch, &head, title, body).await?;
+    let opened = open(git, remote, &main, &branch, &head, title, body).await?;
     Ok(Proposed { plan, pull_request: Some(opened) })
 }
 
@@ -132,6 +130,7 @@ pub(crate) async fn propose(
 pub(crate) async fn open(
     git: &Repository,
     remote: &Remote,
+    base: &str,
     branch: &str,
     head: &str,
     title: String,
@@ -141,7 +140,8 @@ pub(crate) async fn open(
         return Ok(opened.into());
     }
     git.push(&remote.name, head, branch)?;
-    Ok(remote.forge.open(&PullRequest { branch: branch.to_owned(), title, body }).await?.into())
+    let request = PullRequest { branch: branch.to_owned(), base: base.to_owned(), title, body };
+    Ok(remote.forge.open(&request).await?.into())
 }
 
 /// The remote's files with those named, and with the datasets that these need, as they are here; and which of them differ.

@@ -1,0 +1,112 @@
+//! A GitHub App: its key, its installation, and tokens that are renewed.
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use wiremock::matchers::{bearer_token, body_json, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::log::Log;
+use super::pull;
+use crate::{Credentials, GitHub};
+
+static KEY: LazyLock<String> = LazyLock::new(|| {
+    let der: Pkcs8V1Der = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
+    let lines: Vec<u8> = BASE64_STANDARD.encode(der.as_ref()).into_bytes();
+    let lines: Vec<_> = lines.chunks(64).map(|line| String::from_utf8(line.to_vec()).unwrap()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+});
+
+/// A time as GitHub writes it, some minutes from now.
+fn in_minutes(minutes: u64) -> String {
+    let seconds = SystemTime::now() + Duration::from_secs(60 * minutes);
+    let date = httpdate::fmt_http_date(seconds);
+    // Wed, 25 Nov 2026 14:13:18 GMT
+    let parts: Vec<_> = date.split(' ').collect();
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months.iter().position(|month| *month == parts[2]).unwrap() + 1;
+    format!("{}-{month:02}-{}T{}Z", parts[3], parts[1], parts[4])
+}
+
+/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked.
+async fn server(minutes: u64, tokens: u64) -> MockServer {
+    let server = MockServer::start().await;
+    let account: Value = json!({"login": "octo", "id": 1, "node_id": "", "avatar_url": "https://x/", "gravatar_id": "", "url": "https://x/",
+        "html_url": "https://x/", "followers_url": "https://x/", "following_url": "https://x/", "gists_url": "https://x/",
+        "starred_url": "https://x/", "subscriptions_url": "https://x/", "organizations_url": "https://x/", "repos_url": "https://x/",
+        "events_url": "https://x/", "received_events_url": "https://x/", "type": "Organization", "site_admin": false});
+    let installation = json!({"id": 99, "account": account, "app_id": 12, "target_id": 1, "target_type": "Organization",
+        "permissions": {}, "events": []});
+    Mock::given(method("GET"))
+        .and(path("/repos/octo/cat/installation"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(installation))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let token = json!({"token": "ghs_secret", "expires_at": in_minutes(minutes), "permissions": {}});
+    Mock::given(method("POST"))
+        .and(path("/app/installations/99/access_tokens"))
+        .and(body_json(json!({"repositories": ["cat"]})))
+        .respond_with(ResponseTemplate::new(201).set_body_json(token))
+        .expect(tokens)
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .and(path("/repos/octo/cat/pulls"))
+        .and(bearer_token("ghs_secret"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(7, "slipway/a")])))
+        .expect(3)
+        .mount(&server)
+        .await;
+    server
+}
+
+async fn ask_three_times(server: &MockServer, pem: &str) {
+    let github = GitHub::new(&server.uri(), "octo", "cat", Credentials::app(12, pem).unwrap());
+    for _ in 0..3 {
+        // a clone shares the installation and its token
+        assert_eq!(github.clone().open_for("slipway/a").await.unwrap().unwrap().number, 7);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_once_and_for_one_repository() {
+    let log = Log::start();
+    let server = server(60, 1).await;
+    // as one line, which is how some stores of secrets hand it out
+    ask_three_times(&server, &KEY.replace('\n', "\\n")).await;
+
+    let requests = server.received_requests().await.unwrap();
+    let signed = requests[0].headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["iss"], 12);
+    // GitHub takes ten minutes at most
+    assert!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap() <= 600);
+
+    let key = KEY.lines().nth(1).unwrap();
+    for secret in ["ghs_secret", key, &signed] {
+        assert!(!log.text().contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_about_to_expire_is_renewed() {
+    let server = server(0, 3).await;
+    ask_three_times(&server, &KEY).await;
+}
+
+#[test]
+fn a_key_is_never_shown() {
+    let app = Credentials::app(12, &KEY).unwrap();
+    let github = GitHub::new("https://api.github.com", "octo", "cat", app.clone());
+    assert_eq!(format!("{app:?}"), "App(12)");
+    assert_eq!(format!("{github:?}"), "GitHub(octo/cat at https://api.github.com, App(12))");
+    let error = Credentials::app(12, KEY.lines().nth(1).unwrap()).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(KEY.lines().nth(1).unwrap()));
+}
