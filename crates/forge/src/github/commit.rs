@@ -15,13 +15,13 @@ use super::patience::Repeat;
 use crate::{Error, Result};
 
 impl GitHub {
-    /// Makes a commit on top of `base` in which the files of `changes` are replaced, or removed where there is no content, and puts `branch`
-    /// there. The branch is made if it does not exist; otherwise it only moves forward, so that nobody's commits are lost. Returns the
+    /// Makes a commit on top of `base` in which the files of `changes` are replaced, or removed where there is no content, and puts
+    /// `branch` there. The branch is made if it does not exist; otherwise it only moves forward, so that nobody's commits are lost. Returns the
     /// commit, which is `base` itself if nothing changes; the branch then stays as it is. GitHub signs the commits of apps.
     ///
     /// # Errors
-    /// [`Error::BranchMoved`] if the branch has other commits; when GitHub refuses, such as to remove a file that is not there, or cannot be
-    /// reached.
+    /// [`Error::BranchMoved`] if the branch has other commits; when GitHub refuses, such as to remove a file that does not exist, or
+    /// cannot be reached.
     pub async fn commit(
         &self,
         base: &str,
@@ -47,7 +47,8 @@ impl GitHub {
         Ok(commit)
     }
 
-    /// One file of a tree. Text travels within the tree, so that a thousand files are one request; GitHub counts requests that make something.
+    /// One file of a tree. Text travels within the tree, so that a thousand files are one request: GitHub limits the requests that
+    /// create something.
     async fn entry(&self, client: &Octocrab, path: &str, content: Option<&[u8]>) -> Result<Value> {
         let mut entry = json!({ "path": path, "mode": "100644", "type": "blob" });
         let (key, value) = match content.map(std::str::from_utf8) {

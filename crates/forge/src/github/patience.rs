@@ -1,6 +1,6 @@
 //! Asking again: after a fault that passes, and once a rate limit allows it.
 //!
-//! GitHub's rules: <https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately>
+//! GitHub's rules: <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 
 use std::time::{Duration, SystemTime};
 

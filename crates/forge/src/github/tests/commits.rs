@@ -24,7 +24,8 @@ fn commit(sha: &str, tree: &str) -> Value {
 }
 
 fn reference(sha: &str) -> Value {
-    json!({"ref": "refs/heads/slipway/a", "node_id": "n", "url": "https://x/r", "object": {"type": "commit", "sha": sha, "url": "https://x/c"}})
+    let object = json!({"type": "commit", "sha": sha, "url": "https://x/c"});
+    json!({"ref": "refs/heads/slipway/a", "node_id": "n", "url": "https://x/r", "object": object})
 }
 
 /// A repository whose new tree is `tree`, and whose branch answers as given.
