@@ -1,50 +1,52 @@
 //! What can be reached from outside: the host names of the routes, on the ports of their Gateways.
 
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject, ListParams};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::connection::Cluster;
+use crate::connection::{Cluster, resource};
 use crate::error::Result;
-use crate::fields::{items, name, namespace, number, text};
-
-const BASE: &str = "/apis/gateway.networking.k8s.io/v1";
+use crate::fields::{items, namespace, number, text};
 
 /// Where a Service is reached from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Address {
     /// The Service's namespace.
     pub namespace: String,
-    /// The Service.
+    /// The Service's name.
     pub service: String,
     /// Such as `http://mlflow.slipway.localhost`.
     pub url: String,
 }
 
-/// Every Service that a route leads to, by namespace and name.
+/// Every Service that a route leads to, by namespace and name. A cluster without the Gateway API has none.
 ///
 /// # Errors
-/// When the API server does not answer. A cluster without the Gateway API has none.
+/// When the API server does not answer or refuses.
 pub async fn addresses(cluster: &Cluster) -> Result<Vec<Address>> {
-    let gateways = cluster.list(&format!("{BASE}/gateways")).await?;
-    let routes = cluster.list(&format!("{BASE}/httproutes")).await?;
-    let services = if gateways.is_empty() { Vec::new() } else { cluster.list("/api/v1/services").await? };
+    let of_group = |kind, plural| resource("gateway.networking.k8s.io", "v1", kind, plural);
+    let gateways = cluster.list_custom(&of_group("Gateway", "gateways"), None).await?;
+    if gateways.is_empty() {
+        return Ok(Vec::new());
+    }
+    let routes = cluster.list_custom(&of_group("HTTPRoute", "httproutes"), None).await?;
+    let services = cluster.list(&Api::<Service>::all(cluster.client().clone()), &ListParams::default()).await?;
     Ok(of(&gateways, &routes, &services))
 }
 
-fn of(gateways: &[Value], routes: &[Value], services: &[Value]) -> Vec<Address> {
+fn of(gateways: &[DynamicObject], routes: &[DynamicObject], services: &[Service]) -> Vec<Address> {
     let mut all = Vec::new();
     for route in routes {
-        let Some(host) = items(route, "/spec/hostnames").first().and_then(Value::as_str) else { continue };
-        let Some(origin) =
-            items(route, "/spec/parentRefs").iter().find_map(|parent| origin(gateways, services, route, parent, host))
-        else {
-            continue;
-        };
-        for rule in items(route, "/spec/rules") {
+        let Some(host) = items(&route.data, "/spec/hostnames").first().and_then(Value::as_str) else { continue };
+        let mut parents = items(&route.data, "/spec/parentRefs").iter();
+        let Some(origin) = parents.find_map(|parent| origin(gateways, services, route, parent, host)) else { continue };
+        for rule in items(&route.data, "/spec/rules") {
             for backend in items(rule, "/backendRefs") {
-                let other = text(backend, "/namespace");
                 all.push(Address {
-                    namespace: if other.is_empty() { namespace(route) } else { other }.to_owned(),
+                    namespace: namespace_in(backend, route).to_owned(),
                     service: text(backend, "/name").to_owned(),
                     url: origin.clone(),
                 });
@@ -56,20 +58,29 @@ fn of(gateways: &[Value], routes: &[Value], services: &[Value]) -> Vec<Address> 
     all
 }
 
-/// `https://host:8443`, of the listener that the route hangs on.
-fn origin(gateways: &[Value], services: &[Value], route: &Value, parent: &Value, host: &str) -> Option<String> {
-    let of = text(parent, "/namespace");
-    let of = if of.is_empty() { namespace(route) } else { of };
-    let gateway = gateways.iter().find(|one| name(one) == text(parent, "/name") && namespace(one) == of)?;
+/// The namespace of what a route refers to: the route's own unless the reference names one.
+fn namespace_in<'a>(reference: &'a Value, route: &'a DynamicObject) -> &'a str {
+    let named = text(reference, "/namespace");
+    if named.is_empty() { namespace(route) } else { named }
+}
+
+/// `https://host:8443`, of the listener that a route is attached to.
+fn origin(
+    gateways: &[DynamicObject],
+    services: &[Service],
+    route: &DynamicObject,
+    parent: &Value,
+    host: &str,
+) -> Option<String> {
+    let in_namespace = namespace_in(parent, route);
+    let is_parent = |one: &&DynamicObject| one.name_any() == text(parent, "/name") && namespace(one) == in_namespace;
+    let gateway = gateways.iter().find(is_parent)?;
     let section = text(parent, "/sectionName");
-    let mut listeners: Vec<&Value> = items(gateway, "/spec/listeners")
-        .iter()
-        .filter(|one| section.is_empty() || text(one, "/name") == section)
-        .collect();
+    let listeners = items(&gateway.data, "/spec/listeners").iter();
+    let listeners = listeners.filter(|one| section.is_empty() || text(one, "/name") == section);
     // of several, the encrypted one
-    listeners.sort_by_key(|one| text(one, "/protocol") != "HTTPS");
-    let listener = listeners.first()?;
-    let port = outside(services, of, listener).or(number(listener, "/port"))?;
+    let listener = listeners.min_by_key(|one| text(one, "/protocol") != "HTTPS")?;
+    let port = outer_port(services, in_namespace, listener).or(number(listener, "/port"))?;
     Some(match (text(listener, "/protocol"), port) {
         ("HTTPS", 443) => format!("https://{host}"),
         ("HTTPS", port) => format!("https://{host}:{port}"),
@@ -78,15 +89,20 @@ fn origin(gateways: &[Value], services: &[Value], route: &Value, parent: &Value,
     })
 }
 
-/// The port that the world sees, where a Service of the Gateway's namespace leads to the listener's.
-fn outside(services: &[Value], gateway_namespace: &str, listener: &Value) -> Option<i64> {
-    let own = services.iter().filter(|service| namespace(service) == gateway_namespace);
-    let ports = own.flat_map(|service| items(service, "/spec/ports"));
-    let leads = |port: &&Value| {
-        let named = |pointer: &str| !text(port, pointer).is_empty() && text(port, pointer) == text(listener, "/name");
-        named("/name") || named("/targetPort") || port.pointer("/targetPort") == listener.pointer("/port")
+/// The port that is open to the outside, if a Service in the Gateway's namespace leads to the listener's port.
+fn outer_port(services: &[Service], gateway_namespace: &str, listener: &Value) -> Option<i64> {
+    let name = text(listener, "/name");
+    let leads = |port: &&ServicePort| {
+        let to_port = match &port.target_port {
+            Some(IntOrString::Int(target)) => Some(i64::from(*target)) == number(listener, "/port"),
+            Some(IntOrString::String(target)) => !name.is_empty() && target == name,
+            None => false,
+        };
+        to_port || (!name.is_empty() && port.name.as_deref() == Some(name))
     };
-    ports.filter(leads).find_map(|port| number(port, "/port"))
+    let own = services.iter().filter(|service| service.namespace().as_deref() == Some(gateway_namespace));
+    let mut ports = own.flat_map(|service| service.spec.iter().flat_map(|spec| spec.ports.iter().flatten()));
+    ports.find(leads).map(|port| i64::from(port.port))
 }
 
 #[cfg(test)]
@@ -96,25 +112,22 @@ mod tests {
 
     #[test]
     fn a_route_leads_from_a_host_to_a_service() {
-        let gateway = json!({"metadata": {"name": "g", "namespace": "gateway"}, "spec": {"listeners": [
-            {"name": "http", "protocol": "HTTP", "port": 80}, {"name": "https", "protocol": "HTTPS", "port": 443}]}});
+        fn parsed<K: serde::de::DeserializeOwned>(value: &Value) -> K {
+            serde_json::from_value(value.clone()).unwrap()
+        }
+        let gateway = parsed(&json!({"metadata": {"name": "g", "namespace": "gateway"}, "spec": {"listeners": [
+            {"name": "http", "protocol": "HTTP", "port": 80}, {"name": "https", "protocol": "HTTPS", "port": 443}]}}));
         let mut route = json!({"metadata": {"name": "r", "namespace": "mlflow"}, "spec": {"hostnames": ["m.example.org"],
             "parentRefs": [{"name": "g", "namespace": "gateway", "sectionName": "http"}],
             "rules": [{"backendRefs": [{"name": "mlflow", "port": 5000}]}]}});
         let expected = |url: &str| [Address { namespace: "mlflow".into(), service: "mlflow".into(), url: url.into() }];
-        assert_eq!(
-            of(std::slice::from_ref(&gateway), std::slice::from_ref(&route), &[]),
-            expected("http://m.example.org")
-        );
+        assert_eq!(of(std::slice::from_ref(&gateway), &[parsed(&route)], &[]), expected("http://m.example.org"));
         route["spec"]["parentRefs"][0].as_object_mut().unwrap().remove("sectionName");
-        assert_eq!(
-            of(std::slice::from_ref(&gateway), std::slice::from_ref(&route), &[]),
-            expected("https://m.example.org")
-        );
-        assert_eq!(of(&[], &[route.clone()], &[]), []);
-        // the listener's port is one inside, its Service says which one the world sees
-        let service = json!({"metadata": {"name": "proxy", "namespace": "gateway"},
-            "spec": {"ports": [{"name": "https", "port": 8443, "targetPort": "https"}]}});
-        assert_eq!(of(&[gateway], &[route], &[service]), expected("https://m.example.org:8443"));
+        assert_eq!(of(std::slice::from_ref(&gateway), &[parsed(&route)], &[]), expected("https://m.example.org"));
+        assert_eq!(of(&[], &[parsed(&route)], &[]), []);
+        // the listener's port is one inside the cluster; its Service has the one that is open to the outside
+        let service = parsed(&json!({"metadata": {"name": "proxy", "namespace": "gateway"},
+            "spec": {"ports": [{"name": "https", "port": 8443, "targetPort": "https"}]}}));
+        assert_eq!(of(&[gateway], &[parsed(&route)], &[service]), expected("https://m.example.org:8443"));
     }
 }

@@ -1,32 +1,32 @@
-//! From an empty cluster to one that follows git: what has to be put into it once, in order, each step waited for.
+//! From an empty cluster to one that follows git: what has to be put into it once, in order, and each step waited for.
 //!
-//! Every step asks what is there first, so the whole may be run again at any time: after a break it goes on where it was.
+//! Every step compares with what exists, so the whole may be run again at any time: after an interruption it continues.
 
-use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject, TypeMeta};
 use serde::Serialize;
-use serde_json::{Value, json};
+use slipway_names::annotation::ENVIRONMENT;
 
-use crate::applications::{Component, components};
-use crate::apply::Outcome;
+use crate::applications::Component;
+use crate::apply::{ApplyOptions, Outcome};
 use crate::connection::Cluster;
+use crate::deadline::Deadline;
 use crate::diagnosis::examine;
 use crate::error::{Error, Result};
-use crate::fields::text;
-use crate::order;
-use crate::rollout::waiting_for;
+use crate::fields::{namespace, title};
 use crate::secrets::{self, Credential};
-use crate::waiting::{Deadline, Look};
+use crate::tree::{Expected, wait_for_tree};
 
 /// The field manager that Argo CD itself applies as: what it takes over is already its own.
 const ARGOCD: &str = "argocd-controller";
 
-/// The field manager of what stays ours.
-const OURS: &str = "slipway";
-
-/// The environment that a cluster was set up as, on Argo CD's namespace.
-const ENVIRONMENT: &str = "slipway.dev/environment";
+/// The field manager of what remains ours.
+const SLIPWAY: &str = "slipway";
 
 /// What goes into a cluster.
 #[derive(Clone, Debug)]
@@ -36,38 +36,29 @@ pub struct Bootstrap {
     /// Argo CD's namespace.
     pub argocd_namespace: String,
     /// The tree's Namespaces.
-    pub namespaces: Vec<Value>,
+    pub namespaces: Vec<DynamicObject>,
     /// Secrets that are not in git.
     pub credentials: Vec<Credential>,
     /// Argo CD, as it will manage itself.
-    pub argocd: Vec<Value>,
+    pub argocd: Vec<DynamicObject>,
     /// The root Application and its project.
-    pub root: Vec<Value>,
-    /// The Applications that will be there.
+    pub root: Vec<DynamicObject>,
+    /// The Applications that the root brings, itself included.
     pub applications: Vec<Expected>,
 }
 
-/// An Application that will be there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// Its name.
-    pub name: String,
-    /// Whether it must be healthy; else it is enough that it is synced, as with jobs that run as long as they run.
-    pub healthy: bool,
-}
-
-/// How.
+/// How to set a cluster up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Ask the server what would change, and change nothing.
     pub dry_run: bool,
-    /// Take over an Argo CD that is there already.
+    /// Take over an existing Argo CD.
     pub adopt: bool,
     /// How long the whole may take.
     pub timeout: Duration,
 }
 
-/// A step.
+/// A step of the set-up, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Step {
@@ -86,9 +77,9 @@ pub enum Step {
 /// How many objects a step touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Were not there.
+    /// Did not exist.
     pub created: usize,
-    /// Held something else.
+    /// Were different.
     pub changed: usize,
     /// Were as they must be.
     pub unchanged: usize,
@@ -109,12 +100,12 @@ impl Summary {
 pub enum Event {
     /// A step begins.
     Began(Step),
-    /// An object was dealt with.
+    /// An object was applied, or a Secret was completed.
     Applied(Step, String, Outcome),
-    /// A step waits for this.
+    /// What a step waits for.
     Waiting(Step, Vec<String>),
-    /// The Applications, with how long each has been as it should be since the tree began to grow.
-    Tree(Vec<(Component, Option<Duration>)>),
+    /// The Applications, each with the time from the root's creation until it was as expected; `None` while it is not.
+    Applications(Vec<(Component, Option<Duration>)>),
     /// A step is done.
     Done(Step, Duration, Summary),
 }
@@ -122,168 +113,160 @@ pub enum Event {
 /// What was done.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Each step with its time.
+    /// Each step with its duration.
     pub steps: Vec<(Step, Duration, Summary)>,
-    /// Each Application with the time from the root's creation until it was as it should be.
+    /// Each Application with the time from the root's creation until it was as expected.
     pub components: Vec<(String, Duration)>,
 }
 
-/// Sets a cluster up. What happens is told to `tell`.
+/// Sets a cluster up. `on_event` hears what happens.
 ///
 /// # Errors
-/// When the cluster belongs to another environment or to an Argo CD of somebody else's, when the server refuses something, or when
-/// time is up; then running it again goes on.
+/// When the cluster belongs to another environment or to an Argo CD that was not installed from here, when the server refuses
+/// something, or when time is up; then running it again continues.
 pub async fn bootstrap(
     cluster: &Cluster,
-    what: &Bootstrap,
+    content: &Bootstrap,
     options: Options,
-    tell: &(dyn Fn(Event) + Sync),
+    on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<Report> {
-    taken(cluster, what, options.adopt).await?;
-    let run = Run { cluster, options, deadline: Deadline::after(options.timeout), tell };
+    let deadline = Deadline::after(options.timeout);
+    check_owner(cluster, content, options.adopt).await?;
+    let run = Run { cluster, content, options, deadline, on_event };
     let mut report = Report::default();
-    report.steps.push(run.namespaces(what).await?);
-    report.steps.push(run.credentials(what).await?);
-    report.steps.push(run.argocd(what).await?);
-    report.steps.push(run.root(what).await?);
+    report.steps.push(run.namespaces().await?);
+    report.steps.push(run.credentials().await?);
+    report.steps.push(run.argocd().await?);
+    report.steps.push(run.root().await?);
     if !options.dry_run {
-        let begun = Instant::now();
-        tell(Event::Began(Step::Tree));
-        report.components = run.tree(what, begun).await?;
+        let begun = run.begin(Step::Tree);
+        report.components = run.tree().await?;
         report.steps.push(run.done(Step::Tree, begun, Summary::default()));
     }
     Ok(report)
 }
 
 /// Refuses a cluster that is set up as something else.
-async fn taken(cluster: &Cluster, what: &Bootstrap, adopt: bool) -> Result<()> {
-    let namespace = &what.argocd_namespace;
-    let found = cluster.get(&format!("/api/v1/namespaces/{namespace}")).await?.unwrap_or_default();
-    let environment =
-        found.pointer("/metadata/annotations").and_then(|all| all.get(ENVIRONMENT)).and_then(Value::as_str);
+async fn check_owner(cluster: &Cluster, content: &Bootstrap, adopt: bool) -> Result<()> {
+    let namespace = &content.argocd_namespace;
     let context = cluster.context();
-    match environment {
-        Some(environment) if environment == what.environment => Ok(()),
+    let found = Api::<Namespace>::all(cluster.client().clone()).get_opt(namespace).await;
+    let found = found.map_err(|error| cluster.failed(&format!("Namespace {namespace}"), error))?;
+    match found.as_ref().and_then(|found| found.annotations().get(ENVIRONMENT)) {
+        Some(environment) if *environment == content.environment => Ok(()),
         Some(other) => Err(Error::Taken(format!(
-            "the cluster of context {context} is environment `{other}`, not `{}`: name the right one with --context; if it is to change, \
-             remove the annotation {ENVIRONMENT} of namespace {namespace} first",
-            what.environment
+            "the cluster of context {context} is environment `{other}`, not `{}`: name the right one with --context; to turn it into \
+             the other environment, remove the annotation {ENVIRONMENT} of namespace {namespace} first",
+            content.environment
         ))),
+        None if adopt => Ok(()),
         None => {
-            let path = format!("/apis/apps/v1/namespaces/{namespace}/statefulsets/argocd-application-controller");
-            if !adopt && cluster.get(&path).await?.is_some() {
-                return Err(Error::Taken(format!(
-                    "the cluster of context {context} has an Argo CD in namespace {namespace} that was not installed from here: --adopt takes \
-                     it over, in the version that this repository names"
-                )));
+            const CONTROLLER: &str = "argocd-application-controller";
+            let api: Api<StatefulSet> = Api::namespaced(cluster.client().clone(), namespace);
+            let found = api.get_opt(CONTROLLER).await;
+            match found.map_err(|error| cluster.failed(&format!("StatefulSet {namespace}/{CONTROLLER}"), error))? {
+                None => Ok(()),
+                Some(_) => Err(Error::Taken(format!(
+                    "the cluster of context {context} has an Argo CD in namespace {namespace} that was not installed from here: --adopt \
+                     takes it over, in the version that this repository names"
+                ))),
             }
-            Ok(())
         }
     }
 }
 
 struct Run<'a> {
     cluster: &'a Cluster,
+    content: &'a Bootstrap,
     options: Options,
     deadline: Deadline,
-    tell: &'a (dyn Fn(Event) + Sync),
+    on_event: &'a (dyn Fn(Event) + Sync),
 }
 
 type Done = (Step, Duration, Summary);
 
 impl Run<'_> {
+    fn begin(&self, step: Step) -> Instant {
+        (self.on_event)(Event::Began(step));
+        Instant::now()
+    }
+
     fn done(&self, step: Step, begun: Instant, summary: Summary) -> Done {
-        let took = begun.elapsed();
-        (self.tell)(Event::Done(step, took, summary));
-        (step, took, summary)
+        let duration = begun.elapsed();
+        (self.on_event)(Event::Done(step, duration, summary));
+        (step, duration, summary)
     }
 
-    /// Applies objects; an API server that is away for a moment is waited for.
-    async fn apply(&self, step: Step, objects: &[Value], manager: &str, summary: &mut Summary) -> Result<()> {
-        for object in objects {
-            let outcome = self
-                .deadline
-                .until(async || Ok(Look::Done(self.cluster.apply(object, manager, self.options.dry_run).await?)));
-            let outcome = outcome.await?;
-            summary.add(outcome);
-            (self.tell)(Event::Applied(step, crate::fields::title(object), outcome));
+    fn apply_options<'m>(&'m self, manager: &'m str) -> ApplyOptions<'m> {
+        ApplyOptions {
+            manager,
+            namespace: &self.content.argocd_namespace,
+            dry_run: self.options.dry_run,
+            // one at a time: what a person sees, and the error that ends it, are the same each time
+            concurrency: 1,
+            deadline: self.deadline,
         }
-        Ok(())
     }
 
-    async fn namespaces(&self, what: &Bootstrap) -> Result<Done> {
-        let (begun, mut summary) = (Instant::now(), Summary::default());
-        (self.tell)(Event::Began(Step::Namespaces));
-        self.apply(Step::Namespaces, &what.namespaces, ARGOCD, &mut summary).await?;
-        let mark = json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": { "name": what.argocd_namespace, "annotations": { ENVIRONMENT: what.environment } },
-        });
-        self.cluster.apply(&mark, OURS, self.options.dry_run).await?;
+    async fn apply(&self, step: Step, objects: &[DynamicObject], manager: &str) -> Result<Summary> {
+        let summary = Mutex::new(Summary::default());
+        let on_applied = |object: &DynamicObject, outcome| {
+            summary.lock().unwrap_or_else(PoisonError::into_inner).add(outcome);
+            (self.on_event)(Event::Applied(step, title(object), outcome));
+        };
+        self.cluster.apply(objects, self.apply_options(manager), &on_applied).await?;
+        Ok(summary.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn namespaces(&self) -> Result<Done> {
+        let begun = self.begin(Step::Namespaces);
+        let summary = self.apply(Step::Namespaces, &self.content.namespaces, ARGOCD).await?;
+        self.cluster.apply_one(&self.mark(), self.apply_options(SLIPWAY)).await?;
         Ok(self.done(Step::Namespaces, begun, summary))
     }
 
-    async fn credentials(&self, what: &Bootstrap) -> Result<Done> {
-        let (begun, mut summary) = (Instant::now(), Summary::default());
-        (self.tell)(Event::Began(Step::Credentials));
-        for (title, outcome) in secrets::ensure(self.cluster, &what.credentials, self.options.dry_run).await? {
+    /// Argo CD's namespace with the name of the environment.
+    fn mark(&self) -> DynamicObject {
+        let types = TypeMeta { api_version: "v1".to_owned(), kind: "Namespace".to_owned() };
+        let mut mark = DynamicObject { types: Some(types), metadata: Default::default(), data: serde_json::json!({}) };
+        mark.metadata.name = Some(self.content.argocd_namespace.clone());
+        mark.annotations_mut().insert(ENVIRONMENT.to_owned(), self.content.environment.clone());
+        mark
+    }
+
+    async fn credentials(&self) -> Result<Done> {
+        let (begun, mut summary) = (self.begin(Step::Credentials), Summary::default());
+        let dry_run = self.options.dry_run;
+        for (title, outcome) in secrets::ensure(self.cluster, &self.content.credentials, dry_run, self.deadline).await?
+        {
             summary.add(outcome);
-            (self.tell)(Event::Applied(Step::Credentials, title, outcome));
+            (self.on_event)(Event::Applied(Step::Credentials, title, outcome));
         }
         Ok(self.done(Step::Credentials, begun, summary))
     }
 
-    async fn argocd(&self, what: &Bootstrap) -> Result<Done> {
-        let (begun, mut summary) = (Instant::now(), Summary::default());
-        (self.tell)(Event::Began(Step::ArgoCd));
-        let mut objects = what.argocd.clone();
-        order::sort(&mut objects);
-        let is_definition = |object: &Value| text(object, "/kind") == "CustomResourceDefinition";
-        let (definitions, rest): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_definition);
-        self.apply(Step::ArgoCd, &definitions, ARGOCD, &mut summary).await?;
-        self.settled(&definitions).await?;
-        self.apply(Step::ArgoCd, &rest, ARGOCD, &mut summary).await?;
-        self.settled(&rest).await?;
+    async fn argocd(&self) -> Result<Done> {
+        let begun = self.begin(Step::ArgoCd);
+        let objects = &self.content.argocd;
+        let summary = self.apply(Step::ArgoCd, objects, ARGOCD).await?;
+        if !self.options.dry_run {
+            let on_pending = |waiting: &[String]| (self.on_event)(Event::Waiting(Step::ArgoCd, waiting.to_vec()));
+            let namespace = &self.content.argocd_namespace;
+            match self.cluster.wait_for_rollout(objects, namespace, self.deadline, &on_pending).await {
+                Err(Error::Timeout { after, waiting }) => return Err(self.explained(after, waiting).await),
+                other => other?,
+            }
+        }
         Ok(self.done(Step::ArgoCd, begun, summary))
     }
 
-    /// Waits until definitions are established and workloads are available.
-    async fn settled(&self, objects: &[Value]) -> Result<()> {
-        if self.options.dry_run {
-            return Ok(());
-        }
-        let look = async || {
-            let mut waiting = Vec::new();
-            for object in objects {
-                if matches!(
-                    text(object, "/kind"),
-                    "CustomResourceDefinition" | "Deployment" | "StatefulSet" | "DaemonSet"
-                ) {
-                    let now = self.cluster.get(&self.cluster.path_of(object).await?).await?;
-                    match now {
-                        Some(now) => waiting.extend(waiting_for(&now)),
-                        None => waiting.push(format!("{} (gone)", crate::fields::title(object))),
-                    }
-                }
-            }
-            if waiting.is_empty() {
-                return Ok(Look::Done(()));
-            }
-            (self.tell)(Event::Waiting(Step::ArgoCd, waiting.clone()));
-            Ok(Look::Waiting(waiting))
-        };
-        match self.deadline.until(look).await {
-            Err(Error::Timeout { after, waiting }) => Err(self.explained(objects, after, waiting).await),
-            other => other,
-        }
-    }
-
     /// A timeout with what the pods say.
-    async fn explained(&self, objects: &[Value], after: Duration, mut waiting: Vec<String>) -> Error {
-        for object in objects {
-            let Ok(path) = self.cluster.path_of(object).await else { continue };
-            let Ok(Some(now)) = self.cluster.get(&path).await else { continue };
-            if let Ok(Some(trouble)) = examine(self.cluster, &now).await {
+    async fn explained(&self, after: Duration, mut waiting: Vec<String>) -> Error {
+        for object in &self.content.argocd {
+            let Some(types) = &object.types else { continue };
+            let found = self.cluster.find(types, namespace(object), &object.name_any()).await;
+            let Ok(Some(found)) = found else { continue };
+            if let Ok(Some(trouble)) = examine(self.cluster, &found).await {
                 for pod in trouble.pods {
                     waiting.push(format!("pod {} {}: {} {}", pod.pod, pod.container, pod.reason, pod.message));
                 }
@@ -293,42 +276,15 @@ impl Run<'_> {
         Error::Timeout { after, waiting }
     }
 
-    async fn root(&self, what: &Bootstrap) -> Result<Done> {
-        let (begun, mut summary) = (Instant::now(), Summary::default());
-        (self.tell)(Event::Began(Step::Root));
-        let mut objects = what.root.clone();
-        order::sort(&mut objects);
-        self.apply(Step::Root, &objects, OURS, &mut summary).await?;
+    async fn root(&self) -> Result<Done> {
+        let begun = self.begin(Step::Root);
+        let summary = self.apply(Step::Root, &self.content.root, SLIPWAY).await?;
         Ok(self.done(Step::Root, begun, summary))
     }
 
-    /// Waits until every Application is as it should be.
-    async fn tree(&self, what: &Bootstrap, begun: Instant) -> Result<Vec<(String, Duration)>> {
-        let mut since: BTreeMap<String, Duration> = BTreeMap::new();
-        let look = async || {
-            let now = components(self.cluster, Some(&what.argocd_namespace)).await?;
-            let mut waiting = Vec::new();
-            let mut shown = Vec::new();
-            for expected in &what.applications {
-                let component = now.iter().find(|one| one.name == expected.name).cloned();
-                let component =
-                    component.unwrap_or_else(|| Component { name: expected.name.clone(), ..Component::default() });
-                if component.sync == "Synced" && (!expected.healthy || component.health == "Healthy") {
-                    since.entry(expected.name.clone()).or_insert_with(|| begun.elapsed());
-                } else {
-                    // what was well and is so no more has to become so again
-                    since.remove(&expected.name);
-                    let message =
-                        if component.message.is_empty() { String::new() } else { format!(": {}", component.message) };
-                    waiting.push(format!("{} ({}{message})", component.name, component.state()));
-                }
-                let well = since.get(&expected.name).copied();
-                shown.push((component, well));
-            }
-            (self.tell)(Event::Tree(shown));
-            Ok(if waiting.is_empty() { Look::Done(()) } else { Look::Waiting(waiting) })
-        };
-        self.deadline.until(look).await?;
-        Ok(since.into_iter().collect())
+    async fn tree(&self) -> Result<Vec<(String, Duration)>> {
+        let Bootstrap { argocd_namespace, applications, .. } = self.content;
+        let on_change = |applications| (self.on_event)(Event::Applications(applications));
+        wait_for_tree(self.cluster, argocd_namespace, applications, self.deadline, &on_change).await
     }
 }

@@ -1,72 +1,105 @@
 //! The way to a cluster's API server.
 
+use std::fmt::{self, Debug};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
-use serde_json::Value;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, TypeMeta};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::core::GroupVersionKind;
+use kube::discovery::Scope;
+use kube::{Client, Config, Resource};
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use crate::kinds::Kinds;
+use crate::fields::title_of;
+use crate::kinds::{Kinds, kind_of};
+use crate::paging::list_all;
 
-/// How long the API server may take to answer.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long making a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
 
-/// A cluster that can be asked.
-#[derive(Debug)]
+/// How long the API server may be silent. A watch in which nothing happens for longer is resumed.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A cluster's API server. A clone shares the connection and what discovery found.
+#[derive(Clone)]
 pub struct Cluster {
-    client: Transport,
+    client: Client,
     context: String,
     server: String,
-    pub(crate) kinds: Kinds,
+    kinds: Arc<Kinds>,
 }
 
-/// kube's client, which has no `Debug`.
-struct Transport(Client);
-
-impl std::fmt::Debug for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Transport")
+/// kube's client has no `Debug`.
+impl Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("context", &self.context).field("server", &self.server).finish_non_exhaustive()
     }
 }
 
 impl Cluster {
-    /// As `KUBECONFIG` or `~/.kube/config` say, in the context named or the current one; inside a cluster, that cluster.
+    /// The cluster of the named context, or of the current one, as `KUBECONFIG` or `~/.kube/config` say. Inside a cluster, that
+    /// cluster.
     ///
     /// # Errors
-    /// When nothing is configured, or the context is not there. Nothing is asked of the server yet.
+    /// When nothing is configured, the context does not exist, or its credential plugin fails. The server is not asked yet.
     pub async fn connect(context: Option<&str>) -> Result<Self> {
-        let none = |error: &dyn std::fmt::Display| Error::NoConfiguration(error.to_string());
-        let (mut config, name) = match (context, Kubeconfig::read()) {
-            (None, Err(_)) => (Config::infer().await.map_err(|error| none(&error))?, "in-cluster".to_owned()),
-            (Some(_), Err(error)) => return Err(none(&error)),
-            (_, Ok(file)) => {
-                let name = context.map(str::to_owned).or_else(|| file.current_context.clone());
-                let name = name.ok_or_else(|| none(&"the configuration names no current context"))?;
-                let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
-                let config = Config::from_custom_kubeconfig(file, &options).await.map_err(|error| none(&error))?;
-                (config, name)
+        match (context, Kubeconfig::read()) {
+            (None, Err(_)) => {
+                let config = Config::infer().await.map_err(|error| Error::NoConfiguration(error.to_string()))?;
+                Self::of(config, "in-cluster".to_owned())
             }
-        };
-        config.connect_timeout = Some(Duration::from_secs(5));
-        config.read_timeout = Some(ANSWER);
-        Self::of(config, name)
+            (_, file) => Self::of_file(file, context).await,
+        }
+    }
+
+    /// The cluster of the named context, or of the current one, in a kubeconfig file.
+    ///
+    /// # Errors
+    /// As [`Cluster::connect`].
+    pub async fn of_kubeconfig(file: &Path, context: Option<&str>) -> Result<Self> {
+        Self::of_file(Kubeconfig::read_from(file), context).await
+    }
+
+    async fn of_file(file: Result<Kubeconfig, KubeconfigError>, context: Option<&str>) -> Result<Self> {
+        let unusable = |error: KubeconfigError| Error::NoConfiguration(error.to_string());
+        let file = file.map_err(unusable)?;
+        let name = context.map(str::to_owned).or_else(|| file.current_context.clone());
+        let name =
+            name.ok_or_else(|| Error::NoConfiguration("the configuration names no current context".to_owned()))?;
+        let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
+        Self::of(Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?, name)
     }
 
     /// The cluster at an address, without credentials: for tests against an API server of their own.
     ///
     /// # Errors
-    /// When the address is none.
+    /// When `address` is not a URL.
     pub fn at(address: &str) -> Result<Self> {
         let uri = address.parse().map_err(|error: http::uri::InvalidUri| Error::NoConfiguration(error.to_string()))?;
         Self::of(Config::new(uri), "test".to_owned())
     }
 
-    fn of(config: Config, context: String) -> Result<Self> {
+    fn of(mut config: Config, context: String) -> Result<Self> {
+        config.connect_timeout = Some(CONNECT);
+        config.read_timeout = Some(SILENCE);
+        // otherwise the time that a connection was idle counts as silence
+        config.reset_reader_on_write = true;
+        // kube's own retries take minutes and know no deadline
+        config.default_retry = false;
+        if config.cluster_url.host().is_some_and(slipway_http::is_loopback) {
+            config.proxy_url = None;
+        }
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(config).map_err(|error| Error::NoConfiguration(error.to_string()))?;
-        Ok(Self { client: Transport(client), context, server, kinds: Kinds::default() })
+        let client = Client::try_from(config).map_err(|error| Error::of_request(&server, &context, error))?;
+        Ok(Self { client, context, server, kinds: Arc::default() })
+    }
+
+    /// kube's client, for what is not asked here.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The context's name.
@@ -79,76 +112,68 @@ impl Cluster {
         &self.server
     }
 
-    /// What is at a path; none when there is nothing.
-    pub(crate) async fn get(&self, path: &str) -> Result<Option<Value>> {
-        match self.send(Method::GET, path, "application/json", Vec::new()).await {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
+    pub(crate) fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
+    /// The API for objects of a type. `namespace` is passed over for kinds that have none.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKind`] if the server does not serve the kind; [`Error::NotServedYet`] if its definition was just applied.
+    pub async fn api_of(&self, types: Option<&TypeMeta>, namespace: &str) -> Result<Api<DynamicObject>> {
+        let Some(kind) = kind_of(types) else {
+            let message = "an object needs apiVersion and kind".to_owned();
+            return Err(Error::Malformed { what: "an object of no kind".to_owned(), message });
+        };
+        let found = self.kinds.resolve(&self.client, &kind).await;
+        match found.map_err(|error| self.failed(&kind.api_version(), error))? {
+            Some((resource, Scope::Namespaced)) => Ok(Api::namespaced_with(self.client.clone(), namespace, &resource)),
+            Some((resource, Scope::Cluster)) => Ok(Api::all_with(self.client.clone(), &resource)),
+            None if self.kinds.is_defined(&kind) => {
+                Err(Error::NotServedYet { api_version: kind.api_version(), kind: kind.kind })
+            }
+            None => Err(Error::UnknownKind { api_version: kind.api_version(), kind: kind.kind }),
         }
     }
 
-    /// The items of a list; none when the kind is not there.
-    pub(crate) async fn list(&self, path: &str) -> Result<Vec<Value>> {
-        Ok(match self.get(path).await? {
-            Some(Value::Object(mut list)) => match list.remove("items") {
-                Some(Value::Array(items)) => items,
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        })
+    /// An object by kind, namespace and name; `None` if it or its kind does not exist.
+    pub(crate) async fn find(&self, types: &TypeMeta, namespace: &str, name: &str) -> Result<Option<DynamicObject>> {
+        let api = match self.api_of(Some(types), namespace).await {
+            Ok(api) => api,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let what = || title_of(&types.kind, namespace, name);
+        api.get_opt(name).await.map_err(|error| self.failed(&what(), error))
     }
 
-    /// Creates an object.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(Method::POST, path, "application/json", body.to_string().into_bytes()).await
+    /// Every object that matches; empty if the cluster does not serve the kind.
+    pub(crate) async fn list<K>(&self, api: &Api<K>, params: &ListParams) -> Result<Vec<K>>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug,
+    {
+        list_all(api, params).await.map_err(|error| self.failed(&format!("GET {}", api.resource_url()), error))
     }
 
-    /// Changes an object; the content type says how.
-    pub(crate) async fn patch(&self, path: &str, content_type: &str, body: &Value) -> Result<Value> {
-        self.send(Method::PATCH, path, content_type, body.to_string().into_bytes()).await
+    /// Every object of a kind that is not built into Kubernetes; empty if the cluster does not serve it. `None` is all namespaces.
+    pub(crate) async fn list_custom(
+        &self,
+        resource: &ApiResource,
+        namespace: Option<&str>,
+    ) -> Result<Vec<DynamicObject>> {
+        let api = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
+        };
+        self.list(&api, &ListParams::default()).await
     }
 
-    /// A text, such as a log.
-    pub(crate) async fn text(&self, path: &str) -> Result<String> {
-        let request = self.request(Method::GET, path, "application/json", Vec::new())?;
-        self.client.0.request_text(request).await.map_err(|error| self.failed(&Method::GET, path, error))
-    }
-
-    async fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Value> {
-        let request = self.request(method.clone(), path, content_type, body)?;
-        self.client.0.request(request).await.map_err(|error| self.failed(&method, path, error))
-    }
-
-    fn request(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Request<Vec<u8>>> {
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header("Content-Type", content_type)
-            .body(body)
-            .map_err(|error| Error::Malformed { what: path.to_owned(), message: error.to_string() })
-    }
-
-    fn failed(&self, method: &Method, path: &str, error: kube::Error) -> Error {
-        let path = path.split('?').next().unwrap_or(path);
-        match error {
-            kube::Error::Api(status) => Error::Refused {
-                what: format!("{method} {path}"),
-                code: status.code,
-                reason: status.reason.clone(),
-                message: status.message.clone(),
-            },
-            kube::Error::SerdeError(error) => Error::Malformed { what: path.to_owned(), message: error.to_string() },
-            other => Error::Unreachable { server: self.server.clone(), message: innermost(&other) },
-        }
+    pub(crate) fn failed(&self, what: &str, error: kube::Error) -> Error {
+        Error::of_request(&self.server, what, error)
     }
 }
 
-/// The cause that says most: the outer ones repeat it.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
+/// A resource whose plural is known, so that discovery need not be asked.
+pub(crate) fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
 }

@@ -1,39 +1,45 @@
-//! Reading objects as JSON: what is not there is empty.
+//! Reading fields of objects that have no type here: a missing field is empty.
 
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
 use serde_json::Value;
 
 /// The text at a pointer.
-pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The whole number at a pointer.
-pub(crate) fn number(object: &Value, pointer: &str) -> Option<i64> {
-    object.pointer(pointer).and_then(Value::as_i64)
+pub(crate) fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
 }
 
 /// The items at a pointer.
-pub(crate) fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+pub(crate) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// `metadata.name`
-pub(crate) fn name(object: &Value) -> &str {
-    text(object, "/metadata/name")
+/// The kind that an object says it is of.
+pub(crate) fn kind(object: &DynamicObject) -> &str {
+    object.types.as_ref().map(|types| types.kind.as_str()).unwrap_or_default()
 }
 
 /// `metadata.namespace`
-pub(crate) fn namespace(object: &Value) -> &str {
-    text(object, "/metadata/namespace")
+pub(crate) fn namespace(object: &DynamicObject) -> &str {
+    object.metadata.namespace.as_deref().unwrap_or_default()
 }
 
 /// `Deployment mlflow/mlflow`
-pub(crate) fn title(object: &Value) -> String {
-    let (kind, namespace, name) = (text(object, "/kind"), namespace(object), name(object));
+pub(crate) fn title(object: &DynamicObject) -> String {
+    title_of(kind(object), namespace(object), &object.name_any())
+}
+
+/// The same from its parts.
+pub(crate) fn title_of(kind: &str, namespace: &str, name: &str) -> String {
     if namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {namespace}/{name}") }
 }
 
-/// The condition of a type.
+/// The condition of a type in an object's status.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     items(object, "/status/conditions").iter().find(|condition| text(condition, "/type") == kind)
 }

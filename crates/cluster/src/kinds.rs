@@ -1,67 +1,64 @@
-//! Where the API server keeps the objects of a kind.
+//! Where the API server serves the objects of a kind, as discovery says.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use kube::api::{ApiResource, DynamicObject, TypeMeta};
+use kube::core::{GroupVersion, GroupVersionKind};
+use kube::discovery::{self, Scope};
+use kube::{Client, Error};
 
-use crate::connection::Cluster;
-use crate::error::{Error, Result};
-use crate::fields::{items, name, namespace, text};
+use crate::fields::text;
 
-/// A kind's name in paths, and whether its objects have a namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Kind {
-    plural: String,
-    namespaced: bool,
-}
-
-/// What the server said of kinds, by apiVersion and kind. What it did not know is asked again: a definition may have come since.
+/// What discovery found, kept. A kind that is missing is looked up again, since a definition may have appeared.
 #[derive(Debug, Default)]
-pub(crate) struct Kinds(Mutex<BTreeMap<(String, String), Kind>>);
+pub(crate) struct Kinds {
+    found: Mutex<HashMap<GroupVersionKind, (ApiResource, Scope)>>,
+    /// Group and kind of the definitions that were applied here: discovery shows a kind only some time after its definition.
+    defined: Mutex<HashSet<(String, String)>>,
+}
 
-impl Cluster {
-    /// The path of an object.
-    pub(crate) async fn path_of(&self, object: &Value) -> Result<String> {
-        let (api_version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
-        self.path(api_version, kind, namespace(object), name(object)).await
+impl Kinds {
+    /// The resource of a kind; `None` if the server does not serve it.
+    pub(crate) async fn resolve(
+        &self,
+        client: &Client,
+        kind: &GroupVersionKind,
+    ) -> kube::Result<Option<(ApiResource, Scope)>> {
+        if let Some(found) = lock(&self.found).get(kind) {
+            return Ok(Some(found.clone()));
+        }
+        let group = GroupVersion::gv(&kind.group, &kind.version);
+        let group = match discovery::pinned_group(client, &group).await {
+            Ok(group) => group,
+            Err(Error::Api(status)) if status.code == 404 => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut found = lock(&self.found);
+        for (resource, capabilities) in group.versioned_resources(&kind.version) {
+            let kind = GroupVersionKind::gvk(&resource.group, &resource.version, &resource.kind);
+            found.insert(kind, (resource, capabilities.scope));
+        }
+        Ok(found.get(kind).cloned())
     }
 
-    /// The path of an object that is named; of the list of them when `name` is empty.
-    pub(crate) async fn path(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<String> {
-        let Kind { plural, namespaced } = self.kind(api_version, kind).await?;
-        let mut path = base(api_version);
-        if namespaced && !namespace.is_empty() {
-            path.push_str(&format!("/namespaces/{namespace}"));
-        }
-        path.push_str(&format!("/{plural}"));
-        if !name.is_empty() {
-            path.push_str(&format!("/{name}"));
-        }
-        Ok(path)
+    /// Remembers the kind that a CustomResourceDefinition defines.
+    pub(crate) fn define(&self, definition: &DynamicObject) {
+        let of = |pointer| text(&definition.data, pointer).to_owned();
+        lock(&self.defined).insert((of("/spec/group"), of("/spec/names/kind")));
     }
 
-    async fn kind(&self, api_version: &str, kind: &str) -> Result<Kind> {
-        let key = (api_version.to_owned(), kind.to_owned());
-        let known = || self.kinds.0.lock().ok().and_then(|kinds| kinds.get(&key).cloned());
-        if let Some(kind) = known() {
-            return Ok(kind);
-        }
-        let list = self.get(&base(api_version)).await?.unwrap_or_default();
-        if let Ok(mut kinds) = self.kinds.0.lock() {
-            // subresources have a slash
-            for one in items(&list, "/resources").iter().filter(|one| !text(one, "/name").contains('/')) {
-                let of = Kind {
-                    plural: text(one, "/name").to_owned(),
-                    namespaced: one.get("namespaced").and_then(Value::as_bool).unwrap_or(false),
-                };
-                kinds.insert((api_version.to_owned(), text(one, "/kind").to_owned()), of);
-            }
-        }
-        known().ok_or_else(|| Error::UnknownKind { api_version: api_version.to_owned(), kind: kind.to_owned() })
+    /// Whether the definition of a kind was applied here.
+    pub(crate) fn is_defined(&self, kind: &GroupVersionKind) -> bool {
+        lock(&self.defined).contains(&(kind.group.clone(), kind.kind.clone()))
     }
 }
 
-fn base(api_version: &str) -> String {
-    if api_version.contains('/') { format!("/apis/{api_version}") } else { format!("/api/{api_version}") }
+/// The kind of an object; `None` if it does not say one.
+pub(crate) fn kind_of(types: Option<&TypeMeta>) -> Option<GroupVersionKind> {
+    types.and_then(|types| GroupVersionKind::try_from(types).ok()).filter(|kind| !kind.kind.is_empty())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,19 +1,23 @@
-//! A Kubernetes cluster as `slipway` meets it: is it fit, what has to be put into it once, is everything well, and if not, why.
+//! A Kubernetes cluster as `slipway` meets it: does it fit, what has to be put into it once, is everything well, and if not, why.
 //!
-//! What is decided is decided by pure functions on objects as JSON ([`fit`], [`rollout`], [`secrets`], [`trouble`]); the rest asks the
-//! API server and waits. Nothing here knows how objects are made.
+//! Requests are kube's: typed where a kind is built into Kubernetes, dynamic by discovery otherwise. There is one way to apply
+//! objects, one order, and one rule for when a rollout is complete. Pure functions decide ([`fit`], [`rollout`], [`secrets`],
+//! [`trouble`]); the rest asks the API server, watches and waits. Nothing here knows how objects are made.
 
 mod addresses;
 mod applications;
 mod apply;
+mod architecture;
 mod bootstrap;
 mod connection;
+mod deadline;
 mod diagnosis;
 mod error;
 mod fields;
 mod fit;
 mod kinds;
 mod order;
+mod paging;
 mod permissions;
 mod pods;
 mod preflight;
@@ -21,19 +25,26 @@ mod rollout;
 mod secrets;
 mod template;
 mod train_jobs;
+mod tree;
 mod trouble;
-mod waiting;
+mod watch;
 
 pub use addresses::{Address, addresses};
 pub use applications::{Component, components};
-pub use apply::Outcome;
-pub use bootstrap::{Bootstrap, Event, Expected, Options, Report, Step, Summary, bootstrap};
+pub use apply::{ApplyOptions, Outcome};
+pub use architecture::pins_architecture;
+pub use bootstrap::{Bootstrap, Event, Options, Report, Step, Summary, bootstrap};
 pub use connection::Cluster;
+pub use deadline::Deadline;
 pub use diagnosis::{Diagnosis, ResourceTrouble, diagnose};
 pub use error::{Error, Result};
 pub use fit::{Examined, Requirements};
+pub use kube::api::DynamicObject;
+pub use paging::list_all;
 pub use pods::PodTrouble;
 pub use preflight::preflight;
+pub use rollout::pending;
 pub use secrets::Credential;
 pub use template::{Malformed, Template};
 pub use train_jobs::{Job, train_jobs};
+pub use tree::Expected;

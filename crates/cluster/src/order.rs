@@ -1,10 +1,10 @@
-//! In which order objects are applied: what others need comes first.
+//! The order in which objects are applied: first what others need.
 
-use serde_json::Value;
+use kube::api::DynamicObject;
 
-use crate::fields::text;
+use crate::fields::kind;
 
-/// Kinds that others need, in order; what is not listed comes last, in the order given.
+/// Kinds that others need, in order. Kinds that are not listed come last.
 const FIRST: [&str; 17] = [
     "Namespace",
     "CustomResourceDefinition",
@@ -25,12 +25,16 @@ const FIRST: [&str; 17] = [
     "AppProject",
 ];
 
-/// Sorts objects; those of the same kind keep their order.
-pub(crate) fn sort(objects: &mut [Value]) {
-    objects.sort_by_key(|object| {
-        let kind = text(object, "/kind");
-        FIRST.iter().position(|first| *first == kind).unwrap_or(FIRST.len())
-    });
+/// The place of an object's kind in the order. Objects of the same rank do not need each other.
+fn rank(object: &DynamicObject) -> usize {
+    FIRST.iter().position(|first| *first == kind(object)).unwrap_or(FIRST.len())
+}
+
+/// The objects in ranks, each to be applied before the next. Within a rank they keep the order given.
+pub(crate) fn ranks(objects: &[DynamicObject]) -> Vec<Vec<&DynamicObject>> {
+    let mut sorted: Vec<&DynamicObject> = objects.iter().collect();
+    sorted.sort_by_key(|object| rank(object));
+    sorted.chunk_by(|a, b| rank(a) == rank(b)).map(<[_]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -40,13 +44,23 @@ mod tests {
 
     #[test]
     fn what_others_need_comes_first() {
-        let mut objects: Vec<Value> =
+        let objects: Vec<DynamicObject> =
             ["Deployment", "Application", "AppProject", "CustomResourceDefinition", "Namespace"]
                 .iter()
-                .map(|kind| json!({ "kind": kind }))
+                .map(|kind| {
+                    serde_json::from_value(json!({ "apiVersion": "v1", "kind": kind, "metadata": {} })).unwrap()
+                })
                 .collect();
-        sort(&mut objects);
-        let kinds: Vec<_> = objects.iter().map(|object| text(object, "/kind")).collect();
-        assert_eq!(kinds, ["Namespace", "CustomResourceDefinition", "AppProject", "Deployment", "Application"]);
+        let ranks = ranks(&objects);
+        let kinds: Vec<Vec<_>> = ranks.iter().map(|rank| rank.iter().map(|object| kind(object)).collect()).collect();
+        assert_eq!(
+            kinds,
+            [
+                vec!["Namespace"],
+                vec!["CustomResourceDefinition"],
+                vec!["AppProject"],
+                vec!["Deployment", "Application"]
+            ]
+        );
     }
 }

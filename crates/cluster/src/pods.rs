@@ -1,35 +1,34 @@
 //! Why a pod does not run, or does not do what it should. Pure.
 
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use kube::ResourceExt as _;
 use serde::Serialize;
-use serde_json::Value;
-
-use crate::fields::{condition, items, name, number, text};
 
 /// What is wrong with a pod, or with one of its containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PodTrouble {
-    /// The pod.
+    /// The pod's name.
     pub pod: String,
-    /// The container; empty when it is the pod itself.
+    /// The container's name; empty if the pod as a whole has the trouble.
     pub container: String,
     /// A word, such as `ImagePullBackOff` or `OOMKilled`.
     pub reason: String,
     /// More, where Kubernetes says more.
     pub message: String,
-    /// The end of what the container printed.
+    /// The last lines that the container printed.
     pub log: Vec<String>,
-    /// Whether what it printed is that of the run before.
+    /// Whether the log to read is that of the run before.
     #[serde(skip)]
     pub(crate) previous: bool,
 }
 
 impl PodTrouble {
-    fn of_pod(pod: &Value, reason: &str, message: &str) -> Self {
+    fn of_pod(pod: &Pod, reason: Option<&String>, message: Option<&String>) -> Self {
         Self {
-            pod: name(pod).to_owned(),
+            pod: pod.name_any(),
             container: String::new(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
+            reason: reason.cloned().unwrap_or_default(),
+            message: message.cloned().unwrap_or_default(),
             log: Vec::new(),
             previous: false,
         }
@@ -37,54 +36,58 @@ impl PodTrouble {
 }
 
 /// Everything that is wrong with a pod.
-pub(crate) fn troubles(pod: &Value) -> Vec<PodTrouble> {
-    if !text(pod, "/metadata/deletionTimestamp").is_empty() || text(pod, "/status/phase") == "Succeeded" {
+pub(crate) fn troubles(pod: &Pod) -> Vec<PodTrouble> {
+    let Some(status) = pod.status.as_ref().filter(|_| pod.metadata.deletion_timestamp.is_none()) else {
+        return Vec::new();
+    };
+    if status.phase.as_deref() == Some("Succeeded") {
         return Vec::new();
     }
     let mut found = Vec::new();
-    if let Some(scheduled) = condition(pod, "PodScheduled").filter(|one| text(one, "/status") == "False") {
-        found.push(PodTrouble::of_pod(pod, text(scheduled, "/reason"), text(scheduled, "/message")));
+    let conditions = status.conditions.iter().flatten();
+    for unscheduled in conditions.filter(|one| one.type_ == "PodScheduled" && one.status == "False").take(1) {
+        found.push(PodTrouble::of_pod(pod, unscheduled.reason.as_ref(), unscheduled.message.as_ref()));
     }
-    for list in ["/status/initContainerStatuses", "/status/containerStatuses"] {
-        for status in items(pod, list) {
-            found.extend(container(pod, status, list.contains("init")));
-        }
-    }
-    if found.is_empty() && text(pod, "/status/phase") == "Failed" {
+    let init = status.init_container_statuses.iter().flatten().map(|status| (status, true));
+    let main = status.container_statuses.iter().flatten().map(|status| (status, false));
+    found.extend(init.chain(main).filter_map(|(status, init)| container(pod, status, init)));
+    if found.is_empty() && status.phase.as_deref() == Some("Failed") {
         // evicted or preempted as a whole
-        found.push(PodTrouble::of_pod(pod, text(pod, "/status/reason"), text(pod, "/status/message")));
+        found.push(PodTrouble::of_pod(pod, status.reason.as_ref(), status.message.as_ref()));
     }
     found
 }
 
-fn container(pod: &Value, status: &Value, init: bool) -> Option<PodTrouble> {
+fn container(pod: &Pod, status: &ContainerStatus, init: bool) -> Option<PodTrouble> {
     let trouble = |reason: &str, message: String, previous| PodTrouble {
-        container: text(status, "/name").to_owned(),
+        container: status.name.clone(),
         previous,
-        ..PodTrouble::of_pod(pod, reason, &message)
+        ..PodTrouble::of_pod(pod, Some(&reason.to_owned()), Some(&message))
     };
-    let restarts = number(status, "/restartCount").unwrap_or(0);
-    if let Some(waiting) = status.pointer("/state/waiting") {
-        let reason = text(waiting, "/reason");
-        // on its way
+    let state = status.state.as_ref()?;
+    let last = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    if let Some(waiting) = &state.waiting {
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        // about to start
         if matches!(reason, "ContainerCreating" | "PodInitializing" | "") {
             return None;
         }
-        let mut message = text(waiting, "/message").to_owned();
-        if let Some(ended) = status.pointer("/lastState/terminated") {
+        let mut message = waiting.message.clone().unwrap_or_default();
+        if let Some(ended) = last {
             message = format!("{message}; it ended with {}", ending(ended));
         }
         return Some(trouble(reason, message, reason == "CrashLoopBackOff"));
     }
-    if let Some(ended) = status.pointer("/state/terminated") {
-        let done = number(ended, "/exitCode") == Some(0);
-        return (!done).then(|| trouble(text(ended, "/reason"), ending(ended), false));
+    if let Some(ended) = &state.terminated {
+        let reason = ended.reason.as_deref().unwrap_or_default();
+        return (ended.exit_code != 0).then(|| trouble(reason, ending(ended), false));
     }
-    let ready = status.get("ready").and_then(Value::as_bool).unwrap_or(false);
-    if !ready && !init && status.pointer("/state/running").is_some() {
-        let message = match status.pointer("/lastState/terminated") {
-            Some(ended) => format!("restarted {restarts} times; the last one ended with {}", ending(ended)),
-            None => "it runs, and its readiness probe does not succeed".to_owned(),
+    if !status.ready && !init && state.running.is_some() {
+        let message = match last {
+            Some(ended) => {
+                format!("restarted {} times; the last run ended with {}", status.restart_count, ending(ended))
+            }
+            None => "it runs, but its readiness probe does not succeed".to_owned(),
         };
         return Some(trouble("NotReady", message, false));
     }
@@ -92,25 +95,25 @@ fn container(pod: &Value, status: &Value, init: bool) -> Option<PodTrouble> {
 }
 
 /// `exit code 137 (OOMKilled)`
-fn ending(ended: &Value) -> String {
-    let (code, reason, message) = (number(ended, "/exitCode"), text(ended, "/reason"), text(ended, "/message"));
-    let code = code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
-    let reason = if reason.is_empty() || reason == "Error" { String::new() } else { format!(" ({reason})") };
-    let message = if message.is_empty() { String::new() } else { format!(": {}", message.trim()) };
-    format!("{code}{reason}{message}")
+fn ending(ended: &ContainerStateTerminated) -> String {
+    let reason = ended.reason.as_deref().filter(|reason| !reason.is_empty() && *reason != "Error");
+    let message = ended.message.as_deref().map(str::trim).filter(|message| !message.is_empty());
+    let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    format!("exit code {}{reason}{message}", ended.exit_code)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn pod(status: Value) -> Value {
-        json!({"metadata": {"name": "p"}, "status": status})
+    fn pod(status: Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
     }
 
-    fn one(state: Value, last: Value, ready: bool) -> Value {
+    fn one(state: Value, last: Value, ready: bool) -> Pod {
         pod(json!({"phase": "Running", "containerStatuses": [
             {"name": "c", "ready": ready, "restartCount": 3, "state": state, "lastState": last}
         ]}))
@@ -125,7 +128,7 @@ mod tests {
     #[case(pod(json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "Insufficient memory"}]})), "Unschedulable", "Insufficient memory")]
     #[case(pod(json!({"phase": "Failed", "reason": "Evicted", "message": "disk pressure"})), "Evicted", "disk pressure")]
-    fn what_is_wrong_has_a_word_and_a_reason(#[case] pod: Value, #[case] reason: &str, #[case] message: &str) {
+    fn what_is_wrong_has_a_word_and_a_reason(#[case] pod: Pod, #[case] reason: &str, #[case] message: &str) {
         let found = troubles(&pod);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].reason, reason);

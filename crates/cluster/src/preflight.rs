@@ -1,26 +1,31 @@
 //! Everything that is asked of a cluster before anything is put into it.
 
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{Api, ListParams};
+
 use crate::connection::Cluster;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fit::{Examined, Requirements, nodes, storage_class, version};
 use crate::permissions;
 
-/// Looks at everything, whatever is wrong with the rest.
+/// Checks every requirement, whatever comes of the others.
 ///
 /// # Errors
-/// When the API server does not answer; what is wrong with the cluster is in the result.
-pub async fn preflight(cluster: &Cluster, wanted: &Requirements) -> Result<Vec<Examined>> {
-    let said = cluster.get("/version").await?.unwrap_or_default();
-    let mut examined = vec![version(&said, wanted.version)];
-    examined.push(permissions::examine(cluster).await?);
-    let all = cluster.list("/api/v1/nodes").await;
+/// When the API server does not answer or does not accept the login. What is wrong with the cluster is in the result.
+pub async fn preflight(cluster: &Cluster, required: &Requirements) -> Result<Vec<Examined>> {
+    let found = cluster.client().apiserver_version().await.map_err(|error| cluster.failed("GET /version", error))?;
+    let mut examined = vec![version(&found, required.version), permissions::examine(cluster).await?];
+    let all = cluster.list(&Api::<Node>::all(cluster.client().clone()), &ListParams::default()).await;
     examined.push(match all {
-        Ok(all) => nodes(&all, &wanted.architectures),
-        Err(error) if error.is_passing() => return Err(error),
-        Err(error) => Examined::new("nodes", false, error.to_string(), "ask for the right to list nodes"),
+        Ok(all) => nodes(&all, required),
+        Err(error @ Error::Refused { code: 403, .. }) => {
+            Examined::new("nodes", false, error.to_string(), "ask for the right to list nodes")
+        }
+        Err(error) => return Err(error),
     });
-    if let Some(class) = &wanted.storage_class {
-        let all = cluster.list("/apis/storage.k8s.io/v1/storageclasses").await?;
+    if let Some(class) = &required.storage_class {
+        let all = cluster.list(&Api::<StorageClass>::all(cluster.client().clone()), &ListParams::default()).await?;
         examined.push(storage_class(&all, class));
     }
     Ok(examined)

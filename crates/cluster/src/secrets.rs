@@ -1,17 +1,24 @@
-//! Credentials that bootstrap makes once: which Secrets and keys are missing, and what goes into them.
+//! Credentials that bootstrap creates once: which Secrets and keys are missing, and what goes into them.
 //!
-//! What is there is never written over. A credential that any Secret holds already is used for the others as well.
+//! An existing value is never overwritten. A credential that one Secret holds already is used for the others as well.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::json;
 
 use crate::apply::Outcome;
 use crate::connection::Cluster;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::template::Template;
 
-/// How long a random credential is; each character one of 62, so 238 bits.
+/// The field manager that Secrets are written as.
+const MANAGER: &str = "slipway";
+
+/// The length of a random credential. Each character is one of 62, so it has 238 bits.
 const LENGTH: usize = 40;
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -19,13 +26,13 @@ const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// A Secret as it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Its namespace.
+    /// The Secret's namespace.
     pub namespace: String,
-    /// Its name.
+    /// The Secret's name.
     pub name: String,
-    /// Labels for one that is made.
+    /// Labels of a Secret that is created; an existing one keeps its own.
     pub labels: BTreeMap<String, String>,
-    /// Its keys.
+    /// Keys with their values.
     pub data: BTreeMap<String, Template>,
 }
 
@@ -34,39 +41,42 @@ impl Credential {
     pub(crate) fn title(&self) -> String {
         format!("Secret {}/{}", self.namespace, self.name)
     }
+
+    fn api(&self, cluster: &Cluster) -> Api<Secret> {
+        Api::namespaced(cluster.client().clone(), &self.namespace)
+    }
 }
 
 /// What a Secret holds, by key.
 type Held = BTreeMap<String, String>;
 
-/// What has to be written: the keys that are missing.
+/// The keys of a Secret that have to be written.
 #[derive(Debug, PartialEq, Eq)]
-struct Missing<'a> {
-    secret: &'a Credential,
-    /// Whether the Secret itself is missing.
-    whole: bool,
+struct Missing {
+    /// Which of the declared Secrets.
+    index: usize,
     keys: Held,
 }
 
-/// What is missing, filled in. `held` has a declared Secret's content at its place, `None` where it is not there.
-fn missing<'a>(
-    declared: &'a [Credential],
+/// What is missing, filled in. `held` has the content of each declared Secret, `None` for one that does not exist.
+fn missing(
+    declared: &[Credential],
     held: &[Option<Held>],
     mut random: impl FnMut() -> Result<String>,
-) -> Result<Vec<Missing<'a>>> {
+) -> Result<Vec<Missing>> {
     let mut credentials: BTreeMap<String, (String, String)> = BTreeMap::new();
     for (secret, held) in declared.iter().zip(held) {
         for (key, template) in &secret.data {
             let found = held.as_ref().and_then(|held| held.get(key)).and_then(|value| template.read(value));
             for (name, value) in found.unwrap_or_default() {
-                let place = format!("{} {key}", secret.title());
+                let location = format!("{} {key}", secret.title());
                 match credentials.get(&name) {
                     Some((other, one)) if *other != value => {
-                        return Err(Error::Disagreement { name, one: one.clone(), other: place });
+                        return Err(Error::Disagreement { name, one: one.clone(), other: location });
                     }
                     Some(_) => {}
                     None => {
-                        credentials.insert(name, (value, place));
+                        credentials.insert(name, (value, location));
                     }
                 }
             }
@@ -75,7 +85,7 @@ fn missing<'a>(
     let mut values: BTreeMap<String, String> =
         credentials.into_iter().map(|(name, (value, _))| (name, value)).collect();
     let mut all = Vec::new();
-    for (secret, held) in declared.iter().zip(held) {
+    for (index, (secret, held)) in declared.iter().zip(held).enumerate() {
         let mut keys = Held::new();
         for (key, template) in &secret.data {
             if held.as_ref().is_some_and(|held| held.contains_key(key)) {
@@ -89,92 +99,80 @@ fn missing<'a>(
             keys.insert(key.clone(), template.fill(&values));
         }
         if held.is_none() || !keys.is_empty() {
-            all.push(Missing { secret, whole: held.is_none(), keys });
+            all.push(Missing { index, keys });
         }
     }
     Ok(all)
 }
 
-/// Makes what is missing; says what became of each declared Secret. On a dry run nothing is written.
+/// Creates what is missing; returns the title of each declared Secret with what became of it. On a dry run nothing is written. What
+/// someone else writes at the same time is read again and kept.
 pub(crate) async fn ensure(
     cluster: &Cluster,
     declared: &[Credential],
     dry_run: bool,
+    deadline: Deadline,
 ) -> Result<Vec<(String, Outcome)>> {
-    let mut held = Vec::with_capacity(declared.len());
+    let mut outcomes = vec![Outcome::Unchanged; declared.len()];
+    deadline.retry(async || attempt(cluster, declared, dry_run, &mut outcomes).await).await?;
+    Ok(declared.iter().map(Credential::title).zip(outcomes).collect())
+}
+
+async fn attempt(cluster: &Cluster, declared: &[Credential], dry_run: bool, outcomes: &mut [Outcome]) -> Result<()> {
+    let mut found = Vec::with_capacity(declared.len());
     for secret in declared {
-        held.push(cluster.get(&path(secret)).await?.map(|found| (read(&found), found)));
+        let object = secret.api(cluster).get_opt(&secret.name).await;
+        found.push(object.map_err(|error| cluster.failed(&secret.title(), error))?);
     }
-    let contents: Vec<Option<Held>> = held.iter().map(|one| one.as_ref().map(|(held, _)| held.clone())).collect();
-    let missing = missing(declared, &contents, random)?;
-    let mut outcomes: Vec<(String, Outcome)> =
-        declared.iter().map(|secret| (secret.title(), Outcome::Unchanged)).collect();
-    for one in missing {
-        let at = declared.iter().position(|secret| std::ptr::eq(secret, one.secret)).unwrap_or_default();
-        if let Some(outcome) = outcomes.get_mut(at) {
-            outcome.1 = if one.whole { Outcome::Created } else { Outcome::Changed };
-        }
+    let held: Vec<Option<Held>> = found.iter().map(|object| object.as_ref().map(read)).collect();
+    for one in missing(declared, &held, random)? {
+        let object = found[one.index].as_ref();
         if !dry_run {
-            let version =
-                held.get(at).and_then(Option::as_ref).and_then(|(_, found)| found.pointer("/metadata/resourceVersion"));
-            write(cluster, &one, version).await?;
+            write(cluster, &declared[one.index], one.keys, object).await?;
         }
+        outcomes[one.index] = if object.is_none() { Outcome::Created } else { Outcome::Changed };
     }
-    Ok(outcomes)
+    Ok(())
 }
 
-/// Somebody who writes at the same time makes this fail, never lose what they wrote.
-async fn write(cluster: &Cluster, missing: &Missing<'_>, version: Option<&Value>) -> Result<()> {
-    let secret = missing.secret;
-    let done = if missing.whole {
-        let object = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": secret.name, "namespace": secret.namespace, "labels": secret.labels },
-            "stringData": missing.keys,
-        });
-        cluster.post(&format!("/api/v1/namespaces/{}/secrets?fieldManager=slipway", secret.namespace), &object).await
-    } else {
-        let change = json!({ "metadata": { "resourceVersion": version }, "stringData": missing.keys });
-        let path = format!("{}?fieldManager=slipway", path(secret));
-        cluster.patch(&path, "application/merge-patch+json", &change).await
-    };
-    done.map(drop).map_err(|error| {
-        if error.is_conflict() {
-            Error::Malformed {
-                what: secret.title(),
-                message: "somebody else wrote it just now; run this again".to_owned(),
-            }
-        } else {
-            error
+/// Writes keys into a Secret that is as it was read, or that still does not exist.
+async fn write(cluster: &Cluster, secret: &Credential, keys: Held, found: Option<&Secret>) -> Result<()> {
+    let api = secret.api(cluster);
+    let written = match found {
+        None => {
+            let metadata = ObjectMeta {
+                name: Some(secret.name.clone()),
+                namespace: Some(secret.namespace.clone()),
+                labels: Some(secret.labels.clone()),
+                ..ObjectMeta::default()
+            };
+            let object = Secret { metadata, string_data: Some(keys), ..Secret::default() };
+            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+            api.create(&params, &object).await
         }
-    })
+        Some(found) => {
+            let version = &found.metadata.resource_version;
+            let change = json!({ "metadata": { "resourceVersion": version }, "stringData": keys });
+            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            api.patch(&secret.name, &params, &Patch::Merge(&change)).await
+        }
+    };
+    written.map(drop).map_err(|error| cluster.failed(&secret.title(), error))
 }
 
-fn path(secret: &Credential) -> String {
-    format!("/api/v1/namespaces/{}/secrets/{}", secret.namespace, secret.name)
+/// A Secret's content. A value that is not text is empty here, which no template matches.
+fn read(secret: &Secret) -> Held {
+    let text = |value: &ByteString| String::from_utf8(value.0.clone()).unwrap_or_default();
+    secret.data.iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
-/// A Secret's content; what is not text is kept as a key, with no value that a template could match.
-fn read(secret: &Value) -> Held {
-    let data = secret.get("data").and_then(Value::as_object);
-    let entries = data.into_iter().flatten();
-    entries.map(|(key, value)| (key.clone(), value.as_str().and_then(decode).unwrap_or_default())).collect()
-}
-
-/// Base64 as Kubernetes writes it.
-fn decode(text: &str) -> Option<String> {
-    let bytes: k8s_openapi::ByteString = serde_json::from_value(json!(text)).ok()?;
-    String::from_utf8(bytes.0).ok()
-}
-
-/// Forty letters and digits, each as likely as any other.
+/// Letters and digits, each as likely as any other.
 fn random() -> Result<String> {
     let mut text = String::with_capacity(LENGTH);
     while text.len() < LENGTH {
         let mut bytes = [0_u8; LENGTH];
         getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
-        // 248 is the largest multiple of 62 in a byte: what lies above would favour the first letters
+        // 248 is the largest multiple of 62 in a byte; bytes above it would favour the first letters
         let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
         text.extend(fair.take(LENGTH - text.len()));
     }
@@ -209,11 +207,11 @@ mod tests {
         let all = missing(&declared, &[None, None], counted()).unwrap();
         assert_eq!(all[0].keys, held(&[("password", "r1"), ("user", "slipway")]).unwrap());
         assert_eq!(all[1].keys, held(&[("uri", "db://r1@x")]).unwrap());
-        assert!(all.iter().all(|one| one.whole));
+        assert_eq!(all.iter().map(|one| one.index).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]
-    fn what_is_there_is_kept_and_used_for_the_rest() {
+    fn an_existing_value_is_kept_and_used_for_the_rest() {
         let declared =
             [secret("a", &[("password", "${p}"), ("token", "${t}")]), secret("b", &[("uri", "db://${p}@x")])];
         let all = missing(&declared, &[None, held(&[("uri", "db://old@x"), ("more", "y")])], counted()).unwrap();
@@ -221,19 +219,19 @@ mod tests {
         assert_eq!(all[0].keys, held(&[("password", "old"), ("token", "r1")]).unwrap());
         let all =
             missing(&declared, &[held(&[("password", "old")]), held(&[("uri", "db://old@x")])], counted()).unwrap();
-        assert_eq!((all.len(), all[0].whole, &all[0].keys), (1, false, &held(&[("token", "r1")]).unwrap()));
+        assert_eq!((all.len(), all[0].index, &all[0].keys), (1, 0, &held(&[("token", "r1")]).unwrap()));
         let whole = [held(&[("password", "old"), ("token", "t")]), held(&[("uri", "db://old@x")])];
         assert!(missing(&declared, &whole, counted()).unwrap().is_empty());
     }
 
     #[test]
-    fn two_values_of_one_credential_are_refused_with_both_places() {
+    fn two_values_of_one_credential_are_refused_with_both_locations() {
         let declared = [secret("a", &[("password", "${p}")]), secret("b", &[("uri", "db://${p}@x")])];
         let error =
             missing(&declared, &[held(&[("password", "1")]), held(&[("uri", "db://2@x")])], counted()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("Secret a/s password") && text.contains("Secret b/s uri"), "{text}");
-        // what was changed by hand altogether is left alone, and not taken for a credential
+        // a value of another form was set by hand: it is left alone, and not taken for a credential
         let all = missing(&declared, &[None, held(&[("uri", "other://")])], counted()).unwrap();
         assert_eq!((all.len(), &all[0].keys), (1, &held(&[("password", "r1")]).unwrap()));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// A value as it is declared.
+/// A declared value, in which credentials are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -12,7 +12,7 @@ enum Part {
     Credential(String),
 }
 
-/// A text that is no template.
+/// Why a text is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(String);
@@ -21,7 +21,8 @@ impl Template {
     /// Reads a text: `${name}` is a credential, `$$` a dollar.
     ///
     /// # Errors
-    /// On any other dollar, and on a name that is not of lower-case letters, digits and dashes.
+    /// On any other dollar, on a name that is not of lower-case letters, digits and dashes, and on two credentials without a text between
+    /// them.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let (mut parts, mut plain) = (Vec::new(), String::new());
         let mut rest = text;
@@ -35,18 +36,18 @@ impl Template {
             }
             let inner = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
             let Some((name, after)) = inner else {
-                return Err(Malformed("`$` begins a credential, `${name}`; a dollar itself is `$$`".to_owned()));
+                return Err(Malformed("`$` begins a credential, as in `${name}`; write `$$` for a dollar".to_owned()));
             };
             let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             if name.is_empty() || !name.chars().all(fits) {
                 return Err(Malformed(format!(
-                    "`{name}` is no name of a credential: lower-case letters, digits, dashes"
+                    "`{name}` is not a valid credential name: use lower-case letters, digits and dashes"
                 )));
             }
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
             } else if matches!(parts.last(), Some(Part::Credential(_))) {
-                return Err(Malformed(format!("`${{{name}}}` follows another one: put a text between them")));
+                return Err(Malformed(format!("`${{{name}}}` follows another credential: put a text between them")));
             }
             parts.push(Part::Credential(name.to_owned()));
             rest = after;
@@ -58,12 +59,12 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// A value without credentials, whatever it holds.
+    /// A value without credentials: dollars in it mean nothing.
     pub fn literal(text: &str) -> Self {
         Self(vec![Part::Text(text.to_owned())])
     }
 
-    /// The names of the credentials in it.
+    /// The names of its credentials.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Credential(name) => Some(name.as_str()),
@@ -71,7 +72,7 @@ impl Template {
         })
     }
 
-    /// The value, with a credential for each name.
+    /// The value, with a credential in place of each name.
     pub(crate) fn fill(&self, credentials: &BTreeMap<String, String>) -> String {
         let parts = self.0.iter().map(|part| match part {
             Part::Text(text) => text.as_str(),
@@ -80,7 +81,7 @@ impl Template {
         parts.collect()
     }
 
-    /// The credentials that a value made from this template holds; none when it was made otherwise.
+    /// The credentials in a value that was made from this template; `None` if it is of another form.
     pub(crate) fn read(&self, value: &str) -> Option<BTreeMap<String, String>> {
         let mut found = BTreeMap::new();
         let mut rest = value;
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused() {
+    fn a_malformed_template_is_refused() {
         for text in ["$x", "${", "${}", "${A}", "${a}${b}", "a$"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }

@@ -1,50 +1,52 @@
-//! TrainJobs as they are.
+//! TrainJobs: how far they are.
 
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::connection::Cluster;
+use crate::connection::{Cluster, resource};
 use crate::error::Result;
-use crate::fields::{condition, is_true, items, name, number, text};
+use crate::fields::{condition, is_true, items, number, text};
 
 /// A TrainJob's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
-    /// Its name.
+    /// The TrainJob's name.
     pub name: String,
     /// `Suspended`, `Running`, `Complete` or `Failed`.
     pub phase: String,
-    /// 0 to 100, as its workers report it.
+    /// From 0 to 100, as its workers report it; `None` before they do.
     pub progress: Option<i64>,
-    /// As its workers estimate it.
+    /// As its workers estimate it; `None` before they do.
     pub remaining_seconds: Option<i64>,
-    /// Its newest metrics.
+    /// Names and values of its newest metrics.
     pub metrics: Vec<(String, String)>,
-    /// Why it is so.
+    /// The message of the condition that gives the phase.
     pub message: String,
 }
 
-/// The TrainJobs of all namespaces, by name.
+/// The TrainJobs of all namespaces, by name. A cluster without Kubeflow Trainer has none.
 ///
 /// # Errors
-/// When the API server does not answer. A cluster without Trainer has none.
+/// When the API server does not answer or refuses.
 pub async fn train_jobs(cluster: &Cluster) -> Result<Vec<Job>> {
-    let mut jobs: Vec<Job> =
-        cluster.list("/apis/trainer.kubeflow.org/v1alpha1/trainjobs").await?.iter().map(job).collect();
+    let resource = resource("trainer.kubeflow.org", "v1alpha1", "TrainJob", "trainjobs");
+    let mut jobs: Vec<Job> = cluster.list_custom(&resource, None).await?.iter().map(job).collect();
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(jobs)
 }
 
-fn job(object: &Value) -> Job {
-    let phase = ["Failed", "Complete", "Suspended"].into_iter().find(|kind| is_true(object, kind));
-    let message = phase.and_then(|phase| condition(object, phase)).map(|one| text(one, "/message")).unwrap_or_default();
-    let metrics = items(object, "/status/trainerStatus/metrics");
+fn job(object: &DynamicObject) -> Job {
+    let data = &object.data;
+    let phase = ["Failed", "Complete", "Suspended"].into_iter().find(|kind| is_true(data, kind));
+    let message = phase.and_then(|phase| condition(data, phase)).map(|one| text(one, "/message")).unwrap_or_default();
+    let metrics = items(data, "/status/trainerStatus/metrics");
     Job {
-        name: name(object).to_owned(),
+        name: object.name_any(),
         phase: phase.unwrap_or("Running").to_owned(),
-        progress: number(object, "/status/trainerStatus/progressPercentage"),
-        remaining_seconds: number(object, "/status/trainerStatus/estimatedRemainingSeconds"),
+        progress: number(data, "/status/trainerStatus/progressPercentage"),
+        remaining_seconds: number(data, "/status/trainerStatus/estimatedRemainingSeconds"),
         metrics: metrics.iter().map(|one| (text(one, "/name").to_owned(), text(one, "/value").to_owned())).collect(),
         message: message.to_owned(),
     }
@@ -60,6 +62,7 @@ mod tests {
         let mut object = json!({"metadata": {"name": "a"}, "status": {"trainerStatus": {
             "progressPercentage": 50, "estimatedRemainingSeconds": 9, "metrics": [{"name": "loss", "value": "0.25"}]
         }}});
+        let job = |object: &serde_json::Value| job(&serde_json::from_value(object.clone()).unwrap());
         let running = job(&object);
         assert_eq!(
             (running.phase.as_str(), running.progress, running.remaining_seconds),

@@ -1,51 +1,51 @@
-//! Why an object is not as it should be, by what its own status says. Pure.
+//! Why an object is not as it should be, as its own status says. Pure.
 
-use serde_json::Value;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
 
-use crate::fields::{condition, is_true, items, text};
-use crate::rollout;
+use crate::fields::{condition, is_true, items, kind, text};
+use crate::rollout::unfinished;
 
-/// What is wrong; none when nothing is, or when nobody says.
-pub(crate) fn trouble(object: &Value) -> Option<String> {
-    if let Some(waiting) = rollout::waiting_for(object) {
-        // its name is said beside it
-        let state = waiting.rsplit_once(" (").map_or(waiting.as_str(), |(_, state)| state);
-        return Some(state.trim_end_matches(')').to_owned());
+/// What is wrong; `None` if nothing is, or if the status does not say.
+pub(crate) fn trouble(object: &DynamicObject) -> Option<String> {
+    if let Some(state) = unfinished(object) {
+        return Some(state);
     }
-    match text(object, "/kind") {
-        "Job" | "TrainJob" | "JobSet" => said(object, "Failed", "True"),
-        "PersistentVolumeClaim" => match text(object, "/status/phase") {
+    let data = &object.data;
+    match kind(object) {
+        "Job" | "TrainJob" | "JobSet" => message(data, "Failed", "True"),
+        "PersistentVolumeClaim" => match text(data, "/status/phase") {
             "Bound" => None,
             phase => Some(format!("{phase}: no volume is bound to it")),
         },
-        "Service" if text(object, "/spec/type") == "LoadBalancer" => {
-            let none = items(object, "/status/loadBalancer/ingress").is_empty();
-            none.then(|| "it has no address: does the cluster have a load balancer?".to_owned())
+        "Service" if text(data, "/spec/type") == "LoadBalancer" => {
+            let no_address = items(data, "/status/loadBalancer/ingress").is_empty();
+            no_address.then(|| "it has no address: does the cluster have a load balancer?".to_owned())
         }
-        "HTTPRoute" | "GRPCRoute" => route(object),
-        "Gateway" => said(object, "Accepted", "False").or_else(|| said(object, "Programmed", "False")),
+        "HTTPRoute" | "GRPCRoute" => route(data),
+        "Gateway" => message(data, "Accepted", "False").or_else(|| message(data, "Programmed", "False")),
         "Deployment" | "StatefulSet" | "DaemonSet" | "Pod" => None,
-        _ => ["Ready", "Available", "Established"].iter().find_map(|kind| said(object, kind, "False")),
+        _ => ["Ready", "Available", "Established"].iter().find_map(|kind| message(data, kind, "False")),
     }
 }
 
-/// A condition that has a value, in words.
-fn said(object: &Value, kind: &str, value: &str) -> Option<String> {
-    let condition = condition(object, kind).filter(|condition| text(condition, "/status") == value)?;
+/// The reason and message of a condition, if it has this value.
+fn message(data: &Value, kind: &str, value: &str) -> Option<String> {
+    let condition = condition(data, kind).filter(|condition| text(condition, "/status") == value)?;
     let (reason, message) = (text(condition, "/reason"), text(condition, "/message"));
     Some(if message.is_empty() { format!("{kind}: {reason}") } else { format!("{reason}: {message}") })
 }
 
-fn route(object: &Value) -> Option<String> {
-    let parents = items(object, "/status/parents");
+fn route(data: &Value) -> Option<String> {
+    let parents = items(data, "/status/parents");
     if parents.is_empty() {
-        return Some("no Gateway has taken it".to_owned());
+        return Some("no Gateway has accepted it".to_owned());
     }
     parents.iter().find_map(|parent| {
-        // the same shape as a status
-        let parent = serde_json::json!({ "status": parent });
-        let bad = ["Accepted", "ResolvedRefs"].into_iter().find(|kind| !is_true(&parent, kind))?;
-        said(&parent, bad, "False").or_else(|| Some(format!("not {bad} yet")))
+        // a parent has conditions as a status has
+        let parent = json!({ "status": parent });
+        let unmet = ["Accepted", "ResolvedRefs"].into_iter().find(|kind| !is_true(&parent, kind))?;
+        message(&parent, unmet, "False").or_else(|| Some(format!("not {unmet} yet")))
     })
 }
 
@@ -53,7 +53,6 @@ fn route(object: &Value) -> Option<String> {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
 
     #[rstest]
     #[case(json!({"kind": "TrainJob", "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "JobsFailed", "message": "gate"}]}}), Some("JobsFailed: gate"))]
@@ -69,7 +68,9 @@ mod tests {
     #[case(json!({"kind": "Deployment", "metadata": {"name": "a"}, "status": {}}), Some("0 of 1 available"))]
     #[case(json!({"kind": "ConfigMap"}), None)]
     fn an_object_says_itself_what_is_wrong(#[case] object: Value, #[case] expected: Option<&str>) {
-        let found = trouble(&object);
+        let mut object = object;
+        object["apiVersion"] = json!("v1");
+        let found = trouble(&serde_json::from_value(object).unwrap());
         match expected {
             None => assert_eq!(found, None),
             Some(expected) => assert!(found.as_ref().is_some_and(|text| text.contains(expected)), "{found:?}"),

@@ -147,7 +147,7 @@ impl From<slipway_cluster::Error> for Failure {
 
         let message = error.to_string();
         match error {
-            Error::NoConfiguration(_) => Self::Environment(message),
+            Error::NoConfiguration(_) | Error::Login { .. } => Self::Environment(message),
             Error::Taken(_) | Error::Disagreement { .. } | Error::UnknownKind { .. } => Self::Input(message),
             Error::Random(_) => Self::Unexpected(message),
             _ => Self::Service(message),

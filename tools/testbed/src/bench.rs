@@ -7,41 +7,41 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::cluster::{Error, Forget, Options};
+use crate::cluster::{Error, Forget, OnMilestone, Options};
 use crate::testing::Testbed;
 use crate::{Cache, Cluster};
 
-/// After this long nothing that a start needs runs any more.
+/// After this time, nothing that only a start needs is still running.
 const REST: Duration = Duration::from_secs(30);
 
-/// Figures by name, each with every round's value, in seconds or MiB as the name says.
+/// Measurements by name, each with the value of every round. The name ends with the unit.
 #[derive(Debug, Default, Serialize)]
 pub struct Figures(BTreeMap<String, Vec<f64>>);
 
-/// Measures `rounds` lives of a cluster of its own: fresh with its images there, down, up again, down.
+/// Measures `rounds` lives of a cluster of its own: fresh with its images unpacked, down, up again, down.
 ///
 /// # Errors
 /// A cluster that does not come up.
-pub async fn run(cache: &Cache, rounds: usize, say: &(dyn Fn(&str) + Sync)) -> Result<Figures, Error> {
+pub async fn run(cache: &Cache, rounds: usize, report: OnMilestone<'_>) -> Result<Figures, Error> {
     let cluster = Cluster::new(cache, "bench")?;
     let mut figures = Figures::default();
     cluster.down(Forget::Everything)?;
-    figures.up(&cluster, "first up, images to unpack", say).await?;
+    figures.up(&cluster, "first up, images to unpack", report).await?;
     for _ in 0..rounds {
-        figures.down(&cluster, Forget::State, "down", say)?;
-        figures.up(&cluster, "fresh up, images there", say).await?;
+        figures.down(&cluster, Forget::State, "down", report)?;
+        figures.up(&cluster, "fresh up, images there", report).await?;
         figures.namespace(&cluster).await?;
         tokio::time::sleep(REST).await;
         figures.memory(&cluster).await?;
-        figures.down(&cluster, Forget::Nothing, "down", say)?;
-        figures.up(&cluster, "warm up, state kept", say).await?;
+        figures.down(&cluster, Forget::Nothing, "down", report)?;
+        figures.up(&cluster, "warm up, state kept", report).await?;
     }
-    figures.down(&cluster, Forget::Everything, "down, images removed", say)?;
+    figures.down(&cluster, Forget::Everything, "down, images removed", report)?;
     Ok(figures)
 }
 
 impl Figures {
-    async fn up(&mut self, cluster: &Cluster, what: &str, say: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
+    async fn up(&mut self, cluster: &Cluster, what: &str, report: OnMilestone<'_>) -> Result<(), Error> {
         let (began, steps) = (Instant::now(), Mutex::new(Vec::new()));
         let progress = |step: &str| {
             if let Ok(mut steps) = steps.lock() {
@@ -49,23 +49,17 @@ impl Figures {
             }
         };
         cluster.up(&Options::default(), &progress).await?;
-        self.add(&format!("{what}: everything, s"), began.elapsed().as_secs_f64(), say);
+        self.add(&format!("{what}: everything, s"), began.elapsed().as_secs_f64(), report);
         for (step, seconds) in steps.into_inner().unwrap_or_default() {
-            self.add(&format!("{what}: {step}, s"), seconds, say);
+            self.add(&format!("{what}: {step}, s"), seconds, report);
         }
         Ok(())
     }
 
-    fn down(
-        &mut self,
-        cluster: &Cluster,
-        forget: Forget,
-        what: &str,
-        say: &(dyn Fn(&str) + Sync),
-    ) -> Result<(), Error> {
+    fn down(&mut self, cluster: &Cluster, forget: Forget, what: &str, report: OnMilestone<'_>) -> Result<(), Error> {
         let began = Instant::now();
         cluster.down(forget)?;
-        self.add(&format!("{what}, s"), began.elapsed().as_secs_f64(), say);
+        self.add(&format!("{what}, s"), began.elapsed().as_secs_f64(), report);
         Ok(())
     }
 
@@ -84,7 +78,7 @@ impl Figures {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         self.add("memory at rest: all, MiB", mib(status.memory), &|_| {});
         for component in &status.components {
-            // The names of a Deployment's pods end in two parts that differ each time.
+            // the names of a Deployment's pods end in two parts that differ each time
             let name = component.name.split_once('/').map_or(component.name.as_str(), |(namespace, _)| namespace);
             let figure = format!("memory at rest: {name} {}, MiB", component.version);
             self.add(&figure, mib(component.memory), &|_| {});
@@ -92,8 +86,8 @@ impl Figures {
         Ok(())
     }
 
-    fn add(&mut self, name: &str, value: f64, say: &(dyn Fn(&str) + Sync)) {
-        say(&format!("{name}: {value:.1}"));
+    fn add(&mut self, name: &str, value: f64, report: OnMilestone<'_>) {
+        report(&format!("{name}: {value:.1}"));
         self.0.entry(name.to_owned()).or_default().push(value);
     }
 }

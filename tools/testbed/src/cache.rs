@@ -1,19 +1,19 @@
-//! Where everything lies that is built once and used by every cluster.
+//! The folders for what is built once and used by every cluster.
 
 use std::path::{Path, PathBuf};
 
 /// The testbed's part of the cache folder, `${XDG_CACHE_HOME:-~/.cache}/slipway/testbed`.
 ///
 /// ```text
-/// bin/        programs, each with NAME.stamp beside it: what it was built from
+/// bin/        programs, each with a file NAME.stamp: what it was built from
 /// gocache/    Go's build cache
-/// src/        modules that are mended before they are built
-/// upstream/   manifests as the modules of the pinned upstream projects carry them, one folder a project
+/// src/        modules that are patched before they are built
+/// upstream/   manifests from the modules of the pinned upstream projects, one folder for each project
 /// manifests/  NAME.crds.yaml and NAME.yaml, rendered from upstream/ and the testbed's own manifests
 /// images/     one OCI image layout with every image; index.json lists them, annotated with their references
-/// mirror/     bare git repositories that stand where the pinned upstream repositories are, HOST/OWNER/NAME.git
+/// mirror/     bare git repositories that replace the pinned upstream repositories, HOST/OWNER/NAME.git
 /// authority/  ca.crt and ca.key of the authority that signs for the hosts of mirror/; images trust it
-/// clusters/   state of clusters, one folder a name
+/// clusters/   state of clusters, one folder for each name
 /// log/        output of builds
 /// ```
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache of the person that runs this; `None` when neither `XDG_CACHE_HOME` nor `HOME` is set.
+    /// The user's cache; `None` if neither `XDG_CACHE_HOME` nor `HOME` is set.
     #[must_use]
     pub fn locate() -> Option<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -36,7 +36,7 @@ impl Cache {
         Self { root: root.to_owned() }
     }
 
-    /// The folder that holds all the others.
+    /// The folder of all the others.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -60,13 +60,13 @@ impl Cache {
         self.root.join("gocache")
     }
 
-    /// Modules that are mended before they are built.
+    /// Modules that are patched before they are built.
     #[must_use]
     pub fn src(&self) -> PathBuf {
         self.root.join("src")
     }
 
-    /// Manifests as upstream carries them.
+    /// Manifests of upstream.
     #[must_use]
     pub fn upstream(&self) -> PathBuf {
         self.root.join("upstream")
@@ -90,13 +90,13 @@ impl Cache {
         self.root.join("mirror")
     }
 
-    /// State of clusters, one folder a name.
+    /// State of clusters, one folder for each name.
     #[must_use]
     pub fn clusters(&self) -> PathBuf {
         self.root.join("clusters")
     }
 
-    /// The authority that signs for the hosts that the mirror stands in for.
+    /// The authority that signs for the hosts that the mirror replaces.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.root.join("authority")

@@ -1,4 +1,4 @@
-//! What the commands about clusters print.
+//! The commands, and what they print.
 
 use std::future::Future;
 use std::process::{Command, ExitCode};
@@ -24,7 +24,7 @@ pub(crate) fn build(cache: &Cache, programs: &[String], node: bool) -> anyhow::R
     Ok(())
 }
 
-/// Makes the mirror, and prints what git outside of a cluster is told with `-c` to use it.
+/// Creates the mirror, and prints the setting with which git on the machine uses it, to be given with `-c`.
 pub(crate) fn mirror(cache: &Cache) -> anyhow::Result<()> {
     testbed::mirror::make(cache, &Progress::new())?;
     for host in testbed::mirror::HOSTS {
@@ -74,14 +74,14 @@ pub(crate) fn bench(cache: &Cache, rounds: usize, output: Output) -> anyhow::Res
     Ok(())
 }
 
-/// Runs a program to its end and ends as it does.
+/// Runs a program and returns its exit code; 1 if a signal ended it.
 pub(crate) fn run(mut command: Command) -> anyhow::Result<ExitCode> {
     let program = command.get_program().to_owned();
     let status = command.status().with_context(|| format!("running {}", program.display()))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// One thread is plenty, and the commands that make namespaces must have no other.
+/// Runs a future on this thread: the commands that create namespaces must have no other.
 fn wait<F: Future>(future: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(future))

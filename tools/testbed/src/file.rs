@@ -1,19 +1,19 @@
-//! A file or folder that could not be used: the one way in which this crate says it.
+//! The error of a file or folder that could not be used.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the system said, and of which file or folder.
+/// The system's error, and the file or folder that it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", path.display())]
 pub struct Error {
-    /// Which.
+    /// The file or folder.
     pub path: PathBuf,
-    /// Why.
+    /// The system's error.
     pub error: io::Error,
 }
 
-/// Says of which file or folder an error is, for `map_err`.
+/// Adds the file or folder to an error, for `map_err`.
 pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |error| Error { path, error }

@@ -1,4 +1,4 @@
-//! What something in the cache was made from, as one digest: it is made again only when that changed.
+//! What something in the cache was built from, as one digest: it is built again only if that changes.
 
 use std::fs;
 use std::io;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// A digest over things that something is made from.
+/// A digest of everything that something is built from.
 #[derive(Default)]
 pub(crate) struct Inputs(Sha256);
 
 impl Inputs {
-    /// Takes a text or the content of a file. Its length goes first, so that no two lists of parts are the same bytes.
+    /// Adds a text or the content of a file. Its length comes first, so that no two lists of parts are the same bytes.
     pub(crate) fn part(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
         self.0.update((bytes.len() as u64).to_le_bytes());
@@ -19,7 +19,7 @@ impl Inputs {
         self
     }
 
-    /// Takes every file below a folder, with its path in it; or one file.
+    /// Adds every file below a folder with its path in the folder, or one file.
     pub(crate) fn tree(&mut self, root: &Path) -> io::Result<&mut Self> {
         let mut files = Vec::new();
         list(root, &mut files).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", root.display())))?;

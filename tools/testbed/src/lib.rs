@@ -5,6 +5,7 @@ pub mod build;
 mod cache;
 pub mod cluster;
 pub mod file;
+mod folder;
 pub mod images;
 mod inputs;
 pub mod manifests;
@@ -16,4 +17,5 @@ pub mod testing;
 
 pub use cache::Cache;
 pub use cluster::Cluster;
+pub use folder::{Folder, Forget};
 pub use prepare::{Error as PrepareError, prepare, prepare_node};

@@ -1,4 +1,4 @@
-//! `testbed`: a real Kubernetes on a machine that has Go, Debian's packages and no container registry.
+//! `testbed`: a real Kubernetes on a machine that has Go and Debian's packages, without a container registry.
 
 mod commands;
 
@@ -33,21 +33,21 @@ enum Command {
         #[arg(long, conflicts_with = "programs")]
         node: bool,
     },
-    /// Bring a cluster up; what runs already is left alone
+    /// Bring a cluster up; what runs already keeps running
     Up {
         /// Forget the cluster's state and keys first
         #[arg(long)]
         fresh: bool,
-        /// Only these components and what they need, by comma; `--with=` for the bare node [default: all]
+        /// Only these components and what they need, separated by commas; `--with=` for the bare node [default: all]
         #[arg(long, value_name = "NAMES", value_delimiter = ',')]
         with: Option<Vec<String>>,
     },
-    /// Take a cluster down: its processes, mounts, namespaces and cgroups
+    /// Take a cluster down: its processes, mounts, namespaces and control groups
     Down {
         /// Forget the cluster's state and keys
         #[arg(long)]
         fresh: bool,
-        /// Forget the images that the node has unpacked too
+        /// Also forget the images that the node has unpacked
         #[arg(long)]
         wipe: bool,
     },
@@ -86,17 +86,17 @@ enum Command {
         #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
         output: Output,
     },
-    /// Make the git repositories that stand where the pinned upstream repositories are
+    /// Create the git repositories that replace the pinned upstream repositories
     Mirror,
-    /// Holds a cluster; `up` starts it
+    /// Supervise a cluster; `up` starts this
     #[command(hide = true)]
     Keep,
-    /// Process 1 of a cluster; `keep` starts it
+    /// Run as process 1 of a cluster; `keep` starts this
     #[command(hide = true)]
     Init,
 }
 
-/// How `status` answers.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum Output {
     #[default]
@@ -115,8 +115,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let cache =
-        Cache::locate().context("neither XDG_CACHE_HOME nor HOME is set, so there is no place for the cache")?;
+    let cache = Cache::locate().context("there is no folder for the cache: set XDG_CACHE_HOME or HOME")?;
     let cluster = Cluster::new(&cache, &cli.cluster)?;
     match cli.command {
         Command::Build { programs, node } => commands::build(&cache, &programs, node)?,

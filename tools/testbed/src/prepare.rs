@@ -5,10 +5,10 @@ use crate::images::Which;
 use crate::progress::Progress;
 use crate::{Cache, images, manifests, mirror};
 
-/// What a node itself consists of, but for containerd.
+/// The programs of a node itself, except containerd.
 const NODE: [&str; 4] = ["kube", "etcd", "registry", "gitserve"];
 
-/// Why something could not be made.
+/// Why something could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A program.
@@ -25,11 +25,11 @@ pub enum Error {
     Mirror(#[from] mirror::Error),
 }
 
-/// Makes the programs, images, manifests and repositories that are missing or out of date. It looks at digests only, so that
-/// it takes a moment when there is nothing to do, and half an hour on two cores when there is everything to do.
+/// Builds the programs, images, manifests and repositories that are missing or out of date. It compares digests, so it takes a
+/// moment if there is nothing to do, and half an hour on two cores if there is everything to do.
 ///
 /// # Errors
-/// Something is missing on this machine, or cannot be built; the message says what to do.
+/// This machine lacks something, or something cannot be built; the message says what to do.
 pub fn prepare(cache: &Cache, progress: &Progress) -> Result<(), Error> {
     build::build(cache, &PROGRAMS.iter().collect::<Vec<_>>(), progress)?;
     manifests::render(cache, progress)?;
@@ -38,7 +38,7 @@ pub fn prepare(cache: &Cache, progress: &Progress) -> Result<(), Error> {
     Ok(())
 }
 
-/// The same for a node that nothing is deployed on: its own programs, and an image to run.
+/// The same for a bare node: its own programs, and an image to run.
 ///
 /// # Errors
 /// As [`prepare`].

@@ -1,4 +1,4 @@
-//! What a person sees while something takes long: one line a step, kept up to date on a terminal.
+//! Progress of long operations: one line for each step, updated in place on a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Instant;
@@ -6,13 +6,13 @@ use std::time::Instant;
 /// Shows steps on standard error.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// A terminal: the line of a step is written again and again.
+    /// Whether standard error is a terminal, on which the line of a step is updated.
     live: bool,
     width: usize,
 }
 
 impl Progress {
-    /// Live on a terminal; a line when a step begins and one when it ends anywhere else.
+    /// Updates in place on a terminal; elsewhere prints a line when a step begins and one when it ends.
     #[must_use]
     pub fn new() -> Self {
         let width = rustix::termios::tcgetwinsize(stderr()).map_or(0, |size| usize::from(size.ws_col));
@@ -31,7 +31,7 @@ impl Progress {
         step
     }
 
-    /// Says something that is no step.
+    /// Prints a line that does not belong to a step.
     pub fn line(&self, text: &str) {
         let clear = if self.live { "\r\x1b[K" } else { "" };
         let _ = writeln!(stderr().lock(), "{clear}{text}");
@@ -44,7 +44,7 @@ impl Default for Progress {
     }
 }
 
-/// A step under way. Dropped before it is done, it leaves its last line for the error that follows.
+/// A step in progress. If it is dropped before it is done, its last line stays for the error that follows.
 #[derive(Debug)]
 pub struct Step {
     progress: Progress,
@@ -53,7 +53,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Shows what is being done now; only on a terminal.
+    /// Shows the current detail; only on a terminal.
     pub fn now(&self, detail: &str) {
         if self.progress.live {
             let text = format!("{} {}s {detail}", self.name, self.began.elapsed().as_secs());

@@ -1,6 +1,6 @@
-//! What tests that need a cluster share: the cluster itself, and a namespace for each test.
+//! Fixtures for tests that need a cluster: the cluster itself, and a namespace for each test.
 //!
-//! `CLUSTER` in the environment says which: the testbed's own of that name (`slipway` when unset), or `kind`.
+//! The environment variable `CLUSTER` chooses the cluster: the testbed's own of that name (default `slipway`), or `kind`.
 
 mod kind;
 mod namespace;
@@ -8,11 +8,9 @@ mod namespace;
 use std::path::PathBuf;
 use std::process::Command;
 
-use kube::Client;
-
 pub use namespace::{Forward, Namespace};
 
-use crate::cluster::{Error, Options, Tried as _, client_of};
+use crate::cluster::{Error, Options, Tried as _};
 use crate::{Cache, Cluster};
 
 /// A running cluster with every component ready.
@@ -23,7 +21,7 @@ pub struct Testbed {
     git: Git,
 }
 
-/// The cluster's git server; whoever reaches it may push.
+/// The cluster's git server; everyone who reaches it may push.
 #[derive(Debug, Clone)]
 struct Git {
     root: PathBuf,
@@ -41,13 +39,13 @@ pub struct Repository {
 }
 
 impl Testbed {
-    /// The cluster, brought up when it does not run. Many tests may ask at once.
+    /// The cluster; brought up if it does not run. Several tests may call this at once.
     ///
     /// # Errors
     /// It does not come up; the message says why.
     pub async fn get() -> Result<Self, Error> {
         let cache = Cache::locate()
-            .ok_or_else(|| Error::Machine(vec!["a place for the cache: set XDG_CACHE_HOME or HOME".to_owned()]))?;
+            .ok_or_else(|| Error::Machine(vec!["a folder for the cache: set XDG_CACHE_HOME or HOME".to_owned()]))?;
         match std::env::var("CLUSTER").as_deref() {
             Ok("kind") => kind::get(&cache).await,
             Ok(name) => Self::own(&cache, name).await,
@@ -76,15 +74,15 @@ impl Testbed {
         Ok(Self { kubeconfig: cluster.folder().kubeconfig(), kubectl: cluster.kubectl_program(), git })
     }
 
-    /// A client of its API.
+    /// Its API.
     ///
     /// # Errors
-    /// A kubeconfig that is of no use.
-    pub async fn client(&self) -> Result<Client, Error> {
-        client_of(&self.kubeconfig).await
+    /// A kubeconfig that cannot be used.
+    pub async fn api(&self) -> Result<slipway_cluster::Cluster, Error> {
+        Ok(slipway_cluster::Cluster::of_kubeconfig(&self.kubeconfig, None).await?)
     }
 
-    /// kubectl, set to this cluster.
+    /// A command of kubectl for this cluster.
     #[must_use]
     pub fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(&self.kubectl);
@@ -95,7 +93,7 @@ impl Testbed {
     /// A new, empty repository on a git server that pods reach.
     ///
     /// # Errors
-    /// git fails; the message holds what it said.
+    /// git fails; the message has its output.
     pub fn repository(&self, name: &str) -> Result<Repository, Error> {
         let mut git = Command::new("git");
         git.args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(self.git.root.join(format!("{name}.git")));
@@ -120,7 +118,7 @@ impl Testbed {
         Namespace::create(self, prefix, &[]).await
     }
 
-    /// The same with labels, such as the ones that say which pods are admitted.
+    /// The same with labels, such as those that select a pod security level.
     ///
     /// # Errors
     /// As [`Testbed::namespace`].

@@ -1,29 +1,47 @@
-//! Setting a cluster up: in order, once, and never over what is there.
+//! Setting a cluster up: in order, once, and never over what exists.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::{Value, json};
-use slipway_cluster::{Bootstrap, Credential, Error, Event, Expected, Options, Outcome, Template, bootstrap};
+use slipway_cluster::{
+    Bootstrap, Credential, DynamicObject, Error, Event, Expected, Options, Outcome, Step, Template, bootstrap,
+};
 
 use crate::server::Api;
 
 const SECRET: &str = "/api/v1/namespaces/db/secrets/db";
+const WEB: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web";
 const ARGOCD: &str = "/apis/apps/v1/namespaces/argocd/deployments/argocd-server";
 
 fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
-fn what() -> Bootstrap {
-    let application = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "root", "namespace": "argocd"}});
-    let project = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "root", "namespace": "argocd"}});
-    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "argocd-server", "namespace": "argocd"}});
-    let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "applications.argoproj.io"}});
+fn object(value: Value) -> DynamicObject {
+    serde_json::from_value(value).unwrap()
+}
+
+fn content() -> Bootstrap {
+    let application = object(
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "root", "namespace": "argocd"}}),
+    );
+    let project = object(
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": {"name": "root", "namespace": "argocd"}}),
+    );
+    let deployment = object(
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "argocd-server", "namespace": "argocd"}}),
+    );
+    let definition = object(
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "applications.argoproj.io"},
+        "spec": {"group": "argoproj.io", "names": {"kind": "Application"}}}),
+    );
     Bootstrap {
         environment: "local".to_owned(),
         argocd_namespace: "argocd".to_owned(),
-        namespaces: vec![namespace("argocd"), namespace("db")],
+        namespaces: vec![object(namespace("argocd")), object(namespace("db"))],
         credentials: vec![Credential {
             namespace: "db".to_owned(),
             name: "db".to_owned(),
@@ -52,24 +70,26 @@ fn api() -> Api {
     let api = Api::default();
     {
         let mut state = api.0.lock().unwrap();
-        let well = json!({"sync": {"status": "Synced"}, "health": {"status": "Healthy"}});
         state.controllers.insert("Deployment".to_owned(), json!({"updatedReplicas": 1, "availableReplicas": 1}));
         state.controllers.insert(
             "CustomResourceDefinition".to_owned(),
             json!({"conditions": [{"type": "Established", "status": "True"}]}),
         );
-        state.controllers.insert("Application".to_owned(), well.clone());
-        let web = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "web", "namespace": "argocd"}, "status": well});
-        state.objects.insert("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web".to_owned(), web);
+        state.controllers.insert("Application".to_owned(), well());
     }
+    api.put(WEB, json!({"metadata": {"name": "web", "namespace": "argocd"}, "status": well()}));
     api
 }
 
+fn well() -> Value {
+    json!({"sync": {"status": "Synced"}, "health": {"status": "Healthy"}})
+}
+
 #[tokio::test]
-async fn everything_is_made_in_order_and_again_is_nothing() {
+async fn everything_is_created_in_order_and_once() {
     let api = api();
     let (_server, cluster) = api.start().await;
-    let report = bootstrap(&cluster, &what(), options(), &|_| {}).await.unwrap();
+    let report = bootstrap(&cluster, &content(), options(), &|_| {}).await.unwrap();
     assert_eq!(report.components.len(), 2);
     assert_eq!(
         api.writes(),
@@ -88,7 +108,7 @@ async fn everything_is_made_in_order_and_again_is_nothing() {
     assert_eq!(before["data"]["user"], "c2xpcHdheQ==");
     assert_eq!(before["metadata"]["labels"]["a"], "b");
 
-    let report = bootstrap(&cluster, &what(), options(), &|_| {}).await.unwrap();
+    let report = bootstrap(&cluster, &content(), options(), &|_| {}).await.unwrap();
     assert!(report.steps.iter().all(|(_, _, sum)| sum.created + sum.changed == 0), "{report:?}");
     assert_eq!(api.object(SECRET).unwrap(), before);
     assert!(!api.writes().iter().any(|write| write.contains("secrets")));
@@ -102,37 +122,37 @@ async fn only_missing_keys_are_added_to_a_secret() {
         json!({"kind": "Secret", "metadata": {"name": "db", "resourceVersion": "7"}, "data": {"password": "bWluZQ=="}}),
     );
     let (_server, cluster) = api.start().await;
-    bootstrap(&cluster, &what(), options(), &|_| {}).await.unwrap();
+    bootstrap(&cluster, &content(), options(), &|_| {}).await.unwrap();
     assert_eq!(api.object(SECRET).unwrap()["data"], json!({"password": "bWluZQ==", "user": "c2xpcHdheQ=="}));
 }
 
 #[tokio::test]
-async fn a_dry_run_changes_nothing_and_says_what_it_would() {
+async fn a_dry_run_changes_nothing_and_says_what_would_change() {
     let api = api();
     let (_server, cluster) = api.start().await;
-    let told = Mutex::new(Vec::new());
-    let tell = |event| {
+    let applied = Mutex::new(Vec::new());
+    let on_event = |event| {
         if let Event::Applied(_, what, outcome) = event {
-            told.lock().unwrap().push((what, outcome));
+            applied.lock().unwrap().push((what, outcome));
         }
     };
-    bootstrap(&cluster, &what(), Options { dry_run: true, ..options() }, &tell).await.unwrap();
+    bootstrap(&cluster, &content(), Options { dry_run: true, ..options() }, &on_event).await.unwrap();
     assert_eq!(api.writes(), [""; 0]);
-    let told = told.into_inner().unwrap();
-    assert_eq!(told.len(), 7);
-    assert!(told.iter().all(|(_, outcome)| *outcome == Outcome::Created), "{told:?}");
+    let applied = applied.into_inner().unwrap();
+    assert_eq!(applied.len(), 7);
+    assert!(applied.iter().all(|(_, outcome)| *outcome == Outcome::Created), "{applied:?}");
     // and where one thing differs, that one
-    bootstrap(&cluster, &what(), options(), &|_| {}).await.unwrap();
-    let mut other = what();
-    other.argocd[0]["spec"] = json!({"paused": true});
+    bootstrap(&cluster, &content(), options(), &|_| {}).await.unwrap();
+    let mut other = content();
+    other.argocd[0].data["spec"] = json!({"paused": true});
     let changed = Mutex::new(Vec::new());
-    let tell = |event| {
+    let on_event = |event| {
         if let Event::Applied(_, what, Outcome::Changed | Outcome::Created) = event {
             changed.lock().unwrap().push(what);
         }
     };
     api.writes();
-    bootstrap(&cluster, &other, Options { dry_run: true, ..options() }, &tell).await.unwrap();
+    bootstrap(&cluster, &other, Options { dry_run: true, ..options() }, &on_event).await.unwrap();
     assert_eq!(
         (changed.into_inner().unwrap(), api.writes()),
         (vec!["Deployment argocd/argocd-server".to_owned()], vec![])
@@ -146,7 +166,7 @@ async fn a_cluster_that_is_something_else_is_refused() {
     let mut other = namespace("argocd");
     other["metadata"]["annotations"] = json!({"slipway.dev/environment": "production"});
     api.put("/api/v1/namespaces/argocd", other);
-    let error = bootstrap(&cluster, &what(), Options { adopt: true, ..options() }, &|_| {}).await.unwrap_err();
+    let error = bootstrap(&cluster, &content(), Options { adopt: true, ..options() }, &|_| {}).await.unwrap_err();
     assert!(matches!(&error, Error::Taken(text) if text.contains("`production`")), "{error}");
 
     api.put("/api/v1/namespaces/argocd", namespace("argocd"));
@@ -154,23 +174,23 @@ async fn a_cluster_that_is_something_else_is_refused() {
         "/apis/apps/v1/namespaces/argocd/statefulsets/argocd-application-controller",
         json!({"kind": "StatefulSet"}),
     );
-    let error = bootstrap(&cluster, &what(), options(), &|_| {}).await.unwrap_err();
+    let error = bootstrap(&cluster, &content(), options(), &|_| {}).await.unwrap_err();
     assert!(matches!(&error, Error::Taken(text) if text.contains("--adopt")), "{error}");
     assert_eq!(api.writes(), [""; 0]);
-    bootstrap(&cluster, &what(), Options { adopt: true, ..options() }, &|_| {}).await.unwrap();
+    bootstrap(&cluster, &content(), Options { adopt: true, ..options() }, &|_| {}).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_break_is_survived_and_time_is_kept() {
+async fn an_interruption_is_survived_and_the_timeout_is_kept() {
     let api = api();
     let (_server, cluster) = api.start().await;
     // Argo CD's deployment does not come up, and its pod says why
     api.0.lock().unwrap().controllers.insert("Deployment".to_owned(), json!({}));
-    let pod = json!({"kind": "Pod", "metadata": {"name": "argocd-server-1"}, "status": {"containerStatuses": [
+    let pod = json!({"kind": "Pod", "metadata": {"name": "argocd-server-1", "labels": {"app": "x"}}, "status": {"containerStatuses": [
         {"name": "server", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}});
     api.put("/api/v1/namespaces/argocd/pods/argocd-server-1", pod);
-    let mut waits = what();
-    waits.argocd[0]["spec"] = json!({"selector": {"matchLabels": {"app": "x"}}});
+    let mut waits = content();
+    waits.argocd[0].data["spec"] = json!({"selector": {"matchLabels": {"app": "x"}}});
     let quick = Options { timeout: Duration::from_millis(600), ..options() };
     let error = bootstrap(&cluster, &waits, quick, &|_| {}).await.unwrap_err().to_string();
     assert!(
@@ -178,22 +198,16 @@ async fn a_break_is_survived_and_time_is_kept() {
         "{error}"
     );
 
-    // the server is away for a moment, and the deployment comes up: it goes on
-    {
-        let mut state = api.0.lock().unwrap();
-        let deployment = state.objects.get_mut(ARGOCD).unwrap();
-        deployment["status"] = json!({"updatedReplicas": 1, "availableReplicas": 1});
-        state.controllers.remove("Deployment");
-    }
+    // the server is away for a moment, and the deployment comes up: it continues
+    api.set_status(ARGOCD, json!({"updatedReplicas": 1, "availableReplicas": 1}));
+    api.0.lock().unwrap().controllers.remove("Deployment");
     let away = std::sync::atomic::AtomicBool::new(false);
-    let tell = |event| {
-        if matches!(event, Event::Began(slipway_cluster::Step::Root))
-            && !away.swap(true, std::sync::atomic::Ordering::Relaxed)
-        {
+    let on_event = |event| {
+        if matches!(event, Event::Began(Step::Root)) && !away.swap(true, std::sync::atomic::Ordering::Relaxed) {
             api.0.lock().unwrap().away = 2;
         }
     };
-    bootstrap(&cluster, &waits, options(), &tell).await.unwrap();
+    bootstrap(&cluster, &waits, options(), &on_event).await.unwrap();
 }
 
 #[tokio::test]
@@ -202,8 +216,118 @@ async fn an_application_that_stays_behind_is_named_with_its_reason() {
     let (_server, cluster) = api.start().await;
     let web = json!({"metadata": {"name": "web", "namespace": "argocd"}, "status": {"sync": {"status": "OutOfSync"},
         "health": {"status": "Missing"}, "conditions": [{"type": "ComparisonError", "message": "repository not found"}]}});
-    api.put("/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/web", web);
+    api.put(WEB, web);
     let quick = Options { timeout: Duration::from_millis(600), ..options() };
-    let error = bootstrap(&cluster, &what(), quick, &|_| {}).await.unwrap_err().to_string();
+    let error = bootstrap(&cluster, &content(), quick, &|_| {}).await.unwrap_err().to_string();
     assert!(error.contains("web (OutOfSync, Missing: repository not found)"), "{error}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_api_server_that_is_away_is_waited_for_at_every_request(#[values(0, 1, 2, 3, 4, 5, 6, 7)] at: usize) {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    // away after the event of this number; among what comes next are the mark of the namespace, the Secret and the watches
+    let events = AtomicUsize::new(0);
+    let on_event = |event| {
+        if matches!(event, Event::Began(_) | Event::Applied(..)) && events.fetch_add(1, Ordering::Relaxed) == at {
+            api.0.lock().unwrap().away = 3;
+        }
+    };
+    let report = bootstrap(&cluster, &content(), options(), &on_event).await.unwrap();
+    assert_eq!((report.steps.len(), api.0.lock().unwrap().away), (5, 0));
+}
+
+#[tokio::test]
+async fn an_api_server_that_stays_away_is_named() {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    let on_event = |event| {
+        if matches!(event, Event::Began(Step::Credentials)) {
+            api.0.lock().unwrap().away = usize::MAX;
+        }
+    };
+    let quick = Options { timeout: Duration::from_millis(300), ..options() };
+    let error = bootstrap(&cluster, &content(), quick, &on_event).await.unwrap_err();
+    assert!(matches!(&error, Error::Timeout { waiting, .. } if waiting[0].contains("etcd is away")), "{error}");
+}
+
+#[tokio::test]
+async fn a_login_that_ends_is_not_waited_for() {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    for step in [Step::Namespaces, Step::Credentials, Step::ArgoCd, Step::Root, Step::Tree] {
+        api.0.lock().unwrap().locked = false;
+        let on_event = |event| {
+            if matches!(event, Event::Began(began) if began == step) {
+                api.0.lock().unwrap().locked = true;
+            }
+        };
+        let error = bootstrap(&cluster, &content(), options(), &on_event).await.unwrap_err();
+        assert!(matches!(&error, Error::Login { message, .. } if message.contains("the token has expired")), "{error}");
+    }
+}
+
+#[rstest]
+#[case::created(false)]
+#[case::completed(true)]
+#[tokio::test]
+async fn what_someone_else_writes_into_a_secret_at_the_same_time_is_kept(#[case] exists: bool) {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    if exists {
+        api.put(SECRET, json!({"data": {}}));
+    }
+    let theirs = json!({"data": {"password": "dGhlaXJz"}});
+    api.0.lock().unwrap().rivals.insert(SECRET.to_owned(), theirs);
+    bootstrap(&cluster, &content(), options(), &|_| {}).await.unwrap();
+    assert_eq!(api.object(SECRET).unwrap()["data"], json!({"password": "dGhlaXJz", "user": "c2xpcHdheQ=="}));
+}
+
+#[rstest]
+#[tokio::test]
+async fn workloads_and_applications_are_watched_until_they_are_well(#[values(false, true)] short_watches: bool) {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    {
+        let mut state = api.0.lock().unwrap();
+        state.controllers.insert("Deployment".to_owned(), json!({}));
+        state.short_watches = short_watches;
+    }
+    api.set_status(WEB, json!({"sync": {"status": "OutOfSync"}}));
+    // each change is made because of the one before it was seen
+    let rollout =
+        Mutex::new(vec![json!({"updatedReplicas": 1, "availableReplicas": 1}), json!({"updatedReplicas": 1})]);
+    let sync = Mutex::new(vec![well(), json!({"sync": {"status": "Synced"}, "health": {"status": "Progressing"}})]);
+    let on_event = |event| {
+        let next = match event {
+            Event::Waiting(..) => rollout.lock().unwrap().pop().map(|status| (ARGOCD, status)),
+            Event::Applications(_) => sync.lock().unwrap().pop().map(|status| (WEB, status)),
+            _ => None,
+        };
+        if let Some((path, status)) = next {
+            api.set_status(path, status);
+        }
+    };
+    bootstrap(&cluster, &content(), options(), &on_event).await.unwrap();
+    assert_eq!((rollout.into_inner().unwrap().len(), sync.into_inner().unwrap().len()), (0, 0));
+    let lists = std::mem::take(&mut api.0.lock().unwrap().lists);
+    let watched = |plural: &str| lists.iter().any(|list| list.contains("watch=true") && list.contains(plural));
+    assert!(watched("/deployments") && watched("/applications"), "{lists:#?}");
+}
+
+#[tokio::test]
+async fn a_kind_whose_definition_was_just_applied_is_waited_for() {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    api.0.lock().unwrap().undiscovered = 3;
+    let mut with_application = content();
+    with_application.argocd.append(&mut with_application.root);
+    with_application.argocd.retain(|object| object.types.as_ref().unwrap().kind != "AppProject");
+    bootstrap(&cluster, &with_application, options(), &|_| {}).await.unwrap();
+    // a kind that nothing defines is an error at once
+    let mut unknown = content();
+    unknown.root.push(object(json!({"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "x"}})));
+    let error = bootstrap(&cluster, &unknown, options(), &|_| {}).await.unwrap_err();
+    assert!(matches!(&error, Error::UnknownKind { kind, .. } if kind == "Nothing"), "{error}");
 }

@@ -34,7 +34,7 @@ async fn the_last_lines_of_the_container_at_fault_are_found() {
     );
     api.put(
         "/api/v1/namespaces/web/pods/web-1",
-        json!({"kind": "Pod", "metadata": {"name": "web-1", "namespace": "web"}, "status": {"containerStatuses": [{"name": "web",
+        json!({"kind": "Pod", "metadata": {"name": "web-1", "namespace": "web", "labels": {"app": "web"}}, "status": {"containerStatuses": [{"name": "web",
             "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 3}}}]}}),
     );
     let log = "/api/v1/namespaces/web/pods/web-1/log".to_owned();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 use slipway_cluster::{
-    Bootstrap as Plan, Cluster, Credential, Error, Examined, Expected, Options, Report, Requirements, Template,
-    bootstrap, preflight,
+    Bootstrap as Content, Cluster, Credential, DynamicObject, Error, Examined, Expected, Options, Report, Requirements,
+    Template, bootstrap, pins_architecture, preflight,
 };
 use slipway_git::Repository;
 use slipway_gitops::Environment;
@@ -25,15 +25,15 @@ use crate::upstream;
 /// The Application that manages Argo CD.
 const ARGOCD: &str = "argocd";
 
-/// What Argo CD reads of this repository.
+/// The folders of this repository that Argo CD reads.
 const DEPLOYED: [&str; 4] = ["argocd", "base", "clusters", "overlays"];
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Checks the cluster, makes the namespaces and the credentials that are missing, installs Argo CD from the source that it later\n\
-                  manages itself with, creates the root Application, and waits until everything is Synced and Healthy. What is there is\n\
-                  never overwritten with other credentials; run it again at any time, also after a break. For a private repository, set\n\
-                  SLIPWAY_REPOSITORY_TOKEN: Argo CD reads with it.\n\n\
+    after_help = "Checks the cluster, creates missing namespaces and credentials, installs Argo CD from the source that it later\n\
+                  manages itself with, creates the root Application, and waits until everything is Synced and Healthy. Existing\n\
+                  credentials are never overwritten; run it again at any time, also after an interruption. For a private repository,\n\
+                  set SLIPWAY_REPOSITORY_TOKEN: Argo CD reads with it.\n\n\
                   Examples:\n  slipway bootstrap local\n  slipway bootstrap production --context prod --dry-run"
 )]
 pub(crate) struct Bootstrap {
@@ -42,16 +42,16 @@ pub(crate) struct Bootstrap {
     /// The context of the kubeconfig [default: its current one]
     #[arg(long)]
     context: Option<String>,
-    /// Say what would be created and changed, and change nothing
+    /// Show what would be created and changed, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Take over an Argo CD that is there already
+    /// Take over an existing Argo CD
     #[arg(long)]
     adopt: bool,
     /// How long the whole may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "900")]
     timeout: u64,
-    /// What Argo CD reads a private repository with; kept in the cluster alone
+    /// The token that Argo CD reads a private repository with; kept only in the cluster
     #[arg(long, env = "SLIPWAY_REPOSITORY_TOKEN", hide_env_values = true, hide = true)]
     repository_token: Option<String>,
     #[command(flatten)]
@@ -61,14 +61,8 @@ pub(crate) struct Bootstrap {
 impl Bootstrap {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
-        let wanted = cluster::read(&tree, &self.environment).map_err(|finding| Failure::Invalid(vec![finding]))?;
-        let cluster = Cluster::connect(self.context.as_deref()).await?;
-        context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
-        let examined = preflight(&cluster, &requirements(&wanted.spec.requires, &self.environment)?).await?;
-        fit(context, &examined)?;
-
+        let declared = cluster::read(&tree, &self.environment).map_err(|finding| Failure::Invalid(vec![finding]))?;
         let kustomize = self.kustomize.need()?;
-        self.check(context, &tree, &kustomize)?;
         let (mut all, _) = environments(&tree, Some(&context.root), &kustomize, Some(&self.environment))?;
         let Some(environment) = all.pop() else {
             let folder = slipway_gitops::root_folder(&self.environment);
@@ -77,17 +71,25 @@ impl Bootstrap {
                 self.environment
             )));
         };
-        self.warn_of_what_is_not_pushed(context, &environment);
-        let mut plan = plan(&tree, &environment, &kustomize)?;
+        let cluster = Cluster::connect(self.context.as_deref()).await?;
+        context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
+        let examined = preflight(&cluster, &requirements(&declared.spec.requires, &environment)?).await?;
+        require_fit(context, &examined)?;
+
+        self.check(context, &tree, &kustomize)?;
+        self.warn_if_not_pushed(context, &environment);
+        let mut content = content(&tree, &environment, &kustomize)?;
         let token = self.repository_token.as_deref().filter(|token| !token.is_empty());
-        plan.credentials.extend(token.map(|token| repository(&environment, &plan.argocd_namespace, token)));
+        content.credentials.extend(token.map(|token| repository(&environment, &content.argocd_namespace, token)));
         let options = Options { dry_run: self.dry_run, adopt: self.adopt, timeout: Duration::from_secs(self.timeout) };
         let progress = Progress::new(context, self.dry_run);
-        let done = bootstrap(&cluster, &plan, options, &|event| progress.tell(event)).await;
+        let done = bootstrap(&cluster, &content, options, &|event| progress.show(event)).await;
         progress.end();
         let report = done.map_err(|error| {
-            let resume =
-                format!("; `slipway doctor --cluster` says why, and `slipway bootstrap {}` goes on", self.environment);
+            let resume = format!(
+                "; `slipway doctor --cluster` shows why, and `slipway bootstrap {}` continues",
+                self.environment
+            );
             match error {
                 Error::Timeout { .. } => Failure::Service(format!("{error}{resume}")),
                 other => other.into(),
@@ -104,7 +106,7 @@ impl Bootstrap {
         context.json(&json_of(&report, &examined))
     }
 
-    /// What is invalid is not put into a cluster.
+    /// Refuses a tree with mistakes.
     fn check(&self, context: &Context, tree: &Tree, kustomize: &Kustomize) -> Result<(), Failure> {
         let mut project = Project::read(tree);
         project.environments.retain(|name, _| *name == self.environment);
@@ -113,19 +115,19 @@ impl Bootstrap {
     }
 
     /// Argo CD reads the remote, not this work tree.
-    fn warn_of_what_is_not_pushed(&self, context: &Context, environment: &Environment) {
+    fn warn_if_not_pushed(&self, context: &Context, environment: &Environment) {
         let clean = Repository::project(&context.root).and_then(|git| git.is_clean(&DEPLOYED));
         if !matches!(clean, Ok(true)) {
             context.warn(format!(
-                "what is deployed here differs from the last commit: Argo CD follows {}, so push what it is to see",
+                "the deployed folders differ from the last commit: Argo CD follows {}, so push what it is to deploy",
                 environment.repository()
             ));
         }
     }
 }
 
-fn plan(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result<Plan, Failure> {
-    // in the words of the Applications that they belong to, so that Argo CD finds nothing to change
+fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result<Content, Failure> {
+    // as the Applications that they belong to would apply them, so that Argo CD finds nothing to change
     let namespaces = environment
         .objects()
         .filter(|(_, object)| object.id.kind == "Namespace")
@@ -135,26 +137,31 @@ fn plan(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result
     let argocd = argocd.into_iter().flat_map(|argocd| objects.iter().map(move |object| argocd.applied(object)));
     let root = environment.root.iter().find(|object| object.id.kind == "Application");
     let root_name = root.map(|object| object.id.name.clone()).unwrap_or_default();
-    Ok(Plan {
+    Ok(Content {
         environment: environment.name.clone(),
         argocd_namespace: root.map(|object| object.id.namespace.clone()).unwrap_or_default(),
-        namespaces: namespaces.collect(),
+        namespaces: objects_of(namespaces)?,
         credentials: deployment::credentials(tree, &environment.name)?.made,
-        argocd: argocd.collect(),
-        root: environment.root.iter().map(slipway_gitops::Object::to_json).collect(),
+        argocd: objects_of(argocd)?,
+        root: objects_of(environment.root.iter().map(slipway_gitops::Object::to_json))?,
         applications: environment
             .applications
             .iter()
             .map(|deployed| {
                 let name = deployed.application.name().to_owned();
-                // the root is as healthy as the others, jobs among them
+                // the root is healthy only when all the others are, jobs among them
                 Expected { healthy: name != root_name && !deployed.is_jobs(), name }
             })
             .collect(),
     })
 }
 
-/// Where Argo CD looks for what a private repository wants.
+fn objects_of(values: impl Iterator<Item = Value>) -> Result<Vec<DynamicObject>, Failure> {
+    let objects = values.map(serde_json::from_value).collect::<Result<_, _>>();
+    objects.map_err(|error| Failure::Input(format!("an object of the tree is not one of Kubernetes: {error}")))
+}
+
+/// The Secret in which Argo CD looks for a private repository's credentials.
 fn repository(environment: &Environment, namespace: &str, token: &str) -> Credential {
     let data = [("url", environment.repository()), ("type", "git"), ("username", "git"), ("password", token)];
     Credential {
@@ -165,21 +172,23 @@ fn repository(environment: &Environment, namespace: &str, token: &str) -> Creden
     }
 }
 
-fn requirements(requires: &cluster::Requires, environment: &str) -> Result<Requirements, Failure> {
+fn requirements(requires: &cluster::Requires, environment: &Environment) -> Result<Requirements, Failure> {
     let version =
         requires.kubernetes.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     let version = version.ok_or_else(|| {
-        let path = cluster::path(environment);
-        Failure::Input(format!("{path}: requires.kubernetes is `{}`; a version such as \"1.31\"", requires.kubernetes))
+        let path = cluster::path(&environment.name);
+        let found = &requires.kubernetes;
+        Failure::Input(format!("{path}: requires.kubernetes is `{found}`; write a version such as \"1.31\""))
     })?;
     Ok(Requirements {
         version,
         architectures: requires.architectures.clone(),
+        pinned: environment.objects().all(|(_, object)| pins_architecture(&object.to_json(), &requires.architectures)),
         storage_class: requires.storage_class.clone(),
     })
 }
 
-fn fit(context: &Context, examined: &[Examined]) -> Result<(), Failure> {
+fn require_fit(context: &Context, examined: &[Examined]) -> Result<(), Failure> {
     for one in examined {
         show_examined(context, &one.what, one.ok, &one.found, one.how.as_deref());
     }
@@ -187,7 +196,7 @@ fn fit(context: &Context, examined: &[Examined]) -> Result<(), Failure> {
         0 => Ok(()),
         wrong => {
             context.json(&json!({ "cluster": examined }))?;
-            context.say(format!("{} of this cluster must be mended first; nothing was changed", count(wrong, "thing")));
+            context.say(format!("fix {} first; nothing was changed", count(wrong, "problem")));
             Err(Failure::Said(5))
         }
     }

@@ -1,4 +1,4 @@
-//! How bootstrap shows what happens: spinners on a terminal, a line for each thing that is done elsewhere.
+//! How bootstrap shows what happens: with spinners on a terminal, otherwise with a line for each thing that is done.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -10,12 +10,12 @@ use slipway_cluster::{Component, Event, Step, Summary};
 
 use crate::context::Context;
 
-/// What is shown of a run.
+/// Shows the events of a run.
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {
     context: &'a Context,
     dry_run: bool,
-    /// None when nobody watches.
+    /// `None` if standard error is not a terminal.
     bars: Option<MultiProgress>,
     shown: Mutex<Shown>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Progress<'a> {
 struct Shown {
     step: Option<ProgressBar>,
     components: BTreeMap<String, ProgressBar>,
-    /// When each Application was last said to be well.
+    /// When each Application became well, as it was shown last.
     well: BTreeMap<String, Duration>,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows an event.
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn show(&self, event: Event) {
         let Ok(mut shown) = self.shown.lock() else { return };
         match event {
             Event::Began(step) => shown.step = self.bar(title(step)),
@@ -63,7 +63,7 @@ impl<'a> Progress<'a> {
                 let line = format!("{:<24} {:>6.1} s  {}", title(step), took.as_secs_f64(), sum(summary));
                 self.say(&format!("{} {}", self.context.paint("32", "✓"), line.trim_end()));
             }
-            Event::Tree(components) => {
+            Event::Applications(components) => {
                 for (component, well) in components {
                     self.component(&mut shown, &component, well);
                 }
@@ -71,7 +71,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Takes what is still moving off the screen.
+    /// Clears the spinners.
     pub(crate) fn end(&self) {
         if let Some(bars) = &self.bars {
             let _ = bars.clear();

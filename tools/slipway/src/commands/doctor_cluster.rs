@@ -1,4 +1,4 @@
-//! `slipway doctor --cluster`: what is not well, from Application to the last lines of a container.
+//! `slipway doctor --cluster`: what is not well, from the Application down to the last lines of a container.
 
 use serde_json::json;
 use slipway_cluster::{Cluster, Diagnosis, components, diagnose};
@@ -11,7 +11,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     let all = components(&cluster, None).await?;
     if all.is_empty() {
         let message = format!(
-            "the cluster of context {} has no Application: `slipway bootstrap <env>` sets it up",
+            "the cluster of context {} has no Application: set it up with `slipway bootstrap <env>`",
             cluster.context()
         );
         return Err(Failure::Service(message));
@@ -33,14 +33,14 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     if diagnoses.is_empty() {
         return Ok(());
     }
-    context.say(format!("{} not as git says or not well", count(diagnoses.len(), "Application")));
+    context.say(format!("{} out of sync or not healthy", count(diagnoses.len(), "Application")));
     Err(Failure::Said(6))
 }
 
 fn show(context: &Context, diagnosis: &Diagnosis) {
     let component = &diagnosis.component;
     let state = match (component.sync.as_str(), component.health.as_str()) {
-        ("", _) => "Argo CD has not looked at it yet".to_owned(),
+        ("", _) => "not seen by Argo CD yet".to_owned(),
         (sync, health) => format!("{sync}, {health}"),
     };
     context.say(format!("{} {:<22} {state}", context.paint("31", "✗"), component.name));

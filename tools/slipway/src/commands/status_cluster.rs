@@ -15,7 +15,7 @@ struct Report {
     addresses: Vec<Address>,
     components: Vec<Component>,
     jobs: Vec<Job>,
-    /// None when MLflow cannot be reached from here.
+    /// `None` if MLflow cannot be reached from here.
     versions: Option<Vec<Version>>,
 }
 

@@ -6,13 +6,13 @@ use super::PROGRAMS;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A name that is not in the list.
-    #[error("no program is called {0:?}; there are {names}", names = names())]
+    #[error("unknown program {0:?}; known: {names}", names = names())]
     NoSuchProgram(String),
     /// Go is not installed, or not on the path.
     #[error("cannot run `go`: {0}; install Go 1.26.3 or newer (https://go.dev/doc/install) and put it on the PATH")]
     NoGo(std::io::Error),
-    /// Go said no.
-    #[error("{program}: `{command}` failed:\n{last}\n(everything it said: {log})", log = log.display())]
+    /// `go` failed.
+    #[error("{program}: `{command}` failed:\n{last}\n(all of its output: {log})", log = log.display())]
     Go {
         /// What was being built.
         program: String,
@@ -23,7 +23,7 @@ pub enum Error {
         /// All of its output.
         log: PathBuf,
     },
-    /// Go printed something that was not expected.
+    /// Go printed something unexpected.
     #[error("`{command}` printed {printed:?}")]
     Printed {
         /// The command.
@@ -36,7 +36,7 @@ pub enum Error {
     File(#[from] crate::file::Error),
 }
 
-/// Of a build.
+/// A result of a build.
 pub type Result<T> = std::result::Result<T, Error>;
 
 fn names() -> String {

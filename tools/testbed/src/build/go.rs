@@ -13,7 +13,7 @@ use crate::progress::Step;
 /// How many lines of a failed build are shown.
 const SHOWN: usize = 20;
 
-/// What `go build` is told about a program; part of its stamp.
+/// The arguments of `go build` for a program; part of its stamp.
 pub(super) fn arguments(program: &Program) -> Vec<String> {
     let mut linker = "-s -w".to_owned();
     for (name, value) in program.variables {
@@ -25,16 +25,16 @@ pub(super) fn arguments(program: &Program) -> Vec<String> {
         .to_vec()
 }
 
-/// Go's version, as it tells it itself.
+/// Go's version and architecture, as it prints them.
 pub(super) fn version() -> Result<String> {
     let output = go(Path::new("/")).args(["env", "GOVERSION", "GOARCH"]).output().map_err(Error::NoGo)?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', " "))
 }
 
-/// Compiles a program into the cache. Nothing is left in its place when that fails.
+/// Compiles a program into the cache. If that fails, the earlier program stays.
 pub(super) fn build(cache: &Cache, program: &Program, folder: &Path, step: &Step) -> Result<()> {
     let log = cache.log().join(format!("build-{}.log", program.name));
-    let mut said = File::create(&log).map_err(at(&log))?;
+    let mut output = File::create(&log).map_err(at(&log))?;
     let new = cache.bin().join(format!(".{}.new", program.name));
     let mut child = go(folder)
         .args(["build", "-v", "-o"])
@@ -42,13 +42,13 @@ pub(super) fn build(cache: &Cache, program: &Program, folder: &Path, step: &Step
         .args(arguments(program))
         .env("CGO_ENABLED", "0")
         .env("GOCACHE", cache.gocache())
-        // memory is plenty beside what the compiler's garbage collector costs in time
+        // more memory costs less than the time of the compiler's garbage collector
         .env("GOGC", "400")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(Error::NoGo)?;
-    // a build may take minutes: what a person does meanwhile goes first
+    // a build may take minutes: what the user does meanwhile has priority
     if let Ok(pid) = i32::try_from(child.id()) {
         let _ = rustix::process::setpriority_process(rustix::process::Pid::from_raw(pid), 5);
     }
@@ -56,7 +56,7 @@ pub(super) fn build(cache: &Cache, program: &Program, folder: &Path, step: &Step
     let mut compiled = 0usize;
     let Some(errors) = child.stderr.take() else { unreachable!("standard error is piped") };
     for line in BufReader::new(errors).lines().map_while(io::Result::ok) {
-        let _ = writeln!(said, "{line}");
+        let _ = writeln!(output, "{line}");
         match line.strip_prefix("go: downloading ") {
             Some(module) => step.now(&format!("downloading {module}")),
             // -v prints each package when its compilation ends
@@ -81,7 +81,7 @@ pub(super) fn build(cache: &Cache, program: &Program, folder: &Path, step: &Step
     Ok(fs::rename(&new, &path).map_err(at(&path))?)
 }
 
-/// Where Go has unpacked a module that the one in `folder` needs.
+/// The folder into which Go has unpacked a module that the one in `folder` needs.
 pub(super) fn module_folder(folder: &Path, module: &str) -> Result<PathBuf> {
     let command = format!("go mod download -json {module}");
     let output = go(folder).args(["mod", "download", "-json", module]).output().map_err(Error::NoGo)?;
@@ -93,7 +93,7 @@ pub(super) fn module_folder(folder: &Path, module: &str) -> Result<PathBuf> {
     answer["Dir"].as_str().map(PathBuf::from).ok_or_else(printed)
 }
 
-/// Go in a folder, with nothing in the person's own environment that would change what is built.
+/// Go in a folder, without the variables of the user's environment that would change what is built.
 fn go(folder: &Path) -> Command {
     let mut command = Command::new("go");
     command.current_dir(folder).stdin(Stdio::null()).env("GOWORK", "off").env("GOFLAGS", "");

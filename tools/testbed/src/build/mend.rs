@@ -1,6 +1,6 @@
-//! Traefik's release leans on modules that the module proxy does not have: a fork of http-auth, an empty extension module,
-//! and every maker of DNS records for ACME. Two modules are copied from Go's module cache and mended with files of our own
-//! (`modules/traefik/add`), one is replaced (`modules/traefik/ext`). TLS by ACME's DNS challenge is left out of this build.
+//! Traefik's release needs modules that the module proxy does not have: a fork of http-auth, an empty extension module, and a
+//! client of each DNS provider for ACME. Two modules are copied from Go's module cache and patched with files of our own
+//! (`modules/traefik/add`), one is replaced (`modules/traefik/ext`). This build cannot use ACME's DNS challenge.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,23 +10,23 @@ use super::{Program, Result, go, modules};
 use crate::Cache;
 use crate::file::at;
 
-/// A module that is copied before it is mended: where it goes, and what is removed from it.
-struct Mended {
+/// A module that is copied and patched.
+struct Patched {
     module: &'static str,
     folder: &'static str,
     removed: &'static [&'static str],
-    /// Our files: name in `add/`, path in the copy.
+    /// Files of ours: the name in `add/`, and the path in the copy.
     added: &'static [(&'static str, &'static str)],
 }
 
-const TRAEFIK: &[Mended] = &[
-    Mended {
+const TRAEFIK: &[Patched] = &[
+    Patched {
         module: "github.com/abbot/go-http-auth@v0.4.0",
         folder: "httpauth",
         removed: &["examples"],
         added: &[("http-auth-secret.go", "secret.go"), ("http-auth.mod", "go.mod")],
     },
-    Mended {
+    Patched {
         module: "github.com/go-acme/lego/v5@v5.4.1",
         folder: "lego",
         removed: &["providers/dns"],
@@ -34,7 +34,7 @@ const TRAEFIK: &[Mended] = &[
     },
 ];
 
-/// The folder to build a program in: its module's own, or a mended copy in the cache, made anew.
+/// The folder to build a program in: its module's own, or a new patched copy in the cache.
 pub(super) fn prepare(cache: &Cache, program: &Program) -> Result<PathBuf> {
     let module = modules().join(program.module);
     let copy = folder(cache, program);
@@ -43,15 +43,15 @@ pub(super) fn prepare(cache: &Cache, program: &Program) -> Result<PathBuf> {
     }
     remove(&copy)?;
     copy_tree(&module, &copy)?;
-    for mended in TRAEFIK {
-        // any module will do to ask from: the version is given
-        let source = go::module_folder(&modules().join("gitserve"), mended.module)?;
-        let target = copy.join(mended.folder);
+    for patched in TRAEFIK {
+        // any module's folder will do, since the version is given
+        let source = go::module_folder(&modules().join("gitserve"), patched.module)?;
+        let target = copy.join(patched.folder);
         copy_tree(&source, &target)?;
-        for removed in mended.removed {
+        for removed in patched.removed {
             remove(&target.join(removed))?;
         }
-        for (name, path) in mended.added {
+        for (name, path) in patched.added {
             let to = target.join(path);
             if let Some(parent) = to.parent() {
                 fs::create_dir_all(parent).map_err(at(parent))?;
@@ -63,7 +63,7 @@ pub(super) fn prepare(cache: &Cache, program: &Program) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// Where [`prepare`] has made that folder.
+/// The folder that [`prepare`] returns.
 pub(super) fn folder(cache: &Cache, program: &Program) -> PathBuf {
     let parent = if program.name == "traefik" { cache.src() } else { modules() };
     parent.join(program.module)
@@ -76,7 +76,7 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Copies a folder; what is copied can be changed, unlike Go's module cache.
+/// Copies a folder. Unlike Go's module cache, the copy is writable.
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).map_err(at(to))?;
     for entry in fs::read_dir(from).map_err(at(from))? {

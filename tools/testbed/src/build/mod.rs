@@ -1,4 +1,4 @@
-//! Programs from Go modules: each is built once and again only when its sources, its flags or Go itself changed.
+//! Programs from Go modules: each is built once, and again only if its sources, its flags or Go itself changes.
 
 mod error;
 mod go;
@@ -17,7 +17,7 @@ use crate::Cache;
 use crate::file::at;
 use crate::progress::Progress;
 
-/// The folder that holds one Go module a program.
+/// The folder with one Go module for each program.
 #[must_use]
 pub fn modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("modules")
@@ -26,17 +26,17 @@ pub fn modules() -> PathBuf {
 /// The program of that name.
 ///
 /// # Errors
-/// The name is not in [`PROGRAMS`]; the message lists those that are.
+/// The name is not in [`PROGRAMS`]; the message lists the names.
 pub fn program(name: &str) -> Result<&'static Program> {
     PROGRAMS.iter().find(|program| program.name == name).ok_or_else(|| Error::NoSuchProgram(name.to_owned()))
 }
 
 /// Builds those of `programs` that are missing or out of date.
 ///
-/// Only one process builds at a time; a second one waits, and then finds everything built.
+/// Only one process builds at a time; a second one waits, and finds everything built.
 ///
 /// # Errors
-/// Go is missing, a module cannot be had, a program does not compile, or the cache cannot be written.
+/// Go is missing, a module cannot be downloaded, a program does not compile, or the cache cannot be written.
 pub fn build(cache: &Cache, programs: &[&Program], progress: &Progress) -> Result<()> {
     for folder in [cache.bin(), cache.log(), cache.gocache(), cache.src()] {
         std::fs::create_dir_all(&folder).map_err(at(&folder))?;
@@ -58,7 +58,7 @@ pub fn build(cache: &Cache, programs: &[&Program], progress: &Progress) -> Resul
     programs.iter().try_for_each(|program| link(cache, program))
 }
 
-/// Makes the names under which one program is several.
+/// Links the other names of a program to it.
 fn link(cache: &Cache, program: &Program) -> Result<()> {
     for name in program.links {
         let path = cache.program(name);
@@ -71,10 +71,10 @@ fn link(cache: &Cache, program: &Program) -> Result<()> {
     Ok(())
 }
 
-/// The folder of a module that a built program is made from, as Go has unpacked it.
+/// The folder of a module that a program is built from, as Go has unpacked it.
 ///
 /// # Errors
-/// Go is missing, or the module cannot be had.
+/// Go is missing, or the module cannot be downloaded.
 pub fn module_folder(cache: &Cache, program: &Program, module: &str) -> Result<PathBuf> {
     let folder = mend::folder(cache, program);
     if !folder.exists() {

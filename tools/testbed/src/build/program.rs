@@ -1,17 +1,17 @@
-//! What there is to build.
+//! The programs that are built.
 
 /// A program that is built from a Go module.
 #[derive(Debug)]
 pub struct Program {
     /// Its file in the cache's `bin/`.
     pub name: &'static str,
-    /// Its folder under `modules/`; go.mod there pins every version.
+    /// Its folder under `modules/`, where go.mod pins every version.
     pub module: &'static str,
     /// The package that holds its `main`.
     pub package: &'static str,
-    /// Variables that the linker sets, mostly the version that the program tells.
+    /// Variables that the linker sets, mostly the version that the program prints.
     pub variables: &'static [(&'static str, &'static str)],
-    /// Other names in `bin/` that are links to it: it does what its name says.
+    /// Other names in `bin/`, links to the program, which acts by the name that it is called by.
     pub links: &'static [&'static str],
 }
 
@@ -77,7 +77,7 @@ pub const PROGRAMS: &[Program] = &[
         name: "minio",
         module: "minio",
         package: "github.com/minio/minio",
-        // the program reads its own version as a time; the module's is a commit of that moment
+        // the program parses its version as a time; the module's version is a commit of that time
         variables: &[
             ("github.com/minio/minio/cmd.Version", "2026-02-12T20:18:48Z"),
             ("github.com/minio/minio/cmd.ReleaseTag", "RELEASE.2026-02-12T20-18-48Z"),

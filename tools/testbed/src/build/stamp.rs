@@ -1,4 +1,4 @@
-//! What a program was built from: every file of its module's folder, the build's flags and Go's version.
+//! What a program was built from: every file of its module's folder, the build's flags and Go's version, as one digest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(super) fn write(program: &Path, stamp: &str) -> Result<()> {
     Ok(fs::write(&path, format!("{stamp}\n")).map_err(at(&path))?)
 }
 
-/// The file beside a program that holds its stamp.
+/// The file with a program's stamp.
 pub(crate) fn path(program: &Path) -> PathBuf {
     program.with_added_extension("stamp")
 }

@@ -1,15 +1,15 @@
-//! What the logs say when something does not come up, and what the likely cause is.
+//! The evidence in the logs if something does not come up, and its likely cause.
 
 use std::fs;
 use std::path::Path;
 
 const LINES: usize = 12;
 
-/// What a log line betrays, and what to do about it.
+/// A sign in a log line, and the cause that it points to with what to do about it.
 const CAUSES: [(&str, &str); 9] = [
     (
         "cgroup driver",
-        "kubelet and containerd disagree on the cgroup driver; node/etc/kubelet.yaml says `cgroupfs`, so containerd's runc must not have SystemdCgroup",
+        "kubelet and containerd disagree about the cgroup driver; node/etc/kubelet.yaml says `cgroupfs`, so containerd's runc must not have SystemdCgroup",
     ),
     (
         "address already in use",
@@ -27,16 +27,16 @@ const CAUSES: [(&str, &str); 9] = [
     ("failed to find plugin", "the network plugins are missing: apt-get install containernetworking-plugins"),
     (
         "Operation not permitted",
-        "root without CAP_SYS_ADMIN or CAP_NET_ADMIN (a container?) cannot make the cluster's namespaces",
+        "root without CAP_SYS_ADMIN or CAP_NET_ADMIN (in a container?) cannot create the cluster's namespaces",
     ),
     (
         "mkdir /sys/fs/cgroup",
-        "control groups are read only here (a container?); run on the machine itself, or with --privileged",
+        "control groups are read only here (in a container?); run on the machine itself, or with --privileged",
     ),
-    ("x509: certificate", "the keys are of another cluster: testbed down --fresh"),
+    ("x509: certificate", "the keys belong to another cluster: testbed down --fresh"),
 ];
 
-/// The last lines of a log and the likely cause, ready to follow a sentence; empty when there is no log.
+/// The last lines of a log and the likely cause, to be appended to a sentence; empty if there is no log.
 pub(crate) fn evidence(log: &Path) -> String {
     let Ok(bytes) = fs::read(log) else { return String::new() };
     let text = String::from_utf8_lossy(&bytes);
@@ -52,7 +52,7 @@ pub(crate) fn evidence(log: &Path) -> String {
     evidence
 }
 
-/// The last line that is known to betray a cause decides.
+/// The cause that the last line with a sign points to.
 pub(crate) fn cause(lines: &[&str]) -> Option<&'static str> {
     lines.iter().rev().find_map(|line| {
         let line = line.to_lowercase();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_names_its_end_and_the_cause() {
+    fn evidence_is_the_end_of_the_log_and_the_cause() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("kubelet.log");
         let mut text: String = (0..50).map(|n| format!("line {n}\n")).collect();

@@ -1,3 +1,5 @@
+//! What can go wrong with a cluster.
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -5,29 +7,29 @@ use std::time::Duration;
 /// What can go wrong with a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The machine cannot run a cluster as it is.
-    #[error("this machine cannot run a cluster yet:\n{}", .0.iter().map(|lack| format!("  - {lack}")).collect::<Vec<_>>().join("\n"))]
+    /// The machine lacks something that a cluster needs.
+    #[error("this machine cannot run a cluster; it lacks:\n{}", .0.iter().map(|missing| format!("  - {missing}")).collect::<Vec<_>>().join("\n"))]
     Machine(Vec<String>),
     /// The cluster does not run.
     #[error("cluster `{0}` is not running; start it with: testbed up --cluster {0}")]
     NotRunning(String),
-    /// A name that cannot be a cluster's.
-    #[error("`{0}` cannot be a cluster's name: 1 to 40 of a-z, 0-9 and `-`, beginning with a letter")]
+    /// A name that a cluster cannot have.
+    #[error("`{0}` is not a valid name for a cluster: use 1 to 40 of a-z, 0-9 and `-`, and begin with a letter")]
     Name(String),
     /// A component that does not exist.
-    #[error("there is no component `{name}`; there are: {known}")]
+    #[error("unknown component `{name}`; known: {all}")]
     UnknownComponent {
         /// What was asked for.
         name: String,
-        /// What there is, by comma.
-        known: String,
+        /// The components, separated by commas.
+        all: String,
     },
-    /// Something did not become true in time.
-    #[error("{what} is not there after {} s{evidence}", .limit.as_secs())]
+    /// Something was not ready in time.
+    #[error("{what}: not ready after {} s{evidence}", .limit.as_secs())]
     Late {
         /// What was waited for.
         what: String,
-        /// How long.
+        /// The time that was allowed.
         limit: Duration,
         /// The last log lines of the component and the likely cause; may be empty.
         evidence: String,
@@ -45,7 +47,7 @@ pub enum Error {
     Program {
         /// The program.
         what: String,
-        /// What it said.
+        /// Its output.
         reason: String,
     },
     /// A manifest that cannot be read.
@@ -56,32 +58,19 @@ pub enum Error {
         /// What is wrong with it, with line and column where the parser knows them.
         reason: String,
     },
-    /// The API server refused an object.
-    #[error("the API server refused {object}: {reason}")]
-    Refused {
-        /// Kind, namespace and name.
-        object: String,
-        /// Its answer.
-        reason: String,
-    },
-    /// The API server could not be asked.
+    /// The API server cannot be asked, or refuses.
+    #[error(transparent)]
+    Api(Box<slipway_cluster::Error>),
+    /// A request that was made with kube's client failed.
     #[error("asking the API server")]
-    Api(#[from] Box<kube::Error>),
-    /// The kubeconfig is of no use.
-    #[error("reading {}: {reason}", .file.display())]
-    Kubeconfig {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// An image that is none, or a registry that cannot be written.
+    Request(#[source] Box<kube::Error>),
+    /// A file that is not an image, or a registry that cannot be written.
     #[error(transparent)]
     Images(#[from] crate::images::Error),
-    /// A repository of the mirror that is not there.
+    /// The mirror cannot be copied.
     #[error(transparent)]
     Mirror(#[from] crate::mirror::Error),
-    /// A file could not be read or written, or a program not be run.
+    /// A file cannot be read or written, or a program cannot be run.
     #[error("{what}")]
     Io {
         /// What was tried.
@@ -91,13 +80,19 @@ pub enum Error {
     },
 }
 
-impl From<kube::Error> for Error {
-    fn from(error: kube::Error) -> Self {
+impl From<slipway_cluster::Error> for Error {
+    fn from(error: slipway_cluster::Error) -> Self {
         Self::Api(Box::new(error))
     }
 }
 
-/// Says what was tried when an operation on files or programs fails.
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Request(Box::new(error))
+    }
+}
+
+/// Adds what was tried to the error of an operation on files or programs.
 pub(crate) trait Tried<T> {
     fn tried(self, what: impl Into<String>) -> Result<T, Error>;
 }

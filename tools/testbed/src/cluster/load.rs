@@ -7,11 +7,11 @@ use super::Cluster;
 use super::error::{Error, Tried as _};
 
 impl Cluster {
-    /// Puts images, OCI layouts or archives of them, into the cluster's registry, and returns their names. An older image of the
-    /// same name is forgotten by the node, so that the next pod that asks for it gets the new one.
+    /// Puts images, OCI layouts or archives of them, into the cluster's registry, and returns their names. The node forgets
+    /// older images of the same names, so that the next pod gets the new one.
     ///
     /// # Errors
-    /// A file that is no image, or a cluster that does not run.
+    /// A file that is not an image, or a cluster that does not run.
     pub fn load(&self, images: &[PathBuf]) -> Result<Vec<String>, Error> {
         let mut loaded = Vec::new();
         for image in images {

@@ -1,16 +1,17 @@
-//! Clusters as a person or a test sees them: brought up, looked at, taken down.
+//! Clusters as a person or a test uses them: brought up, inspected, taken down.
 
 mod apply;
 mod diagnose;
 mod error;
-mod folder;
 mod load;
+mod manifest;
+mod milestone;
 mod preflight;
 mod processes;
-mod ready;
 pub(crate) mod stack;
 mod status;
 mod up;
+mod workloads;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,17 +20,20 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use apply::{Manifest, apply};
+pub use apply::apply;
 pub use error::Error;
-pub use folder::{Folder, Forget};
+pub use manifest::Manifest;
+pub use milestone::OnMilestone;
 pub use status::{ComponentStatus, Status};
-pub use up::{Options, Progress};
+pub use up::Options;
+
+pub use crate::folder::{Folder, Forget};
 
 use crate::Cache;
 use crate::node::cgroups;
 pub(crate) use error::Tried;
 
-/// One cluster, by name. It need not run, nor exist yet.
+/// One cluster, by name. It need not run or exist yet.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     name: String,
@@ -38,14 +42,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster `name` whose state and programs lie in `cache`.
+    /// The cluster `name` whose state and programs are in `cache`.
     ///
     /// # Errors
-    /// A name that would not do as a folder's or a control group's.
+    /// A name that cannot be a folder's or a control group's.
     pub fn new(cache: &Cache, name: &str) -> Result<Self, Error> {
-        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !(1..=40).contains(&name.len())
-            || !name.chars().all(good)
+            || !name.chars().all(is_allowed)
             || !name.starts_with(|c: char| c.is_ascii_lowercase())
         {
             return Err(Error::Name(name.to_owned()));
@@ -53,36 +57,44 @@ impl Cluster {
         Ok(Self { name: name.to_owned(), cache: cache.clone(), folder: Folder::at(cache.clusters().join(name)) })
     }
 
-    /// Its name.
+    /// The cluster's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it keeps on disk.
+    /// Its files.
     #[must_use]
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// A client of its API, through the machine's loopback.
+    /// Its API, through the machine's loopback.
+    ///
+    /// # Errors
+    /// The cluster does not run.
+    pub async fn api(&self) -> Result<slipway_cluster::Cluster, Error> {
+        if self.folder.init().is_none() {
+            return Err(Error::NotRunning(self.name.clone()));
+        }
+        Ok(slipway_cluster::Cluster::of_kubeconfig(&self.folder.kubeconfig(), None).await?)
+    }
+
+    /// kube's client of its API.
     ///
     /// # Errors
     /// The cluster does not run.
     pub async fn client(&self) -> Result<kube::Client, Error> {
-        if self.folder.init().is_none() {
-            return Err(Error::NotRunning(self.name.clone()));
-        }
-        client_of(&self.folder.kubeconfig()).await
+        Ok(self.api().await?.client().clone())
     }
 
-    /// Where the built kubectl lies.
+    /// The path of the built kubectl.
     #[must_use]
     pub fn kubectl_program(&self) -> PathBuf {
         self.cache.program("kubectl")
     }
 
-    /// The built kubectl, set to this cluster.
+    /// A command of the built kubectl for this cluster.
     #[must_use]
     pub fn kubectl<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut kubectl = Command::new(self.kubectl_program());
@@ -99,7 +111,7 @@ impl Cluster {
         Some(nsenter)
     }
 
-    /// What a shell needs to talk to the cluster, as variables with their values.
+    /// The variables that a shell needs to use the cluster, with their values.
     ///
     /// # Errors
     /// The cluster does not run.
@@ -119,16 +131,16 @@ impl Cluster {
         ])
     }
 
-    /// Ends the cluster's init, and with it everything that runs in the cluster; waits until nothing is left.
+    /// Kills the cluster's init, and with it everything that runs in the cluster; returns when nothing is left.
     ///
     /// # Errors
-    /// Processes that do not go within half a minute, or folders that cannot be removed.
+    /// Processes that do not end within half a minute, or folders that cannot be removed.
     pub fn down(&self, forget: Forget) -> Result<(), Error> {
         let limit = Duration::from_secs(30);
         let end = Instant::now() + limit;
         while self.folder.is_locked() {
             if let Some(init) = self.folder.init().and_then(rustix::process::Pid::from_raw) {
-                // Already gone is as good.
+                // an init that has ended already is fine
                 let _ = rustix::process::kill_process(init, rustix::process::Signal::KILL);
             }
             if Instant::now() > end {
@@ -140,18 +152,9 @@ impl Cluster {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        // Left only when the keeper was killed as well.
+        // left only if the keeper was killed as well
         let hierarchies = cgroups::hierarchies().tried("reading /proc/self/mountinfo")?;
         cgroups::remove(&hierarchies, &self.name, Duration::from_secs(5)).tried("removing control groups")?;
         self.folder.forget(forget).tried(format!("removing what is in {}", self.folder.root().display()))
     }
-}
-
-/// A client for the cluster that a kubeconfig names.
-pub(crate) async fn client_of(file: &std::path::Path) -> Result<kube::Client, Error> {
-    let unreadable =
-        |reason: &dyn std::fmt::Display| Error::Kubeconfig { file: file.to_owned(), reason: reason.to_string() };
-    let kubeconfig = kube::config::Kubeconfig::read_from(file).map_err(|error| unreadable(&error))?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await;
-    Ok(kube::Client::try_from(config.map_err(|error| unreadable(&error))?)?)
 }

@@ -7,7 +7,7 @@ use super::error::Error;
 use crate::Cache;
 use crate::node::{cgroups, programs::PROGRAMS};
 
-/// Programs of Debian's packages, by the package.
+/// Programs, each with the Debian package that has it.
 const PACKAGED: [(&str, &str); 10] = [
     ("containerd", "containerd"),
     ("containerd-shim-runc-v2", "containerd"),
@@ -21,13 +21,15 @@ const PACKAGED: [(&str, &str); 10] = [
     ("nsenter", "util-linux"),
 ];
 
+/// Checks that the machine can run a cluster.
+///
 /// # Errors
 /// Everything that is missing, with what to do about it.
 pub(super) fn check(cache: &Cache) -> Result<(), Error> {
-    let mut lacks = Vec::new();
+    let mut missing = Vec::new();
     if !rustix::process::geteuid().is_root() {
-        lacks.push(
-            "root: the cluster's programs run in namespaces and control groups of their own, which only root may make"
+        missing.push(
+            "root: the cluster's programs run in namespaces and control groups of their own, which only root may create"
                 .to_owned(),
         );
     }
@@ -41,10 +43,10 @@ pub(super) fn check(cache: &Cache) -> Result<(), Error> {
     }
     packages.dedup();
     if !packages.is_empty() {
-        lacks.push(format!("Debian packages: apt-get install {}", packages.join(" ")));
+        missing.push(format!("Debian packages: apt-get install {}", packages.join(" ")));
     }
     if cgroups::hierarchies().is_ok_and(|found| found.is_empty()) {
-        lacks.push("control groups: none are mounted under /sys/fs/cgroup".to_owned());
+        missing.push("control groups: none is mounted under /sys/fs/cgroup".to_owned());
     }
     let unbuilt: Vec<_> = PROGRAMS
         .iter()
@@ -53,12 +55,12 @@ pub(super) fn check(cache: &Cache) -> Result<(), Error> {
         .filter(|name| *name != "containerd" && !cache.program(name).exists())
         .collect();
     if !unbuilt.is_empty() {
-        lacks.push(format!("built programs ({}): make cluster-build", unbuilt.join(", ")));
+        missing.push(format!("built programs ({}): make cluster-build", unbuilt.join(", ")));
     }
-    if lacks.is_empty() { Ok(()) } else { Err(Error::Machine(lacks)) }
+    if missing.is_empty() { Ok(()) } else { Err(Error::Machine(missing)) }
 }
 
-/// System folders are searched as well: not every root has them on its path.
+/// System folders are searched as well, since not every root user has them on the path.
 fn is_on_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|folder| folder.join(program).is_file())

@@ -12,9 +12,9 @@ pub(super) struct Process {
     pub(super) parent: i32,
     /// File name of the program, from its first argument.
     pub(super) name: String,
-    /// Its control groups, a line each hierarchy, as `/proc/PID/cgroup` has them.
+    /// Its control groups, one line for each hierarchy, as in `/proc/PID/cgroup`.
     pub(super) group: String,
-    /// Its share of memory in bytes: private pages, and shared ones divided among those who share them (PSS).
+    /// Its share of memory in bytes: private pages, and shared ones divided among the processes that share them (PSS).
     pub(super) memory: u64,
 }
 

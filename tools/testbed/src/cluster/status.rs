@@ -8,13 +8,14 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt as _};
 use serde::Serialize;
+use slipway_cluster::list_all;
 
 use super::error::Error;
 use super::processes::{self, Process};
 use super::{Cluster, diagnose};
 use crate::node::programs::PROGRAMS;
 
-/// What a cluster is made of at one moment.
+/// The state of a cluster at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// The cluster's name.
@@ -23,7 +24,7 @@ pub struct Status {
     pub running: bool,
     /// The node's programs, then the pods.
     pub components: Vec<ComponentStatus>,
-    /// Memory of all of the cluster's processes in bytes (PSS: shared pages are divided among those who share them).
+    /// Memory of all of the cluster's processes in bytes (PSS: shared pages are divided among the processes that share them).
     pub memory: u64,
 }
 
@@ -32,18 +33,18 @@ pub struct Status {
 pub struct ComponentStatus {
     /// The program, or the pod as `namespace/name`.
     pub name: String,
-    /// `running`, `starting`, `stopped`, or what the pod waits for.
+    /// `running`, `starting`, or what the pod waits for.
     pub state: String,
-    /// What the program says of itself, or the tag of the pod's first image; empty when unknown.
+    /// The version that the program reports, or the tag of the pod's first image; empty if unknown.
     pub version: String,
     /// Memory of its processes in bytes (PSS).
     pub memory: u64,
-    /// The process id of a program of the node, as the machine counts.
+    /// The process id of a program of the node, in the machine's PID namespace; `None` for pods.
     pub pid: Option<i32>,
 }
 
 impl Cluster {
-    /// Looks at the processes of the cluster and, when the API answers, at its pods.
+    /// Inspects the cluster's processes and, if the API answers, its pods.
     ///
     /// # Errors
     /// An API that answers with an error.
@@ -70,9 +71,7 @@ impl Cluster {
             })
             .collect();
         let pods = match self.client().await {
-            Ok(client) => {
-                Api::<Pod>::all(client).list(&ListParams::default()).await.map(|pods| pods.items).unwrap_or_default()
-            }
+            Ok(client) => list_all(&Api::<Pod>::all(client), &ListParams::default()).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         };
         components.extend(pods.iter().map(|pod| of_pod(pod, &processes)));
@@ -102,7 +101,7 @@ impl Cluster {
     }
 }
 
-/// The first word that looks like a version.
+/// The first word that looks like a version, without what follows `~` or `+`.
 fn version_in(text: &str) -> String {
     let word = text
         .split_whitespace()
@@ -145,7 +144,7 @@ fn state_of(pod: &Pod) -> String {
     }
 }
 
-/// Why a pod is not ready, as far as it and its logs tell.
+/// Why a pod is not ready, as far as its status and its logs show.
 pub(super) async fn troubles(client: &Client, pod: &Pod) -> String {
     let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
     let mut text = format!("; pod {namespace}/{name} is {}", state_of(pod));
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_told_by_its_tag_or_its_digest() {
+    fn the_version_of_an_image_is_its_tag_or_its_digest() {
         assert_eq!(version_of("quay.io/argoproj/argocd:v3.5.7"), "3.5.7");
         assert_eq!(version_of("localhost:5001/slipway/server@sha256:0123456789abcdef"), "0123456789ab");
         assert_eq!(version_of("localhost:5001/slipway/server"), "");

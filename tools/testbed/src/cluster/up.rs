@@ -7,15 +7,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use k8s_openapi::api::core::v1::Node;
-use kube::Client;
 use kube::api::Api;
+use slipway_cluster::Deadline;
 use tokio::time::sleep;
 
 use super::error::{Error, Tried as _};
+use super::milestone::OnMilestone;
 use super::{Cluster, Forget, diagnose, preflight, stack};
 use crate::{images, mirror, node};
 
-/// How soon a condition that does not hold is looked at again.
+/// How soon a condition that does not hold is checked again.
 const AGAIN: Duration = Duration::from_millis(50);
 const NODE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -28,32 +29,29 @@ pub struct Options {
     pub components: Option<Vec<String>>,
 }
 
-/// Told what has been reached, in order.
-pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
-
 impl Cluster {
-    /// Brings the cluster up and returns when everything that was asked for is ready. What runs already is left alone.
+    /// Brings the cluster up and returns when everything that was asked for is ready. What runs already keeps running.
     ///
     /// # Errors
-    /// What the machine lacks, what is not ready in time with its last log lines, or an object that the API server refuses.
-    pub async fn up(&self, options: &Options, progress: Progress<'_>) -> Result<(), Error> {
+    /// What the machine lacks; what is not ready in time, with its last log lines; or an object that the API server refuses.
+    pub async fn up(&self, options: &Options, on_milestone: OnMilestone<'_>) -> Result<(), Error> {
         preflight::check(&self.cache)?;
         let components = stack::select(&self.cache, options.components.as_deref())?;
         if options.fresh {
             self.down(Forget::State)?;
         }
-        // Also while it runs: what was built meanwhile can be pulled then.
+        // also while it runs, so that what was built since can be pulled
         images::registry_storage(&self.cache, &self.folder.registry())?;
         mirror::copy(&self.cache, &self.folder.git())?;
         let keeper = if self.folder.is_locked() { None } else { Some(self.start_keeper()?) };
-        let client = self.wait_for_api(keeper).await?;
-        progress("API ready");
+        let api = self.wait_for_api(keeper).await?;
+        on_milestone("API ready");
         let node = async {
-            self.wait_for_node(&client).await?;
-            progress("node ready");
+            self.wait_for_node(&api).await?;
+            on_milestone("node ready");
             Ok(())
         };
-        futures::try_join!(node, stack::bring_up(&client, &components, self.since(), progress))?;
+        futures::try_join!(node, stack::bring_up(&api, &components, self.since(), on_milestone))?;
         Ok(())
     }
 
@@ -72,8 +70,8 @@ impl Cluster {
             .tried("starting the keeper")
     }
 
-    /// A keeper that ends at once lost a race for the lock, which is as good; or it failed.
-    async fn wait_for_api(&self, mut keeper: Option<Child>) -> Result<Client, Error> {
+    /// A keeper that ends at once has failed, unless another one holds the lock: then that one is waited for.
+    async fn wait_for_api(&self, mut keeper: Option<Child>) -> Result<slipway_cluster::Cluster, Error> {
         let end = Instant::now() + NODE_LIMIT;
         loop {
             if let Some(child) = &mut keeper
@@ -88,9 +86,9 @@ impl Cluster {
                 keeper = None;
             }
             if self.folder.init().is_some() && self.folder.kubeconfig().exists() {
-                let client = self.client().await?;
-                if is_ready(&client).await {
-                    return Ok(client);
+                let api = self.api().await?;
+                if is_ready(&api).await {
+                    return Ok(api);
                 }
             }
             if Instant::now() > end {
@@ -108,26 +106,26 @@ impl Cluster {
         }
     }
 
-    async fn wait_for_node(&self, client: &Client) -> Result<(), Error> {
-        let (end, nodes) = (Instant::now() + NODE_LIMIT, Api::<Node>::all(client.clone()));
-        let since = self.since();
-        while !nodes.get_opt(node::NAME).await?.is_some_and(|node| is_node_ready(&node, since)) {
-            if Instant::now() > end {
+    async fn wait_for_node(&self, api: &slipway_cluster::Cluster) -> Result<(), Error> {
+        let (nodes, since) = (Api::<Node>::all(api.client().clone()), self.since());
+        let ready = |node: Option<&Node>| node.is_some_and(|node| is_node_ready(node, since));
+        match api.wait_for(nodes, node::NAME, "the node", Deadline::after(NODE_LIMIT), ready).await {
+            Ok(_) => Ok(()),
+            Err(slipway_cluster::Error::Timeout { .. }) => {
                 let evidence = diagnose::evidence(&self.folder.log_of("kubelet"));
-                return Err(Error::Late { what: "the node".to_owned(), limit: NODE_LIMIT, evidence });
+                Err(Error::Late { what: "the node".to_owned(), limit: NODE_LIMIT, evidence })
             }
-            sleep(AGAIN).await;
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
-    /// When the node began: what is older in the API server is of an earlier life.
+    /// When the node started: what the API server holds from before is of an earlier life.
     pub(super) fn since(&self) -> SystemTime {
         fs::metadata(self.folder.pid_file()).and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
-/// The `testbed` program: this one, or for a test the one that cargo built beside it.
+/// The `testbed` program: this one, or in a test the one that cargo built beside it.
 fn own_program() -> Result<PathBuf, Error> {
     let this = std::env::current_exe().tried("finding this program")?;
     let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join("testbed"));
@@ -137,9 +135,9 @@ fn own_program() -> Result<PathBuf, Error> {
     })
 }
 
-async fn is_ready(client: &Client) -> bool {
+async fn is_ready(api: &slipway_cluster::Cluster) -> bool {
     let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else { return false };
-    client.request_text(request).await.is_ok()
+    api.client().request_text(request).await.is_ok()
 }
 
 fn is_node_ready(node: &Node, since: SystemTime) -> bool {

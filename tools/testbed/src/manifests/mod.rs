@@ -1,4 +1,4 @@
-//! Manifests of the components, rendered from upstream's own (as their Go modules carry them) and the testbed's small changes.
+//! Manifests of the components, rendered from upstream's own (from their Go modules) and the testbed's small changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::{Cache, build};
 /// A component that can be applied to a cluster.
 #[derive(Debug)]
 pub struct Component {
-    /// Its folder under the testbed's `manifests/`; rendered, it is `NAME.crds.yaml` and `NAME.yaml` in the cache.
+    /// Its folder in the testbed's `manifests/`; rendered, it is `NAME.crds.yaml` and `NAME.yaml` in the cache.
     pub name: &'static str,
 }
 
@@ -29,7 +29,7 @@ pub const COMPONENTS: &[Component] = &[
     Component { name: "mlflow" },
 ];
 
-/// Where upstream's manifests are: name in the cache, program whose module pins the version, module, folder in it.
+/// Upstream's manifests: name in the cache, program whose module pins the version, module, folder in the module.
 const UPSTREAM: &[(&str, &str, &str, &str)] = &[
     ("jobset", "jobset", "sigs.k8s.io/jobset", "config"),
     ("trainer", "jobset", "github.com/kubeflow/trainer/v2", "manifests"),
@@ -43,13 +43,13 @@ pub enum Error {
     /// A file or folder.
     #[error(transparent)]
     File(#[from] crate::file::Error),
-    /// kustomize refuses.
-    #[error("kustomize build {}: {said}", folder.display())]
+    /// kustomize failed.
+    #[error("kustomize build {}: {output}", folder.display())]
     Kustomize {
-        /// What it was to build.
+        /// The folder to build.
         folder: PathBuf,
-        /// What it says.
-        said: String,
+        /// What it printed.
+        output: String,
     },
     /// A module of upstream.
     #[error(transparent)]
@@ -58,10 +58,10 @@ pub enum Error {
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// Renders the manifests when a pinned version or a manifest of the testbed changed.
+/// Renders the manifests if a pinned version or a manifest of the testbed has changed.
 ///
 /// # Errors
-/// kustomize is not built, a module cannot be had, or a manifest is wrong.
+/// kustomize is not built, a module cannot be downloaded, or a manifest is wrong.
 pub fn render(cache: &Cache, progress: &Progress) -> Result<()> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
     let stamp = cache.manifests().join("stamp");
@@ -93,7 +93,7 @@ pub fn render(cache: &Cache, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Custom resource definitions, which are to be established before the rest is applied, and the rest.
+/// Separates custom resource definitions, which must be established before the rest is applied, from the rest.
 fn split(rendered: &str) -> (String, String) {
     let (mut crds, mut rest) = (String::new(), String::new());
     for document in rendered.split("\n---\n") {
@@ -111,13 +111,13 @@ fn kustomize(cache: &Cache, folder: &Path) -> Result<String> {
     let output = Command::new(&program).arg("build").arg(folder).output();
     let output = output.map_err(at(&program))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::Kustomize { folder: folder.to_owned(), said });
+        let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(Error::Kustomize { folder: folder.to_owned(), output: errors });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A digest over everything that the manifests are made from.
+/// A digest of everything that the manifests are built from.
 fn key(own: &Path) -> Result<String> {
     let mut inputs = Inputs::default();
     inputs.part(include_str!("mod.rs")).tree(own).map_err(at(own))?;
@@ -136,7 +136,7 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(fs::create_dir_all(folder).map_err(at(folder))?)
 }
 
-/// Content only: what Go unpacked cannot be written, and ours is written again.
+/// Copies the content without the permissions, since what Go has unpacked is read only.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).map_err(at(to))?;
     for entry in fs::read_dir(from).map_err(at(from))? {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_are_set_apart() {
+    fn definitions_are_separated() {
         let rendered =
             "apiVersion: v1\nkind: Namespace\n---\nkind: CustomResourceDefinition\nspec: {}\n---\nkind: Service\n";
         let (crds, rest) = split(rendered);

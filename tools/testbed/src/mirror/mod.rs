@@ -1,7 +1,7 @@
-//! Git repositories that stand where the pinned upstream repositories are, made from the modules in Go's own module cache.
+//! Git repositories that replace the pinned upstream repositories, built from the modules in Go's module cache.
 //!
 //! A repository has one commit and one tag, the pinned version; its files are the module's, so folders that are modules of
-//! their own are missing. Who commits and when is fixed: the same module is the same commit on every machine.
+//! their own are missing. Author and time of the commit are fixed: a module becomes the same commit on every machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::inputs::Inputs;
 use crate::progress::Progress;
 use crate::{Cache, build};
 
-/// A repository that is stood in for.
+/// A repository that is replaced.
 #[derive(Debug)]
 pub struct Repository {
     /// Host, owner and name, as in its URL.
@@ -23,7 +23,7 @@ pub struct Repository {
     module: &'static str,
 }
 
-/// The hosts that are stood in for.
+/// The hosts whose repositories are replaced.
 pub const HOSTS: &[&str] = &["github.com"];
 
 /// Every repository of upstream that an Application or a remote base may name.
@@ -39,24 +39,24 @@ pub const REPOSITORIES: &[Repository] = &[
     Repository { path: "github.com/traefik/traefik", program: "traefik", module: "github.com/traefik/traefik/v3" },
 ];
 
-/// Why a repository could not be made.
+/// Why a repository could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder.
     #[error(transparent)]
     File(#[from] crate::file::Error),
-    /// git refuses.
-    #[error("git {arguments} in {}: {said}", folder.display())]
+    /// git failed.
+    #[error("git {arguments} in {}: {output}", folder.display())]
     Git {
-        /// What it was asked.
+        /// Its arguments.
         arguments: String,
-        /// Where.
+        /// The folder in which it ran.
         folder: PathBuf,
-        /// What it says.
-        said: String,
+        /// What it printed.
+        output: String,
     },
-    /// The folder of a module that says no version.
-    #[error("{}: a module's folder ends with its version", .0.display())]
+    /// A module's folder whose name has no version.
+    #[error("{}: this name should end with the module's version", .0.display())]
     NoVersion(PathBuf),
     /// A module of upstream.
     #[error(transparent)]
@@ -65,10 +65,10 @@ pub enum Error {
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// Makes the repositories that are missing or not of the pinned version.
+/// Creates the repositories that are missing or not of the pinned version.
 ///
 /// # Errors
-/// git is missing, a module cannot be had, or the cache cannot be written.
+/// git is missing, a module cannot be downloaded, or the cache cannot be written.
 pub fn make(cache: &Cache, progress: &Progress) -> Result<()> {
     let stamp = cache.mirror().join("stamp");
     let key = key()?;
@@ -91,7 +91,7 @@ pub fn make(cache: &Cache, progress: &Progress) -> Result<()> {
     Ok(fs::write(&stamp, key).map_err(at(&stamp))?)
 }
 
-/// A digest over everything that the repositories are made from.
+/// A digest of everything that the repositories are built from.
 fn key() -> Result<String> {
     let mut inputs = Inputs::default();
     inputs.part(include_str!("mod.rs"));
@@ -102,8 +102,8 @@ fn key() -> Result<String> {
     Ok(inputs.digest())
 }
 
-/// Makes a cluster's own copy of the mirror, to push to; objects are hard links, and what is there already stays. A repository
-/// that was not made yet is not there either: a bare node needs none.
+/// Makes a cluster's own copy of the mirror, to push to. Packs are hard links. A repository that was copied before stays as it is,
+/// and one that was not created yet is left out: a bare node needs none.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -122,21 +122,21 @@ fn make_one(files: &Path, bare: &Path, version: &str) -> Result<()> {
     fs::create_dir_all(bare).map_err(at(bare))?;
     git(bare, &["init", "--quiet", "--bare", "--initial-branch=main", "."])?;
     let folder = format!("--git-dir={}", bare.display());
-    // the module's own .gitignore may name files that it holds
+    // the module's own .gitignore may list files that the module has
     git(files, &[&folder, "--work-tree=.", "add", "--force", "--all", "."])?;
     let tree = git(bare, &["write-tree"])?;
     let commit = git(bare, &["commit-tree", &tree, "-m", version])?;
     git(bare, &["update-ref", "refs/heads/main", &commit])?;
     fs::remove_file(bare.join("index")).map_err(at(bare))?;
     git(bare, &["repack", "-adq"])?;
-    // last: where the tag is, the repository is whole
+    // last: a repository that has the tag is complete
     git(bare, &["update-ref", &format!("refs/tags/{version}"), &commit]).map(drop)
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("git");
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    // nothing of the person's own configuration or of a repository around this one
+    // without the user's own configuration and the repository that this may run in
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"GIT_") {
             command.env_remove(name);
@@ -155,7 +155,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
         return Err(Error::Git {
             arguments: arguments.join(" "),
             folder: folder.to_owned(),
-            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -168,7 +168,7 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
         let target = to.join(path.file_name().unwrap_or_default());
         if path.is_dir() {
             copy_tree(&path, &target)?;
-        // packs never change; everything else may
+        // packs never change; everything else can
         } else if path.extension().is_none_or(|kind| kind != "pack") || fs::hard_link(&path, &target).is_err() {
             fs::copy(&path, &target).map_err(at(&target))?;
         }

@@ -1,4 +1,4 @@
-//! One control group a cluster in every hierarchy, which is all that the cluster's processes can see of them.
+//! One control group for each cluster in every hierarchy; the cluster's processes see no others.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::mount::{MountFlags, mount};
 
 const ROOT: &str = "/sys/fs/cgroup";
-/// The group in which the node's own processes live: with cgroup v2 a group has either processes or children with limits.
+/// The group of the node's own processes: with cgroup v2 a group has either processes or children with limits.
 const LEAF: &str = "node";
 
 /// One mounted hierarchy: version 2, or one set of version 1's controllers.
@@ -40,7 +40,7 @@ fn parse(mountinfo: &str) -> Vec<Hierarchy> {
             _ => continue,
         };
         let Some(folder) = mount.split(' ').nth(4).map(PathBuf::from) else { continue };
-        // The same hierarchy may be mounted twice; the first is as good as the second.
+        // a hierarchy may be mounted twice; one is enough
         if folder.starts_with(ROOT) && !found.iter().any(|other| other.controllers == controllers) {
             found.push(Hierarchy { folder, controllers });
         }
@@ -57,7 +57,7 @@ pub(crate) fn group(cluster: &str) -> String {
     format!("slipway-testbed-{cluster}")
 }
 
-/// Makes the cluster's group in every hierarchy.
+/// Creates the cluster's group in every hierarchy.
 pub(crate) fn create(hierarchies: &[Hierarchy], cluster: &str) -> io::Result<()> {
     for hierarchy in hierarchies {
         let group = hierarchy.folder.join(group(cluster));
@@ -66,7 +66,7 @@ pub(crate) fn create(hierarchies: &[Hierarchy], cluster: &str) -> io::Result<()>
         }
         fs::create_dir_all(group.join(LEAF))?;
         if hierarchy.controllers.as_deref().is_some_and(|names| names.split(',').any(|name| name == "cpuset")) {
-            // Version 1 lets no process into a group that has neither processors nor memory.
+            // with version 1, a group without processors and memory takes no processes
             for child in [group.clone(), group.join(LEAF)] {
                 for file in ["cpuset.cpus", "cpuset.mems"] {
                     fs::write(child.join(file), fs::read_to_string(hierarchy.folder.join(file))?)?;
@@ -85,7 +85,7 @@ fn delegate(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves this process into the cluster's groups, so that a control group namespace made next has them as its roots.
+/// Moves this process into the cluster's groups, so that they are the roots of a control group namespace that it creates next.
 pub(crate) fn enter(hierarchies: &[Hierarchy], cluster: &str) -> io::Result<()> {
     for hierarchy in hierarchies {
         fs::write(hierarchy.folder.join(group(cluster)).join("cgroup.procs"), "0")?;
@@ -93,7 +93,7 @@ pub(crate) fn enter(hierarchies: &[Hierarchy], cluster: &str) -> io::Result<()> 
     Ok(())
 }
 
-/// Inside the new namespaces: mounts the hierarchies where the machine has them, showing the cluster's groups alone.
+/// Inside the new namespaces: mounts the hierarchies where the machine has them, with only the cluster's groups in them.
 pub(crate) fn mount_own(hierarchies: &[Hierarchy]) -> io::Result<()> {
     if hierarchies.iter().any(|hierarchy| hierarchy.folder != Path::new(ROOT)) {
         mount("tmpfs", ROOT, "tmpfs", MountFlags::empty(), Some(c"mode=755"))?;
@@ -111,7 +111,7 @@ pub(crate) fn mount_own(hierarchies: &[Hierarchy]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes the cluster's groups. Their processes are gone or going: a group that is busy is tried again until `limit` is over.
+/// Removes the cluster's groups. Their processes have ended or are about to: a group that is busy is tried again for `limit`.
 pub(crate) fn remove(hierarchies: &[Hierarchy], cluster: &str, limit: Duration) -> io::Result<()> {
     let end = Instant::now() + limit;
     for hierarchy in hierarchies {
@@ -130,7 +130,7 @@ pub(crate) fn remove(hierarchies: &[Hierarchy], cluster: &str, limit: Duration) 
     Ok(())
 }
 
-/// Children first; the files in a group are not removed, they go with it.
+/// Removes children first. The files of a group disappear with it.
 fn remove_tree(group: &Path) -> io::Result<()> {
     for entry in fs::read_dir(group)? {
         let entry = entry?;

@@ -8,10 +8,10 @@ use std::thread;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::os::fd::AsFd as _;
 
-/// Listens on a free port of the loopback of the network namespace `outside`, and hands every connection on to `target` inside.
+/// Listens on a free port of the loopback of the network namespace `outside`, and forwards every connection to `target` inside.
 pub(super) fn serve(outside: &OwnedFd, target: SocketAddr) -> io::Result<SocketAddr> {
     let outside = outside.try_clone()?;
-    // A socket stays in the network in which it was made, so a thread that goes there to make one is all it takes.
+    // a socket stays in the network in which it was created, so one thread enters that network and creates it
     let listener = thread::spawn(move || {
         move_into_link_name_space(outside.as_fd(), Some(LinkNameSpaceType::Network))?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -20,14 +20,14 @@ pub(super) fn serve(outside: &OwnedFd, target: SocketAddr) -> io::Result<SocketA
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            thread::spawn(move || hand_on(&connection, target));
+            thread::spawn(move || forward(&connection, target));
         }
     });
     Ok(address)
 }
 
-/// Copies both ways until both sides are done. An error is one side's end, and is passed on as such.
-fn hand_on(outer: &TcpStream, target: SocketAddr) {
+/// Copies in both directions until both sides have ended. An error counts as the end of its side.
+fn forward(outer: &TcpStream, target: SocketAddr) {
     let Ok(inner) = TcpStream::connect(target) else { return };
     let _ = (outer.set_nodelay(true), inner.set_nodelay(true));
     thread::scope(|scope| {

@@ -14,17 +14,16 @@ use super::mounts::{self, STATE};
 use super::programs::PROGRAMS;
 use super::supervisor::Supervisor;
 use super::{ADDRESS, NAME, cgroups, forward, keys, network};
-use crate::Cache;
-use crate::cluster::Folder;
+use crate::{Cache, Folder};
 
 const ETC: &str = "/run/etc";
 
-/// Builds the node around this process, which must be the first of a new PID namespace and have one thread, and runs it.
+/// Builds the node around this process and runs it. The process must be the first of a new PID namespace and have one thread.
 ///
 /// # Errors
-/// Whatever keeps the node from being built; what happens to its programs later is dealt with here.
+/// Whatever prevents the node from being built. Programs that end later are restarted.
 pub fn run(cache: &Cache, cluster: &str) -> io::Result<Infallible> {
-    // Not even the keeper's sudden death leaves a cluster behind.
+    // a keeper that is killed leaves no cluster behind
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if std::process::id() != 1 {
         return Err(io::Error::other("only `testbed up` starts this"));
@@ -40,15 +39,15 @@ pub fn run(cache: &Cache, cluster: &str) -> io::Result<Infallible> {
             | CloneFlags::CLONE_NEWUTS,
     )?;
     rustix::system::sethostname(NAME.as_bytes())?;
-    mounts::arrange(cache.clusters().join(cluster).as_path(), cache.root(), &hierarchies)?;
-    network::arrange()?;
+    mounts::set_up(cache.clusters().join(cluster).as_path(), cache.root(), &hierarchies)?;
+    network::set_up()?;
     write_configuration()?;
 
     let supervisor = Supervisor::default();
     let (before_keys, after_keys): (Vec<_>, Vec<_>) =
         PROGRAMS.iter().partition(|program| !program.name.starts_with("kube"));
     before_keys.into_iter().for_each(|program| supervisor.start(program));
-    keys::make()?;
+    keys::create()?;
     after_keys.into_iter().for_each(|program| supervisor.start(program));
 
     let folder = Folder::at(STATE.into());
@@ -56,7 +55,7 @@ pub fn run(cache: &Cache, cluster: &str) -> io::Result<Infallible> {
     let api = forward::serve(&outside, SocketAddr::from((node, 6443)))?;
     let registry = forward::serve(&outside, SocketAddr::from((node, 5000)))?;
     let git = forward::serve(&outside, SocketAddr::from((node, 3000)))?;
-    // nobody listens there until something deploys a gateway on this port, as overlays/local/traefik does
+    // nothing listens there until a gateway is deployed on this port, as overlays/local/traefik does
     let gateway = forward::serve(&outside, SocketAddr::from((node, 30080)))?;
     fs::write(folder.forwards(), format!("registry={registry}\ngit={git}\ngateway={gateway}\n"))?;
     write_kubeconfig(&folder, api)?;
@@ -72,7 +71,7 @@ fn write_configuration() -> io::Result<()> {
         ("kubelet.yaml", include_str!("etc/kubelet.yaml")),
         ("kube-proxy.yaml", include_str!("etc/kube-proxy.yaml")),
         ("cni/10-bridge.conflist", include_str!("etc/bridge.conflist")),
-        // No name server: names outside the cluster do not exist.
+        // no name server: names outside the cluster do not exist
         ("resolv.conf", ""),
     ] {
         let file = Path::new(ETC).join(file);
@@ -82,7 +81,7 @@ fn write_configuration() -> io::Result<()> {
     Ok(())
 }
 
-/// The administrator's kubeconfig with the address that is forwarded, put in place whole.
+/// Writes the administrator's kubeconfig with the forwarded address; the file appears complete.
 fn write_kubeconfig(folder: &Folder, api: SocketAddr) -> io::Result<()> {
     let inside = fs::read_to_string(Path::new(STATE).join("etc/super-admin.conf"))?;
     let unfinished = folder.root().join("kubeconfig.new");

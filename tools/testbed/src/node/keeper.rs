@@ -1,4 +1,4 @@
-//! The one process of a cluster that stays outside of it.
+//! The one process of a cluster that runs outside of it.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,15 +9,14 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 
 use super::cgroups;
-use crate::Cache;
-use crate::cluster::Folder;
+use crate::{Cache, Folder};
 
-/// Runs the cluster's init in a new PID namespace until it ends, and removes the control groups then.
+/// Runs the cluster's init in a new PID namespace until it ends, and then removes the control groups.
 ///
 /// # Errors
-/// `WouldBlock` when the cluster runs already; otherwise what keeps init from starting, or the control groups from going.
+/// `WouldBlock` if the cluster runs already; otherwise what prevents init from starting, or the control groups from being removed.
 pub fn run(cache: &Cache, cluster: &str) -> io::Result<()> {
-    // The terminal that brought the cluster up does not take it down.
+    // closing the terminal that brought the cluster up does not take it down
     rustix::process::setsid()?;
     let folder = Folder::at(cache.clusters().join(cluster));
     let _lock = folder.lock()?;
@@ -40,6 +39,6 @@ fn run_init(folder: &Folder, cluster: &str) -> io::Result<()> {
         .stderr(log)
         .spawn()?;
     fs::write(folder.pid_file(), init.id().to_string())?;
-    // It never ends well by itself: it is ended, by `testbed down` or by whoever thinks better.
+    // it does not end by itself: `testbed down` kills it
     init.wait().map(|_| ())
 }

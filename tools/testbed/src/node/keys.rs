@@ -1,4 +1,4 @@
-//! Keys and kubeconfigs, made by kubeadm's phases once in a cluster's life.
+//! Keys and kubeconfigs, created by kubeadm's phases once in a cluster's life.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,8 +14,8 @@ const PHASES: [&str; 3] = [
     "kubeconfig user --config /run/etc/kubeadm.yaml --client-name system:kube-proxy",
 ];
 
-/// Makes what is missing. kube-proxy's kubeconfig comes last and says that all of it is there.
-pub(super) fn make() -> io::Result<()> {
+/// Creates what is missing. kube-proxy's kubeconfig comes last: if it exists, all of them do.
+pub(super) fn create() -> io::Result<()> {
     let last = Path::new(STATE).join("etc/kube-proxy.conf");
     if last.exists() {
         return Ok(());
@@ -32,7 +32,7 @@ pub(super) fn make() -> io::Result<()> {
             .status()?;
         if !status.success() {
             return Err(io::Error::other(format!(
-                "kubeadm {phase}: {status}; it says:\n{}",
+                "kubeadm {phase}: {status}; its output:\n{}",
                 fs::read_to_string("/var/log/kubeadm.log")?
             )));
         }

@@ -1,9 +1,9 @@
 //! The node: every process of a cluster, in namespaces of its own.
 //!
-//! `keeper` is the one process outside: it makes the control groups, starts the init of a new PID namespace, waits for its end
-//! and removes the control groups again. `init` is process 1 of that namespace: it gives the node its mounts, network and keys,
-//! starts the components and starts again what ended. When it ends, for whatever reason, the kernel ends every process of the
-//! namespace, and with the last of them go the mounts and the network.
+//! `keeper` is the one process outside: it creates the control groups, starts the init of a new PID namespace, waits for its end
+//! and removes the control groups. `init` is process 1 of that namespace: it gives the node its mounts, network and keys, starts
+//! the components and restarts those that end. When it ends, for whatever reason, the kernel ends every process of the namespace,
+//! and the mounts and the network disappear with the last of them.
 
 pub(crate) mod cgroups;
 mod forward;

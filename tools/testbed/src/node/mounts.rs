@@ -1,4 +1,4 @@
-//! What the node's processes see of the file system: the machine's, read only, and a few places of their own.
+//! The file system that the node's processes see: the machine's, read only, and a few folders of their own.
 
 use std::fs;
 use std::io;
@@ -15,8 +15,8 @@ pub(super) const STATE: &str = "/run/testbed";
 /// The cache with the built programs, inside.
 pub(super) const CACHE: &str = "/run/testbed-cache";
 
-/// Settings that belong to the whole machine, with the values that kubelet wants. It finds them in files that stand before the
-/// real ones, and so changes nothing.
+/// Settings of the whole machine, with the values that kubelet wants. It finds these in files that are mounted over the real ones,
+/// and so changes nothing.
 const TUNABLES: [(&str, &str); 6] = [
     ("vm/overcommit_memory", "1"),
     ("vm/panic_on_oom", "0"),
@@ -26,27 +26,27 @@ const TUNABLES: [(&str, &str); 6] = [
     ("kernel/keys/root_maxbytes", "25000000"),
 ];
 
-/// Arranges the mounts of the mount namespace that this process is alone in.
-pub(super) fn arrange(state: &Path, cache: &Path, hierarchies: &[Hierarchy]) -> io::Result<()> {
+/// Sets up the mounts of this process's own mount namespace.
+pub(super) fn set_up(state: &Path, cache: &Path, hierarchies: &[Hierarchy]) -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    // Opened before anything is mounted over the places that they may lie in.
+    // opened before anything is mounted over the folders that they may be in
     let (state, cache) = (folder(state)?, folder(cache)?);
     mount("proc", "/proc", "proc", plain(), None)?;
     mount("sysfs", "/sys", "sysfs", plain(), None)?;
-    for (place, options) in [("/run", c"mode=755"), ("/tmp", c"mode=1777"), ("/var/lib", c"mode=755")] {
-        mount("tmpfs", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options))?;
+    for (folder, options) in [("/run", c"mode=755"), ("/tmp", c"mode=1777"), ("/var/lib", c"mode=755")] {
+        mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options))?;
     }
     fs::create_dir("/run/lock")?;
-    for (folder, place) in [(&state, STATE), (&cache, CACHE)] {
-        fs::create_dir(place)?;
-        mount_bind(format!("/proc/self/fd/{}", folder.as_raw_fd()), place)?;
+    for (folder, target) in [(&state, STATE), (&cache, CACHE)] {
+        fs::create_dir(target)?;
+        mount_bind(format!("/proc/self/fd/{}", folder.as_raw_fd()), target)?;
     }
-    // kubelet links every container's log into /var/log/containers.
+    // kubelet links every container's log into /var/log/containers
     mount_bind(Path::new(STATE).join("log"), "/var/log")?;
     cgroups::mount_own(hierarchies)?;
-    shield_tunables()?;
+    cover_tunables()?;
     mount_remount("/", MountFlags::BIND | MountFlags::RDONLY, "")?;
-    // Volumes that are mounted while a pod runs must reach it.
+    // volumes that are mounted while a pod runs must reach it
     mount_change("/", MountPropagationFlags::SHARED | MountPropagationFlags::REC).map_err(io::Error::from)
 }
 
@@ -59,14 +59,14 @@ fn folder(path: &Path) -> io::Result<OwnedFd> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-fn shield_tunables() -> io::Result<()> {
-    let shields = Path::new("/run/tunables");
-    fs::create_dir(shields)?;
+fn cover_tunables() -> io::Result<()> {
+    let covers = Path::new("/run/tunables");
+    fs::create_dir(covers)?;
     for (name, value) in TUNABLES {
-        let (shield, real) = (shields.join(name.replace('/', ".")), Path::new("/proc/sys").join(name));
+        let (cover, real) = (covers.join(name.replace('/', ".")), Path::new("/proc/sys").join(name));
         if real.exists() {
-            fs::write(&shield, value)?;
-            mount_bind(&shield, &real)?;
+            fs::write(&cover, value)?;
+            mount_bind(&cover, &real)?;
         }
     }
     Ok(())

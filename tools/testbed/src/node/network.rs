@@ -1,4 +1,4 @@
-//! The node's own network: it reaches its pods and itself, and nothing else.
+//! The node's own network, from which it reaches only its pods and itself.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,9 +8,9 @@ use super::ADDRESS;
 
 /// Gives the new network namespace its address and routes.
 ///
-/// The address sits on an empty bridge, because not every kernel has the `dummy` device. Service addresses must lead somewhere
-/// before kube-proxy has translated them. There is no default route: nothing leaves the node.
-pub(super) fn arrange() -> io::Result<()> {
+/// The address is on an empty bridge, because not every kernel has the `dummy` device. Service addresses need a route, since
+/// kube-proxy translates them only after one was chosen. There is no default route: nothing leaves the node.
+pub(super) fn set_up() -> io::Result<()> {
     let commands = format!(
         "link set lo up\n\
          link add node0 type bridge\n\
@@ -24,7 +24,7 @@ pub(super) fn arrange() -> io::Result<()> {
     }
     let status = ip.wait()?;
     if !status.success() {
-        return Err(io::Error::other(format!("ip -batch: {status}, at one of:\n{commands}")));
+        return Err(io::Error::other(format!("ip -batch: {status}; one of these failed:\n{commands}")));
     }
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")
 }

@@ -13,7 +13,7 @@ pub(crate) struct Program {
     arguments: &'static str,
     /// Settings of Go's memory manager and the like.
     environment: &'static [(&'static str, &'static str)],
-    /// Where the program that this one needs listens; it is not started before.
+    /// The address of the program that this one needs; it is started once something listens there.
     pub(super) after: Option<SocketAddr>,
 }
 
@@ -25,7 +25,7 @@ const fn local(port: u16) -> Option<SocketAddr> {
 pub(crate) const PROGRAMS: [Program; 9] = [
     Program {
         name: "etcd",
-        // What a test writes need not survive a power cut.
+        // what a test writes need not survive a power cut
         arguments: "--name node --data-dir /run/testbed/etcd --unsafe-no-fsync --log-level warn \
             --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
             --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
@@ -110,7 +110,7 @@ impl Program {
     }
 }
 
-/// A program with nothing of the caller's environment: no proxy, no kubeconfig, no locale changes what the node does.
+/// A program without the caller's environment: no proxy, kubeconfig or locale changes what the node does.
 pub(super) fn command(name: &str) -> Command {
     let mut command = Command::new(if name == "containerd" { name.to_owned() } else { format!("{CACHE}/bin/{name}") });
     command.env_clear();

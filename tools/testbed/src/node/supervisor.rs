@@ -1,4 +1,4 @@
-//! Keeps the node's programs running, and reaps what is left to process 1.
+//! Keeps the node's programs running, and reaps orphaned processes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,14 +14,14 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::programs::Program;
 
-/// A program that ran for this long has recovered from earlier failures.
-const SOUND: Duration = Duration::from_secs(10);
+/// A program that has run for this long has recovered from earlier failures.
+const RECOVERED: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 struct Running {
     program: &'static Program,
     since: Instant,
-    /// How often in a row it ended early.
+    /// How many times in a row it ended early.
     failures: u32,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts `program` when what it needs is there, and again whenever it ends. Returns at once.
+    /// Starts `program` once what it needs is running, and again whenever it ends. Returns at once.
     pub(super) fn start(&self, program: &'static Program) {
         let supervisor = self.clone();
         thread::spawn(move || supervisor.start_after(program, 0));
@@ -42,7 +42,7 @@ impl Supervisor {
         if let Some(address) = program.after {
             wait_for(address);
         }
-        // Locked from before the start until the id is known, so that an early end is not missed.
+        // locked until the id is stored, so that an early end is not missed
         let mut running = self.lock();
         match spawn(program) {
             Ok(pid) => {
@@ -50,18 +50,18 @@ impl Supervisor {
             }
             Err(error) => {
                 drop(running);
-                say(&format!("{} does not start: {error}", program.name));
-                self.again(program, failures + 1);
+                log(&format!("{} cannot be started: {error}", program.name));
+                self.restart(program, failures + 1);
             }
         }
     }
 
-    /// Reaps every process that ends, and starts again those that are ours. Never returns.
+    /// Reaps every process that ends, and restarts the node's programs. Never returns.
     pub(super) fn reap(&self) -> ! {
         loop {
             match wait(WaitOptions::empty()) {
                 Ok(Some((pid, status))) => self.ended(pid.as_raw_nonzero().get(), status),
-                // Nothing runs: all programs are in a pause between two starts.
+                // nothing runs: every program pauses between two starts
                 _ => thread::sleep(Duration::from_millis(50)),
             }
         }
@@ -72,18 +72,14 @@ impl Supervisor {
         let how = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("with status {code}"),
             (_, Some(signal)) => format!("by signal {signal}"),
-            _ => "in an unknown way".to_owned(),
+            _ => "for an unknown reason".to_owned(),
         };
         let ran = since.elapsed();
-        say(&format!(
-            "{} (process {pid}) ended {how} after {:.1} s; it is started again",
-            program.name,
-            ran.as_secs_f32()
-        ));
-        self.again(program, if ran > SOUND { 0 } else { failures + 1 });
+        log(&format!("{} (process {pid}) ended {how} after {:.1} s; restarting", program.name, ran.as_secs_f32()));
+        self.restart(program, if ran > RECOVERED { 0 } else { failures + 1 });
     }
 
-    fn again(&self, program: &'static Program, failures: u32) {
+    fn restart(&self, program: &'static Program, failures: u32) {
         let supervisor = self.clone();
         thread::spawn(move || {
             thread::sleep(pause(failures));
@@ -105,7 +101,7 @@ fn spawn(program: &Program) -> io::Result<i32> {
     Ok(child.id().cast_signed())
 }
 
-/// At once the first time, then 0.2 s, 0.4 s … 5 s.
+/// None the first time, then 0.2 s, 0.4 s … 5 s.
 fn pause(failures: u32) -> Duration {
     match failures {
         0 => Duration::ZERO,
@@ -119,7 +115,7 @@ fn wait_for(address: SocketAddr) {
     }
 }
 
-/// Standard output is the node's log.
-fn say(text: &str) {
+/// Writes to the node's log, which is standard output.
+fn log(text: &str) {
     println!("{text}");
 }

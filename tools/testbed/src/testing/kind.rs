@@ -1,4 +1,4 @@
-//! The same tests on kind, for a machine that has Docker and a registry's images: `CLUSTER=kind`.
+//! The same tests on kind, for a machine with Docker and access to a registry: `CLUSTER=kind`.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use super::{Git, Testbed};
 use crate::Cache;
-use crate::cluster::{Error, Tried as _, client_of, stack};
+use crate::cluster::{Error, Tried as _, stack};
 
 const NAME: &str = "slipway-testbed";
 
-/// The kind cluster with the testbed's components, made when it is not there.
+/// The kind cluster with the testbed's components, created if it does not exist.
 pub(super) async fn get(cache: &Cache) -> Result<Testbed, Error> {
     let kubeconfig = cache.clusters().join("kind/kubeconfig");
     let file = kubeconfig.display().to_string();
@@ -23,15 +23,16 @@ pub(super) async fn get(cache: &Cache) -> Result<Testbed, Error> {
         std::fs::remove_file(&archive).tried(format!("removing {archive}"))?;
     }
     run("kind", &["export", "kubeconfig", "--name", NAME, "--kubeconfig", &file])?;
-    // kind brings its own DNS, and rights for its own API server.
+    // kind has a DNS and rights for its API server already
     let components: Vec<_> = ["jobset", "trainer", "argocd", "gateway", "minio", "mlflow"].map(str::to_owned).into();
     let components = stack::select(cache, Some(&components))?;
-    stack::bring_up(&client_of(&kubeconfig).await?, &components, SystemTime::UNIX_EPOCH, &|_| {}).await?;
+    let api = slipway_cluster::Cluster::of_kubeconfig(&kubeconfig, None).await?;
+    stack::bring_up(&api, &components, SystemTime::UNIX_EPOCH, &|_| {}).await?;
     Ok(Testbed { kubeconfig, kubectl: PathBuf::from("kubectl"), git: git(cache)? })
 }
 
-/// A git server on the address that kind's nodes have for this machine; pods and programs here reach it alike. It ends with the
-/// test program's terminal, like every background job.
+/// A git server on the address that kind's nodes have for this machine; pods and programs here reach it at the same
+/// address. It ends with the test program's terminal, like every background job.
 fn git(cache: &Cache) -> Result<Git, Error> {
     let gateway =
         run("docker", &["network", "inspect", "kind", "--format", "{{range .IPAM.Config}}{{.Gateway}} {{end}}"])?;

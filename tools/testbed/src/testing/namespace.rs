@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace as Object, ServiceAccount};
-use kube::api::{Api, DynamicObject, GroupVersionKind, ObjectMeta, PostParams};
-use kube::runtime::wait::{await_condition, conditions};
-use kube::{Client, ResourceExt as _, discovery};
+use kube::api::{Api, DynamicObject, ObjectMeta, PostParams, TypeMeta};
+use kube::{Client, ResourceExt as _};
+use slipway_cluster::Deadline;
 
 use super::Testbed;
 use crate::cluster::{Error, Manifest, Tried as _, apply};
@@ -17,44 +17,39 @@ use crate::cluster::{Error, Manifest, Tried as _, apply};
 pub struct Namespace {
     name: String,
     testbed: Testbed,
-    client: Client,
+    api: slipway_cluster::Cluster,
 }
 
 impl Namespace {
     pub(super) async fn create(testbed: &Testbed, prefix: &str, labels: &[(&str, &str)]) -> Result<Self, Error> {
-        let client = testbed.client().await?;
+        let api = testbed.api().await?;
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let metadata =
             ObjectMeta { generate_name: Some(format!("{prefix}-")), labels: Some(labels), ..ObjectMeta::default() };
         let object = Object { metadata, ..Object::default() };
-        let name = Api::<Object>::all(client.clone()).create(&PostParams::default(), &object).await?.name_any();
-        let namespace = Self { name, testbed: testbed.clone(), client };
-        // Pods are refused until their service account is there.
-        let accounts: Api<ServiceAccount> = Api::namespaced(namespace.client.clone(), &namespace.name);
-        let (limit, created) = (Duration::from_secs(10), conditions::is_created());
-        match tokio::time::timeout(limit, await_condition(accounts, "default", created)).await {
-            Ok(Ok(_)) => Ok(namespace),
-            _ => Err(Error::Late {
-                what: format!("the service account of namespace {}", namespace.name),
-                limit,
-                evidence: String::new(),
-            }),
-        }
+        let name = Api::<Object>::all(api.client().clone()).create(&PostParams::default(), &object).await?.name_any();
+        let namespace = Self { name, testbed: testbed.clone(), api };
+        // pods are refused until their service account exists
+        let accounts: Api<ServiceAccount> = Api::namespaced(namespace.client().clone(), &namespace.name);
+        let (what, limit) = (format!("the service account of namespace {}", namespace.name), Duration::from_secs(10));
+        let exists = |account: Option<&ServiceAccount>| account.is_some();
+        namespace.api.wait_for(accounts, "default", &what, Deadline::after(limit), exists).await?;
+        Ok(namespace)
     }
 
-    /// Its name.
+    /// The namespace's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A client of the cluster's API.
+    /// kube's client of the cluster's API.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.client
+        self.api.client()
     }
 
-    /// kubectl, set to this namespace.
+    /// A command of kubectl for this namespace.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Command {
         let mut kubectl = self.testbed.kubectl();
@@ -62,10 +57,10 @@ impl Namespace {
         kubectl
     }
 
-    /// Runs kubectl, and gives what it prints.
+    /// Runs kubectl, and returns what it prints.
     ///
     /// # Errors
-    /// It fails; the message holds what it said.
+    /// kubectl fails; the message has its output.
     pub fn ask(&self, arguments: &[&str]) -> Result<String, Error> {
         let output = self.kubectl(arguments).stdin(Stdio::null()).output().tried("running kubectl")?;
         if output.status.success() {
@@ -78,25 +73,25 @@ impl Namespace {
     /// Applies YAML documents; those that name no namespace go into this one.
     ///
     /// # Errors
-    /// YAML that is none, or an object that the API server refuses.
+    /// Text that is not YAML, or an object that the API server refuses.
     pub async fn apply(&self, yaml: &str) -> Result<(), Error> {
         let manifest =
             Manifest::parse(yaml).map_err(|reason| Error::Manifest { file: "the test's manifest".into(), reason })?;
-        apply(&self.client, &manifest, &self.name).await
+        apply(&self.api, &manifest, &self.name).await
     }
 
-    /// Waits until an object of this namespace is as wanted, and gives it. `kind` is `VERSION/KIND` or `GROUP/VERSION/KIND`.
+    /// Waits until a condition holds for an object of this namespace, and returns the object. `kind` is `VERSION/KIND` or `GROUP/VERSION/KIND`.
     ///
     /// # Errors
-    /// It is not so within `limit`; the message holds its last status.
+    /// The condition does not hold within `limit`; the message has the object's last status.
     pub async fn wait(
         &self,
         kind: &str,
         name: &str,
         limit: Duration,
-        wanted: impl Fn(&DynamicObject) -> bool + Send + Sync,
+        condition: impl Fn(&DynamicObject) -> bool + Send + Sync,
     ) -> Result<DynamicObject, Error> {
-        self.wait_in(&self.name, kind, name, limit, wanted).await
+        self.wait_in(&self.name, kind, name, limit, condition).await
     }
 
     /// The same for an object of another namespace.
@@ -109,25 +104,26 @@ impl Namespace {
         kind: &str,
         name: &str,
         limit: Duration,
-        wanted: impl Fn(&DynamicObject) -> bool + Send + Sync,
+        condition: impl Fn(&DynamicObject) -> bool + Send + Sync,
     ) -> Result<DynamicObject, Error> {
-        let (version, kind) = kind.rsplit_once('/').unwrap_or(("v1", kind));
-        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
-        let (resource, _) = discovery::pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind)).await?;
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let (api_version, kind) = kind.rsplit_once('/').unwrap_or(("v1", kind));
+        let types = TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() };
+        let api = self.api.api_of(Some(&types), namespace).await?;
         let last = Arc::new(Mutex::new(serde_json::Value::Null));
-        let seen = |object: Option<&DynamicObject>| {
+        let is_met = |object: Option<&DynamicObject>| {
             let Some(object) = object else { return false };
             *last.lock().unwrap_or_else(PoisonError::into_inner) = object.data["status"].clone();
-            wanted(object)
+            condition(object)
         };
-        match tokio::time::timeout(limit, await_condition(api, name, seen)).await {
-            Ok(Ok(Some(object))) => Ok(object),
-            _ => {
+        let what = format!("{kind} {namespace}/{name}");
+        match self.api.wait_for(api, name, &what, Deadline::after(limit), is_met).await {
+            Ok(Some(object)) => Ok(object),
+            Ok(None) | Err(slipway_cluster::Error::Timeout { .. }) => {
                 let last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 let evidence = format!("; its last status: {last:#}");
-                Err(Error::Late { what: format!("{kind} {namespace}/{name} as it should be"), limit, evidence })
+                Err(Error::Late { what, limit, evidence })
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -145,7 +141,7 @@ impl Namespace {
         let mut output = child.stdout.take().map(BufReader::new);
         let mut line = String::new();
         if let Some(output) = &mut output {
-            output.read_line(&mut line).tried("reading what kubectl port-forward says")?;
+            output.read_line(&mut line).tried("reading what kubectl port-forward prints")?;
         }
         // "Forwarding from 127.0.0.1:40123 -> 8080"
         let address = line.split_whitespace().nth(2).unwrap_or_default().to_owned();
@@ -159,7 +155,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // Nobody waits for it, and a cluster that is gone has no namespace to delete.
+        // nobody waits for the end, and a cluster that is down has no namespace to delete
         let delete = self
             .testbed
             .kubectl()
@@ -175,7 +171,7 @@ impl Drop for Namespace {
 pub struct Forward {
     child: Child,
     address: String,
-    /// Kept open: kubectl says a line for each connection, and ends when nobody listens.
+    /// Kept open: kubectl prints a line for each connection, and ends when it cannot.
     _output: Option<BufReader<ChildStdout>>,
 }
 

@@ -57,8 +57,8 @@ spec:
     );
     let (manifest, deadline) = (Manifest::parse(&pod).unwrap(), Instant::now() + LIMIT);
     loop {
-        let applied = match bare.0.client().await {
-            Ok(client) => apply(&client, &manifest, "default").await,
+        let applied = match bare.0.api().await {
+            Ok(api) => apply(&api, &manifest, "default").await,
             Err(error) => Err(error),
         };
         if applied.is_ok() && container(bare, name).await.is_some() {

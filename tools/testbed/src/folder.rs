@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// What a cluster forgets when it is taken down.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Forget {
-    /// It goes on where it was.
+    /// It continues where it was.
     #[default]
     Nothing,
     /// State and keys; the images that containerd has unpacked stay.
@@ -19,7 +19,7 @@ pub enum Forget {
 /// One cluster's folder, `<cache>/clusters/NAME`. Inside the node it is `/run/testbed`.
 ///
 /// ```text
-/// lock         held by the keeper for as long as the cluster runs
+/// lock         held by the keeper while the cluster runs
 /// node.pid     process id of the node's init, as the machine counts
 /// kubeconfig   for the machine: the API on a port of its loopback
 /// forwards     registry, git server and gateway on the machine's loopback, NAME=ADDRESS a line
@@ -87,27 +87,27 @@ impl Folder {
         self.root.join("node.pid")
     }
 
-    /// The process id of the node's init, while the cluster runs.
+    /// The process id of the node's init; `None` unless the cluster runs.
     #[must_use]
     pub fn init(&self) -> Option<i32> {
         if !self.is_locked() {
             return None;
         }
         let pid = fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()?;
-        // A keeper that has just begun has not removed the file of the one before, whose number may be anybody's by now.
+        // A keeper that has just started has not removed its predecessor's file, and another process may have that id by now.
         let cmdline = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let name = self.root.file_name()?.as_encoded_bytes();
         (cmdline == [&b"testbed\0init\0--cluster\0"[..], name, b"\0"].concat()).then_some(pid)
     }
 
-    /// Whether the cluster runs, or is being brought up or taken down.
+    /// Whether the cluster runs, comes up or goes down.
     #[must_use]
     pub fn is_locked(&self) -> bool {
         File::open(self.root.join("lock"))
             .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Takes the lock for the life of the returned file.
+    /// Takes the lock, and holds it as long as the returned file lives.
     ///
     /// # Errors
     /// `WouldBlock` when another keeper holds it.
@@ -123,7 +123,7 @@ impl Folder {
         for folder in ["etc", "etcd", "kubelet", "containerd", "registry", "git", "log"] {
             fs::create_dir_all(self.root.join(folder))?;
         }
-        // Written again when they are true again; the process id goes last, because it vouches for the others.
+        // Each is written again once it is true; the process id is removed last, since the others are valid only with it.
         for stale in [self.kubeconfig(), self.forwards(), self.pid_file()] {
             match fs::remove_file(stale) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -133,7 +133,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Forgets what a cluster that is down keeps.
+    /// Removes what a cluster that is down keeps.
     pub(crate) fn forget(&self, what: Forget) -> io::Result<()> {
         let folders: &[&str] = match what {
             Forget::Nothing => &[],
