@@ -126,5 +126,5 @@ fn seconds_since_1970() -> f64 {
 }
 
 async fn apply(text: &Text, models: &Models) -> Result<(), String> {
-    models.serve(&Pins::parse(text.as_ref()?).map_err(|error| error.to_string())?).await
+    models.serve(&Pins::parse("models.yaml", text.as_ref()?).map_err(|finding| finding.to_string())?).await
 }

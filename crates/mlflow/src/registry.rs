@@ -10,7 +10,7 @@ use crate::values::{read_int64, read_pairs, read_text};
 use crate::{Client, Error, Result, Tag};
 
 /// A version of a registered model.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ModelVersion {
     /// The registered model's name.
     pub name: String,
@@ -44,6 +44,12 @@ impl ModelVersion {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.version.parse().unwrap_or_default()
+    }
+
+    /// A tag's value; empty if it does not have this tag.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> &str {
+        self.tags.get(key).map_or("", String::as_str)
     }
 }
 

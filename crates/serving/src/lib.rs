@@ -5,4 +5,3 @@ mod read;
 mod write;
 
 pub use pin::{Pin, Pins};
-pub use read::Invalid;

@@ -2,24 +2,9 @@
 
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
+use slipway_source::{Finding, typed};
 
 use crate::{Pin, Pins};
-
-/// Why a text is not a list of versions in service.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct Invalid {
-    /// Line, from 1.
-    pub line: u64,
-    /// Column in characters, from 1.
-    pub column: u64,
-    /// The kind of mistake, stable, for programs.
-    pub code: &'static str,
-    /// What is wrong, with the offending text.
-    pub message: String,
-    /// What is allowed.
-    pub help: Option<&'static str>,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,45 +21,35 @@ struct Entry {
 }
 
 impl Pins {
-    /// Reads the file's text.
+    /// Reads the file's text; `file` is how findings name it.
     ///
     /// # Errors
     /// The first mistake, with its place.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        let file: File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let whole = error.to_string();
-            // the place has fields of its own
-            let message = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
-            error.location().map_or_else(
-                || Invalid { line: 1, column: 1, code: "yaml", message: message.clone(), help: None },
-                |at| invalid(&at, "yaml", message.clone(), None),
-            )
-        })?;
-        let mut pins: Vec<Pin> = Vec::with_capacity(file.models.len());
-        for Entry { name, version, digest } in file.models {
+    pub fn parse(file: &str, text: &str) -> Result<Self, Finding> {
+        let entries: File = typed(file, text)?;
+        let invalid = |at: &Location, code, message: String, help: &str| {
+            Finding::new(file, at.line() as usize, at.column() as usize, code, message).with_help(help)
+        };
+        let mut pins: Vec<Pin> = Vec::with_capacity(entries.models.len());
+        for Entry { name, version, digest } in entries.models {
             if pins.iter().any(|pin| pin.name == name.value) {
                 let message = format!("{} is pinned twice", name.value);
-                return Err(invalid(&name.referenced, "duplicate-name", message, Some("keep one of them")));
+                return Err(invalid(&name.referenced, "duplicate-name", message, "keep one of them"));
             }
             let number = version.value.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(|| {
                 let message = format!("the version `{}` of {} is not a number", version.value, name.value);
                 let help = "a version of the registry, such as \"3\"; `slipway promote` writes it";
-                invalid(&version.referenced, "wrong-value", message, Some(help))
+                invalid(&version.referenced, "wrong-value", message, help)
             })?;
             let content = digest.value.parse().map_err(|_| {
                 let message = format!("`{}`, given as the digest of {}, is not a digest", digest.value, name.value);
                 let help = "sha256: and 64 hexadecimal digits; `slipway promote` writes it";
-                invalid(&digest.referenced, "invalid-digest", message, Some(help))
+                invalid(&digest.referenced, "invalid-digest", message, help)
             })?;
             pins.push(Pin { name: name.value, version: number, digest: content });
         }
         Ok(Self { pins })
     }
-}
-
-fn invalid(at: &Location, code: &'static str, message: String, help: Option<&'static str>) -> Invalid {
-    Invalid { line: at.line(), column: at.column(), code, message, help }
 }
 
 #[cfg(test)]
@@ -83,8 +58,8 @@ mod tests {
 
     const GOOD: &str = "# comment\nmodels:\n  - name: mnist\n    version: \"3\"\n    digest: D\n";
 
-    fn parse(text: &str) -> Result<Pins, Invalid> {
-        Pins::parse(&text.replace('D', &format!("sha256:{}", "a".repeat(64))))
+    fn parse(text: &str) -> Result<Pins, Finding> {
+        Pins::parse("models.yaml", &text.replace('D', &format!("sha256:{}", "a".repeat(64))))
     }
 
     #[test]

@@ -34,8 +34,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let pins = Pins::default().with(pin("mnist", 1)).with(pin("odd: \"name\"", 7)).with(pin("mnist", 2));
-        assert_eq!(Pins::parse(&pins.to_string()).unwrap(), pins);
+        assert_eq!(Pins::parse("models.yaml", &pins.to_string()).unwrap(), pins);
         assert_eq!(pins.iter().map(|pin| pin.version).collect::<Vec<_>>(), [2, 7]);
-        assert_eq!(Pins::parse(&Pins::default().to_string()).unwrap(), Pins::default());
+        assert_eq!(Pins::parse("models.yaml", &Pins::default().to_string()).unwrap(), Pins::default());
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use slipway_project::count;
 use slipway_source::Finding;
 
 /// A failure by kind. The message says what, where and what to do next.
@@ -161,7 +162,45 @@ impl From<slipway_mlflow::Error> for Failure {
     }
 }
 
-/// `1 job`, `2 jobs`.
-pub(crate) fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+impl From<slipway_project::Error> for Failure {
+    fn from(error: slipway_project::Error) -> Self {
+        use slipway_project::Error;
+
+        match error {
+            Error::Invalid(findings) => Self::Invalid(findings),
+            Error::Git(error) => error.into(),
+            error @ Error::File { .. } => Self::Input(error.to_string()),
+        }
+    }
+}
+
+impl From<slipway_deployment::Error> for Failure {
+    fn from(error: slipway_deployment::Error) -> Self {
+        use slipway_deployment::Error;
+
+        match error {
+            Error::Invalid(findings) => Self::Invalid(findings),
+            Error::Before(error) => Self::from(*error).during("before the change"),
+            Error::Project(error) => error.into(),
+            Error::Git(error) => error.into(),
+            error @ Error::Kustomize { .. } => Self::Environment(error.to_string()),
+            error @ Error::File { .. } => Self::Unexpected(error.to_string()),
+            error @ (Error::NoApplication { .. } | Error::Upstream(_)) => Self::Input(error.to_string()),
+        }
+    }
+}
+
+impl From<slipway_proposal::Error> for Failure {
+    fn from(error: slipway_proposal::Error) -> Self {
+        use slipway_proposal::Error;
+
+        match error {
+            Error::Invalid(findings) => Self::Invalid(findings),
+            Error::Project(error) => error.into(),
+            Error::Git(error) => error.into(),
+            Error::Forge(error) => error.into(),
+            error @ Error::NoBestVersion(_) => Self::Job(error.to_string()),
+            error => Self::Input(error.to_string()),
+        }
+    }
 }

@@ -1,23 +1,11 @@
-//! Runs kustomize on several folders at once, and keeps what it built under the digest of the files that it was built from.
+//! The kustomize program that a command uses.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
-use slipway_gitops::{Builds, Files, digest};
+use slipway_deployment::{HOW_TO_GET_KUSTOMIZE, Kustomize};
 
 use crate::cache;
 use crate::failure::Failure;
-
-/// How to get it.
-pub(crate) const HOW: &str = "`make setup` · brew install kustomize · https://github.com/kubernetes-sigs/kustomize/releases; \
-                              kubectl 1.31 or newer has one built in";
-
-/// How long a build is kept.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Which program to run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -27,166 +15,29 @@ pub(crate) struct KustomizeArgs {
     kustomize: Option<PathBuf>,
 }
 
-/// The program.
-#[derive(Clone, Debug)]
-pub(crate) struct Kustomize {
-    program: PathBuf,
-    /// `build`, or kubectl's word for it.
-    verb: &'static str,
-    /// Tells one program from another, also after an upgrade in place.
-    identity: String,
-    builds: PathBuf,
-}
-
 impl KustomizeArgs {
     /// The program, or `None` if none was named and none was found.
     pub(crate) fn find(&self) -> Result<Option<Kustomize>, Failure> {
-        let folder = cache::folder()?;
-        let found = match &self.kustomize {
-            Some(given) => match on_path(given) {
-                Some(program) => Some(program),
-                None => {
-                    return Err(Failure::Environment(format!(
-                        "--kustomize {}: this program does not exist; get one: {HOW}",
-                        given.display()
-                    )));
-                }
-            },
-            // The pinned one first: then everybody builds the same, and the same as CI.
-            None => on_path(&folder.join("tools/bin/kustomize"))
-                .or_else(|| on_path(Path::new("kustomize")))
-                .or_else(|| on_path(Path::new("kubectl"))),
-        };
-        Ok(found.map(|program| Kustomize::new(program, folder.join("builds"))))
+        let cache = cache::folder()?;
+        if let Some(given) = &self.kustomize {
+            let found = Kustomize::find(given, &cache);
+            return found.map(Some).ok_or_else(|| {
+                Failure::Environment(format!(
+                    "--kustomize {}: this program does not exist; get one: {HOW_TO_GET_KUSTOMIZE}",
+                    given.display()
+                ))
+            });
+        }
+        // The pinned one first: then everybody builds the same, and the same as CI.
+        let pinned = cache.join("tools/bin/kustomize");
+        let names = [pinned.as_path(), Path::new("kustomize"), Path::new("kubectl")];
+        Ok(names.into_iter().find_map(|name| Kustomize::find(name, &cache)))
     }
 
     /// The program, or what to do.
     pub(crate) fn need(&self) -> Result<Kustomize, Failure> {
-        self.find()?
-            .ok_or_else(|| Failure::Environment(format!("kustomize is needed and was not found; get it: {HOW}")))
-    }
-}
-
-impl Kustomize {
-    fn new(program: PathBuf, builds: PathBuf) -> Self {
-        let kubectl = program.file_stem().is_some_and(|name| name == "kubectl");
-        let metadata = std::fs::metadata(&program).ok();
-        let changed = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
-        let changed = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
-        let size = metadata.map(|metadata| metadata.len()).unwrap_or_default();
-        let identity = format!("{} {size} {}", program.display(), changed.as_nanos());
-        Self { program, verb: if kubectl { "kustomize" } else { "build" }, identity, builds }
-    }
-
-    /// The program's path.
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
-    /// Builds folders. `files` is the repository's content; `root` is the folder that holds it, if one does.
-    pub(crate) fn build_all(&self, files: &Files, root: Option<&Path>, folders: &[String]) -> Result<Builds, Failure> {
-        let keys: Vec<PathBuf> = folders.iter().map(|folder| self.kept_at(&digest(files, folder))).collect();
-        let mut builds = Builds::new();
-        let mut missing = Vec::new();
-        for (folder, key) in folders.iter().zip(&keys) {
-            match std::fs::read_to_string(key) {
-                Ok(text) => {
-                    builds.insert(folder.clone(), Ok(text));
-                }
-                Err(_) => missing.push((folder, key)),
-            }
-        }
-        if missing.is_empty() {
-            return Ok(builds);
-        }
-        let laid_out = match root {
-            Some(_) => None,
-            None => Some(lay_out(files)?),
-        };
-        let root = root.or(laid_out.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
-        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(missing.len());
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some((folder, key)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let built = self.run(root, folder);
-                        if let Ok(Ok(text)) = &built {
-                            self.keep(key, text);
-                        }
-                        if let Ok(mut done) = done.lock() {
-                            done.push(((*folder).clone(), built));
-                        }
-                    }
-                });
-            }
-        });
-        for (folder, built) in done.into_inner().unwrap_or_default() {
-            builds.insert(folder, built?);
-        }
-        self.forget_old();
-        Ok(builds)
-    }
-
-    /// Builds a folder below `root`. The inner error is kustomize's own message.
-    pub(crate) fn run(&self, root: &Path, folder: &str) -> Result<Result<String, String>, Failure> {
-        let mut command = Command::new(&self.program);
-        command.arg(self.verb).arg(folder).current_dir(root).stdin(Stdio::null());
-        let done = command
-            .output()
-            .map_err(|error| Failure::Environment(format!("cannot run {}: {error}", self.program.display())))?;
-        Ok(if done.status.success() {
-            String::from_utf8(done.stdout).map_err(|error| format!("what it built is not UTF-8: {error}"))
-        } else {
-            Err(String::from_utf8_lossy(&done.stderr).into_owned())
+        self.find()?.ok_or_else(|| {
+            Failure::Environment(format!("kustomize is needed and was not found; get it: {HOW_TO_GET_KUSTOMIZE}"))
         })
     }
-
-    fn kept_at(&self, content: &str) -> PathBuf {
-        let mut hash = Sha256::new();
-        hash.update(&self.identity);
-        hash.update(content);
-        let name: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.builds.join(format!("{name}.yaml"))
-    }
-
-    /// Keeps a build. If that fails, it is built again next time.
-    fn keep(&self, key: &Path, text: &str) {
-        let kept = std::fs::create_dir_all(&self.builds).and_then(|()| {
-            let mut part = tempfile::NamedTempFile::new_in(&self.builds)?;
-            std::io::Write::write_all(&mut part, text.as_bytes())?;
-            part.persist(key).map_err(|error| error.error)
-        });
-        drop(kept);
-    }
-
-    fn forget_old(&self) {
-        for entry in std::fs::read_dir(&self.builds).into_iter().flatten().flatten() {
-            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
-            if age.is_some_and(|age| age > KEPT) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-}
-
-/// Writes the repository's content into a temporary folder.
-fn lay_out(files: &Files) -> Result<tempfile::TempDir, Failure> {
-    let failed = |error: std::io::Error| Failure::Unexpected(format!("a temporary folder: {error}"));
-    let folder = tempfile::tempdir().map_err(failed)?;
-    for (path, bytes) in files {
-        let path = folder.path().join(path);
-        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
-        std::fs::write(&path, bytes).map_err(failed)?;
-    }
-    Ok(folder)
-}
-
-/// A program by its path, or by its name on the PATH.
-fn on_path(program: &Path) -> Option<PathBuf> {
-    if program.components().count() > 1 {
-        return program.canonicalize().ok().filter(|path| path.is_file());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

@@ -1,24 +1,21 @@
 //! `slipway`: launch distributed training by merging a pull request.
 
 mod cache;
-mod cluster;
 mod commands;
 mod context;
-mod credentials;
-mod deployment;
+mod dataset;
+mod examined;
 mod failure;
 mod kustomize;
+mod local_loop;
 mod model_server;
-mod models;
-mod plan;
+mod named;
 mod plan_text;
-mod project;
+mod pull_request;
 mod remote;
-mod rendered;
 mod runtime;
 mod services;
-mod tree;
-mod upstream;
+mod versions;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -29,8 +26,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
 use commands::{
-    bootstrap, check, dataset, demo, diff, doctor, image, new, plan as plan_command, promote, propose, render, status,
-    up,
+    bootstrap, check, dataset as dataset_command, demo, diff, doctor, image, new, plan as plan_command, promote,
+    propose, render, status, up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
@@ -87,7 +84,7 @@ enum Command {
     /// Show the whole loop once: dataset, pull request, training, promotion, a served answer
     Demo(demo::Demo),
     /// Store a dataset by content, or verify it
-    Dataset(dataset::Dataset),
+    Dataset(dataset_command::Dataset),
     /// Build the stack's images without a container engine
     Image(image::Image),
     /// Say what this machine lacks and how to get it, or what in a cluster is not well

@@ -46,7 +46,8 @@ impl Registry {
         bundle.save(folder.path()).unwrap();
         let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
         let digest = bundle_digest(folder.path()).unwrap();
-        let made = Version { config: read("config.json"), weights: read("model.safetensors"), digest: digest.to_string() };
+        let made =
+            Version { config: read("config.json"), weights: read("model.safetensors"), digest: digest.to_string() };
         self.versions.lock().unwrap().insert(version.to_owned(), made);
         (bundle, digest.to_string())
     }

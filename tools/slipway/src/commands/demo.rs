@@ -1,5 +1,7 @@
 //! `slipway demo`: the product's own commands in order, on one machine, with a merge where a person would merge.
 
+mod report;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,19 +14,19 @@ use slipway_forge::BareForge;
 use slipway_git::Repository;
 use slipway_mlflow::{Client, ModelVersion, Run};
 use slipway_names::tag::TRAINJOB;
+use slipway_project::plan::Start;
+use slipway_project::{Tree, count};
+use slipway_proposal::{ExperimentProposal, Promotion, Remote, best_version};
 
-use crate::commands::dataset::add;
-use crate::commands::demo_report::{Prediction, Report, TrialReport};
-use crate::commands::promote::{choose, promote, tag};
-use crate::commands::propose::propose;
-use crate::commands::up::{configuration, interrupted, phase_line};
 use crate::context::Context;
-use crate::failure::{Failure, count};
+use crate::dataset::add;
+use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
+use crate::local_loop::{configuration, interrupted, phase_line};
 use crate::model_server::ModelServer;
-use crate::plan::Start;
-use crate::remote::Remote;
+use crate::plan_text;
 use crate::services::embedded_datasets;
+use report::{Prediction, Report, TrialReport};
 
 const EXPERIMENT: &str = "experiments/mnist-cnn.yaml";
 const EXPERIMENT_NAME: &str = "mnist-cnn";
@@ -137,17 +139,20 @@ impl Demo {
     /// Opens the pull request and merges it, as a person would. Returns what starts.
     async fn propose(&self, context: &Context, git: &Repository, remote: &Remote) -> Result<Vec<Start>, Failure> {
         context.say(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
-        let proposed =
-            propose(context, git, remote, &[EXPERIMENT.to_owned()], false, &KustomizeArgs::default()).await?;
-        let Some(opened) = proposed.pull_request else {
+        let here = Tree::of_work_tree(&context.root)?;
+        let proposal = ExperimentProposal::prepare(git, remote, &here, &[EXPERIMENT.to_owned()]).await?;
+        context.say(plan_text::terminal(&proposal.plan, context));
+        if proposal.is_empty() {
             return Err(Failure::Input(format!(
                 "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already: remove them from \
                  overlays/local/training-jobs/, or raise spec.rerun"
             )));
-        };
+        }
+        let plan = proposal.plan.clone();
+        let opened = proposal.open(git, remote, KustomizeArgs::default().find()?.as_ref()).await?;
         merge(remote, opened.number)?;
         context.say(format!("opened pull request #{}, merged it into main\n", opened.number));
-        Ok(proposed.plan.changes.into_iter().flat_map(|change| change.starts).collect())
+        Ok(plan.changes.into_iter().flat_map(|change| change.starts).collect())
     }
 }
 
@@ -221,16 +226,18 @@ async fn serve(
     server: &ModelServer,
 ) -> Result<(), Failure> {
     context.say(context.paint("1", &format!("\nslipway promote {MODEL}")));
-    let best = choose(MODEL, versions, None)?;
-    let promoted = promote(git, remote, "local", best, &KustomizeArgs::default()).await?;
-    if let Some(opened) = promoted.pull_request {
+    let best = best_version(MODEL, versions)?;
+    let promotion = Promotion::prepare(git, remote, "local", best).await?;
+    if !promotion.is_empty() {
+        let digest = promotion.digest;
+        let opened = promotion.open(git, remote, KustomizeArgs::default().find()?.as_ref()).await?;
         merge(remote, opened.number)?;
         context.say(format!(
-            "opened pull request #{} for version {} ({}), merged it into main",
-            opened.number, promoted.version, promoted.digest
+            "opened pull request #{} for version {} ({digest}), merged it into main",
+            opened.number, best.version
         ));
     }
-    until_served(server, &promoted.version).await
+    until_served(server, &best.version).await
 }
 
 /// Returns once the server answers with the version.
@@ -287,7 +294,7 @@ async fn trials(
 ) -> Result<Vec<TrialReport>, Failure> {
     let mut trials = Vec::new();
     for (start, status) in done {
-        let version = versions.iter().find(|version| tag(version, TRAINJOB) == start.name);
+        let version = versions.iter().find(|version| version.tag(TRAINJOB) == start.name);
         let run = run_of(client, &start.name).await?;
         let metric = |key: &str| {
             run.metrics

@@ -1,16 +1,14 @@
 //! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline.
 
-use std::path::Path;
-
 use clap::Args;
+use slipway_deployment::differences;
 use slipway_git::Repository;
-use slipway_gitops::{Change, Difference, Environment, compare, markdown, root_folder};
+use slipway_gitops::{Change, Difference, markdown};
+use slipway_project::{Tree, count};
 
 use crate::context::Context;
-use crate::deployment::environments;
-use crate::failure::{Failure, count};
-use crate::kustomize::{Kustomize, KustomizeArgs};
-use crate::tree::Tree;
+use crate::failure::Failure;
+use crate::kustomize::KustomizeArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -50,7 +48,7 @@ impl Diff {
             let known = |tree: &Tree| tree.folders_in("clusters").contains(name);
             if !known(&before) && !known(&after) {
                 let known = after.folders_in("clusters").join(", ");
-                return Err(Failure::Input(format!("--environment {name}: there is none such; there are: {known}")));
+                return Err(Failure::Input(format!("--environment {name}: unknown environment; known: {known}")));
             }
         }
         let differences = differences(&before, (&after, root), &kustomize, self.environment.as_deref())?;
@@ -63,67 +61,22 @@ impl Diff {
     }
 }
 
-/// What differs between two trees, by environment.
-pub(crate) fn differences(
-    before: &Tree,
-    (after, root): (&Tree, Option<&Path>),
-    kustomize: &Kustomize,
-    only: Option<&str>,
-) -> Result<Vec<Difference>, Failure> {
-    let old = environments(before, None, kustomize, only).map_err(|failure| failure.during("before"))?.0;
-    let new = environments(after, root, kustomize, only)?.0;
-    let mut names: Vec<&str> = old.iter().chain(&new).map(|environment| environment.name.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let find = |all: &'_ [Environment], name: &str| all.iter().position(|environment| environment.name == name);
-    let all = names
-        .into_iter()
-        .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])));
-    Ok(all.collect())
-}
-
-/// What a commit changes in the clusters, for the body of its pull request; empty where nothing is deployed from here.
-pub(crate) fn for_pull_request(
-    git: &Repository,
-    before: &Tree,
-    head: &str,
-    kustomize: &KustomizeArgs,
-) -> Result<String, Failure> {
-    let after = Tree::at(git, head)?;
-    if !after
-        .folders_in("clusters")
-        .iter()
-        .any(|name| after.text(&format!("{}/kustomization.yaml", root_folder(name))).is_some())
-    {
-        return Ok(String::new());
-    }
-    let said = match kustomize.find()? {
-        None => "Not shown: kustomize was not at hand. `slipway diff --base main` shows it.\n".to_owned(),
-        // a tree that cannot be built is what `check` is for, and no reason to keep a proposal back
-        Some(kustomize) => match differences(before, (&after, None), &kustomize, None) {
-            Ok(differences) => markdown(&differences),
-            Err(failure) => format!("Not shown, because what is deployed cannot be built: {failure}\n"),
-        },
-    };
-    Ok(format!("\n## What changes in the clusters\n\n{said}"))
-}
-
 fn revision(git: &Repository, option: &str, name: &str) -> Result<Tree, Failure> {
     match git.resolve(name)? {
-        Some(commit) => Tree::at(git, &commit),
-        None => {
-            Err(Failure::Input(format!("{option} {name}: there is no such revision; name a branch, a tag or a commit")))
-        }
+        Some(commit) => Ok(Tree::at(git, &commit)?),
+        None => Err(Failure::Input(format!(
+            "{option} {name}: this revision does not exist; name a branch, a tag or a commit"
+        ))),
     }
 }
 
 fn show(context: &Context, differences: &[Difference]) {
-    let mut place = (String::new(), String::new());
+    let mut heading = (String::new(), String::new());
     for one in differences {
         let here = (one.environment.clone(), one.application.clone());
-        if here != place {
+        if here != heading {
             context.say(context.paint("1", &format!("{}: {}", one.environment, one.application)));
-            place = here;
+            heading = here;
         }
         let name = if one.namespace.is_empty() { one.name.clone() } else { format!("{}/{}", one.namespace, one.name) };
         let (color, mark) = match one.change {

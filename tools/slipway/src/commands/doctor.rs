@@ -1,17 +1,21 @@
 //! `slipway doctor`: what this machine lacks, and how to get it; or what is not well in a cluster.
 
+mod cluster;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use clap::Args;
 use serde::Serialize;
+use slipway_deployment::HOW_TO_GET_KUSTOMIZE;
 use slipway_embedded::Programs;
+use slipway_project::count;
 
 use crate::cache;
-use crate::commands::doctor_cluster;
 use crate::context::Context;
-use crate::failure::{Failure, count};
-use crate::kustomize::{HOW, KustomizeArgs};
+use crate::examined::show;
+use crate::failure::Failure;
+use crate::kustomize::KustomizeArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -85,7 +89,7 @@ struct Examined {
 impl Doctor {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         if self.cluster {
-            return doctor_cluster::run(context, self.context.as_deref()).await;
+            return cluster::run(context, self.context.as_deref()).await;
         }
         let mut examined: Vec<Examined> = NEEDED.iter().map(examine).collect();
         let executable = std::env::current_exe().unwrap_or_default();
@@ -133,18 +137,9 @@ impl Doctor {
             what: "kustomize".to_owned(),
             ok: found.is_some(),
             found: text.unwrap_or_else(|| "not found; `check` then leaves the overlays out".to_owned()),
-            how: found.is_none().then(|| HOW.to_owned()),
+            how: found.is_none().then(|| HOW_TO_GET_KUSTOMIZE.to_owned()),
             optional: true,
         }
-    }
-}
-
-/// A line for a thing that was looked at, and one for what to do.
-pub(crate) fn show(context: &Context, what: &str, ok: bool, found: &str, how: Option<&str>) {
-    let mark = if ok { context.paint("32", "✓") } else { context.paint("31", "✗") };
-    context.say(format!("{mark} {what:<34} {found}"));
-    if let Some(how) = how {
-        context.say(format!("    {how}"));
     }
 }
 

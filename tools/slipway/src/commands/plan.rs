@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use slipway_git::Repository;
+use slipway_project::plan_markdown::markdown;
+use slipway_project::{Plan as Planned, Project, Tree};
 
-use crate::commands::named::named;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::plan::Plan as Planned;
+use crate::named::named;
 use crate::plan_text;
-use crate::project::Project;
-use crate::tree::Tree;
 
 #[derive(Debug, Args)]
 #[command(
@@ -38,14 +37,14 @@ impl Plan {
             None if self.base == "HEAD" => Project::default(),
             None => {
                 return Err(Failure::Input(format!(
-                    "--base {}: there is no such revision; name a branch, a tag or a commit",
+                    "--base {}: this revision does not exist; name a branch, a tag or a commit",
                     self.base
                 )));
             }
         };
         let plan = Planned::new(&base, &project, only.as_ref());
         if !context.is_json() {
-            context.say(if self.markdown { plan_text::markdown(&plan) } else { plan_text::terminal(&plan, context) });
+            context.say(if self.markdown { markdown(&plan) } else { plan_text::terminal(&plan, context) });
         }
         context.json(&plan)
     }

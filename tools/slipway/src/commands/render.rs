@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use slipway_git::Repository;
+use slipway_project::{Changes, Project, Tree, count, rendered};
 
-use crate::commands::named::named;
 use crate::context::Context;
-use crate::failure::{Failure, count};
-use crate::project::Project;
-use crate::rendered::{self, Changes};
-use crate::tree::Tree;
+use crate::failure::Failure;
+use crate::named::named;
 
 #[derive(Debug, Args)]
 #[command(

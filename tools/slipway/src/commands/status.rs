@@ -1,6 +1,7 @@
 //! `slipway status`: jobs, versions and what is in service, of the loop on this machine or of a cluster.
 
-use std::collections::BTreeMap;
+mod cluster;
+
 use std::path::Path;
 
 use clap::Args;
@@ -8,15 +9,11 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_embedded::{JobStatus, State};
-use slipway_mlflow::{Client, ModelVersion};
-use slipway_names::tag::{ACCURACY, TRAINJOB};
 
-use crate::commands::promote::tag;
-use crate::commands::status_cluster;
-use crate::commands::up::addresses;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::model_server::ModelServer;
+use crate::local_loop::addresses;
+use crate::versions::{Version, show_versions, versions};
 
 #[derive(Debug, Args)]
 #[command(
@@ -49,21 +46,10 @@ struct Job {
     message: String,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Version {
-    model: String,
-    version: String,
-    accuracy: Option<f64>,
-    trial: String,
-    /// Whether the server answers with it; `None` if the server does not say.
-    served: Option<bool>,
-}
-
 impl Status {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         if self.cluster {
-            return status_cluster::run(context, self.context.as_deref()).await;
+            return cluster::run(context, self.context.as_deref()).await;
         }
         let Some((folder, state)) = State::of_repository(&context.root)? else {
             context.say("no loop is running here: start one with `slipway up`, or try `slipway demo`");
@@ -98,44 +84,6 @@ fn jobs(folder: &Path) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-/// Every version of every model that MLflow has, and whether the server answers with it. A server that cannot be asked is a warning.
-pub(crate) async fn versions(context: &Context, mlflow: &str, server: Option<&str>) -> Result<Vec<Version>, Failure> {
-    let client = Client::new(mlflow)?;
-    let mut models: BTreeMap<String, Vec<ModelVersion>> = BTreeMap::new();
-    for version in client.search_all_model_versions().await? {
-        models.entry(version.name.clone()).or_default().push(version);
-    }
-    let in_service = match server {
-        Some(url) => in_service(url, models.keys()).await,
-        None => Err(Failure::Service("no route leads to the model server".to_owned())),
-    };
-    let in_service = in_service.map_err(|failure| context.warn(format!("what is served is unknown: {failure}"))).ok();
-    let versions = models
-        .into_iter()
-        .flat_map(|(model, versions)| versions.into_iter().map(move |version| (model.clone(), version)));
-    Ok(versions
-        .map(|(model, version)| Version {
-            served: in_service.as_ref().map(|served| served.get(&model) == Some(&version.version)),
-            accuracy: tag(&version, ACCURACY).parse().ok(),
-            trial: tag(&version, TRAINJOB).to_owned(),
-            version: version.version,
-            model,
-        })
-        .collect())
-}
-
-/// The version of each model that the server answers with, if it has one in service.
-async fn in_service(url: &str, models: impl Iterator<Item = &String>) -> Result<BTreeMap<String, String>, Failure> {
-    let server = ModelServer::at(url)?;
-    let mut versions = BTreeMap::new();
-    for model in models {
-        if let Some(version) = server.version_in_service(model).await? {
-            versions.insert(model.clone(), version);
-        }
-    }
-    Ok(versions)
-}
-
 fn show(context: &Context, report: &Report) {
     if let Some(state) = &report.addresses {
         context.say(addresses(state));
@@ -152,23 +100,4 @@ fn show(context: &Context, report: &Report) {
     }
     context.say(format!("\n{}", table.trim_fmt()));
     show_versions(context, &report.versions);
-}
-
-/// Prints a table of versions, or nothing if there are none.
-pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
-    if versions.is_empty() {
-        return;
-    }
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["MODEL", "VERSION", "ACCURACY", "TRAINJOB", ""]);
-    for version in versions {
-        let accuracy = version.accuracy.map(|accuracy| format!("{accuracy:.4}")).unwrap_or_default();
-        let served = match version.served {
-            Some(true) => "served",
-            Some(false) => "",
-            None => "?",
-        };
-        table.add_row([&version.model, &version.version, &accuracy, &version.trial, served]);
-    }
-    context.say(format!("\n{}", table.trim_fmt()));
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use slipway_embedded::{Configuration, Programs, State, StateFolder, Supervisor, begin};
-use tokio::signal::unix::{SignalKind, signal};
+use slipway_embedded::{State, StateFolder, begin};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::local_loop::{addresses, configuration, interrupted, phase_line};
 
 #[derive(Debug, Args)]
 #[command(
@@ -45,45 +45,10 @@ const END: Duration = Duration::from_secs(30);
 /// Between two looks at the other process.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the loop is started with.
-pub(crate) fn configuration(
-    context: &Context,
-    state: PathBuf,
-    page_port: Option<u16>,
-    observer: slipway_embedded::Observer,
-) -> Result<Configuration, Failure> {
-    let executable =
-        std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))?;
-    Ok(Configuration {
-        repository: context.root.clone(),
-        state,
-        afresh: false,
-        programs: Programs::find(&executable, &context.root),
-        supervisor: Supervisor(vec![executable.into(), crate::SUPERVISE.into()]),
-        page_port,
-        cpu_millis: None,
-        observer,
-    })
-}
-
 /// Prints each phase with its duration.
 fn print_phases(context: &Context) -> slipway_embedded::Observer {
     let context = context.clone();
     Arc::new(move |phase, took| context.say(phase_line(phase, took)))
-}
-
-/// `  mlflow     8.1 s`
-pub(crate) fn phase_line(phase: &str, took: Duration) -> String {
-    format!("  {phase:<10} {:5.1} s", took.as_secs_f64())
-}
-
-/// Returns on Ctrl-C or SIGTERM.
-pub(crate) async fn interrupted() -> Result<(), Failure> {
-    let failed = |error| Failure::Unexpected(format!("listening for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    Ok(())
 }
 
 impl Up {
@@ -214,16 +179,4 @@ fn absolute(folder: PathBuf) -> PathBuf {
 fn show(context: &Context, state: &State) -> Result<(), Failure> {
     context.say(addresses(state));
     context.json(state)
-}
-
-/// The addresses of a loop, one a line.
-pub(crate) fn addresses(state: &State) -> String {
-    format!(
-        "page    {}\nMLflow  {}\nserver  {}\nS3      {}\nforge   {}",
-        state.page,
-        state.mlflow,
-        state.server,
-        state.s3,
-        state.forge.display()
-    )
 }

@@ -3,23 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use slipway_project::Project;
 use slipway_source::Finding;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::project::Project;
 
-/// A path as the repository names it: relative to its top, `/` between folders. `path` is relative to the current folder, or to the
-/// repository's top when only that has such a file.
-pub(crate) fn in_repository(context: &Context, path: &Path) -> Result<String, Failure> {
+/// A path in the project: relative to its folder, with `/` between folders. `path` is relative to the current folder, or to the project's
+/// folder if only that has such a file.
+pub(crate) fn in_project(context: &Context, path: &Path) -> Result<String, Failure> {
     let given = std::path::absolute(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
     let full = if given.exists() || !context.root.join(path).exists() { given } else { context.root.join(path) };
-    // The file itself may be gone, its folder not.
+    // the file itself may no longer exist
     let full = match (full.parent().and_then(|folder| folder.canonicalize().ok()), full.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
         _ => context.root.join(path),
     };
-    let outside = || Failure::Input(format!("{} is not in the repository {}", path.display(), context.root.display()));
+    let outside = || Failure::Input(format!("{} is not in the project {}", path.display(), context.root.display()));
     let inside = full.strip_prefix(&context.root).map_err(|_| outside())?;
     let parts: Option<Vec<&str>> = inside
         .components()
@@ -31,9 +31,9 @@ pub(crate) fn in_repository(context: &Context, path: &Path) -> Result<String, Fa
     parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/")).ok_or_else(outside)
 }
 
-/// The names of the experiments in the files named; none when no file is named, which means all.
+/// The names of the experiments in the named files; `None`, which means all, if no file is named.
 ///
-/// Fails with what is wrong in these files, or anywhere when none is named.
+/// Fails with the mistakes in these files, or in any file if none is named.
 pub(crate) fn named(
     context: &Context,
     project: &Project,
@@ -45,7 +45,7 @@ pub(crate) fn named(
     let mut names = BTreeSet::new();
     let mut wrong: Vec<Finding> = Vec::new();
     for path in files {
-        let file = in_repository(context, path)?;
+        let file = in_project(context, path)?;
         let found = project.experiments.iter().find(|source| source.file == file);
         let findings: Vec<_> = project.findings.iter().filter(|finding| finding.file == file).cloned().collect();
         match found {
@@ -54,13 +54,13 @@ pub(crate) fn named(
             }
             None if findings.is_empty() => {
                 return Err(Failure::Input(format!(
-                    "{file} is no experiment file: name files of experiments/, such as experiments/mnist-cnn.yaml"
+                    "{file} is not an experiment file: name files of experiments/, such as experiments/mnist-cnn.yaml"
                 )));
             }
             None => wrong.extend(findings),
         }
     }
-    // What decides for every experiment must be right as well.
+    // mistakes elsewhere affect every experiment
     wrong.extend(project.findings.iter().filter(|finding| !finding.file.starts_with("experiments/")).cloned());
     if wrong.is_empty() { Ok(Some(names)) } else { Err(Failure::Invalid(wrong)) }
 }

@@ -4,21 +4,22 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-use slipway_gitops::{Environment, Object, Source, built};
-use slipway_source::documents;
+use slipway_digest::Digest;
+use slipway_gitops::{Environment, Object, Source, built, documents};
 
-use crate::cache;
-use crate::failure::Failure;
 use crate::kustomize::Kustomize;
+use crate::{Error, Result};
 
 /// The names that a kustomization's file may have.
 const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// Every object of an Application.
-pub(crate) fn render(environment: &Environment, name: &str, kustomize: &Kustomize) -> Result<Vec<Object>, Failure> {
+/// Every object of an Application, with those of its upstream sources.
+///
+/// # Errors
+/// When the Application does not exist, or an upstream source cannot be fetched, changed or built.
+pub fn render(environment: &Environment, name: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
     let Some(deployed) = environment.application(name) else {
-        return Err(Failure::Input(format!("{} has no Application `{name}`", environment.name)));
+        return Err(Error::NoApplication { environment: environment.name.clone(), name: name.to_owned() });
     };
     let mut objects = deployed.objects.clone();
     for source in &deployed.application.sources {
@@ -26,7 +27,7 @@ pub(crate) fn render(environment: &Environment, name: &str, kustomize: &Kustomiz
             continue;
         }
         let Some(path) = &source.path else {
-            return Err(Failure::Input(format!(
+            return Err(Error::Upstream(format!(
                 "Application {name} has a source without a path ({}): only kustomize sources can be rendered here",
                 source.repository
             )));
@@ -34,16 +35,16 @@ pub(crate) fn render(environment: &Environment, name: &str, kustomize: &Kustomiz
         let text = build(source, path, kustomize)?;
         let namespace = &deployed.application.namespace;
         let more = built(&text, namespace, path)
-            .map_err(|error| Failure::Unexpected(format!("what kustomize built from {path}: {error}")))?;
+            .map_err(|error| Error::Upstream(format!("what kustomize built from {path}: {error}")))?;
         objects.extend(more);
     }
     Ok(objects)
 }
 
-fn build(source: &Source, path: &str, kustomize: &Kustomize) -> Result<String, Failure> {
-    let checkout = checkout(source, path)?;
+fn build(source: &Source, path: &str, kustomize: &Kustomize) -> Result<String> {
+    let checkout = checkout(source, path, kustomize.cache())?;
     // the cached checkout stays unchanged
-    let folder = tempfile::tempdir().map_err(|error| Failure::Unexpected(format!("a temporary folder: {error}")))?;
+    let folder = tempfile::tempdir().map_err(Error::file(&std::env::temp_dir()))?;
     let top = top(path);
     copy(&checkout.join(top), &folder.path().join(top))?;
     if let Some(changes) = &source.kustomize {
@@ -51,7 +52,7 @@ fn build(source: &Source, path: &str, kustomize: &Kustomize) -> Result<String, F
     }
     kustomize.run(folder.path(), path)?.map_err(|reason| {
         let origin = format!("{} at {}", source.repository, source.revision);
-        Failure::Input(format!("kustomize cannot build {path} of {origin}: {}", reason.trim()))
+        Error::Upstream(format!("kustomize cannot build {path} of {origin}: {}", reason.trim()))
     })
 }
 
@@ -61,57 +62,56 @@ fn top(path: &str) -> &str {
 }
 
 /// The repository at a revision (a branch, a tag or a commit), from the cache or by the user's git with its proxies and credentials.
-fn checkout(source: &Source, path: &str) -> Result<PathBuf, Failure> {
+fn checkout(source: &Source, path: &str, cache: &Path) -> Result<PathBuf> {
     let (url, revision, top) = (&source.repository, &source.revision, top(path));
-    let name: String =
-        Sha256::digest(format!("{url}\n{revision}\n{top}")).iter().map(|byte| format!("{byte:02x}")).take(16).collect();
-    let folder = cache::folder()?.join("upstream").join(name);
+    let name = Digest::of(format!("{url}\n{revision}\n{top}")).hex();
+    let folder = cache.join("upstream").join(&name[..32]);
     if folder.is_dir() {
         return Ok(folder);
     }
-    let failed = |error: std::io::Error| Failure::Unexpected(format!("{}: {error}", folder.display()));
+    let failed = Error::file(&folder);
     let parent = folder.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(failed)?;
+    std::fs::create_dir_all(parent).map_err(&failed)?;
     // moved there when it is complete, so that nobody sees a part of it
-    let part = tempfile::tempdir_in(parent).map_err(failed)?;
+    let part = tempfile::tempdir_in(parent).map_err(&failed)?;
     slipway_git::check_out(url, revision, top, part.path())?;
     if !part.path().join(path).is_dir() {
-        return Err(Failure::Input(format!("{url} has no folder {path} at {revision}")));
+        return Err(Error::Upstream(format!("{url} has no folder {path} at {revision}")));
     }
     let part = part.keep();
     match std::fs::rename(&part, &folder) {
         // another process was quicker, and its checkout is the same
-        Err(_) if folder.is_dir() => std::fs::remove_dir_all(&part).map_err(failed)?,
-        other => other.map_err(failed)?,
+        Err(_) if folder.is_dir() => std::fs::remove_dir_all(&part).map_err(&failed)?,
+        other => other.map_err(&failed)?,
     }
     Ok(folder)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::Unexpected(format!("{}: {error}", from.display()));
-    std::fs::create_dir_all(to).map_err(failed)?;
-    for entry in std::fs::read_dir(from).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let failed = Error::file(from);
+    std::fs::create_dir_all(to).map_err(&failed)?;
+    for entry in std::fs::read_dir(from).map_err(&failed)? {
+        let entry = entry.map_err(&failed)?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() {
             copy(&from, &to)?;
         } else {
-            std::fs::copy(&from, &to).map_err(failed)?;
+            std::fs::copy(&from, &to).map_err(&failed)?;
         }
     }
     Ok(())
 }
 
 /// Puts an Application's `source.kustomize` into the kustomization of a folder, as Argo CD does before it builds.
-fn change(folder: &Path, changes: &Value) -> Result<(), Failure> {
+fn change(folder: &Path, changes: &Value) -> Result<()> {
     let file = NAMES.iter().map(|name| folder.join(name)).find(|file| file.is_file());
-    let file = file.ok_or_else(|| Failure::Input(format!("{} has no kustomization", folder.display())))?;
-    let failed = |error: &dyn std::fmt::Display| Failure::Unexpected(format!("{}: {error}", file.display()));
+    let file = file.ok_or_else(|| Error::Upstream(format!("{} has no kustomization", folder.display())))?;
+    let failed = |error: &dyn std::fmt::Display| Error::Upstream(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(&file).map_err(|error| failed(&error))?;
     let documents = documents(&text).map_err(|error| failed(&error))?;
     let mut kustomization = documents.first().map(|node| node.to_json()).unwrap_or_else(|| json!({}));
     let target = kustomization.as_object_mut().ok_or_else(|| failed(&"not a map"))?;
-    merge(target, changes).map_err(Failure::Input)?;
+    merge(target, changes).map_err(Error::Upstream)?;
     // JSON is YAML
     std::fs::write(&file, kustomization.to_string()).map_err(|error| failed(&error))
 }

@@ -8,14 +8,15 @@ use crate::tree::Tree;
 /// The file of an environment.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     #[expect(dead_code, reason = "read so that a file of another kind is refused")]
     api_version: ApiVersion,
     #[expect(dead_code, reason = "read so that a file of another kind is refused")]
     kind: Kind,
     #[expect(dead_code, reason = "names the file for its reader")]
     metadata: Metadata,
-    pub(crate) spec: ClusterSpec,
+    /// Prices, limits and requirements.
+    pub spec: ClusterSpec,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -39,30 +40,31 @@ struct Metadata {
 /// Prices, limits and requirements of an environment.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct ClusterSpec {
+pub struct ClusterSpec {
     /// The image that new TrainJobs are rendered with.
-    pub(crate) trainer_image: String,
+    pub trainer_image: String,
     /// The most trials that one experiment may have in this environment.
-    pub(crate) max_trials: Option<usize>,
-    pub(crate) prices: Prices,
+    pub max_trials: Option<usize>,
+    /// What CPU costs.
+    pub prices: Prices,
     /// Whether every image must be named by its digest.
     #[serde(default)]
-    pub(crate) images_by_digest: bool,
+    pub images_by_digest: bool,
     /// What bootstrap requires of the cluster.
     #[serde(default)]
-    pub(crate) requires: Requires,
+    pub requires: Requires,
 }
 
 /// Requirements on a cluster.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(crate) struct Requires {
+pub struct Requires {
     /// The oldest supported version of Kubernetes.
-    pub(crate) kubernetes: String,
+    pub kubernetes: String,
     /// The architectures that have images.
-    pub(crate) architectures: Vec<String>,
+    pub architectures: Vec<String>,
     /// The storage class; empty for the default one; `None` if no storage is needed.
-    pub(crate) storage_class: Option<String>,
+    pub storage_class: Option<String>,
 }
 
 impl Default for Requires {
@@ -78,20 +80,22 @@ impl Default for Requires {
 /// What CPU costs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Prices {
+pub struct Prices {
     /// The price of one CPU for one hour.
-    pub(crate) cpu_hour: f64,
+    pub cpu_hour: f64,
     /// The currency, such as `USD`.
-    pub(crate) currency: String,
+    pub currency: String,
 }
 
 /// The path of an environment's file.
-pub(crate) fn path(environment: &str) -> String {
+#[must_use]
+pub fn path(environment: &str) -> String {
     format!("clusters/{environment}/cluster.yaml")
 }
 
 /// A finding if the environment requires digests and the trainer's image has none.
-pub(crate) fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSpec) -> Option<Finding> {
+#[must_use]
+pub fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSpec) -> Option<Finding> {
     if !cluster.images_by_digest || cluster.trainer_image.contains("@sha256:") {
         return None;
     }
@@ -106,7 +110,10 @@ pub(crate) fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSp
 }
 
 /// Reads an environment's file.
-pub(crate) fn read(tree: &Tree, environment: &str) -> Result<Cluster, Finding> {
+///
+/// # Errors
+/// The first mistake in the file, or that it does not exist.
+pub fn read(tree: &Tree, environment: &str) -> Result<Cluster, Finding> {
     let path = path(environment);
     let Some(text) = tree.text(&path) else {
         let names = tree.folders_in("clusters");

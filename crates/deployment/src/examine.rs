@@ -4,37 +4,37 @@ use std::path::Path;
 
 use slipway_experiment::NAMESPACE;
 use slipway_gitops::{Builds, Demands, Environment, check, follow, kustomizations, root_folder};
+use slipway_project::{Project, Tree, count};
 use slipway_source::{Finding, Position};
 
-use crate::credentials::{self, Credentials};
-use crate::failure::{Failure, count};
-use crate::kustomize::{HOW, Kustomize};
-use crate::project::Project;
-use crate::tree::Tree;
+use crate::credentials;
+use crate::kustomize::{HOW_TO_GET_KUSTOMIZE, Kustomize};
+use crate::{Error, Result};
 
 /// What a tree deploys.
 #[derive(Debug, Default)]
-pub(crate) struct Deployment {
-    pub(crate) environments: Vec<Environment>,
-    pub(crate) findings: Vec<Finding>,
+pub struct Deployment {
+    /// The environments, each with its Applications and their objects.
+    pub environments: Vec<Environment>,
+    /// Every mistake.
+    pub findings: Vec<Finding>,
     /// The number of folders that kustomize built.
-    pub(crate) built: usize,
+    pub built: usize,
     /// What could not be checked, and what to do about it.
-    pub(crate) skipped: Option<String>,
+    pub skipped: Option<String>,
 }
 
-/// Checks what each environment deploys. A repository without kustomizations does not need kustomize.
-pub(crate) fn examine(
-    tree: &Tree,
-    root: &Path,
-    project: &Project,
-    kustomize: Option<&Kustomize>,
-) -> Result<Deployment, Failure> {
+/// Checks what each environment deploys. A repository without kustomizations does not need kustomize; one that has some, and no
+/// kustomize, has [`Deployment::skipped`]. `root` is the folder that holds the tree.
+///
+/// # Errors
+/// [`Error::Kustomize`] when it does not start.
+pub fn examine(tree: &Tree, root: &Path, project: &Project, kustomize: Option<&Kustomize>) -> Result<Deployment> {
     let folders = folders(tree);
     let mut deployment = Deployment::default();
     let mut demands = Vec::new();
     for (name, environment) in &project.environments {
-        match credentials::read(tree, name) {
+        match credentials(tree, name) {
             Ok(credentials) => demands.push(Demands {
                 environment: name.clone(),
                 jobs_namespace: NAMESPACE.to_owned(),
@@ -50,7 +50,7 @@ pub(crate) fn examine(
     let Some(kustomize) = kustomize else {
         let overlays = count(folders.len(), "kustomization");
         deployment.skipped = Some(format!(
-            "{overlays} not built, and what they deploy not checked: kustomize was not found; get it: {HOW}"
+            "{overlays} not built, and what they deploy not checked: kustomize was not found; get it: {HOW_TO_GET_KUSTOMIZE}"
         ));
         return Ok(deployment);
     };
@@ -62,13 +62,16 @@ pub(crate) fn examine(
     Ok(deployment)
 }
 
-/// Every environment of a tree with its objects, without checks. Fails if anything cannot be built.
-pub(crate) fn environments(
+/// Every environment of a tree with its objects, without checks. `root` is the folder that holds the tree, if one does.
+///
+/// # Errors
+/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Kustomize`].
+pub fn environments(
     tree: &Tree,
     root: Option<&Path>,
     kustomize: &Kustomize,
     only: Option<&str>,
-) -> Result<(Vec<Environment>, Builds), Failure> {
+) -> Result<(Vec<Environment>, Builds)> {
     let builds = kustomize.build_all(tree.files(), root, &folders(tree))?;
     let mut findings = Vec::new();
     for (folder, built) in &builds {
@@ -85,12 +88,7 @@ pub(crate) fn environments(
             all.push(environment);
         }
     }
-    if findings.is_empty() { Ok((all, builds)) } else { Err(Failure::Invalid(findings)) }
-}
-
-/// The credentials of an environment.
-pub(crate) fn credentials(tree: &Tree, environment: &str) -> Result<Credentials, Failure> {
-    credentials::read(tree, environment).map_err(Failure::Invalid)
+    if findings.is_empty() { Ok((all, builds)) } else { Err(Error::Invalid(findings)) }
 }
 
 /// The folders to build. Components are built as parts of other folders.

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use slipway_cluster::{Cluster, Diagnosis, components, diagnose};
+use slipway_project::count;
 
 use crate::context::Context;
-use crate::failure::{Failure, count};
+use crate::failure::Failure;
 
 pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Failure> {
     let cluster = Cluster::connect(name).await?;

@@ -5,9 +5,9 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, train_jobs};
 
-use crate::commands::status::{Version, show_versions, versions};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::versions::{Version, show_versions, versions};
 
 #[derive(Serialize)]
 struct Report {

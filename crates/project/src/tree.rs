@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 
 use slipway_git::Repository;
 
-use crate::failure::Failure;
+use crate::{Error, Result};
 
 /// The folders that decide what runs. Nothing else is read.
 const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
 
 /// Files by path relative to the project's folder, with `/` between folders.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tree {
+pub struct Tree {
     files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Tree {
     /// The work tree as it is now, committed or not.
-    pub(crate) fn of_work_tree(root: &Path) -> Result<Self, Failure> {
+    pub fn of_work_tree(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
         for folder in FOLDERS {
             if root.join(folder).is_dir() {
@@ -29,14 +29,14 @@ impl Tree {
     }
 
     /// The files that are committed at a revision; links in a commit are not followed.
-    pub(crate) fn at(repository: &Repository, revision: &str) -> Result<Self, Failure> {
+    pub fn at(repository: &Repository, revision: &str) -> Result<Self> {
         Ok(Self { files: repository.read_all(revision, &FOLDERS)? })
     }
 
     /// Reads a folder with all below it. A link counts as what it leads to, unless that does not exist (an editor's lock) or holds a folder
     /// that is being read: `inside` has their real paths.
-    fn read(&mut self, root: &Path, folder: &str, inside: &mut Vec<PathBuf>) -> Result<(), Failure> {
-        let failed = |path: &Path, error| Failure::Input(format!("cannot read {}: {error}", path.display()));
+    fn read(&mut self, root: &Path, folder: &str, inside: &mut Vec<PathBuf>) -> Result<()> {
+        let failed = |path: &Path, source| Error::File { path: path.to_owned(), source };
         let path = root.join(folder);
         let real = path.canonicalize().map_err(|error| failed(&path, error))?;
         if inside.iter().any(|folder| folder.starts_with(&real)) {
@@ -58,22 +58,22 @@ impl Tree {
     }
 
     /// All files.
-    pub(crate) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
 
     /// A file's bytes.
-    pub(crate) fn bytes(&self, path: &str) -> Option<&[u8]> {
+    pub fn bytes(&self, path: &str) -> Option<&[u8]> {
         self.files.get(path).map(Vec::as_slice)
     }
 
     /// A file's text. What is not UTF-8 is replaced, so that parsing fails there and names the line.
-    pub(crate) fn text(&self, path: &str) -> Option<String> {
+    pub fn text(&self, path: &str) -> Option<String> {
         self.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// The YAML files directly in a folder.
-    pub(crate) fn yaml_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn yaml_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
         self.files.keys().map(String::as_str).filter(move |path| {
             path.strip_prefix(folder)
                 .and_then(|rest| rest.strip_prefix('/'))
@@ -82,7 +82,7 @@ impl Tree {
     }
 
     /// Names of the folders directly in a folder.
-    pub(crate) fn folders_in(&self, folder: &str) -> Vec<String> {
+    pub fn folders_in(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = self
             .files
             .keys()
@@ -94,12 +94,12 @@ impl Tree {
     }
 
     /// Adds or replaces a file.
-    pub(crate) fn insert(&mut self, path: &str, bytes: Vec<u8>) {
+    pub fn insert(&mut self, path: &str, bytes: Vec<u8>) {
         self.files.insert(path.to_owned(), bytes);
     }
 
     /// Removes a file.
-    pub(crate) fn remove(&mut self, path: &str) {
+    pub fn remove(&mut self, path: &str) {
         self.files.remove(path);
     }
 }

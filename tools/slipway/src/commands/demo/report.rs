@@ -7,10 +7,10 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use slipway_embedded::State;
+use slipway_project::plan::parameters;
 
-use crate::commands::up::addresses;
 use crate::context::Context;
-use crate::plan::parameters;
+use crate::local_loop::addresses;
 
 /// The demo's one JSON object.
 #[derive(Debug, Serialize)]

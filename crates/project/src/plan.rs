@@ -1,4 +1,4 @@
-//! What a change of the files starts, stops and costs. Shown before anything happens, in the terminal and in the pull request.
+//! What a change of the files starts, stops and costs, before anything happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,70 +6,76 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::count;
-use crate::project::{ExperimentFile, Project, Wanted};
+use crate::count;
+use crate::project::{ExperimentFile, Project, Rendering};
 
-/// What happens when the experiments that were asked for are rendered and merged.
-#[derive(Debug, Serialize)]
+/// What happens once the named experiments are rendered and merged.
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Plan {
-    /// Only what is not empty: an experiment in an environment.
-    pub(crate) changes: Vec<Change>,
-    /// The most that everything that starts can use.
-    pub(crate) cpu_hours: f64,
+pub struct Plan {
+    /// One for each experiment and environment with TrainJobs.
+    pub changes: Vec<Change>,
+    /// The most CPU-hours that everything which starts can use.
+    pub cpu_hours: f64,
 }
 
 /// One experiment in one environment.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Change {
-    pub(crate) environment: String,
-    pub(crate) experiment: String,
-    /// None for jobs whose experiment is gone.
-    pub(crate) file: Option<String>,
+pub struct Change {
+    /// The environment.
+    pub environment: String,
+    /// The experiment.
+    pub experiment: String,
+    /// Its file; `None` if the experiment no longer exists.
+    pub file: Option<String>,
     /// TrainJobs that start.
-    pub(crate) starts: Vec<Start>,
-    /// TrainJobs whose files go: running ones are cancelled, finished ones stay finished.
-    pub(crate) stops: Vec<String>,
-    /// How many TrainJobs stay as they are.
-    pub(crate) stays: usize,
-    /// The most that what starts can use.
-    pub(crate) cpu_hours: f64,
-    /// What the experiment may use altogether.
-    pub(crate) budget_cpu_hours: Option<f64>,
-    /// Price of `cpu_hours`.
-    pub(crate) cost: f64,
-    /// Such as `USD`.
-    pub(crate) currency: String,
+    pub starts: Vec<Start>,
+    /// TrainJobs whose files are removed: running ones are cancelled, finished ones stay finished.
+    pub stops: Vec<String>,
+    /// The number of TrainJobs that stay as they are.
+    pub stays: usize,
+    /// The most CPU-hours that the TrainJobs which start can use.
+    pub cpu_hours: f64,
+    /// The CPU-hours that the experiment may use altogether; `None` if it no longer exists.
+    pub budget_cpu_hours: Option<f64>,
+    /// The price of `cpu_hours`, in `currency`.
+    pub cost: f64,
+    /// The currency, such as `USD`.
+    pub currency: String,
 }
 
 /// A TrainJob that starts.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Start {
-    pub(crate) name: String,
-    /// The point of the sweep.
-    pub(crate) parameters: BTreeMap<String, Value>,
-    pub(crate) workers: u32,
-    pub(crate) cpu_hours: f64,
+pub struct Start {
+    /// Its name.
+    pub name: String,
+    /// Its values of the swept parameters.
+    pub parameters: BTreeMap<String, Value>,
+    /// The number of workers.
+    pub workers: u32,
+    /// The most CPU-hours that it can use.
+    pub cpu_hours: f64,
 }
 
 impl Plan {
-    /// Compares what the experiments want with what is rendered in `base`. Jobs of experiments that are gone stop too, when
-    /// `only` names them or names none.
-    pub(crate) fn new(base: &Project, project: &Project, only: Option<&BTreeSet<String>>) -> Self {
+    /// Compares what the experiments render to with what is rendered in `base`. Jobs of experiments that no longer exist stop if `only`
+    /// names them or is `None`.
+    #[must_use]
+    pub fn new(base: &Project, project: &Project, only: Option<&BTreeSet<String>>) -> Self {
         let asked = |name: &str| only.is_none_or(|names| names.contains(name));
         let mut changes = Vec::new();
-        for (environment, place) in &project.environments {
+        for (environment, target) in &project.environments {
             for source in project.experiments.iter().filter(|source| asked(&source.experiment.name)) {
                 changes.extend(Change::of(base, project, environment, source));
             }
-            let there: BTreeSet<&str> =
+            let existing: BTreeSet<&str> =
                 project.experiments.iter().map(|source| source.experiment.name.as_str()).collect();
             let mut gone: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-            for file in base.environments.get(environment).into_iter().flat_map(|place| place.jobs.values()) {
+            for file in base.environments.get(environment).into_iter().flat_map(|base| base.jobs.values()) {
                 let experiment = file.job.experiment().unwrap_or_default();
-                if asked(experiment) && !there.contains(experiment) {
+                if asked(experiment) && !existing.contains(experiment) {
                     gone.entry(experiment).or_default().push(file.job.name.clone());
                 }
             }
@@ -83,7 +89,7 @@ impl Plan {
                 cpu_hours: 0.0,
                 budget_cpu_hours: None,
                 cost: 0.0,
-                currency: place.cluster.prices.currency.clone(),
+                currency: target.cluster.prices.currency.clone(),
             }));
         }
         let cpu_hours = changes.iter().map(|change| change.cpu_hours).sum();
@@ -91,12 +97,13 @@ impl Plan {
     }
 
     /// One line: `starts 2 TrainJobs, stops 1`.
-    pub(crate) fn summary(&self) -> String {
+    #[must_use]
+    pub fn summary(&self) -> String {
         let starts: usize = self.changes.iter().map(|change| change.starts.len()).sum();
         let stops: usize = self.changes.iter().map(|change| change.stops.len()).sum();
         let stays: usize = self.changes.iter().map(|change| change.stays).sum();
         if starts + stops == 0 {
-            return format!("nothing to do: {} as the experiments want", count(stays, "TrainJob"));
+            return format!("nothing to do: {} up to date", count(stays, "TrainJob"));
         }
         let mut text = format!("starts {}", count(starts, "TrainJob"));
         if stops > 0 {
@@ -122,11 +129,11 @@ impl Plan {
 impl Change {
     fn of(base: &Project, project: &Project, environment: &str, source: &ExperimentFile) -> Option<Self> {
         let experiment = &source.experiment;
-        let wanted = project.wanted(source, environment, None);
-        let there: BTreeSet<&str> = base.rendered(&experiment.name, environment).map(|(path, _)| path).collect();
-        let mut new: Vec<&Wanted> =
-            wanted.iter().filter(|(path, _)| !there.contains(path.as_str())).map(|(_, job)| job).collect();
-        // In the order of the sweep, which a person has written.
+        let renderings = project.render(source, environment, None);
+        let rendered: BTreeSet<&str> = base.rendered(&experiment.name, environment).map(|(path, _)| path).collect();
+        let mut new: Vec<&Rendering> =
+            renderings.iter().filter(|(path, _)| !rendered.contains(path.as_str())).map(|(_, job)| job).collect();
+        // in the order of the sweep, as it is written
         new.sort_by_key(|job| job.index);
         let starts: Vec<Start> = new
             .into_iter()
@@ -139,10 +146,10 @@ impl Change {
             .collect();
         let stops: Vec<String> = base
             .rendered(&experiment.name, environment)
-            .filter(|(path, _)| !wanted.contains_key(*path))
+            .filter(|(path, _)| !renderings.contains_key(*path))
             .map(|(_, file)| file.job.name.clone())
             .collect();
-        if wanted.is_empty() && stops.is_empty() {
+        if renderings.is_empty() && stops.is_empty() {
             return None;
         }
         let prices = &project.environments.get(environment)?.cluster.prices;
@@ -151,7 +158,7 @@ impl Change {
             environment: environment.to_owned(),
             experiment: experiment.name.clone(),
             file: Some(source.file.clone()),
-            stays: wanted.len() - starts.len(),
+            stays: renderings.len() - starts.len(),
             starts,
             stops,
             cpu_hours,
@@ -162,8 +169,9 @@ impl Change {
     }
 }
 
-/// `learningRate=0.001`: the last word of each swept path is enough where no other ends like it.
-pub(crate) fn parameters(parameters: &BTreeMap<String, Value>) -> String {
+/// Parameters as text, such as `learningRate=0.001`: each is named by the last word of its path, or by the whole path if two end alike.
+#[must_use]
+pub fn parameters(parameters: &BTreeMap<String, Value>) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let text = parameters.iter().map(|(path, value)| {
         let short = last(path);
@@ -173,8 +181,9 @@ pub(crate) fn parameters(parameters: &BTreeMap<String, Value>) -> String {
     text.collect::<Vec<_>>().join(", ")
 }
 
-/// At most two digits after the point, none that say nothing.
-pub(crate) fn number(value: f64) -> String {
+/// A number with at most two decimals, without trailing zeros.
+#[must_use]
+pub fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use slipway_cluster::{Credential, Template};
 use slipway_gitops::Secret;
+use slipway_project::Tree;
 use slipway_source::{Finding, typed};
-
-use crate::tree::Tree;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -69,15 +68,16 @@ struct External {
 
 /// The Secrets that an environment's file declares.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Credentials {
+pub struct Credentials {
     /// The Secrets that bootstrap creates.
-    pub(crate) made: Vec<Credential>,
+    pub made: Vec<Credential>,
     external: Vec<Secret>,
 }
 
 impl Credentials {
     /// Every Secret that will exist.
-    pub(crate) fn secrets(&self) -> Vec<Secret> {
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
         let made = self.made.iter().map(|one| Secret {
             namespace: one.namespace.clone(),
             name: one.name.clone(),
@@ -87,14 +87,12 @@ impl Credentials {
     }
 }
 
-/// The path of an environment's file.
-fn path(environment: &str) -> String {
-    format!("clusters/{environment}/credentials.yaml")
-}
-
 /// Reads an environment's file; no Secrets if there is no file.
-pub(crate) fn read(tree: &Tree, environment: &str) -> Result<Credentials, Vec<Finding>> {
-    let path = path(environment);
+///
+/// # Errors
+/// Every mistake in the file.
+pub fn credentials(tree: &Tree, environment: &str) -> Result<Credentials, Vec<Finding>> {
+    let path = format!("clusters/{environment}/credentials.yaml");
     let Some(text) = tree.text(&path) else { return Ok(Credentials::default()) };
     let file: File = typed(&path, &text).map_err(|finding| vec![finding])?;
     let mut credentials = Credentials::default();

@@ -1,0 +1,49 @@
+//! What a change of the files changes in each cluster.
+
+use std::path::Path;
+
+use slipway_gitops::{Difference, Environment, compare, markdown, root_folder};
+use slipway_project::Tree;
+
+use crate::examine::environments;
+use crate::kustomize::Kustomize;
+use crate::{Error, Result};
+
+/// What differs between two trees, by environment, Application and object. `root` is the folder that holds `after`, if one does; `only`
+/// limits it to one environment.
+///
+/// # Errors
+/// When one of the trees cannot be built.
+pub fn differences(
+    before: &Tree,
+    (after, root): (&Tree, Option<&Path>),
+    kustomize: &Kustomize,
+    only: Option<&str>,
+) -> Result<Vec<Difference>> {
+    let old = environments(before, None, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
+    let new = environments(after, root, kustomize, only)?.0;
+    let mut names: Vec<&str> = old.iter().chain(&new).map(|environment| environment.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let find = |all: &'_ [Environment], name: &str| all.iter().position(|environment| environment.name == name);
+    let all = names
+        .into_iter()
+        .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])));
+    Ok(all.collect())
+}
+
+/// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. Says why, if it
+/// cannot be shown: that is no reason to hold a proposal back, since `check` reports it.
+#[must_use]
+pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize>) -> String {
+    let deploys = |name: &String| after.text(&format!("{}/kustomization.yaml", root_folder(name))).is_some();
+    if !after.folders_in("clusters").iter().any(deploys) {
+        return String::new();
+    }
+    let text = match kustomize.map(|kustomize| differences(before, (after, None), kustomize, None)) {
+        None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
+        Some(Ok(differences)) => markdown(&differences),
+        Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}\n"),
+    };
+    format!("\n## What changes in the clusters\n\n{text}")
+}

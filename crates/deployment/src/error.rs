@@ -1,0 +1,59 @@
+//! Why it cannot be said what is deployed.
+
+use std::path::{Path, PathBuf};
+
+use slipway_source::Finding;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why it cannot be said what is deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Files have mistakes, or kustomize cannot build them.
+    #[error("{} found", slipway_project::count(.0.len(), "problem"))]
+    Invalid(Vec<Finding>),
+    /// The tree before a change cannot be built.
+    #[error("before the change: {0}")]
+    Before(Box<Error>),
+    /// kustomize does not start.
+    #[error("cannot run {}: {source}", program.display())]
+    Kustomize {
+        /// The program.
+        program: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An environment without this Application.
+    #[error("{environment} has no Application `{name}`")]
+    NoApplication {
+        /// The environment.
+        environment: String,
+        /// The Application.
+        name: String,
+    },
+    /// An upstream source that cannot be rendered here.
+    #[error("{0}")]
+    Upstream(String),
+    /// A file or folder on this machine.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The project.
+    #[error(transparent)]
+    Project(#[from] slipway_project::Error),
+    /// An upstream repository.
+    #[error(transparent)]
+    Git(#[from] slipway_git::Error),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path: path.clone(), source }
+    }
+}

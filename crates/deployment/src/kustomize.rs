@@ -1,0 +1,169 @@
+//! Runs kustomize on several folders at once, and keeps what it built under the digest of the files that it was built from.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use slipway_digest::Digest;
+use slipway_gitops::{Builds, Files, digest};
+
+use crate::{Error, Result};
+
+/// How to get it.
+pub const HOW_TO_GET_KUSTOMIZE: &str = "`make setup` · brew install kustomize · https://github.com/kubernetes-sigs/kustomize/releases; \
+                              kubectl 1.31 or newer has one built in";
+
+/// How long a build is kept.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The program.
+#[derive(Clone, Debug)]
+pub struct Kustomize {
+    program: PathBuf,
+    /// `build`, or kubectl's word for it.
+    verb: &'static str,
+    /// Tells one program from another, also after an upgrade in place.
+    identity: String,
+    cache: PathBuf,
+}
+
+impl Kustomize {
+    /// The program at `program`, or the one of this name on the PATH; `None` if there is none. `kubectl` counts too, since it has kustomize
+    /// built in. Builds and upstream checkouts are kept in the folder `cache`.
+    #[must_use]
+    pub fn find(program: &Path, cache: &Path) -> Option<Self> {
+        on_path(program).map(|program| Self::new(program, cache.to_owned()))
+    }
+
+    fn new(program: PathBuf, cache: PathBuf) -> Self {
+        let kubectl = program.file_stem().is_some_and(|name| name == "kubectl");
+        let metadata = std::fs::metadata(&program).ok();
+        let changed = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+        let changed = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+        let size = metadata.map(|metadata| metadata.len()).unwrap_or_default();
+        let identity = format!("{} {size} {}", program.display(), changed.as_nanos());
+        Self { program, verb: if kubectl { "kustomize" } else { "build" }, identity, cache }
+    }
+
+    /// The program's path.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The folder for what is kept.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    fn builds(&self) -> PathBuf {
+        self.cache.join("builds")
+    }
+
+    /// Builds folders. `files` is the repository's content; `root` is the folder that holds it, if one does.
+    ///
+    /// # Errors
+    /// [`Error::Kustomize`] when it does not start.
+    pub fn build_all(&self, files: &Files, root: Option<&Path>, folders: &[String]) -> Result<Builds> {
+        let keys: Vec<PathBuf> = folders.iter().map(|folder| self.kept_at(&digest(files, folder))).collect();
+        let mut builds = Builds::new();
+        let mut missing = Vec::new();
+        for (folder, key) in folders.iter().zip(&keys) {
+            match std::fs::read_to_string(key) {
+                Ok(text) => {
+                    builds.insert(folder.clone(), Ok(text));
+                }
+                Err(_) => missing.push((folder, key)),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(builds);
+        }
+        let laid_out = match root {
+            Some(_) => None,
+            None => Some(lay_out(files)?),
+        };
+        let root = root.or(laid_out.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(missing.len());
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some((folder, key)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let built = self.run(root, folder);
+                        if let Ok(Ok(text)) = &built {
+                            self.keep(key, text);
+                        }
+                        if let Ok(mut done) = done.lock() {
+                            done.push(((*folder).clone(), built));
+                        }
+                    }
+                });
+            }
+        });
+        for (folder, built) in done.into_inner().unwrap_or_default() {
+            builds.insert(folder, built?);
+        }
+        self.forget_old();
+        Ok(builds)
+    }
+
+    /// Builds a folder below `root`. The inner error is kustomize's own message.
+    pub(crate) fn run(&self, root: &Path, folder: &str) -> Result<Result<String, String>> {
+        let mut command = Command::new(&self.program);
+        command.arg(self.verb).arg(folder).current_dir(root).stdin(Stdio::null());
+        let done = command.output().map_err(|source| Error::Kustomize { program: self.program.clone(), source })?;
+        Ok(if done.status.success() {
+            String::from_utf8(done.stdout).map_err(|error| format!("what it built is not UTF-8: {error}"))
+        } else {
+            Err(String::from_utf8_lossy(&done.stderr).into_owned())
+        })
+    }
+
+    fn kept_at(&self, content: &str) -> PathBuf {
+        let name = Digest::of(format!("{}{content}", self.identity)).hex();
+        self.builds().join(format!("{name}.yaml"))
+    }
+
+    /// Keeps a build. If that fails, it is built again next time.
+    fn keep(&self, key: &Path, text: &str) {
+        let kept = std::fs::create_dir_all(&self.builds()).and_then(|()| {
+            let mut part = tempfile::NamedTempFile::new_in(&self.builds())?;
+            std::io::Write::write_all(&mut part, text.as_bytes())?;
+            part.persist(key).map_err(|error| error.error)
+        });
+        drop(kept);
+    }
+
+    fn forget_old(&self) {
+        for entry in std::fs::read_dir(&self.builds()).into_iter().flatten().flatten() {
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > KEPT) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Writes the repository's content into a temporary folder.
+fn lay_out(files: &Files) -> Result<tempfile::TempDir> {
+    let failed = Error::file(&std::env::temp_dir());
+    let folder = tempfile::tempdir().map_err(&failed)?;
+    for (path, bytes) in files {
+        let path = folder.path().join(path);
+        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(&failed)?;
+        std::fs::write(&path, bytes).map_err(&failed)?;
+    }
+    Ok(folder)
+}
+
+/// A program by its path, or by its name on the PATH.
+fn on_path(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return program.canonicalize().ok().filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+}

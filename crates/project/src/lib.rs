@@ -1,0 +1,21 @@
+//! What a project's files mean: what is declared, what is rendered, what a change starts, stops and costs.
+//!
+//! Everything is decided on a [`Tree`], which is the work tree or a revision; nothing here talks to a network.
+
+pub mod cluster;
+mod count;
+mod error;
+pub mod plan;
+pub mod plan_markdown;
+mod project;
+mod references;
+pub mod rendered;
+pub mod serving;
+mod tree;
+
+pub use count::count;
+pub use error::{Error, Result};
+pub use plan::Plan;
+pub use project::{DatasetFile, Environment, ExperimentFile, JobFile, Project, Rendering, jobs_folder};
+pub use rendered::Changes;
+pub use tree::Tree;

@@ -1,0 +1,155 @@
+//! The pull request that puts a version into service.
+
+use std::fmt::Write as _;
+
+use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_digest::Digest;
+use slipway_forge::{Opened, PullRequest};
+use slipway_git::Repository;
+use slipway_mlflow::ModelVersion;
+use slipway_names::tag;
+use slipway_project::{Tree, serving};
+use slipway_serving::{Pin, Pins};
+
+use crate::experiment::short;
+use crate::{Error, Remote, Result};
+
+/// The best version of a model: of those that are ready, have a digest, and were tested on the same data as the newest of them, the one with
+/// the highest accuracy. Accuracies on other data say nothing about each other. Of equals the older one, so that promoting again changes
+/// nothing.
+///
+/// # Errors
+/// [`Error::NoBestVersion`] when no version has an accuracy.
+pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion> {
+    let candidates: Vec<(f64, &ModelVersion)> = versions
+        .iter()
+        .filter(|version| version.status == "READY" && !version.tag(tag::DIGEST).is_empty())
+        .filter_map(|version| Some((version.tag(tag::ACCURACY).parse::<f64>().ok()?, version)))
+        .filter(|(accuracy, _)| accuracy.is_finite())
+        .collect();
+    let newest = candidates.iter().max_by_key(|(_, version)| version.number());
+    let data = newest.map_or("", |(_, version)| version.tag(tag::DATASET_DIGEST));
+    candidates
+        .iter()
+        .filter(|(_, version)| version.tag(tag::DATASET_DIGEST) == data)
+        .max_by(|(a, older), (b, newer)| a.total_cmp(b).then(newer.number().cmp(&older.number())))
+        .map(|(_, version)| *version)
+        .ok_or_else(|| Error::NoBestVersion(model.to_owned()))
+}
+
+/// A version that is to be put into service in an environment.
+#[derive(Debug)]
+pub struct Promotion {
+    /// The digest of its configuration and weights.
+    pub digest: Digest,
+    version: ModelVersion,
+    environment: String,
+    branch: String,
+    base: String,
+    tree: Tree,
+    before: Pins,
+    after: Pins,
+}
+
+impl Promotion {
+    /// Prepares the promotion of a version on top of the remote's default branch.
+    ///
+    /// # Errors
+    /// [`Error::NoDigest`], [`Error::UnknownEnvironment`]; [`Error::Invalid`] when the environment's list of versions in service has a
+    /// mistake; when the remote cannot be fetched from.
+    pub async fn prepare(git: &Repository, remote: &Remote, environment: &str, version: &ModelVersion) -> Result<Self> {
+        let digest: Digest = version
+            .tag(tag::DIGEST)
+            .parse()
+            .map_err(|_| Error::NoDigest { model: version.name.clone(), version: version.version.clone() })?;
+        let branch = remote.forge.default_branch().await?;
+        let base = git.fetch(&remote.name, &branch)?;
+        let tree = Tree::at(git, &base)?;
+        let known = tree.folders_in("overlays");
+        if !known.iter().any(|name| name == environment) {
+            return Err(Error::UnknownEnvironment { name: environment.to_owned(), known });
+        }
+        let before = serving::read(&tree, environment).map_err(|finding| Error::Invalid(vec![finding]))?;
+        let after = before.with(Pin { name: version.name.clone(), version: version.number(), digest });
+        let environment = environment.to_owned();
+        Ok(Self { digest, version: version.clone(), environment, branch, base, tree, before, after })
+    }
+
+    /// Whether the version is in service already.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.before == self.after
+    }
+
+    /// Commits, pushes and opens the pull request; one that is open for the same version is returned.
+    ///
+    /// # Errors
+    /// When the repository cannot be written, or the remote refuses.
+    pub async fn open(self, git: &Repository, remote: &Remote, kustomize: Option<&Kustomize>) -> Result<Opened> {
+        let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
+        let title = format!("Serve {name} version {version} in {environment}");
+        let changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
+        let head = git.commit(Some(&self.base), &changes, &title)?;
+        let branch = format!("slipway/serve-{name}-{version}-{environment}-{}", short(&self.base));
+        let deployed = in_pull_request(&self.tree, &Tree::at(git, &head)?, kustomize);
+        let body = self.body() + &deployed;
+        remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
+    }
+
+    /// What a reviewer wants to know of the version.
+    fn body(&self) -> String {
+        let mut text = "| | |\n|---|---|\n".to_owned();
+        let replaces = self.before.get(&self.version.name);
+        let replaces =
+            replaces.map_or_else(|| "nothing was served".to_owned(), |pin| format!("version {}", pin.version));
+        let _ = writeln!(text, "| replaces | {replaces} |");
+        for (name, key) in [
+            ("accuracy on the test split", tag::ACCURACY),
+            ("architecture", tag::ARCHITECTURE),
+            ("TrainJob", tag::TRAINJOB),
+            ("experiment", tag::EXPERIMENT_FILE),
+            ("commit", tag::COMMIT),
+            ("dataset", tag::DATASET),
+            ("dataset's content", tag::DATASET_DIGEST),
+            ("model's content", tag::DIGEST),
+        ] {
+            let value = self.version.tag(key);
+            if !value.is_empty() {
+                let _ = writeln!(text, "| {name} | `{value}` |");
+            }
+        }
+        text + "\nOnce merged, the server loads it without a restart and without failing a request. Reverting the merge goes back.\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: u64, accuracy: &str, data: &str) -> ModelVersion {
+        let tags = [(tag::ACCURACY, accuracy), (tag::DATASET_DIGEST, data), (tag::DIGEST, "sha256:…")];
+        ModelVersion {
+            name: "mnist".to_owned(),
+            version: number.to_string(),
+            status: "READY".to_owned(),
+            tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            ..ModelVersion::default()
+        }
+    }
+
+    fn best(versions: &[ModelVersion]) -> Option<u64> {
+        best_version("mnist", versions).ok().map(ModelVersion::number)
+    }
+
+    #[test]
+    fn the_best_is_the_most_accurate_and_of_equals_the_oldest() {
+        assert_eq!(best(&[version(3, "0.97", "a"), version(2, "0.98", "a"), version(1, "0.98", "a")]), Some(1));
+        assert_eq!(best(&[version(2, "NaN", "a"), version(1, "0.5", "a")]), Some(1));
+        assert_eq!(best(&[version(1, "", "a")]), None);
+    }
+
+    #[test]
+    fn accuracies_on_other_data_are_not_compared() {
+        assert_eq!(best(&[version(3, "0.91", "new"), version(2, "0.90", "new"), version(1, "0.99", "old")]), Some(3));
+    }
+}

@@ -1,0 +1,57 @@
+//! The loop on this machine, as the commands that start it see it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use slipway_embedded::{Configuration, Programs, State, Supervisor};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// What the loop is started with.
+pub(crate) fn configuration(
+    context: &Context,
+    state: PathBuf,
+    page_port: Option<u16>,
+    observer: slipway_embedded::Observer,
+) -> Result<Configuration, Failure> {
+    let executable =
+        std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))?;
+    Ok(Configuration {
+        repository: context.root.clone(),
+        state,
+        afresh: false,
+        programs: Programs::find(&executable, &context.root),
+        supervisor: Supervisor(vec![executable.into(), crate::SUPERVISE.into()]),
+        page_port,
+        cpu_millis: None,
+        observer,
+    })
+}
+
+/// `  mlflow     8.1 s`
+pub(crate) fn phase_line(phase: &str, took: Duration) -> String {
+    format!("  {phase:<10} {:5.1} s", took.as_secs_f64())
+}
+
+/// Returns on Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() -> Result<(), Failure> {
+    let failed = |error| Failure::Unexpected(format!("listening for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    Ok(())
+}
+
+/// The addresses of a loop, one a line.
+pub(crate) fn addresses(state: &State) -> String {
+    format!(
+        "page    {}\nMLflow  {}\nserver  {}\nS3      {}\nforge   {}",
+        state.page,
+        state.mlflow,
+        state.server,
+        state.s3,
+        state.forge.display()
+    )
+}
