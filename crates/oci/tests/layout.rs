@@ -173,7 +173,7 @@ fn a_folder_is_replaced_whole_or_stays_as_it_was() {
     });
     failed.unwrap_err();
     assert_eq!(Layout::open(&folder).unwrap().image().digest, second);
-    assert_eq!(files(folder.parent().unwrap()), [folder.clone()], "nothing is left beside it");
+    assert_eq!(files(folder.parent().unwrap()), std::slice::from_ref(&folder), "nothing is left beside it");
 
     let mine = work.path().join("mine");
     fs::create_dir(&mine).unwrap();

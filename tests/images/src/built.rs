@@ -8,11 +8,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use slipway_loop::programs::program;
+use slipway_oci::{Descriptor, Layout, Manifest};
 
-/// All that this repository declares.
+/// Every image that this repository declares.
 pub const ALL: [&str; 4] = ["demo-ui", "mlflow", "server", "trainer"];
 
-/// Runs `slipway image … -o json` in a repository; its answer.
+/// Runs `slipway image … -o json` in a repository; returns what it prints.
 pub fn image(repository: &Path, arguments: &[&str]) -> Result<Value> {
     let mut command = Command::new(program("slipway")?);
     run(command.arg("--repo").arg(repository).args(["-o", "json", "image"]).args(arguments))
@@ -30,10 +31,10 @@ pub fn run(command: &mut Command) -> Result<Value> {
     Ok(serde_json::from_slice(&done.stdout)?)
 }
 
-/// An OCI layout folder with one platform.
+/// An image for one platform in an OCI layout.
 #[derive(Debug)]
-pub struct Layout {
-    folder: PathBuf,
+pub struct Image {
+    layout: Layout,
     /// The digest of the manifest.
     pub digest: String,
     /// The manifest.
@@ -42,46 +43,40 @@ pub struct Layout {
     pub config: Value,
 }
 
-impl Layout {
+impl Image {
     /// Builds an image of a repository into a folder.
     pub fn build(repository: &Path, name: &str, folder: &Path) -> Result<Self> {
-        let said = image(repository, &["build", name, "--to", &format!("layout:{}", folder.display())])?;
-        let layout = Self::open(folder)?;
-        ensure!(said["digest"] == layout.digest.as_str(), "{said} is not what the layout holds");
-        Ok(layout)
+        let answer = image(repository, &["build", name, "--to", &format!("layout:{}", folder.display())])?;
+        let built = Self::open(folder)?;
+        ensure!(answer["digest"] == built.digest.as_str(), "{answer} is not what the layout holds");
+        Ok(built)
     }
 
     /// Opens a folder.
     pub fn open(folder: &Path) -> Result<Self> {
-        let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json"))?)?;
-        let digest = index["manifests"][0]["digest"].as_str().context("no image")?.to_owned();
-        let mut layout =
-            Self { folder: folder.to_owned(), digest: digest.clone(), manifest: Value::Null, config: Value::Null };
-        layout.manifest = layout.document(&digest)?;
-        layout.config = layout.document(layout.manifest["config"]["digest"].as_str().context("no configuration")?)?;
-        Ok(layout)
+        let layout = Layout::open(folder)?;
+        let manifest: Manifest = layout.blobs().document(layout.image())?;
+        Ok(Self {
+            digest: layout.image().digest.to_string(),
+            manifest: layout.blobs().document(layout.image())?,
+            config: layout.blobs().document(&manifest.config)?,
+            layout,
+        })
     }
 
     /// The file of a blob.
-    pub fn blob(&self, digest: &str) -> PathBuf {
-        self.folder.join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
-    }
-
-    /// A blob that is JSON.
-    pub fn document(&self, digest: &str) -> Result<Value> {
-        let path = self.blob(digest);
-        serde_json::from_slice(&std::fs::read(&path)?).with_context(|| path.display().to_string())
+    pub fn blob(&self, digest: &str) -> Result<PathBuf> {
+        Ok(self.layout.blobs().path(&digest.parse()?))
     }
 
     /// What is attached to the image: artifact type and document.
     pub fn referrers(&self) -> Result<Vec<(String, Value)>> {
-        let index: Value = serde_json::from_slice(&std::fs::read(self.folder.join("index.json"))?)?;
         let mut found = Vec::new();
-        for entry in index["manifests"].as_array().context("no manifests")?.iter().skip(1) {
-            let manifest = self.document(entry["digest"].as_str().context("no digest")?)?;
-            ensure!(manifest["subject"]["digest"] == self.digest.as_str(), "of another image: {manifest}");
-            let document = manifest["layers"][0]["digest"].as_str().context("no document")?;
-            found.push((manifest["artifactType"].as_str().context("no type")?.to_owned(), self.document(document)?));
+        for entry in self.layout.referrers() {
+            let manifest: Manifest = self.layout.blobs().document(entry)?;
+            ensure!(manifest.subject.as_ref() == Some(&bare(self.layout.image())), "of another image: {manifest:?}");
+            let document = self.layout.blobs().document(manifest.layers.first().context("no document")?)?;
+            found.push((manifest.artifact_type.context("no type")?, document));
         }
         Ok(found)
     }
@@ -92,10 +87,10 @@ impl Layout {
         layers.filter_map(|layer| Some((layer["digest"].as_str()?.to_owned(), layer["size"].as_u64()?))).collect()
     }
 
-    /// Hands every file of every layer, path and content, to `see`.
+    /// Calls `see` with path, header and content of every file of every layer.
     pub fn files(&self, mut see: impl FnMut(&str, &tar::Header, &[u8])) -> Result<()> {
         for digest in self.layers().keys() {
-            let file = std::fs::File::open(self.blob(digest))?;
+            let file = std::fs::File::open(self.blob(digest)?)?;
             let mut archive = tar::Archive::new(zstd::stream::read::Decoder::new(file)?);
             for entry in archive.entries()? {
                 let mut entry = entry?;
@@ -107,4 +102,9 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+/// A descriptor without what only a layout's index says.
+fn bare(descriptor: &Descriptor) -> Descriptor {
+    Descriptor::new(&descriptor.media_type, descriptor.digest, descriptor.size)
 }

@@ -1,4 +1,4 @@
-//! How the tests run a container: as Pod Security's level `restricted` with a read-only root file system would.
+//! How the tests run a container: like a pod under Pod Security's level `restricted`, with a read-only root file system.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::containerd::Containerd;
 
-/// What runc gives a container unless told otherwise; all of it is taken away.
+/// The capabilities that runc gives a container by default; the tests drop all of them.
 const CAPABILITIES: [&str; 14] = [
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
@@ -27,20 +27,19 @@ const CAPABILITIES: [&str; 14] = [
 /// The user of every image.
 pub const USER: u32 = 65532;
 
-/// The options of `ctr run`: on the machine's loopback, so that the tests can ask it, without anything else of the machine.
+/// The options of `ctr run`. A container uses the machine's loopback, so that the tests can reach it, and nothing else of the machine.
 pub fn options() -> Vec<String> {
     let mut all: Vec<String> = ["--net-host", "--read-only", "--seccomp"].map(str::to_owned).into();
     all.extend(CAPABILITIES.iter().flat_map(|name| ["--cap-drop".to_owned(), (*name).to_owned()]));
-    // the 64 MiB of /dev/shm and a /tmp in memory, as an emptyDir would be
+    // a /tmp in memory, like an emptyDir
     all.extend(
         ["--mount", "type=tmpfs,src=tmpfs,dst=/tmp,options=nosuid:nodev:size=512m:mode=1777"].map(str::to_owned),
     );
     all
 }
 
-/// Writes a program that runs the image in a container in the place of a program of this machine: what it is told by its
-/// environment goes in, its output, signals and exit code come out. The folder that `SLIPWAY_CACHE` names can be written there,
-/// the one of `SLIPWAY_MODELS` read.
+/// Writes a program that runs the image in a container, to be used instead of a program of this machine. It passes its environment in,
+/// and output, signals and exit code out. The container can write the folder of `SLIPWAY_CACHE` and read that of `SLIPWAY_MODELS`.
 pub fn stand_in(containerd: &Containerd, image: &str, name: &str) -> Result<std::path::PathBuf> {
     use std::os::unix::fs::PermissionsExt;
 
@@ -66,7 +65,7 @@ pub fn stand_in(containerd: &Containerd, image: &str, name: &str) -> Result<std:
     Ok(path)
 }
 
-/// Starts a container that goes on.
+/// Starts a container in the background.
 pub fn start(
     containerd: &Containerd,
     image: &str,
@@ -91,15 +90,15 @@ pub fn start(
     Ok(())
 }
 
-/// Runs a program inside a container; what it printed.
+/// Runs a program inside a container; returns its output.
 pub fn inside(containerd: &Containerd, id: &str, program: &[&str]) -> Result<String> {
     let mut arguments = vec!["tasks", "exec", "--exec-id", "inside", id];
     arguments.extend(program);
     containerd.does(&arguments)
 }
 
-/// Fails unless the container's first process has no right that it does not need: not root, no capability, no way to get one,
-/// a root file system that cannot be written.
+/// Fails unless the container's first process is confined: not root, without capabilities and any way to gain them, on a read-only
+/// root file system.
 pub fn is_confined(containerd: &Containerd, id: &str) -> Result<()> {
     let tasks = containerd.does(&["tasks", "list"])?;
     let pid = tasks
@@ -129,7 +128,7 @@ pub fn is_confined(containerd: &Containerd, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// A tar of an image as `slipway image build` writes it.
+/// Builds an image into a tar; returns its path.
 pub fn tar(repository: &Path, name: &str, folder: &Path) -> Result<std::path::PathBuf> {
     let file = folder.join(format!("{name}.tar"));
     crate::built::image(repository, &["build", name, "--to", &format!("tar:{}", file.display())])?;

@@ -1,4 +1,4 @@
-//! A containerd of a test's own: its root, state and socket lie in a temporary folder, and it ends with the test.
+//! A containerd for one test. Its root, state and socket are in a temporary folder, and it ends with the test.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,13 +16,10 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Starts one and waits until it answers.
+    /// Starts containerd and waits until it answers.
     pub fn start() -> Result<Self> {
-        ensure!(
-            rustix::process::geteuid().is_root(),
-            "containers need root here: run this as root, such as `sudo make test-images`"
-        );
-        // a short path: a socket's may have 107 bytes
+        ensure!(rustix::process::geteuid().is_root(), "containers need root here: run `sudo make test-images`");
+        // a short path, because that of a socket is limited to 107 bytes
         let folder = tempfile::Builder::new().prefix("slipway-").tempdir()?;
         let socket = folder.path().join("c.sock").display().to_string();
         let at = folder.path().display();
@@ -41,7 +38,7 @@ impl Containerd {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .context("containerd is needed: apt-get install containerd runc, or `make test-images` as root")?;
+            .context("install containerd: apt-get install containerd runc, or `make test-images` as root")?;
         let mut new = Self { child, folder, socket };
         let begun = Instant::now();
         while !new.ctr().arg("version").output()?.status.success() {
@@ -54,7 +51,7 @@ impl Containerd {
         Ok(new)
     }
 
-    /// Its folder, for files that live as long.
+    /// The temporary folder, which is removed at the end.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -68,14 +65,14 @@ impl Containerd {
         std::fs::read_to_string(self.folder.path().join("containerd.log")).unwrap_or_default()
     }
 
-    /// Its command line.
+    /// A `ctr` command for this containerd.
     pub fn ctr(&self) -> Command {
         let mut command = Command::new("ctr");
         command.args(["--address", &self.socket]).stdin(Stdio::null());
         command
     }
 
-    /// Runs `ctr` to its end; what it printed.
+    /// Runs `ctr` to its end; returns its output.
     pub fn does(&self, arguments: &[&str]) -> Result<String> {
         let done = self.ctr().args(arguments).output()?;
         let text = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -88,7 +85,7 @@ impl Containerd {
         Ok(text)
     }
 
-    /// Takes an image from a tar and unpacks it; its name.
+    /// Imports an image from a tar and unpacks it; returns its name.
     pub fn import(&self, tar: &Path) -> Result<String> {
         let before = self.does(&["images", "list", "--quiet"])?;
         self.does(&["images", "import", &tar.display().to_string()])?;
@@ -97,7 +94,7 @@ impl Containerd {
         Ok(new.with_context(|| format!("nothing new was imported: {after}"))?.to_owned())
     }
 
-    /// Ends and removes every container.
+    /// Stops and removes every container.
     fn clear(&self) -> Result<()> {
         for id in self.does(&["containers", "list", "--quiet"])?.split_whitespace() {
             let _ = self.does(&["tasks", "kill", "--signal", "SIGKILL", id]);

@@ -1,4 +1,4 @@
-//! What the tests of the images share: a containerd and a registry of their own, and the images as they were built.
+//! What the tests of the images share: a containerd and a registry for each test, and built images.
 
 pub mod built;
 pub mod container;

@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts connections: what a bad network does, at a known place.
+//! A TCP proxy that cuts connections after a fixed number of bytes, like a bad network.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A running proxy; it ends with the runtime.
+/// A running proxy, which ends with the runtime.
 pub struct Proxy {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     state: Arc<State>,
 }
 
 struct State {
-    /// Bytes that may still pass, both ways together, before the connection that carries the next one is cut.
+    /// Bytes that may still pass, in both directions together, before the connection of the next byte is cut.
     left: AtomicI64,
-    /// How often that still happens; then everything passes.
+    /// How many cuts are left; then everything passes.
     cuts: AtomicUsize,
     done: AtomicUsize,
     every: i64,
 }
 
 impl Proxy {
-    /// Passes everything to `target`, and cuts the connection each time that `every` bytes have passed, `cuts` times in all.
+    /// Forwards to `target`, and cuts the connection whenever `every` bytes have passed, `cuts` times in all.
     pub async fn start(target: String, every: u64, cuts: usize) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -56,7 +56,7 @@ impl Proxy {
     }
 }
 
-/// Until one side ends or the connection is cut; both are dropped then.
+/// Copies in both directions until one side ends or the connection is cut.
 async fn pass(client: TcpStream, server: TcpStream, state: &State) {
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();

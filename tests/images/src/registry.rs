@@ -16,20 +16,20 @@ pub struct Registry {
     pub address: String,
 }
 
-/// What it asks of whoever comes.
+/// Who has access.
 #[derive(Clone, Copy, Debug)]
 pub enum Access {
-    /// Nothing.
+    /// Everybody.
     Anyone,
-    /// User `someone` and password `secret`.
+    /// The user `someone` with the password `secret`.
     Password,
 }
 
-/// `someone:secret`, hashed by bcrypt as htpasswd files have it.
+/// `someone:secret` as a line of an htpasswd file, hashed by bcrypt.
 const PASSWORDS: &str = "someone:$2b$05$V9elYv37MmyRphII3ReFAeUSGoeNuWCbkPt0Fg1ST0U76uLk5M7IW\n";
 
 impl Registry {
-    /// Starts one on a free port and waits until it answers.
+    /// Starts a registry on a free port and waits until it answers.
     pub fn start(access: Access) -> Result<Self> {
         let program = given("SLIPWAY_REGISTRY")?;
         let folder = tempfile::tempdir()?;
@@ -58,7 +58,7 @@ impl Registry {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("{} is needed: `make test-images` builds it", program.display()))?;
+            .with_context(|| format!("{} is missing: `make test-images` builds it", program.display()))?;
         let mut new = Self { child, folder, address };
         let begun = Instant::now();
         while std::net::TcpStream::connect(&new.address).is_err() {
@@ -71,17 +71,17 @@ impl Registry {
         Ok(new)
     }
 
-    /// What it said.
+    /// The registry's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Its storage.
+    /// The folder with its storage.
     pub fn data(&self) -> std::path::PathBuf {
         Path::new(self.folder.path()).join("data/docker/registry/v2")
     }
 
-    /// Whether a tag is there.
+    /// Whether a tag exists.
     pub fn has_tag(&self, repository: &str, tag: &str) -> bool {
         self.data().join("repositories").join(repository).join("_manifests/tags").join(tag).exists()
     }

@@ -1,4 +1,4 @@
-//! The images under containerd and runc: as no root, with a root file system that cannot be written, without any capability.
+//! The images under containerd and runc: not as root, with a read-only root file system, without any capability.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -15,11 +15,16 @@ fn port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Waits until the address answers with 200; the container's log when it does not.
+/// A client for what the containers serve on this machine.
+fn client() -> Result<slipway_http::Client> {
+    Ok(slipway_http::loopback(Duration::from_secs(30))?)
+}
+
+/// Waits until the address answers with a success; the error has the container's log.
 async fn answers(containerd: &Containerd, id: &str, url: &str) -> Result<String> {
-    let begun = Instant::now();
+    let (client, begun) = (client()?, Instant::now());
     loop {
-        if let Ok(answer) = reqwest::get(url).await
+        if let Ok(answer) = client.get(url).send().await
             && answer.status().is_success()
         {
             return Ok(answer.text().await?);
@@ -53,8 +58,8 @@ async fn two_containers_train_together_and_the_server_answers_a_digit() -> Resul
         .env("SLIPWAY_TRAINER", stand_in(&containerd, &trainer, "trainer")?)
         .env("SLIPWAY_SERVER", stand_in(&containerd, &server, "server")?)
         .output()?;
-    let said = String::from_utf8_lossy(&demo.stderr).into_owned();
-    ensure!(demo.status.success(), "{}\n{said}", String::from_utf8_lossy(&demo.stdout));
+    let output = String::from_utf8_lossy(&demo.stderr).into_owned();
+    ensure!(demo.status.success(), "{}\n{output}", String::from_utf8_lossy(&demo.stdout));
     let report: Value = serde_json::from_slice(&demo.stdout)?;
     ensure!(report["trials"].as_array().map(Vec::len) == Some(1), "{report}");
     ensure!(report["trials"][0]["version"].is_string(), "{report}");
@@ -118,13 +123,13 @@ async fn trainer_and_server_are_confined() -> Result<()> {
     // a trainer without its TrainJob says so, by an exit code that is not zero
     let trainer = containerd.import(&tar(&clone, "trainer", containerd.folder())?)?;
     let done = containerd.ctr().args(["run", "--rm"]).args(options()).args([&trainer, "trainer"]).output()?;
-    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-    ensure!(!done.status.success() && said.contains("SLIPWAY_TRIAL is not set"), "{} {said}", done.status);
+    let output = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    ensure!(!done.status.success() && output.contains("SLIPWAY_TRIAL is not set"), "{} {output}", done.status);
     // as Trainer starts it: by its name alone
     let done =
         containerd.ctr().args(["run", "--rm"]).args(options()).args([&trainer, "named", "slipway-trainer"]).output()?;
-    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-    ensure!(said.contains("SLIPWAY_TRIAL is not set"), "{said}");
+    let output = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    ensure!(output.contains("SLIPWAY_TRIAL is not set"), "{output}");
     Ok(())
 }
 
@@ -147,13 +152,13 @@ async fn mlflow_answers_and_has_its_drivers() -> Result<()> {
     ensure!(version == "3.17.2", "{version}");
     is_confined(&containerd, "mlflow")?;
     let drivers = "import psycopg2, boto3, psycopg2.extensions; print(psycopg2.__libpq_version__, boto3.__version__)";
-    let said = inside(&containerd, "mlflow", &["/usr/bin/python3.11", "-c", drivers])?;
-    ensure!(said.split_whitespace().count() == 2, "{said}");
+    let output = inside(&containerd, "mlflow", &["/usr/bin/python3.11", "-c", drivers])?;
+    ensure!(output.split_whitespace().count() == 2, "{output}");
     // the drivers speak: to nobody, and say so
     let speak = "import psycopg2\ntry:\n    psycopg2.connect('postgresql://u:p@127.0.0.1:1/d')\nexcept psycopg2.OperationalError as error:\n    print(error)";
-    let said = inside(&containerd, "mlflow", &["/usr/bin/python3.11", "-c", speak])?;
-    ensure!(said.contains("refused"), "{said}");
-    let created: Value = reqwest::Client::new()
+    let output = inside(&containerd, "mlflow", &["/usr/bin/python3.11", "-c", speak])?;
+    ensure!(output.contains("refused"), "{output}");
+    let created: Value = client()?
         .post(format!("http://127.0.0.1:{port}/api/2.0/mlflow/experiments/create"))
         .json(&serde_json::json!({ "name": "from-a-container" }))
         .send()
@@ -181,7 +186,7 @@ async fn the_page_answers() -> Result<()> {
     start(&containerd, &image, "page", &environment, &[])?;
     answers(&containerd, "page", &format!("http://127.0.0.1:{port}/_stcore/health")).await?;
     is_confined(&containerd, "page")?;
-    let page = reqwest::get(format!("http://127.0.0.1:{port}/")).await?.text().await?;
+    let page = client()?.get(format!("http://127.0.0.1:{port}/")).send().await?.text().await?;
     ensure!(page.contains("Streamlit"), "{page}");
     Ok(())
 }

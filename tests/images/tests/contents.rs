@@ -1,7 +1,7 @@
-//! What is in the images, and what is not.
+//! What images contain, and what they must not contain.
 
 use anyhow::{Context, Result, ensure};
-use slipway_images::built::{ALL, Layout, image};
+use slipway_images::built::{ALL, Image, image};
 use slipway_loop::programs::{fresh_clone, given, program, repository};
 
 const MB: u64 = 1_000_000;
@@ -11,8 +11,8 @@ fn trainer_and_server_are_small_and_share_almost_all() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("clone");
     fresh_clone(&clone)?;
-    let trainer = Layout::build(&clone, "trainer", &folder.path().join("trainer"))?.layers();
-    let server = Layout::build(&clone, "server", &folder.path().join("server"))?.layers();
+    let trainer = Image::build(&clone, "trainer", &folder.path().join("trainer"))?.layers();
+    let server = Image::build(&clone, "server", &folder.path().join("server"))?.layers();
     let shared: u64 = trainer.iter().filter(|(digest, _)| server.contains_key(*digest)).map(|(_, size)| size).sum();
     for (name, layers) in [("trainer", &trainer), ("server", &server)] {
         let size: u64 = layers.values().sum();
@@ -26,7 +26,7 @@ fn trainer_and_server_are_small_and_share_almost_all() -> Result<()> {
 }
 
 #[test]
-fn nothing_that_no_program_needs_and_nothing_of_this_machine() -> Result<()> {
+fn no_shell_no_secret_and_nothing_of_this_machine() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("clone");
     fresh_clone(&clone)?;
@@ -40,7 +40,7 @@ fn nothing_that_no_program_needs_and_nothing_of_this_machine() -> Result<()> {
     // short enough to be where someone else compiled a wheel, too
     let homes: Vec<String> = [".cargo", ".cache", ".rustup"].map(|name| format!("{home}/{name}")).into();
     for name in ALL {
-        let layout = Layout::build(&clone, name, &folder.path().join(name))?;
+        let layout = Image::build(&clone, name, &folder.path().join(name))?;
         let mut wrong = Vec::new();
         let config = layout.config.to_string();
         wrong.extend(here.iter().filter(|path| config.contains(path.as_str())).map(|path| format!("config: {path}")));
@@ -73,7 +73,7 @@ fn nothing_that_no_program_needs_and_nothing_of_this_machine() -> Result<()> {
     Ok(())
 }
 
-/// Whether the bytes hold the text; by its first byte, because whole libraries are looked through.
+/// Whether the bytes contain the text. Searches for the first byte first, because whole libraries are searched.
 fn contains(content: &[u8], text: &[u8]) -> bool {
     let mut rest = content;
     while let Some(at) = rest.iter().position(|byte| *byte == text[0]) {
@@ -92,9 +92,9 @@ fn an_image_says_where_it_comes_from() -> Result<()> {
     let clone = folder.path().join("clone");
     fresh_clone(&clone)?;
     for name in ALL {
-        let layout = Layout::build(&clone, name, &folder.path().join(name))?;
-        let manifest = oci_spec::image::ImageManifest::from_file(layout.blob(&layout.digest))?;
-        let config = oci_spec::image::ImageConfiguration::from_file(layout.blob(manifest.config().digest().as_ref()))?;
+        let layout = Image::build(&clone, name, &folder.path().join(name))?;
+        let manifest = oci_spec::image::ImageManifest::from_file(layout.blob(&layout.digest)?)?;
+        let config = oci_spec::image::ImageConfiguration::from_file(layout.blob(manifest.config().digest().as_ref())?)?;
         ensure!(manifest.layers().len() == config.rootfs().diff_ids().len(), "{name}: another number of layers");
         let labels = &layout.config["config"]["Labels"];
         for label in ["source", "revision", "version", "licenses", "title", "created"] {
@@ -111,7 +111,7 @@ fn an_image_says_where_it_comes_from() -> Result<()> {
             .iter()
             .filter_map(|one| one["purl"].as_str())
             .collect();
-        let wanted: &[&str] = match name {
+        let expected: &[&str] = match name {
             "trainer" | "server" => &["pkg:deb/debian/libc6@", "pkg:cargo/tch@0.26", "pkg:generic/libtorch@2.13.0"],
             "mlflow" => &[
                 "pkg:deb/debian/python3.11@",
@@ -121,7 +121,7 @@ fn an_image_says_where_it_comes_from() -> Result<()> {
             ],
             _ => &["pkg:pypi/streamlit@1.67"],
         };
-        for start in wanted {
+        for start in expected {
             ensure!(components.iter().any(|one| one.starts_with(start)), "{name} has no {start}: {components:?}");
         }
         let (_, statement) = referrers.iter().find(|(kind, _)| kind.contains("in-toto")).context("a statement")?;
@@ -141,18 +141,18 @@ fn several_platforms_make_an_index_and_none_is_left_out() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("clone");
     fresh_clone(&clone)?;
-    let said = image(&clone, &["build", "demo-ui", "--platform", "linux/amd64,linux/arm64"])?;
-    ensure!(said["platforms"].as_array().map(Vec::len) == Some(2), "{said}");
+    let output = image(&clone, &["build", "demo-ui", "--platform", "linux/amd64,linux/arm64"])?;
+    ensure!(output["platforms"].as_array().map(Vec::len) == Some(2), "{output}");
     let done = std::process::Command::new(program("slipway")?)
         .arg("--repo")
         .arg(&clone)
         .args(["image", "build", "server", "--platform", "linux/amd64,linux/arm64"])
         .output()?;
-    let said = String::from_utf8_lossy(&done.stderr);
+    let output = String::from_utf8_lossy(&done.stderr);
     // built natively on arm64 it is amd64 that is missing
     ensure!(
-        done.status.code() == Some(5) && said.contains("cannot be built for linux/") && said.contains("--target"),
-        "{said}"
+        done.status.code() == Some(5) && output.contains("cannot be built for linux/") && output.contains("--target"),
+        "{output}"
     );
     Ok(())
 }

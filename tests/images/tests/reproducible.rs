@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use slipway_images::built::{ALL, Layout, image, run};
+use slipway_images::built::{ALL, Image, image, run};
 use slipway_loop::programs::{fresh_clone, given, program};
 
 /// Another user than the one that runs the tests, by number: no account is needed.
@@ -64,12 +64,12 @@ fn two_work_trees_two_times_two_users() -> Result<()> {
     }
 
     for name in ALL {
-        let mine = Layout::build(&first, name, &folder.path().join(name))?;
+        let mine = Image::build(&first, name, &folder.path().join(name))?;
         let mut command = Command::new(if root { "setpriv" } else { "env" });
         if root {
             command.args([&format!("--reuid={SOMEONE}"), &format!("--regid={SOMEONE}"), "--clear-groups", "--"]);
         }
-        // a tar: the attached documents, which ask cargo, are no part of the image
+        // a tar, because it is written without the attachments, which need cargo
         let tar = other.join(format!("{name}.tar"));
         command
             .args(["sh", "-c", "umask 077 && exec \"$@\"", "sh"])
@@ -97,7 +97,7 @@ fn a_rebuild_without_the_cache_is_the_same() -> Result<()> {
     fresh_clone(&clone)?;
     for name in ALL {
         let layout = folder.path().join(name);
-        Layout::build(&clone, name, &layout)?;
+        Image::build(&clone, name, &layout)?;
         let verdict = image(&clone, &["verify", name, "--layout", &layout.display().to_string()])?;
         ensure!(verdict[0]["same"] == true, "{verdict}");
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use slipway_digest::Digest;
 
 /// A digest of everything that something is built from.
 #[derive(Default)]
@@ -32,12 +33,8 @@ impl Inputs {
 
     /// The digest in hexadecimal.
     pub(crate) fn digest(self) -> String {
-        hex(&self.0.finalize())
+        Digest::from(self.0).hex()
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn list(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! `make bench-images`: sizes, start-up and rebuilds of the images, beside the same in Python from the same wheels.
 //!
-//! Usage: `bench-images [ROUNDS]` (5 unless said). The table goes to standard error, the JSON to standard output.
+//! Usage: `bench-images [ROUNDS]` (default: 5). Prints a table to standard error and JSON to standard output.
 #![expect(clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use slipway_images::built::{ALL, Layout};
+use slipway_images::built::{ALL, Image};
 use slipway_images::container::{options, tar};
 use slipway_images::containerd::Containerd;
 use slipway_loop::programs::{fresh_clone, given, program, repository};
 
-/// What PyTorch's Linux build names and a CPU never calls.
+/// The libraries that PyTorch's Linux build links to and never calls on a CPU.
 const CUDA: [&str; 12] = [
     "cublas.so.13",
     "cublasLt.so.13",
@@ -31,7 +31,8 @@ const CUDA: [&str; 12] = [
 ];
 
 fn main() -> Result<()> {
-    let rounds: usize = std::env::args().nth(1).map_or(Ok(5), |text| text.parse()).context("ROUNDS is a number")?;
+    let rounds: usize =
+        std::env::args().nth(1).map_or(Ok(5), |text| text.parse()).context("ROUNDS must be a number")?;
     let containerd = Containerd::start()?;
     let clone = containerd.folder().join("clone");
     fresh_clone(&clone)?;
@@ -39,7 +40,7 @@ fn main() -> Result<()> {
     let mut sizes = Vec::new();
     for name in ALL.into_iter().chain(["python"]) {
         eprintln!("building {name}");
-        let layout = Layout::build(&clone, name, &containerd.folder().join(name))?;
+        let layout = Image::build(&clone, name, &containerd.folder().join(name))?;
         let mut unpacked = 0;
         layout.files(|_, _, content| unpacked += content.len() as u64)?;
         sizes.push((name, layout.layers().values().sum::<u64>(), unpacked, layout.layers()));
@@ -52,7 +53,7 @@ fn main() -> Result<()> {
     let [(_, trainer), (_, server), (_, python)] = images.as_slice() else { unreachable!("three were asked for") };
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
-        let mut add = |name: &str, value: Duration| match figures.iter_mut().find(|(known, _)| known == name) {
+        let mut add = |name: &str, value: Duration| match figures.iter_mut().find(|(other, _)| other == name) {
             Some((_, values)) => values.push(value.as_secs_f64()),
             None => figures.push((name.to_owned(), vec![value.as_secs_f64()])),
         };
@@ -116,7 +117,7 @@ fn python(clone: &Path) -> Result<()> {
     let torch = read(clone.join("tools/setup/requirements-torch.lock"))?;
     let mut all = pins(&mlflow);
     // versions as the mlflow image has them
-    all.extend(pins(&torch).into_iter().filter(|(name, _)| !pins(&mlflow).iter().any(|(known, _)| known == name)));
+    all.extend(pins(&torch).into_iter().filter(|(name, _)| !pins(&mlflow).iter().any(|(other, _)| other == name)));
     let all: String = all.into_iter().map(|(_, text)| text).collect();
     std::fs::write(to.join("requirements.lock"), all)?;
     succeed(Command::new(program("slipway")?).arg("--repo").arg(clone).args([
@@ -148,19 +149,19 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// From `ctr run` to its end, of a program that has no job.
+/// The time from `ctr run` to its end, for a program without a job.
 fn until_it_ends(containerd: &Containerd, image: &str, arguments: &[&str]) -> Result<Duration> {
     let mut command = containerd.ctr();
     command.args(["run", "--rm"]).args(options()).args([image, "measured"]).args(arguments);
     let begun = Instant::now();
     let done = command.output()?;
     let time = begun.elapsed();
-    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
-    ensure!(said.contains("SLIPWAY_TRIAL is not set"), "{said}");
+    let output = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    ensure!(output.contains("SLIPWAY_TRIAL is not set"), "{output}");
     Ok(time)
 }
 
-/// From `ctr run` to an answer.
+/// The time from `ctr run` to an answer.
 fn until_it_answers(containerd: &Containerd, image: &str, arguments: &[&str]) -> Result<Duration> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let listen = format!("127.0.0.1:{port}");
@@ -220,5 +221,5 @@ fn build(
     let begun = Instant::now();
     succeed(&mut command)?;
     let time = begun.elapsed();
-    Ok((time, Layout::open(&given("SLIPWAY_CACHE_FOLDER")?.join("images").join(name))?.layers()))
+    Ok((time, Image::open(&given("SLIPWAY_CACHE_FOLDER")?.join("images").join(name))?.layers()))
 }

@@ -1,22 +1,25 @@
 use std::path::{Path, PathBuf};
 
-/// Why an image could not be made or taken.
+/// Why an image could not be made or added.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder.
+    /// A file or folder could not be used.
     #[error(transparent)]
     File(#[from] crate::file::Error),
-    /// A command that is not there or fails.
+    /// A command was not found, or failed.
     #[error("`{command}` {problem}; {hint}")]
     Command {
         /// The command.
         command: String,
-        /// What happened.
+        /// What went wrong.
         problem: String,
         /// What to do.
         hint: String,
     },
-    /// Not an OCI image layout, or a broken one.
+    /// A layout could not be read or written.
+    #[error(transparent)]
+    Oci(#[from] slipway_oci::Error),
+    /// Not an OCI image layout, or one without a usable image.
     #[error("{}: {problem}", image.display())]
     Image {
         /// The folder or archive.
@@ -24,12 +27,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A module of an image's files.
+    /// A Go module that an image's files come from.
     #[error(transparent)]
     Build(#[from] crate::build::Error),
 }
 
-/// Of images.
+/// Result of making and adding images.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {

@@ -1,20 +1,19 @@
-//! One layer: an uncompressed tar. It never leaves this machine, and taking it in is then only a copy.
+//! One layer: an uncompressed tar. It never leaves this machine, so compression would only cost time.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-/// Who owns a file in an image.
+/// The user and the group of a file in an image; their numbers are the same.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owner(pub(super) u64);
 
 /// The superuser.
 pub(super) const ROOT: Owner = Owner(0);
 
-/// A layer being written: entries have fixed times, so that the same content is the same layer.
+/// A layer that is being written. Entries have a fixed time, so the same content is the same layer.
 pub(super) struct Layer<'a> {
     tar: Builder<&'a mut dyn Write>,
 }
@@ -34,7 +33,7 @@ impl<'a> Layer<'a> {
         self.tar.append_data(&mut header, path.trim_start_matches('/'), content)
     }
 
-    /// Takes a file from this machine.
+    /// Adds a file of this machine, owned by root.
     pub(super) fn copy(&mut self, path: &str, mode: u32, from: &Path) -> io::Result<()> {
         let file = File::open(from)?;
         let mut header = header(EntryType::Regular, mode, ROOT, file.metadata()?.len());
@@ -46,14 +45,14 @@ impl<'a> Layer<'a> {
         self.tar.append_link(&mut header, path.trim_start_matches('/'), target)
     }
 
-    /// Takes those entries of another tar whose path `wanted` says yes to.
-    pub(super) fn merge(&mut self, tar: impl Read, wanted: impl Fn(&str) -> bool) -> io::Result<()> {
+    /// Adds the entries of another tar whose path `is_included` accepts.
+    pub(super) fn merge(&mut self, tar: impl Read, is_included: impl Fn(&str) -> bool) -> io::Result<()> {
         for entry in tar::Archive::new(tar).entries()? {
             let mut entry = entry?;
             let path = entry.path()?.into_owned();
             let name = path.to_string_lossy();
             let name = name.trim_start_matches("./").trim_end_matches('/').to_owned();
-            if name.is_empty() || !wanted(&name) {
+            if name.is_empty() || !is_included(&name) {
                 continue;
             }
             let mut header = entry.header().clone();
@@ -61,7 +60,7 @@ impl<'a> Layer<'a> {
             match entry.link_name()? {
                 Some(target) => {
                     let target = target.into_owned();
-                    // a hard link names a path of this tar, a symbolic one is text
+                    // the target of a hard link is a path of this tar; that of a symbolic link is any text
                     let target = if header.entry_type().is_hard_link() {
                         target.strip_prefix(".").map(Path::to_owned).unwrap_or(target)
                     } else {
@@ -89,35 +88,4 @@ fn header(kind: EntryType, mode: u32, owner: Owner, size: u64) -> Header {
     header.set_mtime(0);
     header.set_size(size);
     header
-}
-
-/// Passes bytes on and knows their digest and count.
-pub(super) struct Hashing<W> {
-    to: W,
-    digest: Sha256,
-    count: u64,
-}
-
-impl<W: Write> Hashing<W> {
-    pub(super) fn new(to: W) -> Self {
-        Self { to, digest: Sha256::new(), count: 0 }
-    }
-
-    /// What was written to, the digest in hexadecimal, and the number of bytes.
-    pub(super) fn finish(self) -> (W, String, u64) {
-        (self.to, crate::inputs::hex(&self.digest.finalize()), self.count)
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.digest.update(&bytes[..written]);
-        self.count += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }

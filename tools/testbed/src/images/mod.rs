@@ -1,37 +1,37 @@
 //! Images of upstream components, assembled from built programs under the references that upstream's manifests name.
 
+mod assemble;
 mod debian;
 mod error;
 mod layer;
-mod layout;
 mod recipe;
 mod registry;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use error::{Error, Result};
 pub use registry::{add_to_registry, registry_storage};
+use slipway_oci::{Descriptor, Layout, LayoutWriter, Manifest};
 
 use crate::Cache;
 use crate::build::{self, stamp};
 use crate::file::at;
 use crate::inputs::Inputs;
 use crate::progress::Progress;
-use layout::{Descriptor, Layout, NAME};
+use assemble::NAME;
 use recipe::{RECIPES, Recipe, Sources};
 
 /// The annotation that says what an image was made from.
 const INPUTS: &str = "dev.slipway.testbed.inputs";
 
-/// Which images.
+/// A selection of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// All of them.
+    /// All images.
     All,
-    /// Those that a node without any component runs: of no built program, and without Debian's packages.
+    /// The images of a node without any component: they hold no built program and none of Debian's packages.
     Node,
 }
 
@@ -41,15 +41,15 @@ impl Which {
     }
 }
 
-/// Assembles the images that are missing or out of date into the cache's layout; the programs are built already.
+/// Assembles the images that are missing or out of date into the cache's layout. The programs must have been built.
 ///
 /// # Errors
-/// A program or a package is missing, or the cache cannot be written.
+/// When a program or a package is missing, or the cache cannot be written.
 pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> {
-    let layout = Layout::make(&cache.images())?;
-    let have = layout.entries()?;
+    let layout = LayoutWriter::open(&cache.images())?;
+    let have = entries(cache)?;
     let authority = authority(cache)?;
-    let mlflow = mlflow_packages(cache);
+    let mlflow = mlflow_packages(cache)?;
     let debian_inputs = inputs(&[debian::SUITE, debian::PACKAGES, debian::USERS, &read(&authority)?]);
     let current = |recipe: &Recipe, inputs: &str| {
         recipe.references.iter().all(|reference| {
@@ -59,7 +59,7 @@ pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> 
     };
     let mut stale = Vec::new();
     for recipe in RECIPES.iter().filter(|recipe| which.holds(recipe)) {
-        let inputs = recipe_inputs(cache, recipe, &debian_inputs, mlflow.as_deref())?;
+        let inputs = recipe_inputs(cache, recipe, &debian_inputs, mlflow.as_ref())?;
         if !current(recipe, &inputs) {
             stale.push((recipe, inputs));
         }
@@ -75,12 +75,18 @@ pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> 
         Which::Node => PathBuf::new(),
     };
     let applets = applets()?;
-    let sources = Sources { cache, pause: &pause, argocd: &argocd, applets: &applets, mlflow };
+    let sources = Sources {
+        cache,
+        pause: &pause,
+        argocd: &argocd,
+        applets: &applets,
+        mlflow: mlflow.map(|mlflow| mlflow.folder),
+    };
 
-    let mut debian = debian_layer(&layout, &have, &debian_inputs)?;
+    let mut debian = debian_layer(cache, &have, &debian_inputs)?;
     let is_of =
         |entry: &Descriptor, recipe: &Recipe| recipe.references.iter().any(|name| entry.annotation(NAME) == Some(name));
-    // entries of no recipe any more go, those that are made anew come back
+    // entries that no longer have a recipe go; those that are made again below are added there
     let mut entries = have.clone();
     entries.retain(|entry| {
         RECIPES.iter().any(|recipe| is_of(entry, recipe)) && !stale.iter().any(|(recipe, _)| is_of(entry, recipe))
@@ -97,48 +103,45 @@ pub fn assemble(cache: &Cache, which: Which, progress: &Progress) -> Result<()> 
             layers.push(layer);
         }
         if let Some(write) = recipe.layer {
-            layers.push(layout.layer(|layer| write(layer, &sources))?);
+            layers.push(assemble::layer(&layout, |layer| write(layer, &sources))?);
         }
-        let image = layout.image(&(recipe.config)(), &layers)?;
+        let image = assemble::image(&layout, &(recipe.config)(), &layers)?;
         for reference in recipe.references {
-            entries.push(named(&image, reference, inputs, &debian_inputs));
+            entries.push(assemble::named(&image, reference, &[(INPUTS, inputs), (DEBIAN, &debian_inputs)]));
         }
         step.done(&format!("{} MiB", layers.iter().map(|layer| layer.size).sum::<u64>() >> 20));
     }
-    layout.keep(entries)
+    Ok(layout.finish(entries)?.remove_unreferenced()?)
 }
 
-/// The references of all images that the cache has.
+/// The images in the cache's layout; none before the first ones are assembled.
+fn entries(cache: &Cache) -> Result<Vec<Descriptor>> {
+    let folder = cache.images();
+    Ok(if Layout::exists(&folder) { Layout::open(&folder)?.manifests().to_vec() } else { Vec::new() })
+}
+
+/// The references of all images in the cache.
 ///
 /// # Errors
-/// The cache's layout cannot be read.
+/// When the cache's layout cannot be read.
 pub fn references(cache: &Cache) -> Result<Vec<String>> {
-    let entries = Layout::at(&cache.images()).entries()?;
-    Ok(entries.iter().filter_map(|entry| entry.annotation(NAME).map(str::to_owned)).collect())
+    Ok(entries(cache)?.iter().filter_map(|entry| entry.annotation(NAME).map(str::to_owned)).collect())
 }
 
-/// An entry of the layout's index.
-fn named(image: &Descriptor, reference: &str, inputs: &str, debian: &str) -> Descriptor {
-    let tag = reference.rsplit_once(':').map_or("latest", |(_, tag)| tag);
-    let annotations =
-        [(NAME, reference), ("org.opencontainers.image.ref.name", tag), (INPUTS, inputs), (DEBIAN, debian)];
-    let annotations: BTreeMap<_, _> = annotations.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Descriptor { annotations: Some(annotations), ..image.clone() }
-}
-
-/// The annotation that says what the Debian layer was made from, so that it outlives changes of what stands on it.
+/// The annotation that says what the Debian layer was made from: it is kept when only what is above it changes.
 const DEBIAN: &str = "dev.slipway.testbed.debian";
 
-fn debian_layer(layout: &Layout, have: &[Descriptor], inputs: &str) -> Result<Option<Descriptor>> {
+/// The Debian layer of these inputs; `None` if the cache does not have it.
+fn debian_layer(cache: &Cache, have: &[Descriptor], inputs: &str) -> Result<Option<Descriptor>> {
     let base = RECIPES.iter().find(|recipe| recipe.debian && recipe.layer.is_none());
     let name = base.map(|recipe| recipe.references[0]);
     let entry = have.iter().find(|entry| entry.annotation(NAME) == name && entry.annotation(DEBIAN) == Some(inputs));
     let Some(entry) = entry else { return Ok(None) };
-    let manifest: layout::Manifest = layout.read(&entry.digest)?;
+    let manifest: Manifest = Layout::open(&cache.images())?.blobs().document(entry)?;
     Ok(manifest.layers.into_iter().next())
 }
 
-fn recipe_inputs(cache: &Cache, recipe: &Recipe, debian: &str, mlflow: Option<&Path>) -> Result<String> {
+fn recipe_inputs(cache: &Cache, recipe: &Recipe, debian: &str, mlflow: Option<&Mlflow>) -> Result<String> {
     let mut parts = vec![recipe::SOURCE.to_owned(), include_str!("pause.c").to_owned(), recipe.name.to_owned()];
     if recipe.debian {
         parts.push(debian.to_owned());
@@ -147,8 +150,7 @@ fn recipe_inputs(cache: &Cache, recipe: &Recipe, debian: &str, mlflow: Option<&P
         parts.push(read(&stamp::path(&cache.program(program)))?);
     }
     if recipe.name == "mlflow" {
-        let lock = mlflow.and_then(|packages| fs::read_to_string(packages.join("../../../made-from")).ok());
-        parts.push(lock.unwrap_or_default());
+        parts.push(mlflow.map_or_else(String::new, |mlflow| mlflow.made_from.clone()));
     }
     Ok(inputs(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
 }
@@ -161,7 +163,7 @@ fn inputs(parts: &[&str]) -> String {
     inputs.digest()
 }
 
-/// The certificate of the authority that stands in for other hosts; the git server makes it.
+/// The certificate of the authority that signs for the hosts that the mirror replaces; the git server makes it.
 fn authority(cache: &Cache) -> Result<PathBuf> {
     let folder = cache.authority();
     let certificate = folder.join("ca.crt");
@@ -169,7 +171,7 @@ fn authority(cache: &Cache) -> Result<PathBuf> {
         let program = cache.program("gitserve");
         run(
             Command::new(&program).arg("-make-authority").arg("-authority").arg(&folder),
-            "build it: testbed build gitserve",
+            "build it with `testbed build gitserve`",
         )?;
     }
     Ok(certificate)
@@ -185,16 +187,27 @@ fn compile_pause(folder: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// What this machine's static busybox can be called by.
+/// The names under which this machine's static busybox can be called.
 fn applets() -> Result<Vec<String>> {
     let list = run(Command::new("/bin/busybox").arg("--list"), "apt-get install busybox-static")?;
     Ok(list.lines().filter(|applet| *applet != "busybox").map(str::to_owned).collect())
 }
 
-/// The Python packages that the loop on one machine uses, MLflow among them, if they are for the image's Python.
-fn mlflow_packages(cache: &Cache) -> Option<PathBuf> {
-    let packages = cache.root().parent()?.join("venv/lib/python3.11/site-packages");
-    packages.join("mlflow").is_dir().then_some(packages)
+/// The Python packages that the loop on one machine uses, MLflow among them.
+struct Mlflow {
+    folder: PathBuf,
+    /// What they were installed from.
+    made_from: String,
+}
+
+/// `None` if this machine has no such packages for the image's Python.
+fn mlflow_packages(cache: &Cache) -> Result<Option<Mlflow>> {
+    let Some(venv) = cache.root().parent().map(|folder| folder.join("venv")) else { return Ok(None) };
+    let folder = venv.join("lib/python3.11/site-packages");
+    if !folder.join("mlflow").is_dir() {
+        return Ok(None);
+    }
+    Ok(Some(Mlflow { folder, made_from: read(&venv.join("made-from"))? }))
 }
 
 fn run(command: &mut Command, hint: &str) -> Result<String> {
@@ -202,8 +215,8 @@ fn run(command: &mut Command, hint: &str) -> Result<String> {
     let failed = |problem: String| Error::Command { command: name.clone(), problem, hint: hint.to_owned() };
     let output = command.output().map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!("failed ({}): {}", output.status, said.trim())));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!("failed ({}): {}", output.status, errors.trim())));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,4 +1,4 @@
-//! What each image holds. Images stand where upstream's are: same reference, same program at the same place, same user.
+//! What each image holds. Images replace upstream's: the same reference, the same program at the same path, the same user.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use crate::Cache;
 pub(super) struct Recipe {
     /// A short name, for progress and errors.
     pub(super) name: &'static str,
-    /// The references under which it is found; the first is the one to show.
+    /// The references under which it is pulled; progress shows the first.
     pub(super) references: &'static [&'static str],
-    /// Programs of the cache's `bin/` that it holds: it is out of date when they are.
+    /// The programs of the cache's `bin/` that it holds. It is out of date when one of them is.
     pub(super) programs: &'static [&'static str],
-    /// Whether it stands on the Debian layer.
+    /// Whether the Debian layer is below it.
     pub(super) debian: bool,
     /// The image's configuration, in the terms of the OCI image specification.
     pub(super) config: fn() -> Value,
-    /// Writes its own layer; without one, the Debian layer is all.
+    /// Writes its own layer; `None` if it has only the Debian layer.
     pub(super) layer: Option<fn(&mut Layer<'_>, &Sources<'_>) -> io::Result<()>>,
 }
 
@@ -31,9 +31,9 @@ pub(super) struct Sources<'a> {
     pub(super) pause: &'a Path,
     /// Argo CD's own source.
     pub(super) argocd: &'a Path,
-    /// What busybox can be called by.
+    /// The names under which busybox can be called.
     pub(super) applets: &'a [String],
-    /// Python packages with MLflow among them, when this machine has them.
+    /// Python packages with MLflow among them; `None` if this machine has none.
     pub(super) mlflow: Option<PathBuf>,
 }
 
@@ -102,7 +102,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     ]),
     single!("traefik", "traefik" at "/usr/local/bin/traefik", "", ["docker.io/library/traefik:v3.7.13"]),
     single!("storage", "storage" at "/storage", "", ["localhost/testbed/storage:1"]),
-    // of a later commit than the last image that was published: the source went on
+    // of a later commit than the last published image, because only the source was still updated
     single!("minio", "minio" at "/usr/bin/minio", "", ["quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"]),
     Recipe {
         name: "base",
@@ -127,7 +127,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "mc",
-        // a little older inside: this is the newest that is a Go module to be had
+        // a little older inside: the newest version that is available as a Go module
         references: &["quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z"],
         programs: &["mc"],
         debian: true,
@@ -139,7 +139,7 @@ pub(super) const RECIPES: &[Recipe] = &[
         references: &["public.ecr.aws/docker/library/redis:8.2.3-alpine", "docker.io/library/redis:8.2.3-alpine"],
         programs: &[],
         debian: true,
-        // what follows begins with a dash, as the well-known image has it
+        // arguments begin with a dash, as for the well-known image
         config: || json!({ "User": "999:999", "WorkingDir": "/data", "Entrypoint": ["redis-server"], "Env": [PATH] }),
         layer: Some(|layer, _| layer.folder("data", 0o777, ARGOCD)),
     },
@@ -179,7 +179,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     },
 ];
 
-/// As its Dockerfile has it, less helm and git-lfs.
+/// As in its Dockerfile, without helm and git-lfs.
 fn argocd(layer: &mut Layer<'_>, sources: &Sources<'_>) -> io::Result<()> {
     layer.folder("home/argocd", 0o775, ARGOCD)?;
     for folder in ["app", "app/config", "app/config/ssh", "app/config/tls", "app/config/gpg", "app/config/gpg/source"] {
@@ -204,7 +204,7 @@ fn argocd(layer: &mut Layer<'_>, sources: &Sources<'_>) -> io::Result<()> {
     ] {
         layer.link(&format!("usr/local/bin/argocd-{name}"), "argocd")?;
     }
-    // each commit's signature is looked at through the first two
+    // the first two check the signature of each commit
     for script in ["hack/git-verify-wrapper.sh", "hack/gpg-wrapper.sh", "entrypoint.sh"] {
         let name = script.trim_start_matches("hack/");
         layer.copy(&format!("usr/local/bin/{name}"), 0o755, &sources.argocd.join(script))?;
@@ -212,7 +212,7 @@ fn argocd(layer: &mut Layer<'_>, sources: &Sources<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Folders above a path.
+/// Adds the folders above a path.
 fn folders(layer: &mut Layer<'_>, path: &str) -> io::Result<()> {
     let mut above: Vec<_> = Path::new(path).ancestors().skip(1).collect();
     above.reverse();
@@ -223,7 +223,7 @@ fn folders(layer: &mut Layer<'_>, path: &str) -> io::Result<()> {
         .try_for_each(|path| layer.folder(path, 0o755, ROOT))
 }
 
-/// A folder of this machine, without what Python can do without.
+/// Adds a folder of this machine, without what Python does not need.
 fn tree(layer: &mut Layer<'_>, path: &str, from: &Path) -> io::Result<()> {
     let mut entries = std::fs::read_dir(from)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
