@@ -113,7 +113,8 @@ impl BareForge {
         let heads: BTreeMap<u64, String> =
             numbers(self.repository.references(PULLS)?, |name| name.strip_prefix(PULLS)?.strip_suffix("/head"));
         let mut pull_requests = Vec::with_capacity(records.len());
-        for (number, blob) in &records {
+        let blobs: Vec<&str> = records.values().map(String::as_str).collect();
+        for (number, text) in records.keys().zip(self.repository.blobs(&blobs)?) {
             // Another process may be writing both this very moment.
             let head = match heads.get(number) {
                 Some(head) => Some(head.clone()),
@@ -121,8 +122,7 @@ impl BareForge {
             };
             // One whose head is gone is nothing to merge; its number stays taken.
             if let Some(head) = head {
-                let record = parse(*number, &self.repository.blob(blob)?)?;
-                pull_requests.push(self.opened(*number, record, head));
+                pull_requests.push(self.opened(*number, parse(*number, &text)?, head));
             }
         }
         Ok((pull_requests, records.keys().next_back().copied().unwrap_or(0)))
@@ -182,7 +182,8 @@ impl BareForge {
     /// A record with its blob's id.
     fn read(&self, number: u64) -> Result<(Record, String)> {
         let blob = self.repository.reference(&record_ref(number))?.ok_or(Error::NoPullRequest(number))?;
-        Ok((parse(number, &self.repository.blob(&blob)?)?, blob))
+        let text = self.repository.blobs(&[&blob])?.concat();
+        Ok((parse(number, &text)?, blob))
     }
 
     fn head(&self, number: u64) -> Result<String> {

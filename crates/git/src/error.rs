@@ -33,6 +33,9 @@ pub enum Error {
     /// There is no such commit.
     #[error("`{0}` is not a commit of this repository: fetch it first, or name another")]
     NoRevision(String),
+    /// The first digits of a hash fit several objects.
+    #[error("`{0}` fits several objects of this repository: give more digits")]
+    Ambiguous(String),
     /// The remote has no such branch.
     #[error("{remote} has no branch {branch}: push one first, such as `git push {remote} HEAD:{branch}`")]
     NoBranch {
@@ -167,8 +170,6 @@ fn advice(error: &git2::Error) -> &'static str {
         "free some space on the disk"
     } else if has(&["unsupported mandatory extension"]) {
         "rewrite the index in the plain format: `git update-index --no-split-index`, `git sparse-checkout reapply --no-sparse-index`"
-    } else if error.code() == ErrorCode::Ambiguous {
-        "give more digits of the commit"
     } else {
         "`git fsck` checks the repository"
     }

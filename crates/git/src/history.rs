@@ -31,9 +31,9 @@ impl Repository {
     /// [`Error::NoRevision`]; [`Error::Shallow`] when the clone does not reach back that far.
     pub fn last_commit_of(&self, revision: &str, path: &str) -> Result<Option<String>> {
         let repository = self.handle()?;
-        let from_top = self.from_top(path);
+        let full = self.path_at_top(path);
         let content = |commit: &git2::Commit<'_>| -> Result<_> {
-            let found = self.entry(&repository, commit.tree_id(), &from_top)?;
+            let found = self.entry(&repository, commit.tree_id(), &full)?;
             Ok(found.map(|(id, _, mode)| (id, mode)))
         };
         let shallow = || Error::Shallow { path: path.to_owned() };

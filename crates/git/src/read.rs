@@ -22,15 +22,12 @@ impl Repository {
     /// no such revision.
     ///
     /// # Errors
-    /// [`Error::Repository`], also when the digits fit several commits.
+    /// [`Error::Ambiguous`] when the digits fit several objects.
     pub fn resolve(&self, revision: &str) -> Result<Option<String>> {
-        let repository = self.handle()?;
-        match repository.revparse_single(&format!("{revision}^{{commit}}")) {
+        match self.commit_at(&self.handle()?, revision) {
             Ok(commit) => Ok(Some(commit.id().to_string())),
-            Err(error) => match error.code() {
-                ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel | ErrorCode::UnbornBranch => Ok(None),
-                _ => Err(self.failed("reading")(error)),
-            },
+            Err(Error::NoRevision(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -68,7 +65,7 @@ impl Repository {
         // A folder of this name lists what is below it.
         let found = self.entries(&repository, revision, &[path])?.into_iter().find(|entry| entry.path == path);
         let Some(entry) = found else { return Ok(None) };
-        Ok(self.blobs(&repository, &[entry.blob])?.pop())
+        Ok(self.contents(&repository, &[entry.blob])?.pop())
     }
 
     /// Every file of [`files`](Self::files) with its bytes.
@@ -79,7 +76,7 @@ impl Repository {
         let repository = self.handle()?;
         let entries = self.entries(&repository, revision, prefixes)?;
         let ids: Vec<Oid> = entries.iter().map(|entry| entry.blob).collect();
-        let contents = self.blobs(&repository, &ids)?;
+        let contents = self.contents(&repository, &ids)?;
         Ok(entries.into_iter().map(|entry| entry.path).zip(contents).collect())
     }
 
@@ -90,24 +87,23 @@ impl Repository {
     pub fn read_folder(&self, revision: &str, folder: &str) -> Result<BTreeMap<String, Vec<u8>>> {
         let repository = self.handle()?;
         let top = self.commit_at(&repository, revision)?.tree_id();
-        let Some((folder, ObjectType::Tree, _)) = self.entry(&repository, top, &self.from_top(folder))? else {
+        let Some((folder, ObjectType::Tree, _)) = self.entry(&repository, top, &self.path_at_top(folder))? else {
             return Ok(BTreeMap::new());
         };
         let tree = self.tree(&repository, folder)?;
         let files = tree.iter().filter(|entry| is_file(entry.filemode()));
         let (names, ids): (Vec<String>, Vec<Oid>) =
             files.map(|entry| (String::from_utf8_lossy(entry.name_bytes()).into_owned(), entry.id())).unzip();
-        Ok(names.into_iter().zip(self.blobs(&repository, &ids)?).collect())
+        Ok(names.into_iter().zip(self.contents(&repository, &ids)?).collect())
     }
 
-    /// A blob's bytes.
+    /// Blobs' bytes, in the order of their ids.
     ///
     /// # Errors
-    /// [`Error::MissingObject`].
-    pub fn blob(&self, id: &str) -> Result<Vec<u8>> {
-        let repository = self.handle()?;
-        let id = self.oid(id)?;
-        Ok(self.blobs(&repository, &[id])?.pop().unwrap_or_default())
+    /// [`Error::MissingObject`]; [`Error::NoRevision`] for what is not an id.
+    pub fn blobs(&self, ids: &[&str]) -> Result<Vec<Vec<u8>>> {
+        let ids: Vec<Oid> = ids.iter().map(|id| self.oid(id)).collect::<Result<_>>()?;
+        self.contents(&self.handle()?, &ids)
     }
 
     pub(crate) fn oid(&self, id: &str) -> Result<Oid> {
@@ -121,6 +117,7 @@ impl Repository {
             ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel | ErrorCode::UnbornBranch => {
                 Error::NoRevision(revision.to_owned())
             }
+            ErrorCode::Ambiguous => Error::Ambiguous(revision.to_owned()),
             _ => self.failed("reading")(error),
         })
     }
@@ -134,7 +131,7 @@ impl Repository {
         let mut folders = Vec::new();
         for prefix in prefixes {
             let prefix = prefix.trim_end_matches('/');
-            match self.entry(repository, top, &self.from_top(prefix))? {
+            match self.entry(repository, top, &self.path_at_top(prefix))? {
                 Some((id, ObjectType::Tree, _)) => folders.push((prefix.to_owned(), id)),
                 Some((blob, _, mode)) if is_file(mode) => entries.push(Entry { path: prefix.to_owned(), blob }),
                 _ => {}
@@ -180,7 +177,7 @@ impl Repository {
     }
 
     /// Many blobs, in the order of their ids.
-    fn blobs(&self, repository: &git2::Repository, ids: &[Oid]) -> Result<Vec<Vec<u8>>> {
+    fn contents(&self, repository: &git2::Repository, ids: &[Oid]) -> Result<Vec<Vec<u8>>> {
         self.ensure(repository, ids)?;
         let objects = repository.odb().map_err(self.failed("reading"))?;
         let read = |id: &Oid| match objects.read(*id) {

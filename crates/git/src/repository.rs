@@ -1,7 +1,7 @@
 //! A repository on this machine, and a project in a folder of it.
 
 use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::{RepositoryInitOptions, RepositoryOpenFlags};
@@ -111,7 +111,7 @@ impl Repository {
     }
 
     /// A path as the repository's top sees it.
-    pub(crate) fn from_top(&self, path: &str) -> String {
+    pub(crate) fn path_at_top(&self, path: &str) -> String {
         match (self.prefix.as_str(), path) {
             ("", path) => path.to_owned(),
             (prefix, "") => prefix.to_owned(),
@@ -137,10 +137,9 @@ impl Repository {
     }
 }
 
-/// Refuses what could leave the tree.
+/// Refuses what could leave the tree; libgit2 refuses every spelling of `.git`.
 pub(crate) fn check_path(path: &str) -> Result<()> {
-    let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-    let fine = plain && !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let fine = !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if fine { Ok(()) } else { Err(Error::Path(path.to_owned())) }
 }
 

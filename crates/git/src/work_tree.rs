@@ -25,7 +25,7 @@ impl Repository {
         let mut options = plain();
         options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(true).recurse_ignored_dirs(true);
         for path in paths {
-            options.pathspec(self.from_top(path));
+            options.pathspec(self.path_at_top(path));
         }
         self.is_unchanged(options)
     }
@@ -47,7 +47,7 @@ impl Repository {
     pub fn tracked(&self, path: &str) -> Result<Vec<Tracked>> {
         let repository = self.handle()?;
         let index = repository.index().map_err(self.failed("reading the index of"))?;
-        let (top, at) = (self.from_top(""), self.from_top(path.trim_end_matches('/')));
+        let (top, at) = (self.path_at_top(""), self.path_at_top(path.trim_end_matches('/')));
         let below = |name: &str, folder: &str| match name.strip_prefix(folder) {
             Some(rest) if folder.is_empty() => Some(rest.to_owned()),
             Some("") => Some(String::new()),

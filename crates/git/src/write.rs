@@ -31,7 +31,7 @@ impl Repository {
         changes.keys().try_for_each(|path| check_path(path))?;
         let repository = self.handle()?;
         let base = base.map(|base| self.commit_at(&repository, base)).transpose()?;
-        let paths: Vec<String> = changes.keys().map(|path| self.from_top(path)).collect();
+        let paths: Vec<String> = changes.keys().map(|path| self.path_at_top(path)).collect();
         let mut blobs = Changes::new();
         for (path, content) in paths.iter().zip(changes.values()) {
             // What is committed is what was given: no line ends change.
@@ -150,18 +150,16 @@ impl Repository {
         let parents: Vec<String> = parents.iter().map(|parent| parent.id().to_string()).collect();
         let mut arguments = vec!["commit-tree", "-S", &tree];
         arguments.extend(parents.iter().flat_map(|parent| ["-p", parent]));
-        let mut run = self.git(&arguments).input(message.as_bytes());
-        for (role, who) in [("AUTHOR", author), ("COMMITTER", committer)] {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let names = match role {
-                "AUTHOR" => ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"],
-                _ => ["GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_COMMITTER_DATE"],
-            };
-            let values = [text(who.name_bytes()), text(who.email_bytes()), date(who.when())];
-            for (name, value) in names.into_iter().zip(values) {
-                run = run.env(name, value);
-            }
-        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let run = self
+            .git(&arguments)
+            .input(message.as_bytes())
+            .env("GIT_AUTHOR_NAME", text(author.name_bytes()))
+            .env("GIT_AUTHOR_EMAIL", text(author.email_bytes()))
+            .env("GIT_AUTHOR_DATE", date(author.when()))
+            .env("GIT_COMMITTER_NAME", text(committer.name_bytes()))
+            .env("GIT_COMMITTER_EMAIL", text(committer.email_bytes()))
+            .env("GIT_COMMITTER_DATE", date(committer.when()));
         let done = run.end("commit-tree")?;
         if done.is_success() { Ok(line(&done.stdout)) } else { Err(Error::NotSigned { stderr: done.stderr }) }
     }

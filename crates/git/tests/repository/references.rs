@@ -32,7 +32,7 @@ fn references_move_together_or_not_at_all() {
     assert_eq!(git(&bare, &["cat-file", "blob", record]), "record");
     assert_eq!(git(&bare, &["rev-parse", main]), commit);
     assert_eq!(forge.references("refs/slipway/pull/").unwrap(), [(record.to_owned(), blob.clone())]);
-    assert_eq!(forge.blob(&blob).unwrap(), b"record");
+    assert_eq!(forge.blobs(&[&blob]).unwrap(), [b"record"]);
     // packed by git, moved by us, and the other way round
     git(&bare, &["pack-refs", "--all"]);
     assert!(forge.update(&[update(main, &head, Some(&commit))]).unwrap());

@@ -20,6 +20,9 @@ fn errors_say_what_to_do() {
     assert!(matches!(repository.fetch("/nowhere/at/all", "main"), Err(Error::Git { .. })));
     assert_eq!(repository.resolve("no-such-thing").unwrap(), None);
     assert_eq!(repository.resolve("--help").unwrap(), None);
+    // a tree is not a commit, and one digit is none or many
+    assert_eq!(repository.resolve("HEAD^{tree}").unwrap(), None);
+    assert!(matches!(repository.files("HEAD:deep", &[]), Err(Error::NoRevision(_))));
     assert_eq!(repository.remote_url("origin").unwrap(), None);
 }
 
