@@ -211,7 +211,10 @@ fn login(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecRun { cmd, out } => {
             let errors = String::from_utf8_lossy(&out.stderr);
-            format!("`{cmd}` failed ({}): {}", out.status, errors.trim())
+            // kube puts the variable that it sets in front
+            let command = cmd.strip_prefix("KUBERNETES_EXEC_INFO=").and_then(|cmd| cmd.split_once("}\" "));
+            let command = command.map_or(cmd.as_str(), |(_, command)| command);
+            format!("`{command}` failed ({}): {}", out.status, errors.trim())
         }
         other => slipway_causes::chain(other),
     }

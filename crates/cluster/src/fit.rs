@@ -13,9 +13,6 @@ pub struct Requirements {
     pub version: (u32, u32),
     /// The architectures that there are images for, in Kubernetes' words.
     pub architectures: Vec<String>,
-    /// Whether every pod names one of these architectures, see [`pins_architecture`](crate::pins_architecture). Otherwise
-    /// Kubernetes may place a pod on a node that its image does not run on.
-    pub pinned: bool,
     /// A storage class by name; empty for the default one; `None` if no storage is required.
     pub storage_class: Option<String>,
 }
@@ -50,8 +47,8 @@ pub(crate) fn version(found: &Info, oldest: (u32, u32)) -> Examined {
     Examined::new("Kubernetes' version", ok, found.git_version.clone(), &how)
 }
 
-/// Nodes that pods are placed on, and their architectures.
-pub(crate) fn nodes(nodes: &[Node], required: &Requirements) -> Examined {
+/// Nodes that pods are placed on, and their architectures. `is_pinned` is asked only if there are nodes that no image runs on.
+pub(crate) fn nodes(nodes: &[Node], required: &Requirements, is_pinned: impl FnOnce() -> bool) -> Examined {
     const WHAT: &str = "nodes";
     let usable: Vec<&Node> = nodes.iter().filter(|node| takes_pods(node)).collect();
     if usable.is_empty() {
@@ -78,7 +75,7 @@ pub(crate) fn nodes(nodes: &[Node], required: &Requirements) -> Examined {
          kubernetes.io/arch in every pod template",
         taints.join(" and ")
     );
-    Examined::new(WHAT, other.is_empty() || required.pinned, found, &how)
+    Examined::new(WHAT, other.is_empty() || is_pinned(), found, &how)
 }
 
 /// Whether a pod without tolerations may be placed on a node.
@@ -140,20 +137,20 @@ mod tests {
         serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": status})).unwrap()
     }
 
-    fn required(pinned: bool) -> Requirements {
+    fn examine(all: &[Node], pinned: bool) -> Examined {
         let architectures = vec!["amd64".to_owned(), "arm64".to_owned()];
-        Requirements { version: (1, 31), architectures, pinned, storage_class: None }
+        nodes(all, &Requirements { version: (1, 31), architectures, storage_class: None }, || pinned)
     }
 
     #[test]
     fn nodes_must_be_ready_and_of_an_architecture_with_images() {
         let plain = json!({});
-        assert!(nodes(&[node("arm64", "True", &plain), node("s390x", "False", &plain)], &required(false)).ok);
-        assert!(!nodes(&[node("amd64", "False", &plain)], &required(false)).ok);
-        assert!(!nodes(&[], &required(false)).ok);
-        let mixed = nodes(&[node("amd64", "True", &plain), node("riscv64", "True", &plain)], &required(false));
+        assert!(examine(&[node("arm64", "True", &plain), node("s390x", "False", &plain)], false).ok);
+        assert!(!examine(&[node("amd64", "False", &plain)], false).ok);
+        assert!(!examine(&[], false).ok);
+        let mixed = examine(&[node("amd64", "True", &plain), node("riscv64", "True", &plain)], false);
         assert!(!mixed.ok && mixed.found.contains("riscv64"), "{mixed:?}");
-        let alone = nodes(&[node("riscv64", "True", &plain)], &required(true));
+        let alone = examine(&[node("riscv64", "True", &plain)], true);
         assert!(!alone.ok && alone.how.unwrap().contains("add a node"));
     }
 
@@ -161,7 +158,7 @@ mod tests {
     fn a_mixed_cluster_fits_once_its_advice_was_followed() {
         let plain = json!({});
         let mixed = [node("amd64", "True", &plain), node("riscv64", "True", &plain)];
-        let how = nodes(&mixed, &required(false)).how.unwrap();
+        let how = examine(&mixed, false).how.unwrap();
         let taint = "kubectl taint nodes -l kubernetes.io/arch=riscv64 kubernetes.io/arch=riscv64:NoSchedule";
         assert!(how.contains(taint) && how.contains("nodeSelector"), "{how}");
         for spec in [
@@ -170,14 +167,14 @@ mod tests {
             json!({"unschedulable": true}),
         ] {
             let tainted = [node("amd64", "True", &plain), node("riscv64", "True", &spec)];
-            assert!(nodes(&tainted, &required(false)).ok, "{spec}");
+            assert!(examine(&tainted, false).ok, "{spec}");
         }
         let preferred = json!({"taints": [{"key": "a", "effect": "PreferNoSchedule"}]});
-        assert!(!nodes(&[node("amd64", "True", &plain), node("riscv64", "True", &preferred)], &required(false)).ok);
-        assert!(nodes(&mixed, &required(true)).ok);
+        assert!(!examine(&[node("amd64", "True", &plain), node("riscv64", "True", &preferred)], false).ok);
+        assert!(examine(&mixed, true).ok);
         // a control plane that takes no pods is not a node to run on
         let control = json!({"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]});
-        assert!(!nodes(&[node("amd64", "True", &control)], &required(false)).ok);
+        assert!(!examine(&[node("amd64", "True", &control)], false).ok);
     }
 
     #[test]

@@ -97,6 +97,9 @@ enum Command {
     },
 }
 
+/// What is logged unless `SLIPWAY_LOG` says otherwise. kube's client logs errors that it also returns, and those are reported already.
+const LOG: &str = "warn,kube_client=off,kube_runtime=off";
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     if arguments.nth(1).is_some_and(|first| first == SUPERVISE) {
@@ -104,7 +107,7 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| LOG.into()))
         .with_writer(std::io::stderr)
         .init();
     match run(&cli) {

@@ -61,7 +61,15 @@ impl Bootstrap {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
         let declared = cluster::read(&tree, &self.environment).map_err(|finding| Failure::Invalid(vec![finding]))?;
+        let cluster = Cluster::connect(self.context.as_deref()).await?;
+        context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
+        let requires = &declared.spec.requires;
+        let is_pinned = || self.is_pinned(context, &tree, &requires.architectures);
+        let examined = preflight(&cluster, &requirements(requires, &self.environment)?, is_pinned).await?;
+        require_fit(context, &examined)?;
+
         let kustomize = self.kustomize.need()?;
+        self.check(context, &tree, &kustomize)?;
         let (mut all, _) = environments(&tree, Some(&context.root), &kustomize, Some(&self.environment))?;
         let Some(environment) = all.pop() else {
             let folder = slipway_gitops::root_folder(&self.environment);
@@ -70,12 +78,6 @@ impl Bootstrap {
                 self.environment
             )));
         };
-        let cluster = Cluster::connect(self.context.as_deref()).await?;
-        context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
-        let examined = preflight(&cluster, &requirements(&declared.spec.requires, &environment)?).await?;
-        require_fit(context, &examined)?;
-
-        self.check(context, &tree, &kustomize)?;
         self.warn_if_not_pushed(context, &environment);
         let mut content = content(&tree, &environment, &kustomize)?;
         let token = self.repository_token.as_deref().filter(|token| !token.is_empty());
@@ -103,6 +105,16 @@ impl Bootstrap {
             });
         }
         context.json(&json_of(&report, &examined))
+    }
+
+    /// Whether every pod of the tree names one of these architectures; not if the tree cannot be built.
+    fn is_pinned(&self, context: &Context, tree: &Tree, architectures: &[String]) -> bool {
+        let Ok(kustomize) = self.kustomize.need() else { return false };
+        let built = environments(tree, Some(&context.root), &kustomize, Some(&self.environment));
+        built.is_ok_and(|(all, _)| {
+            let mut objects = all.iter().flat_map(Environment::objects);
+            objects.all(|(_, object)| pins_architecture(&object.to_json(), architectures))
+        })
     }
 
     /// Refuses a tree with mistakes.
@@ -171,18 +183,17 @@ fn repository(environment: &Environment, namespace: &str, token: &str) -> Creden
     }
 }
 
-fn requirements(requires: &cluster::Requires, environment: &Environment) -> Result<Requirements, Failure> {
+fn requirements(requires: &cluster::Requires, environment: &str) -> Result<Requirements, Failure> {
     let version =
         requires.kubernetes.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     let version = version.ok_or_else(|| {
-        let path = cluster::path(&environment.name);
+        let path = cluster::path(environment);
         let found = &requires.kubernetes;
         Failure::Input(format!("{path}: requires.kubernetes is `{found}`; write a version such as \"1.31\""))
     })?;
     Ok(Requirements {
         version,
         architectures: requires.architectures.clone(),
-        pinned: environment.objects().all(|(_, object)| pins_architecture(&object.to_json(), &requires.architectures)),
         storage_class: requires.storage_class.clone(),
     })
 }

@@ -11,7 +11,7 @@ use super::manifest::Manifest;
 const CONCURRENCY: usize = 8;
 
 /// How long a new kind may take to be served, or a webhook's Service to lead to its pod.
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// Applies every object, first those that others need. `namespace` is for those that name none.
 ///
