@@ -73,7 +73,7 @@ impl Dataset {
                             .with_help(format!("`slipway dataset add {file}` stores it and pins it")),
                     ]));
                 };
-                let digest: Digest = digest.parse()?;
+                let digest: Digest = digest.parse().map_err(slipway_dataset::Error::from)?;
                 let manifest = services::datasets(context).await?.verify(&digest).await?;
                 context.say(format!("{} is complete: every blob has its digest", declaration.name));
                 report(context, &declaration.name, digest, &manifest)
