@@ -1,4 +1,4 @@
-//! The versions of the registered models, and which of them are in service.
+//! The registered versions, and which of them the model server answers with.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +60,10 @@ async fn in_service(url: &str, models: impl Iterator<Item = &String>) -> Result<
         }
     }
     Ok(versions)
+}
+
+fn tag<'a>(version: &'a ModelVersion, key: &str) -> Option<&'a str> {
+    version.tags.get(key).map(String::as_str)
 }
 
 /// Prints a table of versions, or nothing if there are none.

@@ -6,3 +6,4 @@ mod deployed;
 mod project;
 mod propose;
 mod render;
+mod status;

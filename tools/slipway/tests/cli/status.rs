@@ -1,0 +1,81 @@
+//! `slipway status` and a loop whose state folder this test holds; MLflow and the model server are stubs.
+
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+use slipway_embedded::{State, StateFolder};
+use wiremock::matchers::{method, path, path_regex};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::project::{Project, Ran};
+
+/// MLflow with version 1 of the model `mnist`.
+async fn mlflow() -> MockServer {
+    let version = json!({
+        "name": "mnist", "version": "1", "status": "READY", "run_id": "r", "source": "models:/m",
+        "tags": [{"key": "slipway.accuracy", "value": "0.97"}, {"key": "slipway.trainjob", "value": "digits-0123abcd"}]
+    });
+    let stub = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
+    Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(answer).mount(&stub).await;
+    stub
+}
+
+/// Runs `slipway status` for a ready loop. There is a proxy, as some users have it, and nothing answers there.
+fn status(project: &Project, mlflow: &str, server: &str) -> Ran {
+    let nobody = "http://127.0.0.1:9";
+    let held = StateFolder::take(&project.root().join(".slipway"), false).unwrap();
+    let state = State {
+        pid: std::process::id(),
+        s3: nobody.to_owned(),
+        mlflow: mlflow.to_owned(),
+        server: server.to_owned(),
+        page: nobody.to_owned(),
+        forge: project.forge().into(),
+    };
+    state.publish(&held).unwrap();
+    project.run_with(&["status", "-o", "json"], |command| {
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env(variable, nobody);
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_served_is_asked_for_without_a_proxy() {
+    let (mlflow, server) = (mlflow().await, MockServer::start().await);
+    let answer = ResponseTemplate::new(200).set_body_json(json!({ "name": "mnist", "versions": ["1", "2"] }));
+    Mock::given(method("GET")).and(path("/v2/models/mnist")).respond_with(answer).mount(&server).await;
+    let ran = status(&Project::new(), &mlflow.uri(), &server.uri());
+    assert_eq!(ran.code(), 0, "{}", ran.errors());
+    assert_eq!(ran.json()["running"], true);
+    let expected = json!([
+        { "model": "mnist", "version": "1", "accuracy": 0.97, "trial": "digits-0123abcd", "served": true }
+    ]);
+    assert_eq!(ran.json()["versions"], expected, "{}", ran.errors());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_server_is_not_one_that_serves_nothing() {
+    let (mlflow, nothing, broken) = (mlflow().await, MockServer::start().await, MockServer::start().await);
+    let refusal = ResponseTemplate::new(500).set_body_json(json!({ "error": "a worker panicked" }));
+    Mock::given(method("GET")).respond_with(refusal).mount(&broken).await;
+    // it takes connections and never answers
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_url = format!("http://{}", silent.local_addr().unwrap());
+    let project = Project::new();
+    for (server, served, says) in [
+        (nothing.uri(), json!(false), ""),
+        (broken.uri(), Value::Null, "a worker panicked"),
+        (silent_url, Value::Null, "does not answer"),
+        ("http://127.0.0.1:9".to_owned(), Value::Null, "Connection refused"),
+    ] {
+        let ran = status(&project, &mlflow.uri(), &server);
+        let errors = ran.errors();
+        assert_eq!(ran.code(), 0, "{errors}");
+        assert_eq!(ran.json()["versions"][0]["served"], served, "{server}: {errors}");
+        assert!(errors.contains(says), "{server}: {errors}");
+        assert_eq!(errors.contains("what is served is unknown"), served.is_null(), "{server}: {errors}");
+    }
+}
