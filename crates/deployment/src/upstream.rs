@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use slipway_digest::Digest;
-use slipway_gitops::{Environment, Object, Source, built, documents};
+use slipway_gitops::{Environment, Object, Source, built};
+use slipway_source::documents;
 
 use crate::kustomize::Kustomize;
 use crate::{Error, Result};

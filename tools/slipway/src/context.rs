@@ -1,4 +1,4 @@
-//! What every command is given: where the repository is, and how to talk.
+//! What every command is given: where the project is, and how to print.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,16 @@ pub(crate) enum Color {
     Never,
 }
 
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
 /// What every command is given.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
@@ -36,24 +46,18 @@ pub(crate) struct Context {
     pub(crate) root: PathBuf,
     /// How results are printed.
     pub(crate) output: Output,
-    color: bool,
 }
 
 impl Context {
     /// Finds the project: `given`, or the nearest folder from here up to the top of the repository that has `experiments/`.
-    pub(crate) fn new(given: Option<&Path>, output: Output, color: Color) -> Result<Self, Failure> {
+    pub(crate) fn new(given: Option<&Path>, output: Output) -> Result<Self, Failure> {
         let root = match given {
             Some(path) => {
                 path.canonicalize().map_err(|error| Failure::Input(format!("--repo {}: {error}", path.display())))?
             }
             None => nearest()?,
         };
-        let color = match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        };
-        Ok(Self { root, output, color })
+        Ok(Self { root, output })
     }
 
     /// Prints for a person: on standard output, or beside the JSON on standard error.
@@ -61,21 +65,21 @@ impl Context {
         let text = text.as_ref();
         // A closed pipe (`slipway plan | head`) is the reader's choice, not a failure.
         let _ = match self.output {
-            Output::Text => writeln!(std::io::stdout().lock(), "{text}"),
-            Output::Json => writeln!(std::io::stderr().lock(), "{text}"),
+            Output::Text => writeln!(anstream::stdout().lock(), "{text}"),
+            Output::Json => writeln!(anstream::stderr().lock(), "{text}"),
         };
     }
 
     /// Prints what only someone who waits wants to know, on standard error.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if std::io::stderr().is_terminal() {
-            let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+            let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
         }
     }
 
     /// Says what a person should know beside the result, on standard error.
     pub(crate) fn warn(&self, text: impl AsRef<str>) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", self.paint("33", text.as_ref()));
+        let _ = writeln!(anstream::stderr().lock(), "{}", self.paint("33", text.as_ref()));
     }
 
     /// Prints the result as JSON when JSON was asked for.
@@ -92,9 +96,9 @@ impl Context {
         self.output == Output::Json
     }
 
-    /// The text in a colour (an ANSI code such as `32`), where colours are shown.
+    /// The text in a colour (an ANSI code such as `32`). The stream that it is printed on drops the colour if it shows none.
     pub(crate) fn paint(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 }
 

@@ -106,9 +106,11 @@ fn main() -> ExitCode {
         return supervise(&arguments.collect::<Vec<_>>());
     }
     let cli = Cli::parse();
+    // each stream decides for itself: a log in a file has no colours because the terminal has some
+    anstream::ColorChoice::from(cli.color).write_global();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| LOG.into()))
-        .with_writer(std::io::stderr)
+        .with_writer(anstream::stderr)
         .init();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,7 +129,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
         return Ok(());
     }
-    let context = Context::new(cli.repo.as_deref(), cli.output, cli.color)?;
+    let context = Context::new(cli.repo.as_deref(), cli.output)?;
     match &cli.command {
         Command::New(command) => command.run(&context),
         Command::Plan(command) => command.run(&context),

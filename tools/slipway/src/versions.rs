@@ -62,10 +62,6 @@ async fn in_service(url: &str, models: impl Iterator<Item = &String>) -> Result<
     Ok(versions)
 }
 
-fn tag<'a>(version: &'a ModelVersion, key: &str) -> Option<&'a str> {
-    version.tags.get(key).map(String::as_str)
-}
-
 /// Prints a table of versions, or nothing if there are none.
 pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
     if versions.is_empty() {

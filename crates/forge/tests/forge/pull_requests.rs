@@ -209,7 +209,12 @@ fn commits_without_a_common_history_are_not_merged() {
     let (folder, repository, forge, _) = repositories();
     let commit = repository.commit(None, &change("x.txt", "x"), "another first").unwrap();
     repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
-    let request = PullRequest { branch: "slipway/x".to_owned(), title: "X".to_owned(), body: String::new() };
+    let request = PullRequest {
+        branch: "slipway/x".to_owned(),
+        base: "main".to_owned(),
+        title: "X".to_owned(),
+        body: String::new(),
+    };
     let number = forge.open_pull_request(&request).unwrap().number;
     assert!(matches!(forge.merge(number), Err(Error::Unrelated(1))));
     assert!(forge.get(number).unwrap().is_open());

@@ -48,8 +48,7 @@ pub(crate) fn resolve<'a>(declaration: &Debian, index: &'a Index) -> Result<Vec<
 }
 
 fn unknown(name: &str, needed_by: Option<&str>, declaration: &Debian, index: &Index) -> Error {
-    let near = index.names().filter(|other| strsim::levenshtein(other, name) <= 2);
-    let near = near.min_by_key(|other| strsim::levenshtein(other, name));
+    let near = slipway_source::closest(name, index.names());
     let by = needed_by.map(|by| format!(" ({by} depends on it)")).unwrap_or_default();
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_else(|| ".".to_owned());
     let suite = &declaration.suite;

@@ -6,8 +6,7 @@ use slipway_experiment::parse;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::project::Project;
-use crate::tree::Tree;
+use slipway_project::{Project, Tree};
 
 #[derive(Debug, Args)]
 #[command(

@@ -143,3 +143,10 @@ fn links_of_editors_and_cycles_are_no_obstacle() {
     let ran = project.run(&["check", "-o", "json"]);
     assert_eq!((ran.code(), ran.json()["experiments"].as_u64()), (0, Some(1)), "{ran:?}");
 }
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_ask() {
+    let project = Project::new();
+    assert!(!project.run(&["check"]).text().contains('\u{1b}'), "a pipe shows no colours");
+    assert!(project.run(&["check", "--color", "always"]).text().contains("\u{1b}[32m"));
+}

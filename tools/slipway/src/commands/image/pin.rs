@@ -169,7 +169,7 @@ fn files(root: &Path, environment: &str) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     found.sort();
-    let cluster = root.join(crate::cluster::path(environment));
+    let cluster = root.join(slipway_project::cluster::path(environment));
     if cluster.is_file() {
         found.push(cluster);
     }
