@@ -28,7 +28,7 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
             for container in pod.containers() {
                 for (field, rule) in missing(&pod, &container) {
                     let message = format!("container {} of {}: {rule}", container.name, object.id);
-                    let help = "Pod Security `restricted` refuses it; a namespace that needs another level sets the label pod-security.kubernetes.io/enforce";
+                    let help = format!("Pod Security `restricted` refuses it; the label {ENFORCE} sets another level");
                     let at = container.at.key("securityContext").key(field);
                     findings.add(object, &at, "missing-security-context", message, help);
                 }
