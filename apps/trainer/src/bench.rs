@@ -39,8 +39,10 @@ pub(crate) struct Options {
 
 /// Trains and prints one JSON object: `imagesPerSecond`, `firstStepSeconds` since launch, `losses`, `workers`, …
 pub(crate) fn run(options: &Options, environment: &Environment, launched: Instant) -> Result<()> {
-    let architecture: Architecture =
-        options.architecture.parse().map_err(|error| Failure::Input(format!("--architecture: {error}")))?;
+    let architecture: Architecture = options
+        .architecture
+        .parse()
+        .map_err(|error: slipway_model::UnknownArchitecture| Failure::Input(format!("--architecture: {error}")))?;
     let plan = Plan {
         model: Config::mnist(architecture, options.dropout),
         epochs: usize::MAX,
@@ -74,7 +76,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         Tensor::write_safetensors(&parameters, path)?;
     }
     let report = serde_json::json!({
-        "architecture": architecture.name(),
+        "architecture": architecture.as_str(),
         "workers": workers.world_size,
         "threads": environment.threads,
         "batchSize": options.batch_size,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slipway_experiment::{Architecture, OptimizerName, Trial};
+use slipway_experiment::{OptimizerName, Trial};
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
 use slipway_model::{Bundle, Config, bundle_digest};
 use slipway_names::{env, tag};
@@ -106,10 +106,7 @@ fn trial(environment: &Environment) -> Result<Trial> {
 }
 
 fn plan(trial: &Trial, data: &Data) -> Plan {
-    let architecture = match trial.model.architecture {
-        Architecture::Mlp => slipway_model::Architecture::Mlp,
-        Architecture::Cnn => slipway_model::Architecture::Cnn,
-    };
+    let architecture = trial.model.architecture;
     let dropout = trial.model.dropout.unwrap_or_else(|| architecture.default_dropout());
     let learning_rate = trial.training.optimizer.learning_rate;
     Plan {
@@ -268,7 +265,7 @@ impl Job<'_> {
         tags.extend([
             Tag::new(tag::DIGEST, digest.to_string()),
             Tag::new(tag::DATASET, &self.trial.dataset.name),
-            Tag::new(tag::ARCHITECTURE, trained.model.config().architecture.name()),
+            Tag::new(tag::ARCHITECTURE, trained.model.config().architecture.as_str()),
             Tag::new(tag::ACCURACY, evaluation.accuracy.to_string()),
             Tag::new(tag::IMAGES_PER_SECOND, format!("{:.1}", trained.images_per_second)),
             Tag::new(tag::SECONDS, format!("{seconds:.2}")),

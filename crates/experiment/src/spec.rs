@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use slipway_architecture::Architecture;
 
 use crate::{Bound, Deadline, Metric, Quantity, Sweep};
 
@@ -65,17 +66,6 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub dropout: Option<f64>,
-}
-
-/// A network that the trainer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum Architecture {
-    /// Fully connected layers.
-    Mlp,
-    /// Convolutions with pooling, then fully connected layers.
-    Cnn,
 }
 
 /// How the network is trained.
@@ -181,5 +171,4 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-words!(Architecture { Mlp = "mlp", Cnn = "cnn" });
 words!(OptimizerName { Adam = "adam", Sgd = "sgd" });

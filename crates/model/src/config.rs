@@ -1,61 +1,9 @@
 //! What a network is made from.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use slipway_architecture::Architecture;
 
 use crate::{Error, Result};
-
-/// The networks that can be trained, by the name used in experiment files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
-    /// Three linear layers: pixels → 256 → 128 → classes.
-    Mlp,
-    /// Two 3×3 convolutions of 16 and 32 channels, each pooled by two, then 128 → classes.
-    Cnn,
-}
-
-impl Architecture {
-    /// Every architecture.
-    pub const ALL: [Self; 2] = [Self::Mlp, Self::Cnn];
-    /// Every name, in the order of [`Self::ALL`].
-    pub const NAMES: [&'static str; 2] = ["mlp", "cnn"];
-
-    /// The name used in experiment files and in `config.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mlp => "mlp",
-            Self::Cnn => "cnn",
-        }
-    }
-
-    /// Dropout that is used when an experiment names none.
-    pub fn default_dropout(self) -> f64 {
-        match self {
-            Self::Mlp => 0.2,
-            Self::Cnn => 0.25,
-        }
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Architecture {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.name() == name)
-            .ok_or_else(|| Error::UnknownArchitecture { found: name.to_owned() })
-    }
-}
 
 /// How the model normalises an image: `(x - mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,13 +101,5 @@ mod tests {
         ] {
             assert!(bad.validate().is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn names_round_trip() {
-        for a in Architecture::ALL {
-            assert_eq!(a.name().parse::<Architecture>().unwrap(), a);
-        }
-        assert!("vgg".parse::<Architecture>().unwrap_err().to_string().contains("mlp, cnn"));
     }
 }

@@ -8,12 +8,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What can go wrong when a model is built, run, saved or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A name that is no architecture.
-    #[error("unknown architecture `{found}`: use one of {}", crate::Architecture::NAMES.join(", "))]
-    UnknownArchitecture {
-        /// What was given.
-        found: String,
-    },
     /// A configuration that describes no network.
     #[error("model configuration: {0}")]
     Config(String),

@@ -13,8 +13,9 @@ mod mlflow;
 mod network;
 
 pub use bundle::{Bundle, CONFIG_FILE, FILES, TORCHSCRIPT_FILE, WEIGHTS_FILE};
-pub use config::{Architecture, Config, Preprocessing};
+pub use config::{Config, Preprocessing};
 pub use digest::bundle_digest;
 pub use error::{Error, Result};
 pub use init::SplitMix64;
 pub use network::Model;
+pub use slipway_architecture::{Architecture, UnknownArchitecture};
