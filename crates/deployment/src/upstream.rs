@@ -68,7 +68,11 @@ fn checkout(source: &Source, path: &str, cache: &Path) -> Result<PathBuf> {
     let name = Digest::of(format!("{url}\n{revision}\n{top}")).hex();
     let folder = cache.join("upstream").join(&name[..32]);
     if folder.is_dir() {
-        return Ok(folder);
+        if is_fixed(revision) {
+            return Ok(folder);
+        }
+        // a branch moves: what was fetched before may be out of date
+        std::fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
     }
     let failed = Error::file(&folder);
     let parent = folder.parent().unwrap_or(Path::new("."));
@@ -86,6 +90,15 @@ fn checkout(source: &Source, path: &str, cache: &Path) -> Result<PathBuf> {
         other => other.map_err(&failed)?,
     }
     Ok(folder)
+}
+
+/// Whether a revision stays what it is: a whole commit hash, or the tag of a release such as `v1.2.3`.
+fn is_fixed(revision: &str) -> bool {
+    let is_commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let numbers = revision.strip_prefix('v').unwrap_or(revision).split('.').take(3);
+    let is_release = numbers.clone().count() == 3
+        && numbers.take(2).all(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
+    is_commit || is_release
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -175,6 +188,16 @@ fn image(text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commit_and_a_release_are_kept_and_a_branch_is_not() {
+        for fixed in ["8162c7c4a48f3ee0e91b1a3eb90616cf319a4b1a", "v2.3.0", "1.6.1", "v0.12.0-rc.1"] {
+            assert!(is_fixed(fixed), "{fixed}");
+        }
+        for moving in ["main", "HEAD", "release-1.2", "v1", "1.x", "8162c7c", "v1.x.0"] {
+            assert!(!is_fixed(moving), "{moving}");
+        }
+    }
 
     #[test]
     fn changes_go_into_the_kustomization() {
