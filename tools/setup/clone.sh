@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests and the test cluster find this repository's files by the folder that they were compiled in. Clones share what cargo compiles, and cargo
-# takes a newer program of another clone for this one's: so when another one compiled last, everything here is made to look new.
+# Tests and the test cluster find this repository's files by the folder in which they were compiled. Clones share cargo's build outputs, and
+# cargo takes a newer program of another clone for this clone's. So if another clone compiled last, this marks all sources here as changed.
 set -eu
 mark="$CARGO_TARGET_DIR/compiled-in"
 [ "$(cat "$mark" 2>/dev/null)" = "$PWD" ] && exit 0

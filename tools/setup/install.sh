@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copies the command line, and beside it the programs that it starts: install.sh FROM PREFIX
+# Installs the command line, and the programs that it starts in libexec beside it: install.sh FROM PREFIX
 set -eu
 from=$1
 mkdir -p "$2/bin" "$2/libexec/slipway"

