@@ -71,7 +71,7 @@ fn relocated(path: &Path, elf: &Elf) -> Result<Vec<u8>> {
     elf::with_search(bytes, elf, libtorch::FOLDER).ok_or_else(|| {
         let old = elf.search.as_ref().map(|(_, old)| old.as_str()).unwrap_or_default();
         let reason = format!(
-            "its search path for libraries, {old}, is shorter than {}, which is written over it: link again, to a libtorch with a longer path",
+            "its search path for libraries, {old}, is shorter than {}, which is written over it: link it again, with a libtorch in a folder with a longer path",
             libtorch::FOLDER
         );
         Error::malformed(path.display().to_string(), reason)

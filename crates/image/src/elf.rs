@@ -39,7 +39,7 @@ pub(crate) fn machine(platform: Platform) -> u16 {
     }
 }
 
-/// Reads the headers of a 64-bit little-endian ELF file, and nothing else of it.
+/// Reads only the headers of a 64-bit little-endian ELF file.
 pub(crate) fn read(path: &Path) -> Result<Elf> {
     let file = File::open(path).map_err(Error::file("reading", path))?;
     let broken = |reason: &str| {
@@ -124,7 +124,7 @@ pub(crate) fn compiler(bytes: &[u8]) -> Option<String> {
     (text.len() < 200).then(|| String::from_utf8_lossy(text).into_owned())
 }
 
-/// The newest `GLIBC_x.y` among versions of symbols; `None` if there is none.
+/// The newest `GLIBC_x.y` among versions of symbols; `None` if none of them is one.
 pub(crate) fn glibc(versions: &[String]) -> Option<(u32, u32)> {
     let number = |version: &String| {
         let (major, minor) = version.strip_prefix("GLIBC_")?.split_once('.')?;

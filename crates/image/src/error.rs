@@ -18,7 +18,7 @@ pub enum Error {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// An OCI layout could not be read or written.
@@ -92,7 +92,7 @@ pub enum Error {
         locked: String,
     },
     /// A file of the image is missing.
-    #[error("{what} is not at {}: run `{command}`", path.display())]
+    #[error("{what} was not found at {}: run `{command}`", path.display())]
     Missing {
         /// Such as "the program slipway-server".
         what: String,
@@ -171,12 +171,6 @@ impl Error {
     /// Whether this machine lacks something that can be installed or built.
     #[must_use]
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. } | Self::Git(_))
-    }
-
-    /// Whether a lock does not fit its declaration.
-    #[must_use]
-    pub fn is_out_of_date(&self) -> bool {
-        matches!(self, Self::Lock { .. })
+        matches!(self, Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. })
     }
 }

@@ -27,7 +27,7 @@ enum Failure {
     Network(String),
     /// An answer that is not a success.
     Status(StatusCode),
-    /// Another size than expected: what the file has.
+    /// The file does not have the expected size: what it has instead.
     Size(String),
     /// What arrived could not be written here.
     Local(Error),
@@ -38,7 +38,7 @@ impl Failure {
         Self::Network(slipway_causes::chain(error))
     }
 
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Network(_) => true,
             Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
@@ -60,7 +60,7 @@ impl Failure {
 /// Makes four attempts.
 fn retry<T>(attempt: impl FnMut() -> std::result::Result<T, Failure>) -> std::result::Result<T, Failure> {
     let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(300)).with_factor(3.0);
-    attempt.retry(pauses.with_max_times(3).with_jitter()).sleep(std::thread::sleep).when(Failure::may_pass).call()
+    attempt.retry(pauses.with_max_times(3).with_jitter()).sleep(std::thread::sleep).when(Failure::is_transient).call()
 }
 
 /// The answer to a request, if it is a success and does not announce another size.

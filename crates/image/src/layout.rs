@@ -15,7 +15,7 @@ use crate::built::Built;
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 
-/// The name that an import gives the image, and its tag: nobody mistakes it for a release.
+/// The name that an import gives the image, and its tag. Nobody mistakes them for a release.
 fn reference(built: &Built) -> (String, String) {
     let commit = &built.revision.commit;
     let short = commit.get(..12).unwrap_or(commit);
@@ -44,12 +44,12 @@ fn layers(built: &Built, cache: &Cache) -> BTreeMap<Digest, PathBuf> {
     layers.map(|layer| (layer.digest, layer.blob(cache))).collect()
 }
 
-/// Writes a folder in one step: it has the new layout whole, or what was there before.
+/// Writes a folder in one step: it has the complete new layout, or what was there before.
 ///
 /// The first entry of `index.json` is the image; the manifests of what is attached to it follow.
 ///
 /// # Errors
-/// When the folder holds something else, or cannot be written.
+/// When the folder holds anything but a layout, or cannot be written.
 pub fn write_folder(built: &Built, attached: &Attached, cache: &Cache, folder: &Path) -> Result<()> {
     slipway_oci::replace_layout(folder, |writer| {
         for document in documents(built).chain(&attached.documents) {

@@ -172,7 +172,7 @@ impl Lock {
     /// The file's text.
     ///
     /// # Errors
-    /// Never in practice: the types serialise.
+    /// Does not happen: the types can always be written as JSON.
     pub fn to_text(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self).map_err(|error| Error::malformed("the lock", error))?;
         Ok(text + "\n")

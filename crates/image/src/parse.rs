@@ -90,7 +90,7 @@ pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
 /// Reads one declaration.
 ///
 /// # Errors
-/// The first mistake of its form; if there is none, all mistakes of its content.
+/// The first mistake in its form; if its form is right, every mistake in its content.
 pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Finding>> {
     let image: Image = typed(file, text).map_err(|finding| vec![finding])?;
     let mistakes: Vec<Finding> = check(file, &image)
@@ -107,7 +107,7 @@ fn check(file: &str, image: &Image) -> Vec<(String, String)> {
     let name = &image.metadata.name;
     let folder = Path::new(file).parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     if folder.as_ref().is_some_and(|folder| folder != name) {
-        report(name, format!("the name {name:?} is not the folder's: rename one of them"));
+        report(name, format!("the name {name:?} is not that of the folder: rename one of them"));
     }
     let spec = &image.spec;
     if !spec.entrypoint.first().is_some_and(|program| program.starts_with('/')) {

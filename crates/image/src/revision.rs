@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use slipway_git::Repository;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::error::Result;
 
@@ -26,10 +28,11 @@ impl Revision {
         Ok(Self { commit: if repository.is_dirty()? { id + "-dirty" } else { id }, time })
     }
 
-    /// Its time as RFC 3339.
+    /// Its time as RFC 3339; the start of 1970 if that format cannot express it.
     #[must_use]
     pub fn created(&self) -> String {
-        let time = time::OffsetDateTime::from_unix_timestamp(self.time).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-        time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+        let time = OffsetDateTime::from_unix_timestamp(self.time).ok();
+        let text = time.and_then(|time| time.format(&Rfc3339).ok());
+        text.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
     }
 }

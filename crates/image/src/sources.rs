@@ -1,10 +1,10 @@
-//! What a machine has to build images from.
+//! Where a build finds its programs and libraries.
 
 use std::path::PathBuf;
 
 use crate::cache::Cache;
 
-/// What this machine has to build from.
+/// What an image is built from on this machine.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// Downloads and finished layers.

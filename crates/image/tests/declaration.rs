@@ -24,7 +24,7 @@ fn a_good_one_has_defaults() {
 }
 
 #[rstest]
-#[case("name: thing", "name: other", 4, 9, "is not the folder's")]
+#[case("name: thing", "name: other", 4, 9, "is not that of the folder")]
 #[case("[libc6]", "[libc6, Bad_Name]", 9, 25, "not the name of a Debian package")]
 #[case("[/usr/local/bin/thing]", "[thing]", 12, 3, "absolute path of a program")]
 #[case("binary: thing, ", "", 11, 12, "needs either a `binary` or a `path`")]

@@ -77,7 +77,7 @@ impl Blobs {
         }
         let file = std::fs::File::open(&path).map_err(Error::file("reading", &path))?;
         let mut bytes = Vec::new();
-        // one byte more than there should be: a longer file is found out without reading all of it
+        // one byte more than expected shows that a file is too long, without reading all of it
         file.take(blob.size + 1).read_to_end(&mut bytes).map_err(Error::file("reading", &path))?;
         compared(&path, Digest::of(&bytes), bytes.len() as u64, blob)?;
         Ok(bytes)
@@ -119,7 +119,7 @@ impl Blobs {
         Ok(())
     }
 
-    /// An empty file in the folder for a blob to be; without [`Blobs::keep`] it is removed.
+    /// An empty file in the folder for a new blob; it is removed unless [`Blobs::keep`] keeps it.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -128,7 +128,7 @@ impl Blobs {
         tempfile::Builder::new().prefix(".part-").tempfile_in(&self.folder).map_err(failed)
     }
 
-    /// Makes a whole file of [`Blobs::part`] a blob, which anybody may read.
+    /// Makes a finished file of [`Blobs::part`] a blob that anybody may read.
     ///
     /// # Errors
     /// When it cannot be moved.

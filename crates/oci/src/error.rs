@@ -1,3 +1,5 @@
+//! Why a layout cannot be read or written.
+
 use std::path::PathBuf;
 
 use slipway_digest::Digest;
@@ -15,11 +17,11 @@ pub enum Error {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The folder is not a layout, or a document in it cannot be read.
-    #[error("{} is not a whole OCI image layout: {reason}", path.display())]
+    #[error("{} is not a complete OCI image layout: {reason}", path.display())]
     Layout {
         /// The folder, or the file in it.
         path: PathBuf,
@@ -40,7 +42,7 @@ pub enum Error {
         size: u64,
         /// The digest that it should have.
         expected: Digest,
-        /// The size that it should have, if that is known.
+        /// The size that it should have, if it is known.
         expected_size: Option<u64>,
     },
     /// The folder to write to holds something else.
@@ -53,7 +55,7 @@ pub enum Error {
         folder: PathBuf,
         /// The folder that holds the old layout now.
         old: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }

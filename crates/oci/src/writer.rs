@@ -50,11 +50,11 @@ impl LayoutWriter {
     }
 }
 
-/// Writes a layout in the place of whatever layout the folder holds. The folder has the new one whole, or is left as it was.
-/// `fill` adds the blobs and returns what the index shall name.
+/// Writes a layout in place of the one that the folder holds. If this fails, the folder stays as it was. `fill` adds the blobs, and
+/// returns what the index will name.
 ///
 /// # Errors
-/// When the folder holds something else than a layout, it cannot be written, or `fill` fails.
+/// When the folder holds anything but a layout, it cannot be written, or `fill` fails.
 pub fn replace_layout<E: From<Error>>(
     folder: &Path,
     fill: impl FnOnce(&LayoutWriter) -> std::result::Result<Vec<Descriptor>, E>,

@@ -121,7 +121,7 @@ fn a_folder_that_is_not_a_layout_says_why() {
     let error = || Layout::open(folder.path()).unwrap_err().to_string();
     let index = fs::read_to_string(folder.path().join("index.json")).unwrap();
     for (content, message) in [
-        ("{", "index.json is not a whole OCI image layout: EOF"),
+        ("{", "index.json is not a complete OCI image layout: EOF"),
         (r#"{"manifests": []}"#, "names no image"),
         (&index.replace("sha256:", "sha512:"), "is not a digest"),
         (&index.replace("sha256:", "sha256:../../"), "is not a digest"),

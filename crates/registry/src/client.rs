@@ -1,6 +1,7 @@
 //! Requests to a registry, with credentials, time limits and retries.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -89,7 +90,7 @@ impl Registry {
         let done = (|| request())
             .retry(pauses)
             .sleep(tokio::time::sleep)
-            .when(may_pass)
+            .when(is_transient)
             .notify(|error, pause| {
                 tracing::debug!("{what}, attempt {}: {error}; the next one in {pause:?}", attempts.get());
                 attempts.set(attempts.get() + 1);
@@ -102,7 +103,7 @@ impl Registry {
         let (registry, what, reason) = (self.host.clone(), what.to_owned(), slipway_causes::chain(&error));
         match error {
             error if denied(&error) => Error::Denied { registry, reason },
-            error if may_pass(&error) => Error::Unreachable { registry, what, attempts, reason },
+            error if is_transient(&error) => Error::Unreachable { registry, what, attempts, reason },
             OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
                 match expected.parse() {
                     Ok(expected) => Error::OtherDigest { registry, what, expected, found: actual },
@@ -132,7 +133,7 @@ fn denied(error: &OciDistributionError) -> bool {
 }
 
 /// Whether the next attempt may succeed.
-fn may_pass(error: &OciDistributionError) -> bool {
+fn is_transient(error: &OciDistributionError) -> bool {
     match error {
         OciDistributionError::ServerError { code, .. } => *code >= 500 || *code == 429,
         OciDistributionError::RequestError(error) => {
@@ -151,16 +152,28 @@ fn may_pass(error: &OciDistributionError) -> bool {
     }
 }
 
+/// The file that docker keeps its credentials in.
+fn configuration() -> Option<PathBuf> {
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
+    Some(folder?.join("config.json"))
+}
+
 fn credentials(host: &str) -> Result<RegistryAuth> {
     match get_credential(host) {
         Ok(DockerCredential::UsernamePassword(user, password)) => Ok(RegistryAuth::Basic(user, password)),
         Ok(DockerCredential::IdentityToken(token)) => Ok(RegistryAuth::Bearer(token)),
-        // no file, or no entry for this registry
-        Err(
-            CredentialRetrievalError::NoCredentialConfigured
-            | CredentialRetrievalError::ConfigNotFound
-            | CredentialRetrievalError::ConfigReadError,
-        ) => Ok(RegistryAuth::Anonymous),
+        // no entry for this registry, or no folder in which a file could be
+        Err(CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigNotFound) => {
+            Ok(RegistryAuth::Anonymous)
+        }
+        // a file that does not exist, or one that cannot be read; many registries can be read without credentials
+        Err(CredentialRetrievalError::ConfigReadError) => {
+            if let Some(file) = configuration().filter(|file| file.exists()) {
+                tracing::warn!("{} cannot be read: {host} is asked without credentials", file.display());
+            }
+            Ok(RegistryAuth::Anonymous)
+        }
         Err(error) => {
             Err(Error::Denied { registry: host.to_owned(), reason: format!("its credentials cannot be read: {error}") })
         }

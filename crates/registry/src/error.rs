@@ -8,7 +8,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Why an image could not be moved.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not a reference.
+    /// The text does not name an image in a registry.
     #[error(
         "`{reference}` does not name an image in a registry: {reason}; an example is registry.example.org/team/trainer:1.2"
     )]
@@ -21,7 +21,7 @@ pub enum Error {
     /// A tag where a digest is required.
     #[error("`{0}` has no digest: a tag can point elsewhere tomorrow; give <name>@sha256:<64 hexadecimal digits>")]
     NoDigest(String),
-    /// The layout to push is not whole.
+    /// The layout to push is incomplete or damaged.
     #[error("{0}; build the image again")]
     Layout(slipway_oci::Error),
     /// The layout to pull into cannot be written.
@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// The registry did not answer, or not in time.
     #[error(
-        "{what} failed {attempts} times at {registry} (the last: {reason}): what arrived stays there, so trying again goes on from here"
+        "{what} failed {attempts} times at {registry} (the last: {reason}): what arrived is kept there, so run this again to continue"
     )]
     Unreachable {
         /// The registry's host.
@@ -61,7 +61,7 @@ pub enum Error {
         /// Why the last attempt failed.
         reason: String,
     },
-    /// The registry holds something else than was sent or asked for.
+    /// The registry answers with other content than was sent or asked for.
     #[error(
         "{registry} answers {what} with the digest {found} instead of {expected}: the registry, or something in between, is broken"
     )]
@@ -92,13 +92,13 @@ pub enum Error {
     Local {
         /// What was tried.
         what: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// Whether a registry did not answer, refused, or answered wrong, rather than the caller having given something wrong.
+    /// Whether the registry is at fault: it did not answer, refused, or answered with something wrong.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(

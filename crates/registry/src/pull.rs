@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// not fetched again. Its `index.json` is written last: without it there is no image.
 ///
 /// # Errors
-/// When the reference has no digest, the registry answers with something else than it names, or the folder cannot be written.
+/// When the reference has no digest, the registry answers with other content, or the folder cannot be written.
 pub async fn pull(from: &str, folder: &Path, options: &Options) -> Result<Descriptor> {
     let reference = reference(from)?;
     let digest = reference.digest().and_then(|digest| digest.parse().ok());
@@ -91,7 +91,7 @@ impl Pull {
     }
 }
 
-/// The media type that a manifest says it has; an older one without is told by what it names.
+/// The media type that a manifest says it has. If it does not say, a list of manifests makes it an index.
 fn media_type_of(bytes: &[u8]) -> serde_json::Result<String> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -33,7 +33,7 @@ const CHUNK: usize = 4 << 20;
 /// names; the tag of `to`, if there is one, is set last. `progress` is called with a line for each blob.
 ///
 /// # Errors
-/// When the layout is not whole, or the registry refuses a part of it. Then no tag has moved.
+/// When the layout is incomplete or damaged, or the registry refuses a part of it. Then no tag has moved.
 pub async fn push(layout: &Layout, to: &str, options: &Options, progress: impl Fn(&str)) -> Result<Pushed> {
     let target = reference(to)?;
     if let Some(digest) = target.digest() {

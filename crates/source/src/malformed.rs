@@ -13,7 +13,7 @@ pub struct Malformed {
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
-    /// What to do, if that can be said.
+    /// What to do; `None` if the message says enough.
     pub help: Option<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What somebody who wrote an unknown name probably meant.
+//! Which known name an unknown one was probably meant to be.
 
 /// Names beyond this many are counted, not listed.
 const MAX_LISTED: usize = 20;

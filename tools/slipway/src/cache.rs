@@ -1,4 +1,4 @@
-//! The cache folder, shared with the Makefile: what can be got again.
+//! The cache folder, shared with the Makefile: all of it can be downloaded or made again.
 
 use std::path::PathBuf;
 

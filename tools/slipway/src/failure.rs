@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked, and the exit code that says so to a script.
+//! Why a command failed, and the exit code that tells a script.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,11 +9,11 @@ use slipway_source::Finding;
 /// A failure by kind. The message says what, where and what to do next.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Nothing foreseen: 1.
+    /// A failure that nobody foresaw: 1.
     Unexpected(String),
-    /// A specification or the repository is wrong; everything that is, at once: 3.
+    /// Files of the repository have mistakes; all of them are listed: 3.
     Invalid(Vec<Finding>),
-    /// The input is wrong in a way that has no line: 3.
+    /// Wrong input that is not in a line of a file: 3.
     Input(String),
     /// Everything is valid, but rendered files are not what the experiments render to: 4.
     OutOfDate(Vec<Finding>),
@@ -23,8 +23,8 @@ pub(crate) enum Failure {
     Service(String),
     /// A job failed, or a model did not pass its gate: 7.
     Job(String),
-    /// The command has said all there is to say; only the exit code is left.
-    Said(u8),
+    /// The command has already printed what failed; only the exit code is left.
+    Reported(u8),
 }
 
 impl Failure {
@@ -37,11 +37,11 @@ impl Failure {
             Self::Environment(_) => 5,
             Self::Service(_) => 6,
             Self::Job(_) => 7,
-            Self::Said(code) => *code,
+            Self::Reported(code) => *code,
         }
     }
 
-    /// What was found, when it has places.
+    /// The mistakes with their positions; empty for every other kind.
     pub(crate) fn findings(&self) -> &[Finding] {
         match self {
             Self::Invalid(findings) | Self::OutOfDate(findings) => findings,
@@ -51,7 +51,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// The same, with the step of the demo in front.
+    /// The same with the step in front of the message. Findings name their files instead.
     #[must_use]
     pub(crate) fn during(self, step: &str) -> Self {
         let named = |message: String| format!("{step}: {message}");
@@ -61,7 +61,6 @@ impl Failure {
             Self::Environment(message) => Self::Environment(named(message)),
             Self::Service(message) => Self::Service(named(message)),
             Self::Job(message) => Self::Job(named(message)),
-            // these have places of their own
             other => other,
         }
     }
@@ -79,7 +78,7 @@ impl fmt::Display for Failure {
             Self::OutOfDate(findings) => {
                 write!(f, "{} out of date: run `slipway render`", count(findings.len(), "rendered file"))
             }
-            Self::Said(_) => Ok(()),
+            Self::Reported(_) => Ok(()),
         }
     }
 }
@@ -138,7 +137,15 @@ impl From<slipway_forge::Error> for Failure {
 
 impl From<slipway_dataset::Error> for Failure {
     fn from(error: slipway_dataset::Error) -> Self {
-        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
+        use slipway_dataset::Error;
+
+        let message = error.to_string();
+        match error {
+            error if error.is_unavailable() => Self::Service(message),
+            Error::Refused { .. } => Self::Service(message),
+            Error::Credentials { .. } | Error::File { .. } => Self::Environment(message),
+            _ => Self::Input(message),
+        }
     }
 }
 
@@ -158,7 +165,15 @@ impl From<slipway_cluster::Error> for Failure {
 
 impl From<slipway_mlflow::Error> for Failure {
     fn from(error: slipway_mlflow::Error) -> Self {
-        if error.is_not_found() { Self::Input(error.to_string()) } else { Self::Service(error.to_string()) }
+        use slipway_mlflow::Error;
+
+        let message = error.to_string();
+        match error {
+            error if error.is_not_found() => Self::Input(message),
+            Error::Address { .. } | Error::Invalid { .. } => Self::Input(message),
+            Error::File { .. } => Self::Environment(message),
+            _ => Self::Service(message),
+        }
     }
 }
 
@@ -202,5 +217,26 @@ impl From<slipway_proposal::Error> for Failure {
             error @ Error::NoBestVersion(_) => Self::Job(error.to_string()),
             error => Self::Input(error.to_string()),
         }
+    }
+}
+
+impl From<slipway_image::Error> for Failure {
+    fn from(error: slipway_image::Error) -> Self {
+        use slipway_image::Error;
+
+        let message = error.to_string();
+        match error {
+            Error::Declaration(findings) => Self::Invalid(findings),
+            Error::Git(error) => error.into(),
+            error if error.is_unavailable() => Self::Service(message),
+            error if error.is_environment() => Self::Environment(message),
+            _ => Self::Input(message),
+        }
+    }
+}
+
+impl From<slipway_registry::Error> for Failure {
+    fn from(error: slipway_registry::Error) -> Self {
+        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
     }
 }

@@ -23,7 +23,7 @@ impl KustomizeArgs {
             let found = Kustomize::find(given, &cache);
             return found.map(Some).ok_or_else(|| {
                 Failure::Environment(format!(
-                    "--kustomize {}: this program does not exist; get one: {HOW_TO_GET_KUSTOMIZE}",
+                    "--kustomize {}: this program does not exist; how to get it: {HOW_TO_GET_KUSTOMIZE}",
                     given.display()
                 ))
             });
@@ -34,10 +34,12 @@ impl KustomizeArgs {
         Ok(names.into_iter().find_map(|name| Kustomize::find(name, &cache)))
     }
 
-    /// The program, or what to do.
+    /// The program. Fails with how to get it if it was not found.
     pub(crate) fn need(&self) -> Result<Kustomize, Failure> {
         self.find()?.ok_or_else(|| {
-            Failure::Environment(format!("kustomize is needed and was not found; get it: {HOW_TO_GET_KUSTOMIZE}"))
+            Failure::Environment(format!(
+                "kustomize is needed and was not found; how to get it: {HOW_TO_GET_KUSTOMIZE}"
+            ))
         })
     }
 }

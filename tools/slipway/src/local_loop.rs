@@ -1,4 +1,4 @@
-//! The loop on this machine, as the commands that start it see it.
+//! The loop on this machine, for the commands that start it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,8 +16,7 @@ pub(crate) fn configuration(
     page_port: Option<u16>,
     observer: slipway_embedded::Observer,
 ) -> Result<Configuration, Failure> {
-    let executable =
-        std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))?;
+    let executable = executable()?;
     Ok(Configuration {
         repository: context.root.clone(),
         state,
@@ -28,6 +27,11 @@ pub(crate) fn configuration(
         cpu_millis: None,
         observer,
     })
+}
+
+/// The path of this program.
+pub(crate) fn executable() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))
 }
 
 /// `  mlflow     8.1 s`

@@ -13,6 +13,8 @@ mod named;
 mod plan_text;
 mod pull_request;
 mod remote;
+mod replace;
+mod revision;
 mod runtime;
 mod services;
 mod versions;
@@ -33,7 +35,7 @@ use context::{Color, Context, Output};
 use failure::Failure;
 use runtime::wait;
 
-/// Name of the hidden command that runs a program and ends it when this process is gone.
+/// The hidden command that runs a program, and stops it when the process that started it no longer exists.
 const SUPERVISE: &str = "supervise";
 
 /// Launch distributed training by merging a pull request.
@@ -50,7 +52,7 @@ struct Cli {
     /// The repository [default: the nearest folder from here upwards with experiments/]
     #[arg(long, global = true, value_name = "DIR")]
     repo: Option<PathBuf>,
-    /// Colour on the terminal
+    /// When to use colours
     #[arg(long, global = true, value_enum, default_value = "auto")]
     color: Color,
     #[command(subcommand)]
@@ -63,7 +65,7 @@ enum Command {
     New(new::New),
     /// Show what would start, stop and stay, and what it costs
     Plan(plan_command::Plan),
-    /// Write the TrainJobs that the experiments want
+    /// Render the experiments into TrainJobs
     Render(render::Render),
     /// Check everything in the repository, offline
     Check(check::Check),
@@ -73,13 +75,13 @@ enum Command {
     Propose(propose::Propose),
     /// Open the pull request that puts a version into service when it is merged
     Promote(promote::Promote),
-    /// Make a cluster follow this repository
+    /// Set up a cluster that follows this repository
     Bootstrap(bootstrap::Bootstrap),
     /// Show jobs, versions and what is served
     Status(status::Status),
     /// Run the whole loop on this machine
     Up(up::Up),
-    /// End the loop on this machine
+    /// Stop the loop on this machine
     Down(up::Down),
     /// Show the whole loop once: dataset, pull request, training, promotion, a served answer
     Demo(demo::Demo),
@@ -87,7 +89,7 @@ enum Command {
     Dataset(dataset_command::Dataset),
     /// Build the stack's images without a container engine
     Image(image::Image),
-    /// Say what this machine lacks and how to get it, or what in a cluster is not well
+    /// Show what this machine lacks and how to get it, or what is unhealthy in a cluster
     Doctor(doctor::Doctor),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  slipway completions bash > ~/.local/share/bash-completion/completions/slipway")]
@@ -125,8 +127,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = cli.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "slipway", &mut script);
-        // a closed pipe is the reader's choice
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
+        // a closed pipe is the reader's choice, not a failure
+        let _ = std::io::stdout().write_all(&script);
         return Ok(());
     }
     let context = Context::new(cli.repo.as_deref(), cli.output)?;
@@ -150,9 +152,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
-/// Says what went wrong: findings with their places, then the sum; as JSON on standard output when that was asked for.
+/// Prints what failed: findings with their positions, then a summary; as JSON on standard output if JSON was asked for.
 fn report(cli: &Cli, failure: &Failure) {
-    if matches!(failure, Failure::Said(_)) {
+    if matches!(failure, Failure::Reported(_)) {
         return;
     }
     if cli.output == Output::Json {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use slipway_project::Project;
+use slipway_proposal::Error;
 use slipway_source::Finding;
 
 use crate::context::Context;
@@ -53,9 +54,7 @@ pub(crate) fn named(
                 names.insert(source.experiment.name.clone());
             }
             None if findings.is_empty() => {
-                return Err(Failure::Input(format!(
-                    "{file} is not an experiment file: name files of experiments/, such as experiments/mnist-cnn.yaml"
-                )));
+                return Err(Error::NotAnExperiment(file).into());
             }
             None => wrong.extend(findings),
         }

@@ -21,7 +21,7 @@ pub(crate) fn mlflow(context: &Context) -> Result<Client, Failure> {
 
 /// The dataset store's client.
 pub(crate) async fn datasets(context: &Context) -> Result<Store, Failure> {
-    // a profile alone may be there for something else: it does not take the place of a loop that runs here
+    // a profile alone may be meant for something else, so a loop that runs here comes first
     let named = [env::DATASETS, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"].into_iter().any(given);
     if !named {
         match State::of_repository(&context.root)? {

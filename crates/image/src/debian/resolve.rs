@@ -15,13 +15,12 @@ use crate::error::{Error, Result};
 /// When a package is not in the index; the message has the nearest name that is.
 pub(crate) fn resolve<'a>(declaration: &Debian, index: &'a Index) -> Result<Vec<&'a Available>> {
     let mut chosen: BTreeMap<&str, &Available> = BTreeMap::new();
-    let mut waiting: Vec<(&Available, Option<&str>)> = Vec::new();
+    let mut waiting: Vec<&Available> = Vec::new();
     for name in &declaration.packages {
-        let package = index.get(name).ok_or_else(|| unknown(name, None, declaration, index))?;
-        waiting.push((package, None));
+        waiting.push(index.get(name).ok_or_else(|| unknown(name, None, declaration, index))?);
     }
     waiting.reverse();
-    while let Some((package, _)) = waiting.pop() {
+    while let Some(package) = waiting.pop() {
         if chosen.insert(&package.name, package).is_some() {
             continue;
         }
@@ -40,7 +39,7 @@ pub(crate) fn resolve<'a>(declaration: &Debian, index: &'a Index) -> Result<Vec<
                 return Err(unknown(first, Some(&package.name), declaration, index));
             };
             if !without(&found.name) {
-                waiting.push((found, Some(&package.name)));
+                waiting.push(found);
             }
         }
     }

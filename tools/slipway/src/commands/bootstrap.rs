@@ -16,7 +16,7 @@ use slipway_gitops::Environment;
 use slipway_project::{Project, Tree, cluster, count};
 
 use crate::context::Context;
-use crate::examined;
+use crate::examined::{Mark, show};
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 use progress::Progress;
@@ -47,7 +47,7 @@ pub(crate) struct Bootstrap {
     /// Take over an existing Argo CD
     #[arg(long)]
     adopt: bool,
-    /// How long the whole may take, in seconds
+    /// Time limit for everything, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "900")]
     timeout: u64,
     /// The token that Argo CD reads a private repository with; kept only in the cluster
@@ -107,7 +107,7 @@ impl Bootstrap {
         context.json(&json_of(&report, &examined))
     }
 
-    /// Whether every pod of the tree names one of these architectures; not if the tree cannot be built.
+    /// Whether every pod of the tree names one of these architectures; `false` if the tree cannot be built.
     fn is_pinned(&self, context: &Context, tree: &Tree, architectures: &[String]) -> bool {
         let Ok(kustomize) = self.kustomize.need() else { return false };
         let built = environments(tree, Some(&context.root), &kustomize, Some(&self.environment));
@@ -128,17 +128,18 @@ impl Bootstrap {
     /// Argo CD reads the remote, not this work tree.
     fn warn_if_not_pushed(&self, context: &Context, environment: &Environment) {
         let clean = Repository::project(&context.root).and_then(|git| git.is_clean(&DEPLOYED));
-        if !matches!(clean, Ok(true)) {
-            context.warn(format!(
-                "the deployed folders differ from the last commit: Argo CD follows {}, so push what it is to deploy",
-                environment.repository()
-            ));
-        }
+        let difference = match clean {
+            Ok(true) => return,
+            Ok(false) => "the deployed folders differ from the last commit".to_owned(),
+            Err(error) => format!("cannot compare the deployed folders with the last commit ({error})"),
+        };
+        context
+            .warn(format!("{difference}: Argo CD follows {}, so push what it should deploy", environment.repository()));
     }
 }
 
 fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result<Content, Failure> {
-    // as the Applications that they belong to would apply them, so that Argo CD finds nothing to change
+    // as their Applications apply them, so that Argo CD finds nothing to change
     let namespaces = environment
         .objects()
         .filter(|(_, object)| object.id.kind == "Namespace")
@@ -169,7 +170,7 @@ fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Res
 
 fn objects_of(values: impl Iterator<Item = Value>) -> Result<Vec<DynamicObject>, Failure> {
     let objects = values.map(serde_json::from_value).collect::<Result<_, _>>();
-    objects.map_err(|error| Failure::Input(format!("an object of the tree is not one of Kubernetes: {error}")))
+    objects.map_err(|error| Failure::Input(format!("the tree has an object that Kubernetes cannot read: {error}")))
 }
 
 /// The Secret in which Argo CD looks for a private repository's credentials.
@@ -200,14 +201,15 @@ fn requirements(requires: &cluster::Requires, environment: &str) -> Result<Requi
 
 fn require_fit(context: &Context, examined: &[Examined]) -> Result<(), Failure> {
     for one in examined {
-        examined::show(context, &one.what, one.ok, &one.found, one.how.as_deref());
+        let mark = if one.ok { Mark::Good } else { Mark::Bad };
+        show(context, mark, &one.what, &one.found, one.how.as_deref());
     }
     match examined.iter().filter(|one| !one.ok).count() {
         0 => Ok(()),
         wrong => {
             context.json(&json!({ "cluster": examined }))?;
             context.say(format!("fix {} first; nothing was changed", count(wrong, "problem")));
-            Err(Failure::Said(5))
+            Err(Failure::Reported(5))
         }
     }
 }

@@ -35,11 +35,11 @@ const MODEL: &str = "mnist";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Starts afresh each time, in .slipway/demo. It does not change the work tree, and of what is not committed it sees\n\
-                  experiments/mnist-cnn.yaml only.\n\nExamples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
+    after_help = "Starts from scratch each time, in .slipway/demo. It does not change the work tree. It runs what is committed, and\n\
+                  experiments/mnist-cnn.yaml as it is in the work tree.\n\nExamples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
 )]
 pub(crate) struct Demo {
-    /// End everything once the loop has been shown
+    /// Stop everything once the loop has been shown
     #[arg(long)]
     exit: bool,
     /// The page's port [default: any free one]
@@ -65,7 +65,7 @@ impl Clock {
 }
 
 /// Rounded to the millisecond.
-pub(crate) fn rounded(seconds: f64) -> f64 {
+fn rounded(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
@@ -112,7 +112,7 @@ impl Demo {
         };
         let report = tokio::select! {
             report = work => report.map(Some),
-            // A part that dies is the reason for whatever else fails.
+            // If a part of the loop fails, that is why other things fail too.
             error = running.failure() => Err(error.into()),
             result = &mut interrupted => result.map(|()| None),
         };
@@ -156,14 +156,14 @@ impl Demo {
     }
 }
 
-/// Keeps everything running until a person ends it, or a part ends by itself.
+/// Keeps everything running until a person stops it, or a part of it fails.
 async fn stay(
     context: &Context,
     running: &mut Running,
     page: &str,
     interrupted: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    context.say(format!("\nDraw a digit: {page}\nPress Ctrl-C to end everything."));
+    context.say(format!("\nDraw a digit: {page}\nPress Ctrl-C to stop everything."));
     tokio::select! {
         error = running.failure() => Err(error.into()),
         result = interrupted => { context.say("\nshutting down"); result }
@@ -316,8 +316,9 @@ async fn trials(
 
 /// The latest run of a TrainJob.
 async fn run_of(client: &Client, name: &str) -> Result<Run, Failure> {
-    let experiment = client.get_experiment(EXPERIMENT_NAME).await?.unwrap_or_default();
+    let missing = || Failure::Job(format!("MLflow has no run of TrainJob {name}"));
+    let experiment = client.get_experiment(EXPERIMENT_NAME).await?.ok_or_else(missing)?;
     let filter = format!("tags.\"{TRAINJOB}\" = '{name}'");
     let runs = client.search_runs(&[&experiment], &filter, &["attributes.start_time DESC"]).await?;
-    runs.into_iter().next().ok_or_else(|| Failure::Job(format!("MLflow has no run of TrainJob {name}")))
+    runs.into_iter().next().ok_or_else(missing)
 }

@@ -9,12 +9,13 @@ use slipway_project::{Tree, count};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
+use crate::revision::tree_at;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Follows the root Application of each environment through every Application of this repository. An Application on another\n\
                   repository is shown as its own definition: its version and our patches.\n\n\
-                  Examples:\n  slipway diff                                  # what is not committed\n  \
+                  Examples:\n  slipway diff                                  # changes that are not committed\n  \
                   slipway diff --base origin/main --markdown    # what a pull request changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
 )]
@@ -28,7 +29,7 @@ pub(crate) struct Diff {
     /// Only this environment
     #[arg(long, value_name = "ENV")]
     environment: Option<String>,
-    /// Print it as a pull request shows it
+    /// Print Markdown, as a pull request shows it
     #[arg(long)]
     markdown: bool,
     #[command(flatten)]
@@ -39,14 +40,14 @@ impl Diff {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
         let kustomize = self.kustomize.need()?;
-        let before = revision(&git, "--base", &self.base)?;
+        let before = tree_at(&git, "--base", &self.base)?;
         let (after, root) = match &self.head {
-            Some(head) => (revision(&git, "--head", head)?, None),
+            Some(head) => (tree_at(&git, "--head", head)?, None),
             None => (Tree::of_work_tree(&context.root)?, Some(context.root.as_path())),
         };
         if let Some(name) = &self.environment {
-            let known = |tree: &Tree| tree.folders_in("clusters").contains(name);
-            if !known(&before) && !known(&after) {
+            let has = |tree: &Tree| tree.folders_in("clusters").contains(name);
+            if !has(&before) && !has(&after) {
                 let known = after.folders_in("clusters").join(", ");
                 return Err(Failure::Input(format!("--environment {name}: unknown environment; known: {known}")));
             }
@@ -58,15 +59,6 @@ impl Diff {
             show(context, &differences);
         }
         context.json(&differences)
-    }
-}
-
-fn revision(git: &Repository, option: &str, name: &str) -> Result<Tree, Failure> {
-    match git.resolve(name)? {
-        Some(commit) => Ok(Tree::at(git, &commit)?),
-        None => Err(Failure::Input(format!(
-            "{option} {name}: this revision does not exist; name a branch, a tag or a commit"
-        ))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `slipway doctor`: what this machine lacks, and how to get it; or what is not well in a cluster.
+//! `slipway doctor`: what this machine lacks, and how to get it; or what is unhealthy in a cluster.
 
 mod cluster;
 
@@ -13,16 +13,17 @@ use slipway_project::count;
 
 use crate::cache;
 use crate::context::Context;
-use crate::examined::show;
+use crate::examined::{Mark, show};
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
+use crate::local_loop::executable;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slipway doctor\n  slipway doctor --cluster    # what in the cluster is not well, and why"
+    after_help = "Examples:\n  slipway doctor\n  slipway doctor --cluster    # what is unhealthy in the cluster, and why"
 )]
 pub(crate) struct Doctor {
-    /// Look at a cluster instead: every Application that is not Synced and Healthy, down to its pods and their last lines
+    /// Examine a cluster instead: every Application that is not Synced and Healthy, down to the last log lines of its pods
     #[arg(long)]
     cluster: bool,
     /// The context of the kubeconfig [default: its current one]
@@ -35,9 +36,9 @@ pub(crate) struct Doctor {
 /// A program that must be on the path.
 struct Needed {
     what: &'static str,
-    /// Any of these will do.
+    /// One of these is enough.
     programs: &'static [&'static str],
-    /// The oldest version that is known to do.
+    /// The oldest version that works.
     version: Option<(u32, u32)>,
     how: &'static str,
 }
@@ -72,16 +73,16 @@ const NEEDED: [Needed; 7] = [
     Needed { what: "make", programs: &["make"], version: None, how: "apt install make · xcode-select --install" },
 ];
 
-/// What was looked at.
+/// A program or a folder that was examined.
 #[derive(Debug, Serialize)]
 struct Examined {
     what: String,
     ok: bool,
     found: String,
-    /// How to get it, when it is missing.
+    /// What to do if it is not `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     how: Option<String>,
-    /// Whether the rest works without it.
+    /// Whether everything else works without it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     optional: bool,
 }
@@ -92,8 +93,7 @@ impl Doctor {
             return cluster::run(context, self.context.as_deref()).await;
         }
         let mut examined: Vec<Examined> = NEEDED.iter().map(examine).collect();
-        let executable = std::env::current_exe().unwrap_or_default();
-        for program in Programs::find(&executable, &context.root).each() {
+        for program in Programs::find(&executable()?, &context.root).each() {
             let ok = program.path.is_file();
             examined.push(Examined {
                 what: program.what.to_owned(),
@@ -101,7 +101,7 @@ impl Doctor {
                 found: if ok {
                     program.path.display().to_string()
                 } else {
-                    format!("not at {}", program.path.display())
+                    format!("not found at {}", program.path.display())
                 },
                 how: (!ok).then(|| format!("`{}`, or set {}", program.target, program.variable)),
                 optional: false,
@@ -110,20 +110,19 @@ impl Doctor {
         examined.push(writable("the cache folder", &cache::folder()?));
         examined.push(self.kustomize());
         for one in &examined {
-            let how = one.how.as_ref().map(|how| format!("get it: {how}"));
-            if one.optional && !one.ok {
-                context.say(format!("{} {:<34} {}", context.paint("33", "–"), one.what, one.found));
-                context.say(format!("    {}", how.unwrap_or_default()));
-            } else {
-                show(context, &one.what, one.ok, &one.found, how.as_deref());
-            }
+            let mark = match (one.ok, one.optional) {
+                (true, _) => Mark::Good,
+                (false, true) => Mark::Optional,
+                (false, false) => Mark::Bad,
+            };
+            show(context, mark, &one.what, &one.found, one.how.as_deref());
         }
         context.json(&examined)?;
         match examined.iter().filter(|one| !one.ok && !one.optional).count() {
             0 => Ok(()),
-            missing => {
-                context.say(format!("{} missing", count(missing, "thing")));
-                Err(Failure::Said(5))
+            problems => {
+                context.say(format!("{} found", count(problems, "problem")));
+                Err(Failure::Reported(5))
             }
         }
     }
@@ -131,15 +130,15 @@ impl Doctor {
 
 impl Doctor {
     fn kustomize(&self) -> Examined {
-        let found = self.kustomize.find().ok().flatten();
-        let text = found.as_ref().map(|kustomize| kustomize.program().display().to_string());
-        Examined {
-            what: "kustomize".to_owned(),
-            ok: found.is_some(),
-            found: text.unwrap_or_else(|| "not found; `check` then leaves the overlays out".to_owned()),
-            how: found.is_none().then(|| HOW_TO_GET_KUSTOMIZE.to_owned()),
-            optional: true,
-        }
+        let (ok, found, how) = match self.kustomize.find() {
+            Ok(Some(kustomize)) => (true, kustomize.program().display().to_string(), None),
+            Ok(None) => {
+                (false, "not found; `check` skips the overlays".to_owned(), Some(HOW_TO_GET_KUSTOMIZE.to_owned()))
+            }
+            // the message says what to do
+            Err(failure) => (false, failure.to_string(), None),
+        };
+        Examined { what: "kustomize".to_owned(), ok, found, how, optional: true }
     }
 }
 
@@ -156,7 +155,7 @@ fn examine(needed: &Needed) -> Examined {
     Examined { what: needed.what.to_owned(), ok, found, how: (!ok).then(|| needed.how.to_owned()), optional: false }
 }
 
-/// The first line of what a program says to `--version`.
+/// The first line that a program prints for `--version`; `None` if it cannot be run.
 fn version_of(program: &str) -> Option<String> {
     let done = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&done.stdout);
@@ -189,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_found_in_what_programs_say() {
+    fn versions_are_found_in_the_output_of_programs() {
         assert_eq!(numbers("git version 2.39.5"), Some((2, 39)));
         assert_eq!(numbers("v20.19.2"), Some((20, 19)));
         assert_eq!(numbers("Python 3.11.7"), Some((3, 11)));

@@ -3,10 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 use slipway_experiment::parse;
+use slipway_project::{Project, Tree};
+use slipway_source::suggestion;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use slipway_project::{Project, Tree};
 
 #[derive(Debug, Args)]
 #[command(
@@ -35,20 +36,21 @@ impl New {
         let dataset = match &self.dataset {
             Some(name) if project.datasets.contains_key(name) => name.clone(),
             Some(name) => {
-                let known = project.datasets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                return Err(Failure::Input(format!("dataset `{name}` is not declared; there are: {known}")));
+                let known: Vec<&str> = project.datasets.keys().map(String::as_str).collect();
+                let help = suggestion(name, "known", &known);
+                return Err(Failure::Input(format!("--dataset {name}: unknown dataset; {help}")));
             }
             None => project.datasets.keys().next().cloned().ok_or_else(|| {
                 Failure::Input("no dataset is declared yet: declare one in datasets/<name>.yaml first".to_owned())
             })?,
         };
         let text = text(&self.name, &self.architecture, &dataset);
-        // A name that cannot be is refused with what is allowed.
+        // refuses an invalid name, and says what is allowed
         parse(&file, &text).map_err(Failure::Invalid)?;
         if let Some(same) = project.experiments.iter().find(|source| source.experiment.name == self.name) {
             return Err(Failure::Input(format!(
-                "{} is experiment `{}` already: choose another name",
-                same.file, self.name
+                "the experiment `{}` is already in {}: choose another name",
+                self.name, same.file
             )));
         }
         let path = context.root.join(&file);

@@ -11,18 +11,19 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::named;
 use crate::plan_text;
+use crate::revision::tree_at;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  slipway plan experiments/mnist-cnn.yaml\n  slipway plan --base origin/main -o json"
 )]
 pub(crate) struct Plan {
-    /// Experiment files; all of experiments/ when none is named
+    /// Experiment files [default: all of experiments/]
     files: Vec<PathBuf>,
-    /// What to compare with: the revision whose rendered TrainJobs run now
+    /// The revision to compare with: its rendered TrainJobs are those that run now
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     base: String,
-    /// Print it as the pull request shows it
+    /// Print Markdown, as the pull request shows it
     #[arg(long)]
     markdown: bool,
 }
@@ -32,15 +33,11 @@ impl Plan {
         let project = Project::read(&Tree::of_work_tree(&context.root)?);
         let only = named(context, &project, &self.files)?;
         let git = Repository::project(&context.root)?;
-        let base = match git.resolve(&self.base)? {
-            Some(commit) => Project::read(&Tree::at(&git, &commit)?),
-            None if self.base == "HEAD" => Project::default(),
-            None => {
-                return Err(Failure::Input(format!(
-                    "--base {}: this revision does not exist; name a branch, a tag or a commit",
-                    self.base
-                )));
-            }
+        let base = if self.base == "HEAD" && git.head()?.is_none() {
+            // nothing is committed yet
+            Project::default()
+        } else {
+            Project::read(&tree_at(&git, "--base", &self.base)?)
         };
         let plan = Planned::new(&base, &project, only.as_ref());
         if !context.is_json() {

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 use crate::pull_request::PullRequestReport;
-use crate::remote::remote;
+use crate::remote::RemoteArgs;
 use crate::services;
 
 #[derive(Debug, Args)]
@@ -24,9 +24,8 @@ pub(crate) struct Promote {
     /// The environment that serves it
     #[arg(long, default_value = "local")]
     environment: String,
-    /// Where the pull request goes: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
-    #[arg(long, env = "SLIPWAY_REMOTE")]
-    remote: Option<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
     #[command(flatten)]
     kustomize: KustomizeArgs,
 }
@@ -44,7 +43,7 @@ struct Promoted {
 impl Promote {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
-        let remote = remote(context, &git, self.remote.as_deref())?;
+        let remote = self.remote.find(context, &git)?;
         let versions = services::mlflow(context)?.search_model_versions(&self.model).await?;
         let version = self.choose(&versions)?;
         let promotion = Promotion::prepare(&git, &remote, &self.environment, version).await?;

@@ -14,7 +14,7 @@ use crate::kustomize::KustomizeArgs;
 use crate::named::in_project;
 use crate::plan_text;
 use crate::pull_request::PullRequestReport;
-use crate::remote::remote;
+use crate::remote::RemoteArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -27,9 +27,8 @@ pub(crate) struct Propose {
     /// Experiment files
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Where the pull request goes: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
-    #[arg(long, env = "SLIPWAY_REMOTE")]
-    remote: Option<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Show the plan and stop
     #[arg(long)]
     dry_run: bool,
@@ -48,7 +47,7 @@ struct Proposed {
 impl Propose {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
-        let remote = remote(context, &git, self.remote.as_deref())?;
+        let remote = self.remote.find(context, &git)?;
         let files = self.files.iter().map(|file| in_project(context, file)).collect::<Result<Vec<_>, _>>()?;
         let here = Tree::of_work_tree(&context.root)?;
         let proposal = ExperimentProposal::prepare(&git, &remote, &here, &files).await?;

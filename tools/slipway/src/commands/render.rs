@@ -1,4 +1,4 @@
-//! `slipway render`: writes the TrainJobs that the experiments want.
+//! `slipway render`: renders the experiments into TrainJobs.
 
 use std::path::PathBuf;
 
@@ -10,15 +10,16 @@ use slipway_project::{Changes, Project, Tree, count, rendered};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::named;
+use crate::replace::replace;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check    # writes nothing; exit code 4 when something is out of date"
+    after_help = "Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check    # writes nothing; exit code 4 if something is out of date"
 )]
 pub(crate) struct Render {
-    /// Experiment files; all of experiments/ when none is named
+    /// Experiment files [default: all of experiments/]
     files: Vec<PathBuf>,
-    /// Only say whether something would be written
+    /// Write nothing; fail if anything is out of date
     #[arg(long)]
     check: bool,
 }
@@ -48,22 +49,14 @@ impl Render {
             let full = context.root.join(path);
             let failed = |error| Failure::Input(format!("cannot write {path}: {error}"));
             match content {
-                Some(bytes) => {
-                    full.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
-                    // whole or not at all, also on a full disk
-                    let part = full.with_extension("yaml.part");
-                    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, &full)).map_err(|error| {
-                        let _ = std::fs::remove_file(&part);
-                        failed(error)
-                    })?;
-                }
+                Some(bytes) => replace(&full, bytes).map_err(failed)?,
                 None => std::fs::remove_file(&full).map_err(failed)?,
             }
         }
         self.done(context, &changes)
     }
 
-    /// The commit that new TrainJobs name: HEAD, when their experiment files are there as they are now.
+    /// The commit that new TrainJobs name: HEAD if it has their experiment files unchanged, otherwise `None`.
     fn commit(
         &self,
         context: &Context,
@@ -94,7 +87,7 @@ impl Render {
                 context.say(context.paint("31", &format!("- {path}")));
             }
             context.say(if changes.is_empty() {
-                "everything is rendered".to_owned()
+                "everything is up to date".to_owned()
             } else {
                 format!("{} written, {} removed", count(done.written.len(), "file"), done.removed.len())
             });

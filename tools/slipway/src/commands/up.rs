@@ -1,4 +1,4 @@
-//! `slipway up` runs the loop on this machine; `slipway down` ends it.
+//! `slipway up` runs the loop on this machine; `slipway down` stops it.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -12,14 +12,14 @@ use slipway_embedded::{State, StateFolder, begin};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::local_loop::{addresses, configuration, interrupted, phase_line};
+use crate::local_loop::{addresses, configuration, executable, interrupted, phase_line};
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  slipway up              # until Ctrl-C\n  slipway up --detach     # until `slipway down`"
 )]
 pub(crate) struct Up {
-    /// Return as soon as everything answers; `slipway down` ends the loop
+    /// Return as soon as everything answers; `slipway down` stops the loop
     #[arg(short, long)]
     detach: bool,
     /// The page's port [default: any free one]
@@ -40,9 +40,9 @@ pub(crate) struct Down {
 
 /// How long everything may take to answer.
 const START: Duration = Duration::from_secs(180);
-/// How long everything may take to end.
+/// How long everything may take to stop.
 const END: Duration = Duration::from_secs(30);
-/// Between two looks at the other process.
+/// The pause between two checks of the other process.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Prints each phase with its duration.
@@ -53,7 +53,7 @@ fn print_phases(context: &Context) -> slipway_embedded::Observer {
 
 impl Up {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let state = absolute(self.state.clone().unwrap_or_else(|| context.root.join(".slipway")));
+        let state = absolute(&self.state.clone().unwrap_or_else(|| context.root.join(".slipway")))?;
         if self.detach {
             return self.detached(context, &state).await;
         }
@@ -67,13 +67,13 @@ impl Up {
             result = &mut interrupted => return result,
         };
         show(context, running.addresses())?;
-        context.say("press Ctrl-C or run `slipway down` to end it");
+        context.say("press Ctrl-C or run `slipway down` to stop it");
         let result = tokio::select! {
             error = running.failure() => Err(error.into()),
             result = &mut interrupted => { context.say("shutting down"); result }
         };
         let ended = running.shutdown().await;
-        // What ended the loop is the reason; what came up on the way out is told only if there is no other.
+        // An error while shutting down is reported only if nothing failed before.
         result.and(ended.map_err(Failure::from))
     }
 
@@ -86,7 +86,7 @@ impl Up {
         let failed = |error| Failure::Unexpected(format!("starting in the background: {error}"));
         // Removed at the end, unless it is worth reading.
         let log = tempfile::Builder::new().prefix("slipway-up-").suffix(".log").tempfile().map_err(failed)?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let mut command = Command::new(executable()?);
         command.arg("--repo").arg(&context.root).arg("up").arg("--state").arg(state);
         if let Some(port) = self.page_port {
             command.arg("--page-port").arg(port.to_string());
@@ -98,13 +98,13 @@ impl Up {
             Detached::Ready(running) => show(context, &running),
             Detached::Ended(code) => {
                 context.say(std::fs::read_to_string(log.path()).map_err(failed)?.trim_end());
-                Err(Failure::Said(code))
+                Err(Failure::Reported(code))
             }
             Detached::Late => {
                 child.kill().and_then(|()| child.wait()).map_err(failed)?;
                 let (_, path) = log.keep().map_err(|error| failed(error.error))?;
                 Err(Failure::Service(format!(
-                    "the loop was not ready after {} s and was ended; see {}",
+                    "the loop was not ready after {} s and was stopped; see {}",
                     START.as_secs(),
                     path.display()
                 )))
@@ -115,10 +115,11 @@ impl Up {
 
 /// How the start of a loop in another process went.
 enum Detached {
+    /// Everything answers.
     Ready(State),
-    /// With this exit code.
+    /// The process ended with this exit code.
     Ended(u8),
-    /// The time limit has passed.
+    /// It was not ready within the time limit.
     Late,
 }
 
@@ -142,13 +143,13 @@ async fn until_ready(child: &mut Child, state: &Path) -> Result<Detached, Failur
 impl Down {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let folders = match &self.state {
-            Some(folder) => vec![absolute(folder.clone())],
+            Some(folder) => vec![absolute(folder)?],
             None => StateFolder::of_repository(&context.root).to_vec(),
         };
         for folder in folders {
             if let Some(pid) = StateFolder::terminate_holder(&folder)? {
                 until_gone(&folder, pid).await?;
-                context.say(format!("ended (process {pid})"));
+                context.say(format!("stopped (process {pid})"));
                 return Ok(());
             }
         }
@@ -157,13 +158,13 @@ impl Down {
     }
 }
 
-/// Returns once the process no longer holds the folder.
+/// Waits until the process no longer holds the folder.
 async fn until_gone(folder: &Path, pid: u32) -> Result<(), Failure> {
     let started = Instant::now();
     while StateFolder::holder(folder)?.is_some_and(|holder| holder.pid == Some(pid)) {
         if started.elapsed() > END {
             return Err(Failure::Unexpected(format!(
-                "process {pid} has not ended after {} s: end it with `kill -9 {pid}`, its children end with it",
+                "process {pid} has not stopped after {} s: kill it with `kill -9 {pid}`; its children end with it",
                 END.as_secs()
             )));
         }
@@ -172,8 +173,8 @@ async fn until_gone(folder: &Path, pid: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-fn absolute(folder: PathBuf) -> PathBuf {
-    std::path::absolute(&folder).unwrap_or(folder)
+fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(folder).map_err(|error| Failure::Input(format!("--state {}: {error}", folder.display())))
 }
 
 fn show(context: &Context, state: &State) -> Result<(), Failure> {

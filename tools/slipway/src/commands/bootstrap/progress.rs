@@ -24,8 +24,8 @@ pub(crate) struct Progress<'a> {
 struct Shown {
     step: Option<ProgressBar>,
     components: BTreeMap<String, ProgressBar>,
-    /// When each Application became well, as it was shown last.
-    well: BTreeMap<String, Duration>,
+    /// When each Application became healthy, as it was last shown.
+    healthy_after: BTreeMap<String, Duration>,
 }
 
 impl<'a> Progress<'a> {
@@ -64,8 +64,8 @@ impl<'a> Progress<'a> {
                 self.say(&format!("{} {}", self.context.paint("32", "✓"), line.trim_end()));
             }
             Event::Applications(components) => {
-                for (component, well) in components {
-                    self.component(&mut shown, &component, well);
+                for (component, healthy_after) in components {
+                    self.component(&mut shown, &component, healthy_after);
                 }
             }
         }
@@ -78,10 +78,10 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn component(&self, shown: &mut Shown, component: &Component, well: Option<Duration>) {
-        match well {
-            Some(after) if shown.well.get(&component.name) != Some(&after) => {
-                shown.well.insert(component.name.clone(), after);
+    fn component(&self, shown: &mut Shown, component: &Component, healthy_after: Option<Duration>) {
+        match healthy_after {
+            Some(after) if shown.healthy_after.get(&component.name) != Some(&after) => {
+                shown.healthy_after.insert(component.name.clone(), after);
                 if let Some(bar) = shown.components.remove(&component.name) {
                     bar.finish_and_clear();
                 }
@@ -91,7 +91,7 @@ impl<'a> Progress<'a> {
             }
             Some(_) => {}
             None => {
-                if shown.well.remove(&component.name).is_some() {
+                if shown.healthy_after.remove(&component.name).is_some() {
                     self.say(&format!("  … {:<22} {}, {} again", component.name, component.sync, component.health));
                 }
                 if !shown.components.contains_key(&component.name)

@@ -1,4 +1,4 @@
-//! `slipway doctor --cluster`: what is not well, from the Application down to the last lines of a container.
+//! `slipway doctor --cluster`: what is unhealthy, from the Application down to the last log lines of a container.
 
 use serde_json::json;
 use slipway_cluster::{Cluster, Diagnosis, components, diagnose};
@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         return Ok(());
     }
     context.say(format!("{} out of sync or not healthy", count(diagnoses.len(), "Application")));
-    Err(Failure::Said(6))
+    Err(Failure::Reported(6))
 }
 
 fn show(context: &Context, diagnosis: &Diagnosis) {

@@ -129,6 +129,6 @@ impl Verify {
             verdicts.push(verdict);
         }
         context.json(&verdicts)?;
-        if verdicts.iter().all(|verdict| verdict.same) { Ok(()) } else { Err(Failure::Said(OUT_OF_DATE)) }
+        if verdicts.iter().all(|verdict| verdict.same) { Ok(()) } else { Err(Failure::Reported(OUT_OF_DATE)) }
     }
 }

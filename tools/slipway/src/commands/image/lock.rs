@@ -7,6 +7,7 @@ use slipway_image::{Indexes, Platform};
 use super::PythonOption;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::replace::replace;
 
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
@@ -50,7 +51,7 @@ impl Lock {
             let path = declared.lock_path();
             let same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
             if !same {
-                std::fs::write(&path, text)
+                replace(&path, text.as_bytes())
                     .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))?;
             }
             let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();

@@ -108,21 +108,3 @@ impl Image {
         }
     }
 }
-
-impl From<slipway_image::Error> for Failure {
-    fn from(error: slipway_image::Error) -> Self {
-        let message = error.to_string();
-        match error {
-            slipway_image::Error::Declaration(mistakes) => Self::Invalid(mistakes),
-            error if error.is_unavailable() => Self::Service(message),
-            error if error.is_environment() => Self::Environment(message),
-            _ => Self::Input(message),
-        }
-    }
-}
-
-impl From<slipway_registry::Error> for Failure {
-    fn from(error: slipway_registry::Error) -> Self {
-        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
-    }
-}

@@ -9,6 +9,7 @@ use slipway_digest::Digest;
 use super::kustomize;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::replace::replace;
 
 #[derive(Debug, Args)]
 pub(crate) struct Pin {
@@ -76,7 +77,8 @@ impl Pin {
         // nothing is written before every edit has succeeded
         for (path, old, new) in &edits {
             if old != new {
-                replace(path, new)?;
+                replace(path, new.as_bytes())
+                    .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))?;
             }
         }
         for one in &pinned {
@@ -145,7 +147,7 @@ fn image(text: &str) -> Result<Image<'_>, Failure> {
     }
     let name = repository.rsplit('/').next().unwrap_or_default();
     if name.is_empty() || name == repository || name.contains(':') {
-        return Err(invalid("is not a registry, a repository and a digest (and no tag between)"));
+        return Err(invalid("is not a registry, a repository and a digest with no tag between them"));
     }
     Ok(Image { whole: text, repository, digest, name })
 }
@@ -178,20 +180,6 @@ fn files(root: &Path, environment: &str) -> Result<Vec<PathBuf>, Failure> {
 
 fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))
-}
-
-/// Writes a file in one step: it has the new text, or the old one.
-fn replace(path: &Path, text: &str) -> Result<(), Failure> {
-    use std::io::Write;
-
-    let failed = |error: std::io::Error| Failure::Input(format!("cannot write {}: {error}", path.display()));
-    let permissions = std::fs::metadata(path).map_err(failed)?.permissions();
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut part = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    part.write_all(text.as_bytes()).map_err(failed)?;
-    part.as_file().set_permissions(permissions).map_err(failed)?;
-    part.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, train_jobs};
+use slipway_names::env::MLFLOW_TRACKING_URI;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     let cluster = Cluster::connect(name).await?;
     let addresses = addresses(&cluster).await?;
     let url = |service: &str| addresses.iter().find(|one| one.service == service).map(|one| one.url.clone());
-    let mlflow = std::env::var("MLFLOW_TRACKING_URI").ok().filter(|url| !url.is_empty()).or_else(|| url("mlflow"));
+    let mlflow = std::env::var(MLFLOW_TRACKING_URI).ok().filter(|url| !url.is_empty()).or_else(|| url("mlflow"));
     let versions = match mlflow {
         Some(mlflow) => match versions(context, &mlflow, url("server").as_deref()).await {
             Ok(versions) => Some(versions),
@@ -33,7 +34,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
             }
         },
         None => {
-            context.warn("versions are not shown: no route leads to MLflow; set MLFLOW_TRACKING_URI");
+            context.warn(format!("versions are not shown: no route leads to MLflow; set {MLFLOW_TRACKING_URI}"));
             None
         }
     };
