@@ -51,7 +51,7 @@ pub enum Error {
     /// A Debian package cannot be resolved.
     #[error("{0}")]
     Package(String),
-    /// The mirror's index cannot be trusted, or its signature cannot be checked.
+    /// The mirror's index is not signed by Debian, or does not fit its files.
     #[error("{0}")]
     Archive(String),
     /// The mirror no longer has a locked file.
@@ -162,10 +162,10 @@ impl Error {
         Self::NotLocked { what: what.into(), found: found.into(), locked: format!("{}{size}", locked.hex()) }
     }
 
-    /// Whether a mirror did not answer or refused.
+    /// Whether a mirror is at fault: it did not answer, refused, or answered with something that cannot be trusted.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Gone { .. } | Self::Download { .. })
+        matches!(self, Self::Archive(_) | Self::Gone { .. } | Self::Download { .. })
     }
 
     /// Whether this machine lacks something that can be installed or built.

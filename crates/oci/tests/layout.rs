@@ -212,7 +212,7 @@ fn platforms_are_named_as_elsewhere() {
     }
     let error = "linux/riscv64".parse::<Platform>().unwrap_err().to_string();
     assert!(error.contains("linux/riscv64") && error.contains("linux/amd64, linux/arm64"), "{error}");
-    // what is built nowhere here is kept all the same
+    // a platform that nothing is built for here is kept too
     let windows = json!({ "mediaType": "m", "digest": Digest::of(b"x"), "size": 1,
         "platform": { "architecture": "amd64", "os": "windows", "variant": "v2" } });
     let descriptor: Descriptor = serde_json::from_value(windows.clone()).unwrap();

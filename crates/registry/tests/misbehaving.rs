@@ -1,4 +1,4 @@
-//! Registries that refuse, are slow, or answer with something else. The tag is set in none of these cases.
+//! Registries that refuse, are slow, or answer with the wrong content. The tag is set in none of these cases.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::process::Command;

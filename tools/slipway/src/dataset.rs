@@ -96,7 +96,7 @@ fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     if unpacked.is_dir() {
         return Ok(unpacked);
     }
-    let failed = |error| Failure::Unexpected(format!("{}: {error}", folder.display()));
+    let failed = |error| Failure::Environment(format!("{}: {error}", folder.display()));
     let parent = folder.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(failed)?;
     // renamed into place at the end, so that it is complete or absent

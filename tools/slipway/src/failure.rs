@@ -99,9 +99,12 @@ impl From<slipway_embedded::Error> for Failure {
             Error::NotOurs(_) | Error::OtherVersion { .. } | Error::Locked { .. } | Error::NoCommit(_) => {
                 Self::Input(message)
             }
-            Error::NoProgram { .. } | Error::Port { .. } | Error::HiddenHolder(_) | Error::Signal { .. } => {
-                Self::Environment(message)
-            }
+            Error::NoProgram { .. }
+            | Error::Spawn { .. }
+            | Error::Port { .. }
+            | Error::File { .. }
+            | Error::HiddenHolder(_)
+            | Error::Signal { .. } => Self::Environment(message),
             Error::Ended { .. } | Error::NotReady { .. } | Error::S3 { .. } => Self::Service(message),
             _ => Self::Unexpected(message),
         }
@@ -195,13 +198,26 @@ impl From<slipway_deployment::Error> for Failure {
 
         match error {
             Error::Invalid(findings) => Self::Invalid(findings),
-            Error::Before(error) => Self::from(*error).during("before the change"),
+            Error::Before(error) => before_the_change((*error).into()),
             Error::Project(error) => error.into(),
             Error::Git(error) => error.into(),
-            error @ Error::Kustomize { .. } => Self::Environment(error.to_string()),
-            error @ Error::File { .. } => Self::Unexpected(error.to_string()),
+            error @ (Error::Kustomize { .. } | Error::File { .. }) => Self::Environment(error.to_string()),
             error @ (Error::NoApplication { .. } | Error::Upstream(_)) => Self::Input(error.to_string()),
         }
+    }
+}
+
+/// The files of a work tree look the same before and after, so findings say it themselves.
+fn before_the_change(failure: Failure) -> Failure {
+    const WHEN: &str = "before the change";
+    match failure {
+        Failure::Invalid(mut findings) => {
+            for finding in &mut findings {
+                finding.message = format!("{WHEN}: {}", finding.message);
+            }
+            Failure::Invalid(findings)
+        }
+        other => other.during(WHEN),
     }
 }
 

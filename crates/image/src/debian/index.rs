@@ -51,7 +51,7 @@ impl Index {
             let release = verified(&release, &get(&release, LARGEST_RELEASE)?)?;
             let name = format!("main/binary-{}/Packages.xz", platform.architecture());
             let (digest, size) = listed(&release, &name).ok_or_else(|| {
-                Error::Archive(format!("{base}/InRelease does not list {name}: choose another suite"))
+                Error::Package(format!("{base}/InRelease does not list {name}: choose another suite"))
             })?;
             // the size in InRelease bounds the download; a file of another size has another digest
             let packed = get(&format!("{base}/{name}"), Size::AtMost(size))?;
@@ -139,8 +139,9 @@ const KEYRINGS: [&str; 2] =
 fn verified(url: &str, signed: &[u8]) -> Result<String> {
     let given = std::env::var_os("SLIPWAY_DEBIAN_KEYRING").map(PathBuf::from);
     let keyring = given.or_else(|| KEYRINGS.iter().map(PathBuf::from).find(|path| path.is_file()));
+    let gpgv = |reason: String| Error::Program { program: "gpgv".to_owned(), reason };
     let keyring = keyring.ok_or_else(|| {
-        Error::Archive(format!(
+        gpgv(format!(
             "the signature of {url} cannot be checked without Debian's keys: apt-get install debian-archive-keyring, \
              or set SLIPWAY_DEBIAN_KEYRING to the keyring"
         ))
@@ -155,11 +156,10 @@ fn verified(url: &str, signed: &[u8]) -> Result<String> {
         .args(["--output", "-"])
         .stdin(Stdio::from(input))
         .output()
-        .map_err(|error| Error::Program {
-            program: "gpgv".to_owned(),
-            reason: format!(
+        .map_err(|error| {
+            gpgv(format!(
                 "{error}; it checks the mirror's signature when a lock is made: apt-get install gpgv, or brew install gnupg"
-            ),
+            ))
         })?;
     if !done.status.success() {
         let errors = String::from_utf8_lossy(&done.stderr);

@@ -116,13 +116,14 @@ fn run(command: &mut Command) -> Result<String> {
     let errors = String::from_utf8_lossy(&done.stderr);
     let lines: Vec<&str> = errors.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(12)..].join("\n");
-    let reason = if errors.contains("DO NOT MATCH THE HASHES") {
-        format!(
+    if errors.contains("DO NOT MATCH THE HASHES") {
+        let reason = format!(
             "a wheel is not the one that was locked; it was not used. If the lock is right, the index or a proxy changed the file.\n{tail}"
-        )
-    } else {
-        format!("it failed ({}); check that the package index is reachable and has these wheels:\n{tail}", done.status)
-    };
+        );
+        return Err(Error::malformed(program, reason));
+    }
+    let reason =
+        format!("it failed ({}); check that the package index is reachable and has these wheels:\n{tail}", done.status);
     Err(Error::Program { program, reason })
 }
 

@@ -43,7 +43,7 @@ impl Render {
                 Err(Failure::OutOfDate(findings))
             };
         }
-        let commit = self.commit(context, &project, only.as_ref());
+        let commit = self.commit(context, &project, only.as_ref())?;
         let changes = rendered::changes(&project, only.as_ref(), commit.as_deref());
         for (path, content) in &changes {
             let full = context.root.join(path);
@@ -56,22 +56,25 @@ impl Render {
         self.done(context, &changes)
     }
 
-    /// The commit that new TrainJobs name: HEAD if it has their experiment files unchanged, otherwise `None`.
+    /// The commit that new TrainJobs name: HEAD, or `None` if it does not have their experiment files as they are.
     fn commit(
         &self,
         context: &Context,
         project: &Project,
         only: Option<&std::collections::BTreeSet<String>>,
-    ) -> Option<String> {
-        let git = Repository::project(&context.root).ok()?;
-        let head = git.head().ok()??;
+    ) -> Result<Option<String>, Failure> {
+        let git = match Repository::project(&context.root) {
+            Err(slipway_git::Error::NotARepository(_)) => return Ok(None),
+            found => found?,
+        };
+        let Some(head) = git.head()? else { return Ok(None) };
         let files: Vec<&str> = project
             .experiments
             .iter()
             .filter(|source| only.is_none_or(|names| names.contains(&source.experiment.name)))
             .map(|source| source.file.as_str())
             .collect();
-        git.is_clean(&files).ok()?.then_some(head)
+        Ok(git.is_clean(&files)?.then_some(head))
     }
 
     fn done(&self, context: &Context, changes: &Changes) -> Result<(), Failure> {

@@ -94,14 +94,19 @@ impl Up {
         let output = |file: &File| file.try_clone().map_err(failed);
         command.stdin(Stdio::null()).stdout(output(log.as_file())?).stderr(output(log.as_file())?).process_group(0);
         let mut child = command.spawn().map_err(failed)?;
-        match until_ready(&mut child, state).await? {
-            Detached::Ready(running) => show(context, &running),
-            Detached::Ended(code) => {
+        let kill = |mut child: Child| child.kill().and_then(|()| child.wait()).map_err(failed);
+        match until_ready(&mut child, state).await {
+            Err(failure) => {
+                kill(child)?;
+                Err(failure)
+            }
+            Ok(Detached::Ready(running)) => show(context, &running),
+            Ok(Detached::Ended(code)) => {
                 context.say(std::fs::read_to_string(log.path()).map_err(failed)?.trim_end());
                 Err(Failure::Reported(code))
             }
-            Detached::Late => {
-                child.kill().and_then(|()| child.wait()).map_err(failed)?;
+            Ok(Detached::Late) => {
+                kill(child)?;
                 let (_, path) = log.keep().map_err(|error| failed(error.error))?;
                 Err(Failure::Service(format!(
                     "the loop was not ready after {} s and was stopped; see {}",

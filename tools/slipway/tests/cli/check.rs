@@ -41,13 +41,13 @@ fn every_mistake_is_found_with_its_place() {
         ("x".repeat(10 << 20), "", ""),
         (String::new(), "", ""),
     ];
-    for (text, place, says) in cases {
+    for (text, position, says) in cases {
         let project = Project::new();
         project.write("experiments/digits.yaml", &text);
         let ran = project.run(&["check", "-o", "json"]);
         let findings = ran.findings();
         assert_eq!(ran.code(), 3, "{ran:?}");
-        assert!(place.is_empty() || findings.contains(&place.to_owned()), "{place}: {findings:?}");
+        assert!(position.is_empty() || findings.contains(&position.to_owned()), "{position}: {findings:?}");
         assert!(ran.text().contains(says), "{says}: {}", ran.text());
         let shown = project.run(&["check"]);
         assert!(shown.errors().starts_with("experiments/digits.yaml:"), "{}", shown.errors());

@@ -40,7 +40,7 @@ spec:
   prices: {cpuHour: 0.5, currency: EUR}
 ";
 
-/// A repository with a commit, and `forge.git` beside it whose main is at it.
+/// A repository with one commit, and `forge.git` beside it with the same commit on main.
 pub(crate) struct Project {
     folder: TempDir,
     /// Where the project is in its repository.
@@ -108,7 +108,7 @@ impl Project {
         git(&self.root(), arguments)
     }
 
-    /// Runs the program; its exit code and its output.
+    /// Runs the program; returns its exit code and its output.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, |_| {})
     }

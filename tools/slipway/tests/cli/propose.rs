@@ -81,7 +81,7 @@ fn what_is_wrong_is_not_proposed() {
     assert_eq!(ran.code(), 3);
     assert!(ran.errors().contains("experiments/digits.yaml:12:22"), "{}", ran.errors());
     assert!(git(Path::new(&project.forge()), &["for-each-ref", "refs/pull"]).is_empty());
-    // a remote that is not there, and one that is none
+    // a remote that does not exist, and a project without one
     assert_eq!(project.run(&["propose", "experiments/digits.yaml", "--remote", "/nowhere"]).code(), 3);
     assert_eq!(project.run(&["propose", "experiments/digits.yaml"]).code(), 3);
 }

@@ -84,9 +84,9 @@ fn rendering_one_experiment_leaves_the_others() {
     project.write("experiments/other.yaml", &EXPERIMENT.replace("name: digits", "name: other"));
     project.run(&["render", "experiments/other.yaml"]);
     assert!(project.list(JOBS).iter().all(|file| file.contains("/other-")) && project.list(JOBS).len() == 2);
-    // the first one is a draft, which is no mistake
+    // the first one is a draft, which is not a mistake
     assert_eq!(project.run(&["check"]).code(), 0);
-    // nor does a mistake in another file hinder
+    // a mistake in another file does not matter
     project.write("experiments/digits.yaml", "nonsense");
     assert_eq!(project.run(&["render", "experiments/other.yaml"]).code(), 0);
     assert_eq!(project.run(&["render"]).code(), 3);
@@ -107,7 +107,7 @@ fn an_experiment_is_rendered_for_the_environments_that_it_names() {
         |files: &[String]| files.iter().map(|file| file.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(names(&here), names(&there), "the same trials");
     assert!(project.read(&there[0]).contains("trainer:0.2.0"), "each environment has its own image");
-    // and no longer, when it does not name it any more
+    // an environment that is no longer named loses its jobs
     project.write("experiments/digits.yaml", &format!("{EXPERIMENT}  environments: [staging]\n"));
     assert_eq!(project.run(&["check"]).code(), 4);
     assert_eq!(project.run(&["render"]).code(), 0);

@@ -1,4 +1,4 @@
-//! Mirrors that answer with something else than was locked.
+//! Mirrors that answer with other content than was locked.
 
 use crate::archives::deb;
 use crate::mirror::Answer;
@@ -34,7 +34,7 @@ fn a_package_of_another_size_is_given_up_before_it_is_downloaded() {
     repository.mirror.set(DEB, Answer::Whole(bytes.clone()));
     let message = repository.fails(3, &["build", "thing"]);
     assert!(message.contains("has 8388608 bytes") && message.contains("it was not used"), "{message}");
-    // without an announced length it is given up after one byte too much
+    // without an announced length, the download stops after one byte too many
     repository.mirror.set(DEB, Answer::WithoutLength(bytes));
     let message = repository.fails(3, &["build", "thing"]);
     let size = repository.locked.debian[0].size;

@@ -17,14 +17,14 @@ fn a_folder_with_other_things_is_left_alone() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_an_error() {
+fn a_path_that_cannot_be_written_is_an_error() {
     let repository = Repository::new();
     fs::write(repository.path("file"), "").unwrap();
-    for (to, place) in
+    for (to, path) in
         [("layout:../file/image", "/file"), ("tar:../file/image.tar", "/file"), ("tar:/proc/x.tar", "/proc")]
     {
         let message = repository.fails(3, &["build", "thing", "--to", to]);
-        assert!(message.contains(place), "{message}");
+        assert!(message.contains(path), "{message}");
     }
     assert_eq!(repository.run(&["build", "thing", "--to", "image.tar"]).code(), 2);
 }

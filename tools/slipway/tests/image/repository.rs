@@ -55,7 +55,7 @@ impl Repository {
         new.write("experiments/README.md", "");
         new.write("apps/thing/image.yaml", DECLARATION);
         fs::create_dir_all(new.path("target/release")).unwrap();
-        // this test's own program is as good as any
+        // any program will do, such as this test's own
         fs::copy("/proc/self/exe", new.path("target/release/thing")).unwrap();
         new.lock();
         new.git(&["init", "--quiet"]);
