@@ -2,11 +2,11 @@
 
 export default function ({ data, parentElement }) {
   const part = (selector) => parentElement.querySelector(selector);
-  const known = data.label !== null;
-  part(".answer").classList.toggle("waiting", !known);
-  part(".digit").textContent = known ? data.label : "?";
-  part(".sure").textContent = known ? data.sure : "Nothing drawn yet";
-  part(".by").textContent = known ? data.by : "Draw a digit and the answer appears here";
+  const answered = data.label !== null;
+  part(".answer").classList.toggle("waiting", !answered);
+  part(".digit").textContent = answered ? data.label : "?";
+  part(".sure").textContent = answered ? data.sure : "Nothing drawn yet";
+  part(".by").textContent = answered ? data.by : "Draw a digit and the answer appears here";
   if (data.seen) part("img").src = data.seen;
 
   const bars = part(".bars");
@@ -15,8 +15,8 @@ export default function ({ data, parentElement }) {
     const percent = `${(probability * 100).toFixed(1)} %`;
     bar.classList.toggle("best", digit === data.label);
     bar.querySelector(".fill").style.width = `${probability * 100}%`;
-    bar.querySelector(".value").textContent = known ? percent : "";
-    bar.setAttribute("aria-label", known ? `${digit}: ${percent}` : `${digit}`);
+    bar.querySelector(".value").textContent = answered ? percent : "";
+    bar.setAttribute("aria-label", answered ? `${digit}: ${percent}` : `${digit}`);
     bar.dataset.probability = probability;
   });
 }

@@ -20,7 +20,7 @@ HTML = """
 
 
 def show(answer: Answer | None, seen: str | None = None) -> None:
-    """Shows an answer, or an empty place for one. `seen` is the 28x28 picture as a data URL."""
+    """Shows an answer, or a placeholder if there is none. `seen` is the 28x28 picture as a data URL."""
     # See canvas.py about registering on every run.
     mount = st.components.v2.component(
         "slipway_answer", html=HTML, css=(HERE / "answer.css").read_text(), js=(HERE / "answer.js").read_text()
@@ -29,7 +29,7 @@ def show(answer: Answer | None, seen: str | None = None) -> None:
 
 
 def content(answer: Answer | None, seen: str | None) -> dict:
-    """What the component gets; `label` is None while there is no answer."""
+    """The component's data; `label` is None while there is no answer."""
     if answer is None:
         return {"label": None, "probabilities": [0.0] * 10, "sure": "", "by": "", "seen": None}
     return {
@@ -42,7 +42,7 @@ def content(answer: Answer | None, seen: str | None) -> dict:
 
 
 def percent(share: float) -> str:
-    """A share as a person reads it; never a rounded-up certainty."""
+    """A share in percent; a share below 1 is never rounded up to 100 %."""
     if share >= 0.9995:
         return "over 99.9 %"
     return f"{share * 100:.1f} %"

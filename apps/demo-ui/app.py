@@ -1,7 +1,8 @@
-"""The demo page: choose a registered version, draw a digit, see what it answers and how it was made.
+"""The demo page: choose a registered version, draw a digit, and see the version's answer and how it was trained.
 
-Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, where a
-browser reaches MLflow, when that is another address. Streamlit's own options are STREAMLIT_*, its health is /_stcore/health.
+Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, the
+address at which a browser reaches MLflow, if it is a different one. Streamlit's own options are STREAMLIT_*; its health check is
+/_stcore/health.
 """
 
 import os
@@ -19,7 +20,7 @@ STYLE = """
 <style>
 [data-testid="stMainBlockContainer"] { max-width: 78rem; padding-top: 2.5rem; padding-bottom: 2rem; }
 [data-testid="stHeader"] { background: transparent; }
-/* Streamlit fades what a run has not reached yet; on this page that is a flicker with every stroke. */
+/* Streamlit fades what a run has not reached yet, which would make this page flicker with every stroke. */
 [data-stale="true"] { opacity: 1 !important; }
 .brand { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .8rem; }
 .brand h1 { margin: 0; padding: 0; font-size: 1.7rem; letter-spacing: -.01em; }
@@ -27,18 +28,21 @@ STYLE = """
 </style>
 <div class="brand"><h1>Draw a digit</h1><span>and ask any registered model what it is</span></div>
 """
-# What to do when a part of the loop is not there.
-TODO = "On one machine, `slipway up` starts the loop and `.slipway/logs/` holds why a part ended; on a cluster, `slipway doctor --cluster` says what is not healthy."
-# Seconds for which what MLflow and the server said is used again: a new version shows soon, a stroke does not wait.
-FRESH = 3
+# What to do when a service cannot be reached.
+HELP = (
+    "On one machine, `slipway up` starts the services, and `.slipway/logs/` shows why one of them stopped. "
+    "On a cluster, `slipway doctor --cluster` shows what is not healthy."
+)
+# Seconds for which answers of MLflow and the server are cached: a new version appears soon, and a stroke does not wait.
+CACHE_SECONDS = 3
 
 
-@st.cache_data(ttl=FRESH, show_spinner=False)
+@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
 def registered(mlflow: str) -> dict[str, list[Version]]:
     """The versions of each model that has any, the newest first."""
     registry = Registry(mlflow)
-    known = {model: registry.versions(model) for model in registry.models()}
-    return {model: versions for model, versions in known.items() if versions}
+    models = {model: registry.versions(model) for model in registry.models()}
+    return {model: versions for model, versions in models.items() if versions}
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)
@@ -46,31 +50,31 @@ def run_of(mlflow: str, run_id: str) -> Run:
     return Registry(mlflow).run(run_id)
 
 
-@st.cache_data(ttl=FRESH, show_spinner=False)
+@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
 def in_service(server: str, model: str) -> str | None:
     return Server(server).in_service(model)
 
 
-@st.fragment(run_every=FRESH)
-def look_again() -> None:
-    """Runs the page again now and then, so that it wakes by itself once what it waits for is there."""
+@st.fragment(run_every=CACHE_SECONDS)
+def try_again() -> None:
+    """Runs the page again every few seconds, so that it recovers by itself."""
     if st.session_state.get("waited", False):
         st.session_state.waited = False
         st.rerun()
     st.session_state.waited = True
 
 
-def trouble(what: str, todo: str) -> None:
-    """Says what is not there and what to do; looks again by itself."""
+def problem(what: str, advice: str) -> None:
+    """Shows what is missing and what to do, and tries again by itself."""
     with st.container(border=True):
         st.markdown(f"**{what}**")
-        st.markdown(todo)
-        st.caption("This page looks again by itself.")
-    look_again()
+        st.markdown(advice)
+        st.caption("This page tries again by itself.")
+    try_again()
 
 
 def title(version: Version, served: str | None) -> str:
-    """A version in the list."""
+    """How the list shows a version."""
     parts = [f"Version {version.number}"]
     if version.number == served:
         parts.append("in service")
@@ -79,14 +83,14 @@ def title(version: Version, served: str | None) -> str:
     return " · ".join(parts)
 
 
-def choose(known: dict[str, list[Version]], server: str) -> Version:
-    """The version that the person chose; at first the one in service."""
-    model = st.selectbox("Model", list(known), key="model", label_visibility="collapsed")
+def choose(models: dict[str, list[Version]], server: str) -> Version:
+    """The chosen version; at first the one in service."""
+    model = st.selectbox("Model", list(models), key="model", label_visibility="collapsed")
     try:
         served = in_service(server, model)
     except ServerError:
-        served = None  # said where the answer would be, once there is something to ask
-    by_number = {version.number: version for version in known[model]}
+        served = None  # the error is shown in place of the answer once a digit is drawn
+    by_number = {version.number: version for version in models[model]}
     numbers = list(by_number)
     start = numbers.index(served) if served in by_number else 0
     chosen = st.selectbox(
@@ -101,7 +105,7 @@ def choose(known: dict[str, list[Version]], server: str) -> Version:
 
 
 def ask(server: str, version: Version, drawn: str | None) -> None:
-    """The answer to what is drawn, or why there is none."""
+    """Shows the answer for the drawing, or why there is none."""
     try:
         image = digit.from_data_url(drawn)
         if image is None:
@@ -110,21 +114,21 @@ def ask(server: str, version: Version, drawn: str | None) -> None:
         answer.show(Server(server).ask(version.model, version.number, image), digit.to_data_url(image))
     except ServerError as error:
         answer.show(None)
-        st.warning(f"{error}. Your drawing is kept. {TODO}")
+        st.warning(f"{error}. Your drawing is kept. {HELP}")
     except digit.NotAPicture as error:
         answer.show(None)
         st.warning(f"{error}. Clear the canvas and draw again.")
 
 
 def about(mlflow: str, version: Version) -> None:
-    """What is known about the version."""
+    """Shows the facts about the version."""
     run, page = None, None
     if version.run_id:
         try:
             run = run_of(mlflow, version.run_id)
             page = run_page(os.environ.get("MLFLOW_PUBLIC_URL") or mlflow, run)
         except RegistryError as error:
-            st.caption(f"Its run cannot be read: {error}")
+            st.caption(f"The version's run cannot be read: {error}")
     st.html(facts(version, run, page))
 
 
@@ -137,20 +141,20 @@ def main() -> None:
         st.error(f"{missing} must be set for this page. `make demo` and `slipway up` do so.")
         return
     try:
-        known = registered(mlflow)
+        models = registered(mlflow)
     except RegistryError as error:
-        trouble(f"{error}.", TODO)
+        problem(f"{error}.", HELP)
         return
-    if not known:
-        trouble(
+    if not models:
+        problem(
             "No model is registered yet.",
-            "A version is registered when a run passes its gate. Merge an experiment, `slipway propose experiments/mnist-cnn.yaml`; "
-            "`slipway status` shows what runs.",
+            "A version is registered when a run passes its gate. Propose an experiment with `slipway propose experiments/mnist-cnn.yaml` "
+            "and merge the pull request; `slipway status` shows what is running.",
         )
         return
     left, middle, right = st.columns(3, gap="medium")
     with left.container(border=True, height="stretch"):
-        version = choose(known, server)
+        version = choose(models, server)
         drawn = canvas()
     with middle.container(border=True, height="stretch"):
         ask(server, version, drawn)

@@ -1,4 +1,4 @@
-// Streamlit calls this on every run of the page with the same element, so it wires the canvas once and leaves the drawing alone.
+// Streamlit calls this on every run of the page with the same element, so the canvas is set up only once and keeps its drawing.
 
 const STROKE = 0.075; // of the canvas's width: about two pixels of MNIST's 28
 const wired = new WeakMap();
@@ -16,11 +16,11 @@ function wire(root, canvas) {
   const context = canvas.getContext("2d");
   Object.assign(context, { lineWidth: canvas.width * STROKE, lineCap: "round", lineJoin: "round", strokeStyle: "#14181d" });
 
-  // The pointer that draws; a second finger on the canvas does not.
+  // The pointer that is drawing. A second finger on the canvas is ignored.
   let drawing = null;
   let last = null;
 
-  const place = (event) => {
+  const position = (event) => {
     const box = canvas.getBoundingClientRect();
     return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
   };
@@ -37,15 +37,15 @@ function wire(root, canvas) {
     drawing = event.pointerId;
     canvas.setPointerCapture(drawing);
     paper.classList.add("drawn");
-    last = place(event);
+    last = position(event);
     line(last, last);
   };
   canvas.onpointermove = (event) => {
     if (event.pointerId !== drawing) return;
-    // A fast pen moves further than one event tells; the browser keeps the points between.
+    // A fast pen moves further than one event reports; the browser keeps the points in between.
     const passed = event.getCoalescedEvents?.() ?? [];
     for (const each of passed.length ? passed : [event]) {
-      const next = place(each);
+      const next = position(each);
       line(last, next);
       last = next;
     }

@@ -19,8 +19,8 @@ KEY = "canvas"
 
 
 def canvas() -> str | None:
-    """Shows the canvas; what is drawn on it as a PNG data URL, dark ink on transparent paper, or None while it is empty."""
-    # Registered on every run: Streamlit keeps it by name, and a second time with the same content does nothing.
+    """Shows the canvas. Returns its drawing as a PNG data URL, dark ink on transparent paper, or None while it is empty."""
+    # Registered on every run: Streamlit keeps components by name, and registering the same content again does nothing.
     mount = st.components.v2.component(
         "slipway_canvas", html=HTML, css=(HERE / "canvas.css").read_text(), js=(HERE / "canvas.js").read_text()
     )

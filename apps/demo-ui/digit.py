@@ -13,18 +13,18 @@ from PIL import Image, UnidentifiedImageError
 
 SIDE = 28
 INNER = 20
-# Below this share of full ink a pixel is taken for paper: antialiasing leaves faint edges.
+# Below this share of full ink, a pixel counts as paper, since antialiasing leaves faint edges.
 FAINT = 0.05
 
 PNG_URL = "data:image/png;base64,"
 
 
 class NotAPicture(ValueError):
-    """What came from the canvas is not a PNG."""
+    """The canvas sent something that is not a PNG."""
 
 
 def from_data_url(url: str | None) -> np.ndarray | None:
-    """The 28x28 picture, float32, ink 1 on paper 0, of a canvas sent as a PNG data URL; None when nothing is drawn on it."""
+    """Converts a PNG data URL of the canvas to a 28x28 picture, float32, ink 1 on paper 0. Returns None if nothing is drawn."""
     if not url:
         return None
     if not url.startswith(PNG_URL):
@@ -37,7 +37,7 @@ def from_data_url(url: str | None) -> np.ndarray | None:
 
 
 def from_picture(picture: Image.Image) -> np.ndarray | None:
-    """The same for a picture of dark ink on light or transparent paper, of any size."""
+    """Converts a picture of any size with dark ink on light or transparent paper. Returns None if it has no ink."""
     ink = _ink(picture)
     rows, columns = np.nonzero(ink > FAINT)
     if rows.size == 0:
@@ -47,12 +47,12 @@ def from_picture(picture: Image.Image) -> np.ndarray | None:
 
 
 def to_picture(image: np.ndarray) -> Image.Image:
-    """What a model sees, as a grey picture of ink on paper."""
+    """The model's input as a grey picture of ink on paper."""
     return Image.fromarray((255 - np.clip(image, 0, 1) * 255).round().astype(np.uint8), mode="L")
 
 
 def to_data_url(image: np.ndarray) -> str:
-    """The same as a PNG data URL."""
+    """The model's input as a PNG data URL."""
     buffer = io.BytesIO()
     to_picture(image).save(buffer, format="PNG")
     return PNG_URL + base64.b64encode(buffer.getvalue()).decode()
@@ -65,7 +65,7 @@ def _ink(picture: Image.Image) -> np.ndarray:
 
 
 def _scaled(ink: np.ndarray) -> np.ndarray:
-    """Fitted into 20x20; a thin stroke keeps at least one pixel."""
+    """Scales the ink to fit 20x20; a thin stroke keeps at least one pixel."""
     height, width = ink.shape
     scale = INNER / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -73,7 +73,7 @@ def _scaled(ink: np.ndarray) -> np.ndarray:
 
 
 def _centred(ink: np.ndarray) -> np.ndarray:
-    """Placed in 28x28 by its centre of mass, or as near to that as keeps all of it inside."""
+    """Places the ink in 28x28 by its centre of mass, or as close to that as possible without cutting it off."""
     top, left = (_offset(ink, axis) for axis in (0, 1))
     field = np.zeros((SIDE, SIDE), dtype=np.float32)
     field[top : top + ink.shape[0], left : left + ink.shape[1]] = ink

@@ -1,4 +1,4 @@
-"""What is known about a version, as a short list beside the answer: how good, how fast, from which settings, from where."""
+"""The facts about a version, as a short list beside the answer: its accuracy, its speed, its settings and its origin."""
 
 from html import escape
 
@@ -18,7 +18,7 @@ STYLE = """
 .facts a { color: inherit; text-decoration: underline; text-decoration-color: color-mix(in srgb, currentColor 35%, transparent); }
 </style>
 """
-# What says how a version was trained, in the order in which a person asks.
+# The parameters that describe how a version was trained, in the order of the list.
 SETTINGS = {
     "model.architecture": "Architecture",
     "model.dropout": "Dropout",
@@ -41,8 +41,8 @@ def facts(version: Version, run: Run | None, run_page: str | None) -> str:
 
 def settings(version: Version, run: Run | None) -> list[tuple[str, str]]:
     """Name and value of each hyperparameter that is known, as HTML."""
-    known = run.parameters if run else {}
-    rows = [(title, escape(known[key])) for key, title in SETTINGS.items() if key in known]
+    parameters = run.parameters if run else {}
+    rows = [(title, escape(parameters[key])) for key, title in SETTINGS.items() if key in parameters]
     if not rows and version.tag("architecture"):
         rows = [("Architecture", escape(version.tag("architecture")))]
     return rows

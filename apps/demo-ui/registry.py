@@ -1,6 +1,6 @@
 """What the page reads from MLflow: models, versions, and the runs that made them.
 
-Plain REST: importing MLflow's own client takes longer than everything that this page does.
+Plain REST, because importing MLflow's own client takes longer than everything else on this page.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ API = "/api/2.0/mlflow"
 # Seconds to connect and to answer.
 TIMEOUT = (3, 10)
 PAGE = 100
-# A registry with more pages than this is not one to choose from in a list.
+# A registry with more pages than this is cut off: nobody chooses from so long a list.
 MOST_PAGES = 50
 
 
@@ -22,7 +22,7 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version and what its tags say about its making; a tag that is absent is None."""
+    """A registered version and its tags, which describe how it was made."""
 
     model: str
     number: str
@@ -30,11 +30,11 @@ class Version:
     tags: dict[str, str] = field(hash=False)
 
     def tag(self, name: str) -> str | None:
-        """The tag `slipway.<name>`."""
+        """The tag `slipway.<name>`; None if it is absent."""
         return self.tags.get(f"slipway.{name}") or None
 
     def figure(self, name: str) -> float | None:
-        """The tag `slipway.<name>` as a number."""
+        """The tag `slipway.<name>` as a number; None if it is absent or not a number."""
         try:
             return float(self.tags.get(f"slipway.{name}", ""))
         except ValueError:
@@ -104,5 +104,5 @@ class Registry:
 
 
 def run_page(address: str, run: Run) -> str:
-    """A run in the pages of the MLflow that a browser reaches at an address."""
+    """The URL of a run's page, for a browser that reaches MLflow at `address`."""
     return f"{address.rstrip('/')}/#/experiments/{run.experiment_id}/runs/{run.run_id}"

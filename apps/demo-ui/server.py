@@ -1,4 +1,4 @@
-"""What the page asks the model server, in the Open Inference Protocol (v2)."""
+"""The page's client of the model server, which speaks the Open Inference Protocol (v2)."""
 
 import time
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from urllib.parse import quote
 import numpy as np
 import requests
 
-# Seconds to connect and to answer; a version that is not loaded yet is fetched and verified within this.
+# Seconds to connect and to answer; a version that is not loaded yet is fetched and verified within this time.
 TIMEOUT = (3, 30)
-# A server that is busy says when to come back; asking again more often than this is no help.
+# A busy server says when to try again. More attempts than this would not help.
 TRIES = 3
 LONGEST_PAUSE = 2.0
 
@@ -20,12 +20,12 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a version says about a picture."""
+    """A version's answer for a picture."""
 
     version: str
     label: int
     probabilities: list[float]
-    # From the question to the answer, as the page sees it.
+    # From the request to the answer, as measured by the page.
     milliseconds: float
 
 
@@ -36,7 +36,7 @@ class Server:
         self.address = address.rstrip("/")
 
     def in_service(self, model: str) -> str | None:
-        """The version that answers for the model when none is named; None when none is in service."""
+        """The model's version in service; None if there is none."""
         answer = self._ask("GET", f"/v2/models/{quote(model, safe='')}")
         if answer.status_code == 404:
             return None
@@ -44,19 +44,19 @@ class Server:
         return str(versions[0]) if versions[0] is not None else None
 
     def ask(self, model: str, version: str, image: np.ndarray) -> Answer:
-        """What a version says about one 28x28 picture, ink 1 on paper 0."""
+        """A version's answer for one 28x28 picture, ink 1 on paper 0."""
         tensor = {"name": "image", "datatype": "FP32", "shape": [1, 1, *image.shape], "data": image.ravel().tolist()}
         path = f"/v2/models/{quote(model, safe='')}/versions/{quote(version, safe='')}/infer"
         begin = time.perf_counter()
-        said = self._json(self._ask("POST", path, json={"inputs": [tensor]}))
+        body = self._json(self._ask("POST", path, json={"inputs": [tensor]}))
         milliseconds = (time.perf_counter() - begin) * 1000
         try:
-            outputs = {output["name"]: output["data"] for output in said["outputs"]}
+            outputs = {output["name"]: output["data"] for output in body["outputs"]}
             probabilities = [float(value) for value in outputs["probabilities"]]
             label = int(outputs["label"][0])
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ServerError(f"The server's answer has no probabilities and label: {str(said)[:200]}") from error
-        return Answer(str(said.get("model_version", version)), label, probabilities, milliseconds)
+            raise ServerError(f"The server's answer has no probabilities and label: {str(body)[:200]}") from error
+        return Answer(str(body.get("model_version", version)), label, probabilities, milliseconds)
 
     def _ask(self, method: str, path: str, **options) -> requests.Response:
         for attempt in range(TRIES):
@@ -73,17 +73,17 @@ class Server:
 
     def _json(self, answer: requests.Response) -> dict:
         try:
-            said = answer.json()
+            body = answer.json()
         except requests.JSONDecodeError:
-            said = {}
-        if answer.ok and isinstance(said, dict):
-            return said
-        reason = said.get("error") if isinstance(said, dict) else None
+            body = {}
+        if answer.ok and isinstance(body, dict):
+            return body
+        reason = body.get("error") if isinstance(body, dict) else None
         raise ServerError(f"The model server answered {answer.status_code}: {reason or answer.text[:200] or 'no reason given'}")
 
 
 def _pause(answer: requests.Response) -> float:
-    """Seconds that a busy server asks to wait."""
+    """The seconds that a busy server asks the client to wait."""
     try:
         return min(max(float(answer.headers.get("Retry-After", 0.2)), 0.05), LONGEST_PAUSE)
     except ValueError:

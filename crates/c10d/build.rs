@@ -8,13 +8,13 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Some(root) = std::env::var_os("LIBTORCH").map(PathBuf::from) else {
         fail(
-            "LIBTORCH is not set. Point it at an unpacked libtorch 2.13.0 (`make` does; `slipway doctor` says how to get one).",
+            "LIBTORCH is not set. Point it at an unpacked libtorch 2.13.0; `make` does this, and `slipway doctor` says how to get it.",
         );
     };
     let header = root.join("include/torch/csrc/distributed/c10d/reducer.hpp");
     if !header.is_file() {
         fail(&format!(
-            "LIBTORCH is {}, which holds no {}: it is not libtorch 2.13.0 with c10d's headers.",
+            "LIBTORCH is {}, but {} does not exist: this is not libtorch 2.13.0 with c10d's headers.",
             root.display(),
             header.display()
         ));

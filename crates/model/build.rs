@@ -4,8 +4,8 @@ fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Ok(root) = std::env::var("LIBTORCH") else {
         println!(
-            "cargo:warning=LIBTORCH is not set. Point it at an unpacked libtorch 2.13.0: `make` does, \
-             `slipway doctor` says how."
+            "cargo:warning=LIBTORCH is not set. Point it at an unpacked libtorch 2.13.0; `make` does this, \
+             and `slipway doctor` says how to get it."
         );
         return;
     };

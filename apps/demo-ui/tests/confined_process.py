@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[1]
 SERVER = {("GET", "/v2/models/mnist"): {"name": "mnist", "versions": ["2"]}, **answers_with(7, "2")}
 NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 NOBODY = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups"] if os.geteuid() == 0 else []
-# Python and the page lie in folders that only their owner may enter: they are shown elsewhere.
+# Python and the page are in folders that only their owner may enter, so they are mounted elsewhere.
 SCRIPT = 'mount --bind "$1" "$3/python" && mount --bind "$2" "$3/page" && mount -o remount,bind,ro / && cd "$3/page" && shift 3 && exec "$@"'
 
 
@@ -56,24 +56,24 @@ class Process(unittest.TestCase):
         self.addCleanup(self.process.kill)
         self.open = build_opener(ProxyHandler({})).open
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         self.log.seek(0)
         return self.log.read().decode()
 
     def until_healthy(self):
         deadline = time.monotonic() + 60
         while True:
-            self.assertIsNone(self.process.poll(), self.said())
+            self.assertIsNone(self.process.poll(), self.log_text())
             try:
                 with self.open(f"http://127.0.0.1:{self.port}/_stcore/health", timeout=5) as answer:
                     self.assertEqual(answer.read(), b"ok")
                     return
             except OSError:
-                self.assertLess(time.monotonic(), deadline, self.said())
+                self.assertLess(time.monotonic(), deadline, self.log_text())
                 time.sleep(0.05)
 
     def seen(self, file: str) -> list[list[str]]:
-        """What the kernel says of the process, line by line, as words."""
+        """A file of the process in /proc, as lines of words."""
         return [line.split() for line in Path(f"/proc/{self.process.pid}/{file}").read_text().splitlines()]
 
     def test_it_is_nobody_and_cannot_write(self):
@@ -106,8 +106,8 @@ class Process(unittest.TestCase):
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout=20)
             self.assertLess(time.monotonic() - asked, 15)
-        self.assertNotIn("Traceback", self.said())
-        self.assertNotIn("Read-only file system", self.said())
+        self.assertNotIn("Traceback", self.log_text())
+        self.assertNotIn("Read-only file system", self.log_text())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""MLflow and the model server as the page sees them, on loopback: what they answer is set by each test."""
+"""Stand-ins for MLflow and the model server on loopback. Each test sets their answers."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlparse
 
 
 class StandIn:
-    """Answers `(method, path)` with what `answers` holds: a body, `(status, body)`, `(status, body, headers)`, or a function of the request."""
+    """Answers `(method, path)` from `answers`: a body, `(status, body)`, `(status, body, headers)`, or a function of the request."""
 
     def __init__(self, answers: dict):
         self.answers = answers
@@ -25,11 +25,11 @@ class StandIn:
                 url = urlparse(self.path)
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
                 stand_in.requests.append((method, url.path, query, body))
-                known = stand_in.answers.get((method, url.path), (404, {"error": "no such model"}))
-                if callable(known):
-                    known = known(query, body)
-                status, said, headers = (*known, {})[:3] if isinstance(known, tuple) else (200, known, {})
-                text = said if isinstance(said, bytes) else json.dumps(said).encode()
+                answer = stand_in.answers.get((method, url.path), (404, {"error": "no such model"}))
+                if callable(answer):
+                    answer = answer(query, body)
+                status, content, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
+                text = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(text)), **headers}.items():
                     self.send_header(name, value)
@@ -52,7 +52,7 @@ class StandIn:
 
 
 def version(number: int, **tags: str) -> dict:
-    """A registered version as MLflow tells it."""
+    """A registered version in MLflow's form."""
     return {
         "name": "mnist",
         "version": str(number),

@@ -71,8 +71,8 @@ class AsksTheServer(unittest.TestCase):
             self.assertIsNone(Server(server.address).in_service("another"))
 
     def test_a_busy_server_is_asked_again(self):
-        said = [(503, {"error": "queue is full"}, {"Retry-After": "0.05"}), answers_with(4, "2")[INFER]]
-        with StandIn({INFER: lambda *_: said.pop(0)}) as server:
+        answers = [(503, {"error": "queue is full"}, {"Retry-After": "0.05"}), answers_with(4, "2")[INFER]]
+        with StandIn({INFER: lambda *_: answers.pop(0)}) as server:
             self.assertEqual(Server(server.address).ask("mnist", "2", IMAGE).label, 4)
 
     def test_a_server_that_stays_busy_is_an_error(self):

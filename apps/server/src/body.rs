@@ -1,4 +1,4 @@
-//! A request's body, whole, up to a length.
+//! Reads a request's body up to a maximum length.
 
 use std::pin::Pin;
 
@@ -7,32 +7,32 @@ use axum::body::{Body, HttpBody};
 use crate::refusal::Refusal;
 
 /// Room for 64 images as nested lists of long numbers.
-pub const LONGEST: usize = 4 << 20;
-/// How much of a body that is too long is read all the same: a client that still writes would not see why it is refused.
-const LEFT_UNREAD: usize = 64 << 20;
+pub const MAX_LENGTH: usize = 4 << 20;
+/// A body that is too long is still read up to this length, because a client that is still writing would not see the refusal.
+const MAX_DISCARDED: usize = 64 << 20;
 
 /// Reads a body.
 ///
 /// # Errors
-/// 413 when it is longer than [`LONGEST`]; 400 when it breaks off.
+/// 413 when it is longer than [`MAX_LENGTH`]; 400 when the connection breaks.
 pub async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
-    let too_long = || Refusal::too_much(format!("the body is longer than {} MiB", LONGEST >> 20));
+    let too_long = || Refusal::too_much(format!("the body is longer than {} MiB", MAX_LENGTH >> 20));
     let announced = body.size_hint().lower();
-    if announced > LEFT_UNREAD as u64 {
+    if announced > MAX_DISCARDED as u64 {
         return Err(too_long());
     }
-    let mut bytes = Vec::with_capacity((announced as usize).min(LONGEST));
+    let mut bytes = Vec::with_capacity((announced as usize).min(MAX_LENGTH));
     let mut length = 0;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| Refusal::request(format!("the body broke off: {error}")))?;
+        let frame = frame.map_err(|error| Refusal::request(format!("the body is incomplete: {error}")))?;
         let Some(data) = frame.data_ref() else { continue };
         length += data.len();
-        if length > LEFT_UNREAD {
+        if length > MAX_DISCARDED {
             return Err(too_long());
         }
-        if length <= LONGEST {
+        if length <= MAX_LENGTH {
             bytes.extend_from_slice(data);
         }
     }
-    if length > LONGEST { Err(too_long()) } else { Ok(bytes) }
+    if length > MAX_LENGTH { Err(too_long()) } else { Ok(bytes) }
 }

@@ -1,8 +1,8 @@
-//! The time between being asked to end and ending, in which requests still come.
+//! The time between the signal to stop and the shutdown, in which requests still arrive.
 //!
-//! In a cluster a pod is told to end at the same moment as everyone who sends requests to it is told that it is gone, and those
-//! hear of it later. Until they have, the server answers as before, but says that it is not ready, and ends each connection
-//! with its next answer, so that clients that keep connections open go elsewhere by agreement.
+//! A cluster tells a pod to stop and removes it from its Service at the same moment, but clients learn of the removal later. Until
+//! then the server answers as before, reports that it is not ready, and closes each connection after its next answer, so that
+//! clients with persistent connections move to another server without an error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,12 +12,12 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Whether the server was asked to end. Cheap to clone; clones are told together.
+/// Whether the server was asked to stop. Cheap to clone; clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Drain(Arc<AtomicBool>);
 
 impl Drain {
-    /// From now on.
+    /// Begins the drain.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -28,7 +28,7 @@ impl Drain {
     }
 }
 
-/// Lets each connection end with its next answer once the drain has begun.
+/// Closes each connection after its next answer once the drain has begun.
 pub async fn ends_connections(State(drain): State<Drain>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if drain.has_begun() {

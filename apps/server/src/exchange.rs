@@ -1,4 +1,4 @@
-//! What holds for every request: it ends in time, and what is refused is refused as JSON.
+//! Middleware for requests: a time limit, errors as JSON, and metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,15 +13,15 @@ use crate::loaded::Loaded;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 
-/// For a whole request; a client that sends its body more slowly than this is let go.
-const LONGEST: Duration = Duration::from_secs(30);
-/// The framework's own refusals are a line.
-const LONGEST_TEXT: usize = 4096;
+/// The time limit of a whole request, which includes the time that the client takes to send the body.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The longest error text of the framework that is passed on, in bytes.
+const MAX_TEXT: usize = 4096;
 
-/// Ends a request that takes too long, and gives refusals that are plain text the form that all others have.
+/// Ends a request that takes too long, and turns the framework's plain-text errors into JSON, which all other errors are.
 pub async fn bounded(request: Request, next: Next) -> Response {
-    let Ok(response) = tokio::time::timeout(LONGEST, next.run(request)).await else {
-        let message = format!("the request took longer than {} s", LONGEST.as_secs());
+    let Ok(response) = tokio::time::timeout(TIME_LIMIT, next.run(request)).await else {
+        let message = format!("the request took longer than {} s", TIME_LIMIT.as_secs());
         return Refusal { status: StatusCode::REQUEST_TIMEOUT, message }.into_response();
     };
     let status = response.status();
@@ -29,12 +29,12 @@ pub async fn bounded(request: Request, next: Next) -> Response {
     if status.as_u16() < 400 || response.headers().get(header::CONTENT_TYPE) == json {
         return response;
     }
-    let text = axum::body::to_bytes(response.into_body(), LONGEST_TEXT).await.unwrap_or_default();
+    let text = axum::body::to_bytes(response.into_body(), MAX_TEXT).await.unwrap_or_default();
     Refusal { status, message: String::from_utf8_lossy(&text).into_owned() }.into_response()
 }
 
-/// Counts an inference request, from when its head has arrived to its answer. Which model answered is in the response's
-/// extensions: names that only a client knows would make figures without end.
+/// Counts an inference request and measures it, from the arrival of its head to its answer. The labels come from the model in the
+/// response's extensions, not from the request: names that clients make up would create metrics without bound.
 pub async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let _in_flight = InFlight::new(&metrics.in_flight);
@@ -46,7 +46,7 @@ pub async fn counted(State(metrics): State<Metrics>, request: Request, next: Nex
     response
 }
 
-/// Counts a request for as long as it is worked on, also when its client leaves before the answer.
+/// Counts a request as in flight until it is dropped, even if its client disconnects before the answer.
 struct InFlight<'a>(&'a IntGauge);
 
 impl<'a> InFlight<'a> {

@@ -1,11 +1,11 @@
-//! What ends the server, with its exit code.
+//! Errors that end the server, with their exit codes.
 
 use std::process::ExitCode;
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// Its environment is wrong: exit code 3.
+    /// The environment or the arguments are invalid: exit code 3.
     #[error("{0}")]
     Input(String),
     /// Anything else: exit code 1.

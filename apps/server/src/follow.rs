@@ -1,4 +1,4 @@
-//! Follows `models.yaml` by its content, so that an atomic rename and a config map's link work alike.
+//! Follows `models.yaml` by its content, which works both for an atomic rename and for the symbolic link of a mounted ConfigMap.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use tokio::sync::watch;
 use crate::metrics::Metrics;
 use crate::models::Models;
 
-/// How often the file is looked at.
+/// How often the file is read.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// The longest pause after failures.
-const LONGEST: Duration = Duration::from_secs(8);
+const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// Whether what the file asks for is in service: `Err` with the reason while it is not.
+/// Whether the versions that the file lists are in service; `Err` with the reason while they are not.
 pub type Readiness = Result<(), String>;
 
 /// The file's text, or why it cannot be read.
 type Text = Result<String, String>;
 
-/// The file. Until it is there for the first time it counts as one without models; when it is gone later, that is an accident:
-/// nothing is taken out of service for it.
+/// The file. Until it exists for the first time, it counts as an empty list. If it disappears later, that is an error, and nothing is
+/// taken out of service.
 struct File {
     path: PathBuf,
     seen: bool,
@@ -42,7 +42,7 @@ impl File {
         }
     }
 
-    /// Returns when it reads otherwise.
+    /// Returns when the file's text is no longer `from`.
     async fn changed(&mut self, from: &Text) {
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -61,12 +61,12 @@ struct Failure {
     since: Instant,
 }
 
-/// Follows the file for ever. A list that cannot be served leaves in service what was, is logged with its reason, counted,
-/// and tried again after a pause that grows; another content is tried at once.
+/// Follows the file forever. If a list cannot be served, the versions in service stay, the reason is logged, the failure is counted,
+/// and the list is tried again after a growing pause. New content is tried at once.
 pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready: watch::Sender<Readiness>) {
     let mut file = File { path, seen: false };
     let mut applied: Option<Text> = None;
-    // Whether `applied` was also the last that was tried.
+    // Whether the last attempt is the one that set `applied`.
     let mut settled = false;
     let mut failure: Option<Failure> = None;
     let mut interval = tokio::time::interval(INTERVAL);
@@ -82,13 +82,13 @@ pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready:
             continue;
         }
         settled = false;
-        // A registry that hangs does not keep the next content of the file waiting.
+        // A registry that hangs must not delay new content of the file.
         let outcome = tokio::select! {
             outcome = apply(&text, &models) => outcome,
             () = file.changed(&text) => continue,
         };
         let Err(reason) = outcome else {
-            show(&models, &metrics);
+            publish(&models, &metrics);
             metrics.reloads.total.with_label_values(&["success"]).inc();
             metrics.reloads.last_successful.set(1);
             metrics.reloads.last_success.set(seconds_since_1970());
@@ -101,19 +101,19 @@ pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready:
         metrics.reloads.last_successful.set(0);
         let before = before.filter(|before| before.text == text);
         if before.as_ref().is_none_or(|before| before.reason != reason) {
-            tracing::error!(event = "not_served", "{}: {reason}; what was in service stays", file.path.display());
+            tracing::error!(event = "not_served", "{}: {reason}; the versions in service stay", file.path.display());
         }
         // Until the first list is in service the server is not ready; later the old list still answers.
         if applied.is_none() {
             let _ = ready.send_replace(Err(reason.clone()));
         }
-        let pause = before.map_or(INTERVAL, |before| (before.pause * 2).min(LONGEST));
+        let pause = before.map_or(INTERVAL, |before| (before.pause * 2).min(MAX_PAUSE));
         failure = Some(Failure { text, reason, pause, since: Instant::now() });
     }
 }
 
-/// Says what is in service now.
-fn show(models: &Models, metrics: &Metrics) {
+/// Publishes what is in service now, as metrics and in the log.
+fn publish(models: &Models, metrics: &Metrics) {
     metrics.in_service.reset();
     for loaded in models.in_service().values() {
         metrics.in_service.with_label_values(&[&loaded.name, &loaded.version, &loaded.digest.to_string()]).set(1);

@@ -9,10 +9,10 @@ use slipway_model::Config;
 use crate::loaded::{Loaded, MOST_IMAGES};
 use crate::refusal::Refusal;
 
-/// An inference request. What it asks of outputs is not needed: there are two, and both are given.
+/// An inference request. Its `outputs` are ignored: the response always holds both outputs.
 #[derive(Debug, Deserialize)]
 pub struct Request {
-    /// Given back with the response.
+    /// Repeated in the response.
     pub id: Option<String>,
     inputs: Vec<Tensor>,
 }
@@ -26,7 +26,7 @@ struct Tensor {
     data: Numbers,
 }
 
-/// Numbers in one list, which the request may have nested as its shape is.
+/// The numbers as one flat list. The request may nest them by shape.
 #[derive(Debug)]
 struct Numbers(Vec<f32>);
 
@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for Numbers {
     }
 }
 
-/// Puts every number of a nested list behind the others.
+/// Appends every number of a nested list.
 struct Flat<'a>(&'a mut Vec<f32>);
 
 impl<'de> DeserializeSeed<'de> for Flat<'_> {
@@ -80,11 +80,11 @@ impl<'de> Visitor<'de> for Flat<'_> {
 /// A checked request: `images` × channels × height × width numbers from 0, paper, to 1, ink.
 #[derive(Debug)]
 pub struct Images {
-    /// Given back with the response.
+    /// Repeated in the response.
     pub id: Option<String>,
-    /// Row by row.
+    /// The pixels, row by row.
     pub pixels: Vec<f32>,
-    /// How many.
+    /// The number of images.
     pub images: usize,
 }
 
@@ -97,35 +97,38 @@ pub fn read(body: &[u8], config: &Config) -> Result<Images, Refusal> {
     let shapes = format!("[n, {channels}, {height}, {width}], [n, {height}, {width}] or [n, {}]", config.pixels());
     let request: Request = serde_json::from_slice(body).map_err(|error| {
         Refusal::request(format!(
-            "the body is no inference request: {error}; expected {{\"inputs\": [{{\"name\": \"image\", \"datatype\": \"FP32\", \
+            "the body is not an inference request: {error}; expected {{\"inputs\": [{{\"name\": \"image\", \"datatype\": \"FP32\", \
              \"shape\": {shapes}, \"data\": [numbers from 0 to 1]}}]}}"
         ))
     })?;
     let [input] = <[Tensor; 1]>::try_from(request.inputs)
         .map_err(|inputs| Refusal::request(format!("{} inputs; expected one, named image", inputs.len())))?;
     if !input.name.is_empty() && input.name != "image" {
-        return Err(Refusal::request(format!("the input `{}`; expected image", shown(&input.name))));
+        return Err(Refusal::request(format!("the input is named `{}`; expected image", start_of(&input.name))));
     }
     if input.datatype != "FP32" {
-        return Err(Refusal::request(format!("datatype `{}`; expected FP32", shown(&input.datatype))));
+        return Err(Refusal::request(format!("the datatype is `{}`; expected FP32", start_of(&input.datatype))));
     }
     let Numbers(pixels) = input.data;
     let images = images_of(&input.shape, config)
-        .ok_or_else(|| Refusal::request(format!("shape {:?}; expected {shapes}", brief(&input.shape))))?;
+        .ok_or_else(|| Refusal::request(format!("the shape is {:?}; expected {shapes}", brief(&input.shape))))?;
     if images > MOST_IMAGES {
         return Err(Refusal::too_much(format!("{images} images; at most {MOST_IMAGES} in one request")));
     }
     let expected = images * config.pixels();
     if pixels.len() != expected {
-        return Err(Refusal::request(format!("{} numbers in data; the shape says {expected}", pixels.len())));
+        return Err(Refusal::request(format!("data has {} numbers; the shape needs {expected}", pixels.len())));
     }
     if let Some(at) = pixels.iter().position(|number| !(0.0..=1.0).contains(number)) {
-        return Err(Refusal::request(format!("data[{at}] is {}; expected 0, paper, to 1, ink", pixels[at])));
+        return Err(Refusal::request(format!(
+            "data[{at}] is {}; expected a number from 0 (paper) to 1 (ink)",
+            pixels[at]
+        )));
     }
     Ok(Images { id: request.id, pixels, images })
 }
 
-/// How many images a shape says; none when it is none of the shapes that are allowed.
+/// The number of images that a shape declares; `None` if the shape is not allowed.
 fn images_of(shape: &[u64], config: &Config) -> Option<usize> {
     let (&images, rest) = shape.split_first()?;
     let [channels, height, width] = config.input.map(i64::unsigned_abs);
@@ -135,8 +138,8 @@ fn images_of(shape: &[u64], config: &Config) -> Option<usize> {
     usize::try_from(images).ok().filter(|images| fits && *images > 0)
 }
 
-/// The beginning of a text of unknown length.
-fn shown(text: &str) -> String {
+/// The first 40 characters of a text that a client sent.
+fn start_of(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
@@ -169,7 +172,7 @@ impl<'a> Response<'a> {
     /// The response of a model that gave these probabilities.
     pub fn new(model: &'a Loaded, id: Option<String>, images: usize, probabilities: Vec<f32>) -> Self {
         let classes = probabilities.len() / images.max(1);
-        // The first of equals, as argmax gives it elsewhere.
+        // On a tie the first class wins, as in other implementations of argmax.
         let best = |row: &[f32]| (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
         let labels = probabilities.chunks(classes.max(1)).map(best).collect();
         let probabilities =
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digit_is_refused_with_what_is_allowed() {
+    fn what_is_not_a_digit_is_refused_with_what_is_allowed() {
         let one = json!(vec![0; 784]);
         let with = |number: f64| {
             let mut data = vec![0.0; 784];

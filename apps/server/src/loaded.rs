@@ -10,7 +10,7 @@ use slipway_serving::Pin;
 /// The most images in one call of a model, whether one request brought them or several.
 pub const MOST_IMAGES: usize = 64;
 
-/// A version of a model, once for each worker: the weights are shared, the calls do not meet.
+/// A version of a model, with a copy for each worker. The copies share the weights, and their calls do not block each other.
 #[derive(Debug)]
 pub struct Loaded {
     /// The registered model's name.
@@ -24,10 +24,10 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Loads a bundle's folder and runs it once, so that no request meets a cold model.
+    /// Loads a bundle from its folder and warms it up, so that no request waits for a cold model.
     ///
     /// # Errors
-    /// When the folder holds no model, or the model does not work.
+    /// When the folder does not hold a model, or the model does not run.
     pub fn load(pin: &Pin, folder: &Path, workers: usize) -> slipway_model::Result<Self> {
         let bundle = Bundle::load(folder)?;
         let config = bundle.config().clone();
@@ -42,12 +42,12 @@ impl Loaded {
         Ok(Self { name, version: version.to_string(), digest, config, bundles })
     }
 
-    /// Whether this is the version that is pinned.
+    /// Whether this is the pinned version.
     pub fn is(&self, pin: &Pin) -> bool {
         self.name == pin.name && self.version == pin.version.to_string() && self.digest == pin.digest
     }
 
-    /// What it was made from.
+    /// The model's configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -1,4 +1,4 @@
-//! `slipway-server`: answers for models. See the library for its parts; configured by its environment alone (`settings`).
+//! `slipway-server`: serves models. Its environment is its only configuration (see `settings`); the library holds its parts.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 fn main() -> ExitCode {
-    // Before any thread is there: a call's temporaries are then not given back to the system each time.
+    // Before any thread starts: the allocator then keeps the memory of a call's temporaries for the next call.
     slipway_c10d::tune_allocator();
     tracing_subscriber::fmt()
         .json()
@@ -48,7 +48,7 @@ fn start() -> Result<(), Fatal> {
             runtime.block_on(serve(settings))
         }
         (Some(command), Some(folder), None) if command == "bench" => {
-            say(&slipway_server::bench::bench(&PathBuf::from(folder))?)
+            print_line(&slipway_server::bench::bench(&PathBuf::from(folder))?)
         }
         _ => Err(Fatal::Input(
             "usage: slipway-server (configured by its environment), or slipway-server bench FOLDER".to_owned(),
@@ -63,14 +63,14 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     let workers =
         Workers::start(settings.workers, settings.queue, metrics.clone()).map_err(unexpected("starting workers"))?;
     let models = Arc::new(Models::new(registry));
-    let (readiness, ready) = watch::channel(Err("the first list of models is not read yet".to_owned()));
+    let (readiness, ready) = watch::channel(Err("the first list of models has not been read yet".to_owned()));
     let following = tokio::spawn(follow(settings.models, Arc::clone(&models), metrics.clone(), readiness));
 
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
         Fatal::Input(format!("listening on {}: {error}; choose another SLIPWAY_LISTEN", settings.listen))
     })?;
     let address = listener.local_addr().map_err(unexpected("own address"))?;
-    // Answers are small: each goes out at once.
+    // Answers are small, so each is sent at once.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
@@ -79,21 +79,21 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     let mut terminate = signal(SignalKind::terminate()).map_err(unexpected("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected("signals"))?;
     let (ending, ended) = watch::channel(false);
-    let asked = async move {
+    let shutdown = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         drain.begin();
         tracing::info!(
             event = "draining",
             seconds = settings.drain.as_secs(),
-            "asked to end; requests are still taken"
+            "asked to stop; requests are still accepted"
         );
         tokio::time::sleep(settings.drain).await;
-        tracing::info!(event = "ending", "requests in flight are finished first");
+        tracing::info!(event = "ending", "finishing the requests in flight");
         ending.send_replace(true);
     };
-    say(&serde_json::json!({ "listening": address.to_string() }).to_string())?;
-    let serving = axum::serve(listener, routes(app)).with_graceful_shutdown(asked);
-    let late = async {
+    print_line(&serde_json::json!({ "listening": address.to_string() }).to_string())?;
+    let serving = axum::serve(listener, routes(app)).with_graceful_shutdown(shutdown);
+    let grace_is_over = async {
         let mut ended = ended;
         if ended.wait_for(|ended| *ended).await.is_err() {
             std::future::pending::<()>().await;
@@ -102,13 +102,16 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     };
     let done = tokio::select! {
         done = async { serving.await } => done.map_err(unexpected("serving")),
-        () = late => { tracing::warn!(event = "late", "some requests did not finish in {} s", settings.grace.as_secs()); Ok(()) }
+        () = grace_is_over => {
+            tracing::warn!(event = "late", "some requests did not finish within {} s", settings.grace.as_secs());
+            Ok(())
+        }
     };
     following.abort();
     done
 }
 
-fn say(line: &str) -> Result<(), Fatal> {
+fn print_line(line: &str) -> Result<(), Fatal> {
     writeln!(std::io::stdout().lock(), "{line}").map_err(unexpected("standard output"))
 }
 

@@ -1,14 +1,14 @@
-//! What `/metrics` shows, in Prometheus' text form; names and units as Prometheus recommends.
+//! The metrics at `/metrics`, in Prometheus' text format, with names and units as Prometheus recommends.
 
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-/// Before every name.
+/// The prefix of every metric's name.
 const NAMESPACE: &str = "slipway_server";
 
-/// The server's figures. Cheap to clone; clones count together.
+/// The server's metrics. Cheap to clone; clones share the values.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -32,26 +32,26 @@ pub struct Metrics {
     pub in_service: IntGaugeVec,
     /// 1 while requests should be sent here.
     pub ready: IntGauge,
-    /// How following `models.yaml` goes.
+    /// Reloads of `models.yaml`.
     pub reloads: Reloads,
 }
 
-/// Figures of following `models.yaml`, after those of Prometheus' own configuration.
+/// Metrics of reloading `models.yaml`, modelled on those for Prometheus' own configuration.
 #[derive(Clone, Debug)]
 pub struct Reloads {
     /// Attempts by `result`: success or failure.
     pub total: IntCounterVec,
-    /// 1 when the last attempt put what the file says into service.
+    /// 1 when the last attempt put the file's list into service.
     pub last_successful: IntGauge,
     /// Seconds since 1970 of the last success.
     pub last_success: Gauge,
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Registers every metric, at zero.
     ///
     /// # Errors
-    /// Never, as long as names are different and well-formed.
+    /// Never, as long as the names are unique and well-formed.
     pub fn new() -> prometheus::Result<Self> {
         // from a fifth of a millisecond to three seconds
         let seconds = prometheus::exponential_buckets(0.0002, 2.0, 15)?;
@@ -82,7 +82,7 @@ impl Metrics {
             },
             registry,
         };
-        // there from the start, so that an alert can tell none from unknown
+        // present from the start, so that an alert can tell zero from missing
         for result in ["success", "failure"] {
             metrics.reloads.total.with_label_values(&[result]);
         }
@@ -111,10 +111,10 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The text.
+    /// All metrics in Prometheus' text format.
     ///
     /// # Errors
-    /// When a figure cannot be written as text.
+    /// When a metric cannot be encoded.
     pub fn text(&self) -> prometheus::Result<Vec<u8>> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

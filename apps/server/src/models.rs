@@ -14,29 +14,29 @@ use crate::registry::Registry;
 /// How many versions that are not in service are kept loaded.
 const ON_DEMAND: usize = 4;
 
-/// By name: the version in service.
+/// The version in service of each model, by the model's name.
 pub type InService = BTreeMap<String, Arc<Loaded>>;
 
 type Cell = Arc<OnceCell<Arc<Loaded>>>;
 
-/// The models that answer. A request takes its model once and keeps it: a swap never disturbs one that runs.
+/// The models that answer. A request looks its model up once and keeps it, so that a swap never disturbs a running request.
 #[derive(Debug)]
 pub struct Models {
     registry: Registry,
     in_service: ArcSwap<InService>,
-    /// By name: why a model that is pinned is not in service (yet).
+    /// Why a pinned model is not in service yet, by its name.
     held_back: Mutex<BTreeMap<String, String>>,
-    /// The last used at the back.
+    /// The most recently used version is at the back.
     on_demand: Mutex<VecDeque<(Pin, Cell)>>,
 }
 
 impl Models {
-    /// None in service yet.
+    /// Starts without a model in service.
     pub fn new(registry: Registry) -> Self {
         Self { registry, in_service: ArcSwap::default(), held_back: Mutex::default(), on_demand: Mutex::default() }
     }
 
-    /// The registry behind them.
+    /// The registry that the models are loaded from.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -46,7 +46,7 @@ impl Models {
         self.in_service.load_full()
     }
 
-    /// Puts exactly these versions into service. Loads what is new first; one that fails leaves everything as it was.
+    /// Puts exactly these versions into service. Loads the new ones first; if one fails, everything stays as it was.
     ///
     /// # Errors
     /// Why a version cannot be loaded.
@@ -73,10 +73,10 @@ impl Models {
         Ok(())
     }
 
-    /// The model that answers for a name, or for one version of it, which is loaded when it is not yet.
+    /// Finds a model's version in service, or the version that is asked for, which is loaded first if necessary.
     ///
     /// # Errors
-    /// 404 when there is none; 503 when it is not loaded yet or cannot be loaded.
+    /// 404 when there is no such model or version; 503 when it is not loaded yet or cannot be loaded.
     pub async fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Loaded>, Refusal> {
         let served = self.in_service.load().get(name).cloned();
         let Some(version) = version else {
@@ -84,11 +84,11 @@ impl Models {
                 if let Some(reason) = self.held_back.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
                     return Refusal::unavailable(format!("{name} is not in service yet: {reason}"));
                 }
-                let known = self.in_service();
-                let known: Vec<&str> = known.keys().map(String::as_str).collect();
+                let in_service = self.in_service();
+                let names: Vec<&str> = in_service.keys().map(String::as_str).collect();
                 Refusal::missing(format!(
                     "no version of {name} is in service (in service: {}); /v2/models/{name}/versions/<version> asks for one",
-                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
                 ))
             });
         };
@@ -101,8 +101,8 @@ impl Models {
             return Ok(Arc::clone(loaded));
         }
         let pin = self.registry.pin(name, version).await?;
-        let cell = self.cell_of(|known| *known == pin).unwrap_or_else(|| self.keep(pin.clone()));
-        // Many at once load it once; a failure is not kept.
+        let cell = self.cell_of(|kept| *kept == pin).unwrap_or_else(|| self.keep(pin.clone()));
+        // Concurrent requests load it once; a failure is not kept.
         let loaded = cell.get_or_try_init(|| self.registry.load(&pin)).await.map(Arc::clone);
         loaded.map_err(|reason| {
             self.forget(&pin);
@@ -114,16 +114,16 @@ impl Models {
         *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 
-    /// A version that cannot be loaded takes no place from those that can.
+    /// Drops a version that could not be loaded, so that it does not take the place of one that can.
     fn forget(&self, pin: &Pin) {
         let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(known, cell)| known != pin || cell.initialized());
+        kept.retain(|(other, cell)| other != pin || cell.initialized());
     }
 
-    /// The cell of a version that was asked for before; it becomes the last used.
-    fn cell_of(&self, wanted: impl Fn(&Pin) -> bool) -> Option<Cell> {
+    /// The cell of a version that is kept on demand, which becomes the most recently used. Returns `None` if it is not kept.
+    fn cell_of(&self, matches: impl Fn(&Pin) -> bool) -> Option<Cell> {
         let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.iter().position(|(pin, _)| wanted(pin))?;
+        let at = kept.iter().position(|(pin, _)| matches(pin))?;
         let entry = kept.remove(at)?;
         let cell = Arc::clone(&entry.1);
         kept.push_back(entry);
@@ -132,8 +132,8 @@ impl Models {
 
     fn keep(&self, pin: Pin) -> Cell {
         let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another request may have put it there meanwhile.
-        if let Some((_, cell)) = kept.iter().find(|(known, _)| *known == pin) {
+        // Another request may have added it in the meantime.
+        if let Some((_, cell)) = kept.iter().find(|(other, _)| *other == pin) {
             return Arc::clone(cell);
         }
         if kept.len() >= ON_DEMAND {

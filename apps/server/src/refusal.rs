@@ -1,4 +1,4 @@
-//! What a client is told when it gets no answer: `{"error": "…"}` with a status.
+//! Error responses: `{"error": "…"}` with an HTTP status.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -23,17 +23,17 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 
-    /// 404: there is no such thing.
+    /// 404: the path, the model or the version does not exist.
     pub fn missing(message: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, message: message.into() }
     }
 
-    /// 413: too much at once.
+    /// 413: the request is too large.
     pub fn too_much(message: impl Into<String>) -> Self {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, message: message.into() }
     }
 
-    /// 503: later.
+    /// 503: the client should try again later.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.into() }
     }
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
         let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
-        assert_eq!(body, r#"{"error":"the server is busy: 7 requests wait already"}"#.as_bytes());
+        assert_eq!(body, r#"{"error":"the server is busy: 7 requests are waiting"}"#.as_bytes());
         let failed = Refusal::from(NoAnswer::Model("x".to_owned())).into_response();
         assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!failed.headers().contains_key(header::RETRY_AFTER));

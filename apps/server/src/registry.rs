@@ -1,4 +1,4 @@
-//! Versions out of MLflow's registry: found, downloaded, verified, loaded.
+//! Finds, downloads, verifies and loads versions from MLflow's registry.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use slipway_serving::Pin;
 use crate::loaded::Loaded;
 use crate::refusal::Refusal;
 
-/// What is needed of a version's files.
+/// The files of a version that are needed.
 const FILES: [&str; 2] = [CONFIG_FILE, WEIGHTS_FILE];
-/// A client waits for these answers, so they come soon or not.
+/// A client waits for these answers, so there are few attempts and short pauses.
 const RETRY: Retry = Retry::at_most(2).pausing(Duration::from_millis(100), Duration::from_millis(100));
 
 /// The registry, with a cache of what was downloaded.
@@ -32,7 +32,7 @@ impl Registry {
     /// The registry at `mlflow`, with downloads in `cache`.
     ///
     /// # Errors
-    /// When `mlflow` is no address.
+    /// When `mlflow` is not a valid address.
     pub fn new(mlflow: &str, cache: PathBuf, workers: usize) -> slipway_mlflow::Result<Self> {
         Ok(Self { client: Client::new(mlflow)?.with_retry(RETRY), folder: cache.join("models"), workers })
     }
@@ -58,7 +58,7 @@ impl Registry {
     /// # Errors
     /// 404 when there is no such version; 503 when it cannot be verified or MLflow does not answer.
     pub async fn pin(&self, name: &str, version: &str) -> Result<Pin, Refusal> {
-        // MLflow would refuse what is not a number in words of its own
+        // MLflow would refuse a version that is not a number with an error of its own
         let found = match version.parse::<u64>() {
             Ok(number) => match self.client.get_model_version(name, version).await {
                 Ok(found) => Some((number, found)),
@@ -68,11 +68,11 @@ impl Registry {
             Err(_) => None,
         };
         let Some((number, found)) = found else {
-            let known = self.versions(name).await?;
-            let known: Vec<&str> = known.iter().map(|version| version.version.as_str()).collect();
-            return Err(Refusal::missing(match known.as_slice() {
+            let versions = self.versions(name).await?;
+            let numbers: Vec<&str> = versions.iter().map(|version| version.version.as_str()).collect();
+            return Err(Refusal::missing(match numbers.as_slice() {
                 [] => format!("there is no model {name}"),
-                known => format!("{name} has no version {version}; it has {}", known.join(", ")),
+                numbers => format!("{name} has no version {version}; it has {}", numbers.join(", ")),
             }));
         };
         match found.tags.get(tag::DIGEST).and_then(|digest| digest.parse::<Digest>().ok()) {
@@ -84,7 +84,7 @@ impl Registry {
         }
     }
 
-    /// Loads a pinned version: out of the cache when it is there, else out of the registry; verified either way.
+    /// Loads a pinned version from the cache if it is there, otherwise from the registry. It is verified in both cases.
     ///
     /// # Errors
     /// Why it cannot be loaded.
@@ -97,7 +97,7 @@ impl Registry {
         blocking(move || Loaded::load(&pin, &folder, workers).map_err(|error| error.to_string())).await?.map(Arc::new)
     }
 
-    /// Whether the cache holds the version. What was damaged there is removed.
+    /// Whether the cache holds the version. Removes a damaged copy.
     async fn is_cached(&self, pin: &Pin, folder: &Path) -> Result<bool, String> {
         let (digest, folder) = (pin.digest, folder.to_owned());
         blocking(move || {
@@ -107,14 +107,18 @@ impl Registry {
             if bundle_digest(&folder).is_ok_and(|found| found == digest) {
                 return Ok(true);
             }
-            tracing::warn!(event = "damaged", "{} is not {digest}; it is downloaded again", folder.display());
+            tracing::warn!(
+                event = "damaged",
+                "{} does not have the digest {digest}; it is downloaded again",
+                folder.display()
+            );
             std::fs::remove_dir_all(&folder).map_err(|error| format!("removing {}: {error}", folder.display()))?;
             Ok(false)
         })
         .await?
     }
 
-    /// Downloads a version's files into a folder of their own, verifies them, and gives the folder its name: whole or not at all.
+    /// Downloads a version's files into a temporary folder, verifies them, and renames the folder: it is complete or not there.
     async fn download(&self, pin: &Pin, folder: &Path) -> Result<(), String> {
         let uri =
             self.client.download_uri(&pin.name, &pin.version.to_string()).await.map_err(|error| error.to_string())?;
@@ -132,7 +136,7 @@ impl Registry {
                 return Err(mismatch(&pin, &found));
             }
             match std::fs::rename(part.path(), &folder) {
-                // another request was quicker; both hold the same
+                // another request was faster, and its folder holds the same files
                 Err(_) if folder.is_dir() => Ok(()),
                 other => other.map_err(|error| format!("writing {}: {error}", folder.display())),
             }
@@ -141,14 +145,14 @@ impl Registry {
     }
 }
 
-/// Files and models are read beside the threads that answer requests.
+/// Runs work that blocks outside the threads that answer requests.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
 }
 
 fn mismatch(pin: &Pin, found: &Digest) -> String {
     format!(
-        "version {} of {} has the digest {found}, and {} is pinned: it is not served",
+        "version {} of {} has the digest {found}, but {} is pinned, so it is not served",
         pin.version, pin.name, pin.digest
     )
 }

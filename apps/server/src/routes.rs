@@ -26,21 +26,21 @@ use crate::models::Models;
 use crate::refusal::Refusal;
 use crate::workers::Workers;
 
-/// How long a list of registered versions may take. The version in service is listed without them.
+/// How long listing the registered versions may take. If it takes longer, only the versions in service are listed.
 const REGISTRY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What every request sees.
+/// The state that all handlers share.
 #[derive(Clone)]
 pub struct App {
     /// The models that answer.
     pub models: Arc<Models>,
     /// The threads that run them.
     pub workers: Arc<Workers>,
-    /// The figures.
+    /// The metrics.
     pub metrics: Metrics,
     /// Whether the first list is in service.
     pub ready: watch::Receiver<Readiness>,
-    /// Whether the end was asked for.
+    /// Whether the server was asked to stop.
     pub drain: Drain,
 }
 
@@ -64,7 +64,7 @@ pub fn routes(app: App) -> Router {
         .route("/v2/models/{model}/ready", get(model_ready))
         .route("/v2/models/{model}/versions/{version}", get(version))
         .route("/v2/models/{model}/versions/{version}/ready", get(version_ready))
-        .fallback(async || Refusal::missing("there is no such path; /v2/models lists the models"))
+        .fallback(async || Refusal::missing("unknown path; /v2/models lists the models"))
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(bounded))
         .merge(inference)
@@ -75,7 +75,7 @@ pub fn routes(app: App) -> Router {
 async fn wrong_method() -> Refusal {
     Refusal {
         status: StatusCode::METHOD_NOT_ALLOWED,
-        message: "this path takes another method: POST for infer, GET for the rest".to_owned(),
+        message: "this path does not support the method; use POST for infer and GET for the rest".to_owned(),
     }
 }
 
@@ -83,7 +83,7 @@ impl App {
     /// Whether requests should be sent here.
     fn is_ready(&self) -> Result<(), Refusal> {
         if self.drain.has_begun() {
-            return Err(Refusal::unavailable("the server was asked to end; it still answers for a while"));
+            return Err(Refusal::unavailable("the server was asked to stop; it still answers for a while"));
         }
         self.ready.borrow().clone().map_err(Refusal::unavailable)
     }
@@ -114,7 +114,7 @@ async fn models(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     let in_service = app.models.in_service();
     let mut names: std::collections::BTreeMap<String, Vec<String>> =
         in_service.iter().map(|(name, loaded)| (name.clone(), vec![loaded.version.clone()])).collect();
-    // without MLflow those in service still answer
+    // without MLflow, the versions in service still answer
     let registered = soon(app.models.registry().all()).await;
     let complete = registered.is_some();
     for version in registered.unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! What the server is told by its environment; it has no other configuration.
+//! The server's settings, which come from its environment alone.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::fatal::Fatal;
 pub struct Settings {
     /// `SLIPWAY_LISTEN`: address and port; port 0 takes any free one. Default `127.0.0.1:8080`.
     pub listen: SocketAddr,
-    /// `SLIPWAY_MODELS`: the file that says which versions are in service; followed by content.
+    /// `SLIPWAY_MODELS`: the file that lists the versions in service; changes of its content are followed.
     pub models: PathBuf,
     /// `MLFLOW_TRACKING_URI`: the registry.
     pub mlflow: String,
@@ -21,7 +21,7 @@ pub struct Settings {
     pub workers: usize,
     /// `SLIPWAY_QUEUE`: requests that may wait for a worker; more are refused with 503. Default 1024.
     pub queue: usize,
-    /// `SLIPWAY_DRAIN_SECONDS`: how long requests are still taken after the end was asked for. Default 0.
+    /// `SLIPWAY_DRAIN_SECONDS`: how long requests are still accepted after the signal to stop. Default 0.
     pub drain: Duration,
     /// `SLIPWAY_GRACE_SECONDS`: how long requests may then take to finish. Default 30, which is as long as a request may take.
     pub grace: Duration,
@@ -33,11 +33,11 @@ impl Settings {
     /// # Errors
     /// [`Fatal::Input`] that names the variable and what is allowed.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Fatal> {
-        let given = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let optional = |name: &str| variable(name).filter(|value| !value.is_empty());
         let required = |name: &str, what: &str| {
-            given(name).ok_or_else(|| Fatal::Input(format!("{name} is not set; set it to {what}")))
+            optional(name).ok_or_else(|| Fatal::Input(format!("{name} is not set; set it to {what}")))
         };
-        let number = |name: &str, least: usize, most: usize, default: usize| match given(name) {
+        let number = |name: &str, least: usize, most: usize, default: usize| match optional(name) {
             None => Ok(default),
             Some(text) => text
                 .parse()
@@ -46,7 +46,7 @@ impl Settings {
                 .ok_or_else(|| Fatal::Input(format!("{name} is `{text}`; give a number from {least} to {most}"))),
         };
         let seconds = |name: &str, default| number(name, 0, 3600, default).map(|n| Duration::from_secs(n as u64));
-        let listen = given("SLIPWAY_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        let listen = optional("SLIPWAY_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: listen.parse().map_err(|_| {
@@ -71,7 +71,7 @@ mod tests {
         let all =
             [("SLIPWAY_MODELS", "/m.yaml"), ("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000"), ("SLIPWAY_CACHE", "/c")];
         Settings::read(|name| {
-            pairs.iter().chain(&all).find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            pairs.iter().chain(&all).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
     }
 

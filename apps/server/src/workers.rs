@@ -1,7 +1,7 @@
 //! The threads that run models, and the queue before them.
 //!
-//! A request that finds an idle worker runs at once and alone. Only what waits while every worker is busy is taken together, as one
-//! batch for one model. Nothing ever waits for a batch to fill.
+//! A request that finds an idle worker runs at once and alone. Requests that wait while every worker is busy are taken together, as one
+//! batch for one model. No request ever waits for a batch to fill.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -18,10 +18,10 @@ use crate::metrics::Metrics;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
     /// The queue is full.
-    #[error("the server is busy: {0} requests wait already")]
+    #[error("the server is busy: {0} requests are waiting")]
     Busy(usize),
-    /// The server ends.
-    #[error("the server ends")]
+    /// The server is shutting down.
+    #[error("the server is shutting down")]
     Ending,
     /// The model failed.
     #[error("the model failed: {0}")]
@@ -49,33 +49,33 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
-    most: usize,
+    capacity: usize,
     metrics: Metrics,
 }
 
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing panics while it is held.
+        // Nothing panics while the lock is held.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The threads; dropped, they finish what waits and end.
+/// The threads. When dropped, they finish the waiting requests and end.
 pub struct Workers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Workers {
-    /// Starts `count` threads, before which at most `most` requests wait.
+    /// Starts `count` threads with a queue of at most `capacity` requests.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(count: usize, most: usize, metrics: Metrics) -> std::io::Result<Self> {
+    pub fn start(count: usize, capacity: usize, metrics: Metrics) -> std::io::Result<Self> {
         // For the threads that only load and warm up.
         tch::set_num_threads(1);
         metrics.workers.set(i64::try_from(count).unwrap_or(i64::MAX));
-        let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), most, metrics });
+        let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), capacity, metrics });
         let mut threads = Vec::with_capacity(count);
         for index in 0..count {
             let shared = Arc::clone(&shared);
@@ -88,7 +88,7 @@ impl Workers {
     /// The probabilities of `images` images.
     ///
     /// # Errors
-    /// [`NoAnswer`].
+    /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
     pub async fn ask(&self, model: Arc<Loaded>, pixels: Vec<f32>, images: usize) -> Answer {
         let (answer, answered) = oneshot::channel();
         {
@@ -97,7 +97,7 @@ impl Workers {
             if queue.closed {
                 return Err(NoAnswer::Ending);
             }
-            if waiting >= self.shared.most {
+            if waiting >= self.shared.capacity {
                 return Err(NoAnswer::Busy(waiting));
             }
             queue.waiting.push_back(Request { model, pixels, images, answer, since: Instant::now() });
@@ -119,20 +119,21 @@ impl Drop for Workers {
 }
 
 fn work(shared: &Shared, index: usize) {
-    // One core a worker: more inside one call would only take them from the others. OpenMP keeps this number for each thread.
+    // One core for each worker: more threads inside one call would only take cores from the other workers. OpenMP keeps this number
+    // for each thread.
     tch::set_num_threads(1);
     while let Some(batch) = next(shared) {
         run(shared, index, batch);
     }
 }
 
-/// The next batch; none when the server ends.
+/// The next batch; `None` once the queue is closed and empty.
 fn next(shared: &Shared) -> Option<Vec<Request>> {
     let mut queue = shared.queue();
     loop {
         if let Some(first) = queue.waiting.pop_front() {
             let mut batch = vec![first];
-            // While another worker is idle, what waits is about to be taken by it.
+            // While another worker is idle, it is about to take the waiting requests.
             if queue.idle == 0 {
                 let mut images = batch[0].images;
                 let mut at = 0;
@@ -160,7 +161,7 @@ fn next(shared: &Shared) -> Option<Vec<Request>> {
 
 /// Runs a batch and gives each request its part.
 fn run(shared: &Shared, index: usize, mut batch: Vec<Request>) {
-    // Whose client is gone needs no answer.
+    // A request whose client is gone needs no answer.
     batch.retain(|request| !request.answer.is_closed());
     let Some(first) = batch.first() else { return };
     let model = Arc::clone(&first.model);
@@ -185,7 +186,7 @@ fn run(shared: &Shared, index: usize, mut batch: Vec<Request>) {
         |_| Err(NoAnswer::Model("it panicked; the log says where".to_owned())),
         |result| match result {
             Ok(probabilities) if probabilities.iter().all(|p| p.is_finite()) => Ok(probabilities),
-            Ok(_) => Err(NoAnswer::Model("it gave numbers that are not finite".to_owned())),
+            Ok(_) => Err(NoAnswer::Model("it returned numbers that are not finite".to_owned())),
             Err(error) => Err(NoAnswer::Model(error.to_string())),
         },
     );
@@ -221,9 +222,9 @@ mod tests {
         (0..images as u32 * 784).map(|i| ((i * 31 + of * 7) % 101) as f32 / 101.0).collect()
     }
 
-    fn workers(count: usize, most: usize) -> (Arc<Workers>, Metrics) {
+    fn workers(count: usize, capacity: usize) -> (Arc<Workers>, Metrics) {
         let metrics = Metrics::new().unwrap();
-        (Arc::new(Workers::start(count, most, metrics.clone()).unwrap()), metrics)
+        (Arc::new(Workers::start(count, capacity, metrics.clone()).unwrap()), metrics)
     }
 
     type Asked = tokio::task::JoinHandle<Answer>;

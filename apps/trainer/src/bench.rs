@@ -1,4 +1,4 @@
-//! `slipway-trainer bench`: how fast this machine trains, on synthetic images, without any service.
+//! `slipway-trainer bench`: measures training on this machine with synthetic images and without other services.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// `cnn` or `mlp`.
     #[arg(long, default_value = "cnn")]
     architecture: String,
-    /// Images in one step, over all workers.
+    /// Images in one step, across all workers.
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
     /// Steps to train.
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Learning rate of Adam.
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
-    /// Seed of weights, order and dropout.
+    /// Seed of the weights, the order of the images and dropout.
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// Writes the trained weights to this file, as safetensors.

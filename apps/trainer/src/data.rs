@@ -18,7 +18,8 @@ pub(crate) struct Data {
     pub(crate) test: Images,
 }
 
-/// Fetches from the cache or the object store that the environment names, and waits minutes for one that is down. Every read is verified.
+/// Fetches the dataset from the cache, or from the object store that the environment names. Waits for minutes if the store is down.
+/// Everything that is read is verified.
 pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
     let digest: Digest =
         dataset.digest.parse().map_err(|error| Failure::Input(format!("{}: dataset.digest: {error}", env::TRIAL)))?;
@@ -36,7 +37,7 @@ pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
     Ok(fetched)
 }
 
-/// `SLIPWAY_CACHE`, or a folder among the temporary files: the only place where a worker writes.
+/// `SLIPWAY_CACHE`, or a folder in the system's temporary folder. A worker writes nowhere else.
 pub(crate) fn cache() -> PathBuf {
     std::env::var_os(env::CACHE)
         .filter(|path| !path.is_empty())

@@ -1,4 +1,4 @@
-//! What MLflow is told about a trial: parameters, tags and its dataset.
+//! A trial's description in MLflow: parameters, tags and its dataset.
 
 use serde_json::Value;
 use slipway_experiment::Trial;
@@ -7,7 +7,7 @@ use slipway_names::{env, tag};
 
 use crate::data::Data;
 
-/// Where a trial comes from: variables that the rendered TrainJob sets, absent when unknown.
+/// Where a trial comes from: environment variables that the rendered TrainJob sets; `None` if unknown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
     /// `SLIPWAY_COMMIT`: the commit that holds the experiment file.
@@ -56,7 +56,7 @@ fn flatten(path: String, value: &Value, params: &mut Vec<Param>) {
     }
 }
 
-/// The dataset as MLflow keeps it, once for each split that was used.
+/// The dataset in MLflow's form.
 pub(crate) fn inputs(trial: &Trial, data: &Data) -> Vec<DatasetInput> {
     let hex = trial.dataset.digest.trim_start_matches("sha256:");
     let bucket = std::env::var(env::DATASETS).unwrap_or_else(|_| "s3://datasets".to_owned());

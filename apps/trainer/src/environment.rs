@@ -1,4 +1,4 @@
-//! What Kubeflow Trainer tells a worker through `PET_*`, read strictly.
+//! A worker's environment. `PET_*`, which Kubeflow Trainer sets, is read strictly.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub(crate) struct Membership {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Environment {
     pub(crate) membership: Membership,
-    /// `OMP_NUM_THREADS`: threads of one operation.
+    /// `OMP_NUM_THREADS`: the threads of one operation.
     pub(crate) threads: i32,
     /// `SLIPWAY_RENDEZVOUS_TIMEOUT`: how long to wait for the others.
     pub(crate) rendezvous_timeout: Duration,
-    /// `SLIPWAY_PROGRESS_SECONDS`: between two reports of progress.
+    /// `SLIPWAY_PROGRESS_SECONDS`: the time between two progress reports.
     pub(crate) progress_interval: Duration,
 }
 
-/// Largest world size that is taken for meant.
+/// The largest world size that is accepted; a larger one is surely a mistake.
 const MAX_WORKERS: usize = 4096;
 
 impl Environment {
@@ -36,8 +36,8 @@ impl Environment {
 
     /// Reads variables from a lookup.
     ///
-    /// Without any `PET_*` this is one worker. With some, all five must be there and make sense: a worker that ignored a
-    /// broken one would train alone and say nothing.
+    /// Without any `PET_*`, this is the only worker. If one is set, all five must be set and valid: a worker that ignored a
+    /// broken one would silently train alone.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let threads = number(&lookup, "OMP_NUM_THREADS", 1, 1024)?.unwrap_or(1);
         let seconds = |name, most, default: usize| -> Result<Duration> {
@@ -61,8 +61,9 @@ fn membership(lookup: &impl Fn(&str) -> Option<String>) -> Result<Membership> {
     }
     if !missing.is_empty() {
         return Err(Failure::Input(format!(
-            "{} not set, though other PET_* variables are: Kubeflow Trainer sets all of {} when the TrainJob has `spec.trainer`",
+            "{} {} not set, but other PET_* variables are: Kubeflow Trainer sets all of {} when the TrainJob has `spec.trainer`",
             missing.join(" and "),
+            if missing.len() == 1 { "is" } else { "are" },
             PET.join(", ")
         )));
     }
@@ -73,7 +74,7 @@ fn membership(lookup: &impl Fn(&str) -> Option<String>) -> Result<Membership> {
     let processes = required("PET_NPROC_PER_NODE", 1, MAX_WORKERS)?;
     if processes != 1 {
         return Err(Failure::Input(format!(
-            "PET_NPROC_PER_NODE is {processes}: this trainer is one process a node, so set `spec.trainer.numProcPerNode: 1` \
+            "PET_NPROC_PER_NODE is {processes}: this trainer runs one process on each node, so set `spec.trainer.numProcPerNode: 1` \
              and use more nodes"
         )));
     }
@@ -95,7 +96,7 @@ fn membership(lookup: &impl Fn(&str) -> Option<String>) -> Result<Membership> {
     Ok(Membership { rank, world_size: nodes, master_host, master_port })
 }
 
-/// A whole number within bounds, or nothing when the variable is not set.
+/// A whole number within bounds; `None` if the variable is not set.
 fn number(lookup: &impl Fn(&str) -> Option<String>, name: &str, least: usize, most: usize) -> Result<Option<usize>> {
     let Some(text) = lookup(name) else { return Ok(None) };
     // parse() alone would take `+2`

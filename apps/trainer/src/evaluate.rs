@@ -1,4 +1,4 @@
-//! How good a model is on held-out images.
+//! Evaluates a model on held-out images.
 
 use slipway_model::Model;
 use tch::Kind;
@@ -12,28 +12,28 @@ const BATCH: usize = 250;
 /// One image that the model got wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Mistake {
-    /// Which image of the split.
+    /// The image's index in the split.
     pub(crate) index: usize,
     /// Its label.
     pub(crate) label: usize,
-    /// What the model said instead.
+    /// The model's answer.
     pub(crate) answer: usize,
-    /// How sure it was of that, 0..1.
+    /// The probability that the model gave its answer, 0..1.
     pub(crate) probability: f32,
 }
 
-/// What a model does on a split.
+/// A model's results on a split.
 #[derive(Clone, Debug)]
 pub(crate) struct Evaluation {
-    /// Right answers over all, or NaN when the model answers with numbers that are none.
+    /// The share of right answers; NaN if some probability is not finite.
     pub(crate) accuracy: f64,
     /// Images by label and answer: classes × classes, one row a label.
     pub(crate) confusion: Vec<Vec<u32>>,
-    /// Every mistake, the surest first.
+    /// Every mistake, the most confident first.
     pub(crate) mistakes: Vec<Mistake>,
 }
 
-/// Accuracy over all images, each worker doing its part. NaN when some probability is not a number.
+/// The accuracy over all images, of which each worker evaluates a part. NaN if some probability is not finite.
 pub(crate) fn accuracy(model: &Model, images: &Images, workers: &Workers) -> Result<f64> {
     let part = workers.part(images.count);
     let mut right = 0.0;
@@ -50,7 +50,7 @@ pub(crate) fn accuracy(model: &Model, images: &Images, workers: &Workers) -> Res
     Ok(right[0] / images.count as f64)
 }
 
-/// Everything about a split, by one worker alone.
+/// Evaluates a whole split on one worker.
 pub(crate) fn evaluate(model: &Model, images: &Images) -> Result<Evaluation> {
     let classes = model.config().classes as usize;
     let mut confusion = vec![vec![0u32; classes]; classes];
@@ -71,12 +71,12 @@ pub(crate) fn evaluate(model: &Model, images: &Images) -> Result<Evaluation> {
     Ok(Evaluation { accuracy: right / images.count as f64, confusion, mistakes })
 }
 
-/// Calls with index, label, answer and the answer's probability.
+/// Calls `visit` with each image's index, label, answer and the answer's probability.
 fn each_answer(
     model: &Model,
     images: &Images,
     part: std::ops::Range<usize>,
-    mut tell: impl FnMut(usize, usize, usize, f32),
+    mut visit: impl FnMut(usize, usize, usize, f32),
 ) -> Result<()> {
     let mut start = part.start;
     while start < part.end {
@@ -87,7 +87,7 @@ fn each_answer(
         let answers = Vec::<i64>::try_from(answers.f_to_kind(Kind::Int64)?)?;
         let probabilities = Vec::<f32>::try_from(probabilities)?;
         for (i, ((label, answer), probability)) in labels.into_iter().zip(answers).zip(probabilities).enumerate() {
-            tell(start + i, label as usize, answer as usize, probability);
+            visit(start + i, label as usize, answer as usize, probability);
         }
         start += length;
     }

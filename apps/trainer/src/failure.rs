@@ -5,16 +5,16 @@ use std::process::ExitCode;
 /// Why a worker stops. Each message says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The environment, the trial or the data are not what they must be: exit code 3.
+    /// The environment, the trial or the data are invalid: exit code 3.
     #[error("{0}")]
     Input(String),
-    /// MLflow or the object store is down or refuses, after bounded retries: exit code 6.
+    /// MLflow or the object store is down or refuses a request, after bounded retries: exit code 6.
     #[error("{0}")]
     Service(String),
     /// The metric that the gate asks for is missing or not a number: exit code 7.
     #[error("{0}")]
     Gate(String),
-    /// Another worker did not come, has ended or cannot be reached, whose own exit code says why: exit code 8.
+    /// Another worker did not start, has ended or cannot be reached: exit code 8. Its own exit code says why.
     #[error("{0}")]
     Peer(String),
     /// Anything else: exit code 1.
@@ -43,19 +43,19 @@ impl From<slipway_c10d::Error> for Failure {
         use slipway_c10d::Error;
 
         match &error {
-            // here it is this worker's own port that is the matter
+            // this worker's own port is in use; no other worker is at fault
             Error::Rendezvous { reason, .. } if reason.contains("address already in use") => {
                 Self::Unexpected(error.to_string())
             }
             Error::Rendezvous { .. } | Error::Collective { .. } => Self::Peer(error.to_string()),
-            Error::Reducer { reason, .. } if is_peers(reason) => Self::Peer(error.to_string()),
+            Error::Reducer { reason, .. } if is_lost_connection(reason) => Self::Peer(error.to_string()),
             Error::Reducer { .. } | Error::Optimizer { .. } | Error::Argument(_) => Self::Unexpected(error.to_string()),
         }
     }
 }
 
-/// Whether what libtorch says is that a connection to another worker is no more.
-fn is_peers(reason: &str) -> bool {
+/// Whether libtorch's message says that a connection to another worker was lost.
+fn is_lost_connection(reason: &str) -> bool {
     ["Connection closed by peer", "Connection reset by peer", "gloo"].iter().any(|sign| reason.contains(sign))
 }
 
@@ -71,10 +71,10 @@ impl From<slipway_model::Error> for Failure {
 
 impl From<tch::TchError> for Failure {
     fn from(error: tch::TchError) -> Self {
-        // libtorch's messages go on with C++ frames
+        // C++ frames follow the first line of libtorch's messages
         let text = error.to_string();
         let reason = text.lines().next().unwrap_or_default();
-        if is_peers(&text) {
+        if is_lost_connection(&text) {
             return Self::Peer(format!("another worker has ended or cannot be reached: {reason}"));
         }
         Self::Unexpected(format!("libtorch: {reason}"))

@@ -1,13 +1,13 @@
-//! The few signs that pictures need, five dots wide and seven high.
+//! A bitmap font of the few characters that the pictures need, five dots wide and seven high.
 
-/// Width of one sign in dots, without the gap after it.
+/// Width of one character in dots, without the gap after it.
 pub(crate) const WIDTH: usize = 5;
-/// Height of one sign in dots.
+/// Height of one character in dots.
 pub(crate) const HEIGHT: usize = 7;
 
-/// Rows of a sign from the top; the highest of five bits is the leftmost dot. Unknown signs are blank.
-pub(crate) fn rows(sign: char) -> [u8; HEIGHT] {
-    match sign {
+/// Rows of a character from the top; the highest of five bits is the leftmost dot. Unknown characters are blank.
+pub(crate) fn rows(character: char) -> [u8; HEIGHT] {
+    match character {
         '0' => [0b01110, 0b10001, 0b10011, 0b10101, 0b11001, 0b10001, 0b01110],
         '1' => [0b00100, 0b01100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110],
         '2' => [0b01110, 0b10001, 0b00001, 0b00110, 0b01000, 0b10000, 0b11111],

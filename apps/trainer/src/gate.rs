@@ -4,12 +4,12 @@ use slipway_experiment::{Metric, Register};
 
 use crate::failure::{Failure, Result};
 
-/// What the gate says.
+/// The gate's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
     /// Every bound is met.
     Passed,
-    /// Some bound is not met; each as a sentence.
+    /// Some bounds are not met, with a sentence for each.
     Refused(Vec<String>),
 }
 
@@ -24,7 +24,8 @@ pub(crate) struct Metrics {
 
 /// Compares metrics with what the trial requires.
 ///
-/// A metric below its bound is an answer; one that is missing or no number is a failure, for nothing is known about the model.
+/// A metric that misses its bound is a valid result. A metric that is missing or not a number is a failure, because nothing is known
+/// about the model.
 pub(crate) fn judge(register: &Register, metrics: Metrics) -> Result<Verdict> {
     let mut refused = Vec::new();
     for (metric, bound) in &register.require {
@@ -39,7 +40,7 @@ pub(crate) fn judge(register: &Register, metrics: Metrics) -> Result<Verdict> {
             return Err(unknown(*metric, &value.to_string()));
         }
         if !bound.met_by(value) {
-            refused.push(format!("{metric} is {value}, required is {bound}"));
+            refused.push(format!("{metric} is {value}, but {bound} is required"));
         }
     }
     Ok(if refused.is_empty() { Verdict::Passed } else { Verdict::Refused(refused) })
@@ -47,7 +48,7 @@ pub(crate) fn judge(register: &Register, metrics: Metrics) -> Result<Verdict> {
 
 fn unknown(metric: Metric, found: &str) -> Failure {
     Failure::Gate(format!(
-        "the gate asks for {metric}, which is {found}: nothing is registered; look at the run's loss, and lower \
+        "the gate requires {metric}, which is {found}, so nothing is registered: look at the run's loss, and lower \
          training.optimizer.learningRate if it diverged"
     ))
 }
@@ -68,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_an_answer() {
+    fn a_number_passes_or_is_refused() {
         assert_eq!(judge(&register(), with(Some(0.97))).unwrap(), Verdict::Passed);
         let Verdict::Refused(why) = judge(&register(), with(Some(0.9699))).unwrap() else { panic!() };
-        assert_eq!(why, ["accuracy is 0.9699, required is >= 0.97"]);
+        assert_eq!(why, ["accuracy is 0.9699, but >= 0.97 is required"]);
     }
 
     #[test]
-    fn no_number_is_a_failure() {
+    fn a_missing_number_is_a_failure() {
         for accuracy in [None, Some(f64::NAN), Some(f64::INFINITY)] {
             assert!(matches!(judge(&register(), with(accuracy)), Err(Failure::Gate(_))), "{accuracy:?}");
         }

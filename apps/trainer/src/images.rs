@@ -1,10 +1,10 @@
-//! Images and labels as libtorch takes them.
+//! Images and labels as tensors.
 
 use tch::{Kind, Tensor};
 
 use crate::failure::{Failure, Result};
 
-/// Labelled images in memory, one byte a pixel; they become numbers 0..1 a batch at a time.
+/// Labelled images in memory, one byte per pixel. Each batch is converted to floats in 0..1 when it is used.
 #[derive(Debug)]
 pub(crate) struct Images {
     /// [n, 1, height, width], 0..=255, ink high.
@@ -47,13 +47,13 @@ impl Images {
     pub(crate) fn at(&self, indices: &[i64]) -> Result<(Tensor, Tensor)> {
         let indices = Tensor::f_from_slice(indices)?;
         let pixels = self.pixels.f_index_select(0, &indices)?;
-        Ok((numbers(&pixels)?, self.labels.f_index_select(0, &indices)?))
+        Ok((to_floats(&pixels)?, self.labels.f_index_select(0, &indices)?))
     }
 
-    /// `length` images and labels in a row, as [`Self::at`] gives them.
+    /// `length` consecutive images and labels, in the form of [`Self::at`].
     pub(crate) fn range(&self, start: usize, length: usize) -> Result<(Tensor, Tensor)> {
         let (start, length) = (start as i64, length as i64);
-        Ok((numbers(&self.pixels.f_narrow(0, start, length)?)?, self.labels.f_narrow(0, start, length)?))
+        Ok((to_floats(&self.pixels.f_narrow(0, start, length)?)?, self.labels.f_narrow(0, start, length)?))
     }
 
     /// The pixels of one image, row by row.
@@ -65,9 +65,9 @@ impl Images {
     }
 }
 
-fn numbers(pixels: &Tensor) -> Result<Tensor> {
-    let mut numbers = pixels.f_to_kind(Kind::Float)?;
-    Ok(numbers.f_div_scalar_(255.0)?)
+fn to_floats(pixels: &Tensor) -> Result<Tensor> {
+    let mut floats = pixels.f_to_kind(Kind::Float)?;
+    Ok(floats.f_div_scalar_(255.0)?)
 }
 
 #[cfg(test)]

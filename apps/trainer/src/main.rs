@@ -2,7 +2,7 @@
 //!
 //! Its only input is the environment that the rendered TrainJob and Kubeflow Trainer give it. Exit codes: 0 done (also when
 //! the gate refused the model), 1 unexpected, 3 bad input, 6 a service is down, 7 the gate's metric is missing or NaN, 8 another
-//! worker was lost, 143 stopped by SIGTERM. docs/configuration.md says what a cluster makes of each.
+//! worker was lost, 143 stopped by SIGTERM. docs/configuration.md says how a cluster reacts to each.
 
 mod bench;
 mod data;

@@ -1,4 +1,4 @@
-//! What a person looks at after a trial: the confusion matrix and the worst mistakes, as PNG.
+//! Pictures of a trial's evaluation, as PNG: the confusion matrix and the worst mistakes.
 
 use crate::evaluate::Evaluation;
 use crate::failure::{Failure, Result};
@@ -38,7 +38,7 @@ pub(crate) fn confusion_matrix(evaluation: &Evaluation) -> Result<Vec<u8>> {
     canvas.png()
 }
 
-/// Up to 25 mistakes, the surest first; under each its label, the answer and how sure the model was.
+/// Up to 25 mistakes, the most confident first, each with its label, the model's answer and the answer's probability.
 pub(crate) fn worst_mistakes(evaluation: &Evaluation, images: &Images) -> Result<Vec<u8>> {
     const COLUMNS: usize = 5;
     const SCALE: usize = 4;
@@ -81,7 +81,7 @@ impl Canvas {
         Self { width, height, bytes: vec![255; width * height * 3] }
     }
 
-    /// What lies outside is not drawn.
+    /// Fills a rectangle, clipped to the canvas.
     fn rectangle(&mut self, x: usize, y: usize, width: usize, height: usize, colour: Colour) {
         for y in y..(y + height).min(self.height) {
             for x in x..(x + width).min(self.width) {
@@ -91,11 +91,11 @@ impl Canvas {
         }
     }
 
-    /// Returns where the next sign would begin.
+    /// Draws text, and returns the `x` at which the next character would begin.
     fn text(&mut self, text: &str, x: usize, y: usize, scale: usize, colour: Colour) -> usize {
         let mut x = x;
-        for sign in text.chars() {
-            for (row, bits) in font::rows(sign).into_iter().enumerate() {
+        for character in text.chars() {
+            for (row, bits) in font::rows(character).into_iter().enumerate() {
                 for column in 0..font::WIDTH {
                     if bits & (1 << (font::WIDTH - 1 - column)) != 0 {
                         self.rectangle(x + column * scale, y + row * scale, scale, scale, colour);

@@ -1,46 +1,46 @@
-//! How far a trial is.
+//! A trial's progress.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How far a trial is, as rank 0 knows it.
+/// A trial's progress, as rank 0 sees it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
-    /// Steps that are done.
+    /// Completed steps.
     steps: usize,
     /// Steps of the whole training; 0 until it begins.
     of: usize,
-    /// When the first step was done: what came before it says nothing about the speed.
+    /// When the first step was completed; the time before it says nothing about the speed.
     first_step: Option<Instant>,
     metrics: BTreeMap<&'static str, f64>,
     concluded: bool,
 }
 
 impl Progress {
-    /// A step is done.
+    /// Records that `steps` of `of` steps are completed.
     pub(crate) fn step(&mut self, steps: usize, of: usize, now: Instant) {
         self.first_step.get_or_insert(now);
         (self.steps, self.of) = (steps, of);
     }
 
-    /// The latest value of a metric. What is not a number is no value.
+    /// Records the latest value of a metric, and ignores NaN and infinities.
     pub(crate) fn metric(&mut self, name: &'static str, value: f64) {
         if value.is_finite() {
             self.metrics.insert(name, value);
         }
     }
 
-    /// Everything is done, the registration too.
+    /// Records that everything is done, including the registration.
     pub(crate) fn conclude(&mut self) {
         self.concluded = true;
     }
 
-    /// Parts of a hundred. The last one comes with the conclusion: after the last step, evaluation and registration follow.
+    /// The progress in percent. It stays at 99 until the conclusion, because evaluation and registration follow the last step.
     pub(crate) fn percentage(&self) -> usize {
         if self.concluded { 100 } else { (100 * self.steps / self.of.max(1)).min(99) }
     }
 
-    /// How long the remaining steps will take at the speed so far; none until there is one.
+    /// How long the remaining steps will take at the speed so far; `None` before the second step.
     pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
         if self.concluded {
             return Some(Duration::ZERO);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_begins_at_nought_and_ends_with_the_conclusion() {
+    fn it_begins_at_zero_and_ends_with_the_conclusion() {
         let mut progress = Progress::default();
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);

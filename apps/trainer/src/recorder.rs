@@ -1,4 +1,4 @@
-//! Telling MLflow about a run while it trains, without holding a step up.
+//! Logs a run to MLflow while it trains, without delaying a step.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use crate::failure::{Failure, Result};
 use crate::train::now_ms;
 
-/// How long marking a failed run may take: the reason is in the log already.
+/// How long marking a failed run may take; the reason is already in the log.
 const MARKING: Duration = Duration::from_secs(10);
 
-/// What is known of a run before it begins.
+/// A run's description before it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
     /// MLflow's experiment.
@@ -26,7 +26,7 @@ pub(crate) struct Start {
     pub(crate) params: Vec<Param>,
 }
 
-/// Collects metrics and sends them from a task of its own.
+/// Collects metrics and sends them from a background task.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     client: Client,
@@ -37,56 +37,56 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the run, in the background.
+    /// Creates the run in the background.
     pub(crate) fn start(client: Client, runtime: Handle, start: Start) -> Self {
         let (metrics, received) = unbounded_channel();
-        let (known, run) = watch::channel(None);
-        let task = runtime.spawn(record(client.clone(), start, known, received));
+        let (created, run) = watch::channel(None);
+        let task = runtime.spawn(record(client.clone(), start, created, received));
         Self { client, runtime, run, metrics: Some(metrics), task: Some(task) }
     }
 
-    /// The client and, once it is made, the run: for those who must end it from elsewhere.
-    pub(crate) fn ending(&self) -> Ending {
-        Ending { client: self.client.clone(), run: self.run.clone() }
+    /// A handle that can end the run from elsewhere.
+    pub(crate) fn run_handle(&self) -> RunHandle {
+        RunHandle { client: self.client.clone(), run: self.run.clone() }
     }
 
-    /// Leaves metrics to be sent. Fails when MLflow has failed for good.
+    /// Queues metrics. Fails if MLflow has failed permanently.
     pub(crate) fn log(&mut self, metrics: Vec<Metric>) -> Result<()> {
         if let Some(sender) = &self.metrics
             && sender.send(metrics).is_ok()
         {
             return Ok(());
         }
-        // the task ends before its sender only when it failed
+        // the task only ends before the sender is dropped if it failed
         self.finish().map(drop)
     }
 
     /// Waits until everything is sent.
     pub(crate) fn finish(&mut self) -> Result<Run> {
         self.metrics = None;
-        let task = self.task.take().ok_or_else(|| Failure::Unexpected("the run was finished before".to_owned()))?;
+        let task = self.task.take().ok_or_else(|| Failure::Unexpected("the run is already finished".to_owned()))?;
         match self.runtime.block_on(task) {
             Ok(Ok(run)) => Ok(run),
             Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(Failure::Unexpected(format!("telling MLflow about the run: {error}"))),
+            Err(error) => Err(Failure::Unexpected(format!("logging the run to MLflow: {error}"))),
         }
     }
 }
 
-/// Ends a run that did not get to its end.
+/// Ends a run that did not finish by itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Ending {
+pub(crate) struct RunHandle {
     client: Client,
     run: watch::Receiver<Option<Run>>,
 }
 
-impl Ending {
-    /// Marks the run with the reason, if MLflow answers in time. A run that is being made is waited for.
+impl RunHandle {
+    /// Sets the run's status and the reason, if MLflow answers in time. Waits for a run that is being created.
     pub(crate) async fn end(&self, status: RunStatus, reason: &str) {
-        let mut known = self.run.clone();
+        let mut created = self.run.clone();
         let marked = tokio::time::timeout(MARKING, async {
-            // whoever makes it has failed, and said why
-            let Ok(run) = known.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
+            // the task that creates the run has failed, and has reported why
+            let Ok(run) = created.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
             let Some(run) = run else { return Ok(()) };
             self.client.set_tag(&run.run_id, tag::FAILURE, reason).await?;
             self.client.update_run(&run.run_id, status, now_ms()).await
@@ -104,17 +104,17 @@ impl Ending {
 async fn record(
     client: Client,
     start: Start,
-    known: watch::Sender<Option<Run>>,
+    created: watch::Sender<Option<Run>>,
     mut received: UnboundedReceiver<Vec<Metric>>,
 ) -> Result<Run, slipway_mlflow::Error> {
     let begun = now_ms();
     let experiment = client.get_or_create_experiment(&start.experiment).await?;
     let run = client.create_run(&experiment, &start.name, &start.tags, begun).await?;
     tracing::info!(event = "run", run_id = run.run_id, experiment = start.experiment, name = start.name);
-    known.send_replace(Some(run.clone()));
+    created.send_replace(Some(run.clone()));
     client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
     while let Some(mut metrics) = received.recv().await {
-        // whatever came while the last batch was under way goes with this one
+        // metrics that arrived while the last batch was being sent go with this one
         while let Ok(more) = received.try_recv() {
             metrics.extend(more);
         }

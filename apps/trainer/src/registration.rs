@@ -8,7 +8,7 @@ use slipway_names::tag;
 
 use crate::failure::{Failure, Result};
 
-/// What is registered.
+/// What to register.
 #[derive(Debug)]
 pub(crate) struct Registration<'a> {
     /// The registered model's name.
@@ -19,11 +19,11 @@ pub(crate) struct Registration<'a> {
     pub(crate) bundle: &'a Path,
     /// The trial's parameters.
     pub(crate) params: &'a [Param],
-    /// Tags of the version; they are set as it is made, so that no version is ever without them.
+    /// Tags of the version. They are set when it is created, so that no version is ever without them.
     pub(crate) tags: &'a [Tag],
 }
 
-/// The version that an earlier attempt of the same TrainJob has registered, before it was ended: a job registers once.
+/// The version that an earlier attempt of the same TrainJob registered before it was stopped, if any. A job registers only once.
 pub(crate) async fn registered_before(client: &Client, model: &str, job: &str) -> Result<Option<ModelVersion>> {
     let versions = client.search_model_versions(model).await?;
     Ok(versions
@@ -31,7 +31,7 @@ pub(crate) async fn registered_before(client: &Client, model: &str, job: &str) -
         .find(|version| version.status == "READY" && version.tags.get(tag::TRAINJOB).is_some_and(|maker| maker == job)))
 }
 
-/// Uploads the bundle as a logged model of the run. A failed upload leaves one that is marked as failed.
+/// Uploads the bundle as a logged model of the run. If the upload fails, the logged model is marked as failed.
 pub(crate) async fn upload(client: &Client, registration: &Registration<'_>) -> Result<LoggedModel> {
     let Registration { model, run, bundle, params, tags } = registration;
     let logged = client.create_logged_model(&run.experiment_id, model, &run.run_id, params, tags).await?;
@@ -56,7 +56,7 @@ pub(crate) async fn upload(client: &Client, registration: &Registration<'_>) -> 
     Ok(logged)
 }
 
-/// Makes a version of a logged model that is whole.
+/// Creates a version from a completely uploaded logged model.
 pub(crate) async fn publish(
     client: &Client,
     registration: &Registration<'_>,

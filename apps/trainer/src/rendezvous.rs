@@ -1,4 +1,4 @@
-//! Finding the worker with rank 0, whose pod may come later than this one, and its name later still.
+//! Finds the worker with rank 0. Its pod may start later than this one, and its name may resolve later still.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::environment::Membership;
 use crate::failure::{Failure, Result};
 
-/// The first pause between two looks.
-const FIRST: Duration = Duration::from_millis(100);
-/// The longest; what a cluster's DNS once said not to exist, it repeats for some seconds.
-const LONGEST: Duration = Duration::from_secs(2);
-/// To connect once: an address that a pod had before may swallow every packet.
-const CONNECT: Duration = Duration::from_secs(3);
+/// The first pause between two attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause. A cluster's DNS caches for some seconds that a name does not exist.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// The time limit of one connection attempt: the address of a deleted pod may drop every packet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where the workers meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,10 @@ pub(crate) struct Meeting {
     pub(crate) own: IpAddr,
 }
 
-/// Waits until rank 0's name leads to it: for rank 0, to this machine; for the others, to somewhere that listens.
+/// Waits until rank 0's name resolves: on rank 0, to an address of this machine; on the others, to an address that accepts connections.
 ///
-/// A wrong answer must not be settled for: a name that still leads to a pod that is gone, or a worker that announces its
-/// loopback address, would keep all of them waiting.
+/// Wrong addresses are not accepted: with a name that still resolves to a deleted pod, or a worker that announces its loopback
+/// address, all workers would wait in vain.
 pub(crate) fn find(membership: &Membership, timeout: Duration) -> Result<Meeting> {
     search(membership, timeout, |host, port| (host, port).to_socket_addrs().map(Iterator::collect))
 }
@@ -38,11 +38,11 @@ fn search(
 ) -> Result<Meeting> {
     let Membership { rank, master_host: host, master_port: port, .. } = membership;
     let end = Instant::now() + timeout;
-    let mut pause = FIRST;
-    let mut told = None;
+    let mut pause = FIRST_PAUSE;
+    let mut logged = None;
     loop {
         let found = match resolve(host, *port) {
-            Ok(addresses) if *rank == 0 => here(host, &addresses),
+            Ok(addresses) if *rank == 0 => own_address(host, &addresses),
             Ok(addresses) => reachable(host, &addresses),
             Err(error) => Err(format!("{host} does not resolve: {error}")),
         };
@@ -52,34 +52,34 @@ fn search(
         };
         if Instant::now() + pause >= end {
             return Err(Failure::Peer(format!(
-                "the worker with rank 0 was not found within {} s: {reason}; see whether its pod runs and what it logs",
+                "the worker with rank 0 was not found within {} s: {reason}; check whether its pod runs, and its log",
                 timeout.as_secs_f64()
             )));
         }
-        if told.as_ref() != Some(&reason) {
+        if logged.as_ref() != Some(&reason) {
             tracing::info!(event = "waiting_for_rank_0", reason);
-            told = Some(reason);
+            logged = Some(reason);
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
-/// For rank 0 itself: an address of this machine.
-fn here(host: &str, addresses: &[SocketAddr]) -> Result<Meeting, String> {
-    // only an own address can be bound
+/// On rank 0: the first address that belongs to this machine.
+fn own_address(host: &str, addresses: &[SocketAddr]) -> Result<Meeting, String> {
+    // only an address of this machine can be bound
     let own = addresses.iter().find(|address| UdpSocket::bind((address.ip(), 0)).is_ok());
     own.map(|address| Meeting { master: *address, own: address.ip() })
-        .ok_or_else(|| format!("{host} leads to {addresses:?}, not to this worker"))
+        .ok_or_else(|| format!("{host} resolves to {addresses:?}, not to this worker"))
 }
 
-/// For the others: an address where rank 0 listens, and this end of a connection to it.
+/// On the others: the first address that accepts a connection, and the local address of that connection.
 fn reachable(host: &str, addresses: &[SocketAddr]) -> Result<Meeting, String> {
     let mut reason = format!("{host} has no address");
     for address in addresses {
-        match TcpStream::connect_timeout(address, CONNECT).and_then(|stream| stream.local_addr()) {
+        match TcpStream::connect_timeout(address, CONNECT_TIMEOUT).and_then(|stream| stream.local_addr()) {
             Ok(own) => return Ok(Meeting { master: *address, own: own.ip() }),
-            Err(error) => reason = format!("nobody answers at {host} ({address}): {error}"),
+            Err(error) => reason = format!("cannot connect to {host} ({address}): {error}"),
         }
     }
     Err(reason)
@@ -116,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_gone_is_not_settled_for() {
+    fn the_address_of_a_deleted_pod_is_not_accepted() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let new = listener.local_addr().unwrap();
-        // nobody listens there any more
+        // nothing listens there any longer
         let old = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let looks = Cell::new(0);
         let found = search(&membership(1), Duration::from_secs(20), |_, _| {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn rank_0_waits_until_its_name_leads_to_itself() {
+    fn rank_0_waits_until_its_name_resolves_to_itself() {
         let (old, own): (SocketAddr, SocketAddr) =
             ("192.0.2.1:29500".parse().unwrap(), "127.0.0.1:29500".parse().unwrap());
         let looks = Cell::new(0);
@@ -142,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_ends_and_says_for_what() {
+    fn the_timeout_says_what_was_missing() {
         let begun = Instant::now();
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         for (rank, answer, says) in [
             (1, None, "does not resolve"),
             (1, Some(vec![]), "has no address"),
-            (1, Some(vec![closed]), "nobody answers"),
+            (1, Some(vec![closed]), "cannot connect to"),
             (0, Some(vec!["192.0.2.1:1".parse().unwrap()]), "not to this worker"),
         ] {
             let error = search(&membership(rank), SOON, |_, _| answer.clone().ok_or_else(unknown)).unwrap_err();

@@ -1,4 +1,4 @@
-//! Reports progress from a thread of its own: training takes a lock for as long as a number is written, and waits for nothing.
+//! Reports progress from a separate thread. Training holds a lock only while it writes a number, and never waits for a report.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::status::StatusApi;
 
-/// The longest pause while reports are not taken.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest pause while reports fail.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The reporter of rank 0. What goes wrong is told once, in the log; a trial never fails for it.
+/// The reporter of rank 0. A failure is logged once, and never fails the trial.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     progress: Arc<Mutex<Progress>>,
@@ -20,8 +20,8 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Reports to where the environment says, from now on and at most so often; nowhere when it says nothing. Each report is a
-    /// change of the TrainJob, of which everyone hears who watches it.
+    /// Starts reporting to the API that the environment names, at most once per `interval`. Does nothing if it names none. Each report
+    /// changes the TrainJob, so everyone who watches the TrainJob is notified.
     pub(crate) fn start(interval: Duration) -> Result<Self> {
         let progress = Arc::default();
         let api = StatusApi::from_lookup(|name| std::env::var(name).ok()).unwrap_or_else(|reason| {
@@ -33,12 +33,12 @@ impl Reporter {
         Ok(Self { progress, thread })
     }
 
-    /// Notes what has changed.
+    /// Applies a change to the progress.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Reports that all is done, and returns when that is said or has failed: within seconds.
+    /// Reports that the trial is done. Returns within seconds, even if the report fails.
     pub(crate) fn conclude(mut self) {
         self.note(Progress::conclude);
         if let Some((wake, thread)) = self.thread.take() {
@@ -66,11 +66,11 @@ fn spawn(
     Ok((wake, thread))
 }
 
-/// Reports now and then until the conclusion, which is reported too, or until the reporter is dropped.
+/// Reports repeatedly until the conclusion, which is reported too, or until the reporter is dropped.
 fn repeat(mut report: impl FnMut() -> Result<(), String>, interval: Duration, woken: &Receiver<()>) {
     let mut pause = interval;
     let mut warned = false;
-    let mut once = || match report() {
+    let mut attempt = || match report() {
         Ok(()) => {
             if std::mem::take(&mut warned) {
                 tracing::info!(event = "progress_reported", "progress is reported again");
@@ -79,18 +79,21 @@ fn repeat(mut report: impl FnMut() -> Result<(), String>, interval: Duration, wo
         }
         Err(reason) => {
             if !std::mem::replace(&mut warned, true) {
-                tracing::warn!(event = "progress_not_reported", "{reason}; training goes on, and so do attempts");
+                tracing::warn!(
+                    event = "progress_not_reported",
+                    "{reason}; training continues, and reports are tried again"
+                );
             }
-            LONGEST.max(interval)
+            MAX_PAUSE.max(interval)
         }
     };
     loop {
-        pause = once().min(pause * 2);
+        pause = attempt().min(pause * 2);
         match woken.recv_timeout(pause) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
             Ok(()) => {
-                once();
+                attempt();
                 return;
             }
         }

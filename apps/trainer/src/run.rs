@@ -22,7 +22,7 @@ use crate::signals::Conclusion;
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
 use crate::workers::Workers;
 
-/// Momentum of stochastic gradient descent: the value that nearly everyone uses.
+/// Momentum of stochastic gradient descent: the usual value.
 const MOMENTUM: f64 = 0.9;
 
 /// Trains the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
@@ -37,7 +37,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         .build()
         .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
     let conclusion = Conclusion::listen(&runtime)?;
-    // the data come while the workers meet
+    // the dataset is fetched while the workers meet
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
     let workers = Workers::meet(environment)?;
     tracing::info!(event = "workers_met", rank = workers.rank, workers = workers.world_size);
@@ -51,9 +51,9 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
     let reporter = workers.leads().then(|| Reporter::start(environment.progress_interval)).transpose()?;
-    let ending = recorder.as_ref().map(Recorder::ending);
-    if let Some(ending) = &ending {
-        conclusion.of_run(ending.clone());
+    let run_handle = recorder.as_ref().map(Recorder::run_handle);
+    if let Some(run_handle) = &run_handle {
+        conclusion.set_run(run_handle.clone());
     }
     let done = runtime
         .block_on(fetching)
@@ -80,8 +80,8 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         });
     if let Err(failure) = &done {
         conclusion.claim(&runtime);
-        if let Some(ending) = ending {
-            runtime.block_on(ending.end(RunStatus::Failed, &failure.to_string()));
+        if let Some(run_handle) = run_handle {
+            runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string()));
         }
     }
     done
@@ -97,7 +97,7 @@ fn trial(environment: &Environment) -> Result<Trial> {
     let world_size = environment.membership.world_size;
     if world_size != trial.workers as usize {
         return Err(Failure::Input(format!(
-            "{world_size} workers were started (PET_NNODES × PET_NPROC_PER_NODE), but the trial says {}: set \
+            "{world_size} workers were started (PET_NNODES × PET_NPROC_PER_NODE), but the trial needs {}: set \
              `spec.trainer.numNodes` to {} and `numProcPerNode` to 1",
             trial.workers, trial.workers
         )));
@@ -126,7 +126,7 @@ fn plan(trial: &Trial, data: &Data) -> Plan {
     }
 }
 
-/// Trains, and reports what happens to MLflow and to Kubernetes.
+/// Trains, and reports events to MLflow and to Kubernetes.
 fn train_and_report(
     trial: &Trial,
     data: &Data,
@@ -180,7 +180,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Evaluates, tells MLflow, and registers when the gate passes. A version is the last thing that is made.
+    /// Evaluates the model, logs the results, and registers it if the gate passes. The version is created last.
     fn conclude(&self, trained: Trained, recorder: &mut Recorder, reporter: Reporter) -> Result<()> {
         let evaluation = evaluate(&trained.model, &self.data.test)?;
         let seconds = self.launched.elapsed().as_secs_f64();
@@ -257,7 +257,7 @@ impl Job<'_> {
         }
         let cache = cache();
         let folder = tempfile::tempdir_in(&cache).map_err(|error| {
-            Failure::Unexpected(format!("cannot make a folder for the bundle in {}: {error}", cache.display()))
+            Failure::Unexpected(format!("cannot create a folder for the bundle in {}: {error}", cache.display()))
         })?;
         Bundle::new(&trained.model)?.save(folder.path())?;
         let digest = bundle_digest(folder.path())?;

@@ -1,4 +1,4 @@
-//! Being stopped from outside: a deleted job, a deadline, a node that is drained.
+//! Stops the worker on SIGTERM: a deleted job, a deadline, a node that is drained.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,23 +8,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::failure::{Failure, Result};
-use crate::recorder::Ending;
+use crate::recorder::RunHandle;
 
-/// Exit code of a program that SIGTERM ended, as shells and Kubernetes count it.
+/// Exit code of a program that SIGTERM ended, as shells and Kubernetes report it.
 const TERMINATED: u8 = 128 + 15;
 
-/// Who concludes a run: the worker, by registering or failing, or the signal that stops it. The first to claim it does, so that a
-/// stopped run is never registered and a registration is never cut in two.
+/// Decides who concludes a run: the worker, by registering or failing, or the signal that stops it. The first to claim it wins, so
+/// that a stopped run is never registered and a registration is never interrupted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conclusion {
     claim: Arc<Mutex<()>>,
-    /// The worker's claim. It is never given up: the process ends next.
+    /// The worker's claim. It is never released, because the process exits next.
     workers: Arc<OnceLock<OwnedMutexGuard<()>>>,
-    run: Arc<OnceLock<Ending>>,
+    run: Arc<OnceLock<RunHandle>>,
 }
 
 impl Conclusion {
-    /// Listens for SIGTERM from now on. The first process of a container ignores it otherwise.
+    /// Listens for SIGTERM from now on. Otherwise the first process of a container ignores it.
     pub(crate) fn listen(runtime: &Runtime) -> Result<Self> {
         let conclusion = Self::default();
         let _inside = runtime.enter();
@@ -39,12 +39,12 @@ impl Conclusion {
         Ok(conclusion)
     }
 
-    /// Names the run that a signal marks as killed.
-    pub(crate) fn of_run(&self, ending: Ending) {
-        let _ = self.run.set(ending);
+    /// Sets the run that a signal marks as killed.
+    pub(crate) fn set_run(&self, run_handle: RunHandle) {
+        let _ = self.run.set(run_handle);
     }
 
-    /// Claims the conclusion for the worker, which may have done so before. If a signal was first, the process ends in here.
+    /// Claims the conclusion for the worker; it may be called twice. If a signal came first, the process exits during this call.
     pub(crate) fn claim(&self, runtime: &Runtime) {
         self.workers.get_or_init(|| runtime.block_on(Arc::clone(&self.claim).lock_owned()));
     }
@@ -54,10 +54,10 @@ impl Conclusion {
             event = "stopping",
             "asked to stop (SIGTERM): the job was deleted, its deadline has passed, or its node is being drained"
         );
-        // a registration under way is finished; the process then ends by itself
+        // if a registration is in progress, it finishes, and the process exits by itself
         let _claim = self.claim.lock().await;
-        if let Some(ending) = self.run.get() {
-            ending.end(RunStatus::Killed, "stopped from outside (SIGTERM)").await;
+        if let Some(run_handle) = self.run.get() {
+            run_handle.end(RunStatus::Killed, "stopped from outside (SIGTERM)").await;
         }
         tracing::warn!(event = "stopped", "nothing is registered");
         slipway_c10d::exit_at_once(TERMINATED);

@@ -1,7 +1,7 @@
-//! Where Kubeflow Trainer takes progress, which it shows in the TrainJob's `status.trainerStatus`.
+//! Reports progress to Kubeflow Trainer, which shows it in the TrainJob's `status.trainerStatus`.
 //!
 //! The API is Trainer's own (`pkg/statusserver`, 2.2 and later, feature gate `TrainJobStatus`): an HTTPS POST with a token of
-//! this pod. Each report replaces the one before. Where it is switched off, the variables are not there.
+//! this pod. Each report replaces the one before. If the feature is off, the variables are not set.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,17 +12,18 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::progress::Progress;
 
-const CONNECT: Duration = Duration::from_secs(3);
-/// Of one report.
-const LONGEST: Duration = Duration::from_secs(5);
-/// Of an answer that is no success, in a message.
-const SHOWN: usize = 200;
+/// The time limit for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The time limit of one report.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of an error response is shown in a message, in characters.
+const MAX_SHOWN: usize = 200;
 
 /// The API of one TrainJob.
 #[derive(Debug)]
 pub(crate) struct StatusApi {
     url: String,
-    /// Certificates that the server's is checked against; no others are trusted.
+    /// The certificates that are trusted for the server, and no others.
     ca_file: PathBuf,
     /// The token is renewed in this file while the pod runs, so it is read for each report.
     token_file: PathBuf,
@@ -31,10 +32,10 @@ pub(crate) struct StatusApi {
 }
 
 impl StatusApi {
-    /// As the environment says; none when it says nothing.
+    /// Reads the environment; `None` if it does not name the API.
     ///
     /// # Errors
-    /// When it says a part only.
+    /// When only some of the variables are set.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
         const NAMES: [&str; 3] =
             ["KUBEFLOW_TRAINER_SERVER_URL", "KUBEFLOW_TRAINER_SERVER_CA_CERT", "KUBEFLOW_TRAINER_SERVER_TOKEN"];
@@ -45,7 +46,12 @@ impl StatusApi {
             }
             values => {
                 let missing = NAMES.iter().zip(&values).filter(|(_, value)| value.is_none()).map(|(name, _)| *name);
-                Err(format!("{} not set, though the others of its kind are", missing.collect::<Vec<_>>().join(" and ")))
+                let missing: Vec<_> = missing.collect();
+                let verb = if missing.len() == 1 { "is" } else { "are" };
+                Err(format!(
+                    "{} {verb} not set, but other KUBEFLOW_TRAINER_SERVER_* variables are",
+                    missing.join(" and ")
+                ))
             }
         }
     }
@@ -53,11 +59,12 @@ impl StatusApi {
     /// Reports once.
     ///
     /// # Errors
-    /// Why the report was not taken.
+    /// Why the report was not accepted.
     pub(crate) async fn report(&mut self, progress: &Progress) -> Result<(), String> {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()));
         let (ca, token) = (read(&self.ca_file)?, read(&self.token_file)?);
-        let token = String::from_utf8(token).map_err(|_| format!("{} holds no token", self.token_file.display()))?;
+        let token =
+            String::from_utf8(token).map_err(|_| format!("{} does not contain a token", self.token_file.display()))?;
         let client = self.client(ca)?;
         let answer = client
             .post(&self.url)
@@ -68,25 +75,25 @@ impl StatusApi {
             .map_err(|error| format!("{}: {}", self.url, cause(&error)))?;
         let status = answer.status();
         // read to its end, so that the connection can be used again
-        let said = answer.text().await.unwrap_or_default();
+        let text = answer.text().await.unwrap_or_default();
         if status.is_success() {
             return Ok(());
         }
-        let said: String = said.trim().chars().take(SHOWN).collect();
-        Err(format!("{} answered {}: {said}", self.url, status.as_u16()))
+        let text: String = text.trim().chars().take(MAX_SHOWN).collect();
+        Err(format!("{} answered {}: {text}", self.url, status.as_u16()))
     }
 
-    /// The client that trusts these certificates: a new one when they have changed.
+    /// The client that trusts these certificates; a new one if they have changed.
     fn client(&mut self, ca: Vec<u8>) -> Result<reqwest::Client, String> {
-        if let Some((known, client)) = &self.client
-            && *known == ca
+        if let Some((trusted, client)) = &self.client
+            && *trusted == ca
         {
             return Ok(client.clone());
         }
         let wrong = |error: &reqwest::Error| format!("{}: {}", self.ca_file.display(), cause(error));
         let certificates = reqwest::Certificate::from_pem_bundle(&ca).map_err(|error| wrong(&error))?;
         if certificates.is_empty() {
-            return Err(format!("{} holds no certificate", self.ca_file.display()));
+            return Err(format!("{} does not contain a certificate", self.ca_file.display()));
         }
         let client = reqwest::Client::builder()
             .tls_certs_only(certificates)
@@ -94,8 +101,8 @@ impl StatusApi {
             .https_only(true)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(LONGEST)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
             .build()
             .map_err(|error| wrong(&error))?;
         self.client = Some((ca, client.clone()));
@@ -103,7 +110,7 @@ impl StatusApi {
     }
 }
 
-/// What is sent. `estimatedRemainingSeconds` is left out while it is not known.
+/// The request's body. `estimatedRemainingSeconds` is left out while it is unknown.
 fn body(progress: &Progress, now: Instant, time: OffsetDateTime) -> Value {
     let metrics: Vec<Value> =
         progress.metrics().map(|(name, value)| json!({ "name": name, "value": value.to_string() })).collect();
@@ -120,7 +127,7 @@ fn body(progress: &Progress, now: Instant, time: OffsetDateTime) -> Value {
     json!({ "trainerStatus": status })
 }
 
-/// An error with what is behind it: the outermost alone says only that a request failed.
+/// The root cause of an error; the outermost error says only that a request failed.
 fn cause(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut inner = std::error::Error::source(error);

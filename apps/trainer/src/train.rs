@@ -16,27 +16,27 @@ use crate::workers::Workers;
 pub(crate) struct Plan {
     pub(crate) model: Config,
     pub(crate) epochs: usize,
-    /// Images in one step, over all workers.
+    /// Images in one step, across all workers.
     pub(crate) batch_size: usize,
     pub(crate) optimizer: Optimizer,
     pub(crate) seed: u64,
-    /// Ends earlier, after this many steps.
+    /// If set, training stops after this many steps.
     pub(crate) max_steps: Option<usize>,
 }
 
-/// How weights follow gradients.
+/// The optimizer and its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Optimizer {
-    /// Kingma and Ba, 2015, with their defaults but the learning rate.
+    /// Kingma and Ba, 2015, with their defaults except for the learning rate.
     Adam { learning_rate: f64 },
     /// Stochastic gradient descent with momentum.
     Sgd { learning_rate: f64, momentum: f64 },
 }
 
-/// What happens while training, told on every worker with the same numbers.
+/// An event of training. Every worker reports the same events with the same numbers.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// A step is done: how many now, of how many in the whole training.
+    /// `done` of all `of` steps are completed.
     Step { done: usize, of: usize },
     /// Global losses of consecutive steps: (step, milliseconds since 1970, mean over the global batch).
     Losses(Vec<(usize, i64, f64)>),
@@ -48,14 +48,14 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Trained {
     pub(crate) model: Model,
-    /// Images that were trained on a second, over all workers; evaluation is not counted.
+    /// Training images per second, over all workers; the time of evaluation is not counted.
     pub(crate) images_per_second: f64,
     pub(crate) steps: usize,
     /// Accuracy on the validation split after the last epoch; `None` if no step was made.
     pub(crate) validation_accuracy: Option<f64>,
 }
 
-/// Losses are exchanged and told at the latest after this many steps.
+/// Losses are exchanged and reported at the latest after this many steps.
 const STEPS_BETWEEN_LOSSES: usize = 100;
 
 impl Plan {
@@ -69,7 +69,7 @@ impl Plan {
         }
         if train.count < self.batch_size {
             return Err(Failure::Input(format!(
-                "training.batchSize is {}, but there are {} images to train on: use at most as many",
+                "training.batchSize is {}, but there are only {} training images: use at most that many",
                 self.batch_size, train.count
             )));
         }
@@ -80,7 +80,7 @@ impl Plan {
 /// Trains on all workers at once; each calls this with the same plan and data.
 ///
 /// Every worker shuffles alike, by seed and epoch, and takes its slice of each global batch, so that the number of workers
-/// does not change what is learned. A last, smaller batch is left out.
+/// does not change what is learned. The last batch is left out if it is smaller.
 pub(crate) fn train(
     plan: &Plan,
     train: &Images,
@@ -151,7 +151,7 @@ pub(crate) fn train(
     Ok(Trained { model, images_per_second, steps: step, validation_accuracy: last_accuracy })
 }
 
-/// The order of an epoch, from the order of things as they are stored.
+/// Sets `order` to the order of an epoch's images, which depends on seed and epoch alone.
 fn shuffle(order: &mut [i64], seed: u64, epoch: usize) {
     for (i, index) in order.iter_mut().enumerate() {
         *index = i as i64;
@@ -170,7 +170,7 @@ fn optimizer(kind: Optimizer, parameters: &[(String, Tensor)]) -> Result<slipway
     })
 }
 
-/// Losses of this worker that were not exchanged yet: doing so for many steps at once costs no step anything.
+/// Losses of this worker that were not exchanged yet. They are exchanged for many steps at once, so that no step is delayed.
 #[derive(Default)]
 struct Losses {
     steps: Vec<(usize, i64)>,
@@ -209,7 +209,7 @@ pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
-/// Numbers for tests and measurements: each class is a bright block at its own place, with noise over it.
+/// Synthetic images for tests and benchmarks: each class is a bright block at its own place, with noise over it.
 pub(crate) fn synthetic(count: usize, seed: u64) -> Result<Images> {
     let mut random = SplitMix64::new(seed);
     let mut pixels = Vec::with_capacity(count * 784);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn it_learns_and_tells() {
+    fn it_learns_and_reports() {
         let (data, held_out) = (synthetic(1_000, 1).unwrap(), synthetic(200, 2).unwrap());
         for &(_, architecture) in Architecture::WORDS {
             let (mut steps, mut losses) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The workers of one job, and what they work out together.
+//! The workers of one job, and the operations that they do together.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::rendezvous;
 
 /// How long one collective operation may take before a hanging worker ends the job. A worker that dies ends it at once.
 const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);
-/// For the store once rank 0 was found, however late that was.
-const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+/// The least time for connecting to the store, however long finding rank 0 took.
+const MIN_STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The workers of one job; one alone needs no group.
+/// This worker's view of all workers of a job; a single worker has no group.
 #[derive(Debug)]
 pub(crate) struct Workers {
     pub(crate) rank: usize,
@@ -38,18 +38,18 @@ impl Workers {
             serve: rank == 0,
             world_size,
             wait_for_workers: true,
-            timeout: environment.rendezvous_timeout.saturating_sub(begun.elapsed()).max(LEAST_TIMEOUT),
+            timeout: environment.rendezvous_timeout.saturating_sub(begun.elapsed()).max(MIN_STORE_TIMEOUT),
         })?;
         let group = Group::gloo(store, rank, Some(&meeting.own.to_string()), COLLECTIVE_TIMEOUT)?;
         Ok(Self { rank, world_size, group: Some(group) })
     }
 
-    /// Whether this worker speaks for all: it alone logs and registers.
+    /// Whether this worker is rank 0, which alone logs and registers.
     pub(crate) fn leads(&self) -> bool {
         self.rank == 0
     }
 
-    /// Sums, element by element, of what all workers have.
+    /// Sums the numbers of all workers, element by element.
     pub(crate) fn sum(&self, numbers: &[f64]) -> Result<Vec<f64>> {
         let Some(group) = &self.group else { return Ok(numbers.to_vec()) };
         if numbers.is_empty() {
@@ -60,13 +60,13 @@ impl Workers {
         Ok(Vec::<f64>::try_from(&tensor)?)
     }
 
-    /// Means, element by element, of what all workers have.
+    /// Averages the numbers of all workers, element by element.
     pub(crate) fn mean(&self, numbers: &[f64]) -> Result<Vec<f64>> {
         let count = self.world_size as f64;
         Ok(self.sum(numbers)?.into_iter().map(|sum| sum / count).collect())
     }
 
-    /// This worker's contiguous part of `count` things.
+    /// This worker's contiguous part of `count` items.
     pub(crate) fn part(&self, count: usize) -> std::ops::Range<usize> {
         self.rank * count / self.world_size..(self.rank + 1) * count / self.world_size
     }

@@ -32,7 +32,7 @@ fn worker(rank: usize, world_size: usize, port: u16, arguments: &[&str]) -> Chil
         .unwrap()
 }
 
-/// Runs `bench` on that many workers; gives rank 0's report and weights.
+/// Runs `bench` on that many workers, and returns rank 0's report and weights.
 fn bench(world_size: usize, arguments: &[&str]) -> (serde_json::Value, HashMap<String, Tensor>) {
     let dir = tempfile::tempdir().unwrap();
     let weights = dir.path().join("weights.safetensors");
@@ -91,7 +91,7 @@ fn a_dead_worker_ends_the_other() {
     let arguments = ["bench", "--steps", "10000000"];
     let mut survivor = worker(0, 2, port, &arguments);
     let mut victim = worker(1, 2, port, &arguments);
-    // the first step is done by both together
+    // both workers do the first step together
     let mut log = BufReader::new(survivor.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.unwrap().contains("first_step")));
     assert!(victim.try_wait().unwrap().is_none(), "ended before it was killed");

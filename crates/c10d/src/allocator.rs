@@ -1,8 +1,8 @@
-//! The C library's allocator, told to keep what a training step will need again.
+//! Tunes the C library's allocator to keep memory that the next training step needs again.
 
 /// Keeps large blocks in the heap instead of mapping and unmapping memory for each tensor; page faults are up to a third of a
-/// training step otherwise. Call it once, before the first tensor. Says whether the allocator took the settings; other
-/// systems than Linux with glibc have none to set.
+/// training step otherwise. Call it once, before the first tensor. Returns whether the allocator accepted the settings;
+/// `false` on systems other than Linux with glibc.
 pub fn tune_allocator() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -17,7 +17,7 @@ pub fn tune_allocator() -> bool {
         const M_MMAP_THRESHOLD: c_int = -3;
         // older versions of glibc refuse a threshold above half of a heap's largest size
         const LARGEST_EVERYWHERE: c_int = 32 << 20;
-        // SAFETY: mallopt has no preconditions; it returns 0 for a value that it does not take.
+        // SAFETY: mallopt has no preconditions; it returns 0 for a value that it does not accept.
         let set = |parameter, value| unsafe { mallopt(parameter, value) } == 1;
         (set(M_MMAP_THRESHOLD, c_int::MAX) || set(M_MMAP_THRESHOLD, LARGEST_EVERYWHERE))
             && set(M_TRIM_THRESHOLD, c_int::MAX)

@@ -9,9 +9,9 @@ use crate::{Error, Group, Result};
 /// Sizes of the buckets in which gradients travel, in bytes. The defaults are PyTorch's.
 #[derive(Clone, Copy, Debug)]
 pub struct ReducerConfig {
-    /// Every bucket but the first.
+    /// Size of every bucket except the first.
     pub bucket_bytes: i64,
-    /// The first one is smaller, so that sending starts early.
+    /// Size of the first bucket, which is smaller, so that sending starts early.
     pub first_bucket_bytes: i64,
 }
 
@@ -52,19 +52,19 @@ impl Reducer {
         Ok(Self { handle })
     }
 
-    /// To be called before each forward pass that trains.
+    /// Call this before each forward pass of training.
     pub fn prepare_forward(&self) -> Result<()> {
         // SAFETY: the handle is valid for the call.
         check("preparing the forward pass", unsafe { ffi::c10d_reducer_prepare_forward(self.handle) })
     }
 
-    /// To be called between the forward and the backward pass.
+    /// Call this between the forward and the backward pass.
     pub fn prepare_backward(&self) -> Result<()> {
         // SAFETY: the handle is valid for the call.
         check("preparing the backward pass", unsafe { ffi::c10d_reducer_prepare_backward(self.handle) })
     }
 
-    /// Fails when some parameter's gradient was not reduced in the last backward pass.
+    /// Fails if the gradient of some parameter was not reduced in the last backward pass.
     pub fn check_finalized(&self) -> Result<()> {
         // SAFETY: the handle is valid for the call.
         check("reducing gradients", unsafe { ffi::c10d_reducer_check_finalized(self.handle) })
@@ -74,12 +74,12 @@ impl Reducer {
 impl Drop for Reducer {
     fn drop(&mut self) {
         // SAFETY: the handle came from c10d_reducer_new and is freed once.
-        // A reducer that cannot be closed leaves nothing to do.
+        // If closing fails, nothing can be done about it.
         let _ = unsafe { ffi::take(ffi::c10d_reducer_free(self.handle)) };
     }
 }
 
-/// Drops the gradients of parameters, so that the next backward pass writes rather than adds.
+/// Drops the gradients of parameters, so that the next backward pass does not add to them.
 pub fn zero_grad(parameters: &[(String, Tensor)]) -> Result<()> {
     let tensors: Vec<_> = parameters.iter().map(|(_, tensor)| ffi::pointer(tensor)).collect();
     // SAFETY: the array has `tensors.len()` entries, and the tensors live for the call.

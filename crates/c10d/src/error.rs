@@ -1,11 +1,11 @@
-//! What can go wrong between workers.
+//! Errors between workers.
 
 use std::time::Duration;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong between workers. After any of these but [`Error::Argument`] and [`Error::Optimizer`] the group is of no further use.
+/// An error between workers. After any error except [`Error::Argument`] and [`Error::Optimizer`], the group cannot be used any longer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The workers did not find each other.
@@ -15,40 +15,40 @@ pub enum Error {
     Rendezvous {
         /// Host of the store's server.
         host: String,
-        /// Its port.
+        /// Port of the store's server.
         port: u16,
         /// How many workers were expected.
         world_size: usize,
         /// How long each waited.
         timeout: Duration,
-        /// What c10d said.
+        /// c10d's message.
         reason: String,
     },
-    /// A collective operation failed: mostly because another worker ended.
+    /// A collective operation failed, usually because another worker has ended.
     #[error("{operation} failed, so another worker has ended or cannot be reached: {reason}")]
     Collective {
-        /// Which operation.
+        /// The operation.
         operation: &'static str,
-        /// What c10d said.
+        /// c10d's message.
         reason: String,
     },
-    /// The reducer refused.
+    /// The reducer failed.
     #[error("{operation} failed: {reason}")]
     Reducer {
-        /// Which step of the protocol.
+        /// The step of the protocol.
         operation: &'static str,
-        /// What c10d said.
+        /// c10d's message.
         reason: String,
     },
     /// The optimizer failed.
     #[error("{operation} failed: {reason}")]
     Optimizer {
-        /// Which step.
+        /// The step.
         operation: &'static str,
-        /// What libtorch said.
+        /// libtorch's message.
         reason: String,
     },
-    /// An argument that c10d cannot take.
+    /// An argument that c10d does not accept.
     #[error("{0}")]
     Argument(String),
 }

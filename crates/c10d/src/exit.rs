@@ -1,9 +1,9 @@
-//! Leaving at once, while libtorch still computes.
+//! Exits at once, even while libtorch computes.
 
 use std::ffi::c_int;
 
-/// Ends the process with this code and runs no destructor: those of libtorch's globals, run while another of this process's
-/// threads is inside libtorch, crash, and the code would be a crash's. What was written to files and pipes stays written.
+/// Ends the process with this code, without running destructors. The destructors of libtorch's globals crash while another thread
+/// is inside libtorch, and the exit code would be that of the crash. Data that was written to files and pipes is kept.
 pub fn exit_at_once(code: u8) -> ! {
     unsafe extern "C" {
         fn _exit(status: c_int) -> !;

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// Opaque handles of the shim.
 pub(crate) type Handle = *mut c_void;
-/// Null on success, else a message to be freed by [`c10d_free_message`].
+/// Null on success, otherwise a message to be freed by [`c10d_free_message`].
 pub(crate) type Message = *mut c_char;
 
 unsafe extern "C" {
@@ -56,7 +56,7 @@ unsafe extern "C" {
     pub(crate) fn c10d_zero_grad(tensors: *const Handle, count: usize) -> Message;
 }
 
-/// Takes a message of the shim over: its text, or nothing on success.
+/// Takes ownership of a message of the shim. `Ok` if it is null; otherwise `Err` with its text.
 ///
 /// # Safety
 /// `message` comes from an entry of the shim and is not used again.

@@ -9,14 +9,14 @@ use crate::ffi::{self, Handle, Message};
 use crate::store::{first_line, milliseconds, rendezvous};
 use crate::{Error, Result, Store};
 
-/// How [`Group::all_reduce`] combines. The numbers are those of `c10d::ReduceOp`.
+/// How [`Group::all_reduce`] combines tensors. The numbers are those of `c10d::ReduceOp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// The sum.
     Sum = 0,
-    /// The least.
+    /// The minimum.
     Min = 3,
-    /// The greatest.
+    /// The maximum.
     Max = 4,
 }
 
@@ -26,15 +26,15 @@ pub struct Group {
     handle: Handle,
     rank: usize,
     world_size: usize,
-    // rank 0 serves the store: it must live as long as others may still use it
+    // rank 0 serves the store, which must live as long as others may still use it
     _store: Store,
 }
 
 impl Group {
-    /// Connects every worker with every other one. All call this, each with its own rank.
+    /// Connects every worker with every other one. Every worker calls this with its own rank.
     ///
     /// `bind_host` is this worker's own host name or address; without one the machine's host name is resolved, as PyTorch
-    /// does. `timeout` bounds each later operation: a worker that hangs ends the others after it, one that dies at once.
+    /// does. `timeout` bounds each later operation: if a worker hangs, the others fail after it; if one dies, they fail at once.
     pub fn gloo(store: Store, rank: usize, bind_host: Option<&str>, timeout: Duration) -> Result<Self> {
         let world_size = store.config.world_size;
         if rank >= world_size {
@@ -80,7 +80,7 @@ impl Group {
         collective("broadcast", unsafe { ffi::c10d_broadcast(self.handle, tensor.as_mut_ptr().cast(), root) })
     }
 
-    /// Returns when all workers have come here.
+    /// Returns when all workers have called this.
     pub fn barrier(&self) -> Result<()> {
         // SAFETY: the handle is valid for the call.
         collective("barrier", unsafe { ffi::c10d_barrier(self.handle) })
@@ -94,7 +94,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         // SAFETY: the handle came from c10d_group_new and is freed once; reducers hold references of their own.
-        // A group that cannot be closed leaves nothing to do.
+        // If closing fails, nothing can be done about it.
         let _ = unsafe { ffi::take(ffi::c10d_group_free(self.handle)) };
     }
 }

@@ -1,4 +1,4 @@
-//! libtorch's optimizers. tch wraps the same ones, and panics where they fail.
+//! libtorch's optimizers. tch wraps them too, but panics when they fail.
 
 use tch::Tensor;
 
@@ -12,12 +12,12 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// Adam of Kingma and Ba (2015), with PyTorch's defaults but the learning rate.
+    /// Adam of Kingma and Ba (2015), with PyTorch's defaults except for the learning rate.
     ///
     /// # Errors
     /// [`Error::Optimizer`] when libtorch refuses the learning rate or a parameter.
     pub fn adam(parameters: &[(String, Tensor)], learning_rate: f64) -> Result<Self> {
-        // SAFETY: takes numbers alone.
+        // SAFETY: the arguments are plain numbers.
         let handle = unsafe { torch_sys::ato_adam(learning_rate, 0.9, 0.999, 0.0, 1e-8, false) };
         Self::over(parameters, handle)
     }
@@ -27,7 +27,7 @@ impl Optimizer {
     /// # Errors
     /// [`Error::Optimizer`] when libtorch refuses the learning rate, the momentum or a parameter.
     pub fn sgd(parameters: &[(String, Tensor)], learning_rate: f64, momentum: f64) -> Result<Self> {
-        // SAFETY: takes numbers alone.
+        // SAFETY: the arguments are plain numbers.
         let handle = unsafe { torch_sys::ato_sgd(learning_rate, momentum, 0.0, 0.0, 0) };
         Self::over(parameters, handle)
     }
@@ -46,7 +46,7 @@ impl Optimizer {
     /// Updates every parameter that has a gradient.
     ///
     /// # Errors
-    /// [`Error::Optimizer`] with what libtorch says, such as that memory is exhausted.
+    /// [`Error::Optimizer`] with libtorch's message, for instance when memory is exhausted.
     pub fn step(&mut self) -> Result<()> {
         // SAFETY: the handle is valid, and `&mut self` keeps others away for the call.
         unsafe { torch_sys::ato_step(self.handle) };
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_an_error_and_no_panic() {
+    fn a_failure_is_an_error_and_not_a_panic() {
         assert!(matches!(Optimizer::adam(&parameter(), -1.0), Err(Error::Optimizer { .. })));
         // a gradient of another shape, which autograd refuses to set; the data behind the parameter changes under it instead
         let parameters = parameter();

@@ -1,4 +1,4 @@
-//! The key-value store by which workers find each other.
+//! The key-value store through which workers find each other.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub struct StoreConfig {
     /// Host name or address of the worker that serves the store (`PET_MASTER_ADDR`).
     pub host: String,
-    /// Its port (`PET_MASTER_PORT`); 0 lets the serving worker choose one.
+    /// The port on that host (`PET_MASTER_PORT`); 0 lets the serving worker choose one.
     pub port: u16,
     /// Whether this worker serves the store: rank 0 does.
     pub serve: bool,
@@ -54,7 +54,7 @@ impl Store {
         Ok(Self { handle, port, config })
     }
 
-    /// The port that is served or connected to.
+    /// The port of the store's server.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -67,7 +67,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // SAFETY: the handle came from c10d_store_new and is freed once; groups hold references of their own.
-        // A store that cannot be closed leaves nothing to do.
+        // If closing fails, nothing can be done about it.
         let _ = unsafe { ffi::take(ffi::c10d_store_free(self.handle)) };
     }
 }
@@ -82,7 +82,7 @@ pub(crate) fn rendezvous(config: &StoreConfig, reason: String) -> Error {
     }
 }
 
-/// c10d's messages go on with C++ frames.
+/// The first line of c10d's message; C++ frames follow it.
 pub(crate) fn first_line(reason: &str) -> String {
     reason.lines().next().unwrap_or_default().to_owned()
 }

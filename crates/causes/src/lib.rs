@@ -1,21 +1,22 @@
-//! The causes of an error as text. HTTP and cloud libraries keep the cause that matters, such as `Connection refused`, out of their own text.
+//! The causes of an error as text. HTTP and cloud libraries leave the cause that matters, such as `Connection refused`, out of their
+//! own message.
 
-/// An error with all its causes, each said once.
+/// An error's message followed by those of its causes, without repetitions.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+        let message = next.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
         }
         cause = next.source();
     }
     text
 }
 
-/// The last cause of an error, which is the one that says what happened.
+/// The message of an error's last cause, which says what happened.
 #[must_use]
 pub fn root(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
@@ -47,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_is_said_once() {
+    fn each_cause_appears_once() {
         let refused = Failed("refused", None);
         let error = Failed("sending failed", Some(Box::new(Failed("connect: refused", Some(Box::new(refused))))));
         assert_eq!(chain(&error), "sending failed: connect: refused");

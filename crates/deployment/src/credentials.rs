@@ -1,4 +1,4 @@
-//! `clusters/<env>/credentials.yaml`: Secrets that are not in git. Bootstrap creates some; something else brings the others.
+//! `clusters/<env>/credentials.yaml`: Secrets that are not in git. Bootstrap creates some of them; the others come from elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ struct External {
     keys: Vec<String>,
 }
 
-/// The Secrets that an environment's file declares.
+/// The Secrets that an environment's credentials file declares.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// The Secrets that bootstrap creates.
@@ -87,7 +87,7 @@ impl Credentials {
     }
 }
 
-/// Reads an environment's file; no Secrets if there is no file.
+/// Reads an environment's credentials file. Without a file there are no Secrets.
 ///
 /// # Errors
 /// Every mistake in the file.

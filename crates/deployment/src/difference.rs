@@ -1,4 +1,4 @@
-//! What a change of the files changes in each cluster.
+//! What a change to the files changes in each cluster.
 
 use std::path::Path;
 
@@ -32,8 +32,8 @@ pub fn differences(
     Ok(all.collect())
 }
 
-/// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. Says why, if it
-/// cannot be shown: that is no reason to hold a proposal back, since `check` reports it.
+/// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. If it cannot be
+/// shown, the section says why; the proposal is opened all the same, since `check` reports the problem.
 #[must_use]
 pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize>) -> String {
     let deploys = |name: &String| after.text(&format!("{}/kustomization.yaml", root_folder(name))).is_some();

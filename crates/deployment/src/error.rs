@@ -1,4 +1,4 @@
-//! Why it cannot be said what is deployed.
+//! Why the deployed objects cannot be determined.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use slipway_source::Finding;
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why it cannot be said what is deployed.
+/// Why the deployed objects cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Files have mistakes, or kustomize cannot build them.
@@ -16,15 +16,15 @@ pub enum Error {
     /// The tree before a change cannot be built.
     #[error("before the change: {0}")]
     Before(Box<Error>),
-    /// kustomize does not start.
+    /// kustomize cannot be started.
     #[error("cannot run {}: {source}", program.display())]
     Kustomize {
         /// The program.
         program: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// An environment without this Application.
+    /// The environment does not have this Application.
     #[error("{environment} has no Application `{name}`")]
     NoApplication {
         /// The environment.
@@ -32,21 +32,21 @@ pub enum Error {
         /// The Application.
         name: String,
     },
-    /// An upstream source that cannot be rendered here.
+    /// An upstream source cannot be rendered here.
     #[error("{0}")]
     Upstream(String),
-    /// A file or folder on this machine.
+    /// A file or folder on this machine cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The project.
+    /// The project cannot be read.
     #[error(transparent)]
     Project(#[from] slipway_project::Error),
-    /// An upstream repository.
+    /// git failed on an upstream repository.
     #[error(transparent)]
     Git(#[from] slipway_git::Error),
 }

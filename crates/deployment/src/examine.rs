@@ -28,7 +28,7 @@ pub struct Deployment {
 /// kustomize, has [`Deployment::skipped`]. `root` is the folder that holds the tree.
 ///
 /// # Errors
-/// [`Error::Kustomize`] when it does not start.
+/// [`Error::Kustomize`] when kustomize cannot be started.
 pub fn examine(tree: &Tree, root: &Path, project: &Project, kustomize: Option<&Kustomize>) -> Result<Deployment> {
     let folders = folders(tree);
     let mut deployment = Deployment::default();
@@ -50,7 +50,7 @@ pub fn examine(tree: &Tree, root: &Path, project: &Project, kustomize: Option<&K
     let Some(kustomize) = kustomize else {
         let overlays = count(folders.len(), "kustomization");
         deployment.skipped = Some(format!(
-            "{overlays} not built, and what they deploy not checked: kustomize was not found; get it: {HOW_TO_GET_KUSTOMIZE}"
+            "{overlays} not built or checked: kustomize was not found; to get it: {HOW_TO_GET_KUSTOMIZE}"
         ));
         return Ok(deployment);
     };
@@ -65,7 +65,7 @@ pub fn examine(tree: &Tree, root: &Path, project: &Project, kustomize: Option<&K
 /// Every environment of a tree with its objects, without checks. `root` is the folder that holds the tree, if one does.
 ///
 /// # Errors
-/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Kustomize`].
+/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Kustomize`] when kustomize cannot be started.
 pub fn environments(
     tree: &Tree,
     root: Option<&Path>,
@@ -91,7 +91,7 @@ pub fn environments(
     if findings.is_empty() { Ok((all, builds)) } else { Err(Error::Invalid(findings)) }
 }
 
-/// The folders to build. Components are built as parts of other folders.
+/// The folders to build. Components are left out, because they are built as parts of other folders.
 fn folders(tree: &Tree) -> Vec<String> {
     let all = kustomizations(tree.files()).into_iter();
     all.filter(|one| !one.component).map(|one| one.folder).collect()

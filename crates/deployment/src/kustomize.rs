@@ -1,4 +1,4 @@
-//! Runs kustomize on several folders at once, and keeps what it built under the digest of the files that it was built from.
+//! Runs kustomize on several folders at once, and caches each build under the digest of its input files.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,27 +11,27 @@ use slipway_gitops::{Builds, Files, digest};
 
 use crate::{Error, Result};
 
-/// How to get it.
+/// How to get kustomize.
 pub const HOW_TO_GET_KUSTOMIZE: &str = "`make setup` · brew install kustomize · https://github.com/kubernetes-sigs/kustomize/releases; \
                               kubectl 1.31 or newer has one built in";
 
-/// How long a build is kept.
+/// How long a build stays in the cache.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The program.
+/// The program kustomize, or kubectl with its built-in kustomize.
 #[derive(Clone, Debug)]
 pub struct Kustomize {
     program: PathBuf,
-    /// `build`, or kubectl's word for it.
+    /// The subcommand that builds: `build`, or `kustomize` of kubectl.
     verb: &'static str,
-    /// Tells one program from another, also after an upgrade in place.
+    /// Identifies the program; it changes even with an upgrade in place.
     identity: String,
     cache: PathBuf,
 }
 
 impl Kustomize {
     /// The program at `program`, or the one of this name on the PATH; `None` if there is none. `kubectl` counts too, since it has kustomize
-    /// built in. Builds and upstream checkouts are kept in the folder `cache`.
+    /// built in. The folder `cache` keeps builds and upstream checkouts.
     #[must_use]
     pub fn find(program: &Path, cache: &Path) -> Option<Self> {
         on_path(program).map(|program| Self::new(program, cache.to_owned()))
@@ -53,7 +53,7 @@ impl Kustomize {
         &self.program
     }
 
-    /// The folder for what is kept.
+    /// The folder of builds and upstream checkouts.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
     }
@@ -65,7 +65,7 @@ impl Kustomize {
     /// Builds folders. `files` is the repository's content; `root` is the folder that holds it, if one does.
     ///
     /// # Errors
-    /// [`Error::Kustomize`] when it does not start.
+    /// [`Error::Kustomize`] when kustomize cannot be started.
     pub fn build_all(&self, files: &Files, root: Option<&Path>, folders: &[String]) -> Result<Builds> {
         let keys: Vec<PathBuf> = folders.iter().map(|folder| self.kept_at(&digest(files, folder))).collect();
         let mut builds = Builds::new();
@@ -127,7 +127,7 @@ impl Kustomize {
         self.builds().join(format!("{name}.yaml"))
     }
 
-    /// Keeps a build. If that fails, it is built again next time.
+    /// Caches a build. If that fails, it is built again next time.
     fn keep(&self, key: &Path, text: &str) {
         let kept = std::fs::create_dir_all(&self.builds()).and_then(|()| {
             let mut part = tempfile::NamedTempFile::new_in(&self.builds())?;

@@ -1,5 +1,5 @@
-//! An Application's objects with those of its upstream sources, as Argo CD's repo-server makes them: the repository at the pinned
-//! revision, the source's own changes put into its kustomization, built.
+//! An Application's objects with those of its upstream sources, built as Argo CD's repo-server does: it checks out the repository at
+//! the pinned revision, applies the source's changes to its kustomization, and builds it.
 
 use std::path::{Path, PathBuf};
 
@@ -77,7 +77,7 @@ fn checkout(source: &Source, path: &str, cache: &Path) -> Result<PathBuf> {
     let failed = Error::file(&folder);
     let parent = folder.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).map_err(&failed)?;
-    // moved there when it is complete, so that nobody sees a part of it
+    // moved there when it is complete, so that no process sees a part of it
     let part = tempfile::tempdir_in(parent).map_err(&failed)?;
     slipway_git::check_out(url, revision, top, part.path())?;
     if !part.path().join(path).is_dir() {
@@ -85,7 +85,7 @@ fn checkout(source: &Source, path: &str, cache: &Path) -> Result<PathBuf> {
     }
     let part = part.keep();
     match std::fs::rename(&part, &folder) {
-        // another process was quicker, and its checkout is the same
+        // another process was faster, and its checkout is the same
         Err(_) if folder.is_dir() => std::fs::remove_dir_all(&part).map_err(&failed)?,
         other => other.map_err(&failed)?,
     }

@@ -1,4 +1,4 @@
-//! SHA-256 digests, written `sha256:<64 hexadecimal digits in lower case>`: of bytes, of files, of what streams by.
+//! SHA-256 digests, written `sha256:<64 hexadecimal digits in lower case>`, of bytes, files and streams.
 
 pub mod bare;
 mod digest;

@@ -1,13 +1,13 @@
-//! HTTP clients that do not hang: every one has time limits, and none asks a proxy for this machine's own loopback.
+//! HTTP clients that do not hang: each has time limits, and none uses a proxy for this machine's loopback.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 pub use reqwest::{Client, ClientBuilder, Url};
 
-/// Until a connection is made.
+/// The time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Until the next byte of an answer.
+/// The time limit for the next byte of an answer.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Whether a host is this machine: an address of the loopback range, or a name that RFC 6761 reserves for it.
@@ -18,8 +18,8 @@ pub fn is_loopback(host: &str) -> bool {
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A builder for clients of one server. Connecting takes at most 3 s, and an answer that goes silent for 30 s is given up; callers
-/// bound the whole request. A loopback server is asked directly, whatever `HTTP_PROXY` says, since no proxy could reach it.
+/// A builder for clients of one server. Connecting takes at most 3 s, and an answer that stalls for 30 s fails; callers limit the
+/// whole request. Requests to a loopback server bypass any proxy (`HTTP_PROXY`), since no proxy could reach it.
 pub fn client_of(server: &Url) -> ClientBuilder {
     let builder = Client::builder()
         .connect_timeout(CONNECT)
@@ -34,7 +34,7 @@ pub fn client_of(server: &Url) -> ClientBuilder {
     if host.ends_with(".localhost") { builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into()) } else { builder }
 }
 
-/// As [`client_of`], for programs without a runtime. There the 30 s bound each wait for an answer to begin or to go on.
+/// Like [`client_of`], for programs without an async runtime. Here the 30 s limit each wait for an answer to start or to continue.
 #[cfg(feature = "blocking")]
 pub fn blocking_client_of(server: &Url) -> reqwest::blocking::ClientBuilder {
     let builder = reqwest::blocking::Client::builder()
@@ -49,7 +49,7 @@ pub fn blocking_client_of(server: &Url) -> reqwest::blocking::ClientBuilder {
     if host.ends_with(".localhost") { builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into()) } else { builder }
 }
 
-/// A client for services on this machine's loopback, each request bounded by `limit`.
+/// A client for services on this machine's loopback. `limit` bounds each request.
 ///
 /// # Errors
 /// When the TLS library cannot be set up.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_known_by_address_and_by_name() {
+    fn loopback_is_recognized_by_address_and_by_name() {
         for here in ["localhost", "s3.slipway.localhost", "127.0.0.1", "127.8.0.1", "::1", "[::1]"] {
             assert!(is_loopback(here), "{here}");
         }

@@ -1,4 +1,4 @@
-//! Files beside runs and models, through the server's proxy (`/api/2.0/mlflow-artifacts/artifacts/…`).
+//! Files of runs and models, through the server's proxy (`/api/2.0/mlflow-artifacts/artifacts/…`).
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use crate::values::read_int64;
 use crate::{Client, Error, Result, Run};
 
 const PROXY: [&str; 4] = ["api", "2.0", "mlflow-artifacts", "artifacts"];
-/// Deeper folders than this are not a model's.
-const DEEPEST: usize = 16;
+/// The deepest level of folders that is listed; models are not nested deeper.
+const MAX_DEPTH: usize = 16;
 
 /// A file below an artifact root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
     /// Relative to the root, with `/` between its parts.
     pub path: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
@@ -39,10 +39,10 @@ struct Entry {
 }
 
 impl Client {
-    /// Puts one file beside a run; `path` is relative, with `/` between its parts.
+    /// Uploads one file to a run; `path` is relative, with `/` between its parts.
     ///
     /// # Errors
-    /// When the path leaves the run's folder, the server does not offer its artifacts, or MLflow fails.
+    /// When the path leaves the run's folder, the server does not proxy artifacts, or MLflow fails.
     pub async fn log_artifact(&self, run: &Run, path: &str, bytes: impl Into<Bytes>) -> Result<()> {
         self.upload_artifact(&run.artifact_uri, path, bytes.into()).await
     }
@@ -50,7 +50,7 @@ impl Client {
     /// Every file below an artifact root (`artifact_uri` of a run or a logged model), sorted by path.
     ///
     /// # Errors
-    /// When the server does not offer its artifacts, or MLflow fails.
+    /// When the server does not proxy artifacts, or MLflow fails.
     pub async fn list_artifacts(&self, artifact_uri: &str) -> Result<Vec<Artifact>> {
         let root = self.proxied(artifact_uri)?;
         let mut files = Vec::new();
@@ -66,7 +66,7 @@ impl Client {
                 parts(&path)?;
                 if !entry.is_dir {
                     files.push(Artifact { path, size: u64::try_from(entry.file_size).unwrap_or_default() });
-                } else if depth < DEEPEST {
+                } else if depth < MAX_DEPTH {
                     folders.push((path, depth + 1));
                 }
             }
@@ -87,8 +87,8 @@ impl Client {
         self.upload(self.proxied(artifact_uri)?.file(path)?, bytes).await
     }
 
-    /// `mlflow-artifacts:/path` is at this server; `mlflow-artifacts://host:port/path` names another one, reached by the same
-    /// scheme as this one (`mlflow/store/artifact/mlflow_artifacts_repo.py`).
+    /// `mlflow-artifacts:/path` is on this server; `mlflow-artifacts://host:port/path` names another server, which is reached by the
+    /// same scheme (`mlflow/store/artifact/mlflow_artifacts_repo.py`).
     fn proxied(&self, artifact_uri: &str) -> Result<Root> {
         let not_proxied = || Error::NotProxied { uri: artifact_uri.to_owned() };
         let uri = Url::parse(artifact_uri).map_err(|_| not_proxied())?;
@@ -122,7 +122,7 @@ impl Root {
     }
 }
 
-/// The parts of a relative path that stays where it is put, here and at the server.
+/// Splits a relative path, and refuses one that could leave its folder, here or on the server.
 fn parts(path: &str) -> Result<Vec<&str>> {
     let parts: Vec<&str> = path.split('/').collect();
     if parts.iter().any(|part| part.is_empty() || *part == "." || *part == ".." || part.contains(['\\', '\0'])) {

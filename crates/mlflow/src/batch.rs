@@ -1,4 +1,4 @@
-//! Cutting what is to be logged into requests that MLflow takes.
+//! Splits metrics, parameters and tags into requests within MLflow's limits.
 //!
 //! Limits: `mlflow/utils/validation.py` (MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH, MAX_ENTITIES_PER_BATCH,
 //! MAX_BATCH_LOG_REQUEST_SIZE).
@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::{Error, Metric, Param, Result, Tag};
 
-/// Of metrics, parameters and tags together, too.
+/// The most metrics in one request, and also the most metrics, parameters and tags together.
 const METRICS: usize = 1000;
 const PARAMS: usize = 100;
 const TAGS: usize = 100;
 const BYTES: usize = 1_000_000;
-/// What surrounds the lists: the run's id and the names of the lists.
+/// Bytes of a request around the lists: the run's id and the names of the lists.
 const ENVELOPE: usize = 256;
 
 /// One request of `runs/log-batch`, without the run's id.
@@ -26,7 +26,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) tags: Vec<&'a Tag>,
 }
 
-/// Cuts, in order: parameters and tags first, so that a run's description is there when its first metric is.
+/// Splits in order: parameters and tags come first, so that a run has its description before its first metric.
 pub(crate) fn cut<'a>(metrics: &'a [Metric], params: &'a [Param], tags: &'a [Tag]) -> Result<Vec<Batch<'a>>> {
     let mut cutter = Cutter { done: Vec::new(), open: Batch::default(), bytes: ENVELOPE };
     for param in params {

@@ -13,15 +13,15 @@ use tokio::io::AsyncWriteExt;
 use crate::retry::{Repeat, Retry};
 use crate::{Error, Result};
 
-/// Of the question whether the server is healthy.
+/// The time limit of a health check.
 const HEALTH: Duration = Duration::from_secs(3);
-/// Of a call of the API, which carries at most 1 MB.
+/// The time limit of an API call, which carries at most 1 MB.
 const CALL: Duration = Duration::from_secs(30);
-/// Of one artifact, whatever its size.
+/// The time limit of one artifact's transfer, whatever its size.
 const TRANSFER: Duration = Duration::from_secs(600);
-/// An artifact that stops moving for this long is given up.
+/// A transfer that stalls for this long fails.
 const SILENCE: Duration = Duration::from_secs(60);
-/// uvicorn closes idle connections after 5 s; leaving first means never writing into one that is being closed.
+/// uvicorn closes idle connections after 5 s. Closing them earlier here avoids sending on a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// A client of one MLflow server. Cheap to clone; clones share the connections.
@@ -72,11 +72,11 @@ impl Client {
         Ok(Self { http, base, login, retry: Retry::INTERACTIVE })
     }
 
-    /// A client as MLflow's own environment says: `MLFLOW_TRACKING_URI`, and optionally `MLFLOW_TRACKING_TOKEN`, or
+    /// A client configured by MLflow's own variables: `MLFLOW_TRACKING_URI`, and optionally `MLFLOW_TRACKING_TOKEN`, or
     /// `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
     ///
     /// # Errors
-    /// [`Error::Address`] when the address is missing or none.
+    /// [`Error::Address`] when the address is missing or invalid.
     pub fn from_env() -> Result<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let uri = variable("MLFLOW_TRACKING_URI").ok_or_else(|| Error::Address {
@@ -93,7 +93,7 @@ impl Client {
         Ok(client)
     }
 
-    /// The same client, which repeats failed calls otherwise than [`Retry::INTERACTIVE`].
+    /// This client with another retry policy than [`Retry::INTERACTIVE`].
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -106,10 +106,10 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// Asks `GET /health` once.
+    /// Sends `GET /health` once.
     ///
     /// # Errors
-    /// When nobody answers, or the answer is not a success.
+    /// When the server does not answer, or answers with an error.
     pub async fn health(&self) -> Result<()> {
         self.send(Method::GET, self.at(&["health"]), Repeat::Harmless, Retry::at_most(1), |request| {
             request.timeout(HEALTH)
@@ -141,7 +141,7 @@ impl Client {
         decode(&url, &body)
     }
 
-    /// Sends a request that does no more when it is repeated.
+    /// Sends an idempotent request.
     pub(crate) async fn set<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -151,7 +151,7 @@ impl Client {
         self.call(method, path, body, Repeat::Harmless).await
     }
 
-    /// Sends a request that makes something new each time.
+    /// Sends a request that creates something new each time.
     pub(crate) async fn create<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.call(Method::POST, path, body, Repeat::MakesAnother).await
     }
@@ -183,7 +183,7 @@ impl Client {
         Ok(())
     }
 
-    /// Writes what is at `url` into `file` as it arrives. An attempt that breaks off begins again with an empty file.
+    /// Downloads `url` into `file` as it arrives. If the connection breaks, the next attempt starts again with an empty file.
     pub(crate) async fn download(&self, url: Url, file: &Path) -> Result<()> {
         let failed = |error: std::io::Error| Error::File { path: file.to_owned(), reason: error.to_string() };
         let mut attempts = Attempts::new(Method::GET, url, Repeat::Harmless, self.retry);
@@ -245,7 +245,7 @@ impl Client {
         }
     }
 
-    /// One attempt: an answer that says success, with its body still to be read.
+    /// Makes one attempt. Returns a successful response, whose body is still to be read.
     async fn ask(
         &self,
         attempts: &Attempts,
@@ -262,7 +262,7 @@ impl Client {
     }
 }
 
-/// Why an attempt failed, and whether another may be made.
+/// Why an attempt failed, and whether another one is allowed.
 struct Failure {
     error: Error,
     again: bool,
@@ -283,7 +283,7 @@ impl Attempts {
         Self { method, url, repeat, number: 1, pauses: retry.backoff().build() }
     }
 
-    /// Waits before the next attempt; the error when there is to be none.
+    /// Waits before the next attempt. Returns the error if there is no next attempt.
     async fn pause_after(&mut self, failure: Failure) -> Result<()> {
         let Failure { error, again } = failure;
         let Some(pause) = again.then(|| self.pauses.next()).flatten() else { return Err(error) };
@@ -293,14 +293,14 @@ impl Attempts {
         Ok(())
     }
 
-    /// The connection failed, or the answer stopped half way.
+    /// The connection failed, or broke in the middle of the answer.
     fn broken_off(&self, error: &reqwest::Error) -> Failure {
         let again = self.repeat.after_broken_off(!error.is_connect());
         let (url, reason) = (shown(&self.url), cause(error));
         Failure { error: Error::Unreachable { url, attempts: self.number, reason }, again }
     }
 
-    /// MLflow answered that it cannot or will not.
+    /// MLflow answered with an error status.
     async fn failed(&self, answer: Response) -> Failure {
         let status = answer.status();
         let body = match answer.bytes().await {
@@ -342,7 +342,7 @@ fn decode<T: DeserializeOwned>(url: &Url, body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| Error::Answer { url: shown(url), reason: error.to_string() })
 }
 
-/// Without the query, which can be long, and without credentials, which `base` has lost already.
+/// A URL for messages: without the query, which can be long. Credentials were already removed from `base`.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
@@ -352,7 +352,7 @@ fn shown(url: &Url) -> String {
 /// Why a request failed.
 fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return "no answer in time".to_owned();
+        return "no answer within the time limit".to_owned();
     }
     // reqwest's own text repeats the address, which the message around it names
     if std::error::Error::source(error).is_none() {

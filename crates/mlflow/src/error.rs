@@ -1,4 +1,4 @@
-//! What can go wrong between here and MLflow, said so that a person can act on it.
+//! Errors of calls to MLflow, with messages that say what to do.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The tracking address is not one.
+    /// The tracking address is invalid.
     #[error(
         "`{uri}` is not the address of an MLflow server: {reason}; give http:// or https://, host and port, such as http://127.0.0.1:5000, in MLFLOW_TRACKING_URI"
     )]
@@ -16,20 +16,20 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nobody answered, or the answer broke off, at every attempt.
+    /// No attempt got a complete answer.
     #[error(
         "MLflow at {url} cannot be reached ({attempts} attempts; the last: {reason}): start it, or set MLFLOW_TRACKING_URI to where it is"
     )]
     Unreachable {
         /// The address of the call, without credentials.
         url: String,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
         /// Why the last one failed.
         reason: String,
     },
-    /// MLflow answered every attempt with a failure of its own (5xx, or 429).
-    #[error("MLflow fails at {method} {url}: HTTP {status} after {attempts} attempts: {message}; its log says more")]
+    /// MLflow answered every attempt with a server error (5xx) or a rate limit (429).
+    #[error("MLflow failed on {method} {url}: HTTP {status} after {attempts} attempts: {message}; see MLflow's log")]
     Failing {
         /// The method.
         method: String,
@@ -37,13 +37,13 @@ pub enum Error {
         url: String,
         /// HTTP status of the last answer.
         status: u16,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// What the last answer said.
+        /// The message of the last answer.
         message: String,
     },
-    /// MLflow refused the request (4xx); asking again would not help.
-    #[error("MLflow refuses {method} {url}: {code} (HTTP {status}): {message}")]
+    /// MLflow refused the request (4xx); repeating it would not help.
+    #[error("MLflow refused {method} {url}: {code} (HTTP {status}): {message}")]
     Refused {
         /// The method.
         method: String,
@@ -56,17 +56,18 @@ pub enum Error {
         /// MLflow's message.
         message: String,
     },
-    /// The answer is not what MLflow 3 gives.
-    #[error("{url} answers what MLflow 3 would not ({reason}): is it an MLflow server, of version 3?")]
+    /// The answer does not have the form of MLflow 3.
+    #[error("{url} did not answer like MLflow 3 ({reason}): is it an MLflow server of version 3?")]
     Answer {
         /// The address of the call, without credentials.
         url: String,
         /// What does not fit.
         reason: String,
     },
-    /// The server keeps artifacts where only it can reach, without offering them itself.
+    /// The server does not proxy its artifacts, so clients cannot reach them.
     #[error(
-        "artifacts at `{uri}` are not offered by the server: start MLflow with --serve-artifacts and --artifacts-destination (a run keeps the place it was made with)"
+        "the server does not proxy the artifacts at `{uri}`: start MLflow with --serve-artifacts and \
+         --artifacts-destination (a run keeps the location it was created with)"
     )]
     NotProxied {
         /// The artifact root.
@@ -75,23 +76,23 @@ pub enum Error {
     /// What was to be sent breaks a limit of MLflow's; nothing was sent.
     #[error("MLflow would refuse {what}: {reason}")]
     Invalid {
-        /// What it is about.
+        /// The value that breaks the limit.
         what: String,
         /// The limit, and what to do.
         reason: String,
     },
-    /// A file on this machine.
+    /// A file on this machine cannot be read or written.
     #[error("{path}: {reason}", path = path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
 }
 
 impl Error {
-    /// Whether MLflow is down or failing, as opposed to refusing this request.
+    /// Whether MLflow is down or failing, rather than refusing this request.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Failing { .. })
@@ -108,7 +109,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn has_code(&self, wanted: &str) -> bool {
-        matches!(self, Self::Refused { code, .. } if code == wanted)
+    pub(crate) fn has_code(&self, expected: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == expected)
     }
 }

@@ -23,7 +23,7 @@ struct Created {
 }
 
 impl Client {
-    /// The id of the experiment with this name, made if there is none. Safe to call from several at once.
+    /// The id of the experiment with this name, which is created if it does not exist. Safe to call concurrently.
     ///
     /// # Errors
     /// When MLflow refuses or fails, and [`Error::Invalid`] when the experiment was deleted.
@@ -33,13 +33,13 @@ impl Client {
         }
         match self.create::<Created>("experiments/create", &json!({ "name": name })).await {
             Ok(created) => Ok(created.experiment_id),
-            // somebody else was quicker
+            // another client was faster
             Err(error) if error.has_code("RESOURCE_ALREADY_EXISTS") => self.get_experiment(name).await?.ok_or(error),
             Err(error) => Err(error),
         }
     }
 
-    /// The id of the experiment with this name, if there is one.
+    /// The id of the experiment with this name; `None` if it does not exist.
     ///
     /// # Errors
     /// When MLflow refuses or fails, and [`Error::Invalid`] when the experiment was deleted.

@@ -1,4 +1,4 @@
-//! Which data a run was trained on, as MLflow's dataset inputs.
+//! The datasets that a run was trained on, as MLflow's dataset inputs.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,11 +19,11 @@ pub struct DatasetInput {
     pub source_type: String,
     /// The source itself, by convention JSON, such as `{"uri": "s3://datasets/manifests/sha256/…"}`.
     pub source: String,
-    /// Its columns, as JSON in MLflow's form; may be absent.
+    /// The schema of its columns, as JSON in MLflow's form, if any.
     pub schema: Option<String>,
-    /// Counts and the like, as JSON; may be absent.
+    /// Statistics such as counts, as JSON, if any.
     pub profile: Option<String>,
-    /// What it was used for: `training`, `validation`, …; may be absent.
+    /// What it was used for: `training`, `validation`, …, if known.
     pub context: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub fn short_digest(digest: &str) -> &str {
 }
 
 impl Client {
-    /// Says which datasets a run uses. Safe to repeat.
+    /// Logs which datasets a run uses. Safe to repeat.
     ///
     /// # Errors
     /// [`Error::Invalid`] when a digest is too long; when MLflow refuses or fails.

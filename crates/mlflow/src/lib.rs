@@ -1,7 +1,7 @@
 //! A typed client of MLflow's REST API: runs, batched metrics, dataset inputs, logged models, the registry, artifacts.
 //!
 //! Written against MLflow 3.17 (`mlflow/protos/service.proto`, `model_registry.proto`, `mlflow_artifacts.proto`). Artifacts
-//! travel through the server's proxy (`--serve-artifacts`), so that whoever logs needs no credentials of the object store.
+//! travel through the server's proxy (`--serve-artifacts`), so that clients need no credentials for the object store.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), slipway_mlflow::Error> {
@@ -38,5 +38,5 @@ pub use retry::Retry;
 pub use runs::{Run, RunStatus};
 pub use values::{Metric, Param, Tag};
 
-/// What every call of this crate gives.
+/// The result of every call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

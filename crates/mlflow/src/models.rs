@@ -1,4 +1,4 @@
-//! Logged models: what a run made, files and parameters, before it has a place in the registry.
+//! Logged models: the files and parameters of a model that a run made, before it is registered.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,25 @@ use serde_json::json;
 use crate::values::{read_pairs, read_text};
 use crate::{Client, Param, Result, Tag};
 
-/// How far a logged model is.
+/// The status of a logged model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum LoggedModelStatus {
-    /// Not said.
+    /// Not specified.
     #[serde(rename = "LOGGED_MODEL_STATUS_UNSPECIFIED")]
     Unspecified,
     /// Its files are being uploaded.
     #[serde(rename = "LOGGED_MODEL_PENDING")]
     Pending,
-    /// Its files are whole.
+    /// Its files are complete.
     #[serde(rename = "LOGGED_MODEL_READY")]
     Ready,
-    /// Its files never became whole.
+    /// Its upload failed.
     #[serde(rename = "LOGGED_MODEL_UPLOAD_FAILED")]
     Failed,
 }
 
 impl LoggedModelStatus {
-    /// Number in `LoggedModelStatus` of `service.proto`; the server checks for one before it reads names.
+    /// The number in `LoggedModelStatus` of `service.proto`. The server tries to read a number before a name.
     fn number(self) -> u8 {
         match self {
             Self::Unspecified => 0,
@@ -49,7 +49,7 @@ pub struct LoggedModel {
     pub name: String,
     /// The root of its files, such as `mlflow-artifacts:/1/models/<model_id>/artifacts`.
     pub artifact_uri: String,
-    /// How far it is.
+    /// Its status.
     pub status: LoggedModelStatus,
     /// The run that made it.
     #[serde(default, deserialize_with = "read_text")]
@@ -92,7 +92,7 @@ impl Client {
     /// The model with this id.
     ///
     /// # Errors
-    /// When there is none, or MLflow fails.
+    /// When there is no such model, or MLflow fails.
     pub async fn get_logged_model(&self, model_id: &str) -> Result<LoggedModel> {
         Ok(self.get::<Answer>(&format!("logged-models/{model_id}"), &[]).await?.model.info)
     }
@@ -110,7 +110,7 @@ impl Client {
         self.upload_artifact(&model.artifact_uri, path, bytes.into()).await
     }
 
-    /// Says that a model's files are whole ([`LoggedModelStatus::Ready`]) or never will be ([`LoggedModelStatus::Failed`]).
+    /// Marks a model's upload as complete ([`LoggedModelStatus::Ready`]) or failed ([`LoggedModelStatus::Failed`]).
     ///
     /// # Errors
     /// When MLflow refuses or fails.

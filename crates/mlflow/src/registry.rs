@@ -40,7 +40,7 @@ pub struct ModelVersion {
 }
 
 impl ModelVersion {
-    /// Its number; 0 when it has none, which MLflow never gives.
+    /// Its number; 0 if `version` is not a number, which MLflow never sends.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.version.parse().unwrap_or_default()
@@ -73,7 +73,7 @@ struct Download {
 }
 
 impl Client {
-    /// Makes the registered model with this name, if there is none. Safe to call from several at once.
+    /// Creates the registered model with this name if it does not exist. Safe to call concurrently.
     ///
     /// # Errors
     /// When MLflow refuses or fails.
@@ -89,8 +89,8 @@ impl Client {
         }
     }
 
-    /// Makes the next version of a registered model of a logged model that is ready; `source` is `models:/<model_id>`.
-    /// If MLflow fails after it made the version, that version is found and given, not a second one made.
+    /// Creates the next version of a registered model from a logged model that is ready; `source` is `models:/<model_id>`.
+    /// If MLflow fails after it created the version, that version is found and returned, and no second one is created.
     ///
     /// # Errors
     /// When MLflow refuses or fails.
@@ -124,15 +124,15 @@ impl Client {
         Ok(())
     }
 
-    /// One version; [`Error::is_not_found`] when there is none.
+    /// One version.
     ///
     /// # Errors
-    /// When there is none, or MLflow fails.
+    /// [`Error::is_not_found`] is true if there is no such version; otherwise MLflow failed.
     pub async fn get_model_version(&self, name: &str, version: &str) -> Result<ModelVersion> {
         Ok(self.get::<Answer>("model-versions/get", &[("name", name), ("version", version)]).await?.model_version)
     }
 
-    /// Every version of a registered model, the newest first; none when there is no such model.
+    /// Every version of a registered model, the newest first; empty if there is no such model.
     ///
     /// # Errors
     /// When MLflow refuses or fails.
@@ -167,7 +167,7 @@ impl Client {
         Ok(versions)
     }
 
-    /// The version with the highest number, if there is any.
+    /// The version with the highest number; `None` if the model has no versions.
     ///
     /// # Errors
     /// When MLflow refuses or fails.
@@ -175,10 +175,10 @@ impl Client {
         Ok(self.search_model_versions(name).await?.into_iter().next())
     }
 
-    /// Points an alias at a version; one that exists moves.
+    /// Points an alias at a version. An existing alias is moved.
     ///
     /// # Errors
-    /// When MLflow refuses (`latest` and `v1` are no aliases) or fails.
+    /// When MLflow refuses (`latest` and `v1` are not valid aliases) or fails.
     pub async fn set_alias(&self, name: &str, alias: &str, version: &str) -> Result<()> {
         self.set::<Value>(
             Method::POST,
@@ -189,14 +189,14 @@ impl Client {
         Ok(())
     }
 
-    /// The version that an alias points at, if there is such an alias.
+    /// The version that an alias points at; `None` if there is no such alias.
     ///
     /// # Errors
     /// When MLflow refuses or fails.
     pub async fn get_model_version_by_alias(&self, name: &str, alias: &str) -> Result<Option<ModelVersion>> {
         match self.get::<Answer>("registered-models/alias", &[("name", name), ("alias", alias)]).await {
             Ok(answer) => Ok(Some(answer.model_version)),
-            // MLflow answers INVALID_PARAMETER_VALUE, not a missing resource, for an alias that is not there
+            // MLflow answers INVALID_PARAMETER_VALUE, not a missing resource, for an alias that does not exist
             Err(error)
                 if error.is_not_found()
                     || (error.has_code("INVALID_PARAMETER_VALUE") && error.to_string().contains("not found")) =>

@@ -1,10 +1,10 @@
-//! How patiently a call is repeated, and which calls may be.
+//! How often and how long failed calls are retried, and which calls may be.
 
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
 
-/// How a call is repeated while MLflow does not answer or fails. Refusals (4xx) are never tried again.
+/// How a call is retried while MLflow does not answer or fails. Refusals (4xx) are never retried.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry(ExponentialBuilder);
 
@@ -41,12 +41,12 @@ impl Retry {
     }
 }
 
-/// What a second attempt would do.
+/// What repeating a request would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// The same as one: everything is tried again.
+    /// Nothing more than the first attempt: every failure is retried.
     Harmless,
-    /// Make a second one. Tried again only when the first certainly made none: no connection, or an answer that says so
+    /// Create a second object. It is retried only if the first attempt certainly created none: no connection, or an answer that says so
     /// (429, 500, 503; MLflow rolls its transaction back before it answers 500).
     MakesAnother,
 }

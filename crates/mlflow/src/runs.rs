@@ -10,19 +10,19 @@ use crate::batch::{self, Batch};
 use crate::values::{read_metrics, read_optional_int64, read_pairs};
 use crate::{Client, Metric, Param, Result, Tag};
 
-/// How far a run is.
+/// The status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RunStatus {
-    /// At work.
+    /// Running.
     Running,
-    /// Not yet at work.
+    /// Not started yet.
     Scheduled,
-    /// Done.
+    /// Finished successfully.
     Finished,
     /// Ended by an error.
     Failed,
-    /// Ended from outside.
+    /// Stopped from outside.
     Killed,
 }
 
@@ -35,11 +35,11 @@ pub struct Run {
     pub run_name: String,
     /// The experiment that it belongs to.
     pub experiment_id: String,
-    /// How far it is.
+    /// Its status.
     pub status: RunStatus,
     /// Milliseconds since 1970.
     pub start_time: Option<i64>,
-    /// Milliseconds since 1970; none while it runs.
+    /// Milliseconds since 1970; `None` while it runs.
     pub end_time: Option<i64>,
     /// The root of its artifacts, such as `mlflow-artifacts:/1/<run_id>/artifacts`.
     pub artifact_uri: String,
@@ -142,13 +142,13 @@ impl Client {
     /// The run with this id.
     ///
     /// # Errors
-    /// When there is none, or MLflow fails.
+    /// When there is no such run, or MLflow fails.
     pub async fn get_run(&self, run_id: &str) -> Result<Run> {
         Ok(self.get::<Answer>("runs/get", &[("run_id", run_id)]).await?.run.into())
     }
 
-    /// Every run of these experiments that `filter` lets through, all pages of it; for `filter` (such as
-    /// `tags."slipway.trainjob" = 'x'`) and `order_by` (such as `metrics.accuracy DESC`) see MLflow's search syntax; empty for none.
+    /// Every run of these experiments that matches `filter`, from all pages. `filter` (such as `tags."slipway.trainjob" = 'x'`) and
+    /// `order_by` (such as `metrics.accuracy DESC`) use MLflow's search syntax; empty means no filter and no order.
     ///
     /// # Errors
     /// When MLflow refuses (a filter that it does not understand) or fails.
@@ -169,12 +169,12 @@ impl Client {
         }
     }
 
-    /// Logs metrics, parameters and tags, in as many requests as MLflow's limits need. Safe to repeat: a parameter that has
-    /// its value already, and a metric that is there already (same key, value, time and step), change nothing.
+    /// Logs metrics, parameters and tags, in as many requests as MLflow's limits need. Safe to repeat: a parameter that already has
+    /// its value, and a metric that is already logged (same key, value, time and step), change nothing.
     ///
     /// # Errors
-    /// When one value alone is beyond the limits, when a parameter has another value already, or when MLflow fails; requests
-    /// before the failing one are kept.
+    /// When a single value exceeds the limits, when a parameter already has another value, or when MLflow fails. The requests
+    /// before the failing one keep their effect.
     pub async fn log_batch(&self, run_id: &str, metrics: &[Metric], params: &[Param], tags: &[Tag]) -> Result<()> {
         for batch in &batch::cut(metrics, params, tags)? {
             self.set::<Value>(Method::POST, "runs/log-batch", &LogBatch { run_id, batch }).await?;

@@ -13,10 +13,10 @@ pub struct Metric {
     /// Value; NaN and infinities are allowed (MLflow keeps infinities as the largest double).
     #[serde(serialize_with = "write_double", deserialize_with = "read_double")]
     pub value: f64,
-    /// When, milliseconds since 1970.
+    /// Time, in milliseconds since 1970.
     #[serde(deserialize_with = "read_int64")]
     pub timestamp: i64,
-    /// At which step.
+    /// Step of the training.
     #[serde(default, deserialize_with = "read_int64")]
     pub step: i64,
 }
@@ -45,7 +45,7 @@ impl Param {
     }
 }
 
-/// A tag of a run, a model or a version: set and changed at will.
+/// A tag of a run, a model or a version; it can be changed at any time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tag {
     /// Name.

@@ -1,4 +1,4 @@
-//! An MLflow that fails, refuses, or is not there.
+//! An MLflow that fails, refuses, or does not run.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::time::{Duration, Instant};

@@ -6,13 +6,13 @@ use tch::{CModule, Device, Kind, Tensor};
 
 use crate::{Config, Error, Model, Result, mlflow};
 
-/// What the network is made from, as JSON.
+/// The network's configuration, as JSON.
 pub const CONFIG_FILE: &str = "config.json";
 /// The weights.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// The same network as TorchScript: images [n, c, h, w] (0..1) to probabilities [n, classes].
 pub const TORCHSCRIPT_FILE: &str = "data/model.pth";
-/// Every file of a bundle, relative to its folder. The first two are enough to load it here; the others are for MLflow.
+/// Every file of a bundle, relative to its folder. [`Bundle::load`] needs only the first two; the others are for MLflow.
 pub const FILES: [&str; 5] = [CONFIG_FILE, WEIGHTS_FILE, "MLmodel", TORCHSCRIPT_FILE, "data/pickle_module_info.txt"];
 
 /// A trained, frozen model.
@@ -27,7 +27,7 @@ impl Bundle {
         Ok(Self { model: model.frozen()? })
     }
 
-    /// What the model was made from.
+    /// The model's configuration.
     pub fn config(&self) -> &Config {
         self.model.config()
     }
@@ -42,7 +42,7 @@ impl Bundle {
         Self { model: self.model.share() }
     }
 
-    /// Writes all [`FILES`] into a folder, which is made when it is not there.
+    /// Writes all [`FILES`] into a folder, which is created if necessary.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let data = dir.join("data");
         std::fs::create_dir_all(&data).map_err(Error::write(&data))?;
@@ -90,9 +90,9 @@ impl Bundle {
 
     fn torchscript(&self) -> Result<CModule> {
         let [c, h, w] = self.config().input;
-        // two images, so that no operation is traced as one over a dimension of 1
+        // two images, so that no operation is specialised for a batch of one
         let example = Tensor::f_zeros([2, c, h, w], (Kind::Float, Device::Cpu))?;
-        // fails here rather than inside the trace, which can only be ended with an output
+        // an error should occur here rather than inside the trace, which must return an output
         let fallback = self.model.probabilities(&example)?;
         let mut failed = None;
         let module = CModule::create_by_tracing("Slipway", "forward", &[example], &mut |inputs| {

@@ -1,4 +1,4 @@
-//! What a network is made from.
+//! A network's configuration.
 
 use serde::{Deserialize, Serialize};
 use slipway_architecture::Architecture;
@@ -20,11 +20,11 @@ impl Preprocessing {
     pub const MNIST: Self = Self { mean: 0.1307, std: 0.3081 };
 }
 
-/// What a network is made from: the content of `config.json`.
+/// A network's configuration: the content of `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Which network.
+    /// The network.
     pub architecture: Architecture,
     /// Probability that a hidden unit is dropped while training, 0 ≤ p < 1.
     pub dropout: f64,
@@ -51,7 +51,7 @@ impl Config {
         self.input.iter().product::<i64>() as usize
     }
 
-    /// Says what is wrong when no network can be made from this.
+    /// Fails with [`Error::Config`] if no network can be built from this configuration.
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Config(what));
         if !(0.0..1.0).contains(&self.dropout) {

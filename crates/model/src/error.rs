@@ -1,11 +1,11 @@
-//! What can go wrong with a model.
+//! Errors of models.
 
 use std::path::{Path, PathBuf};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong when a model is built, run, saved or loaded.
+/// Why a model cannot be built, run, saved or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A configuration that describes no network.
@@ -18,15 +18,15 @@ pub enum Error {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// `config.json` is not what this version writes.
-    #[error("{} is no model configuration: {source}", path.display())]
+    /// `config.json` does not have the form that this version writes.
+    #[error("{} is not a model configuration: {source}", path.display())]
     ConfigFile {
         /// The file.
         path: PathBuf,
-        /// What the parser said, with line and column.
+        /// The parser's error, with line and column.
         source: serde_json::Error,
     },
     /// `model.safetensors` does not belong to `config.json`.
@@ -46,10 +46,10 @@ pub enum Error {
         shape: [i64; 3],
         /// `n` times the size of one image.
         expected: usize,
-        /// What was given.
+        /// How many numbers were given.
         found: usize,
     },
-    /// libtorch refused.
+    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
 }

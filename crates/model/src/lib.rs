@@ -2,7 +2,7 @@
 //!
 //! Trainer and server share this crate, so that training and serving cannot disagree: a [`Model`] takes images whose ink
 //! is 1.0 on paper 0.0 and normalises them itself; a [`Bundle`] is a frozen model on disk, with `config.json` and
-//! `model.safetensors` as the truth and a TorchScript copy for `mlflow.pyfunc.load_model` beside them.
+//! `model.safetensors` as its content, and a TorchScript copy of them for `mlflow.pyfunc.load_model`.
 
 mod bundle;
 mod config;

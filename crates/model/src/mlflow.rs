@@ -5,11 +5,11 @@ use crate::Config;
 /// Module that MLflow hands to `torch.load` as its unpickler; TorchScript does not use it, but the file must name one.
 pub(crate) const PICKLE_MODULE: &str = "mlflow.pytorch.pickle_module";
 
-/// libtorch that the TorchScript was written by.
+/// Version of libtorch that writes the TorchScript.
 const TORCH_VERSION: &str = "2.13.0";
 
-/// Content of the file `MLmodel`, with a tensor signature: float32 images [n, c, h, w] to probabilities [n, classes]. Without names:
-/// MLflow would hand a named tensor to its PyTorch flavour in a dictionary, which that refuses.
+/// Content of the file `MLmodel`, with a tensor signature: float32 images [n, c, h, w] to probabilities [n, classes]. The tensors have no
+/// names, because MLflow would pass a named tensor to its PyTorch flavour as a dictionary, which the flavour refuses.
 pub(crate) fn mlmodel(config: &Config) -> String {
     let [c, h, w] = config.input;
     let classes = config.classes;

@@ -1,7 +1,7 @@
 //! The networks themselves.
 //!
-//! Each intermediate is bound to the same name and so dropped as soon as the next one exists: the temporaries of one long
-//! expression would all live to its end, which costs memory and page faults on every step.
+//! Each intermediate tensor is assigned to the same variable, so it is dropped as soon as the next one exists. The temporaries of one
+//! long expression would all live until its end, which costs memory and page faults on every step.
 
 use tch::{Kind, Tensor};
 
@@ -42,7 +42,7 @@ fn layout(config: &Config) -> Vec<(&'static str, Vec<i64>)> {
 }
 
 impl Model {
-    /// A network with fresh weights, which depend on nothing but `seed`.
+    /// A network with fresh weights, which depend only on `config` and `seed`.
     ///
     /// Weights and biases are uniform in ±1/√fan-in, as PyTorch initialises linear and convolutional layers.
     pub fn new(config: &Config, seed: u64) -> Result<Self> {
@@ -64,12 +64,13 @@ impl Model {
 
     /// A network with the given weights, by name; they do not require gradients.
     ///
-    /// Fails when a tensor is missing, unknown, of another shape than the configuration says or not finite.
+    /// Fails if a tensor is missing, unknown, not finite, or has another shape than the configuration needs.
     pub fn from_tensors(config: &Config, tensors: Vec<(String, Tensor)>) -> Result<Self> {
         config.validate()?;
         let wrong = |problem: String| Error::Weights { architecture: config.architecture, problem };
         let layout = layout(config);
-        if let Some((name, _)) = tensors.iter().find(|(name, _)| !layout.iter().any(|(known, _)| known == name)) {
+        if let Some((name, _)) = tensors.iter().find(|(name, _)| !layout.iter().any(|(parameter, _)| parameter == name))
+        {
             return Err(wrong(format!("tensor `{name}` is not one of its parameters")));
         }
         let mut parameters = Vec::new();
@@ -94,7 +95,7 @@ impl Model {
         Ok(Self { config: config.clone(), parameters })
     }
 
-    /// What this network was made from.
+    /// The network's configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }

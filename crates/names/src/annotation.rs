@@ -3,7 +3,7 @@
 /// The commit that holds the experiment of a TrainJob.
 pub const COMMIT: &str = "slipway.dev/commit";
 
-/// The file of that experiment, from the repository's top.
+/// The file of that experiment, relative to the repository's root.
 pub const EXPERIMENT_FILE: &str = "slipway.dev/experiment-file";
 
 /// The environment that a cluster follows.

@@ -4,11 +4,11 @@
 pub const TRIAL: &str = "SLIPWAY_TRIAL";
 /// The commit that holds the trial's experiment.
 pub const COMMIT: &str = "SLIPWAY_COMMIT";
-/// The file of that experiment, from the repository's top.
+/// The file of that experiment, relative to the repository's root.
 pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";
 /// Where datasets are stored: `s3://<bucket>`.
 pub const DATASETS: &str = "SLIPWAY_DATASETS";
-/// A folder for what was downloaded and verified.
+/// A folder for verified downloads.
 pub const CACHE: &str = "SLIPWAY_CACHE";
 /// The file that lists the versions in service.
 pub const MODELS: &str = "SLIPWAY_MODELS";
@@ -16,7 +16,7 @@ pub const MODELS: &str = "SLIPWAY_MODELS";
 pub const LISTEN: &str = "SLIPWAY_LISTEN";
 /// The server's address, for the page.
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
-/// The number of the GitHub App that opens pull requests.
+/// The id of the GitHub App that opens pull requests.
 pub const GITHUB_APP_ID: &str = "SLIPWAY_GITHUB_APP_ID";
 /// The app's private key, in PEM format.
 pub const GITHUB_APP_PRIVATE_KEY: &str = "SLIPWAY_GITHUB_APP_PRIVATE_KEY";

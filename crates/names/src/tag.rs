@@ -2,7 +2,7 @@
 
 /// The name of the TrainJob.
 pub const TRAINJOB: &str = "slipway.trainjob";
-/// The experiment's file, from the repository's top.
+/// The experiment's file, relative to the repository's root.
 pub const EXPERIMENT_FILE: &str = "slipway.experiment-file";
 /// The commit that holds the experiment.
 pub const COMMIT: &str = "slipway.commit";

@@ -5,7 +5,7 @@ use slipway_source::{Finding, Position, position_of, suggestion, typed};
 
 use crate::tree::Tree;
 
-/// The file of an environment.
+/// The content of an environment's file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {

@@ -13,15 +13,15 @@ pub enum Error {
     /// Files have mistakes.
     #[error("{} found", crate::count(.0.len(), "problem"))]
     Invalid(Vec<Finding>),
-    /// A file of the work tree.
+    /// A file or folder of the work tree cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The repository.
+    /// git failed.
     #[error(transparent)]
     Git(#[from] slipway_git::Error),
 }

@@ -1,6 +1,6 @@
 //! What a project's files mean: what is declared, what is rendered, what a change starts, stops and costs.
 //!
-//! Everything is decided on a [`Tree`], which is the work tree or a revision; nothing here talks to a network.
+//! Everything is computed from a [`Tree`], which is the work tree or a revision; nothing here uses the network.
 
 pub mod cluster;
 mod count;

@@ -1,4 +1,4 @@
-//! What a change of the files starts, stops and costs, before anything happens.
+//! What a change to the files starts, stops and costs, computed before anything happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::project::{ExperimentFile, Project, Rendering};
 pub struct Plan {
     /// One for each experiment and environment with TrainJobs.
     pub changes: Vec<Change>,
-    /// The most CPU-hours that everything which starts can use.
+    /// The most CPU-hours that all starting TrainJobs can use together.
     pub cpu_hours: f64,
 }
 
@@ -35,7 +35,7 @@ pub struct Change {
     pub stops: Vec<String>,
     /// The number of TrainJobs that stay as they are.
     pub stays: usize,
-    /// The most CPU-hours that the TrainJobs which start can use.
+    /// The most CPU-hours that the starting TrainJobs can use.
     pub cpu_hours: f64,
     /// The CPU-hours that the experiment may use altogether; `None` if it no longer exists.
     pub budget_cpu_hours: Option<f64>,
@@ -64,10 +64,10 @@ impl Plan {
     /// names them or is `None`.
     #[must_use]
     pub fn new(base: &Project, project: &Project, only: Option<&BTreeSet<String>>) -> Self {
-        let asked = |name: &str| only.is_none_or(|names| names.contains(name));
+        let selected = |name: &str| only.is_none_or(|names| names.contains(name));
         let mut changes = Vec::new();
         for (environment, target) in &project.environments {
-            for source in project.experiments.iter().filter(|source| asked(&source.experiment.name)) {
+            for source in project.experiments.iter().filter(|source| selected(&source.experiment.name)) {
                 changes.extend(Change::of(base, project, environment, source));
             }
             let existing: BTreeSet<&str> =
@@ -75,7 +75,7 @@ impl Plan {
             let mut gone: BTreeMap<&str, Vec<String>> = BTreeMap::new();
             for file in base.environments.get(environment).into_iter().flat_map(|base| base.jobs.values()) {
                 let experiment = file.job.experiment().unwrap_or_default();
-                if asked(experiment) && !existing.contains(experiment) {
+                if selected(experiment) && !existing.contains(experiment) {
                     gone.entry(experiment).or_default().push(file.job.name.clone());
                 }
             }
@@ -116,7 +116,7 @@ impl Plan {
         text
     }
 
-    /// The price of all that starts, by currency.
+    /// The price of all starting TrainJobs, by currency.
     fn price(&self) -> String {
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
         for change in &self.changes {
@@ -133,7 +133,7 @@ impl Change {
         let rendered: BTreeSet<&str> = base.rendered(&experiment.name, environment).map(|(path, _)| path).collect();
         let mut new: Vec<&Rendering> =
             renderings.iter().filter(|(path, _)| !rendered.contains(path.as_str())).map(|(_, job)| job).collect();
-        // in the order of the sweep, as it is written
+        // in the order of the sweep
         new.sort_by_key(|job| job.index);
         let starts: Vec<Start> = new
             .into_iter()
@@ -169,7 +169,8 @@ impl Change {
     }
 }
 
-/// Parameters as text, such as `learningRate=0.001`: each is named by the last word of its path, or by the whole path if two end alike.
+/// Parameters as text, such as `learningRate=0.001`: each has the last part of its path as its name, or the whole
+/// path if the last part is not unique.
 #[must_use]
 pub fn parameters(parameters: &BTreeMap<String, Value>) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();

@@ -82,7 +82,7 @@ pub fn jobs_folder(environment: &str) -> String {
 }
 
 impl Project {
-    /// Reads everything, and does not stop at the first mistake.
+    /// Reads all files, and does not stop at the first mistake.
     #[must_use]
     pub fn read(tree: &Tree) -> Self {
         let mut project = Self::default();
@@ -191,7 +191,7 @@ impl Project {
     }
 
     fn read_experiments(&mut self, tree: &Tree) {
-        // the parser knows no environment, so it allows what the most generous one does; `references` checks each
+        // the parser does not know the environments, so it applies the highest limit; `references` checks each environment's own
         let most = self.environments.values().filter_map(|environment| environment.cluster.max_trials).max();
         let limits = Limits { max_trials: most.unwrap_or(Limits::MAX_TRIALS) };
         let mut by_name: BTreeMap<String, String> = BTreeMap::new();
@@ -223,7 +223,7 @@ fn duplicate_name(file: &str, text: &str, kind: &str, name: &str, first: &str) -
         file,
         position_of(text, "metadata.name"),
         "duplicate-name",
-        format!("{first} is {kind} `{name}` already"),
+        format!("{first} already declares {kind} `{name}`"),
     )
     .with_help("give this one another metadata.name")
 }

@@ -1,11 +1,11 @@
-//! Whether what an experiment refers to exists.
+//! Checks that everything an experiment refers to exists.
 
 use slipway_source::{Finding, position_of, suggestion};
 
 use crate::cluster;
 use crate::project::{ExperimentFile, Project};
 
-/// The references of an experiment that lead nowhere, or to an environment that does not allow its sweep.
+/// A finding for each reference to something that does not exist, or to an environment that does not allow the sweep.
 pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
     let ExperimentFile { file, experiment, text } = source;
     let finding = |path, code, message: String, help: String| {
@@ -15,13 +15,13 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
     let dataset = &experiment.spec.dataset;
     match project.datasets.get(dataset) {
         None => {
-            let known: Vec<&str> = project.datasets.keys().map(String::as_str).collect();
+            let names: Vec<&str> = project.datasets.keys().map(String::as_str).collect();
             let message = format!("dataset `{dataset}` is not declared");
-            let help = format!("{}; declare a new one in datasets/<name>.yaml", suggestion(dataset, "known", &known));
+            let help = format!("{}; declare a new one in datasets/<name>.yaml", suggestion(dataset, "known", &names));
             findings.push(finding("spec.dataset", "unknown-dataset", message, help));
         }
         Some(declared) if declared.dataset.spec.digest.is_none() => {
-            let message = format!("dataset `{dataset}` has no digest yet, so its content is not certain");
+            let message = format!("dataset `{dataset}` has no digest yet, so its content is not pinned");
             let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
             findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
         }
@@ -31,11 +31,11 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
         let trials = experiment.trial_count();
         match project.environments.get(name).map(|environment| environment.cluster.max_trials) {
             None => {
-                let known: Vec<&str> = project.environments.keys().map(String::as_str).collect();
+                let names: Vec<&str> = project.environments.keys().map(String::as_str).collect();
                 let message = format!("unknown environment `{name}`");
                 let help = format!(
                     "{}; an environment is a folder clusters/<name> with a cluster.yaml",
-                    suggestion(name, "known", &known)
+                    suggestion(name, "known", &names)
                 );
                 findings.push(finding("spec.environments", "unknown-environment", message, help));
             }

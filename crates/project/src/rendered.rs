@@ -1,4 +1,4 @@
-//! Whether the rendered files are up to date, and what to write so that they are.
+//! Checks that rendered files are up to date, and says what to write so that they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
 /// no longer exist.
 #[must_use]
 pub fn changes(project: &Project, only: Option<&BTreeSet<String>>, commit: Option<&str>) -> Changes {
-    let asked = |name: &str| only.is_none_or(|names| names.contains(name));
+    let selected = |name: &str| only.is_none_or(|names| names.contains(name));
     let mut changes = Changes::new();
     for (name, environment) in &project.environments {
         let renderings: BTreeMap<String, Rendering> = project
             .experiments
             .iter()
-            .filter(|source| asked(&source.experiment.name))
+            .filter(|source| selected(&source.experiment.name))
             .flat_map(|source| project.render(source, name, commit))
             .collect();
         for (path, file) in &environment.jobs {
-            if !renderings.contains_key(path) && asked(file.job.experiment().unwrap_or_default()) {
+            if !renderings.contains_key(path) && selected(file.job.experiment().unwrap_or_default()) {
                 changes.insert(path.clone(), None);
             }
         }
@@ -77,7 +77,7 @@ pub fn findings(project: &Project) -> Vec<Finding> {
         }
         let invalid: BTreeSet<&str> = project.findings.iter().map(|finding| finding.file.as_str()).collect();
         for (path, file) in &environment.jobs {
-            // a broken experiment file has a finding already
+            // an invalid experiment file already has a finding
             let from = file.job.experiment_file().unwrap_or_default();
             if !explained.contains(path.as_str()) && !invalid.contains(from) {
                 let experiment = file.job.experiment().unwrap_or("none");
@@ -100,6 +100,12 @@ fn edited(path: &str, found: &str, rendered: &str, again: &str) -> Finding {
     let same = found.lines().zip(rendered.lines()).take_while(|(a, b)| a == b).count();
     let difference = TextDiff::from_lines(rendered, found);
     let difference = difference.unified_diff().context_radius(1).header("rendered", "found").to_string();
-    Finding::new(path, same + 1, 1, "edited", "this is not what its experiment renders to; was it edited by hand?")
-        .with_help(format!("change the experiment instead; {again} restores this file\n{}", difference.trim_end()))
+    Finding::new(
+        path,
+        same + 1,
+        1,
+        "edited",
+        "this differs from what its experiment renders to; was it edited by hand?",
+    )
+    .with_help(format!("change the experiment instead; {again} restores this file\n{}", difference.trim_end()))
 }

@@ -11,7 +11,7 @@ pub fn path(environment: &str) -> String {
     format!("overlays/{environment}/server/models.yaml")
 }
 
-/// Reads an environment's file. Without a file nothing is in service.
+/// Reads an environment's file. Without a file, no version is in service.
 ///
 /// # Errors
 /// The first mistake in the file.

@@ -1,4 +1,4 @@
-//! The project's files, in the work tree or at a revision: what every command decides on.
+//! The project's files, in the work tree or at a revision. They are the input of every command.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ impl Tree {
         Ok(Self { files: repository.read_all(revision, &FOLDERS)? })
     }
 
-    /// Reads a folder with all below it. A link counts as what it leads to, unless that does not exist (an editor's lock) or holds a folder
-    /// that is being read: `inside` has their real paths.
+    /// Reads a folder and everything below it. Links are followed, except dangling ones (an editor's lock) and those to a folder that
+    /// contains one that is being read: `inside` holds the real paths of those.
     fn read(&mut self, root: &Path, folder: &str, inside: &mut Vec<PathBuf>) -> Result<()> {
         let failed = |path: &Path, source| Error::File { path: path.to_owned(), source };
         let path = root.join(folder);
@@ -67,7 +67,7 @@ impl Tree {
         self.files.get(path).map(Vec::as_slice)
     }
 
-    /// A file's text. What is not UTF-8 is replaced, so that parsing fails there and names the line.
+    /// A file's text. Bytes that are not UTF-8 are replaced, so that parsing fails there and names the line.
     pub fn text(&self, path: &str) -> Option<String> {
         self.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }

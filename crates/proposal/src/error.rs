@@ -11,18 +11,18 @@ pub enum Error {
     /// Files have mistakes.
     #[error("{} found", slipway_project::count(.0.len(), "problem"))]
     Invalid(Vec<Finding>),
-    /// A path that was proposed as an experiment.
+    /// A proposed path is not an experiment file.
     #[error("{0} is not an experiment file: name files of experiments/, such as experiments/mnist-cnn.yaml")]
     NotAnExperiment(String),
-    /// An environment that does not exist.
+    /// The environment does not exist.
     #[error("unknown environment `{name}`; known: {}", known.join(", "))]
     UnknownEnvironment {
-        /// Its name.
+        /// The name that was given.
         name: String,
         /// The environments that exist.
         known: Vec<String>,
     },
-    /// A version that does not exist.
+    /// The version does not exist.
     #[error("{model} has no version {version}; it has: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
     UnknownVersion {
         /// The registered model.
@@ -32,9 +32,9 @@ pub enum Error {
         /// The versions that exist.
         known: Vec<String>,
     },
-    /// A version that was not registered by Slipway.
+    /// The version was not registered by Slipway.
     #[error(
-        "version {version} of {model} has no digest in its tag {}, so its content cannot be pinned: register it by a TrainJob of Slipway",
+        "version {version} of {model} has no digest in its tag {}, so its content cannot be pinned: register it with a TrainJob of Slipway",
         slipway_names::tag::DIGEST
     )]
     NoDigest {
@@ -43,18 +43,18 @@ pub enum Error {
         /// The version.
         version: String,
     },
-    /// No version to choose.
+    /// No version has an accuracy to choose by.
     #[error(
         "{0} has no version with an accuracy to choose by: did its trials pass their gate (`slipway status`)? Name one with --version"
     )]
     NoBestVersion(String),
-    /// The project.
+    /// The project cannot be read.
     #[error(transparent)]
     Project(slipway_project::Error),
-    /// The repository.
+    /// git failed.
     #[error(transparent)]
     Git(#[from] slipway_git::Error),
-    /// Where pull requests are opened.
+    /// The forge refused or cannot be reached.
     #[error(transparent)]
     Forge(#[from] slipway_forge::Error),
 }

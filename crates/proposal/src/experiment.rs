@@ -14,7 +14,7 @@ use crate::{Error, Remote, Result};
 /// the index and the current branch stay as they are.
 #[derive(Debug)]
 pub struct ExperimentProposal {
-    /// What it starts, stops and costs.
+    /// What the proposal starts, stops and costs.
     pub plan: Plan,
     base: Base,
     /// The base with the proposed files.
@@ -35,7 +35,7 @@ struct Base {
 
 impl ExperimentProposal {
     /// Prepares the proposal of `files`, experiment files by path in the project, as they are in the tree `here`. A file that exists on
-    /// the remote and not in `here` withdraws its experiment.
+    /// the remote but not in `here` withdraws its experiment.
     ///
     /// # Errors
     /// [`Error::NotAnExperiment`]; [`Error::Invalid`] when the files, or what they refer to, have mistakes; when the remote cannot be
@@ -53,13 +53,13 @@ impl ExperimentProposal {
         Ok(Self { plan, base, project, files: files.to_vec(), names, sources })
     }
 
-    /// Whether the remote has all of it already.
+    /// Whether the remote already has everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty() && rendered::changes(&self.project, Some(&self.names), None).is_empty()
     }
 
-    /// Commits, pushes and opens the pull request; one that is open for the same content is returned.
+    /// Commits, pushes and opens the pull request. If one is already open for the same content, returns that one.
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.
@@ -76,7 +76,7 @@ impl ExperimentProposal {
         };
         let jobs = rendered::changes(&self.project, Some(&self.names), Some(&commit));
         let head = git.commit(Some(&experiments), &jobs, &format!("{title}: its TrainJobs, rendered"))?;
-        // named by its content, so that the same proposal finds its branch again
+        // named by its content, so that the same proposal gets the same branch
         let content = git.tree_of(&experiments)?;
         let name = self.names.first().map_or("experiment", String::as_str);
         let branch = format!("slipway/{name}-{}-{}", short(base), short(&content));
@@ -85,7 +85,7 @@ impl ExperimentProposal {
         remote.open(git, &head, PullRequest { branch, base: self.base.branch, title, body }).await
     }
 
-    /// Such as `Train mnist-cnn (2 TrainJobs)`.
+    /// The pull request's title, such as `Train mnist-cnn (2 TrainJobs)`.
     fn title(&self) -> String {
         let starts: usize = self.plan.changes.iter().map(|change| change.starts.len()).sum();
         let names = self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -98,7 +98,8 @@ pub(crate) fn short(id: &str) -> &str {
     &id[..8.min(id.len())]
 }
 
-/// The base with the named files, and with the declarations of the datasets that they need, as they are in `here`; and those that differ.
+/// The base with the named files, and with the declarations of the datasets that they need, as they are in `here`. Also
+/// returns the files that differ.
 fn with_sources(here: &Tree, base: &Tree, files: &[String]) -> Result<(Tree, Changes)> {
     let mut tree = base.clone();
     let mut sources = Changes::new();

@@ -15,11 +15,11 @@ use crate::experiment::short;
 use crate::{Error, Remote, Result};
 
 /// The best version of a model: of those that are ready, have a digest, and were tested on the same data as the newest of them, the one with
-/// the highest accuracy. Accuracies on other data say nothing about each other. Of equals the older one, so that promoting again changes
-/// nothing.
+/// the highest accuracy. Accuracies on other data say nothing about each other. On a tie the oldest one wins, so that promoting again
+/// changes nothing.
 ///
 /// # Errors
-/// [`Error::NoBestVersion`] when no version has an accuracy.
+/// [`Error::NoBestVersion`] when no such version has an accuracy.
 pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion> {
     let candidates: Vec<(f64, &ModelVersion)> = versions
         .iter()
@@ -75,13 +75,13 @@ impl Promotion {
         Ok(Self { digest, version: version.clone(), environment, branch, base, tree, before, after })
     }
 
-    /// Whether the version is in service already.
+    /// Whether the version is already in service.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.before == self.after
     }
 
-    /// Commits, pushes and opens the pull request; one that is open for the same version is returned.
+    /// Commits, pushes and opens the pull request. If one is already open for the same version, returns that one.
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.
@@ -96,7 +96,7 @@ impl Promotion {
         remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
     }
 
-    /// What a reviewer wants to know of the version.
+    /// The pull request's body: what a reviewer needs to know about the version.
     fn body(&self) -> String {
         let mut text = "| | |\n|---|---|\n".to_owned();
         let replaces = self.before.get(&self.version.name);
@@ -118,7 +118,8 @@ impl Promotion {
                 let _ = writeln!(text, "| {name} | `{value}` |");
             }
         }
-        text + "\nOnce merged, the server loads it without a restart and without failing a request. Reverting the merge goes back.\n"
+        text + "\nOnce merged, the server loads it without a restart and without failing a request. \
+                Reverting the merge restores the previous version.\n"
     }
 }
 

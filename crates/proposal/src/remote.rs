@@ -10,7 +10,7 @@ use crate::Result;
 /// A remote, with the forge that its pull requests are opened on.
 #[derive(Debug)]
 pub struct Remote {
-    /// Its name for git, or its URL.
+    /// The remote's name in git, or its URL.
     pub name: String,
     /// Where its pull requests are opened.
     pub forge: Forge,
@@ -20,7 +20,7 @@ impl Remote {
     /// A remote of a repository by its name, its URL or its path.
     ///
     /// # Errors
-    /// When no forge is known behind it.
+    /// When its forge is not supported.
     pub fn named(git: &Repository, name: &str) -> Result<Self> {
         let url = git.remote_url(name)?.unwrap_or_else(|| name.to_owned());
         Ok(Self { forge: forge_of(&url)?, name: name.to_owned() })
@@ -35,7 +35,7 @@ impl Remote {
         Ok(Self { forge: forge_of(&name)?, name })
     }
 
-    /// Pushes a commit and opens its pull request. One that is open for the branch already is returned.
+    /// Pushes a commit and opens its pull request. If one is already open for the branch, returns that one.
     pub(crate) async fn open(&self, git: &Repository, head: &str, request: PullRequest) -> Result<Opened> {
         if let Some(opened) = self.forge.open_for(&request.branch).await? {
             return Ok(opened);

@@ -1,4 +1,4 @@
-//! `models.yaml`: which version of each model is in service, pinned by content. `slipway promote` writes it, the server follows it.
+//! `models.yaml`: which version of each model is in service, pinned by content. `slipway promote` writes it, and the server follows it.
 
 mod pin;
 mod read;

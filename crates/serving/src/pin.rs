@@ -13,7 +13,7 @@ pub struct Pin {
     pub digest: Digest,
 }
 
-/// The versions in service: at most one of each model.
+/// The versions in service, at most one of each model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
     pub(crate) pins: Vec<Pin>,
@@ -31,7 +31,7 @@ impl Pins {
         self.pins.iter().find(|pin| pin.name == name)
     }
 
-    /// The same with one model at another version.
+    /// These versions, with one model at another version.
     #[must_use]
     pub fn with(&self, new: Pin) -> Self {
         let mut pins = self.pins.clone();

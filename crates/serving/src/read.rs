@@ -24,7 +24,7 @@ impl Pins {
     /// Reads the file's text; `file` is how findings name it.
     ///
     /// # Errors
-    /// The first mistake, with its place.
+    /// The first mistake, with its line and column.
     pub fn parse(file: &str, text: &str) -> Result<Self, Finding> {
         let entries: File = typed(file, text)?;
         let invalid = |at: &Location, code, message: String, help: &str| {

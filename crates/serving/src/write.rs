@@ -13,7 +13,7 @@ impl fmt::Display for Pins {
         }
         f.write_str("models:\n")?;
         for Pin { name, version, digest } in &self.pins {
-            // a name is whatever the registry allows: JSON's quoting is YAML's too
+            // the registry allows any name; a JSON string is also a YAML string
             let name = serde_json::Value::from(name.as_str());
             write!(f, "  - name: {name}\n    version: \"{version}\"\n    digest: {digest}\n")?;
         }

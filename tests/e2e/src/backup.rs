@@ -8,24 +8,24 @@ use tempfile::TempDir;
 
 use crate::Stack;
 
-/// Where the buckets' copy lies, in the node.
+/// The folder in the node that holds the copy of the buckets.
 const COPY: &str = "/tmp/backup";
 const BUCKETS: [&str; 2] = ["mlflow", "datasets"];
-/// Else Argo CD starts MLflow again.
+/// Suspends automated sync; otherwise Argo CD would start MLflow again.
 const PAUSE: &str = r#"{"spec":{"syncPolicy":{"automated":null}}}"#;
-/// Every table of MLflow, emptied.
+/// Empties every table of MLflow.
 const LOSS: &str = "DO $$ DECLARE name text; BEGIN FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' \
                     LOOP EXECUTE 'TRUNCATE TABLE public.' || quote_ident(name) || ' CASCADE'; END LOOP; END $$";
 
-/// A backup.
+/// A backup of the database. The copy of the buckets stays in the node.
 #[derive(Debug)]
 pub struct Backup(TempDir);
 
 impl Stack {
-    /// Takes one: the database, then the buckets.
+    /// Takes a backup: the database, then the buckets.
     ///
     /// # Errors
-    /// A command fails.
+    /// If a command fails.
     pub fn back_up(&self) -> Result<Backup> {
         let backup = Backup(tempfile::tempdir()?);
         let dump =
@@ -42,7 +42,7 @@ impl Stack {
     /// Empties every table and both buckets.
     ///
     /// # Errors
-    /// A command fails.
+    /// If a command fails.
     pub fn lose_everything(&self) -> Result<()> {
         self.kubectl().run(&[
             "exec",
@@ -64,10 +64,10 @@ impl Stack {
         Ok(())
     }
 
-    /// Puts a backup back.
+    /// Restores a backup.
     ///
     /// # Errors
-    /// A command fails.
+    /// If a command fails.
     pub fn restore(&self, backup: &Backup) -> Result<()> {
         for application in ["root", "mlflow"] {
             self.kubectl().run(&[
@@ -109,7 +109,7 @@ impl Stack {
         self.slipway(&["bootstrap", "local"]).map(drop)
     }
 
-    /// MinIO's client, in the node.
+    /// Runs MinIO's client in the node.
     fn mc(&self, arguments: &[&str]) -> Result<String> {
         let service = self.kubectl().get(&["service", "minio", "-n", "minio"])?;
         let address = service["spec"]["clusterIP"].as_str().context("MinIO's Service has no address")?;

@@ -13,13 +13,13 @@ use crate::{Stack, until};
 /// What a test varies.
 #[derive(Debug, Clone)]
 pub struct Experiment {
-    /// Its name, of its own for each test.
+    /// Its name, which is different in each test.
     pub name: &'static str,
     /// `cnn` or `mlp`.
     pub architecture: &'static str,
-    /// How often through the training data.
+    /// The number of epochs.
     pub epochs: u32,
-    /// One trial each.
+    /// The learning rates, with one trial for each.
     pub learning_rates: &'static [&'static str],
 }
 
@@ -28,20 +28,20 @@ pub struct Experiment {
 pub struct Proposed {
     /// Its TrainJobs.
     pub jobs: Vec<String>,
-    /// What the pull request said.
+    /// The body of the pull request.
     pub body: String,
-    /// The moment of the merge.
+    /// The time of the merge.
     pub merged: SystemTime,
 }
 
 impl Experiment {
-    /// Where it is written.
+    /// The path of its file.
     #[must_use]
     pub fn file(&self) -> String {
         format!("experiments/{}.yaml", self.name)
     }
 
-    /// Its text. Little of a processor for each worker, so that two trials of two workers run at once on two cores.
+    /// The text of its file. Each worker requests little CPU, so that two trials of two workers run at once on two cores.
     #[must_use]
     pub fn yaml(&self) -> String {
         let Self { name, architecture, epochs, learning_rates } = self;
@@ -69,7 +69,7 @@ impl Stack {
     /// Writes the file, proposes it, and merges the pull request.
     ///
     /// # Errors
-    /// A command or the merge fails.
+    /// If a command or the merge fails.
     pub fn start(&self, experiment: &Experiment) -> Result<Proposed> {
         self.repository().pull()?;
         fs::write(self.repository().root().join(experiment.file()), experiment.yaml())?;
@@ -89,7 +89,7 @@ impl Stack {
     /// A TrainJob.
     ///
     /// # Errors
-    /// It is not there.
+    /// If it does not exist.
     pub fn job(&self, name: &str) -> Result<Value> {
         self.kubectl().get(&["trainjobs.trainer.kubeflow.org", name, "-n", "training"])
     }
@@ -97,15 +97,15 @@ impl Stack {
     /// The pods of a TrainJob.
     ///
     /// # Errors
-    /// The API server does not answer.
+    /// If the API server does not answer.
     pub fn pods_of(&self, job: &str) -> Result<Vec<Value>> {
         self.kubectl().list(&["pods", "-n", "training", "-l", &format!("jobset.sigs.k8s.io/jobset-name={job}")])
     }
 
-    /// Waits until rank 0 has reported progress: the workers train.
+    /// Waits until rank 0 has reported progress, so that the workers are training. Returns the percentage.
     ///
     /// # Errors
-    /// It has not within `limit`, or the job is over before.
+    /// If there is no progress within `limit`, or the job ends before.
     pub fn training(&self, job: &str, limit: Duration) -> Result<u64> {
         let (percent, _) = until(&format!("{job} trains"), limit, || {
             let object = self.job(job)?;
@@ -116,10 +116,10 @@ impl Stack {
         Ok(percent)
     }
 
-    /// Waits for a job's end: `Complete` or `Failed` with its message.
+    /// Waits for a job's end. Returns `Complete` or `Failed`, and the message.
     ///
     /// # Errors
-    /// It has not ended within `limit`.
+    /// If it has not ended within `limit`.
     pub fn ended(&self, job: &str, limit: Duration) -> Result<(String, String)> {
         let (end, _) = until(&format!("{job} ends"), limit, || {
             let object = self.job(job)?;
@@ -129,7 +129,7 @@ impl Stack {
     }
 }
 
-/// The condition that a job has ended with, and its message.
+/// The condition that a job has ended with, and its message; `None` if it has not ended.
 fn condition(job: &Value) -> Option<(String, String)> {
     let conditions = job["status"]["conditions"].as_array()?;
     let over = |one: &&Value| matches!(text(one, "/type"), "Complete" | "Failed") && one["status"] == "True";

@@ -1,4 +1,4 @@
-//! The cluster as an administrator sees it.
+//! kubectl with an administrator's rights.
 
 use std::process::{Command, Stdio};
 
@@ -15,16 +15,16 @@ impl Kubectl {
         Self(testbed)
     }
 
-    /// A command to add arguments to.
+    /// A kubectl command without arguments.
     #[must_use]
     pub fn command(&self) -> Command {
         self.0.kubectl()
     }
 
-    /// Runs it; what it prints.
+    /// Runs kubectl and returns its output.
     ///
     /// # Errors
-    /// It fails; with what it said.
+    /// If it fails; the error holds its message.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
         let done = self.command().args(arguments).stdin(Stdio::null()).output().context("running kubectl")?;
         ensure!(done.status.success(), "kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
@@ -34,7 +34,7 @@ impl Kubectl {
     /// One object, or a list of them.
     ///
     /// # Errors
-    /// It is not there.
+    /// If it does not exist.
     pub fn get(&self, arguments: &[&str]) -> Result<Value> {
         let all = [&["get", "-o", "json"], arguments].concat();
         Ok(serde_json::from_str(&self.run(&all)?)?)
@@ -43,7 +43,7 @@ impl Kubectl {
     /// The objects of a list.
     ///
     /// # Errors
-    /// The API server does not answer.
+    /// If the API server does not answer.
     pub fn list(&self, arguments: &[&str]) -> Result<Vec<Value>> {
         let list = self.get(arguments)?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
@@ -52,7 +52,7 @@ impl Kubectl {
     /// One key of a Secret.
     ///
     /// # Errors
-    /// There is none.
+    /// If it does not exist.
     pub fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<String> {
         use base64::Engine as _;
 
@@ -61,10 +61,10 @@ impl Kubectl {
         Ok(String::from_utf8(base64::engine::general_purpose::STANDARD.decode(value)?)?)
     }
 
-    /// Ends the pods that match a label at once, as a crash does; gives their ids, since a StatefulSet uses a name again.
+    /// Kills the pods with a label at once, as a crash does. Returns their ids, since a StatefulSet reuses a pod's name.
     ///
     /// # Errors
-    /// There is none to end.
+    /// If no pod has the label.
     pub fn kill(&self, namespace: &str, label: &str) -> Result<Vec<String>> {
         let pods = self.list(&["pods", "-n", namespace, "-l", label])?;
         let ids: Vec<String> = pods.iter().map(|pod| text(pod, "/metadata/uid").to_owned()).collect();
@@ -74,7 +74,7 @@ impl Kubectl {
     }
 }
 
-/// The text at a place, empty where there is none.
+/// The string at a JSON pointer; empty if there is none.
 #[must_use]
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The test cluster with the whole stack on it, as `slipway bootstrap local` makes it from a git server that stands where GitHub
-//! would; and what a person does with it.
+//! The test cluster with the whole stack on it, as `slipway bootstrap local` makes it from a git server that stands in for
+//! GitHub, and what a person does with it.
 
 mod applications;
 mod backup;

@@ -1,4 +1,4 @@
-//! What the stack's pods take.
+//! The memory of the stack's pods.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use anyhow::Result;
 use crate::Stack;
 
 impl Stack {
-    /// Memory of each workload's pods in bytes (PSS), by `namespace/name`. Kubernetes' own programs are not among them.
+    /// Memory of each workload's pods in bytes (PSS), by `namespace/name`. Kubernetes' own programs are not included.
     ///
     /// # Errors
-    /// The cluster does not run.
+    /// If the cluster is not running.
     pub fn memory(&self) -> Result<BTreeMap<String, u64>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let status = runtime.block_on(self.cluster().status())?;
@@ -23,7 +23,7 @@ impl Stack {
     }
 }
 
-/// The name without what Kubernetes appended: the parts from the first with a digit on.
+/// A pod's name without the suffix that Kubernetes appends, which begins at the first part with a digit.
 fn workload(pod: &str) -> String {
     let parts: Vec<&str> = pod.split('-').take_while(|part| !part.contains(|c: char| c.is_ascii_digit())).collect();
     parts.join("-")

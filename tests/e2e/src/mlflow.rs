@@ -1,4 +1,4 @@
-//! What MLflow's registry holds, asked through the Gateway.
+//! The content of MLflow's registry, read through the Gateway.
 
 use anyhow::Result;
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub(crate) const MODEL: &str = "mnist";
 pub struct Version {
     /// Its number.
     pub number: String,
-    /// `READY` when its files are there.
+    /// `READY` if its files are complete.
     pub status: String,
     /// The TrainJob that made it.
     pub job: String,
@@ -28,7 +28,7 @@ impl Stack {
     /// The registered versions.
     ///
     /// # Errors
-    /// MLflow is not reached.
+    /// If MLflow cannot be reached.
     pub fn versions(&self) -> Result<Vec<Version>> {
         let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
         let found = self.ask(&format!("{api}/model-versions/search?filter=name%3D%27{MODEL}%27&max_results=1000"))?;
@@ -39,7 +39,7 @@ impl Stack {
     /// When the first loss of a run was logged, in milliseconds since 1970.
     ///
     /// # Errors
-    /// MLflow is not reached, or there is none.
+    /// If MLflow cannot be reached, or the run has logged no loss.
     pub fn first_step(&self, run: &str) -> Result<u64> {
         let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
         let found = self.ask(&format!("{api}/metrics/get-history?run_id={run}&metric_key=loss&max_results=1000"))?;

@@ -18,7 +18,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// A clone of what the forge holds; an empty one first gets this repository's commit, and what `first` then changes.
+    /// Clones the forge. An empty forge first gets this repository's commit, and the changes that `first` makes.
     pub(crate) fn open(forge: &Path, first: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let root = folder.path().join("slipway");
@@ -49,38 +49,38 @@ impl Repository {
         &self.forge
     }
 
-    /// Runs git in the work tree; what it prints.
+    /// Runs git in the work tree and returns its output.
     ///
     /// # Errors
-    /// It fails; with what it said.
+    /// If it fails; the error holds its message.
     pub fn git(&self, arguments: &[&str]) -> Result<String> {
         run(Command::new("git").arg("-C").arg(&self.root).args(arguments))
     }
 
-    /// The forge's main.
+    /// The commit of the forge's main.
     ///
     /// # Errors
-    /// There is none.
+    /// If the forge has no main.
     pub fn main(&self) -> Result<String> {
         Ok(run(Command::new("git").arg("-C").arg(&self.forge).args(["rev-parse", "refs/heads/main"]))?
             .trim()
             .to_owned())
     }
 
-    /// Takes what the forge's main holds into the work tree.
+    /// Resets the work tree to the forge's main.
     ///
     /// # Errors
-    /// git fails.
+    /// If git fails.
     pub fn pull(&self) -> Result<()> {
         self.git(&["fetch", "--quiet", &self.forge.display().to_string(), "main"])?;
         self.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
         self.git(&["clean", "--quiet", "-fd"]).map(drop)
     }
 
-    /// Changes files on the newest main and pushes that; main before and after.
+    /// Changes files on the newest main and pushes them. Returns the commits of main before and after.
     ///
     /// # Errors
-    /// `edit` fails or changes nothing.
+    /// If `edit` fails or changes nothing.
     pub(crate) fn change(&self, message: &str, edit: impl FnOnce(&Path) -> Result<()>) -> Result<(String, String)> {
         self.pull()?;
         let before = self.main()?;
@@ -91,10 +91,10 @@ impl Repository {
         Ok((before, self.main()?))
     }
 
-    /// Merges a pull request as a person does; main before and after.
+    /// Merges a pull request as a person does. Returns the commits of main before and after.
     ///
     /// # Errors
-    /// It is not open, or conflicts.
+    /// If it is not open, or has conflicts.
     pub(crate) fn merge(&self, number: u64) -> Result<(String, String)> {
         let before = self.main()?;
         BareForge::open(&self.forge)?.merge(number)?;
@@ -112,11 +112,11 @@ impl Repository {
     }
 }
 
-/// Runs a command to its end; what it prints.
+/// Runs a command to its end and returns its output.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let done = command.stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
-    // findings are results, and on standard output
-    let (said, result) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
-    ensure!(done.status.success(), "{command:?} ended with {}:\n{said}{result}", done.status);
+    // findings are results, so they are on standard output
+    let (errors, result) = (String::from_utf8_lossy(&done.stderr), String::from_utf8_lossy(&done.stdout));
+    ensure!(done.status.success(), "{command:?} ended with {}:\n{errors}{result}", done.status);
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

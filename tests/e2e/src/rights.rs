@@ -1,4 +1,4 @@
-//! What accounts may do.
+//! The rights of accounts.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -12,14 +12,14 @@ impl Stack {
     /// Whether the API server would allow what each SubjectAccessReview asks: `kubectl auth can-i` for any account.
     ///
     /// # Errors
-    /// The API server does not take the questions.
+    /// If the API server does not accept the reviews.
     pub fn allowed(&self, reviews: &[Value]) -> Result<Vec<bool>> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
         let mut kubectl = self.kubectl().command();
         kubectl.args(["create", "-o", "json", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = kubectl.spawn().context("running kubectl")?;
         let mut stdin = child.stdin.take().context("stdin is piped")?;
-        // it answers while it reads
+        // kubectl writes answers while it still reads
         let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
         let done = child.wait_with_output()?;
         ensure!(

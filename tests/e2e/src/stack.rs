@@ -1,4 +1,4 @@
-//! The stack: made once, used by every test.
+//! The stack, which is created once and used by every test.
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
@@ -16,19 +16,19 @@ use testbed::{Cache, Cluster};
 use crate::repository::run;
 use crate::{Kubectl, Repository};
 
-/// What is reached through the Gateway, by the names of clusters/local; the page has none of its own.
+/// The hosts behind the Gateway, by their names in clusters/local. The page has no name of its own.
 const HOSTS: [&str; 5] = ["argocd", "minio", "mlflow", "models", "s3"];
 
-/// What `slipway bootstrap local` said, and how long it took.
+/// The result of `slipway bootstrap local`.
 #[derive(Debug)]
 pub struct Bootstrapped {
-    /// Its JSON.
+    /// Its report as JSON.
     pub report: Value,
-    /// The whole command.
+    /// How long the whole command took.
     pub took: Duration,
 }
 
-/// The test cluster `e2e` with everything on it.
+/// The test cluster `e2e` with the whole stack on it.
 #[derive(Debug)]
 pub struct Stack {
     cluster: Cluster,
@@ -43,14 +43,14 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The stack; the first call makes it. On a cluster that has it already, it goes on with that.
+    /// The stack. The first call creates it; on a cluster that already has one, that one is used.
     ///
     /// # Errors
-    /// It does not come up; all later calls fail with the same words.
+    /// If it does not come up; all later calls fail with the same error.
     pub fn get() -> Result<&'static Self> {
         static STACK: OnceLock<Result<Stack, String>> = OnceLock::new();
         let made = STACK.get_or_init(|| Self::make().map_err(|error| format!("{error:?}")));
-        made.as_ref().map_err(|said| anyhow!("there is no stack to test: {said}"))
+        made.as_ref().map_err(|error| anyhow!("there is no stack to test: {error}"))
     }
 
     fn make() -> Result<Self> {
@@ -74,7 +74,7 @@ impl Stack {
         let pair = |name: &str, value: String| (name.to_owned(), value);
         let environment = vec![
             pair("KUBECONFIG", cluster.folder().kubeconfig().display().to_string()),
-            // upstream's repositories, as everything in the cluster sees them
+            // upstream repositories come from the same git server as in the cluster
             pair("GIT_CONFIG_COUNT", "1".to_owned()),
             pair("GIT_CONFIG_KEY_0", format!("url.{git}/github.com/.insteadOf")),
             pair("GIT_CONFIG_VALUE_0", "https://github.com/".to_owned()),
@@ -101,44 +101,44 @@ impl Stack {
         &self.cluster
     }
 
-    /// kubectl on it.
+    /// kubectl on the test cluster.
     #[must_use]
     pub fn kubectl(&self) -> &Kubectl {
         &self.kubectl
     }
 
-    /// The repository that it follows.
+    /// The repository that Argo CD follows.
     #[must_use]
     pub fn repository(&self) -> &Repository {
         &self.repository
     }
 
-    /// A client that finds what is behind the Gateway.
+    /// A client that reaches the hosts behind the Gateway.
     #[must_use]
     pub fn http(&self) -> &reqwest::blocking::Client {
         &self.http
     }
 
-    /// Where something is reached through the Gateway; the page by an empty name.
+    /// The URL of a host behind the Gateway; an empty name is the page.
     #[must_use]
     pub fn url(&self, host: &str) -> String {
         let dot = if host.is_empty() { "" } else { "." };
         format!("http://{host}{dot}slipway.localhost:{}", self.port)
     }
 
-    /// Asks for JSON through the Gateway.
+    /// Gets JSON through the Gateway.
     ///
     /// # Errors
-    /// Nobody answers, or not with a success.
+    /// If there is no answer, or it is not a success.
     pub fn ask(&self, url: &str) -> Result<Value> {
         let answer = self.http.get(url).send()?.error_for_status()?;
         Ok(serde_json::from_str(&answer.text()?)?)
     }
 
-    /// Runs a `slipway` command in the clone; its JSON.
+    /// Runs a `slipway` command in the clone and returns its JSON.
     ///
     /// # Errors
-    /// It fails; with what it said.
+    /// If it fails; the error holds its message.
     pub fn slipway(&self, arguments: &[&str]) -> Result<Value> {
         let mut command = slipway(self.repository.root())?;
         command.args(["-o", "json"]).args(arguments);
@@ -146,33 +146,33 @@ impl Stack {
         Ok(serde_json::from_str(&run(&mut command)?)?)
     }
 
-    /// A command inside the node, which reaches Services by address and whose `/tmp` is its own.
+    /// Runs a command inside the node, which reaches Services by address and has its own `/tmp`.
     ///
     /// # Errors
-    /// It fails; with what it said.
+    /// If it fails; the error holds its message.
     pub fn inside<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
-        run(&mut self.cluster.inside(arguments).context("the cluster does not run")?)
+        run(&mut self.cluster.inside(arguments).context("the cluster is not running")?)
     }
 
-    /// Changes files on main, as a merged pull request does, and lets GitHub's webhook tell Argo CD.
+    /// Changes files on main, as a merged pull request does, and notifies Argo CD as GitHub's webhook does.
     ///
     /// # Errors
-    /// git fails, or Argo CD does not take the webhook.
+    /// If git fails, or Argo CD does not accept the webhook.
     pub fn change(&self, message: &str, edit: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let (before, after) = self.repository.change(message, edit)?;
-        self.tell_argocd(&before, &after)
+        self.notify_argocd(&before, &after)
     }
 
-    /// Merges a pull request, and lets GitHub's webhook tell Argo CD.
+    /// Merges a pull request, and notifies Argo CD as GitHub's webhook does.
     ///
     /// # Errors
-    /// It cannot be merged, or Argo CD does not take the webhook.
+    /// If it cannot be merged, or Argo CD does not accept the webhook.
     pub fn merge(&self, number: u64) -> Result<()> {
         let (before, after) = self.repository.merge(number)?;
-        self.tell_argocd(&before, &after)
+        self.notify_argocd(&before, &after)
     }
 
-    /// What a person does who brings data: the key from the cluster, then `slipway dataset add`.
+    /// Adds the dataset as a person does: with the key from the cluster and `slipway dataset add`.
     fn add_dataset(&self) -> Result<()> {
         let key = self.kubectl.secret("minio", "minio-user-datasets", "AWS_SECRET_ACCESS_KEY")?;
         let mut command = slipway(self.repository.root())?;
@@ -183,20 +183,20 @@ impl Stack {
     }
 }
 
-/// The command line, in a clone.
+/// The command `slipway` in a clone.
 fn slipway(root: &Path) -> Result<Command> {
     let mut command = Command::new(program("slipway")?);
     command.arg("--repo").arg(root);
     Ok(command)
 }
 
-/// Builds the images of this repository, pushes them into the cluster's registry, and pins them as what they are called there.
+/// Builds the images of this repository, pushes them to the cluster's registry, and pins them by their names there.
 fn push_images(root: &Path, registry: &str) -> Result<()> {
     let pushed = run(slipway(root)?.args(["-o", "json", "image", "push", "--to", &format!("{registry}/slipway")]))?;
     let pushed: Value = serde_json::from_str(&pushed)?;
     let images = pushed.as_array().context("no list of images")?.iter().map(|one| {
         let image = one["image"].as_str().context("an image without a name")?;
-        // every registry's name leads the node to its own
+        // the node maps every registry's name to its own
         Ok(image.replacen(registry, "localhost:5001", 1))
     });
     let images = images.collect::<Result<Vec<_>>>()?;

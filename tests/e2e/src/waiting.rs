@@ -5,29 +5,29 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How often is looked.
-const AGAIN: Duration = Duration::from_millis(200);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// Looks until it is so, and gives what was found with how long it took. `look` gives what it found, or says what is there instead;
-/// a failed look is one more thing that may pass.
+/// Calls `check` until it succeeds, and returns its result and how long that took. `check` returns `Ok(Err(…))` with the current state if
+/// the condition does not hold yet; an error of `check` itself may also be temporary.
 ///
 /// # Errors
-/// It is not so within `limit`; says what was there last.
+/// If it does not succeed within `limit`; the error holds the last state.
 pub fn until<T>(
     what: &str,
     limit: Duration,
-    mut look: impl FnMut() -> Result<Result<T, String>>,
+    mut check: impl FnMut() -> Result<Result<T, String>>,
 ) -> Result<(T, Duration)> {
     let began = Instant::now();
     loop {
-        let last = match look() {
+        let last = match check() {
             Ok(Ok(found)) => return Ok((found, began.elapsed())),
-            Ok(Err(instead)) => instead,
+            Ok(Err(state)) => state,
             Err(error) => format!("{error:#}"),
         };
         if began.elapsed() > limit {
             bail!("not within {} s: {what}; last: {last}", limit.as_secs());
         }
-        sleep(AGAIN);
+        sleep(PAUSE);
     }
 }

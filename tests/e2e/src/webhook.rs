@@ -1,4 +1,4 @@
-//! What GitHub sends Argo CD after a push: <https://docs.github.com/webhooks/webhook-events-and-payloads#push>.
+//! The webhook that GitHub sends Argo CD after a push: <https://docs.github.com/webhooks/webhook-events-and-payloads#push>.
 
 use anyhow::{Context as _, Result};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -11,11 +11,11 @@ use crate::Stack;
 const NAME: &str = "slipway-dev/slipway";
 
 impl Stack {
-    /// Tells Argo CD, through the Gateway, that main went from one commit to another.
+    /// Notifies Argo CD, through the Gateway, that main moved from one commit to another.
     ///
     /// # Errors
-    /// Argo CD is not reached, or refuses the signature.
-    pub(crate) fn tell_argocd(&self, before: &str, after: &str) -> Result<()> {
+    /// If Argo CD cannot be reached, or refuses the signature.
+    pub(crate) fn notify_argocd(&self, before: &str, after: &str) -> Result<()> {
         let body = json!({"ref": "refs/heads/main", "before": before, "after": after, "commits": [],
             "repository": {"html_url": format!("https://github.com/{NAME}"), "full_name": NAME, "default_branch": "main"}});
         let body = body.to_string();

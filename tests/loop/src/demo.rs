@@ -1,4 +1,4 @@
-//! `slipway demo` as a child: its result, its addresses, its end.
+//! Runs `slipway demo` as a child process: its report, its addresses and its end.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,14 +13,14 @@ use tokio::time::timeout;
 
 use crate::programs::program;
 
-/// Longer than any run takes, so that a hang ends as an error and not as a stuck suite.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Longer than any run takes, so that a hang becomes an error and does not block the suite.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What `slipway demo -o json` prints.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// One entry a trial.
+    /// One entry for each trial.
     pub trials: Vec<TrialReport>,
     /// The answer to the held-out digit.
     pub prediction: Prediction,
@@ -36,28 +36,28 @@ pub struct TrialReport {
     pub name: String,
     /// The point of the sweep.
     pub parameters: serde_json::Map<String, serde_json::Value>,
-    /// Share of the 1,000 test digits that were right.
+    /// Share of the 1,000 test digits that the model got right.
     pub accuracy: f64,
     /// Training throughput of all workers together.
     pub images_per_second: f64,
-    /// From the job's start to its end.
+    /// Seconds from the job's start to its end.
     pub seconds: f64,
-    /// The registered version; none when the gate was not passed.
+    /// The registered version; `None` if the trial did not pass its gate.
     pub version: Option<String>,
 }
 
-/// What the served model said about a digit that it never saw.
+/// The served model's answer for a digit that it was not trained on.
 #[derive(Debug, Deserialize)]
 pub struct Prediction {
-    /// What the digit is.
+    /// The true digit.
     pub label: u8,
-    /// What the model says it is.
+    /// The model's answer.
     pub answer: u8,
     /// Ten probabilities.
     pub probabilities: Vec<f64>,
 }
 
-/// Where the parts of a running demo listen.
+/// The addresses of a running demo's services.
 #[derive(Debug, Deserialize)]
 pub struct Addresses {
     /// The S3 endpoint.
@@ -73,11 +73,11 @@ pub struct Addresses {
 /// A demo that has run its loop and keeps its page open.
 pub struct OpenDemo {
     child: Child,
-    /// Held so that the demo can still write.
+    /// Kept open so that the demo can still write.
     _stdout: BufReader<ChildStdout>,
-    /// What it printed.
+    /// The report that it printed.
     pub report: Report,
-    /// Where its parts are.
+    /// The addresses of its services.
     pub addresses: Addresses,
 }
 
@@ -93,8 +93,8 @@ pub async fn run_and_exit(clone: &Path) -> Result<Report> {
     let mut child = command(clone)?.arg("--exit").spawn()?;
     let mut text = String::new();
     let stdout = child.stdout.as_mut().context("stdout is piped")?;
-    timeout(PATIENCE, stdout.read_to_string(&mut text)).await.context("the demo did not end")??;
-    let status = timeout(PATIENCE, child.wait()).await.context("the demo did not end")??;
+    timeout(TIMEOUT, stdout.read_to_string(&mut text)).await.context("the demo did not end")??;
+    let status = timeout(TIMEOUT, child.wait()).await.context("the demo did not end")??;
     ensure!(status.success(), "slipway demo --exit ended with {status}");
     serde_json::from_str(&text).with_context(|| format!("not one JSON object: {text}"))
 }
@@ -105,7 +105,7 @@ pub async fn open(clone: &Path) -> Result<OpenDemo> {
     let mut stdout = BufReader::new(child.stdout.take().context("stdout is piped")?);
     let mut text = String::new();
     let report = loop {
-        let read = timeout(PATIENCE, stdout.read_line(&mut text)).await.context("the demo printed no report")??;
+        let read = timeout(TIMEOUT, stdout.read_line(&mut text)).await.context("the demo printed no report")??;
         if read == 0 {
             bail!("the demo ended ({}) before its report: {text}", child.wait().await?);
         }
@@ -125,7 +125,7 @@ fn state_file(clone: &Path) -> Result<PathBuf> {
         .into_iter()
         .map(|path| clone.join(path))
         .find(|path| path.exists())
-        .context("no state.json under .slipway")
+        .context("no state.json in .slipway")
 }
 
 impl OpenDemo {

@@ -1,11 +1,11 @@
-//! Where the programs under test are; `make` builds them and says where.
+//! Locates the programs under test, which `make` builds. The Makefile's variables say where they are.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The value of an environment variable that the Makefile sets.
+/// The path in an environment variable that the Makefile sets.
 pub fn given(variable: &str) -> Result<PathBuf> {
     let value = std::env::var_os(variable)
         .with_context(|| format!("{variable} is not set: run this through `make test` or `make bench`"))?;
@@ -15,16 +15,16 @@ pub fn given(variable: &str) -> Result<PathBuf> {
 /// A program of this workspace, built by `make build`.
 pub fn program(name: &str) -> Result<PathBuf> {
     let path = given("SLIPWAY_BIN")?.join(name);
-    ensure!(path.exists(), "{} is not there: run `make build`", path.display());
+    ensure!(path.exists(), "{} does not exist: run `make build`", path.display());
     Ok(path)
 }
 
-/// The repository that this crate lies in.
+/// The repository that contains this crate.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Clones the committed state into `folder`, so that a run starts from what a newcomer gets and leaves this tree alone.
+/// Clones the committed state into `folder`, so that a run starts from what a newcomer gets and does not change this work tree.
 pub fn fresh_clone(folder: &Path) -> Result<()> {
     let done = Command::new("git")
         .args(["clone", "--quiet", "--no-hardlinks"])

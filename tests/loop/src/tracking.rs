@@ -1,9 +1,9 @@
-//! What MLflow must know of a trial, asked over its REST interface.
+//! What MLflow must hold about a trial, checked through its REST API.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-/// Fails unless the trial's run and version hold everything that leads back to what made them.
+/// Fails unless the trial's run and version hold everything that is needed to trace them back to their origin.
 pub async fn holds_everything(mlflow: &str, trial: &str, version: &str) -> Result<()> {
     let api = format!("{mlflow}/api/2.0/mlflow");
     let client = reqwest::Client::new();

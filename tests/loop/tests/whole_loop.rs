@@ -1,4 +1,4 @@
-//! The issue of this product in one test: propose, merge, train, register, promote, serve, draw, ask.
+//! The whole product in one test: propose, merge, train, register, promote, serve, draw, ask.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,11 +23,11 @@ async fn a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit() -> Result<(
     python_agrees_with_the_server(&open).await?;
     let first = accuracies(&open.report);
 
-    // The parent is killed without a chance to clean up; nothing that it started may stay.
+    // The demo is killed without a chance to clean up; nothing that it started may keep running.
     let addresses = open.end(Signal::KILL).await?;
     everything_is_gone(&addresses).await?;
 
-    // The state that the killed demo left is recovered, and the same trials give the same numbers to the last bit.
+    // The next run recovers the state that the killed demo left, and the same trials give the same numbers to the last bit.
     let again = demo::run_and_exit(&clone).await?;
     report_is_right(&again)?;
     ensure!(first == accuracies(&again), "accuracy differs between two runs: {first:?} and {:?}", accuracies(&again));
@@ -94,7 +94,7 @@ async fn everything_is_gone(addresses: &Addresses) -> Result<()> {
 }
 
 async fn work_tree_is_untouched(clone: &Path) -> Result<()> {
-    let said = Command::new("git").arg("-C").arg(clone).args(["status", "--porcelain"]).output().await?;
-    ensure!(said.stdout.is_empty(), "the demo changed the work tree:\n{}", String::from_utf8_lossy(&said.stdout));
+    let status = Command::new("git").arg("-C").arg(clone).args(["status", "--porcelain"]).output().await?;
+    ensure!(status.stdout.is_empty(), "the demo changed the work tree:\n{}", String::from_utf8_lossy(&status.stdout));
     Ok(())
 }

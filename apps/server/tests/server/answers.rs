@@ -1,4 +1,4 @@
-//! What is answered, and what is refused.
+//! Answers and refusals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,16 +22,16 @@ async fn an_answer_is_the_bundles_own() {
     let (_registry, bundle, server) = serving().await;
     let mut body: Value = serde_json::from_slice(&request(&picture(5, 2))).unwrap();
     body["id"] = json!("mine");
-    let (status, said) = server.post("mnist", body.to_string()).await;
-    assert_eq!(status, 200, "{said}");
+    let (status, body) = server.post("mnist", body.to_string()).await;
+    assert_eq!(status, 200, "{body}");
     // As many threads as a worker of the server uses: sums are then the same to the last bit.
     tch::set_num_threads(1);
     let want = bundle.probabilities(&picture(5, 2), 2).unwrap();
-    assert_eq!(probabilities(&said), want);
+    assert_eq!(probabilities(&body), want);
     let label = |row: &[f32]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
-    let [p, l] = [&said["outputs"][0], &said["outputs"][1]];
+    let [p, l] = [&body["outputs"][0], &body["outputs"][1]];
     assert_eq!(
-        (&said["model_name"], &said["model_version"], &said["id"]),
+        (&body["model_name"], &body["model_version"], &body["id"]),
         (&json!("mnist"), &json!("3"), &json!("mine"))
     );
     assert_eq!((&p["name"], &p["datatype"], &p["shape"]), (&json!("probabilities"), &json!("FP32"), &json!([2, 10])));
@@ -40,7 +40,7 @@ async fn an_answer_is_the_bundles_own() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_each_gets_its_own() {
+async fn each_of_many_concurrent_requests_gets_its_own_answer() {
     let (_registry, bundle, server) = serving().await;
     let server = Arc::new(server);
     let clients: Vec<_> = (0..32)
@@ -57,9 +57,9 @@ async fn of_many_at_once_each_gets_its_own() {
         .collect();
     for (of, client) in clients.into_iter().enumerate() {
         let want = bundle.probabilities(&picture(of, 1), 1).unwrap();
-        for (status, said) in client.await.unwrap() {
-            assert_eq!(status, 200, "{said}");
-            assert!(close(&probabilities(&said), &want), "{of}");
+        for (status, body) in client.await.unwrap() {
+            assert_eq!(status, 200, "{body}");
+            assert!(close(&probabilities(&body), &want), "{of}");
         }
     }
 }
@@ -83,14 +83,14 @@ async fn bad_requests_are_refused_with_what_is_allowed() {
         (changed(&|input| input["datatype"] = json!("FP64")), 400, "expected FP32"),
         (changed(&|input| input["name"] = json!("pixels")), 400, "expected image"),
         (changed(&|input| input["shape"] = json!([1, 28])), 400, "[n, 784]"),
-        (changed(&|input| input["shape"] = json!([2, 784])), 400, "the shape says 1568"),
+        (changed(&|input| input["shape"] = json!([2, 784])), 400, "the shape needs 1568"),
         (String::from_utf8(request(&vec![0.0; 65 * 784])).unwrap(), 413, "at most 64"),
         ("[".repeat((4 << 20) + 1), 413, "4 MiB"),
         (" ".repeat(32 << 20), 413, "4 MiB"),
     ];
     for (body, status, says) in cases {
-        let (found, said) = server.post("mnist", body).await;
-        let error = said["error"].as_str().unwrap_or_else(|| panic!("{says}: {said}"));
+        let (found, body) = server.post("mnist", body).await;
+        let error = body["error"].as_str().unwrap_or_else(|| panic!("{says}: {body}"));
         assert!(found == status && error.contains(says), "{says}: {found} {error}");
     }
     let (status, _) = server.post("mnist", good).await;
@@ -98,7 +98,7 @@ async fn bad_requests_are_refused_with_what_is_allowed() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_as_json() {
+async fn what_does_not_exist_is_an_error_in_json() {
     let (_registry, _bundle, server) = serving().await;
     for (path, status, says) in [
         ("/", 404, "/v2/models"),
@@ -109,12 +109,12 @@ async fn what_is_not_there_is_said_as_json() {
         ("/v2/models/mnist/infer", 405, "POST"),
         ("/v2/models/%FF", 400, "UTF-8"),
     ] {
-        let (found, said) = server.get(path).await;
-        let error = said["error"].as_str().unwrap_or_else(|| panic!("{path}: {said}"));
+        let (found, body) = server.get(path).await;
+        let error = body["error"].as_str().unwrap_or_else(|| panic!("{path}: {body}"));
         assert!(found == status && error.contains(says), "{path}: {found} {error}");
     }
-    let (status, said) = server.post("cifar", request(&picture(0, 1))).await;
-    assert!(status == 404 && said["error"].is_string(), "{said}");
+    let (status, body) = server.post("cifar", request(&picture(0, 1))).await;
+    assert!(status == 404 && body["error"].is_string(), "{body}");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn the_end_waits_for_a_request_in_flight() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Said once the server wants the body: the request is in flight.
+    // The server sends this when it wants the body: the request is then in flight.
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");

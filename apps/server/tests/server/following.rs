@@ -1,4 +1,4 @@
-//! models.yaml is followed, and nothing that is wrong with it takes away what is in service.
+//! models.yaml is followed, and no mistake in it takes a version out of service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +14,8 @@ async fn an_empty_list_is_ready_and_serves_nothing() {
     let registry = Registry::start().await;
     let server = Server::start_in(tempfile::tempdir().unwrap(), &registry.address(), &[]);
     server.ready().await;
-    let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
-    assert!(status == 404 && said["error"].as_str().unwrap().contains("in service: none"), "{said}");
+    let (status, body) = server.post("mnist", request(&picture(0, 1))).await;
+    assert!(status == 404 && body["error"].as_str().unwrap().contains("in service: none"), "{body}");
     let (_, digest) = registry.register("1", 1);
     server.pin(&list("1", &digest));
     server.until("/v2/models/mnist", |status, _| status == 200).await;
@@ -45,17 +45,17 @@ async fn no_request_fails_while_versions_are_swapped() {
     for to in [1, 0, 1, 0, 1] {
         let version = (to + 1).to_string();
         server.pin(&list(&version, &made[to].1));
-        server.until("/v2/models/mnist", |status, said| status == 200 && said["versions"][0] == json!(version)).await;
+        server.until("/v2/models/mnist", |status, body| status == 200 && body["versions"][0] == json!(version)).await;
     }
     end.store(true, Ordering::Relaxed);
     for (of, client) in clients.into_iter().enumerate() {
         let want = made.each_ref().map(|(bundle, _)| bundle.probabilities(&picture(of, 1), 1).unwrap());
         let mut seen = [false; 2];
-        for (status, said) in client.await.unwrap() {
-            assert_eq!(status, 200, "{said}");
-            let at = usize::from(said["model_version"] == "2");
+        for (status, body) in client.await.unwrap() {
+            assert_eq!(status, 200, "{body}");
+            let at = usize::from(body["model_version"] == "2");
             seen[at] = true;
-            assert!(close(&probabilities(&said), &want[at]), "answered by another version than it says");
+            assert!(close(&probabilities(&body), &want[at]), "the answer comes from another version than it names");
         }
         assert_eq!(seen, [true, true]);
     }
@@ -76,24 +76,24 @@ async fn a_config_map_is_followed_as_kubelet_changes_it() {
         let (server, end) = (Arc::clone(&server), Arc::clone(&end));
         tokio::spawn(async move {
             while !end.load(Ordering::Relaxed) {
-                let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
-                assert_eq!(status, 200, "{said}");
+                let (status, body) = server.post("mnist", request(&picture(0, 1))).await;
+                assert_eq!(status, 200, "{body}");
             }
         })
     };
     for to in [1, 0, 1, 0] {
         let version = (to + 1).to_string();
         mount.write(&list(&version, &made[to].1));
-        server.until("/v2/models/mnist", |_, said| said["versions"][0] == json!(version)).await;
+        server.until("/v2/models/mnist", |_, body| body["versions"][0] == json!(version)).await;
     }
-    // much faster than it is followed: whatever is read in between, nothing is taken out of service
+    // much faster than the file is read: whatever is read in between, nothing is taken out of service
     for turn in 0..3000 {
         let to = turn % 2;
         mount.write(&list(&(to + 1).to_string(), &made[to].1));
     }
-    server.until("/v2/models/mnist", |_, said| said["versions"][0] == json!("2")).await;
+    server.until("/v2/models/mnist", |_, body| body["versions"][0] == json!("2")).await;
     assert_eq!(server.figure("slipway_server_models_reloads_total{result=\"failure\"}").await, 0.0);
-    // gone, as when a key is renamed: what was in service stays, and is said not to be what the file says
+    // the file disappears, as when a key is renamed: the version in service stays, and the metric reports the failure
     let gone = models.with_file_name("..data");
     let kept = std::fs::read_link(&gone).unwrap();
     std::fs::remove_file(&gone).unwrap();
@@ -132,10 +132,10 @@ async fn a_bad_list_keeps_what_is_in_service() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         assert_eq!(server.get("/readyz").await.0, 200);
-        let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
-        assert!(status == 200 && said["model_version"] == "1", "{bad}: {said}");
+        let (status, body) = server.post("mnist", request(&picture(0, 1))).await;
+        assert!(status == 200 && body["model_version"] == "1", "{bad}: {body}");
     }
-    // The registry is down, then up again: what failed is tried again.
+    // The registry is down, then up again: the failed list is tried again.
     registry.fail(true);
     server.pin(&list("2", &second));
     while server.figure("slipway_server_models_reloads_total{result=\"failure\"}").await <= failures {
@@ -143,7 +143,7 @@ async fn a_bad_list_keeps_what_is_in_service() {
     }
     assert_eq!(server.post("mnist", request(&picture(0, 1))).await.1["model_version"], "1");
     registry.fail(false);
-    server.until("/v2/models/mnist", |_, said| said["versions"][0] == "2").await;
+    server.until("/v2/models/mnist", |_, body| body["versions"][0] == "2").await;
     let shown = format!("slipway_server_model_info{{digest=\"{second}\",model=\"mnist\",version=\"2\"}}");
     assert_eq!(server.figure(&shown).await, 1.0);
 }
@@ -154,17 +154,17 @@ async fn until_the_registry_answers_it_is_not_ready_and_from_then_on_it_needs_no
     let (_, digest) = registry.register("1", 1);
     registry.fail(true);
     let mut server = Server::start(&registry.address(), &list("1", &digest), &[]);
-    let said =
-        server.until("/readyz", |status, said| status == 503 && said["error"].to_string().contains("down")).await;
-    assert!(said["error"].as_str().unwrap().contains("MLflow fails"), "{said}");
+    let body =
+        server.until("/readyz", |status, body| status == 503 && body["error"].to_string().contains("down")).await;
+    assert!(body["error"].as_str().unwrap().contains("MLflow failed"), "{body}");
     assert_eq!(server.get("/healthz").await.0, 200);
-    let (status, said) = server.post("mnist", request(&picture(0, 1))).await;
-    assert!(status == 503 && said["error"].as_str().unwrap().contains("not in service yet"), "{said}");
+    let (status, body) = server.post("mnist", request(&picture(0, 1))).await;
+    assert!(status == 503 && body["error"].as_str().unwrap().contains("not in service yet"), "{body}");
     registry.fail(false);
     server.ready().await;
     assert_eq!(server.post("mnist", request(&picture(0, 1))).await.0, 200);
 
-    // Started again without a registry, it serves out of its cache.
+    // Restarted without a registry, it serves from its cache.
     server.signal("INT");
     assert_eq!(server.wait().code(), Some(0));
     registry.fail(true);
@@ -175,7 +175,7 @@ async fn until_the_registry_answers_it_is_not_ready_and_from_then_on_it_needs_no
     assert_eq!(server.post("mnist", request(&picture(0, 1))).await.0, 200);
     assert_eq!(registry.downloads("1").await, 1);
 
-    // What is damaged there is downloaded again.
+    // A damaged copy is downloaded again.
     std::fs::write(cached.join("model.safetensors"), b"damaged").unwrap();
     registry.fail(false);
     server.pin("models: []");

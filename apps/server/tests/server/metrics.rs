@@ -11,8 +11,8 @@ async fn every_figure_counts_what_it_says() {
     let (_, digest) = registry.register("3", 1);
     let server = Server::start(&registry.address(), &list("3", &digest), &[("SLIPWAY_WORKERS", "2")]);
     server.ready().await;
-    for (images, wanted) in [(1, 200), (2, 200), (65, 413)] {
-        assert_eq!(server.post("mnist", request(&picture(0, images))).await.0, wanted);
+    for (images, status) in [(1, 200), (2, 200), (65, 413)] {
+        assert_eq!(server.post("mnist", request(&picture(0, images))).await.0, status);
     }
     for unknown in ["cifar", "another", "mnist/versions/9"] {
         assert_eq!(server.post(unknown, request(&picture(0, 1))).await.0, 404);
@@ -21,7 +21,7 @@ async fn every_figure_counts_what_it_says() {
     for (figure, value) in [
         ("requests_total{code=\"200\",model=\"mnist\",version=\"3\"}", 2.0),
         ("requests_total{code=\"413\",model=\"mnist\",version=\"3\"}", 1.0),
-        // whatever a client calls a model that is not there, it is one figure
+        // all names of models that do not exist count as one
         ("requests_total{code=\"404\",model=\"\",version=\"\"}", 3.0),
         ("request_duration_seconds_count", 6.0),
         ("requests_in_flight", 0.0),
@@ -52,11 +52,11 @@ async fn names_are_as_prometheus_wants_them() {
     let response = server.http.get(format!("{}/metrics", server.address)).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4");
     let text = response.text().await.unwrap();
-    let said = |what: &str| -> BTreeMap<String, String> {
+    let lines = |what: &str| -> BTreeMap<String, String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(what));
         lines.filter_map(|line| line.split_once(' ')).map(|(name, rest)| (name.to_owned(), rest.to_owned())).collect()
     };
-    let (types, helps) = (said("# TYPE "), said("# HELP "));
+    let (types, helps) = (lines("# TYPE "), lines("# HELP "));
     assert!(types.len() > 10 && types.keys().eq(helps.keys()), "{types:?}");
     for (name, kind) in &types {
         assert!(name.starts_with("slipway_server_") || name.starts_with("process_"), "{name}");

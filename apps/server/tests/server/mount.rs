@@ -1,5 +1,5 @@
-//! A config map as kubelet mounts it: the files lie in a folder with the time in its name, `..data` leads there, and each file
-//! is a link through `..data`. A change writes a new folder, moves `..data` onto it in one step, and removes the old one.
+//! A ConfigMap as kubelet mounts it: the files are in a folder with a timestamp in its name, `..data` links to it, and each file
+//! is a link through `..data`. A change writes a new folder, moves `..data` to it in one step, and removes the old one.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

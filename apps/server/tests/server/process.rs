@@ -1,4 +1,4 @@
-//! The server's program, as it runs in service.
+//! The server's program as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the program with a list of models, and with more of an environment.
+    /// Starts the program with a list of models and additional environment variables.
     pub(crate) fn start(mlflow: &str, models: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("models.yaml"), models).unwrap();
@@ -29,7 +29,7 @@ impl Server {
         Self::run(command, folder)
     }
 
-    /// Runs a command that ends in being the server.
+    /// Runs a command that becomes the server in the end.
     pub(crate) fn run(mut command: Command, folder: TempDir) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -39,7 +39,7 @@ impl Server {
         Self { child, address, folder, http: reqwest::Client::new() }
     }
 
-    /// Replaces models.yaml as `slipway` does: whole, by a rename.
+    /// Replaces models.yaml as `slipway` does, by an atomic rename.
     pub(crate) fn pin(&self, models: &str) {
         let part = self.folder.path().join("models.yaml.part");
         std::fs::write(&part, models).unwrap();
@@ -56,19 +56,19 @@ impl Server {
         read(self.http.post(url).body(body).send().await.unwrap()).await
     }
 
-    /// One figure of /metrics, by its name and labels.
+    /// One metric of /metrics, by its name and labels.
     pub(crate) async fn figure(&self, name: &str) -> f64 {
         let text = self.get("/metrics").await.1;
         let found = text.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         found.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    /// Asks until the answer is as wanted, and gives it.
-    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(u16, &Value) -> bool) -> Value {
+    /// Repeats the request until the answer satisfies the condition, and returns its body.
+    pub(crate) async fn until(&self, path: &str, accepted: impl Fn(u16, &Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
             let (status, body) = self.get(path).await;
-            if wanted(status, &body) {
+            if accepted(status, &body) {
                 return body;
             }
             assert!(begun.elapsed() < Duration::from_secs(30), "{path}: {status} {body}");
@@ -95,7 +95,7 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "the server does not end");
+            assert!(begun.elapsed() < Duration::from_secs(30), "the server does not exit");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -108,7 +108,7 @@ impl Drop for Server {
     }
 }
 
-/// The program with what it needs of an environment, and nothing else that is Slipway's.
+/// The program with the environment variables that it needs, and no others of Slipway.
 pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-server"));
     command
@@ -124,7 +124,7 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
     command
 }
 
-/// Status and JSON; what is no JSON is given as text.
+/// Status and JSON; a body that is not JSON becomes a string.
 async fn read(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();

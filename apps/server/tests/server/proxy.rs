@@ -1,5 +1,5 @@
-//! What kube-proxy does for a Service: each new connection goes to one of the endpoints that are known at that moment, and
-//! stays with it, whatever happens to the endpoints later.
+//! Stands in for kube-proxy in front of a Service: each new connection goes to one of the current endpoints and stays there,
+//! whatever happens to the endpoints later.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -45,16 +45,16 @@ impl Proxy {
     }
 
     pub(crate) fn remove(&self, endpoint: SocketAddr) {
-        self.endpoints.lock().unwrap().retain(|known| *known != endpoint);
+        self.endpoints.lock().unwrap().retain(|other| *other != endpoint);
     }
 
-    /// How many connections an endpoint was given.
+    /// The number of connections that went to an endpoint.
     pub(crate) fn connections(&self, endpoint: SocketAddr) -> usize {
         self.connections.lock().unwrap().get(&endpoint).copied().unwrap_or_default()
     }
 }
 
-/// An endpoint that refuses is a connection that ends.
+/// Copies a connection's bytes in both directions. If the endpoint refuses, the connection ends.
 async fn carry(mut client: TcpStream, endpoint: SocketAddr) {
     if let Ok(mut server) = TcpStream::connect(endpoint).await {
         let _ = server.set_nodelay(true);

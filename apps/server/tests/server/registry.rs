@@ -1,4 +1,4 @@
-//! MLflow's registry over HTTP, with models that the test makes.
+//! Stands in for MLflow's registry, with models that the test creates.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ impl Registry {
         self.server.uri()
     }
 
-    /// Registers a network with fresh weights that depend on `seed`, and gives it back.
+    /// Registers a network with fresh weights that depend on `seed`, and returns it with its digest.
     pub(crate) fn register(&self, version: &str, seed: u64) -> (Bundle, String) {
         let model = Model::new(&Config::mnist(Architecture::Mlp, 0.0), seed).unwrap();
         let bundle = Bundle::new(&model).unwrap();
@@ -52,21 +52,21 @@ impl Registry {
         (bundle, digest.to_string())
     }
 
-    /// Changes a version's files or digest behind everyone's back.
+    /// Changes a registered version's files or digest.
     pub(crate) fn tamper(&self, version: &str, change: impl FnOnce(&mut Version)) {
         change(self.versions.lock().unwrap().get_mut(version).unwrap());
     }
 
-    /// Answers everything with 500 from now on, or no longer.
+    /// Whether every request is answered with 500 from now on.
     pub(crate) fn fail(&self, down: bool) {
         *self.down.lock().unwrap() = down;
     }
 
     /// How often a version's weights were downloaded.
     pub(crate) async fn downloads(&self, version: &str) -> usize {
-        let wanted = format!("/m/{version}/model.safetensors");
+        let suffix = format!("/m/{version}/model.safetensors");
         let requests = self.server.received_requests().await.unwrap();
-        requests.iter().filter(|request| request.url.path().ends_with(&wanted)).count()
+        requests.iter().filter(|request| request.url.path().ends_with(&suffix)).count()
     }
 }
 

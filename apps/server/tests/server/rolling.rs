@@ -1,4 +1,4 @@
-//! A rolling update: new servers come, old ones are told to end, and who sends requests hears of it only later.
+//! A rolling update: new servers start, old ones are told to stop, and clients learn of it only later.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::process::{Server, list, picture, request};
 use crate::proxy::Proxy;
 use crate::registry::Registry;
 
-/// From the order to end until the endpoint is taken out of the Service: far longer than it mostly takes.
+/// From SIGTERM until the endpoint is removed from the Service: far longer than it usually takes.
 const HEARD: Duration = Duration::from_millis(700);
 
-/// Asks through the proxy without a pause until told to stop: gives what was answered and what failed.
+/// Sends requests through the proxy without a pause until `end` is set. Returns the number of answers, and the failures.
 fn client(proxy: &Proxy, of: usize, keep_alive: bool, end: &Arc<AtomicBool>) -> JoinHandle<(usize, Vec<String>)> {
     let url = format!("http://{}/v2/models/mnist/infer", proxy.address);
     let body = request(&picture(of, 1));
@@ -38,7 +38,7 @@ fn client(proxy: &Proxy, of: usize, keep_alive: bool, end: &Arc<AtomicBool>) -> 
     })
 }
 
-/// Replaces two servers one after the other, twice; gives how many requests were answered, and each that was not.
+/// Replaces two servers one after the other, twice. Returns the number of answers, and the failures.
 async fn update(drain_seconds: &str) -> (usize, Vec<String>) {
     let registry = Registry::start().await;
     let (_, digest) = registry.register("1", 1);
@@ -89,7 +89,7 @@ async fn no_request_is_lost_in_a_rolling_update() {
     assert!(answered > 100, "{answered}");
 }
 
-/// What the test above would see if the drain did nothing.
+/// Shows that the test above can fail: without a drain, requests are lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_drain_requests_are_lost() {
     let (_, failed) = update("0").await;
@@ -114,8 +114,8 @@ async fn in_the_drain_it_is_not_ready_but_answers_and_lets_connections_end() {
     assert_eq!(ask().await, (200, None));
     let asked = Instant::now();
     server.signal("TERM");
-    let said = server.until("/readyz", |status, _| status == 503).await;
-    assert!(said["error"].as_str().unwrap().contains("asked to end"), "{said}");
+    let body = server.until("/readyz", |status, _| status == 503).await;
+    assert!(body["error"].as_str().unwrap().contains("asked to stop"), "{body}");
     assert_eq!(server.get("/v2/health/ready").await.0, 503);
     assert_eq!(server.get("/healthz").await.0, 200);
     assert_eq!(server.get("/v2/health/live").await, (200, json!({"live": true})));

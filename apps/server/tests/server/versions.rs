@@ -20,12 +20,12 @@ async fn a_version_is_loaded_once_by_the_first_of_many() {
         .collect();
     let want = bundle.probabilities(&picture(4, 64), 64).unwrap();
     for client in clients {
-        let (status, said) = client.await.unwrap();
-        assert!(status == 200 && said["model_version"] == "2", "{said}");
-        assert!(close(&probabilities(&said), &want));
+        let (status, body) = client.await.unwrap();
+        assert!(status == 200 && body["model_version"] == "2", "{body}");
+        assert!(close(&probabilities(&body), &want));
     }
     assert_eq!(registry.downloads("2").await, 1);
-    // The one in service is still the other, and needs no second copy.
+    // The other version is still in service, and needs no second copy.
     assert_eq!(server.get("/v2/models/mnist").await.1["versions"][0], "1");
     assert_eq!(server.post("mnist/versions/1", request(&picture(0, 1))).await.0, 200);
     assert_eq!(server.get("/v2/models/mnist/versions/2/ready").await.0, 200);
@@ -42,16 +42,16 @@ async fn a_version_that_cannot_be_verified_is_not_served() {
     registry.tamper("1", |version| version.flip_a_bit());
     registry.tamper("2", |version| version.digest = "sha1:no".to_owned());
     let server = Server::start(&registry.address(), "models: []", &[]);
-    let (status, said) = server.post("mnist/versions/1", request(&picture(0, 1))).await;
-    assert!(status == 503 && said["error"].as_str().unwrap().contains("has the digest"), "{said}");
-    let (status, said) = server.post("mnist/versions/2", request(&picture(0, 1))).await;
-    assert!(status == 404 && said["error"].as_str().unwrap().contains("slipway.digest"), "{said}");
+    let (status, body) = server.post("mnist/versions/1", request(&picture(0, 1))).await;
+    assert!(status == 503 && body["error"].as_str().unwrap().contains("has the digest"), "{body}");
+    let (status, body) = server.post("mnist/versions/2", request(&picture(0, 1))).await;
+    assert!(status == 404 && body["error"].as_str().unwrap().contains("slipway.digest"), "{body}");
     registry.tamper("1", |version| version.flip_a_bit());
     assert_eq!(server.post("mnist/versions/1", request(&picture(0, 1))).await.0, 200);
 }
 
 #[tokio::test]
-async fn a_registry_that_is_down_is_said_and_hinders_no_version_that_is_loaded() {
+async fn a_registry_that_is_down_is_reported_and_loaded_versions_still_answer() {
     let registry = Registry::start().await;
     for version in 1..=6 {
         registry.register(&version.to_string(), version);
@@ -62,9 +62,9 @@ async fn a_registry_that_is_down_is_said_and_hinders_no_version_that_is_loaded()
         assert_eq!(server.post(&path, request(&picture(0, 1))).await.0, 200);
     }
     registry.fail(true);
-    // Four are kept, those that were asked for last.
+    // Four are kept: the most recently used.
     for (version, status) in [(6, 503), (1, 503), (2, 200), (3, 200), (4, 200), (5, 200)] {
-        let (found, said) = server.post(&format!("mnist/versions/{version}"), request(&picture(0, 1))).await;
-        assert_eq!(found, status, "{version}: {said}");
+        let (found, body) = server.post(&format!("mnist/versions/{version}"), request(&picture(0, 1))).await;
+        assert_eq!(found, status, "{version}: {body}");
     }
 }

@@ -1,4 +1,4 @@
-//! Stands between a worker and MLflow: everything goes through, and one call is told of before it is passed on.
+//! A proxy between a worker and MLflow: it passes everything on, but holds one call until the test lets it go on.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,36 +9,36 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// Told when the call came; the call is passed on once the answer is sent.
-pub(crate) type Came = oneshot::Receiver<oneshot::Sender<()>>;
+/// Resolves when the call arrives. The call is passed on once the received sender is used.
+pub(crate) type Arrival = oneshot::Receiver<oneshot::Sender<()>>;
 
 #[derive(Clone)]
 struct Between {
     to: String,
-    /// The end of the path that is waited for.
+    /// The end of the path of the call that is held.
     path: &'static str,
-    told: Arc<Mutex<Option<oneshot::Sender<oneshot::Sender<()>>>>>,
+    arrived: Arc<Mutex<Option<oneshot::Sender<oneshot::Sender<()>>>>>,
     http: reqwest::Client,
 }
 
-/// Gives the address to be used in place of `to`.
-pub(crate) async fn start(to: &str, path: &'static str) -> (String, Came) {
+/// Starts the proxy, and returns the address to use instead of `to`.
+pub(crate) async fn start(to: &str, path: &'static str) -> (String, Arrival) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, came) = oneshot::channel();
-    let told = Arc::new(Mutex::new(Some(tell)));
+    let (sender, arrival) = oneshot::channel();
+    let arrived = Arc::new(Mutex::new(Some(sender)));
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let app = Router::new().fallback(pass).with_state(Between { to: to.to_owned(), path, told, http });
+    let app = Router::new().fallback(pass).with_state(Between { to: to.to_owned(), path, arrived, http });
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (address, came)
+    (address, arrival)
 }
 
 async fn pass(State(between): State<Between>, request: Request) -> Response {
     if request.uri().path().ends_with(between.path) {
-        let tell = between.told.lock().unwrap().take();
-        if let Some(tell) = tell {
+        let sender = between.arrived.lock().unwrap().take();
+        if let Some(sender) = sender {
             let (go_on, may_go_on) = oneshot::channel();
-            tell.send(go_on).unwrap();
+            sender.send(go_on).unwrap();
             may_go_on.await.unwrap();
         }
     }

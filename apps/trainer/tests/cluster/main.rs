@@ -1,4 +1,4 @@
-//! Workers as a cluster runs them: real processes, told everything by variables and files, with MLflow, S3 and Trainer's status
+//! Workers as a cluster runs them: real processes, configured by variables and files, with MLflow, S3 and Trainer's status
 //! API beside them. Needs SLIPWAY_PYTHON, which `make test` sets.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 

@@ -61,7 +61,7 @@ async fn rank_0_reports_from_its_start_to_the_registration() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_wrong_with_it_is_told_once_and_fails_nothing() {
+async fn any_failure_is_logged_once_and_fails_nothing() {
     let (mlflow, objects) = (Mlflow::start().await, Objects::start().await);
     let (taking, refusing) = (StatusApi::start(StatusCode::OK).await, StatusApi::start(StatusCode::FORBIDDEN).await);
     let folder = tempfile::tempdir().unwrap();
@@ -85,8 +85,8 @@ async fn whatever_is_wrong_with_it_is_told_once_and_fails_nothing() {
         let mut command = worker(0, free_port(), &trial, &objects, &mlflow.url, &cache);
         let (code, log) = Running::start(command.envs(mounted.environment(url))).end();
         assert_eq!(code, Some(0), "{says}: {log}");
-        let told: Vec<&str> = log.lines().filter(|line| line.contains("progress_not_reported")).collect();
-        assert!(told.len() == 1 && told[0].contains(says), "{says}: {told:?}");
+        let logged: Vec<&str> = log.lines().filter(|line| line.contains("progress_not_reported")).collect();
+        assert!(logged.len() == 1 && logged[0].contains(says), "{says}: {logged:?}");
         assert_eq!(mlflow.versions("blocks").await, case + 1);
     }
     // the first report and the last

@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 const PATH: &str = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/training/trainjobs/blocks-mlp-1a2b3c4d/status";
 
-/// A report that was taken.
+/// A report that was accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) token: String,
@@ -36,7 +36,7 @@ pub(crate) struct StatusApi {
 }
 
 impl StatusApi {
-    /// Takes reports, or answers each with this status.
+    /// Accepts reports, or answers each with this status.
     pub(crate) async fn start(answer: StatusCode) -> Self {
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -82,10 +82,10 @@ async fn take(State(api): State<StatusApi>, request: Request) -> Response {
     if api.answer != StatusCode::OK {
         return (api.answer, r#"{"message":"not now"}"#).into_response();
     }
-    let Ok(said) = serde_json::from_slice::<Value>(&body) else {
+    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
         return (StatusCode::UNPROCESSABLE_ENTITY, "Invalid payload").into_response();
     };
-    let status = said["trainerStatus"].clone();
+    let status = message["trainerStatus"].clone();
     let number = |name: &str, most: u64| status[name].is_null() || status[name].as_u64().is_some_and(|n| n <= most);
     let metrics = status["metrics"].as_array().is_some_and(|metrics| {
         metrics.iter().all(|metric| {
@@ -100,7 +100,7 @@ async fn take(State(api): State<StatusApi>, request: Request) -> Response {
         return (StatusCode::UNPROCESSABLE_ENTITY, json!({"message": "Invalid"}).to_string()).into_response();
     }
     api.reports.lock().unwrap().push(Report { token, status });
-    said.to_string().into_response()
+    message.to_string().into_response()
 }
 
 /// A listener whose connections speak TLS; one whose handshake fails is dropped.

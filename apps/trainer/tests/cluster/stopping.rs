@@ -16,7 +16,7 @@ const ENDLESS: usize = 1_000_000;
 async fn a_worker_that_is_stopped_while_it_trains_says_so_and_registers_nothing() {
     let (mlflow, objects) = (Mlflow::start().await, Objects::start().await);
     let folder = tempfile::tempdir().unwrap();
-    // several times each: libtorch is in the middle of something else every time
+    // several times each, since libtorch is doing something else each time
     for (turn, stopped) in [0, 1, 0, 1, 0, 1].into_iter().enumerate() {
         let mut trial = trial(&objects, 2, ENDLESS);
         let experiment = format!("stopped-{turn}");
@@ -32,7 +32,7 @@ async fn a_worker_that_is_stopped_while_it_trains_says_so_and_registers_nothing(
         let (code, log) = victim.end();
         assert_eq!(code, Some(143), "rank {stopped}: {log}");
         assert!(log.contains("asked to stop (SIGTERM)") && log.contains("nothing is registered"), "{log}");
-        // the other one is not to blame
+        // the other worker reports that a peer has ended
         let (code, log) = workers[1 - stopped].take().unwrap().end();
         assert_eq!(code, Some(8), "rank {}: {log}", 1 - stopped);
         assert!(log.contains("another worker has ended"), "{log}");
@@ -48,7 +48,7 @@ async fn a_worker_that_waits_for_the_others_can_be_stopped() {
     let objects = Objects::start().await;
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    // rank 1 says what it waits for, so rank 0 comes second
+    // rank 1 logs what it waits for, so rank 0 starts second
     for rank in [1, 0] {
         let trial = trial(&objects, 2, 1);
         let mut running =
@@ -73,13 +73,13 @@ async fn a_registration_under_way_is_finished_and_one_that_has_not_begun_never_b
         ("/mlflow/logged-models", 143, RunStatus::Killed, 0),
         ("/mlflow/model-versions/create", 0, RunStatus::Finished, 1),
     ] {
-        let (address, came) = between::start(&mlflow.url, call).await;
+        let (address, arrival) = between::start(&mlflow.url, call).await;
         let mut trial = trial(&objects, 1, 2);
         trial["experiment"] = format!("stopped-at-{versions}").into();
         let running = Running::start(&mut worker(0, free_port(), &trial, &objects, &address, folder.path()));
         let pid = running.pid();
         let ended = tokio::task::spawn_blocking(move || running.end());
-        let go_on = tokio::time::timeout(Duration::from_secs(60), came).await.unwrap().unwrap();
+        let go_on = tokio::time::timeout(Duration::from_secs(60), arrival).await.unwrap().unwrap();
         terminate(pid);
         // the call goes on once the signal has certainly been delivered
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -91,7 +91,7 @@ async fn a_registration_under_way_is_finished_and_one_that_has_not_begun_never_b
         assert_eq!(mlflow.run(trial["experiment"].as_str().unwrap()).await.status, status, "{call}");
         assert_eq!(mlflow.versions("blocks").await, versions, "{call}");
     }
-    // its pod may be ended before it can say so: the next attempt finds the version
+    // its pod may be stopped before it reports success: the next attempt finds the version
     let trial = trial(&objects, 1, 2);
     let again = Running::start(&mut worker(0, free_port(), &trial, &objects, &mlflow.url, folder.path()));
     let (code, log) = tokio::task::spawn_blocking(move || again.end()).await.unwrap();
@@ -107,7 +107,7 @@ async fn what_is_wrong_for_good_ends_at_once_with_3() {
     let mut wrong_digest = trial(&objects, 1, 1);
     wrong_digest["dataset"]["digest"] = format!("sha256:{}", "0".repeat(64)).into();
     for (trial, without, says) in [
-        (trial(&objects, 2, 1), "PET_NNODES", "PET_NNODES not set"),
+        (trial(&objects, 2, 1), "PET_NNODES", "PET_NNODES is not set"),
         (trial(&objects, 1, 1), "SLIPWAY_TRIAL", "SLIPWAY_TRIAL is not set"),
         // no metadata service is asked for them
         (trial(&objects, 1, 1), "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY is not set"),

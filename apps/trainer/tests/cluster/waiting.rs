@@ -1,4 +1,4 @@
-//! Workers that start before rank 0 has a name, as pods of one job do: in a mount namespace with a hosts file of its own.
+//! Workers that start before rank 0's name resolves, as pods of one job do: in a mount namespace with its own hosts file.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use crate::mlflow::Mlflow;
 use crate::objects::Objects;
 use crate::worker::{Running, free_port, trial, worker};
 
-/// The same program, seeing `hosts` as /etc/hosts and nothing but its cache to write to.
+/// The same program with `hosts` as /etc/hosts, where only the cache is writable.
 fn confined(command: &Command, hosts: &Path, cache: &Path) -> Command {
     const SCRIPT: &str = "mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" \"$2\" && mount -o remount,bind,ro / && shift 2 && exec \"$@\"";
     let mut confined = Command::new("unshare");
@@ -40,7 +40,7 @@ async fn workers_meet_at_a_name_that_comes_after_they_have_started_and_write_onl
             running
         })
         .collect();
-    // written in place: it is this file that is mounted
+    // written in place, because this file is mounted
     std::fs::write(&hosts, "127.0.0.1 localhost\n127.0.0.1 blocks-mlp-node-0-0.blocks-mlp\n").unwrap();
     for worker in &mut workers {
         worker.until("workers_met");

@@ -1,4 +1,4 @@
-//! One worker of a TrainJob: the program with what a cluster tells it, and nothing else.
+//! One worker of a TrainJob: the program with the environment that a cluster gives it, and nothing else.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -26,7 +26,7 @@ pub(crate) fn trial(objects: &Objects, workers: usize, epochs: usize) -> Value {
     })
 }
 
-/// The program for one rank of a trial; `cache` is the only folder that it is told of.
+/// The program for one rank of a trial; `cache` is the only folder that its environment names.
 pub(crate) fn worker(rank: usize, port: u16, trial: &Value, objects: &Objects, mlflow: &str, cache: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trainer"));
     command
@@ -49,26 +49,26 @@ pub(crate) fn worker(rank: usize, port: u16, trial: &Value, objects: &Objects, m
     command
 }
 
-/// A worker that runs; dropped, it is killed.
+/// A running worker, which is killed when dropped.
 pub(crate) struct Running {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
-    told: String,
+    logged: String,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        Self { child, log, told: String::new() }
+        Self { child, log, logged: String::new() }
     }
 
     /// Returns when the log has a line with this text.
     pub(crate) fn until(&mut self, text: &str) {
         loop {
             let mut line = String::new();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended without {text}: {}", self.told);
-            self.told.push_str(&line);
+            assert!(self.log.read_line(&mut line).unwrap() > 0, "it ended without {text}: {}", self.logged);
+            self.logged.push_str(&line);
             if line.contains(text) {
                 return;
             }
@@ -83,13 +83,13 @@ impl Running {
         terminate(self.pid());
     }
 
-    /// Its exit code (none when a signal ended it) and everything that it logged.
+    /// Its exit code (`None` if a signal ended it) and everything that it logged.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         // the pipe ends with the process
         let mut rest = Vec::new();
         self.log.read_to_end(&mut rest).unwrap();
-        self.told.push_str(&String::from_utf8_lossy(&rest));
-        (self.child.wait().unwrap().code(), std::mem::take(&mut self.told))
+        self.logged.push_str(&String::from_utf8_lossy(&rest));
+        (self.child.wait().unwrap().code(), std::mem::take(&mut self.logged))
     }
 }
 
@@ -106,11 +106,11 @@ pub(crate) fn terminate(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
 }
 
-/// Waits for a condition of the world outside.
+/// Polls a condition outside the worker for up to a minute.
 pub(crate) async fn until(what: &str, reached: impl Fn() -> bool) {
     let begun = Instant::now();
     while !reached() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} does not come");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

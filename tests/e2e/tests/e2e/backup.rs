@@ -1,4 +1,4 @@
-//! docs/operations.md, as it is written there: a backup, a loss, a restore.
+//! The commands of docs/operations.md: a backup, a loss, a restore.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn a_restored_backup_brings_back_runs_versions_and_their_files() -> Result<()> {
     ensure!(before.iter().any(|version| version.job == *job), "{before:#?}");
 
     let backup = stack.back_up()?;
-    // all is lost: every table and every object
+    // everything is lost: every table and every object
     stack.lose_everything()?;
     until("the registry is empty", Duration::from_secs(120), || {
         let left = stack.versions()?;
@@ -33,5 +33,5 @@ fn a_restored_backup_brings_back_runs_versions_and_their_files() -> Result<()> {
         before.iter().find(|version| version.job == *job).map(|version| version.number.clone()).unwrap_or_default();
     let url = format!("{}/v2/models/mnist/versions/{version}", stack.url("models"));
     until("a restored version can be served", Duration::from_secs(120), || Ok(Ok(stack.ask(&url)?)))?;
-    stack.all_well_but(&["root", "training-jobs"]).map(drop)
+    stack.wait_until_healthy_except(&["root", "training-jobs"]).map(drop)
 }

@@ -1,4 +1,4 @@
-//! From an empty cluster to everything green, by one command.
+//! One command turns an empty cluster into a healthy stack.
 
 use anyhow::{Result, ensure};
 use slipway_e2e::Stack;
@@ -18,7 +18,7 @@ fn one_command_makes_everything_synced_and_healthy_and_a_second_time_changes_not
     // what clusters/local lists, and root
     let list = std::fs::read_to_string(stack.repository().root().join("clusters/local/kustomization.yaml"))?;
     let listed = list.lines().filter(|line| line.contains("argocd/applications/")).count();
-    stack.all_well_but(&["root", "training-jobs"])?;
+    stack.wait_until_healthy_except(&["root", "training-jobs"])?;
     let applications = stack.applications()?;
     ensure!(
         applications.len() == listed + 1 && components.len() == listed + 1,
@@ -32,14 +32,14 @@ fn one_command_makes_everything_synced_and_healthy_and_a_second_time_changes_not
     for step in &steps {
         ensure!(
             step["objects"]["created"] == 0 && step["objects"]["changed"] == 0,
-            "a second time it did something: {step}"
+            "the second bootstrap changed something: {step}"
         );
     }
-    ensure!(generations(stack)? == before, "a second time changed what is deployed");
+    ensure!(generations(stack)? == before, "the second bootstrap changed what is deployed");
     Ok(())
 }
 
-/// Which version of its specification each workload is at.
+/// The generation of each workload's specification.
 fn generations(stack: &Stack) -> Result<Vec<(String, u64)>> {
     let all = stack.kubectl().list(&["deployments,statefulsets", "-A"])?;
     let of = |one: &serde_json::Value| {

@@ -1,11 +1,11 @@
-//! Each part is killed while a job trains. It completes, or it fails and says why; nothing is half there.
+//! Each part is killed while a job trains. It completes, or it fails and says why; nothing is left half done.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use slipway_e2e::{Experiment, Stack};
 
-/// A fault in each: the namespace and label of what is killed.
+/// The experiment for each fault, with the namespace and label of the pods that are killed.
 const FAULTS: [(&str, &str, &str); 5] = [
     ("e2e-minio", "minio", "app.kubernetes.io/name=minio"),
     ("e2e-postgres", "postgres", "app.kubernetes.io/name=postgres"),
@@ -22,7 +22,7 @@ fn what_is_killed_while_a_job_trains_loses_nothing() -> Result<()> {
         stack.kubectl().kill(namespace, label)?;
         over(stack, &job, namespace)?;
     }
-    stack.all_well_but(&["root", "training-jobs"]).map(drop)
+    stack.wait_until_healthy_except(&["root", "training-jobs"]).map(drop)
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn start(stack: &Stack, name: &'static str) -> Result<String> {
     Ok(job)
 }
 
-/// It has ended in one of the two allowed ways, and nothing is in between.
+/// Checks that the job has ended in one of the two allowed ways, and nothing is half done.
 fn over(stack: &Stack, job: &str, killed: &str) -> Result<()> {
     let (end, message) = stack.ended(job, Duration::from_secs(420))?;
     println!("{job}, {killed} killed: {end}: {message}");
-    // MLflow may itself be coming back
+    // MLflow may itself be restarting
     let (versions, _) =
         slipway_e2e::until("the registry answers", Duration::from_secs(120), || Ok(Ok(stack.versions()?)))?;
     let of: Vec<_> = versions.iter().filter(|version| version.job == job).collect();
@@ -55,7 +55,7 @@ fn over(stack: &Stack, job: &str, killed: &str) -> Result<()> {
     );
     if end == "Complete" {
         ensure!(of.len() == 1, "{job} is complete and has these versions: {of:#?}");
-        // whole: the server loads it and checks its digest
+        // it is complete: the server loads it and checks its digest
         let url = format!("{}/v2/models/mnist/versions/{}", stack.url("models"), of[0].number);
         slipway_e2e::until("the registered version can be served", Duration::from_secs(120), || {
             Ok(Ok(stack.ask(&url)?))
@@ -65,7 +65,7 @@ fn over(stack: &Stack, job: &str, killed: &str) -> Result<()> {
     ensure!(!message.is_empty(), "{job} failed and does not say why");
     let application = stack.application("training-jobs")?;
     ensure!(
-        application.said.contains(job) || application.said.contains(&message),
+        application.messages.contains(job) || application.messages.contains(&message),
         "{application:#?} does not say {message}"
     );
     ensure!(of.is_empty(), "{job} failed and registered {of:#?}");

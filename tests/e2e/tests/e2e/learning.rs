@@ -24,7 +24,7 @@ fn a_merged_pull_request_trains_and_a_second_one_serves_what_a_browser_asks() ->
     for job in &proposed.jobs {
         let percent = stack.training(job, Duration::from_secs(180))?;
         println!("{job}: {percent} % in TrainJob.status");
-        ensure!(stack.pods_of(job)?.len() == 2, "{job} has not two workers");
+        ensure!(stack.pods_of(job)?.len() == 2, "{job} does not have two workers");
     }
     for job in &proposed.jobs {
         let (end, message) = stack.ended(job, Duration::from_secs(300))?;
@@ -66,7 +66,7 @@ fn a_merged_pull_request_trains_and_a_second_one_serves_what_a_browser_asks() ->
     Ok(())
 }
 
-/// The merged manifests are what every environment's generator gives, and what the cluster holds.
+/// Checks that the merged manifests are what `slipway render` generates, and what the cluster holds.
 fn rendered_as_everywhere(stack: &Stack, jobs: &[String]) -> Result<()> {
     let checked = stack.slipway(&["check"])?;
     ensure!(checked["findings"].as_array().is_some_and(Vec::is_empty), "{checked}");
@@ -80,15 +80,15 @@ fn rendered_as_everywhere(stack: &Stack, jobs: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Whether everything that `wanted` says is in `found`, which may hold defaults beside it.
-fn holds(found: &Value, wanted: &Value) -> bool {
-    match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| found.get(key).is_some_and(|found| holds(found, value)))
+/// Whether `found` holds everything in `expected`. It may also hold defaults.
+fn holds(found: &Value, expected: &Value) -> bool {
+    match (found, expected) {
+        (Value::Object(found), Value::Object(expected)) => {
+            expected.iter().all(|(key, value)| found.get(key).is_some_and(|found| holds(found, value)))
         }
-        (Value::Array(found), Value::Array(wanted)) => {
-            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| holds(found, wanted))
+        (Value::Array(found), Value::Array(expected)) => {
+            found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| holds(found, expected))
         }
-        (found, wanted) => found == wanted,
+        (found, expected) => found == expected,
     }
 }

@@ -1,4 +1,4 @@
-//! What a bad commit does: it says why, and hurts nothing else.
+//! A bad commit: the cluster says what is wrong, and nothing else is affected.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use slipway_e2e::{Experiment, Stack, until};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// A job of the image at hand, with one thing wrong.
+/// A TrainJob with one mistake.
 fn job(name: &str, runtime: &str, memory: &str, image: &str) -> String {
     format!(
         "apiVersion: trainer.kubeflow.org/v1alpha1
@@ -39,7 +39,7 @@ fn a_bad_commit_is_degraded_with_a_reason_and_its_revert_heals() -> Result<()> {
         }
         Ok(())
     })?;
-    // the two that the API server takes fail by themselves
+    // the API server accepts these two, and they fail by themselves
     for name in ["e2e-typo", "e2e-memory"] {
         let (end, message) = stack.ended(name, LIMIT)?;
         ensure!(end == "Failed" && !message.is_empty(), "{name}: {end}: {message}");
@@ -47,17 +47,17 @@ fn a_bad_commit_is_degraded_with_a_reason_and_its_revert_heals() -> Result<()> {
     }
     let (seen, _) = until("the jobs' Application names each mistake", LIMIT, || {
         let seen = stack.application("training-jobs")?;
-        let says = ["slipway-torhc", "e2e-typo", "e2e-memory"].iter().all(|word| seen.said.contains(word));
+        let says = ["slipway-torhc", "e2e-typo", "e2e-memory"].iter().all(|word| seen.messages.contains(word));
         Ok(if seen.health == "Degraded" && says { Ok(seen) } else { Err(format!("{seen:#?}")) })
     })?;
-    println!("Argo CD says:\n{}", seen.said);
-    // people ask this way, and hear the worker's own words
+    println!("Argo CD says:\n{}", seen.messages);
+    // people ask `slipway doctor`, which shows the worker's own message
     let doctor = stack.slipway(&["doctor", "--cluster"]);
-    let said = doctor.map_or_else(|error| error.to_string(), |said| said.to_string());
+    let report = doctor.map_or_else(|error| error.to_string(), |report| report.to_string());
     for word in ["training-jobs", "slipway-torhc", "PET_NNODES"] {
-        ensure!(said.contains(word), "doctor does not speak of {word}: {said}");
+        ensure!(report.contains(word), "doctor does not mention {word}: {report}");
     }
-    stack.all_well_but(&["root", "training-jobs"])?;
+    stack.wait_until_healthy_except(&["root", "training-jobs"])?;
 
     stack.change("Revert the mistakes", |root| {
         for (name, _) in &files {
@@ -68,7 +68,7 @@ fn a_bad_commit_is_degraded_with_a_reason_and_its_revert_heals() -> Result<()> {
     until("the mistakes are gone", LIMIT, || {
         let seen = stack.application("training-jobs")?;
         let there = files.iter().any(|(name, _)| stack.job(name).is_ok());
-        Ok(if seen.is_well() && !there { Ok(()) } else { Err(format!("{seen:#?}")) })
+        Ok(if seen.is_synced_and_healthy() && !there { Ok(()) } else { Err(format!("{seen:#?}")) })
     })?;
     Ok(())
 }
@@ -95,5 +95,5 @@ fn misspelt(stack: &Stack) -> Result<String> {
 fn trainer_image(stack: &Stack) -> Result<String> {
     let cluster = fs::read_to_string(stack.repository().root().join("clusters/local/cluster.yaml"))?;
     let line = cluster.lines().find_map(|line| line.trim().strip_prefix("trainerImage:"));
-    Ok(line.context("clusters/local names no trainer")?.trim().to_owned())
+    Ok(line.context("clusters/local does not name a trainer")?.trim().to_owned())
 }

@@ -1,13 +1,13 @@
-//! What the programs' accounts may do: nothing that their job does not need.
+//! The programs' accounts have no rights that they do not need.
 
 use anyhow::{Result, ensure};
 use slipway_e2e::{Stack, text};
 
-/// Namespaces of our own components.
+/// The namespaces of our own components.
 const OURS: [&str; 7] = ["demo-ui", "gateway", "minio", "mlflow", "postgres", "server", "training"];
-/// Traefik watches the Secrets of the namespaces that it routes to, for certificates, and does not start where it may not.
+/// Traefik watches the Secrets of the namespaces that it routes to, for certificates, and does not start without that right.
 const MAY_READ: (&str, &str) = ("gateway", "traefik");
-/// Where it routes to nothing.
+/// The namespaces that it does not route to.
 const NOT_ROUTED: [&str; 4] = ["kube-system", "kubeflow-system", "postgres", "training"];
 
 #[test]
@@ -28,27 +28,27 @@ fn no_account_of_ours_reads_secrets_or_makes_pods() -> Result<()> {
                 ("escalate", "clusterroles.rbac.authorization.k8s.io"),
                 ("impersonate", "users"),
             ] {
-                for place in OURS.iter().chain(&["argocd", "kube-system", "kubeflow-system"]) {
+                for target in OURS.iter().chain(&["argocd", "kube-system", "kubeflow-system"]) {
                     let reads = resource == "secrets" && (namespace, name.as_str()) == MAY_READ;
-                    if reads && !NOT_ROUTED.contains(place) {
+                    if reads && !NOT_ROUTED.contains(target) {
                         continue;
                     }
                     let subject = format!("system:serviceaccount:{namespace}:{name}");
-                    questions.push((subject, verb, resource, *place));
+                    questions.push((subject, verb, resource, *target));
                 }
             }
         }
     }
-    // the question itself is answered, and not always by no
+    // proves that the reviews are answered, and not always with no
     let admin = "system:serviceaccount:argocd:argocd-application-controller".to_owned();
     questions.push((admin, "create", "pods", "training"));
     let reviews: Vec<_> =
-        questions.iter().map(|(subject, verb, resource, place)| review(subject, verb, resource, place)).collect();
+        questions.iter().map(|(subject, verb, resource, target)| review(subject, verb, resource, target)).collect();
     let answers = stack.allowed(&reviews)?;
     ensure!(answers.last() == Some(&true), "Argo CD's controller may not do its work");
     let may: Vec<_> = questions.iter().zip(&answers).rev().skip(1).filter(|(_, allowed)| **allowed).collect();
     ensure!(may.is_empty(), "{may:#?}");
-    println!("{} times no", questions.len() - 1);
+    println!("{} reviews denied", questions.len() - 1);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! One job runs once, whatever restarts around it, and ends when its file goes.
+//! A job runs once, whatever restarts around it, and is cancelled when its file is deleted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use slipway_e2e::{Experiment, Stack, text, until};
 
 const LONG: Experiment = Experiment { name: "e2e-long", architecture: "mlp", epochs: 900, learning_rates: &["0.001"] };
-/// For a restart or a start.
+/// The time limit of a start or a restart.
 const LIMIT: Duration = Duration::from_secs(180);
 
 #[test]
@@ -18,7 +18,7 @@ fn restarts_start_nothing_twice_and_a_deleted_file_cancels() -> Result<()> {
     stack.training(job, LIMIT)?;
     let before = everything_of(stack, job)?;
 
-    // Argo CD is told to look again and to sync again
+    // Argo CD is told to refresh and to sync again
     let application = "applications.argoproj.io/training-jobs";
     stack.kubectl().run(&[
         "annotate",
@@ -70,7 +70,7 @@ fn restarts_start_nothing_twice_and_a_deleted_file_cancels() -> Result<()> {
     Ok(())
 }
 
-/// What runs for a job, each by its own id.
+/// Everything that runs for a job: kind, name and id of each object.
 fn everything_of(stack: &Stack, job: &str) -> Result<BTreeSet<String>> {
     let name = format!("jobset.sigs.k8s.io/jobset-name={job}");
     let mut all =

@@ -1,4 +1,4 @@
-//! Whole commands, start-up included: on a clone of this repository, and on one with a thousand rendered TrainJobs.
+//! Whole commands, including their start-up: on a clone of this repository, and on one with a thousand rendered TrainJobs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ use crate::programs::{given, program};
 /// Trials of the large experiment.
 const TRIALS: usize = 1000;
 const LARGE: &str = "experiments/large.yaml";
-/// What is proposed beside it.
+/// The small experiment that each round proposes.
 const SMALL: &str = "experiments/small.yaml";
 
-/// The programs that are measured side by side: ours, and an earlier build where `SLIPWAY_BEFORE` names its folder.
+/// The programs that are measured side by side: ours, and an earlier build if `SLIPWAY_BEFORE` names its folder.
 fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
     let mut all = vec![("", program("slipway")?)];
     if let Ok(before) = given("SLIPWAY_BEFORE") {
@@ -29,12 +29,12 @@ fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
 pub struct Large {
     repository: PathBuf,
     remote: PathBuf,
-    /// Makes each proposal differ from all before.
+    /// Counts the proposals, so that each one differs from those before.
     proposals: usize,
 }
 
 impl Large {
-    /// Makes both from a clone of this repository, in `folder`.
+    /// Creates both in `folder`, from a clone of this repository.
     pub fn new(clone: &Path, folder: &Path) -> Result<Self> {
         let (repository, remote) = (folder.join("large"), folder.join("large.git"));
         git(folder, &["clone", "--quiet", &clone.display().to_string(), "large"])?;

@@ -1,10 +1,10 @@
-//! Samples of one figure, and their table.
+//! Measurements, their samples and their table.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
-/// One figure over all rounds.
+/// One measurement over all rounds.
 #[derive(Debug, Serialize)]
 pub struct Measurement {
     /// What was measured.
@@ -13,7 +13,7 @@ pub struct Measurement {
     pub unit: &'static str,
     /// Smallest sample.
     pub minimum: f64,
-    /// Middle sample; the mean of the middle two when their number is even.
+    /// Middle sample; the mean of the middle two if the number of samples is even.
     pub median: f64,
     /// Largest sample.
     pub maximum: f64,
@@ -21,15 +21,15 @@ pub struct Measurement {
     pub samples: Vec<f64>,
 }
 
-/// All figures of a benchmark, in the order of their first sample.
+/// All measurements of a benchmark, in the order of their first sample.
 #[derive(Debug, Default)]
 pub struct Measurements(Vec<Measurement>);
 
 impl Measurements {
-    /// Adds a sample to a figure.
+    /// Adds a sample to a measurement.
     pub fn add(&mut self, name: &str, unit: &'static str, sample: f64) {
-        let known = self.0.iter().position(|measurement| measurement.name == name);
-        let index = known.unwrap_or_else(|| {
+        let existing = self.0.iter().position(|measurement| measurement.name == name);
+        let index = existing.unwrap_or_else(|| {
             let name = name.to_owned();
             self.0.push(Measurement { name, unit, minimum: 0.0, median: 0.0, maximum: 0.0, samples: Vec::new() });
             self.0.len() - 1
@@ -45,7 +45,7 @@ impl Measurements {
             if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 };
     }
 
-    /// Every figure.
+    /// Every measurement.
     pub fn all(&self) -> &[Measurement] {
         &self.0
     }

@@ -1,5 +1,5 @@
-//! What `make bench` measures. Rounds are interleaved (every case once, then all again), so that a machine whose speed drifts
-//! does so for every case alike; minimum, median and maximum tell how much it did.
+//! What `make bench` measures. Rounds are interleaved (every case once, then all again), so that drift in the
+//! machine's speed affects every case alike; minimum, median and maximum show how large it was.
 
 pub mod command_line;
 pub mod measurement;

@@ -1,4 +1,4 @@
-//! The server under load, beside the same model in process.
+//! The server under load, compared with the same model in process.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::measurement::Measurements;
 use crate::programs::{given, program};
 
-/// Clients that ask at the same time.
+/// Numbers of concurrent clients.
 const CLIENTS: [u32; 3] = [1, 8, 32];
 
-/// One round: one image a request at 1, 8 and 32 clients, three seconds each; then the model in process at batch 1 and 32.
+/// One round: one image per request with 1, 8 and 32 clients, three seconds each; then the model in process at batch 1 and 32.
 pub fn round(server: &str, bundle: &Path, scratch: &Path, figures: &mut Measurements) -> Result<()> {
     let body = scratch.join("digit.json");
     std::fs::write(&body, serde_json::to_vec(&digit())?)?;
@@ -34,7 +34,7 @@ pub fn round(server: &str, bundle: &Path, scratch: &Path, figures: &mut Measurem
 }
 
 fn digit() -> Value {
-    // a diagonal stroke: the content does not change the work
+    // a diagonal stroke; the content does not affect the speed
     let data: Vec<f32> = (0..784u32).map(|i| if (i % 28).abs_diff(i / 28) < 2 { 1.0 } else { 0.0 }).collect();
     json!({"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 1, 28, 28], "data": data}]})
 }

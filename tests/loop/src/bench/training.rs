@@ -1,4 +1,4 @@
-//! Training throughput and the time from launch to the first step, in processes that see what a job's workers see.
+//! Training throughput and the time from launch to the first step, in processes with the environment of a job's workers.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};

@@ -1,6 +1,6 @@
 //! `make bench`: every figure as minimum, median and maximum of interleaved rounds, as a table and as JSON.
 //!
-//! Usage: `bench [ROUNDS]` (5 unless said). The table goes to standard error, the JSON to standard output.
+//! Usage: `bench [ROUNDS]` (default 5). The table goes to standard error, the JSON to standard output.
 #![expect(clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ use slipway_loop::{demo, programs};
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let rounds: usize = std::env::args().nth(1).map_or(Ok(5), |text| text.parse()).context("ROUNDS is a number")?;
+    let rounds: usize =
+        std::env::args().nth(1).map_or(Ok(5), |text| text.parse()).context("ROUNDS must be a number")?;
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("slipway");
     programs::fresh_clone(&clone)?;
@@ -38,7 +39,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The files of the version in service, where the server keeps them.
+/// The folder in which the server keeps the files of the version in service.
 fn bundle(clone: &Path) -> Result<PathBuf> {
     let mut folders = vec![clone.join(".slipway")];
     while let Some(folder) = folders.pop() {
@@ -52,5 +53,5 @@ fn bundle(clone: &Path) -> Result<PathBuf> {
             }
         }
     }
-    anyhow::bail!("no model.safetensors under .slipway: has the server loaded a version?")
+    anyhow::bail!("no model.safetensors in .slipway: has the server loaded a version?")
 }
