@@ -72,7 +72,7 @@ async fn any_failure_is_logged_once_and_fails_nothing() {
         (&refusing.url, &refusing.ca, "answered 403"),
         // another authority of the same name
         (&taking.url, &refusing.ca, "certificate"),
-        (&taking.url, &"no certificate".to_owned(), "holds no certificate"),
+        (&taking.url, &"no certificate".to_owned(), "does not contain a certificate"),
         (&plain, &taking.ca, "not allowed"),
     ]
     .into_iter()
