@@ -72,7 +72,7 @@ impl StatusApi {
             .json(&body(progress, Instant::now(), OffsetDateTime::now_utc()))
             .send()
             .await
-            .map_err(|error| format!("{}: {}", self.url, cause(&error)))?;
+            .map_err(|error| format!("{}: {}", self.url, slipway_causes::root(&error)))?;
         let status = answer.status();
         // read to its end, so that the connection can be used again
         let text = answer.text().await.unwrap_or_default();
@@ -90,7 +90,7 @@ impl StatusApi {
         {
             return Ok(client.clone());
         }
-        let wrong = |error: &reqwest::Error| format!("{}: {}", self.ca_file.display(), cause(error));
+        let wrong = |error: &reqwest::Error| format!("{}: {}", self.ca_file.display(), slipway_causes::root(error));
         let certificates = reqwest::Certificate::from_pem_bundle(&ca).map_err(|error| wrong(&error))?;
         if certificates.is_empty() {
             return Err(format!("{} does not contain a certificate", self.ca_file.display()));
@@ -125,17 +125,6 @@ fn body(progress: &Progress, now: Instant, time: OffsetDateTime) -> Value {
         status["lastUpdatedTime"] = json!(time);
     }
     json!({ "trainerStatus": status })
-}
-
-/// The root cause of an error; the outermost error says only that a request failed.
-fn cause(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut inner = std::error::Error::source(error);
-    while let Some(error) = inner {
-        text = error.to_string();
-        inner = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
