@@ -36,7 +36,8 @@ const MODEL: &str = "mnist";
 #[derive(Debug, Args)]
 #[command(
     after_help = "Starts from scratch each time, in .slipway/demo. It does not change the work tree. It runs what is committed, and\n\
-                  experiments/mnist-cnn.yaml as it is in the work tree.\n\nExamples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
+                  experiments/mnist-cnn.yaml as it is in the work tree.\n\n\
+                  Examples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
 )]
 pub(crate) struct Demo {
     /// Stop everything once the loop has been shown
