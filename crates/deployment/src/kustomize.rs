@@ -1,8 +1,8 @@
 //! Runs kustomize on several folders at once, and caches each build under the digest of its input files.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -86,24 +86,25 @@ impl Kustomize {
             None => Some(lay_out(files)?),
         };
         let root = root.or(laid_out.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
-        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let next = AtomicUsize::new(0);
         let workers = std::thread::available_parallelism().map_or(2, usize::from).min(missing.len());
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some((folder, key)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let built = self.run(root, folder);
-                        if let Ok(Ok(text)) = &built {
-                            self.keep(key, text);
-                        }
-                        if let Ok(mut done) = done.lock() {
-                            done.push(((*folder).clone(), built));
-                        }
-                    }
-                });
+        let work = || {
+            let mut done = Vec::new();
+            while let Some((folder, key)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let built = self.run(root, folder);
+                if let Ok(Ok(text)) = &built {
+                    self.keep(key, text);
+                }
+                done.push(((*folder).clone(), built));
             }
+            done
+        };
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            // a panic here is one of this program: it goes on in the caller
+            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
-        for (folder, built) in done.into_inner().unwrap_or_default() {
+        for (folder, built) in done {
             builds.insert(folder, built?);
         }
         self.forget_old();

@@ -67,7 +67,7 @@ pub enum Error {
     },
     /// The configuration asks for signed commits, and no signature could be made.
     #[error(
-        "the commit could not be signed, so it was not made: {stderr}; try `git commit -S --allow-empty` in a scratch repository to mend \
+        "the commit could not be signed, so it was not made: {stderr}; try `git commit -S --allow-empty` in a scratch repository to fix \
          `gpg.format`, `user.signingkey` or the signing program, or turn signing off with `git config commit.gpgsign false`"
     )]
     NotSigned {

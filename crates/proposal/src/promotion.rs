@@ -90,7 +90,7 @@ impl Promotion {
         let title = format!("Serve {name} version {version} in {environment}");
         let changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base), &changes, &title)?;
-        let branch = format!("slipway/serve-{name}-{version}-{environment}-{}", short(&self.base));
+        let branch = format!("slipway/serve-{}-{version}-{environment}-{}", in_branch(name), short(&self.base));
         let deployed = in_pull_request(&self.tree, &Tree::at(git, &head)?, kustomize);
         let body = self.body() + &deployed;
         remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
@@ -123,6 +123,11 @@ impl Promotion {
     }
 }
 
+/// A registered model's name in the name of a branch, where git allows less than the registry: other characters become `-`.
+fn in_branch(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +152,12 @@ mod tests {
         assert_eq!(best(&[version(3, "0.97", "a"), version(2, "0.98", "a"), version(1, "0.98", "a")]), Some(1));
         assert_eq!(best(&[version(2, "NaN", "a"), version(1, "0.5", "a")]), Some(1));
         assert_eq!(best(&[version(1, "", "a")]), None);
+    }
+
+    #[test]
+    fn any_model_has_a_branch() {
+        assert_eq!(in_branch("mnist_2"), "mnist_2");
+        assert_eq!(in_branch("odd: ~name..lock"), "odd---name--lock");
     }
 
     #[test]

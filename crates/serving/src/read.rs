@@ -37,7 +37,7 @@ impl Pins {
                 return Err(invalid(&name.referenced, "duplicate-name", message, "keep one of them"));
             }
             let number = version.value.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(|| {
-                let message = format!("the version `{}` of {} is not a number", version.value, name.value);
+                let message = format!("the version `{}` of {} is not a version", version.value, name.value);
                 let help = "a version of the registry, such as \"3\"; `slipway promote` writes it";
                 invalid(&version.referenced, "wrong-value", message, help)
             })?;

@@ -1,8 +1,9 @@
 //! `slipway new`: a commented experiment file to start from.
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
-use slipway_experiment::parse;
+use slipway_experiment::{Architecture, parse};
 use slipway_project::{Project, Tree};
 use slipway_source::suggestion;
 
@@ -17,7 +18,7 @@ pub(crate) struct New {
     /// Names the experiment, its file and its TrainJobs: lower-case letters, digits and hyphens
     name: String,
     /// The network
-    #[arg(long, default_value = "cnn", value_parser = ["cnn", "mlp"])]
+    #[arg(long, default_value = "cnn", value_parser = PossibleValuesParser::new(Architecture::WORDS.iter().map(|(word, _)| *word)))]
     architecture: String,
     /// A dataset that datasets/ declares [default: the first one there]
     #[arg(long)]
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_a_valid_experiment() {
-        for architecture in ["cnn", "mlp"] {
+        for (architecture, _) in Architecture::WORDS {
             let experiment = parse("e.yaml", &text("my-net", architecture, "digits")).unwrap();
             assert_eq!((experiment.name.as_str(), experiment.trial_count()), ("my-net", 2));
         }
