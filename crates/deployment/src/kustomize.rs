@@ -130,8 +130,8 @@ impl Kustomize {
 
     /// Caches a build. If that fails, it is built again next time.
     fn keep(&self, key: &Path, text: &str) {
-        let kept = std::fs::create_dir_all(&self.builds()).and_then(|()| {
-            let mut part = tempfile::NamedTempFile::new_in(&self.builds())?;
+        let kept = std::fs::create_dir_all(self.builds()).and_then(|()| {
+            let mut part = tempfile::NamedTempFile::new_in(self.builds())?;
             std::io::Write::write_all(&mut part, text.as_bytes())?;
             part.persist(key).map_err(|error| error.error)
         });
@@ -139,7 +139,7 @@ impl Kustomize {
     }
 
     fn forget_old(&self) {
-        for entry in std::fs::read_dir(&self.builds()).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(self.builds()).into_iter().flatten().flatten() {
             let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > KEPT) {
                 let _ = std::fs::remove_file(entry.path());
