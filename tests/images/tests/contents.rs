@@ -19,9 +19,9 @@ fn trainer_and_server_are_small_and_share_almost_all() -> Result<()> {
         ensure!(size <= 200 * MB, "{name} has {size} bytes");
         ensure!(shared * 10 >= size * 9, "{name} shares {shared} of {size} bytes");
     }
-    // as it is downloaded
+    // as it is downloaded; the clients of S3, GitHub and git are half of it
     let slipway = std::fs::metadata(given("SLIPWAY_DIST")?)?.len();
-    ensure!(slipway <= 15 * MB, "slipway has {slipway} bytes");
+    ensure!(slipway <= 30 * MB, "slipway has {slipway} bytes");
     Ok(())
 }
 
