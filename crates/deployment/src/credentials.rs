@@ -7,6 +7,7 @@ use serde_saphyr::Spanned;
 use slipway_cluster::{Credential, Template};
 use slipway_gitops::Secret;
 use slipway_project::Tree;
+use slipway_project::header::{ApiVersion, Metadata};
 use slipway_source::{Finding, typed};
 
 #[derive(Debug, Deserialize)]
@@ -22,21 +23,8 @@ struct File {
 }
 
 #[derive(Debug, Deserialize)]
-enum ApiVersion {
-    #[serde(rename = "slipway.dev/v1alpha1")]
-    V1Alpha1,
-}
-
-#[derive(Debug, Deserialize)]
 enum Kind {
     Credentials,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Metadata {
-    #[expect(dead_code, reason = "names the file for its reader")]
-    name: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -18,35 +18,33 @@ pub fn is_loopback(host: &str) -> bool {
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Sends the requests of a builder, for clients of `$server`, past any proxy if the server is this machine. A macro, since reqwest's two
+/// kinds of builder have no type in common.
+macro_rules! direct_on_loopback {
+    ($builder:expr, $server:expr) => {{
+        let builder = $builder.connect_timeout(CONNECT).user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
+        let host = $server.host_str().unwrap_or_default();
+        if !is_loopback(host) {
+            builder
+        } else if host.ends_with(".localhost") {
+            // not every system's resolver knows these names
+            builder.no_proxy().resolve(host, (Ipv4Addr::LOCALHOST, 0).into())
+        } else {
+            builder.no_proxy()
+        }
+    }};
+}
+
 /// A builder for clients of one server. Connecting takes at most 3 s, and an answer that stalls for 30 s fails; callers limit the
 /// whole request. Requests to a loopback server bypass any proxy (`HTTP_PROXY`), since no proxy could reach it.
 pub fn client_of(server: &Url) -> ClientBuilder {
-    let builder = Client::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
-        .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
-    let host = server.host_str().unwrap_or_default();
-    if !is_loopback(host) {
-        return builder;
-    }
-    let builder = builder.no_proxy();
-    // not every system's resolver knows these names
-    if host.ends_with(".localhost") { builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into()) } else { builder }
+    direct_on_loopback!(Client::builder().read_timeout(SILENCE), server)
 }
 
 /// Like [`client_of`], for programs without an async runtime. Here the 30 s limit each wait for an answer to start or to continue.
 #[cfg(feature = "blocking")]
 pub fn blocking_client_of(server: &Url) -> reqwest::blocking::ClientBuilder {
-    let builder = reqwest::blocking::Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(SILENCE)
-        .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
-    let host = server.host_str().unwrap_or_default();
-    if !is_loopback(host) {
-        return builder;
-    }
-    let builder = builder.no_proxy();
-    if host.ends_with(".localhost") { builder.resolve(host, (Ipv4Addr::LOCALHOST, 0).into()) } else { builder }
+    direct_on_loopback!(reqwest::blocking::Client::builder().timeout(SILENCE), server)
 }
 
 /// A client for services on this machine's loopback. `limit` bounds each request.

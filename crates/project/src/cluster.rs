@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use slipway_source::{Finding, Position, position_of, suggestion, typed};
 
+use crate::header::{ApiVersion, Metadata};
 use crate::tree::Tree;
 
 /// The content of an environment's file.
@@ -20,21 +21,8 @@ pub struct Cluster {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-enum ApiVersion {
-    #[serde(rename = "slipway.dev/v1alpha1")]
-    V1Alpha1,
-}
-
-#[derive(Clone, Debug, Deserialize)]
 enum Kind {
     Cluster,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Metadata {
-    #[expect(dead_code, reason = "names the file for its reader")]
-    name: String,
 }
 
 /// Prices, limits and requirements of an environment.

@@ -5,6 +5,7 @@
 pub mod cluster;
 mod count;
 mod error;
+pub mod header;
 pub mod plan;
 pub mod plan_markdown;
 mod project;

@@ -49,7 +49,7 @@ pub struct Change {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Start {
-    /// Its name.
+    /// The TrainJob's name.
     pub name: String,
     /// Its values of the swept parameters.
     pub parameters: BTreeMap<String, Value>,

@@ -72,6 +72,16 @@ impl Tree {
         self.bytes(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// The files below some folders alone.
+    #[must_use]
+    pub fn limited_to(&self, folders: &[&str]) -> Self {
+        let inside = |path: &str| {
+            folders.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+        };
+        let files = self.files.iter().filter(|(path, _)| inside(path));
+        Self { files: files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect() }
+    }
+
     /// The YAML files directly in a folder.
     pub fn yaml_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
         self.files.keys().map(String::as_str).filter(move |path| {

@@ -119,7 +119,8 @@ fn with_sources(here: &Tree, base: &Tree, files: &[String]) -> Result<(Tree, Cha
         }
         take(&mut tree, file);
     }
-    let local = Project::read(here);
+    // rendered jobs do not decide which dataset an experiment names, and there may be thousands
+    let local = Project::read(&here.limited_to(&["clusters", "datasets", "experiments"]));
     let datasets: BTreeSet<&String> = local
         .experiments
         .iter()

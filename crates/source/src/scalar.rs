@@ -13,7 +13,7 @@ pub enum ScalarKind {
     Integer,
     /// Any other number, also an infinite one or NaN.
     Float,
-    /// Everything else.
+    /// A text that is none of the above.
     Text,
 }
 

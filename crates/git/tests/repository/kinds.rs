@@ -46,7 +46,7 @@ fn a_linked_work_tree_and_a_submodule_are_repositories() {
     let opened = Repository::open(&outer.join("module/deep")).unwrap();
     assert_eq!(opened.root(), outer.join("module").canonicalize().unwrap());
     works(&opened, &outer.join("module"));
-    // a submodule is no file of the repository around it
+    // a submodule is not a file of the repository around it
     git(&outer, &["commit", "--quiet", "-m", "module"]);
     assert!(!Repository::open(&outer).unwrap().files("HEAD", &[]).unwrap().contains(&"module".to_owned()));
 }
