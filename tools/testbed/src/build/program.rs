@@ -15,8 +15,9 @@ pub struct Program {
     pub links: &'static [&'static str],
 }
 
-/// The version of Kubernetes, as modules/kube/go.mod pins it.
-pub(crate) const KUBERNETES: &str = "v1.34.10";
+/// The version of Kubernetes, as modules/kube/go.mod pins it. 1.36 is the last minor version whose kubelet runs without the CRI's
+/// `RuntimeConfig`, which Debian 12's containerd 1.6 lacks.
+pub(crate) const KUBERNETES: &str = "v1.36.3";
 
 /// Every program, in the order in which they are needed.
 pub const PROGRAMS: &[Program] = &[
@@ -34,7 +35,7 @@ pub const PROGRAMS: &[Program] = &[
         variables: &[
             ("k8s.io/component-base/version.gitVersion", KUBERNETES),
             ("k8s.io/component-base/version.gitMajor", "1"),
-            ("k8s.io/component-base/version.gitMinor", "34"),
+            ("k8s.io/component-base/version.gitMinor", "36"),
             ("k8s.io/client-go/pkg/version.gitVersion", KUBERNETES),
         ],
         links: &[

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_what_programs_print() {
-        assert_eq!(version_in("Kubernetes v1.34.10\n"), "1.34.10");
+        assert_eq!(version_in("Kubernetes v1.36.3\n"), "1.36.3");
         assert_eq!(version_in("etcd Version: 3.6.14\nGit SHA: GitNotFound\n"), "3.6.14");
         assert_eq!(
             version_in("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3\n"),

@@ -231,7 +231,7 @@ async fn status_names_every_program_with_its_version_and_memory() {
         "{status}"
     );
     let version = |name: &str| &status.components.iter().find(|component| component.name == name).unwrap().version;
-    assert_eq!((version("kubelet").as_str(), version("etcd").as_str()), ("1.34.10", "3.6.14"));
+    assert_eq!((version("kubelet").as_str(), version("etcd").as_str()), ("1.36.3", "3.6.14"));
     assert!(status.to_string().lines().count() >= 11, "{status}");
     bare.0.down(Forget::Nothing).unwrap();
     assert!(!bare.0.status().await.unwrap().running);
