@@ -32,7 +32,8 @@ pub struct Deployment {
 /// # Errors
 /// [`Error::Kustomize`] when kustomize cannot be started.
 pub fn examine(tree: &Tree, project: &Project, kustomize: Option<&Kustomize>) -> Result<Deployment> {
-    let mut deployment = Deployment { findings: tree.unread(&DEPLOYED), ..Deployment::default() };
+    // the project has those of the other folders
+    let mut deployment = Deployment { findings: tree.unread(&["argocd", "base"]), ..Deployment::default() };
     let mut demands = Vec::new();
     for (name, environment) in &project.environments {
         match credentials(tree, name) {
@@ -80,7 +81,7 @@ pub fn environments(tree: &Tree, kustomize: &Kustomize, only: Option<&str>) -> R
     let names: Vec<&str> =
         names.iter().map(String::as_str).filter(|name| only.is_none_or(|only| only == *name)).collect();
     let Built { builds, followed, remote: mut findings } = build(tree, kustomize, &names)?;
-    findings.extend(tree.unread(&DEPLOYED));
+    findings.extend(tree.unread(&["argocd", "base", "clusters", "overlays"]));
     findings.extend(unbuildable(tree.files(), &builds));
     let mut all = Vec::new();
     for (environment, found) in followed {
@@ -93,9 +94,6 @@ pub fn environments(tree: &Tree, kustomize: &Kustomize, only: Option<&str>) -> R
     findings.dedup();
     if findings.is_empty() { Ok((all, builds)) } else { Err(Error::Invalid(findings)) }
 }
-
-/// The folders that objects are deployed from.
-const DEPLOYED: [&str; 4] = ["argocd", "base", "clusters", "overlays"];
 
 /// Applications that bring Applications, each with changes to build, are followed this deep.
 const MAX_ROUNDS: usize = 10;

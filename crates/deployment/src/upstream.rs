@@ -13,11 +13,16 @@ use crate::{Error, Result};
 /// Every object of an Application, with those of its upstream sources.
 ///
 /// # Errors
-/// When the Application does not exist, or an upstream source cannot be fetched, changed or built.
+/// When the Application does not exist, a source of it in this repository cannot be read, or an upstream source cannot be fetched, changed or
+/// built.
 pub fn render(environment: &Environment, name: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
     let Some(deployed) = environment.application(name) else {
         return Err(Error::NoApplication { environment: environment.name.clone(), name: name.to_owned() });
     };
+    if deployed.omitted {
+        let reasons: Vec<String> = environment.omitted.iter().map(ToString::to_string).collect();
+        return Err(Error::Upstream(format!("Application {name} cannot be rendered here:\n{}", reasons.join("\n"))));
+    }
     let mut objects = deployed.objects.clone();
     for source in &deployed.application.sources {
         if environment.is_own(source) {

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slipway_deployment::{Kustomize, environments, render};
+use slipway_deployment::{Kustomize, Result, environments, render};
+use slipway_gitops::Object;
 use slipway_project::Tree;
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
@@ -31,6 +32,14 @@ fn commit(upstream: &Path, level: &str) -> String {
 
 /// The level that the Application `upstream` deploys.
 fn level(project: &Path, upstream: &Path, revision: &str, kustomize: &Kustomize) -> String {
+    let source = format!("repoURL: 'file://{}', targetRevision: '{revision}', path: manifests", upstream.display());
+    let objects = rendered(project, &source, kustomize).unwrap();
+    assert_eq!(objects.len(), 1);
+    objects[0].to_json()["data"]["level"].as_str().unwrap().to_owned()
+}
+
+/// What the Application `upstream` with a source deploys.
+fn rendered(project: &Path, source: &str, kustomize: &Kustomize) -> Result<Vec<Object>> {
     let application = |name: &str, source: &str| {
         format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\n\
@@ -38,29 +47,45 @@ fn level(project: &Path, upstream: &Path, revision: &str, kustomize: &Kustomize)
         )
     };
     let root = application("root", "repoURL: https://example.org/this, targetRevision: main, path: clusters/e");
-    let other = application(
-        "upstream",
-        &format!("repoURL: 'file://{}', targetRevision: '{revision}', path: manifests", upstream.display()),
-    );
+    let other = application("upstream", source);
     write(project, "clusters/e/root/root.yaml", &root);
     write(project, "clusters/e/root/kustomization.yaml", "resources: [root.yaml]\n");
     write(project, "clusters/e/upstream.yaml", &other);
     write(project, "clusters/e/kustomization.yaml", "resources: [upstream.yaml]\n");
     let tree = Tree::of_work_tree(project).unwrap();
     let (all, _) = environments(&tree, kustomize, None).unwrap();
-    let objects = render(&all[0], "upstream", kustomize).unwrap();
-    assert_eq!(objects.len(), 1);
-    objects[0].to_json()["data"]["level"].as_str().unwrap().to_owned()
+    render(&all[0], "upstream", kustomize)
+}
+
+fn kustomize(cache: &Path) -> Kustomize {
+    let program = std::env::var_os("SLIPWAY_KUSTOMIZE").map(PathBuf::from);
+    let program =
+        program.expect("SLIPWAY_KUSTOMIZE is not set; `make test` sets it to the kustomize that `make setup` builds");
+    Kustomize::find(&program, cache).unwrap()
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_not_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("project");
+    write(&project, "base/chart/Chart.yaml", "name: chart\n");
+    for (source, reason) in [
+        ("repoURL: https://example.org/this, targetRevision: v1, path: base/chart", "at v1, and these files are main"),
+        (
+            "repoURL: https://example.org/this, targetRevision: main, path: base/chart",
+            "by helm, which does not run here",
+        ),
+    ] {
+        let error = rendered(&project, source, &kustomize(&folder.path().join("cache"))).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
 }
 
 #[test]
 fn a_commit_stays_and_a_branch_moves() {
-    let program = std::env::var_os("SLIPWAY_KUSTOMIZE").map(PathBuf::from);
-    let program =
-        program.expect("SLIPWAY_KUSTOMIZE is not set; `make test` sets it to the kustomize that `make setup` builds");
     let folder = tempfile::tempdir().unwrap();
     let (project, upstream) = (folder.path().join("project"), folder.path().join("upstream"));
-    let kustomize = Kustomize::find(&program, &folder.path().join("cache")).unwrap();
+    let kustomize = kustomize(&folder.path().join("cache"));
     fs::create_dir_all(&upstream).unwrap();
     git(&upstream, &["init", "--quiet", "--initial-branch=main"]);
     let first = commit(&upstream, "one");

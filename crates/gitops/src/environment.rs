@@ -45,8 +45,10 @@ pub struct Deployed {
     pub application: Application,
     /// The objects from its sources in this repository.
     pub objects: Vec<Object>,
-    /// Whether a source is in another repository, so that `objects` is incomplete.
+    /// Whether a source is in another repository, or at another revision of this one, so that `objects` is incomplete.
     pub upstream: bool,
+    /// Whether a source in this repository could not be read, so that `objects` is incomplete. [`Environment::omitted`] says why.
+    pub omitted: bool,
 }
 
 impl Deployed {
@@ -185,7 +187,8 @@ impl Walk<'_> {
     }
 
     fn deploy(&mut self, application: Application) -> Deployed {
-        let mut deployed = Deployed { objects: Vec::new(), upstream: false, application };
+        let mut deployed = Deployed { objects: Vec::new(), upstream: false, omitted: false, application };
+        let omitted = self.environment.omitted.len();
         if deployed.application.sources.is_empty() {
             let object = &deployed.application.object;
             let message = format!("Application {} has neither a source nor sources", object.id.name);
@@ -213,6 +216,7 @@ impl Walk<'_> {
                 self.source(&mut deployed, &source, path);
             }
         }
+        deployed.omitted = self.environment.omitted.len() > omitted;
         deployed
     }
 

@@ -89,7 +89,7 @@ impl Project {
         project.read_environments(tree);
         project.read_datasets(tree);
         project.read_experiments(tree);
-        project.findings.extend(tree.unread(&["datasets", "experiments"]));
+        project.findings.extend(tree.unread(&["clusters", "datasets", "experiments", "overlays"]));
         project.findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         project
     }
