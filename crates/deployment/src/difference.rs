@@ -1,35 +1,67 @@
 //! What a change to the files changes in each cluster.
 
-use std::path::Path;
-
 use slipway_gitops::{Difference, Environment, compare, markdown, root_folder};
 use slipway_project::Tree;
+use slipway_source::Finding;
 
 use crate::examine::environments;
 use crate::kustomize::Kustomize;
 use crate::{Error, Result};
 
-/// What differs between two trees, by environment, Application and object. `root` is the folder that holds `after`, if one does; `only`
-/// limits it to one environment.
+/// What differs between two trees.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// By environment, Application and object.
+    pub objects: Vec<Difference>,
+    /// What Argo CD deploys from the tree after the change and cannot be read here, so that its objects are not compared.
+    pub omitted: Vec<Finding>,
+    /// Whether anything is deployed from either tree.
+    pub deploys: bool,
+}
+
+/// What differs between two trees, by environment, Application and object; `only` limits it to one environment.
 ///
 /// # Errors
 /// When one of the trees cannot be built.
-pub fn differences(
-    before: &Tree,
-    (after, root): (&Tree, Option<&Path>),
-    kustomize: &Kustomize,
-    only: Option<&str>,
-) -> Result<Vec<Difference>> {
-    let old = environments(before, None, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
-    let new = environments(after, root, kustomize, only)?.0;
+pub fn differences(before: &Tree, after: &Tree, kustomize: &Kustomize, only: Option<&str>) -> Result<Differences> {
+    let old = environments(before, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
+    let new = environments(after, kustomize, only)?.0;
     let mut names: Vec<&str> = old.iter().chain(&new).map(|environment| environment.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let find = |all: &'_ [Environment], name: &str| all.iter().position(|environment| environment.name == name);
-    let all = names
-        .into_iter()
-        .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])));
-    Ok(all.collect())
+    let objects = names
+        .iter()
+        .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])))
+        .collect();
+    let mut omitted: Vec<Finding> = new.iter().flat_map(|environment| environment.omitted.clone()).collect();
+    omitted.sort();
+    omitted.dedup();
+    Ok(Differences { objects, omitted, deploys: !names.is_empty() })
+}
+
+impl Differences {
+    /// The differences in Markdown, and what is not among them.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        /// More than this many are counted.
+        const LISTED: usize = 10;
+        /// A message is cut here.
+        const CHARACTERS: usize = 300;
+        let mut text = markdown(&self.objects);
+        if self.omitted.is_empty() {
+            return text;
+        }
+        text.push_str("\nNot read here, and so not compared:\n\n");
+        for one in self.omitted.iter().take(LISTED) {
+            let message: String = one.message.chars().filter(|c| !c.is_control()).take(CHARACTERS).collect();
+            text.push_str(&format!("- `{}:{}` {}\n", one.file, one.line, message.replace('<', "&lt;")));
+        }
+        if self.omitted.len() > LISTED {
+            text.push_str(&format!("- and {} more\n", self.omitted.len() - LISTED));
+        }
+        text
+    }
 }
 
 /// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. If it cannot be
@@ -40,9 +72,9 @@ pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize
     if !after.folders_in("clusters").iter().any(deploys) {
         return String::new();
     }
-    let text = match kustomize.map(|kustomize| differences(before, (after, None), kustomize, None)) {
+    let text = match kustomize.map(|kustomize| differences(before, after, kustomize, None)) {
         None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
-        Some(Ok(differences)) => markdown(&differences),
+        Some(Ok(differences)) => differences.markdown(),
         Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}\n"),
     };
     format!("\n## What changes in the clusters\n\n{text}")

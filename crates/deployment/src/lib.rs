@@ -1,5 +1,6 @@
 //! What Argo CD would deploy to each cluster, from a project's files alone: built by kustomize, followed, checked and compared.
 
+mod changes;
 mod credentials;
 mod difference;
 mod error;
@@ -8,7 +9,7 @@ mod kustomize;
 mod upstream;
 
 pub use credentials::{Credentials, credentials};
-pub use difference::{differences, in_pull_request};
+pub use difference::{Differences, differences, in_pull_request};
 pub use error::{Error, Result};
 pub use examine::{Deployment, environments, examine};
 pub use kustomize::{HOW_TO_GET_KUSTOMIZE, Kustomize};

@@ -8,6 +8,7 @@ use slipway_project::{Project, Tree, count, rendered};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
+use crate::named::need_content;
 
 #[derive(Debug, Args)]
 #[command(
@@ -41,8 +42,12 @@ impl Check {
         let project = Project::read(&tree);
         let out_of_date = rendered::findings(&project);
         let kustomize = self.kustomize.find()?;
-        let deployment = examine(&tree, &context.root, &project, kustomize.as_ref())?;
-        if let Some(skipped) = &deployment.skipped {
+        let deployment = examine(&tree, &project, kustomize.as_ref())?;
+        let mut skipped = deployment.skipped;
+        skipped.extend(tree.links_outside().map(|(link, target)| {
+            format!("{link} is a link to {target}, outside of the folders that are read; commit a copy in its place")
+        }));
+        for skipped in &skipped {
             context.warn(format!("skipped: {skipped}"));
         }
         let invalid = [project.findings.as_slice(), &deployment.findings].concat();
@@ -52,8 +57,9 @@ impl Check {
         if !out_of_date.is_empty() {
             return Err(Failure::OutOfDate(out_of_date));
         }
-        if let Some(skipped) = deployment.skipped.as_ref().filter(|_| self.complete) {
-            return Err(Failure::Environment(format!("not complete: {skipped}")));
+        need_content(context, &project)?;
+        if self.complete && !skipped.is_empty() {
+            return Err(Failure::Environment(format!("not complete: {}", skipped.join("\n"))));
         }
         let checked = Checked {
             experiments: project.experiments.len(),
@@ -62,7 +68,7 @@ impl Check {
             jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
-            skipped: deployment.skipped.into_iter().collect(),
+            skipped,
             findings: [],
         };
         if !context.is_json() {

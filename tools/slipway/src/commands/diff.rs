@@ -3,7 +3,7 @@
 use clap::Args;
 use slipway_deployment::differences;
 use slipway_git::Repository;
-use slipway_gitops::{Change, Difference, markdown};
+use slipway_gitops::{Change, Difference};
 use slipway_project::{Tree, count};
 
 use crate::context::Context;
@@ -14,7 +14,7 @@ use crate::revision::tree_at;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Follows the root Application of each environment through every Application of this repository. An Application on another\n\
-                  repository is shown as its own definition: its version and our patches.\n\n\
+                  repository is shown as its own definition: its version and our patches. What cannot be followed is said.\n\n\
                   Examples:\n  slipway diff                                  # changes that are not committed\n  \
                   slipway diff --base origin/main --markdown    # what a pull request changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
@@ -41,9 +41,9 @@ impl Diff {
         let git = Repository::project(&context.root)?;
         let kustomize = self.kustomize.need()?;
         let before = tree_at(&git, "--base", &self.base)?;
-        let (after, root) = match &self.head {
-            Some(head) => (tree_at(&git, "--head", head)?, None),
-            None => (Tree::of_work_tree(&context.root)?, Some(context.root.as_path())),
+        let after = match &self.head {
+            Some(head) => tree_at(&git, "--head", head)?,
+            None => Tree::of_work_tree(&context.root)?,
         };
         if let Some(name) = &self.environment {
             let has = |tree: &Tree| tree.folders_in("clusters").contains(name);
@@ -52,13 +52,21 @@ impl Diff {
                 return Err(Failure::Input(format!("--environment {name}: unknown environment; known: {known}")));
             }
         }
-        let differences = differences(&before, (&after, root), &kustomize, self.environment.as_deref())?;
-        if self.markdown {
-            context.say(markdown(&differences).trim_end());
-        } else if !context.is_json() {
-            show(context, &differences);
+        let differences = differences(&before, &after, &kustomize, self.environment.as_deref())?;
+        if !differences.deploys {
+            return Err(Failure::Input(
+                "nothing is deployed from this project: no clusters/<env>/root has a kustomization".to_owned(),
+            ));
         }
-        context.json(&differences)
+        for omitted in &differences.omitted {
+            context.warn(format!("not compared: {omitted}"));
+        }
+        if self.markdown {
+            context.say(differences.markdown().trim_end());
+        } else if !context.is_json() {
+            show(context, &differences.objects);
+        }
+        context.json(&differences.objects)
     }
 }
 
