@@ -91,6 +91,11 @@ impl Memory {
         if length > MAX_LENGTH { Err(too_long()) } else { Ok(held) }
     }
 
+    /// How much of it is in use, in bytes.
+    pub fn in_use(&self) -> usize {
+        MAX_TOTAL - self.0.available_permits() * UNIT
+    }
+
     /// Makes a part as large as `length` bytes.
     fn add(&self, Part(part): &mut Part, length: usize) -> Result<(), Refusal> {
         let more = length.div_ceil(UNIT) - part.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
@@ -167,6 +172,7 @@ mod tests {
         let refusal = read(1).await.unwrap_err();
         assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE, "{refusal}");
         assert!(read(0).await.is_ok());
+        assert_eq!(memory.in_use(), MAX_TOTAL);
         let (bytes, part) = held.pop().unwrap().split();
         drop(bytes);
         // Its numbers are still in memory.

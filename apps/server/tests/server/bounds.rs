@@ -70,22 +70,18 @@ async fn bodies_count_together_and_are_given_back() {
     for stream in &mut unfinished {
         stream.write_all(&almost).unwrap();
     }
-    let path = "mnist";
-    let begun = Instant::now();
-    loop {
-        // The last bytes may still be on their way.
-        let (status, body) = server.post(path, request(&picture(0, 1))).await;
-        if status == 503 {
-            assert!(body["error"].as_str().unwrap().contains("take 64 MiB"), "{body}");
-            break;
+    let arrived = async |bytes: f64| {
+        let begun = Instant::now();
+        while server.figure("slipway_server_request_bodies_bytes").await != bytes {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{bytes}");
         }
-        assert!(status == 200 && begun.elapsed() < Duration::from_secs(20), "{status} {body}");
-    }
+    };
+    arrived(f64::from(64 << 20)).await;
+    let (status, body) = server.post("mnist", request(&picture(0, 1))).await;
+    assert!(status == 503 && body["error"].as_str().unwrap().contains("take 64 MiB"), "{status} {body}");
     drop(unfinished);
-    let begun = Instant::now();
-    while server.post(path, request(&picture(0, 1))).await.0 != 200 {
-        assert!(begun.elapsed() < Duration::from_secs(20));
-    }
+    arrived(0.0).await;
+    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.0, 200);
 }
 
 #[tokio::test]
