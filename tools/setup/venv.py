@@ -1,6 +1,7 @@
 """Creates the Python environment of MLflow and the demo page: ${XDG_CACHE_HOME:-~/.cache}/slipway/venv.
 
-With --torch it also creates venv-torch, which adds PyTorch for the test that `mlflow.pyfunc.load_model` agrees with the server.
+With --tests it also creates two that only tests need: venv-torch, which adds PyTorch for the test that `mlflow.pyfunc.load_model`
+agrees with the server, and venv-triton, which adds `tritonclient` for the test that it understands the server.
 Each is replaced when its lock file or the Python version changes.
 """
 
@@ -17,6 +18,7 @@ from packages import CACHE, PYTHON_M, WHEELS, alone, phase, pip_options, run, sh
 HERE = Path(__file__).resolve().parent
 VENV = CACHE / "venv"
 VENV_TORCH = CACHE / "venv-torch"
+VENV_TRITON = CACHE / "venv-triton"
 
 # Libraries that PyTorch's Linux build links but calls only on a GPU: 3 GB that a test on a CPU does not need.
 CUDA_NAMES = ["cublas.so.13", "cublasLt.so.13", "cudnn.so.9", "cufft.so.12", "cufile.so.0", "curand.so.10", "cusolver.so.12",
@@ -77,17 +79,24 @@ def base() -> None:
             (VENV / "made-from").write_text(stamp(lock))
 
 
+def on_base(venv: Path, lock: Path) -> Path:
+    """Creates an environment with what the lock names, and with the base environment through a .pth file instead of a second
+    installation. Returns where its own packages are."""
+    make(venv, lock, "--no-deps", "--no-compile")
+    site = site_packages(venv)
+    (site / "slipway-base.pth").write_text(f"{site_packages(VENV)}\n")
+    return site
+
+
 def with_torch() -> None:
-    """PyTorch, and the base environment through a .pth file instead of a second installation."""
+    """PyTorch."""
     lock = HERE / "requirements-torch.lock"
     made_from = stamp(lock, HERE / "requirements.lock")
     with alone("venv-torch"):
         if is_made(VENV_TORCH, made_from):
             return
         with phase("installing PyTorch for the test that compares it with the server"):
-            make(VENV_TORCH, lock, "--no-deps", "--no-compile")
-            site = site_packages(VENV_TORCH)
-            (site / "slipway-base.pth").write_text(f"{site_packages(VENV)}\n")
+            site = on_base(VENV_TORCH, lock)
             if platform.system() == "Linux":
                 without_cuda(site)
             run([VENV_TORCH / "bin" / "python", "-c", "import torch; torch.jit.script(torch.nn.Linear(1, 1))"],
@@ -95,13 +104,28 @@ def with_torch() -> None:
             (VENV_TORCH / "made-from").write_text(made_from)
 
 
+def with_triton() -> None:
+    """The most common client of the Open Inference Protocol."""
+    lock = HERE / "requirements-triton.lock"
+    made_from = stamp(lock, HERE / "requirements.lock")
+    with alone("venv-triton"):
+        if is_made(VENV_TRITON, made_from):
+            return
+        with phase("installing tritonclient for the test of the model server"):
+            on_base(VENV_TRITON, lock)
+            run([VENV_TRITON / "bin" / "python", "-c", "import tritonclient.http"],
+                f"tritonclient was installed into {VENV_TRITON} but does not load.")
+            (VENV_TRITON / "made-from").write_text(made_from)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--torch", action="store_true", help="also the environment with PyTorch")
-    torch = arguments.parse_args().torch
+    arguments.add_argument("--tests", action="store_true", help="also the environments that only tests need")
+    tests = arguments.parse_args().tests
     base()
-    if torch:
+    if tests:
         with_torch()
+        with_triton()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 //! The model server: versions of MLflow's registry, pinned by content, over the Open Inference Protocol.
 //!
 //! ```text
-//! models.yaml --follow--> Models --find--> Loaded         request --routes--> infer --Workers (queue)--> Loaded --> response
-//!                            \--on demand--> Registry (MLflow, verified)
+//! models.yaml --follow--> Models --find--> Loaded      connections --routes--> infer --Workers (queue)--> Loaded --> response
+//!                            \--on demand--> Registry (MLflow, verified) --> Cache
 //! ```
 
 pub mod bench;
 pub mod body;
+pub mod cache;
+pub mod catalog;
+pub mod connections;
 pub mod drain;
 pub mod exchange;
 pub mod fatal;

@@ -1,23 +1,27 @@
 //! `slipway-server`: serves models. Its environment is its only configuration (see `settings`); the library holds its parts.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt;
+use slipway_server::body::Memory;
+use slipway_server::cache::Cache;
+use slipway_server::connections::{Connections, limit};
 use slipway_server::drain::Drain;
 use slipway_server::fatal::Fatal;
 use slipway_server::follow::follow;
 use slipway_server::metrics::Metrics;
 use slipway_server::models::Models;
 use slipway_server::registry::Registry;
-use slipway_server::routes::{App, routes};
+use slipway_server::routes::{App, Versions, routes};
 use slipway_server::settings::Settings;
 use slipway_server::workers::Workers;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 fn main() -> ExitCode {
     // Before any thread starts: the allocator then keeps the memory of a call's temporaries for the next call.
@@ -58,57 +62,65 @@ fn start() -> Result<(), Fatal> {
 
 async fn serve(settings: Settings) -> Result<(), Fatal> {
     let metrics = Metrics::new().map_err(|error| Fatal::Unexpected(error.to_string()))?;
-    let registry = Registry::new(&settings.mlflow, settings.cache, settings.workers)
-        .map_err(|error| Fatal::Input(error.to_string()))?;
+    let cache = Cache::open(&settings.cache, settings.cache_bytes);
+    let registry =
+        Registry::new(&settings.mlflow, cache, settings.workers).map_err(|error| Fatal::Input(error.to_string()))?;
     let workers =
         Workers::start(settings.workers, settings.queue, metrics.clone()).map_err(unexpected("starting workers"))?;
     let models = Arc::new(Models::new(registry));
     let (readiness, ready) = watch::channel(Err("the first list of models has not been read yet".to_owned()));
     let following = tokio::spawn(follow(settings.models, Arc::clone(&models), metrics.clone(), readiness));
 
-    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-        Fatal::Input(format!("listening on {}: {error}; choose another SLIPWAY_LISTEN", settings.listen))
-    })?;
-    let address = listener.local_addr().map_err(unexpected("own address"))?;
-    // Answers are small, so each is sent at once.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
+    let public = listen(settings.listen, "SLIPWAY_LISTEN").await?;
+    let internal = listen(settings.internal, "SLIPWAY_LISTEN_INTERNAL").await?;
     let drain = Drain::default();
-    let app = App { models, workers: Arc::new(workers), metrics, ready, drain: drain.clone() };
+    let app =
+        App { models, workers: Arc::new(workers), metrics, ready, drain: drain.clone(), memory: Memory::default() };
     let mut terminate = signal(SignalKind::terminate()).map_err(unexpected("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected("signals"))?;
     let (ending, ended) = watch::channel(false);
-    let shutdown = async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        drain.begin();
-        tracing::info!(
-            event = "draining",
-            seconds = settings.drain.as_secs(),
-            "asked to stop; requests are still accepted"
-        );
-        tokio::time::sleep(settings.drain).await;
-        tracing::info!(event = "ending", "finishing the requests in flight");
-        ending.send_replace(true);
-    };
-    print_line(&serde_json::json!({ "listening": address.to_string() }).to_string())?;
-    let serving = axum::serve(listener, routes(app)).with_graceful_shutdown(shutdown);
-    let grace_is_over = async {
-        let mut ended = ended;
-        if ended.wait_for(|ended| *ended).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        tokio::time::sleep(settings.grace).await;
-    };
-    let done = tokio::select! {
-        done = async { serving.await } => done.map_err(unexpected("serving")),
-        () = grace_is_over => {
-            tracing::warn!(event = "late", "some requests did not finish within {} s", settings.grace.as_secs());
-            Ok(())
-        }
-    };
+    print_line(&listening(&public, &internal)?)?;
+    let most = limit(settings.connections);
+    let mut serving = JoinSet::new();
+    for (listener, versions) in [(public, Versions::InService), (internal, Versions::Registered)] {
+        let Some(listener) = listener else { continue };
+        serving.spawn(Connections::new(most, ended.clone()).serve(listener, routes(app.clone(), versions)));
+    }
+
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    drain.begin();
+    tracing::info!(
+        event = "draining",
+        seconds = settings.drain.as_secs(),
+        "asked to stop; requests are still accepted"
+    );
+    tokio::time::sleep(settings.drain).await;
+    tracing::info!(event = "ending", "finishing the requests in flight");
+    ending.send_replace(true);
+    if tokio::time::timeout(settings.grace, serving.join_all()).await.is_err() {
+        tracing::warn!(event = "late", "some requests did not finish within {} s", settings.grace.as_secs());
+    }
     following.abort();
-    done
+    Ok(())
+}
+
+/// Listens at an address of the settings.
+async fn listen(address: Option<SocketAddr>, variable: &str) -> Result<Option<TcpListener>, Fatal> {
+    let Some(address) = address else { return Ok(None) };
+    let failed = |error| Fatal::Input(format!("listening on {address}: {error}; choose another {variable}"));
+    TcpListener::bind(address).await.map(Some).map_err(failed)
+}
+
+/// Where the server listens, as JSON: `listening` for versions in service, `internal` for every registered version.
+fn listening(public: &Option<TcpListener>, internal: &Option<TcpListener>) -> Result<String, Fatal> {
+    let mut addresses = serde_json::Map::new();
+    for (name, listener) in [("listening", public), ("internal", internal)] {
+        if let Some(listener) = listener {
+            let address = listener.local_addr().map_err(unexpected("own address"))?;
+            addresses.insert(name.to_owned(), address.to_string().into());
+        }
+    }
+    Ok(serde_json::Value::from(addresses).to_string())
 }
 
 fn print_line(line: &str) -> Result<(), Fatal> {

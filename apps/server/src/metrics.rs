@@ -18,6 +18,8 @@ pub struct Metrics {
     pub seconds: Histogram,
     /// Requests that have arrived and are not answered yet.
     pub in_flight: IntGauge,
+    /// Memory for the bodies of requests that are not answered yet, in bytes.
+    pub bodies: IntGauge,
     /// Requests that wait for a worker.
     pub waiting: IntGauge,
     /// Seconds that a request waited for a worker.
@@ -62,6 +64,7 @@ impl Metrics {
             requests: counters("requests_total", "Inference requests", &["model", "version", "code"])?,
             seconds: histogram("request_duration_seconds", "Seconds from a request's arrival to its answer", &seconds)?,
             in_flight: gauge("requests_in_flight", "Inference requests that are not answered yet")?,
+            bodies: gauge("request_bodies_bytes", "Memory for the bodies of requests that are not answered yet")?,
             waiting: gauge("requests_waiting", "Inference requests that wait for a worker")?,
             waited: histogram("wait_duration_seconds", "Seconds that a request waited for a worker", &seconds)?,
             batch: histogram("batch_images", "Images in one call of a model", &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])?,
@@ -86,11 +89,12 @@ impl Metrics {
         for result in ["success", "failure"] {
             metrics.reloads.total.with_label_values(&[result]);
         }
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 15] = [
             Box::new(build),
             Box::new(metrics.requests.clone()),
             Box::new(metrics.seconds.clone()),
             Box::new(metrics.in_flight.clone()),
+            Box::new(metrics.bodies.clone()),
             Box::new(metrics.waiting.clone()),
             Box::new(metrics.waited.clone()),
             Box::new(metrics.batch.clone()),

@@ -1,18 +1,23 @@
 //! The models that answer: those in service, and some that were asked for by version.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use slipway_serving::{Pin, Pins};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
+use crate::catalog::{Catalog, Listing};
 use crate::loaded::Loaded;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 
 /// How many versions that are not in service are kept loaded.
 const ON_DEMAND: usize = 4;
+/// How many of them are loaded at once.
+const LOADS: usize = 2;
+/// How many requests may wait for versions that are not loaded yet.
+const WAITING: usize = 64;
 
 /// The version in service of each model, by the model's name.
 pub type InService = BTreeMap<String, Arc<Loaded>>;
@@ -23,22 +28,33 @@ type Cell = Arc<OnceCell<Arc<Loaded>>>;
 #[derive(Debug)]
 pub struct Models {
     registry: Registry,
+    catalog: Catalog,
     in_service: ArcSwap<InService>,
     /// Why a pinned model is not in service yet, by its name.
     held_back: Mutex<BTreeMap<String, String>>,
     /// The most recently used version is at the back.
     on_demand: Mutex<VecDeque<(Pin, Cell)>>,
+    loads: Semaphore,
+    waiting: Arc<Semaphore>,
 }
 
 impl Models {
     /// Starts without a model in service.
     pub fn new(registry: Registry) -> Self {
-        Self { registry, in_service: ArcSwap::default(), held_back: Mutex::default(), on_demand: Mutex::default() }
+        Self {
+            catalog: Catalog::new(registry.clone()),
+            registry,
+            in_service: ArcSwap::default(),
+            held_back: Mutex::default(),
+            on_demand: Mutex::default(),
+            loads: Semaphore::new(LOADS),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+        }
     }
 
-    /// The registry that the models are loaded from.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    /// Every registered version.
+    pub async fn registered(&self) -> Listing {
+        self.catalog.list().await
     }
 
     /// What is in service now.
@@ -60,6 +76,9 @@ impl Models {
 
     async fn try_to_serve(&self, pins: &Pins) -> Result<(), String> {
         let now = self.in_service();
+        let pinned = || pins.iter().map(|pin| pin.digest);
+        // First of all, so that the download of one does not push another one out of the cache.
+        self.registry.keep(now.values().map(|loaded| loaded.digest).chain(pinned()).collect()).await;
         let mut next = InService::new();
         for pin in pins {
             let same = now.get(&pin.name).filter(|loaded| loaded.is(pin));
@@ -70,28 +89,39 @@ impl Models {
             next.insert(pin.name.clone(), loaded);
         }
         self.in_service.store(Arc::new(next));
+        self.registry.keep(pinned().collect::<BTreeSet<_>>()).await;
         Ok(())
     }
 
-    /// Finds a model's version in service, or the version that is asked for, which is loaded first if necessary.
+    /// Finds a model's version in service.
     ///
     /// # Errors
-    /// 404 when there is no such model or version; 503 when it is not loaded yet or cannot be loaded.
-    pub async fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Loaded>, Refusal> {
-        let served = self.in_service.load().get(name).cloned();
-        let Some(version) = version else {
-            return served.ok_or_else(|| {
-                if let Some(reason) = self.held_back.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
-                    return Refusal::unavailable(format!("{name} is not in service yet: {reason}"));
-                }
-                let in_service = self.in_service();
-                let names: Vec<&str> = in_service.keys().map(String::as_str).collect();
-                Refusal::missing(format!(
-                    "no version of {name} is in service (in service: {}); /v2/models/{name}/versions/<version> asks for one",
-                    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-                ))
-            });
+    /// 404 when there is none, or when it is not the version that is asked for; 503 when it is not loaded yet.
+    pub fn find_in_service(&self, name: &str, version: Option<&str>) -> Result<Arc<Loaded>, Refusal> {
+        let Some(served) = self.in_service.load().get(name).cloned() else {
+            if let Some(reason) = self.held_back.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+                return Err(Refusal::unavailable(format!("{name} is not in service yet: {reason}")));
+            }
+            let in_service = self.in_service();
+            let names: Vec<&str> = in_service.keys().map(String::as_str).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(Refusal::missing(format!("no version of {name} is in service (in service: {names})")));
         };
+        match version {
+            Some(version) if version != served.version => Err(Refusal::missing(format!(
+                "version {version} of {name} is not in service; version {} is",
+                served.version
+            ))),
+            _ => Ok(served),
+        }
+    }
+
+    /// Finds a registered version, which is loaded first if necessary.
+    ///
+    /// # Errors
+    /// 404 when there is no such version; 503 when it cannot be loaded, or too many requests wait for others.
+    pub async fn find_registered(self: &Arc<Self>, name: &str, version: &str) -> Result<Arc<Loaded>, Refusal> {
+        let served = self.in_service.load().get(name).cloned();
         if let Some(served) = served.filter(|served| served.version == version) {
             return Ok(served);
         }
@@ -100,13 +130,39 @@ impl Models {
         {
             return Ok(Arc::clone(loaded));
         }
-        let pin = self.registry.pin(name, version).await?;
-        let cell = self.cell_of(|kept| *kept == pin).unwrap_or_else(|| self.keep(pin.clone()));
+        let Ok(place) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            return Err(Refusal::unavailable(format!("{WAITING} requests wait for versions that are not in service")));
+        };
+        let Some(pin) = self.registry.pin(name, version).await? else { return Err(self.unknown(name, version).await) };
+        let models = Arc::clone(self);
+        // In a task of its own: a load that has begun is finished, even if its client is gone.
+        let loading = tokio::spawn(async move {
+            let loaded = models.load(&pin).await;
+            drop(place);
+            loaded
+        });
+        loading.await.map_err(|error| Refusal::unexpected(error.to_string()))?.map_err(Refusal::unavailable)
+    }
+
+    async fn load(&self, pin: &Pin) -> Result<Arc<Loaded>, String> {
+        let cell = self.cell_of(|kept| kept == pin).unwrap_or_else(|| self.keep(pin.clone()));
+        let load = async || {
+            let _load = self.loads.acquire().await.map_err(|error| error.to_string())?;
+            self.registry.load(pin).await
+        };
         // Concurrent requests load it once; a failure is not kept.
-        let loaded = cell.get_or_try_init(|| self.registry.load(&pin)).await.map(Arc::clone);
-        loaded.map_err(|reason| {
-            self.forget(&pin);
-            Refusal::unavailable(reason)
+        let loaded = cell.get_or_try_init(load).await.map(Arc::clone);
+        self.forget(pin);
+        loaded
+    }
+
+    async fn unknown(&self, name: &str, version: &str) -> Refusal {
+        let registered = self.registered().await.unwrap_or_default();
+        let of_name = registered.iter().filter(|other| other.name == name);
+        let numbers: Vec<&str> = of_name.map(|other| other.version.as_str()).collect();
+        Refusal::missing(match numbers.as_slice() {
+            [] => format!("there is no version {version} of {name}"),
+            numbers => format!("{name} has no version {version}; it has {}", numbers.join(", ")),
         })
     }
 
@@ -114,10 +170,16 @@ impl Models {
         *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = reasons;
     }
 
-    /// Drops a version that could not be loaded, so that it does not take the place of one that can.
-    fn forget(&self, pin: &Pin) {
+    /// Drops this version if it could not be loaded, and of those that are loaded all but the most recently used.
+    fn forget(&self, failed: &Pin) {
         let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(other, cell)| other != pin || cell.initialized());
+        kept.retain(|(pin, cell)| pin != failed || cell.initialized());
+        let mut loaded = kept.iter().filter(|(_, cell)| cell.initialized()).count();
+        kept.retain(|(_, cell)| {
+            let goes = loaded > ON_DEMAND && cell.initialized();
+            loaded -= usize::from(goes);
+            !goes
+        });
     }
 
     /// The cell of a version that is kept on demand, which becomes the most recently used. Returns `None` if it is not kept.
@@ -135,9 +197,6 @@ impl Models {
         // Another request may have added it in the meantime.
         if let Some((_, cell)) = kept.iter().find(|(other, _)| *other == pin) {
             return Arc::clone(cell);
-        }
-        if kept.len() >= ON_DEMAND {
-            kept.pop_front();
         }
         let cell = Cell::default();
         kept.push_back((pin, Arc::clone(&cell)));

@@ -33,6 +33,11 @@ impl Refusal {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, message: message.into() }
     }
 
+    /// 500: the server is at fault.
+    pub fn unexpected(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message: message.into() }
+    }
+
     /// 503: the client should try again later.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.into() }

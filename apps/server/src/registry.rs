@@ -1,6 +1,7 @@
 //! Finds, downloads, verifies and loads versions from MLflow's registry.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use slipway_names::tag;
 
 use slipway_serving::Pin;
 
+use crate::cache::{Cache, Part};
 use crate::loaded::Loaded;
 use crate::refusal::Refusal;
 
@@ -23,8 +25,7 @@ const RETRY: Retry = Retry::at_most(2).pausing(Duration::from_millis(100), Durat
 #[derive(Clone, Debug)]
 pub struct Registry {
     client: Client,
-    /// `<cache>/models`, with a folder `sha256-<hex>` for each version.
-    folder: PathBuf,
+    cache: Cache,
     workers: usize,
 }
 
@@ -33,16 +34,16 @@ impl Registry {
     ///
     /// # Errors
     /// When `mlflow` is not a valid address.
-    pub fn new(mlflow: &str, cache: PathBuf, workers: usize) -> slipway_mlflow::Result<Self> {
-        Ok(Self { client: Client::new(mlflow)?.with_retry(RETRY), folder: cache.join("models"), workers })
+    pub fn new(mlflow: &str, cache: Cache, workers: usize) -> slipway_mlflow::Result<Self> {
+        Ok(Self { client: Client::new(mlflow)?.with_retry(RETRY), cache, workers })
     }
 
-    /// The versions of a model, the newest first; empty when there is no such model.
-    ///
-    /// # Errors
-    /// 503 when MLflow does not answer.
-    pub async fn versions(&self, name: &str) -> Result<Vec<ModelVersion>, Refusal> {
-        self.client.search_model_versions(name).await.map_err(|error| unavailable(&error))
+    /// Sets which versions are in service: their downloads are kept.
+    pub async fn keep(&self, in_service: BTreeSet<Digest>) {
+        let cache = self.cache.clone();
+        if let Err(reason) = blocking(move || cache.keep(in_service)).await {
+            tracing::error!(event = "not_pruned", "{reason}");
+        }
     }
 
     /// The names of all registered models with their versions, the newest first.
@@ -53,30 +54,20 @@ impl Registry {
         self.client.search_all_model_versions().await.map_err(|error| unavailable(&error))
     }
 
-    /// A registered version, pinned to the digest that it was registered with.
+    /// A registered version, pinned to the digest that it was registered with; `None` if there is no such version.
     ///
     /// # Errors
-    /// 404 when there is no such version; 503 when it cannot be verified or MLflow does not answer.
-    pub async fn pin(&self, name: &str, version: &str) -> Result<Pin, Refusal> {
+    /// 404 when the version cannot be verified; 503 when MLflow does not answer.
+    pub async fn pin(&self, name: &str, version: &str) -> Result<Option<Pin>, Refusal> {
         // MLflow would refuse a version that is not a number with an error of its own
-        let found = match version.parse::<u64>() {
-            Ok(number) => match self.client.get_model_version(name, version).await {
-                Ok(found) => Some((number, found)),
-                Err(error) if error.is_not_found() => None,
-                Err(error) => return Err(unavailable(&error)),
-            },
-            Err(_) => None,
-        };
-        let Some((number, found)) = found else {
-            let versions = self.versions(name).await?;
-            let numbers: Vec<&str> = versions.iter().map(|version| version.version.as_str()).collect();
-            return Err(Refusal::missing(match numbers.as_slice() {
-                [] => format!("there is no model {name}"),
-                numbers => format!("{name} has no version {version}; it has {}", numbers.join(", ")),
-            }));
+        let Ok(number) = version.parse::<u64>() else { return Ok(None) };
+        let found = match self.client.get_model_version(name, version).await {
+            Ok(found) => found,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(unavailable(&error)),
         };
         match found.tags.get(tag::DIGEST).and_then(|digest| digest.parse::<Digest>().ok()) {
-            Some(digest) => Ok(Pin { name: found.name, version: number, digest }),
+            Some(digest) => Ok(Some(Pin { name: found.name, version: number, digest })),
             None => Err(Refusal::missing(format!(
                 "version {version} of {name} has no digest in its tag {}, so it cannot be verified and is not served",
                 tag::DIGEST
@@ -89,7 +80,8 @@ impl Registry {
     /// # Errors
     /// Why it cannot be loaded.
     pub async fn load(&self, pin: &Pin) -> Result<Arc<Loaded>, String> {
-        let folder = self.folder.join(format!("sha256-{}", pin.digest.hex()));
+        let _in_use = self.cache.use_now(pin.digest);
+        let folder = self.cache.of(&pin.digest);
         if !self.is_cached(pin, &folder).await? {
             self.download(pin, &folder).await?;
         }
@@ -120,14 +112,17 @@ impl Registry {
 
     /// Downloads a version's files into a temporary folder, verifies them, and renames the folder: it is complete or not there.
     async fn download(&self, pin: &Pin, folder: &Path) -> Result<(), String> {
-        let uri =
-            self.client.download_uri(&pin.name, &pin.version.to_string()).await.map_err(|error| error.to_string())?;
-        let writing = |error: std::io::Error| format!("writing {}: {error}", folder.display());
-        tokio::fs::create_dir_all(&self.folder).await.map_err(writing)?;
-        let part = tempfile::Builder::new().prefix(".part-").tempdir_in(&self.folder).map_err(writing)?;
-        for file in FILES {
-            let to = part.path().join(file);
-            self.client.download_artifact(&uri, file, &to).await.map_err(|error| error.to_string())?;
+        let failed = |error: slipway_mlflow::Error| error.to_string();
+        let uri = self.client.download_uri(&pin.name, &pin.version.to_string()).await.map_err(failed)?;
+        let listed = self.client.list_artifacts(&uri).await.map_err(failed)?;
+        let sizes =
+            FILES.map(|file| listed.iter().find(|artifact| artifact.path == file).map_or(0, |found| found.size));
+        if let Some(at) = sizes.iter().position(|size| *size == 0) {
+            return Err(format!("the registry lists no {} of version {} of {}", FILES[at], pin.version, pin.name));
+        }
+        let part = self.part(pin, sizes.iter().sum()).await?;
+        for (file, size) in FILES.into_iter().zip(sizes) {
+            self.client.download_artifact(&uri, file, size, &part.path().join(file)).await.map_err(failed)?;
         }
         let (pin, folder) = (pin.clone(), folder.to_owned());
         blocking(move || {
@@ -142,6 +137,13 @@ impl Registry {
             }
         })
         .await?
+    }
+
+    /// A folder for a download of this many bytes.
+    async fn part(&self, pin: &Pin, bytes: u64) -> Result<Part, String> {
+        let cache = self.cache.clone();
+        let part = blocking(move || cache.part(bytes)).await?;
+        part.map_err(|reason| format!("version {} of {} cannot be downloaded: {reason}", pin.version, pin.name))
     }
 }
 

@@ -9,14 +9,22 @@ use crate::fatal::Fatal;
 /// The environment, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `SLIPWAY_LISTEN`: address and port; port 0 takes any free one. Default `127.0.0.1:8080`.
-    pub listen: SocketAddr,
+    /// `SLIPWAY_LISTEN`: address and port where versions in service answer; port 0 takes any free one. Default `127.0.0.1:8080`, or
+    /// nowhere if there is an internal address.
+    pub listen: Option<SocketAddr>,
+    /// `SLIPWAY_LISTEN_INTERNAL`: address and port where every registered version answers. Default: nowhere.
+    pub internal: Option<SocketAddr>,
+    /// `SLIPWAY_CONNECTIONS`: connections at once, at each address; more wait until others end. Default 1024, or what the limit of open
+    /// files allows.
+    pub connections: u32,
     /// `SLIPWAY_MODELS`: the file that lists the versions in service; changes of its content are followed.
     pub models: PathBuf,
     /// `MLFLOW_TRACKING_URI`: the registry.
     pub mlflow: String,
-    /// `SLIPWAY_CACHE`: where downloaded versions are kept, by digest.
+    /// `SLIPWAY_CACHE`: where downloaded versions are kept, by digest. No other server may use it.
     pub cache: PathBuf,
+    /// `SLIPWAY_CACHE_MIB`: the most that it may hold, in bytes here. Default 1536 MiB.
+    pub cache_bytes: u64,
     /// `SLIPWAY_WORKERS`: threads that run models. Default: the machine's cores.
     pub workers: usize,
     /// `SLIPWAY_QUEUE`: requests that may wait for a worker; more are refused with 503. Default 1024.
@@ -46,15 +54,26 @@ impl Settings {
                 .ok_or_else(|| Fatal::Input(format!("{name} is `{text}`; give a number from {least} to {most}"))),
         };
         let seconds = |name: &str, default| number(name, 0, 3600, default).map(|n| Duration::from_secs(n as u64));
-        let listen = optional("SLIPWAY_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+        let address = |name: &str| {
+            let parse = |text: String| {
+                text.parse().map_err(|_| {
+                    Fatal::Input(format!("{name} is `{text}`; give address and port, such as 0.0.0.0:8080"))
+                })
+            };
+            optional(name).map(parse).transpose()
+        };
+        let internal = address("SLIPWAY_LISTEN_INTERNAL")?;
+        let listen = address("SLIPWAY_LISTEN")?;
+        let by_default = || internal.is_none().then_some(SocketAddr::from(([127, 0, 0, 1], 8080)));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            listen: listen.parse().map_err(|_| {
-                Fatal::Input(format!("SLIPWAY_LISTEN is `{listen}`; give address and port, such as 0.0.0.0:8080"))
-            })?,
+            listen: listen.or_else(by_default),
+            internal,
+            connections: number("SLIPWAY_CONNECTIONS", 1, 65_536, 1024)? as u32,
             models: required("SLIPWAY_MODELS", "the path of models.yaml")?.into(),
             mlflow: required("MLFLOW_TRACKING_URI", "MLflow's address, such as http://127.0.0.1:5000")?,
             cache: required("SLIPWAY_CACHE", "a folder for downloaded models")?.into(),
+            cache_bytes: (number("SLIPWAY_CACHE_MIB", 1, 1 << 30, 1536)? as u64) << 20,
             workers: number("SLIPWAY_WORKERS", 1, 65_536, cores)?,
             queue: number("SLIPWAY_QUEUE", 1, 65_536, 1024)?,
             drain: seconds("SLIPWAY_DRAIN_SECONDS", 0)?,
@@ -77,9 +96,19 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_named() {
-        assert_eq!(read(&[]).unwrap().listen.port(), 8080);
+        let listens = |pairs: &[_]| {
+            let settings = read(pairs).unwrap();
+            [settings.listen, settings.internal].map(|address| address.map(|address| address.port()))
+        };
+        let (public, internal) = (("SLIPWAY_LISTEN", "0.0.0.0:1"), ("SLIPWAY_LISTEN_INTERNAL", "[::]:2"));
+        assert_eq!(listens(&[]), [Some(8080), None]);
+        assert_eq!(listens(&[internal]), [None, Some(2)]);
+        assert_eq!(listens(&[public, internal]), [Some(1), Some(2)]);
         for (name, value) in [
             ("SLIPWAY_LISTEN", "localhost"),
+            ("SLIPWAY_LISTEN_INTERNAL", "8081"),
+            ("SLIPWAY_CONNECTIONS", "0"),
+            ("SLIPWAY_CACHE_MIB", "2Gi"),
             ("SLIPWAY_WORKERS", "0"),
             ("SLIPWAY_WORKERS", "-1"),
             ("SLIPWAY_QUEUE", "many"),

@@ -11,10 +11,11 @@ use crate::{Programs, Result, Supervisor, health};
 
 #[derive(Deserialize)]
 struct Listening {
-    listening: String,
+    internal: String,
 }
 
-/// Starts the server and returns it with its address once it listens.
+/// Starts the server and returns it with its address once it listens. Everybody on this machine is inside, so there is only the address
+/// where every registered version answers.
 pub(crate) async fn start(
     supervisor: &Supervisor,
     programs: &Programs,
@@ -24,7 +25,7 @@ pub(crate) async fn start(
     let models = state.join("server/models.yaml").display().to_string();
     let cache = state.join("cache/server").display().to_string();
     let environment = [
-        (env::LISTEN, "127.0.0.1:0"),
+        (env::LISTEN_INTERNAL, "127.0.0.1:0"),
         (env::MODELS, &models),
         (env::MLFLOW_TRACKING_URI, mlflow),
         (env::CACHE, &cache),
@@ -52,10 +53,10 @@ pub(crate) async fn start(
     }
 }
 
-/// The address in the line `{"listening":"127.0.0.1:PORT"}` of the log, once that line is complete.
+/// The address in the line `{"internal":"127.0.0.1:PORT"}` of the log, once that line is complete.
 fn address_in(log: &str) -> Option<String> {
     let complete = log.rsplit_once('\n')?.0;
-    complete.lines().find_map(|line| serde_json::from_str::<Listening>(line).ok()).map(|line| line.listening)
+    complete.lines().find_map(|line| serde_json::from_str::<Listening>(line).ok()).map(|line| line.internal)
 }
 
 #[cfg(test)]
@@ -64,8 +65,8 @@ mod tests {
 
     #[test]
     fn the_address_is_read_once_its_line_is_complete() {
-        assert_eq!(address_in("{\"level\":\"INFO\"}\n{\"listening\":\"127.0.0.1:1"), None);
-        let complete = "{\"level\":\"INFO\"}\n{\"listening\":\"127.0.0.1:12\"}\n";
+        assert_eq!(address_in("{\"level\":\"INFO\"}\n{\"internal\":\"127.0.0.1:1"), None);
+        let complete = "{\"level\":\"INFO\"}\n{\"internal\":\"127.0.0.1:12\"}\n";
         assert_eq!(address_in(complete).as_deref(), Some("127.0.0.1:12"));
     }
 }

@@ -70,7 +70,7 @@ async fn the_loop() {
     );
     // Says where it listens as the server does; the loop needs no more of it to start.
     let server = folder.path().join("server");
-    std::fs::write(&server, "#!/bin/sh\necho '{\"listening\":\"127.0.0.1:1\"}'\nexec sleep 1000\n").unwrap();
+    std::fs::write(&server, "#!/bin/sh\necho '{\"internal\":\"127.0.0.1:1\"}'\nexec sleep 1000\n").unwrap();
     std::fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 
     let configuration = Configuration {

@@ -78,9 +78,9 @@ impl Client {
     /// Downloads one file below an artifact root into `file`, in blocks, so that its size does not matter.
     ///
     /// # Errors
-    /// When there is no such file, the path leaves the root, `file` cannot be written, or MLflow fails.
-    pub async fn download_artifact(&self, artifact_uri: &str, path: &str, file: &Path) -> Result<()> {
-        self.download(self.proxied(artifact_uri)?.file(path)?, file).await
+    /// When there is no such file, it does not have `size` bytes, the path leaves the root, `file` cannot be written, or MLflow fails.
+    pub async fn download_artifact(&self, artifact_uri: &str, path: &str, size: u64, file: &Path) -> Result<()> {
+        self.download(self.proxied(artifact_uri)?.file(path)?, file, size).await
     }
 
     pub(crate) async fn upload_artifact(&self, artifact_uri: &str, path: &str, bytes: Bytes) -> Result<()> {

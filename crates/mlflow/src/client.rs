@@ -183,8 +183,10 @@ impl Client {
         Ok(())
     }
 
-    /// Downloads `url` into `file` as it arrives. If the connection breaks, the next attempt starts again with an empty file.
-    pub(crate) async fn download(&self, url: Url, file: &Path) -> Result<()> {
+    /// Downloads `url`, which has `size` bytes, into `file` as it arrives. If the connection breaks, the next attempt starts again with
+    /// an empty file. Of a file with another size, no more than `size` bytes are written.
+    pub(crate) async fn download(&self, url: Url, file: &Path, size: u64) -> Result<()> {
+        let other_size = |url: &Url, found: String| Err(Error::Size { url: shown(url), expected: size, found });
         let failed = |error: std::io::Error| Error::File { path: file.to_owned(), reason: error.to_string() };
         let mut attempts = Attempts::new(Method::GET, url, Repeat::Harmless, self.retry);
         'attempt: loop {
@@ -195,10 +197,21 @@ impl Client {
                     continue;
                 }
             };
+            if let Some(announced) = answer.content_length().filter(|announced| *announced != size) {
+                return other_size(&attempts.url, format!("{announced} bytes"));
+            }
             let mut to = tokio::fs::File::create(file).await.map_err(failed)?;
+            let mut written = 0;
             loop {
                 match answer.chunk().await {
-                    Ok(Some(bytes)) => to.write_all(&bytes).await.map_err(failed)?,
+                    Ok(Some(bytes)) => {
+                        written += bytes.len() as u64;
+                        if written > size {
+                            return other_size(&attempts.url, "more bytes".to_owned());
+                        }
+                        to.write_all(&bytes).await.map_err(failed)?;
+                    }
+                    Ok(None) if written < size => return other_size(&attempts.url, format!("{written} bytes")),
                     Ok(None) => return to.flush().await.map_err(failed),
                     Err(error) => {
                         attempts.pause_after(attempts.broken_off(&error)).await?;

@@ -81,6 +81,16 @@ pub enum Error {
         /// The limit, and what to do.
         reason: String,
     },
+    /// A file has another size than expected, so it was not downloaded, or not to its end.
+    #[error("{url} has {found}, but {expected} bytes were expected: has the file changed since it was registered?")]
+    Size {
+        /// The address of the file, without credentials.
+        url: String,
+        /// What was expected, in bytes.
+        expected: u64,
+        /// What was found.
+        found: String,
+    },
     /// A file on this machine cannot be read or written.
     #[error("{path}: {reason}", path = path.display())]
     File {

@@ -73,6 +73,26 @@ async fn what_would_be_made_twice_is_not_tried_after_a_doubtful_answer() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_size_is_not_downloaded() {
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_bytes(vec![7; 1000]);
+    Mock::given(method("GET")).respond_with(answer).expect(3).mount(&server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.safetensors");
+    let download = async |size| {
+        client(&server.uri()).download_artifact("mlflow-artifacts:/m", "model.safetensors", size, &file).await
+    };
+    for size in [999, 1001] {
+        let error = download(size).await.unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, Error::Size { .. }) && message.contains("has 1000 bytes, but"), "{message}");
+        assert!(!file.exists());
+    }
+    download(1000).await.unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), vec![7; 1000]);
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_mlflows_is_named() {
     let server = MockServer::start().await;
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_string("<html>")).mount(&server).await;

@@ -12,8 +12,10 @@ pub const DATASETS: &str = "SLIPWAY_DATASETS";
 pub const CACHE: &str = "SLIPWAY_CACHE";
 /// The file that lists the versions in service.
 pub const MODELS: &str = "SLIPWAY_MODELS";
-/// The address that the server listens on.
+/// The address at which the server answers for versions in service.
 pub const LISTEN: &str = "SLIPWAY_LISTEN";
+/// The address at which the server answers for every registered version.
+pub const LISTEN_INTERNAL: &str = "SLIPWAY_LISTEN_INTERNAL";
 /// The server's address, for the page.
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
 /// The id of the GitHub App that opens pull requests.

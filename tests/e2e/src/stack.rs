@@ -135,6 +135,17 @@ impl Stack {
         Ok(serde_json::from_str(&answer.text()?)?)
     }
 
+    /// Gets JSON from the server as the page does: at the address where every registered version answers, from the page's own pod.
+    ///
+    /// # Errors
+    /// If there is no answer, or it is not a success.
+    pub fn ask_server_as_page(&self, path: &str) -> Result<Value> {
+        const GET: &str = "import os, sys, urllib.request\n\
+            print(urllib.request.urlopen(os.environ['SLIPWAY_SERVER_URL'] + sys.argv[1], timeout=30).read().decode())";
+        let exec = ["exec", "-n", "demo-ui", "deployment/demo-ui", "--", "/usr/bin/python3.11", "-c", GET, path];
+        Ok(serde_json::from_str(&self.kubectl.run(&exec)?)?)
+    }
+
     /// Runs a `slipway` command in the clone and returns its JSON.
     ///
     /// # Errors

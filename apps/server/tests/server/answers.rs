@@ -103,9 +103,8 @@ async fn what_does_not_exist_is_an_error_in_json() {
     for (path, status, says) in [
         ("/", 404, "/v2/models"),
         ("/v2/models/cifar", 404, "in service: mnist"),
-        ("/v2/models/mnist/versions/9", 404, "it has 3"),
-        ("/v2/models/mnist/versions/latest", 404, "it has 3"),
-        ("/v2/models/cifar/versions/1/ready", 404, "no model cifar"),
+        ("/v2/models/mnist/versions/9", 404, "version 9 of mnist is not in service; version 3 is"),
+        ("/v2/models/cifar/versions/1/ready", 404, "in service: mnist"),
         ("/v2/models/mnist/infer", 405, "POST"),
         ("/v2/models/%FF", 400, "UTF-8"),
     ] {
@@ -115,6 +114,14 @@ async fn what_does_not_exist_is_an_error_in_json() {
     }
     let (status, body) = server.post("cifar", request(&picture(0, 1))).await;
     assert!(status == 404 && body["error"].is_string(), "{body}");
+    for (path, says) in [
+        ("/v2/models/mnist/versions/9", "mnist has no version 9; it has 3"),
+        ("/v2/models/mnist/versions/latest", "mnist has no version latest; it has 3"),
+        ("/v2/models/cifar/versions/1/ready", "no version 1 of cifar"),
+    ] {
+        let (found, body) = server.get_inside(path).await;
+        assert!(found == 404 && body["error"].as_str().unwrap().contains(says), "{path}: {found} {body}");
+    }
 }
 
 #[tokio::test]
@@ -125,17 +132,43 @@ async fn the_protocol_describes_the_server_and_its_models() {
     assert_eq!(server.get("/healthz").await.0, 200);
     assert_eq!(server.get("/v2/health/live").await, (200, json!({"live": true})));
     assert_eq!(server.get("/v2/health/ready").await, (200, json!({"ready": true})));
-    assert_eq!(server.get("/v2").await.1["name"], "slipway-server");
-    let (_, model) = server.get("/v2/models/mnist").await;
+    let (_, described) = server.get("/v2").await;
+    assert_eq!(
+        (&described["name"], &described["extensions"]),
+        (&json!("slipway-server"), &json!(["binary_tensor_data"]))
+    );
+    let (_, model) = server.get_inside("/v2/models/mnist").await;
     // The one in service, then the newest first.
-    assert_eq!(model["versions"], json!(["3", "12", "1"]));
+    assert_eq!((&model["versions"], &model["complete"]), (&json!(["3", "12", "1"]), &json!(true)));
     assert_eq!((&model["name"], &model["platform"]), (&json!("mnist"), &json!("libtorch")));
     assert_eq!(model["inputs"], json!([{"name": "image", "datatype": "FP32", "shape": [-1, 1, 28, 28]}]));
-    let (_, models) = server.get("/v2/models").await;
-    assert_eq!(models["models"][0]["versions"], json!(["3", "12", "1"]));
-    registry.fail(true);
+    let listed = |versions: &[&str]| json!({"name": "mnist", "versions": versions, "in_service": "3"});
+    let models = server.get_inside("/v2/models").await.1;
+    assert_eq!(models, json!({"models": [listed(&["3", "12", "1"])], "complete": true}));
+    // What is not in service is nobody's business outside.
     assert_eq!(server.get("/v2/models/mnist").await.1["versions"], json!(["3"]));
+    assert_eq!(server.get("/v2/models").await.1, json!({"models": [listed(&["3"])], "complete": true}));
     assert_eq!(server.get("/v2/models/mnist/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_registry_is_listed_once_for_everybody_and_a_list_without_it_says_so() {
+    let (registry, _bundle, server) = serving().await;
+    registry.register("12", 2);
+    let asked = || async {
+        let (models, model) = tokio::join!(server.get_inside("/v2/models"), server.get_inside("/v2/models/mnist"));
+        (models.1, model.1)
+    };
+    for (models, model) in futures::future::join_all((0..20).map(|_| asked())).await {
+        assert_eq!((&models["models"][0]["versions"], &models["complete"]), (&json!(["3", "12"]), &json!(true)));
+        assert_eq!((&model["versions"], &model["complete"]), (&json!(["3", "12"]), &json!(true)));
+    }
+    assert_eq!(registry.requests("/model-versions/search"), 1);
+    registry.fail(true);
+    // The list is kept for a few seconds.
+    let find = async |path| server.until_inside(path, |_, body| body["complete"] == json!(false)).await;
+    let (models, model) = (find("/v2/models").await, find("/v2/models/mnist").await);
+    assert_eq!((&models["models"][0]["versions"], &model["versions"]), (&json!(["3"]), &json!(["3"])));
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod answers;
+mod bounds;
 mod confined;
+mod encodings;
 mod following;
 mod metrics;
 mod mount;
@@ -11,4 +13,5 @@ mod process;
 mod proxy;
 mod registry;
 mod rolling;
+mod triton;
 mod versions;

@@ -1,6 +1,7 @@
 //! The server's program as a child process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +11,10 @@ use tempfile::TempDir;
 
 pub(crate) struct Server {
     child: Child,
+    /// Where versions in service answer.
     pub(crate) address: String,
+    /// Where every registered version answers.
+    pub(crate) internal: String,
     pub(crate) folder: TempDir,
     pub(crate) http: reqwest::Client,
 }
@@ -35,8 +39,9 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
-        let address = format!("http://{}", line["listening"].as_str().unwrap());
-        Self { child, address, folder, http: reqwest::Client::new() }
+        let [address, internal] =
+            ["listening", "internal"].map(|name| format!("http://{}", line[name].as_str().unwrap()));
+        Self { child, address, internal, folder, http: reqwest::Client::new() }
     }
 
     /// Replaces models.yaml as `slipway` does, by an atomic rename.
@@ -50,10 +55,26 @@ impl Server {
         read(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }
 
+    pub(crate) async fn get_inside(&self, path: &str) -> (u16, Value) {
+        read(self.http.get(format!("{}{path}", self.internal)).send().await.unwrap()).await
+    }
+
     /// Sends any body to `…/infer` of a model's path.
     pub(crate) async fn post(&self, model: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
         let url = format!("{}/v2/models/{model}/infer", self.address);
         read(self.http.post(url).body(body).send().await.unwrap()).await
+    }
+
+    pub(crate) async fn post_inside(&self, model: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let url = format!("{}/v2/models/{model}/infer", self.internal);
+        read(self.http.post(url).body(body).send().await.unwrap()).await
+    }
+
+    /// Sends one part of a request on a connection of its own.
+    pub(crate) fn begin(&self, part: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address.trim_start_matches("http://")).unwrap();
+        stream.write_all(part).unwrap();
+        stream
     }
 
     /// One metric of /metrics, by its name and labels.
@@ -65,9 +86,17 @@ impl Server {
 
     /// Repeats the request until the answer satisfies the condition, and returns its body.
     pub(crate) async fn until(&self, path: &str, accepted: impl Fn(u16, &Value) -> bool) -> Value {
+        self.until_at(&self.address, path, accepted).await
+    }
+
+    pub(crate) async fn until_inside(&self, path: &str, accepted: impl Fn(u16, &Value) -> bool) -> Value {
+        self.until_at(&self.internal, path, accepted).await
+    }
+
+    async fn until_at(&self, address: &str, path: &str, accepted: impl Fn(u16, &Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            let (status, body) = self.get(path).await;
+            let (status, body) = read(self.http.get(format!("{address}{path}")).send().await.unwrap()).await;
             if accepted(status, &body) {
                 return body;
             }
@@ -113,9 +142,12 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-server"));
     command
         .env("SLIPWAY_LISTEN", "127.0.0.1:0")
+        .env("SLIPWAY_LISTEN_INTERNAL", "127.0.0.1:0")
         .env("SLIPWAY_MODELS", folder.join("models.yaml"))
         .env("SLIPWAY_CACHE", folder.join("cache"))
         .env("MLFLOW_TRACKING_URI", mlflow)
+        .env_remove("SLIPWAY_CACHE_MIB")
+        .env_remove("SLIPWAY_CONNECTIONS")
         .env_remove("SLIPWAY_WORKERS")
         .env_remove("SLIPWAY_QUEUE")
         .env_remove("SLIPWAY_DRAIN_SECONDS")
@@ -125,7 +157,7 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
 }
 
 /// Status and JSON; a body that is not JSON becomes a string.
-async fn read(response: reqwest::Response) -> (u16, Value) {
+pub(crate) async fn read(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))

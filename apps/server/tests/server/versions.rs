@@ -15,7 +15,7 @@ async fn a_version_is_loaded_once_by_the_first_of_many() {
     let clients: Vec<_> = (0..16)
         .map(|_| {
             let server = Arc::clone(&server);
-            tokio::spawn(async move { server.post("mnist/versions/2", request(&picture(4, 64))).await })
+            tokio::spawn(async move { server.post_inside("mnist/versions/2", request(&picture(4, 64))).await })
         })
         .collect();
     let want = bundle.probabilities(&picture(4, 64), 64).unwrap();
@@ -24,13 +24,13 @@ async fn a_version_is_loaded_once_by_the_first_of_many() {
         assert!(status == 200 && body["model_version"] == "2", "{body}");
         assert!(close(&probabilities(&body), &want));
     }
-    assert_eq!(registry.downloads("2").await, 1);
+    assert_eq!(registry.downloads("2"), 1);
     // The other version is still in service, and needs no second copy.
     assert_eq!(server.get("/v2/models/mnist").await.1["versions"][0], "1");
-    assert_eq!(server.post("mnist/versions/1", request(&picture(0, 1))).await.0, 200);
-    assert_eq!(server.get("/v2/models/mnist/versions/2/ready").await.0, 200);
-    assert_eq!(server.get("/v2/models/mnist/versions/2").await.1["versions"], serde_json::json!(["2"]));
-    assert_eq!(registry.downloads("1").await, 1);
+    assert_eq!(server.post_inside("mnist/versions/1", request(&picture(0, 1))).await.0, 200);
+    assert_eq!(server.get_inside("/v2/models/mnist/versions/2/ready").await.0, 200);
+    assert_eq!(server.get_inside("/v2/models/mnist/versions/2").await.1["versions"], serde_json::json!(["2"]));
+    assert_eq!(registry.downloads("1"), 1);
 }
 
 #[tokio::test]
@@ -42,12 +42,12 @@ async fn a_version_that_cannot_be_verified_is_not_served() {
     registry.tamper("1", |version| version.flip_a_bit());
     registry.tamper("2", |version| version.digest = "sha1:no".to_owned());
     let server = Server::start(&registry.address(), "models: []", &[]);
-    let (status, body) = server.post("mnist/versions/1", request(&picture(0, 1))).await;
+    let (status, body) = server.post_inside("mnist/versions/1", request(&picture(0, 1))).await;
     assert!(status == 503 && body["error"].as_str().unwrap().contains("has the digest"), "{body}");
-    let (status, body) = server.post("mnist/versions/2", request(&picture(0, 1))).await;
+    let (status, body) = server.post_inside("mnist/versions/2", request(&picture(0, 1))).await;
     assert!(status == 404 && body["error"].as_str().unwrap().contains("slipway.digest"), "{body}");
     registry.tamper("1", |version| version.flip_a_bit());
-    assert_eq!(server.post("mnist/versions/1", request(&picture(0, 1))).await.0, 200);
+    assert_eq!(server.post_inside("mnist/versions/1", request(&picture(0, 1))).await.0, 200);
 }
 
 #[tokio::test]
@@ -59,12 +59,12 @@ async fn a_registry_that_is_down_is_reported_and_loaded_versions_still_answer() 
     let server = Server::start(&registry.address(), "models: []", &[]);
     for version in 1..=5 {
         let path = format!("mnist/versions/{version}");
-        assert_eq!(server.post(&path, request(&picture(0, 1))).await.0, 200);
+        assert_eq!(server.post_inside(&path, request(&picture(0, 1))).await.0, 200);
     }
     registry.fail(true);
     // Four are kept: the most recently used.
     for (version, status) in [(6, 503), (1, 503), (2, 200), (3, 200), (4, 200), (5, 200)] {
-        let (found, body) = server.post(&format!("mnist/versions/{version}"), request(&picture(0, 1))).await;
+        let (found, body) = server.post_inside(&format!("mnist/versions/{version}"), request(&picture(0, 1))).await;
         assert_eq!(found, status, "{version}: {body}");
     }
 }

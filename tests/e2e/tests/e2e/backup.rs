@@ -31,7 +31,7 @@ fn a_restored_backup_brings_back_runs_versions_and_their_files() -> Result<()> {
     // the files too: the server asks for them, and checks their digest
     let version =
         before.iter().find(|version| version.job == *job).map(|version| version.number.clone()).unwrap_or_default();
-    let url = format!("{}/v2/models/mnist/versions/{version}", stack.url("models"));
-    until("a restored version can be served", Duration::from_secs(120), || Ok(Ok(stack.ask(&url)?)))?;
+    let path = format!("/v2/models/mnist/versions/{version}");
+    until("a restored version can be served", Duration::from_secs(120), || Ok(Ok(stack.ask_server_as_page(&path)?)))?;
     stack.wait_until_healthy_except(&["root", "training-jobs"]).map(drop)
 }

@@ -56,9 +56,9 @@ fn over(stack: &Stack, job: &str, killed: &str) -> Result<()> {
     if end == "Complete" {
         ensure!(of.len() == 1, "{job} is complete and has these versions: {of:#?}");
         // it is complete: the server loads it and checks its digest
-        let url = format!("{}/v2/models/mnist/versions/{}", stack.url("models"), of[0].number);
+        let path = format!("/v2/models/mnist/versions/{}", of[0].number);
         slipway_e2e::until("the registered version can be served", Duration::from_secs(120), || {
-            Ok(Ok(stack.ask(&url)?))
+            Ok(Ok(stack.ask_server_as_page(&path)?))
         })?;
         return Ok(());
     }

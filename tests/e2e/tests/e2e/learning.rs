@@ -60,6 +60,15 @@ fn a_merged_pull_request_trains_and_a_second_one_serves_what_a_browser_asks() ->
     })?;
     println!("from the merge of the promotion to service: {:.1} s", took.as_secs_f64());
 
+    // the version that was not promoted answers inside, and not through the Gateway
+    let other =
+        versions.iter().map(|one| &one.number).find(|number| **number != version).context("no other version")?;
+    let path = format!("/v2/models/mnist/versions/{other}");
+    let inside = stack.ask_server_as_page(&path)?;
+    ensure!(inside["versions"][0] == other.as_str(), "{inside}");
+    let outside = stack.http().get(format!("{}{path}", stack.url("models"))).send()?.status();
+    ensure!(outside == 404, "version {other}, which is not in service, is answered with {outside}");
+
     let script = repository().join("tests/browser/draw.mjs");
     let status = Command::new("node").arg(script).arg(stack.url("")).status().context("node is needed")?;
     ensure!(status.success(), "the browser test through the Gateway ended with {status}");

@@ -70,7 +70,7 @@ pub(crate) const ALLOWED: &[Row] = &[
     (TRAEFIK, MINIO, Tcp(9001)),
     (TRAEFIK, ARGOCD_SERVER, Tcp(8080)),
     // The page asks for an answer, and for what is known of the version that gave it.
-    (DEMO_UI, SERVER, Tcp(8080)),
+    (DEMO_UI, SERVER, Tcp(8081)),
     (DEMO_UI, MLFLOW, Tcp(5000)),
     // Models come through MLflow, which alone has the keys of their bucket.
     (SERVER, MLFLOW, Tcp(5000)),
@@ -126,6 +126,8 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (TRAINER, TRAEFIK, All),
     (TRAEFIK, POSTGRES, All),
     (TRAEFIK, TRAINER, All),
+    // Where every registered version answers.
+    (TRAEFIK, SERVER, Tcp(8081)),
     (MLFLOW, TRAINER, All),
     (MLFLOW, MINIO, Tcp(9001)),
     (POSTGRES, MINIO, All),
