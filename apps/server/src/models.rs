@@ -87,7 +87,8 @@ impl Models {
                 let in_service = self.in_service();
                 let names: Vec<&str> = in_service.keys().map(String::as_str).collect();
                 Refusal::missing(format!(
-                    "no version of {name} is in service (in service: {}); /v2/models/{name}/versions/<version> asks for one",
+                    "no version of {name} is in service (in service: {}); a version that is not in service is at \
+                     /v2/models/{name}/versions/<version>",
                     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
                 ))
             });
