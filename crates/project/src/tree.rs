@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use slipway_git::Repository;
 
-use crate::{Error, Result};
+use crate::{Changes, Error, Result};
 
 /// The folders that decide what runs. Nothing else is read.
 const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
@@ -25,12 +25,31 @@ impl Tree {
                 tree.read(root, folder, &mut Vec::new())?;
             }
         }
+        tree.convert_line_ends(root)?;
         Ok(tree)
     }
 
     /// The files that are committed at a revision; links in a commit are not followed.
     pub fn at(repository: &Repository, revision: &str) -> Result<Self> {
         Ok(Self { files: repository.read_all(revision, &FOLDERS)? })
+    }
+
+    /// Gives files with the line ends of Windows those that git would commit them with, as `core.autocrlf` and `.gitattributes` ask for:
+    /// otherwise every such file would differ from its commit.
+    fn convert_line_ends(&mut self, root: &Path) -> Result<()> {
+        let mut repository = None;
+        for (path, bytes) in self.files.iter_mut().filter(|(_, bytes)| bytes.windows(2).any(|two| two == b"\r\n")) {
+            if repository.is_none() {
+                repository = match Repository::project(root) {
+                    Err(slipway_git::Error::NotARepository(_)) => return Ok(()),
+                    found => Some(found?),
+                };
+            }
+            if let Some(repository) = &repository {
+                *bytes = repository.as_committed(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads a folder and everything below it. Links are followed, except dangling ones (an editor's lock) and those to a folder that
@@ -101,6 +120,19 @@ impl Tree {
             .collect();
         names.dedup();
         names
+    }
+
+    /// The same with these changes.
+    #[must_use]
+    pub fn with(&self, changes: &Changes) -> Self {
+        let mut tree = self.clone();
+        for (path, content) in changes {
+            match content {
+                Some(bytes) => tree.insert(path, bytes.clone()),
+                None => tree.remove(path),
+            }
+        }
+        tree
     }
 
     /// Adds or replaces a file.

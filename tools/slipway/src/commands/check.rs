@@ -3,9 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 use slipway_deployment::examine;
+use slipway_git::Repository;
+use slipway_lineage::{Unknown, unknown_contents};
 use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
+use crate::drafts::mark_drafts;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 
@@ -38,22 +41,31 @@ struct Checked {
 impl Check {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
-        let project = Project::read(&tree);
+        let mut project = Project::read(&tree);
+        mark_drafts(context, &mut project)?;
         let out_of_date = rendered::findings(&project);
         let kustomize = self.kustomize.find()?;
         let deployment = examine(&tree, &context.root, &project, kustomize.as_ref())?;
         if let Some(skipped) = &deployment.skipped {
             context.warn(format!("skipped: {skipped}"));
         }
-        let invalid = [project.findings.as_slice(), &deployment.findings].concat();
+        let history = match Repository::project(&context.root) {
+            Err(slipway_git::Error::NotARepository(_)) => Unknown::default(),
+            found => unknown_contents(&found?, &tree, &project)?,
+        };
+        if let Some(skipped) = &history.skipped {
+            context.warn(format!("skipped: {skipped}"));
+        }
+        let invalid = [project.findings.as_slice(), &deployment.findings, &history.findings].concat();
         if !invalid.is_empty() {
             return Err(Failure::Invalid([invalid, out_of_date].concat()));
         }
         if !out_of_date.is_empty() {
             return Err(Failure::OutOfDate(out_of_date));
         }
-        if let Some(skipped) = deployment.skipped.as_ref().filter(|_| self.complete) {
-            return Err(Failure::Environment(format!("not complete: {skipped}")));
+        let skipped: Vec<String> = deployment.skipped.into_iter().chain(history.skipped).collect();
+        if self.complete && !skipped.is_empty() {
+            return Err(Failure::Environment(format!("not complete: {}", skipped.join("; "))));
         }
         let checked = Checked {
             experiments: project.experiments.len(),
@@ -62,7 +74,7 @@ impl Check {
             jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
-            skipped: deployment.skipped.into_iter().collect(),
+            skipped,
             findings: [],
         };
         if !context.is_json() {
