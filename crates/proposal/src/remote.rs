@@ -45,8 +45,8 @@ impl Remote {
     /// # Errors
     /// When it is not a bare repository.
     pub fn at(path: &Path) -> Result<Self> {
-        // git is run in another folder
-        let path = std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path));
+        // git is run in another folder; one that is not there is refused below
+        let path = path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
         let name = path.display().to_string();
         Ok(Self { forge: forge_of(&name)?, name })
     }

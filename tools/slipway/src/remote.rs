@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// The option that names it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RemoteArgs {
-    /// Where the pull request goes: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
+    /// Where pull requests go: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
     #[arg(long, env = "SLIPWAY_REMOTE")]
     remote: Option<String>,
 }

@@ -203,7 +203,8 @@ fn show(context: &Context, history: &History, traced: &Traced) {
             line(name, value);
         }
     }
-    show_commit(context, train_job.commit.as_ref());
+    // mostly one commit brings both
+    show_commit(context, train_job.commit.as_ref().filter(|commit| Some(*commit) != experiment.commit.as_ref()));
     heading("experiment", experiment.file.as_deref().unwrap_or("unknown"));
     if let Some(blob) = &experiment.blob {
         line("  content", &format!("blob {blob}"));
