@@ -10,7 +10,9 @@ use crate::data::Data;
 /// Where a trial comes from: environment variables that the rendered TrainJob sets; `None` if unknown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {
-    /// `SLIPWAY_COMMIT`: the commit that holds the experiment file.
+    /// `SLIPWAY_EXPERIMENT_BLOB`: the content of the experiment file, as the id of its blob in git.
+    pub(crate) blob: Option<String>,
+    /// `SLIPWAY_COMMIT`: the commit that holds the experiment file, of jobs that do not name its content.
     pub(crate) commit: Option<String>,
     /// `SLIPWAY_EXPERIMENT_FILE`: its path in the repository.
     pub(crate) experiment_file: Option<String>,
@@ -20,12 +22,17 @@ impl Origin {
     /// Reads this process's environment.
     pub(crate) fn read() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { commit: read(env::COMMIT), experiment_file: read(env::EXPERIMENT_FILE) }
+        Self {
+            blob: read(env::EXPERIMENT_BLOB),
+            commit: read(env::COMMIT),
+            experiment_file: read(env::EXPERIMENT_FILE),
+        }
     }
 
     /// Tags that lead from a run or a version back to what made it.
     pub(crate) fn tags(&self, trial: &Trial) -> Vec<Tag> {
         let mut tags = vec![Tag::new(tag::TRAINJOB, &trial.name), Tag::new(tag::DATASET_DIGEST, &trial.dataset.digest)];
+        tags.extend(self.blob.as_ref().map(|blob| Tag::new(tag::EXPERIMENT_BLOB, blob)));
         tags.extend(self.commit.as_ref().map(|commit| Tag::new(tag::COMMIT, commit)));
         tags.extend(self.experiment_file.as_ref().map(|file| Tag::new(tag::EXPERIMENT_FILE, file)));
         tags
@@ -101,8 +108,14 @@ mod tests {
 
     #[test]
     fn tags_lead_back() {
-        let origin = Origin { commit: Some("c0ffee".into()), experiment_file: None };
-        let keys: Vec<_> = origin.tags(&trial()).into_iter().map(|tag| tag.key).collect();
-        assert_eq!(keys, ["slipway.trainjob", "slipway.dataset-digest", "slipway.commit"]);
+        let keys = |origin: Origin| origin.tags(&trial()).into_iter().map(|tag| tag.key).collect::<Vec<_>>();
+        let [content, commit, file] = ["c0ffee", "decade", "experiments/a.yaml"].map(|text| Some(text.to_owned()));
+        assert_eq!(
+            keys(Origin { blob: content, commit: None, experiment_file: file }),
+            ["slipway.trainjob", "slipway.dataset-digest", "slipway.experiment-blob", "slipway.experiment-file"]
+        );
+        // of a job that was rendered before it named the content
+        let before = Origin { blob: None, commit, experiment_file: None };
+        assert_eq!(keys(before), ["slipway.trainjob", "slipway.dataset-digest", "slipway.commit"]);
     }
 }

@@ -201,9 +201,13 @@ fn check_budget(reader: &Reader<'_>, facts: &Facts<'_>, trials: usize, workers: 
     // A budget with the digits that the message below shows must be enough.
     if hours > budget * (1.0 + 1e-9) {
         let needed = (hours * 1000.0).ceil() / 1000.0;
-        let trials = if trials == 1 { "1 trial".to_owned() } else { format!("{trials} trials") };
+        let (trials, workers) = match (trials, processes) {
+            (1, 1) => ("its trial".to_owned(), "1 worker".to_owned()),
+            (1, _) => ("its trial".to_owned(), format!("{processes} workers")),
+            _ => (format!("its {trials} trials"), format!("{processes} workers in all")),
+        };
         let message = format!(
-            "the budget is {budget} CPU-hours, {trials} can use {needed}: {processes} workers × {cpu} CPU × {deadline}"
+            "the budget is {budget} CPU-hours, but {trials} may use {needed} CPU-hours: {workers}, each with {cpu} CPU for at most {deadline}"
         );
         let help =
             format!("set cpuHours to {needed} or more, or lower the deadline, the workers or the number of trials");

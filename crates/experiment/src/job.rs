@@ -60,7 +60,12 @@ impl TrainJob {
 
     /// What a rendering does not derive from the experiment; rendering again keeps it.
     pub fn provenance(&self) -> Provenance {
-        Provenance { image: self.image.clone(), commit: self.annotations.get(annotation::COMMIT).cloned() }
+        let annotation = |name: &str| self.annotations.get(name).cloned();
+        Provenance {
+            image: self.image.clone(),
+            blob: annotation(annotation::EXPERIMENT_BLOB),
+            commit: annotation(annotation::COMMIT),
+        }
     }
 
     /// The experiment file that it was rendered from, from the repository's root.

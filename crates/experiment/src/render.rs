@@ -17,7 +17,9 @@ pub const RUNTIME: &str = "slipway-torch";
 pub struct Provenance {
     /// The trainer's image.
     pub image: String,
-    /// The commit that holds the experiment file; `None` if it was rendered from an uncommitted file.
+    /// The content of the experiment file: the id of its blob in git. `None` in a file that was rendered before there was this field.
+    pub blob: Option<String>,
+    /// The commit that held the experiment file, in files that were rendered before they named its content.
     pub commit: Option<String>,
 }
 
@@ -26,12 +28,17 @@ pub struct Provenance {
 /// `experiment_file` is the path from the repository's root.
 pub fn render(experiment: &Experiment, trial: &Trial, experiment_file: &str, provenance: &Provenance) -> String {
     let file = scalar(experiment_file);
-    // Always quoted, because YAML may read forty digits as a number.
-    let commit = provenance.commit.as_deref().map(quoted);
-    let commit_annotation =
-        commit.as_ref().map(|commit| format!("    {}: {commit}\n", annotation::COMMIT)).unwrap_or_default();
-    let commit_env =
-        commit.map(|commit| format!("      - {{name: {}, value: {commit}}}\n", env::COMMIT)).unwrap_or_default();
+    let (mut source_annotations, mut source_env) = (String::new(), String::new());
+    for (id, annotation, variable) in [
+        (&provenance.blob, annotation::EXPERIMENT_BLOB, env::EXPERIMENT_BLOB),
+        (&provenance.commit, annotation::COMMIT, env::COMMIT),
+    ] {
+        // Always quoted, because YAML may read forty digits as a number.
+        if let Some(id) = id.as_deref().map(quoted) {
+            source_annotations += &format!("    {annotation}: {id}\n");
+            source_env += &format!("      - {{name: {variable}, value: {id}}}\n");
+        }
+    }
     let cpu = experiment.spec.workers.cpu;
     let resources = format!("{{cpu: {}, memory: {}}}", quantity(cpu), quantity(experiment.spec.workers.memory));
     format!(
@@ -44,7 +51,7 @@ metadata:
   labels: {{{experiment_label}: {experiment}}}
   annotations:
     {file_annotation}: {file}
-{commit_annotation}spec:
+{source_annotations}spec:
   activeDeadlineSeconds: {deadline}
   runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: {RUNTIME}}}
   trainer:
@@ -56,7 +63,7 @@ metadata:
       - {{name: OMP_NUM_THREADS, value: \"{threads}\"}}
       - {{name: {trial_env}, value: {json}}}
       - {{name: {file_env}, value: {file}}}
-{commit_env}    resourcesPerNode: {{requests: {resources}, limits: {resources}}}
+{source_env}    resourcesPerNode: {{requests: {resources}, limits: {resources}}}
 ",
         name = scalar(&trial.name),
         experiment_label = label::EXPERIMENT,

@@ -25,12 +25,15 @@ struct Record {
     title: String,
     body: String,
     branch: String,
+    /// The branch that it is merged into; of a record without it, the default branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
     state: PullRequestState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     merge_commit: Option<String>,
 }
 
-const MAIN: &str = "refs/heads/main";
+const BRANCHES: &str = "refs/heads/";
 /// As on GitHub.
 const PULLS: &str = "refs/pull/";
 const RECORDS: &str = "refs/slipway/pull/";
@@ -60,6 +63,72 @@ impl BareForge {
         &self.path
     }
 
+    /// The branch that pull requests are merged into: the one that HEAD names. A repository that was made with another name for its first
+    /// branch than the one that was pushed has a HEAD that leads nowhere; then it is `main` if there is one.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn default_branch(&self) -> Result<String> {
+        let head = self.repository.symbolic_reference("HEAD")?;
+        let named = head.and_then(|name| name.strip_prefix(BRANCHES).map(str::to_owned));
+        let exists =
+            |branch: &str| Ok::<_, Error>(self.repository.reference(&format!("{BRANCHES}{branch}"))?.is_some());
+        match named {
+            Some(branch) if exists(&branch)? || !exists("main")? => Ok(branch),
+            _ => Ok("main".to_owned()),
+        }
+    }
+
+    /// The pull request that brought a commit of the default branch, however it was merged: as the merge of this forge recorded it, by its
+    /// commits, by the number in the commit's message, or by the content that it holds. `files` are paths with the ids of their blobs that
+    /// the commit brought. Returns `None` if there is none, or several could be it.
+    ///
+    /// # Errors
+    /// When the repository cannot be read, or a record is damaged.
+    pub fn pull_request_of(&self, commit: &str, files: &[(&str, &str)]) -> Result<Option<Opened>> {
+        let (pull_requests, _) = self.records()?;
+        let one = |found: Vec<&(Record, Opened)>| match found.as_slice() {
+            [(_, opened)] => Some(opened.clone()),
+            _ => None,
+        };
+        let recorded = pull_requests.iter().filter(|(record, _)| record.merge_commit.as_deref() == Some(commit));
+        if let Some(opened) = one(recorded.collect()) {
+            return Ok(Some(opened));
+        }
+        let before = self.repository.first_parent(commit)?;
+        let mut merged = Vec::new();
+        for pull_request in &pull_requests {
+            let head = &pull_request.1.head;
+            let is_new = match &before {
+                Some(before) => !self.repository.contains(before, head)?,
+                None => true,
+            };
+            if is_new && self.repository.contains(commit, head)? {
+                merged.push(pull_request);
+            }
+        }
+        if let Some(opened) = one(merged) {
+            return Ok(Some(opened));
+        }
+        let mut holding = Vec::new();
+        for pull_request in &pull_requests {
+            let head = &pull_request.1.head;
+            // what was begun on top of the commit has its content from there
+            let mut holds = !files.is_empty() && !self.repository.contains(head, commit)?;
+            for (path, blob) in files {
+                holds = holds && self.repository.blob_at(head, path)?.as_deref() == Some(*blob);
+            }
+            if holds {
+                holding.push(pull_request);
+            }
+        }
+        let number = number_in(&self.repository.commit_of(commit)?.message);
+        if let Some((_, opened)) = holding.iter().find(|(_, opened)| Some(opened.number) == number) {
+            return Ok(Some(opened.clone()));
+        }
+        Ok(one(holding))
+    }
+
     /// Opens a pull request for a branch that is here. The same branch at the same commit gives the one that is open already.
     ///
     /// # Errors
@@ -74,6 +143,7 @@ impl BareForge {
             title: request.title.clone(),
             body: request.body.clone(),
             branch: request.branch.clone(),
+            base: Some(request.base.clone()),
             state: PullRequestState::Open,
             merge_commit: None,
         };
@@ -108,6 +178,12 @@ impl BareForge {
 
     /// All pull requests by number, and the last number that is taken.
     fn all(&self) -> Result<(Vec<Opened>, u64)> {
+        let (all, last) = self.records()?;
+        Ok((all.into_iter().map(|(_, opened)| opened).collect(), last))
+    }
+
+    /// All pull requests with their records by number, and the last number that is taken.
+    fn records(&self) -> Result<(Vec<(Record, Opened)>, u64)> {
         let records: BTreeMap<u64, String> =
             numbers(self.repository.references(RECORDS)?, |name| name.strip_prefix(RECORDS));
         let heads: BTreeMap<u64, String> =
@@ -122,7 +198,8 @@ impl BareForge {
             };
             // One whose head is gone is nothing to merge; its number stays taken.
             if let Some(head) = head {
-                pull_requests.push(self.opened(*number, parse(*number, &text)?, head));
+                let record = parse(*number, &text)?;
+                pull_requests.push((record.clone(), self.opened(*number, record, head)));
             }
         }
         Ok((pull_requests, records.keys().next_back().copied().unwrap_or(0)))
@@ -138,7 +215,7 @@ impl BareForge {
         Ok(self.opened(number, record, head))
     }
 
-    /// Merges a pull request into main with a merge commit; its id. In a repository without main its head becomes main.
+    /// Merges a pull request into its base branch with a merge commit; its id. In a repository without that branch its head becomes it.
     ///
     /// # Errors
     /// [`Error::NoPullRequest`], [`Error::NotOpen`], [`Error::Conflict`], [`Error::Unrelated`], [`Error::Busy`]; when the repository
@@ -151,7 +228,11 @@ impl BareForge {
                 return Err(Error::NotOpen { number, state: record.state.to_string() });
             }
             let head = self.head(number)?;
-            let main = self.repository.reference(MAIN)?;
+            let branch = match &record.base {
+                Some(branch) => format!("{BRANCHES}{branch}"),
+                None => format!("{BRANCHES}{}", self.default_branch()?),
+            };
+            let main = self.repository.reference(&branch)?;
             let merged = match &main {
                 // The first commit of all.
                 None => head.clone(),
@@ -169,7 +250,7 @@ impl BareForge {
             record.merge_commit = Some(merged.clone());
             let after = self.write(&record)?;
             let moved = self.repository.update(&[
-                Update { name: MAIN, to: &merged, from: main.as_deref() },
+                Update { name: &branch, to: &merged, from: main.as_deref() },
                 Update { name: &record_ref(number), to: &after, from: Some(&blob) },
             ])?;
             if moved {
@@ -215,6 +296,36 @@ fn numbers(references: Vec<(String, String)>, digits: impl Fn(&str) -> Option<&s
     references.into_iter().filter_map(|(name, id)| Some((digits(&name)?.parse().ok()?, id))).collect()
 }
 
+/// The number of a pull request in the message of the commit that merged it, as GitHub writes it: `Merge pull request #7 from …` or a first
+/// line that ends with `(#7)`.
+#[must_use]
+pub fn number_in(message: &str) -> Option<u64> {
+    let subject = message.lines().next()?.trim_end();
+    let merged = subject.strip_prefix("Merge pull request #").and_then(|rest| rest.split(' ').next());
+    let squashed = || subject.strip_suffix(')')?.rsplit_once("(#").map(|(_, number)| number);
+    merged.or_else(squashed)?.parse().ok()
+}
+
 fn parse(number: u64, text: &[u8]) -> Result<Record> {
     serde_json::from_slice(text).map_err(|error| Error::Malformed { number, reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_in;
+
+    #[test]
+    fn a_merge_names_its_pull_request() {
+        for (message, number) in [
+            ("Merge pull request #12 from octo/slipway/x\n\nTrain x", Some(12)),
+            ("Train x (2 TrainJobs) (#7)\n\n* a (#8)", Some(7)),
+            ("Train x (2 TrainJobs)\n\nSee (#7)", None),
+            ("Revert \"Train x (#7)\"", None),
+            ("Revert \"Train x (#7)\" (#9)", Some(9)),
+            ("Merge branch 'main'", None),
+            ("", None),
+        ] {
+            assert_eq!(number_in(message), number, "{message}");
+        }
+    }
 }

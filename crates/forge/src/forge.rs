@@ -60,13 +60,25 @@ impl Forge {
         }
     }
 
-    /// The branch that pull requests are merged into: `main` in a bare repository.
+    /// The pull request that brought a commit of the default branch. `files` are paths with the ids of their blobs that the commit brought: a
+    /// bare repository finds by them what was merged by other means. Returns `None` if the forge knows of none.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn pull_request_of(&self, commit: &str, files: &[(&str, &str)]) -> Result<Option<Opened>> {
+        match self {
+            Self::Bare(forge) => forge.pull_request_of(commit, files),
+            Self::GitHub(forge) => forge.pull_request_of(commit).await,
+        }
+    }
+
+    /// The branch that pull requests are merged into: in a bare repository the one that HEAD names.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
     pub async fn default_branch(&self) -> Result<String> {
         match self {
-            Self::Bare(_) => Ok("main".to_owned()),
+            Self::Bare(forge) => forge.default_branch(),
             Self::GitHub(forge) => forge.default_branch().await,
         }
     }

@@ -9,7 +9,7 @@ mod forge;
 mod github;
 mod pull_request;
 
-pub use bare::BareForge;
+pub use bare::{BareForge, number_in};
 pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
 pub use github::{Credentials, GitHub};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct PullRequest {
     /// The branch that holds the change.
     pub branch: String,
-    /// The branch that it is merged into; a bare repository merges into `main`.
+    /// The branch that it is merged into.
     pub base: String,
     /// One line; GitHub gets at most 256 characters.
     pub title: String,

@@ -46,7 +46,7 @@ impl Repository {
         let signs = match settings.get("commit.gpgsign") {
             None => false,
             Some(value) => git2::Config::parse_bool(value.as_str()).map_err(|_| Error::NotSigned {
-                stderr: format!("commit.gpgsign is `{value}`, which is neither true nor false"),
+                reason: format!("commit.gpgsign is `{value}`, which is neither true nor false"),
             })?,
         };
         Ok(Committer { author: identity("author")?, committer: identity("committer")?, signs })

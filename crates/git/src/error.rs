@@ -67,24 +67,16 @@ pub enum Error {
     },
     /// The configuration asks for signed commits, and no signature could be made.
     #[error(
-        "the commit could not be signed, so it was not made: {stderr}; try `git commit -S --allow-empty` in a scratch repository to fix \
-         `gpg.format`, `user.signingkey` or the signing program, or turn signing off with `git config commit.gpgsign false`"
+        "the commit could not be signed, so it was not made: {reason}; check `gpg.format`, `user.signingkey` and the signing program until \
+         `git commit-tree -S -m test HEAD^{{tree}}` works (it changes nothing), or turn signing off with `git config commit.gpgsign false`"
     )]
     NotSigned {
-        /// What git printed on standard error.
-        stderr: String,
+        /// What git, or the program that it ran, printed; one line.
+        reason: String,
     },
     /// A path that cannot be in a commit.
     #[error("`{0}` cannot be a file in a commit: paths are relative, without `..` and `.git`")]
     Path(String),
-    /// The history that would answer was cut off when the repository was cloned.
-    #[error(
-        "this clone is shallow and lacks the commit that last changed {path}: run `git fetch --unshallow`, then try again"
-    )]
-    Shallow {
-        /// The file.
-        path: String,
-    },
     /// An object that others refer to is not in the repository.
     #[error(
         "the repository lacks the object {0}: `git fsck` names what is missing, `git fetch --refetch` gets it again"

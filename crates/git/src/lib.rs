@@ -20,7 +20,7 @@ mod work_tree;
 mod write;
 
 pub use error::{Error, Result, without_password};
-pub use history::Commit;
+pub use history::{Commit, Missing, PathChange, PathHistory, blob_id};
 pub use merge::Merge;
 pub use read::Other;
 pub use references::Update;

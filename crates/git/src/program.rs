@@ -164,6 +164,18 @@ pub(crate) fn line(output: &[u8]) -> String {
     String::from_utf8_lossy(output).trim_end_matches(['\n', '\r']).to_owned()
 }
 
+/// What git printed on standard error as a part of one sentence: lines joined, without git's own prefixes, empty brackets and the colon of
+/// a line that nothing follows.
+pub(crate) fn one_line(stderr: &str) -> String {
+    let lines = stderr.lines().map(|line| {
+        let line = line.trim();
+        let line = ["error:", "fatal:", "warning:"].iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line);
+        line.trim().trim_end_matches([':', '?', '.', ';']).trim()
+    });
+    let lines: Vec<&str> = lines.filter(|line| line.chars().any(char::is_alphanumeric)).collect();
+    if lines.is_empty() { "git did not say why".to_owned() } else { lines.join("; ") }
+}
+
 /// A file without a name that holds `content`, at its beginning.
 fn temporary(content: &[u8]) -> Result<File> {
     let failed = "making a temporary file";
@@ -187,6 +199,18 @@ fn content(file: &mut File) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_git_printed_fits_into_a_sentence() {
+        for (stderr, said) in [
+            ("error: gpg failed to sign the data:\n", "gpg failed to sign the data"),
+            ("error: ?\nfatal: failed to write commit object", "failed to write commit object"),
+            ("error:", "git did not say why"),
+            ("error: a\n\nhint: b?\n", "a; hint: b"),
+        ] {
+            assert_eq!(one_line(stderr), said, "{stderr:?}");
+        }
+    }
 
     #[test]
     fn every_variable_that_names_a_repository_is_taken_away() {

@@ -57,6 +57,21 @@ impl Repository {
         Ok(self.commit_at(&self.handle()?, revision)?.tree_id().to_string())
     }
 
+    /// Whether two commits make the same change: the same tree on top of the same parents, with the same message. When or by whom they were
+    /// made does not matter, but a commit without a signature does not stand for one that has one.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn is_same_change(&self, there: &str, here: &str) -> Result<bool> {
+        let repository = self.handle()?;
+        let (there, here) = (self.commit_at(&repository, there)?, self.commit_at(&repository, here)?);
+        let is_signed = |commit: &git2::Commit<'_>| commit.header_field_bytes("gpgsig").is_ok();
+        Ok(there.tree_id() == here.tree_id()
+            && there.parent_ids().eq(here.parent_ids())
+            && there.message_bytes() == here.message_bytes()
+            && (is_signed(&there) || !is_signed(&here)))
+    }
+
     /// The paths of every file at a revision that is one of `prefixes` or lies below it, sorted; all files when `prefixes` is empty. Links
     /// and submodules are left out.
     ///
@@ -233,6 +248,6 @@ impl Repository {
     }
 }
 
-fn is_file(mode: i32) -> bool {
+pub(crate) fn is_file(mode: i32) -> bool {
     matches!(mode, FILE | EXECUTABLE)
 }

@@ -48,6 +48,19 @@ impl Repository {
         self.reference(name)
     }
 
+    /// The full name of the reference that another one names, such as the branch of `HEAD`. Returns `None` if there is none, or it leads to
+    /// a commit directly.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn symbolic_reference(&self, name: &str) -> Result<Option<String>> {
+        match self.handle()?.find_reference(name) {
+            Ok(reference) => Ok(reference.symbolic_target().ok().flatten().map(str::to_owned)),
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => Ok(None),
+            Err(error) => Err(self.failed("reading references of")(error)),
+        }
+    }
+
     /// All references whose names begin so, with the ids that they lead to.
     ///
     /// # Errors

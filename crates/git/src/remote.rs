@@ -74,6 +74,15 @@ impl Repository {
         Ok(done.is_success().then(|| line(&done.stdout)))
     }
 
+    /// The names of the remotes.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn remotes(&self) -> Result<Vec<String>> {
+        let names = self.handle()?.remotes().map_err(self.failed("reading the remotes of"))?;
+        Ok(names.iter().filter_map(|name| name.ok().flatten().map(str::to_owned)).collect())
+    }
+
     /// In a partial clone, fetches those of these objects that are missing, as git does when it meets one.
     pub(crate) fn ensure(&self, repository: &git2::Repository, ids: &[Oid]) -> Result<()> {
         let Some(promisor) = self.promisor() else { return Ok(()) };

@@ -62,6 +62,22 @@ impl Repository {
         Ok(entries.collect())
     }
 
+    /// The bytes that git would commit of a file of the work tree: with its line ends as `core.autocrlf` and `.gitattributes` ask for.
+    /// Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Repository`](crate::Error::Repository) when the file cannot be read.
+    pub fn as_committed(&self, path: &str) -> Result<Vec<u8>> {
+        let repository = self.handle()?;
+        let failed = || self.failed("converting the line ends of a file of");
+        let objects = repository.odb().map_err(failed())?;
+        // takes what is written before any other store does, and goes with the handle
+        objects.add_new_mempack_backend(1000).map_err(failed())?;
+        let id = repository.blob_path(&self.root().join(self.path_at_top(path))).map_err(failed())?;
+        let content = repository.find_blob(id).map_err(failed())?.content().to_vec();
+        Ok(content)
+    }
+
     fn is_unchanged(&self, mut options: StatusOptions) -> Result<bool> {
         let repository = self.handle()?;
         let statuses = repository.statuses(Some(&mut options)).map_err(self.failed("comparing the work tree of"))?;

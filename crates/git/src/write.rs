@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use git2::{ObjectType, Oid, Signature};
 
-use crate::program::line;
+use crate::program::{line, one_line};
 use crate::read::{EXECUTABLE, FILE};
 use crate::repository::check_path;
 use crate::{Error, Repository, Result};
@@ -161,7 +161,11 @@ impl Repository {
             .env("GIT_COMMITTER_EMAIL", text(committer.email_bytes()))
             .env("GIT_COMMITTER_DATE", date(committer.when()));
         let done = run.end("commit-tree")?;
-        if done.is_success() { Ok(line(&done.stdout)) } else { Err(Error::NotSigned { stderr: done.stderr }) }
+        if done.is_success() {
+            Ok(line(&done.stdout))
+        } else {
+            Err(Error::NotSigned { reason: one_line(&done.stderr) })
+        }
     }
 }
 

@@ -24,7 +24,7 @@ impl Revision {
     /// When the folder is not in a repository with a commit.
     pub fn of(root: &Path) -> Result<Self> {
         let repository = Repository::open(root)?;
-        let slipway_git::Commit { id, time } = repository.commit_of("HEAD")?;
+        let slipway_git::Commit { id, time, .. } = repository.commit_of("HEAD")?;
         Ok(Self { commit: if repository.is_dirty()? { id + "-dirty" } else { id }, time })
     }
 

@@ -1,6 +1,9 @@
 //! Annotations of Kubernetes objects.
 
-/// The commit that holds the experiment of a TrainJob.
+/// The content of a TrainJob's experiment file: the id of its blob in git, 40 hex digits.
+pub const EXPERIMENT_BLOB: &str = "slipway.dev/experiment-blob";
+
+/// The commit that holds the experiment of a TrainJob, in files that were rendered before they named the content itself.
 pub const COMMIT: &str = "slipway.dev/commit";
 
 /// The file of that experiment, relative to the repository's root.

@@ -2,7 +2,9 @@
 
 /// A trial as JSON: what a worker trains.
 pub const TRIAL: &str = "SLIPWAY_TRIAL";
-/// The commit that holds the trial's experiment.
+/// The content of the trial's experiment file: the id of its blob in git.
+pub const EXPERIMENT_BLOB: &str = "SLIPWAY_EXPERIMENT_BLOB";
+/// The commit that holds the trial's experiment, in TrainJobs that were rendered before they named its content.
 pub const COMMIT: &str = "SLIPWAY_COMMIT";
 /// The file of that experiment, relative to the repository's root.
 pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";

@@ -4,7 +4,9 @@
 pub const TRAINJOB: &str = "slipway.trainjob";
 /// The experiment's file, relative to the repository's root.
 pub const EXPERIMENT_FILE: &str = "slipway.experiment-file";
-/// The commit that holds the experiment.
+/// The content of the experiment's file: the id of its blob in git.
+pub const EXPERIMENT_BLOB: &str = "slipway.experiment-blob";
+/// The commit that holds the experiment, of runs and versions whose TrainJob does not name the content itself.
 pub const COMMIT: &str = "slipway.commit";
 /// The dataset's name.
 pub const DATASET: &str = "slipway.dataset";

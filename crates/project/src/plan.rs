@@ -129,7 +129,7 @@ impl Plan {
 impl Change {
     fn of(base: &Project, project: &Project, environment: &str, source: &ExperimentFile) -> Option<Self> {
         let experiment = &source.experiment;
-        let renderings = project.render(source, environment, None);
+        let renderings = project.render(source, environment);
         let rendered: BTreeSet<&str> = base.rendered(&experiment.name, environment).map(|(path, _)| path).collect();
         let mut new: Vec<&Rendering> =
             renderings.iter().filter(|(path, _)| !rendered.contains(path.as_str())).map(|(_, job)| job).collect();

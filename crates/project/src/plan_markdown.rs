@@ -8,44 +8,80 @@ use crate::plan::{Change, Plan, number, parameters};
 /// More jobs than this are counted instead of listed.
 pub const LISTED: usize = 50;
 
-/// The plan in Markdown: counts and price first, then a table for each experiment and environment. Its length is bounded by [`LISTED`]
-/// for each table.
+/// The most characters of the text. GitHub accepts 65,536 in the body of a pull request, and what changes in the clusters needs its share.
+const MAX_CHARACTERS: usize = 14 * 1024;
+
+/// Characters kept for the line that counts what is left out.
+const REST: usize = 200;
+
+/// The plan in Markdown: counts and price first, then a table for each experiment and environment.
+///
+/// At most 14 Ki characters for any number of jobs. Of a table that does not fit, the jobs that do not are counted; of many tables, the
+/// last ones are.
 #[must_use]
 pub fn markdown(plan: &Plan) -> String {
     let mut text = format!("**{}**\n", sentence(&plan.summary()));
-    for change in &plan.changes {
-        let _ = writeln!(text, "\n### {}\n", heading(change));
-        if !change.starts.is_empty() {
-            let _ = writeln!(text, "| starts | parameters | workers | at most CPU-hours |\n|---|---|---:|---:|");
-            for start in change.starts.iter().take(LISTED) {
-                let _ = writeln!(
-                    text,
-                    "| `{}` | {} | {} | {} |",
-                    start.name,
-                    parameters(&start.parameters),
-                    start.workers,
-                    number(start.cpu_hours)
-                );
-            }
-            if change.starts.len() > LISTED {
-                let _ = writeln!(text, "| … and {} more | | | |", change.starts.len() - LISTED);
-            }
-            let _ = writeln!(text, "\n{}.", sentence(&cost(change)));
+    let mut left = MAX_CHARACTERS.saturating_sub(REST + characters(&text));
+    let mut changes = plan.changes.iter();
+    while let Some(change) = changes.next() {
+        let section = section(change, left);
+        if characters(&section) > left {
+            let rest: Vec<&Change> = std::iter::once(change).chain(changes).collect();
+            let starts: usize = rest.iter().map(|change| change.starts.len()).sum();
+            let stops: usize = rest.iter().map(|change| change.stops.len()).sum();
+            let (tables, starts) = (count(rest.len(), "more table"), count(starts, "TrainJob"));
+            let _ =
+                writeln!(text, "\n… and {tables}, starting {starts} and stopping {stops}: `slipway plan` shows them");
+            break;
         }
-        if !change.stops.is_empty() {
-            let _ = writeln!(text, "\nStops, if they still run:\n");
-            for stop in change.stops.iter().take(LISTED) {
-                let _ = writeln!(text, "- `{stop}`");
-            }
-            if change.stops.len() > LISTED {
-                let _ = writeln!(text, "- … and {} more", change.stops.len() - LISTED);
-            }
-        }
-        if change.stays > 0 {
-            let _ = writeln!(text, "\n{} unchanged.", count(change.stays, "TrainJob"));
-        }
+        left -= characters(&section);
+        text.push_str(&section);
     }
     text
+}
+
+/// One experiment in one environment, with as many jobs as fit into `limit` characters.
+fn section(change: &Change, limit: usize) -> String {
+    let mut text = format!("\n### {}\n\n", heading(change));
+    if !change.starts.is_empty() {
+        let _ = writeln!(text, "{}.\n", sentence(&cost(change)));
+    }
+    if change.stays > 0 {
+        let _ = writeln!(text, "{} unchanged.\n", count(change.stays, "TrainJob"));
+    }
+    if !change.starts.is_empty() {
+        let _ = writeln!(text, "| starts | parameters | workers | at most CPU-hours |\n|---|---|---:|---:|");
+        let rows = change.starts.iter().map(|start| {
+            let (parameters, hours) = (parameters(&start.parameters), number(start.cpu_hours));
+            format!("| `{}` | {parameters} | {} | {hours} |\n", start.name, start.workers)
+        });
+        list(&mut text, rows, limit, |left| format!("| … and {left} more | | | |\n"));
+    }
+    if !change.stops.is_empty() {
+        let _ = writeln!(text, "\nStops, if they still run:\n");
+        let rows = change.stops.iter().map(|stop| format!("- `{stop}`\n"));
+        list(&mut text, rows, limit, |left| format!("- … and {left} more\n"));
+    }
+    text
+}
+
+/// Adds lines, [`LISTED`] at most, as long as the text has no more than `limit` characters; then a line that counts the rest.
+fn list(text: &mut String, lines: impl ExactSizeIterator<Item = String>, limit: usize, more: impl Fn(usize) -> String) {
+    let (all, mut shown) = (lines.len(), 0);
+    let mut left = limit.saturating_sub(characters(text) + REST);
+    for line in lines.take(LISTED) {
+        let Some(rest) = left.checked_sub(characters(&line)) else { break };
+        (left, shown) = (rest, shown + 1);
+        text.push_str(&line);
+    }
+    if shown < all {
+        text.push_str(&more(all - shown));
+    }
+}
+
+/// Characters as GitHub counts them: Unicode scalar values.
+fn characters(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// What a change is about, such as `mnist-cnn in local (experiments/mnist-cnn.yaml)`.
@@ -69,4 +105,59 @@ pub fn cost(change: &Change) -> String {
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Start;
+
+    fn change(name: &str, starts: usize, stops: usize) -> Change {
+        let start = |index: usize| Start {
+            name: format!("{name}-{index:08x}"),
+            parameters: [("training.seed".to_owned(), index.into())].into(),
+            workers: 2,
+            cpu_hours: 1.0,
+        };
+        Change {
+            environment: "local".to_owned(),
+            experiment: name.to_owned(),
+            file: Some(format!("experiments/{name}.yaml")),
+            starts: (0..starts).map(start).collect(),
+            stops: (0..stops).map(|index| format!("{name}-{index:08x}")).collect(),
+            stays: 1,
+            cpu_hours: starts as f64,
+            budget_cpu_hours: Some(starts as f64),
+            cost: 1.0,
+            currency: "EUR".to_owned(),
+        }
+    }
+
+    fn plan(changes: Vec<Change>) -> Plan {
+        Plan { cpu_hours: changes.iter().map(|change| change.cpu_hours).sum(), changes }
+    }
+
+    #[test]
+    fn counts_and_price_stand_first_for_any_number_of_jobs() {
+        for (experiments, starts) in [(1, 1000), (40, 300), (500, 2), (2, 1)] {
+            let changes = (0..experiments).map(|index| change(&format!("e{index}"), starts, starts)).collect();
+            let plan = plan(changes);
+            let text = markdown(&plan);
+            assert!(text.chars().count() <= MAX_CHARACTERS, "{experiments} × {starts}: {}", text.chars().count());
+            let all = count(experiments * starts, "TrainJob");
+            assert!(text.starts_with(&format!("**Starts {all}, stops {all}")), "{text}");
+            assert!(text.lines().next().unwrap_or_default().contains(".00 EUR"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let text = markdown(&plan(vec![change("a", 300, 70)]));
+        assert!(text.contains("| … and 250 more | | | |") && text.contains("- … and 20 more"), "{text}");
+        // tables that do not fit at all
+        let text = markdown(&plan((0..100).map(|index| change(&format!("e{index}"), 50, 0)).collect()));
+        let shown = text.matches("### ").count();
+        let rest = format!("… and {} more tables, starting {} TrainJobs", 100 - shown, (100 - shown) * 50);
+        assert!(shown < 100 && text.contains(&rest), "{text}");
+    }
 }

@@ -1,10 +1,11 @@
 //! What the files of a project declare: experiments, datasets, environments, and what is rendered for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_experiment::{
     Dataset, DatasetRef, Experiment, Limits, Provenance, TrainJob, Trial, parse_dataset, parse_with, read_job, render,
 };
+use slipway_git::blob_id;
 use slipway_source::{Finding, position_of};
 
 use crate::cluster::{self, ClusterSpec};
@@ -32,6 +33,8 @@ pub struct ExperimentFile {
     pub file: String,
     /// What it declares.
     pub experiment: Experiment,
+    /// The id that git gives to the file's content: that of its blob.
+    pub blob: String,
     pub(crate) text: String,
 }
 
@@ -60,6 +63,8 @@ pub struct JobFile {
     pub job: TrainJob,
     /// The file's text.
     pub text: String,
+    /// Whether it is not committed, so that nothing has started it yet.
+    pub is_draft: bool,
 }
 
 /// A TrainJob as its experiment renders to now.
@@ -103,16 +108,18 @@ impl Project {
             && self.findings.is_empty()
     }
 
-    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered already keeps its image and its
-    /// commit; a new one gets the environment's image and `commit`. Empty if the experiment is not for this environment or its
-    /// dataset is not pinned.
+    /// Takes the rendered TrainJobs that are not among `committed`, a list of paths, for drafts.
+    pub fn mark_drafts(&mut self, committed: &BTreeSet<String>) {
+        for (path, file) in self.environments.values_mut().flat_map(|environment| &mut environment.jobs) {
+            file.is_draft = !committed.contains(path);
+        }
+    }
+
+    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered already, and is not a draft, keeps its image
+    /// and the content of the experiment that it names; any other gets those of now. Empty if the experiment is not for this environment or
+    /// its dataset is not pinned.
     #[must_use]
-    pub fn render(
-        &self,
-        source: &ExperimentFile,
-        environment: &str,
-        commit: Option<&str>,
-    ) -> BTreeMap<String, Rendering> {
+    pub fn render(&self, source: &ExperimentFile, environment: &str) -> BTreeMap<String, Rendering> {
         let experiment = &source.experiment;
         let Some(target) = self.environments.get(environment) else { return BTreeMap::new() };
         let Some(dataset) = self.dataset_of(experiment) else { return BTreeMap::new() };
@@ -120,10 +127,11 @@ impl Project {
             return BTreeMap::new();
         }
         let folder = jobs_folder(environment);
-        let fresh = Provenance { image: target.cluster.trainer_image.clone(), commit: commit.map(str::to_owned) };
+        let fresh =
+            Provenance { image: target.cluster.trainer_image.clone(), blob: Some(source.blob.clone()), commit: None };
         let renderings = experiment.trials(&dataset).into_iter().enumerate().map(|(index, trial)| {
             let path = format!("{folder}/{}.yaml", trial.name);
-            let kept = target.jobs.get(&path).map(|file| &file.job);
+            let kept = target.jobs.get(&path).filter(|file| !file.is_draft).map(|file| &file.job);
             let provenance = kept.map_or_else(|| fresh.clone(), TrainJob::provenance);
             let file = kept.and_then(TrainJob::experiment_file).unwrap_or(&source.file);
             let text = render(experiment, &trial, file, &provenance);
@@ -175,7 +183,7 @@ impl Project {
             let text = tree.text(path).unwrap_or_default();
             match read_job(path, &text) {
                 Ok(job) => {
-                    jobs.insert(path.to_owned(), JobFile { job, text });
+                    jobs.insert(path.to_owned(), JobFile { job, text, is_draft: false });
                 }
                 Err(finding) => self.findings.push(finding),
             }
@@ -214,7 +222,8 @@ impl Project {
                         continue;
                     }
                     by_name.insert(experiment.name.clone(), file.to_owned());
-                    let source = ExperimentFile { file: file.to_owned(), experiment, text };
+                    let blob = blob_id(tree.bytes(file).unwrap_or_default());
+                    let source = ExperimentFile { file: file.to_owned(), experiment, blob, text };
                     let findings = references::check(self, &source);
                     if findings.is_empty() {
                         self.experiments.push(source);

@@ -9,7 +9,7 @@ use crate::project::{ExperimentFile, Project};
 /// A finding for each reference to something that does not exist, to a dataset that is too small, or to an environment that does not allow
 /// the sweep.
 pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
-    let ExperimentFile { file, experiment, text } = source;
+    let ExperimentFile { file, experiment, text, .. } = source;
     let finding = |path, code, message: String, help: String| {
         Finding::at(file, position_of(text, path), code, message).with_help(help)
     };

@@ -13,7 +13,7 @@ pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
 /// What to write so that the named experiments are rendered. `None` means all experiments, and then removes the jobs of experiments that
 /// no longer exist.
 #[must_use]
-pub fn changes(project: &Project, only: Option<&BTreeSet<String>>, commit: Option<&str>) -> Changes {
+pub fn changes(project: &Project, only: Option<&BTreeSet<String>>) -> Changes {
     let selected = |name: &str| only.is_none_or(|names| names.contains(name));
     let mut changes = Changes::new();
     for (name, environment) in &project.environments {
@@ -21,7 +21,7 @@ pub fn changes(project: &Project, only: Option<&BTreeSet<String>>, commit: Optio
             .experiments
             .iter()
             .filter(|source| selected(&source.experiment.name))
-            .flat_map(|source| project.render(source, name, commit))
+            .flat_map(|source| project.render(source, name))
             .collect();
         for (path, file) in &environment.jobs {
             if !renderings.contains_key(path) && selected(file.job.experiment().unwrap_or_default()) {
@@ -50,7 +50,7 @@ pub fn findings(project: &Project) -> Vec<Finding> {
                 continue;
             }
             explained.extend(rendered.keys());
-            let renderings = project.render(source, target, None);
+            let renderings = project.render(source, target);
             let again = format!("`slipway render {}`", source.file);
             for path in renderings.keys().filter(|path| !rendered.contains_key(path.as_str())) {
                 findings.push(

@@ -7,7 +7,7 @@ use std::path::Path;
 use slipway_git::{Other, Repository};
 use slipway_source::{Finding, Position};
 
-use crate::{Error, Result};
+use crate::{Changes, Error, Result};
 
 /// The folders that decide what runs. Nothing else is read.
 const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
@@ -30,6 +30,7 @@ impl Tree {
         for folder in FOLDERS {
             tree.read(root, folder.to_owned())?;
         }
+        tree.convert_line_ends(root)?;
         Ok(tree)
     }
 
@@ -37,6 +38,24 @@ impl Tree {
     pub fn at(repository: &Repository, revision: &str) -> Result<Self> {
         let files = repository.read_all(revision, &FOLDERS)?;
         Ok(Self { files, others: repository.others(revision, &FOLDERS)? })
+    }
+
+    /// Gives files with the line ends of Windows those that git would commit them with, as `core.autocrlf` and `.gitattributes` ask for:
+    /// otherwise every such file would differ from its commit.
+    fn convert_line_ends(&mut self, root: &Path) -> Result<()> {
+        let mut repository = None;
+        for (path, bytes) in self.files.iter_mut().filter(|(_, bytes)| bytes.windows(2).any(|two| two == b"\r\n")) {
+            if repository.is_none() {
+                repository = match Repository::project(root) {
+                    Err(slipway_git::Error::NotARepository(_)) => return Ok(()),
+                    found => Some(found?),
+                };
+            }
+            if let Some(repository) = &repository {
+                *bytes = repository.as_committed(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads a file, or a folder and everything below it. What an editor removes meanwhile was not there, and a pipe or a socket is
@@ -167,6 +186,19 @@ impl Tree {
             .collect();
         names.dedup();
         names
+    }
+
+    /// The same with these changes.
+    #[must_use]
+    pub fn with(&self, changes: &Changes) -> Self {
+        let mut tree = self.clone();
+        for (path, content) in changes {
+            match content {
+                Some(bytes) => tree.insert(path, bytes.clone()),
+                None => tree.remove(path),
+            }
+        }
+        tree
     }
 
     /// Adds or replaces a file.

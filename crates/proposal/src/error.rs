@@ -1,5 +1,7 @@
 //! Why a pull request cannot be prepared or opened.
 
+use std::path::PathBuf;
+
 use slipway_source::Finding;
 
 /// Result of this crate.
@@ -20,6 +22,30 @@ pub enum Error {
         /// The name that was given.
         name: String,
         /// The environments that exist.
+        known: Vec<String>,
+    },
+    /// There is neither a remote of this name nor a repository at this path.
+    #[error(
+        "there is no git remote `{name}` and no folder {}; the remotes are: {}",
+        path.display(), if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+    )]
+    NoRemote {
+        /// The name that was given.
+        name: String,
+        /// The folder that it would name.
+        path: PathBuf,
+        /// The remotes that exist.
+        known: Vec<String>,
+    },
+    /// The model does not exist, or has no version.
+    #[error(
+        "no version of a model `{model}` is registered; registered are: {}",
+        if known.is_empty() { "none yet (`slipway status` shows whether a job has finished)".to_owned() } else { known.join(", ") }
+    )]
+    UnknownModel {
+        /// The registered model that was named.
+        model: String,
+        /// The models that have versions.
         known: Vec<String>,
     },
     /// The version does not exist.
@@ -48,6 +74,9 @@ pub enum Error {
         "{0} has no version with an accuracy to choose by: did its trials pass their gate (`slipway status`)? Name one with --version"
     )]
     NoBestVersion(String),
+    /// Many branches of this name hold commits that somebody added.
+    #[error("the branch {0}, and others of its name with a number, hold other commits: delete those that nobody needs")]
+    TooManyBranches(String),
     /// The project cannot be read.
     #[error(transparent)]
     Project(slipway_project::Error),

@@ -17,12 +17,9 @@ pub struct ExperimentProposal {
     /// What the proposal starts, stops and costs.
     pub plan: Plan,
     base: Base,
-    /// The base with the proposed files.
-    project: Project,
-    files: Vec<String>,
     names: BTreeSet<String>,
-    /// The proposed files that differ from the base.
-    sources: Changes,
+    /// What differs from the base: the named files, the declarations of their datasets, and their rendered TrainJobs.
+    changes: Changes,
 }
 
 /// What the pull request is merged into.
@@ -50,13 +47,15 @@ impl ExperimentProposal {
         let project = Project::read(&proposed);
         let names = experiments(&before, &project, files)?;
         let plan = Plan::new(&before, &project, Some(&names));
-        Ok(Self { plan, base, project, files: files.to_vec(), names, sources })
+        let mut changes = sources;
+        changes.extend(rendered::changes(&project, Some(&names)));
+        Ok(Self { plan, base, names, changes })
     }
 
     /// Whether the remote already has everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sources.is_empty() && rendered::changes(&self.project, Some(&self.names), None).is_empty()
+        self.changes.is_empty()
     }
 
     /// Commits, pushes and opens the pull request. If one is already open for the same content, returns that one.
@@ -66,21 +65,11 @@ impl ExperimentProposal {
     pub async fn open(self, git: &Repository, remote: &Remote, kustomize: Option<&Kustomize>) -> Result<Opened> {
         let title = self.title();
         let base = &self.base.commit;
-        // two commits, since a TrainJob names the commit that holds its experiment
-        let experiments = git.commit(Some(base), &self.sources, &format!("{title}: the experiment"))?;
-        let commit = if self.sources.is_empty() {
-            let last = self.files.first().map(|file| git.last_commit_of(base, file)).transpose()?.flatten();
-            last.unwrap_or_else(|| base.clone())
-        } else {
-            experiments.clone()
-        };
-        let jobs = rendered::changes(&self.project, Some(&self.names), Some(&commit));
-        let head = git.commit(Some(&experiments), &jobs, &format!("{title}: its TrainJobs, rendered"))?;
+        let head = git.commit(Some(base), &self.changes, &title)?;
         // named by its content, so that the same proposal gets the same branch
-        let content = git.tree_of(&experiments)?;
         let name = self.names.first().map_or("experiment", String::as_str);
-        let branch = format!("slipway/{name}-{}-{}", short(base), short(&content));
-        let deployed = in_pull_request(&self.base.tree, &Tree::at(git, &head)?, kustomize);
+        let branch = format!("slipway/{name}-{}-{}", short(base), short(&git.tree_of(&head)?));
+        let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&self.changes), kustomize);
         let body = markdown(&self.plan) + &deployed;
         remote.open(git, &head, PullRequest { branch, base: self.base.branch, title, body }).await
     }

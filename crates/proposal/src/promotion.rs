@@ -8,7 +8,7 @@ use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
 use slipway_names::tag;
-use slipway_project::{Tree, serving};
+use slipway_project::{Changes, Tree, serving};
 use slipway_serving::{Pin, Pins};
 
 use crate::experiment::short;
@@ -88,10 +88,10 @@ impl Promotion {
     pub async fn open(self, git: &Repository, remote: &Remote, kustomize: Option<&Kustomize>) -> Result<Opened> {
         let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
         let title = format!("Serve {name} version {version} in {environment}");
-        let changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
+        let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base), &changes, &title)?;
         let branch = format!("slipway/serve-{}-{version}-{environment}-{}", in_branch(name), short(&self.base));
-        let deployed = in_pull_request(&self.tree, &Tree::at(git, &head)?, kustomize);
+        let deployed = in_pull_request(&self.tree, &self.tree.with(&changes), kustomize);
         let body = self.body() + &deployed;
         remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
     }
@@ -108,6 +108,7 @@ impl Promotion {
             ("architecture", tag::ARCHITECTURE),
             ("TrainJob", tag::TRAINJOB),
             ("experiment", tag::EXPERIMENT_FILE),
+            ("experiment's content", tag::EXPERIMENT_BLOB),
             ("commit", tag::COMMIT),
             ("dataset", tag::DATASET),
             ("dataset's content", tag::DATASET_DIGEST),

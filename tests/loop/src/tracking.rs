@@ -28,7 +28,7 @@ pub async fn holds_everything(mlflow: &str, trial: &str, version: &str) -> Resul
     ensure!(
         tag("slipway.gate") == Some("passed") && tag("slipway.experiment-file") == Some("experiments/mnist-cnn.yaml")
     );
-    ensure!(tag("slipway.commit").is_some_and(|commit| commit.len() == 40), "{tags:?}");
+    ensure!(tag("slipway.experiment-blob").is_some_and(|blob| blob.len() == 40), "{tags:?}");
     let inputs = run["inputs"]["dataset_inputs"].as_array().context("no dataset input")?;
     ensure!(inputs.iter().any(|input| input["dataset"]["name"] == "mnist-10k"), "{inputs:?}");
 
@@ -47,7 +47,9 @@ pub async fn holds_everything(mlflow: &str, trial: &str, version: &str) -> Resul
 
     let registered = get(format!("model-versions/get?name=mnist&version={version}")).await?;
     let tags = pairs(&registered["model_version"]["tags"]);
-    for name in ["slipway.digest", "slipway.trainjob", "slipway.commit", "slipway.dataset-digest", "slipway.accuracy"] {
+    for name in
+        ["slipway.digest", "slipway.trainjob", "slipway.experiment-blob", "slipway.dataset-digest", "slipway.accuracy"]
+    {
         ensure!(tags.iter().any(|(key, value)| key == name && !value.is_empty()), "no tag {name}: {tags:?}");
     }
     Ok(())

@@ -4,6 +4,7 @@ mod cache;
 mod commands;
 mod context;
 mod dataset;
+mod drafts;
 mod examined;
 mod failure;
 mod kustomize;
@@ -15,6 +16,7 @@ mod pull_request;
 mod remote;
 mod replace;
 mod revision;
+mod running;
 mod runtime;
 mod services;
 mod versions;
@@ -29,7 +31,7 @@ use serde_json::json;
 
 use commands::{
     bootstrap, check, dataset as dataset_command, demo, diff, doctor, image, new, plan as plan_command, promote,
-    propose, render, status, up,
+    propose, render, status, trace, up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
@@ -79,6 +81,8 @@ enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// Show jobs, versions and what is served
     Status(status::Status),
+    /// Show what a version or a job came from: experiment, commit, pull request, dataset
+    Trace(trace::Trace),
     /// Run the whole loop on this machine
     Up(up::Up),
     /// Stop the loop on this machine
@@ -144,6 +148,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Propose(command) => wait(command.run(&context)),
         Command::Promote(command) => wait(command.run(&context)),
         Command::Status(command) => wait(command.run(&context)),
+        Command::Trace(command) => wait(command.run(&context)),
         Command::Up(command) => wait(command.run(&context)),
         Command::Down(command) => wait(command.run(&context)),
         Command::Demo(command) => wait(command.run(&context)),

@@ -4,28 +4,33 @@ use slipway_embedded::State;
 use slipway_git::Repository;
 use slipway_proposal::Remote;
 
-use crate::context::Context;
 use crate::failure::Failure;
 
 /// The option that names it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RemoteArgs {
-    /// Where the pull request goes: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
+    /// Where pull requests go: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
     #[arg(long, env = "SLIPWAY_REMOTE")]
     remote: Option<String>,
 }
 
 impl RemoteArgs {
+    /// The name that was given, otherwise `origin`.
+    pub(crate) fn name(&self) -> &str {
+        self.remote.as_deref().unwrap_or("origin")
+    }
+
     /// The named remote. If none is named, the forge of the loop on this machine; without a loop, `origin`.
-    pub(crate) fn find(&self, context: &Context, git: &Repository) -> Result<Remote, Failure> {
+    pub(crate) fn find(&self, git: &Repository, running: Option<&State>) -> Result<Remote, Failure> {
+        let here = std::env::current_dir().map_err(|error| Failure::Unexpected(format!("current folder: {error}")))?;
         if let Some(name) = &self.remote {
-            return Ok(Remote::named(git, name)?);
+            return Ok(Remote::named(git, name, &here)?);
         }
-        if let Some((_, state)) = State::of_repository(&context.root)? {
+        if let Some(state) = running {
             return Ok(Remote::at(&state.forge)?);
         }
         match git.remote_url("origin")? {
-            Some(_) => Ok(Remote::named(git, "origin")?),
+            Some(_) => Ok(Remote::named(git, "origin", &here)?),
             None => Err(Failure::Input(
                 "there is no remote to open a pull request on: start the loop on this machine with `slipway up`, add one with \
                  `git remote add origin <url>`, or name one with --remote"

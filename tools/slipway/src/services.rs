@@ -8,13 +8,13 @@ use slipway_names::env;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// MLflow's client.
-pub(crate) fn mlflow(context: &Context) -> Result<Client, Failure> {
+/// MLflow's client; `running` is the loop that runs here.
+pub(crate) fn mlflow(running: Option<&State>) -> Result<Client, Failure> {
     if given(env::MLFLOW_TRACKING_URI) {
         return Ok(Client::from_env()?);
     }
-    match State::of_repository(&context.root)? {
-        Some((_, state)) => Ok(Client::new(&state.mlflow)?),
+    match running {
+        Some(state) => Ok(Client::new(&state.mlflow)?),
         None => Err(Failure::Service(no_loop("MLflow", env::MLFLOW_TRACKING_URI))),
     }
 }

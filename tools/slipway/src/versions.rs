@@ -7,6 +7,7 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag::{ACCURACY, TRAINJOB};
+use slipway_proposal::Error;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -48,6 +49,14 @@ pub(crate) async fn versions(context: &Context, mlflow: &str, server: Option<&st
             model,
         })
         .collect())
+}
+
+/// What to say about a model without versions.
+pub(crate) async fn unknown_model(mlflow: &Client, model: &str) -> Result<Error, Failure> {
+    let mut known: Vec<String> = mlflow.search_all_model_versions().await?.into_iter().map(|one| one.name).collect();
+    known.sort();
+    known.dedup();
+    Ok(Error::UnknownModel { model: model.to_owned(), known })
 }
 
 /// The version of each model that the server answers with, if it has one in service.

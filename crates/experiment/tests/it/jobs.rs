@@ -25,7 +25,7 @@ fn everything_that_a_run_needs() {
     assert_eq!((job.command.as_slice(), job.args.len()), (["slipway-trainer".to_owned()].as_slice(), 0));
     assert_eq!(job.env_var("OMP_NUM_THREADS"), Some("1"));
     assert_eq!(job.env_var("SLIPWAY_EXPERIMENT_FILE"), Some(FILE));
-    assert_eq!(job.env_var("SLIPWAY_COMMIT"), provenance().commit.as_deref());
+    assert_eq!(job.env_var("SLIPWAY_EXPERIMENT_BLOB"), provenance().blob.as_deref());
     assert_eq!((job.experiment(), job.experiment_file()), (Some("mnist-cnn"), Some(FILE)));
     assert_eq!(job.provenance(), provenance());
     assert_eq!(job.trial().unwrap().as_ref(), Some(trial));

@@ -53,7 +53,7 @@ fn experiments() -> impl Strategy<Value = (String, usize)> {
 
 proptest! {
     #[test]
-    fn rendering_reads_back_and_is_deterministic((text, count) in experiments(), file in any::<String>(), image in "\\PC+", commit in option::of("[0-9a-f]{40}|[0-9]{40}")) {
+    fn rendering_reads_back_and_is_deterministic((text, count) in experiments(), file in any::<String>(), image in "\\PC+", blob in option::of("[0-9a-f]{40}|[0-9]{40}"), commit in option::of("[0-9a-f]{40}")) {
         let experiment = parse("e.yaml", &text).map_err(|found| TestCaseError::fail(format!("{text}\n{found:#?}")))?;
         let again = parse("e.yaml", &text).map_err(|found| TestCaseError::fail(format!("{found:#?}")))?;
         let trials = experiment.trials(&dataset());
@@ -63,7 +63,7 @@ proptest! {
         let names: BTreeSet<_> = trials.iter().map(|trial| &trial.name).collect();
         prop_assert_eq!(names.len(), count);
 
-        let provenance = Provenance { image, commit };
+        let provenance = Provenance { image, blob, commit };
         for trial in &trials {
             let host = format!("{}-node-0-{}-abcde", trial.name, trial.workers - 1);
             prop_assert!(host.len() <= 63);

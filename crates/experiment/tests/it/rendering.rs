@@ -1,6 +1,6 @@
 //! Rendered TrainJobs as snapshots. After an intended change: `INSTA_UPDATE=always cargo test --release -p slipway-experiment`.
 
-use slipway_experiment::{Provenance, render};
+use slipway_experiment::{Provenance, read_job, render};
 
 use crate::text::{CNN, MLP, dataset, experiment, provenance, with};
 
@@ -16,8 +16,20 @@ fn each_trial_of_a_sweep() {
     insta::assert_snapshot!("sweep_second", jobs[1]);
 }
 
+/// Jobs that ran already keep their bytes: the worker's part of a TrainJob cannot change.
 #[test]
-fn without_commit_gate_and_dropout() {
+fn a_file_that_names_its_commit_stays_as_it_is() {
+    let experiment = experiment(CNN);
+    let trial = &experiment.trials(&dataset())[0];
+    let before = Provenance { commit: Some("0123456789".repeat(4)), blob: None, ..provenance() };
+    let job = render(&experiment, trial, "experiments/mnist-cnn.yaml", &before);
+    insta::assert_snapshot!("names_its_commit", job);
+    let read = read_job("job.yaml", &job).unwrap();
+    assert_eq!(render(&experiment, trial, read.experiment_file().unwrap(), &read.provenance()), job);
+}
+
+#[test]
+fn without_blob_gate_and_dropout() {
     let text =
         with(&with(MLP, "  register: {model: mnist, require: {accuracy: \">= 0.95\"}}\n", ""), ", dropout: 0.25", "");
     let experiment = experiment(
@@ -29,6 +41,6 @@ fn without_commit_gate_and_dropout() {
         &experiment,
         trial,
         "experiments/a folder/null: #.yaml",
-        &Provenance { image, commit: None }
+        &Provenance { image, blob: None, commit: None }
     ));
 }

@@ -136,6 +136,22 @@ impl GitHub {
         }
     }
 
+    /// The merged pull request that brought a commit; of several, the one that was merged as this commit.
+    pub(crate) async fn pull_request_of(&self, commit: &str) -> Result<Option<Opened>> {
+        let client = self.client().await?;
+        let pulls = || async {
+            let repository = client.repos(&self.owner, &self.repository);
+            repository.list_pulls(commit.to_owned()).per_page(PAGE).send().await
+        };
+        let page: Page<Pull> = self.ask(Repeat::Harmless, pulls).await?;
+        let mut merged: Vec<Pull> = page.items.into_iter().filter(|pull| pull.merged_at.is_some()).collect();
+        let exact = merged.iter().position(|pull| pull.merge_commit_sha.as_deref() == Some(commit));
+        match exact {
+            Some(at) => self.opened(merged.swap_remove(at)).map(Some),
+            None => merged.into_iter().next().map(|pull| self.opened(pull)).transpose(),
+        }
+    }
+
     /// Owner and repository.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.owner, self.repository)

@@ -234,3 +234,53 @@ fn a_rename_on_one_side_follows_a_change_on_the_other() {
     assert_eq!(repository.read(&merged, "a.txt").unwrap(), None);
     git(&folder.path().join("forge.git"), &["fsck", "--strict", "--no-dangling"]);
 }
+
+#[test]
+fn the_default_branch_is_the_one_that_head_names() {
+    let (folder, repository, forge, head) = repositories();
+    let bare = folder.path().join("forge.git");
+    assert_eq!(forge.default_branch().unwrap(), "main");
+    // one that was pushed to a repository whose HEAD has another name
+    git(&bare, &["symbolic-ref", "HEAD", "refs/heads/master"]);
+    assert_eq!(forge.default_branch().unwrap(), "main");
+    git(&bare, &["branch", "--move", "main", "trunk"]);
+    git(&bare, &["symbolic-ref", "HEAD", "refs/heads/trunk"]);
+    assert_eq!(forge.default_branch().unwrap(), "trunk");
+    let commit = repository.commit(Some(&head), &change("x.txt", "x"), "change").unwrap();
+    repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
+    let [branch, base, title, body] = ["slipway/x", "trunk", "X", ""].map(str::to_owned);
+    let number = forge.open_pull_request(&PullRequest { branch, base, title, body }).unwrap().number;
+    let merged = forge.merge(number).unwrap();
+    assert_eq!(repository.fetch(&remote(&folder), "trunk").unwrap(), merged);
+    assert!(repository.fetch(&remote(&folder), "main").is_err(), "no second trunk");
+}
+
+#[test]
+fn a_commit_of_main_leads_to_its_pull_request() {
+    let (folder, repository, forge, head) = repositories();
+    let bare = folder.path().join("forge.git");
+    let blob = |text: &str| slipway_git::blob_id(text.as_bytes());
+    let first = propose(&folder, &repository, &forge, &head, ("x.txt", "x"), "slipway/x");
+    let merged = forge.merge(first).unwrap();
+    let found = |commit: &str, path: &str, text: &str| {
+        forge.pull_request_of(commit, &[(path, &blob(text))]).unwrap().map(|opened| opened.number)
+    };
+    assert_eq!(found(&merged, "x.txt", "x"), Some(first));
+    assert_eq!(found(&head, "a.txt", "one\ntwo\nthree\n"), None, "every pull request holds what main began with");
+
+    repository.fetch(&remote(&folder), "main").unwrap();
+    // the same content proposed twice, merged by other means: the message tells which
+    for branch in ["slipway/y", "slipway/y-2"] {
+        propose(&folder, &repository, &forge, &merged, ("y.txt", "y"), branch);
+    }
+    let squash = |message: &str| {
+        let tree = git(&bare, &["rev-parse", "refs/pull/2/head^{tree}"]);
+        git(&bare, &["commit-tree", &tree, "-p", &merged, "-m", message])
+    };
+    assert_eq!(found(&squash("Y (#3)"), "y.txt", "y"), Some(3));
+    assert_eq!(found(&squash("Y"), "y.txt", "y"), None, "nothing tells");
+    // a number that does not fit is not believed
+    assert_eq!(found(&squash("Y (#1)"), "y.txt", "y"), None);
+    propose(&folder, &repository, &forge, &merged, ("z.txt", "z"), "slipway/z");
+    assert_eq!(found(&squash("Z"), "z.txt", "z"), Some(4));
+}

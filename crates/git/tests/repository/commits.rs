@@ -30,8 +30,6 @@ fn a_commit_leaves_the_work_tree_and_the_index_alone() {
     assert!(files.contains("new/very/deep/ü file.txt") && !files.contains("b.txt"), "{files}");
     assert!(files.contains("100755"), "the script is still executable: {files}");
     assert_eq!(repository.read_all(&commit, &["new"]).unwrap()["new/very/deep/ü file.txt"], b"new");
-    assert_eq!(repository.last_commit_of(&commit, "new/very/deep/ü file.txt").unwrap(), Some(commit.clone()));
-    assert_eq!(repository.last_commit_of(&commit, "a.txt").unwrap(), Some(head.clone()));
     assert!(!repository.is_clean(&["a.txt"]).unwrap() && repository.is_clean(&["deep/er/b.txt"]).unwrap());
     // nothing to change is no commit
     assert_eq!(repository.commit(Some(&commit), &BTreeMap::new(), "nothing").unwrap(), commit);
@@ -175,39 +173,6 @@ fn the_index_is_not_written() {
     let before = (fs::read(&index).unwrap(), fs::metadata(&index).unwrap().modified().unwrap());
     assert!(repository.is_clean(&["a.txt"]).unwrap() && !repository.is_dirty().unwrap());
     assert_eq!((fs::read(&index).unwrap(), fs::metadata(&index).unwrap().modified().unwrap()), before);
-}
-
-#[test]
-fn the_last_commit_of_a_file_is_the_one_that_git_names() {
-    let (folder, repository, _, _) = repositories();
-    let work = folder.path().join("work");
-    let commit = |file: &str, text: &str| {
-        fs::write(work.join(file), text).unwrap();
-        git(&work, &["add", "."]);
-        git(&work, &["commit", "--quiet", "-m", text]);
-    };
-    git(&work, &["checkout", "--quiet", "-b", "side"]);
-    commit("side.txt", "s");
-    commit("a.txt", "side\ntwo\nthree\n");
-    git(&work, &["checkout", "--quiet", "main"]);
-    commit("run.sh", "#!/bin/sh\ntrue\n");
-    git(&work, &["merge", "--quiet", "--no-ff", "-m", "merge", "side"]);
-    // both sides change a file in different places, so the merge itself is what no parent has
-    git(&work, &["checkout", "--quiet", "-b", "other", "HEAD~1"]);
-    commit("a.txt", "one\ntwo\nother\n");
-    git(&work, &["checkout", "--quiet", "main"]);
-    git(&work, &["merge", "--quiet", "--no-ff", "-m", "merge again", "other"]);
-    git(&work, &["rm", "--quiet", "side.txt"]);
-    git(&work, &["commit", "--quiet", "-m", "removed"]);
-    for revision in ["main", "main~1", "main~2", "side", "other"] {
-        for path in ["a.txt", "run.sh", "side.txt", "deep/er/b.txt", "deep/er", "never"] {
-            let expected = git(&work, &["rev-list", "-1", revision, "--", path]);
-            let found = repository.last_commit_of(revision, path).unwrap();
-            assert_eq!(found.unwrap_or_default(), expected, "{path} at {revision}");
-        }
-    }
-    let commit = repository.commit_of("main").unwrap();
-    assert_eq!(format!("{} {}", commit.id, commit.time), git(&work, &["show", "-s", "--format=%H %ct", "main"]));
 }
 
 #[test]

@@ -82,10 +82,14 @@ fn a_shallow_clone_works_and_never_names_a_wrong_commit() {
     for folder in [&shallow, &linked] {
         let repository = Repository::open(folder).unwrap();
         let head = repository.head().unwrap().unwrap();
-        assert_eq!(repository.last_commit_of("HEAD", "run.sh").unwrap(), Some(head));
-        let cut = repository.last_commit_of("HEAD", "a.txt").unwrap_err();
-        assert!(matches!(&cut, Error::Shallow { path } if path == "a.txt"), "{cut}");
-        assert!(cut.to_string().contains("--unshallow"), "{cut}");
+        let history = repository.path_history("HEAD", "run.sh").unwrap();
+        assert_eq!(history.changes.iter().map(|change| change.commit.id.as_str()).collect::<Vec<_>>(), [head.as_str()]);
+        let (oldest, held) = history.cut.unwrap();
+        assert_eq!(oldest.id, repository.resolve("HEAD~1").unwrap().unwrap());
+        assert_eq!(held["run.sh"], repository.blob_at("HEAD~1", "run.sh").unwrap().unwrap());
+        // who brought it is not here, so nobody is named
+        let cut = repository.path_history("HEAD", "a.txt").unwrap();
+        assert!(cut.changes.is_empty() && cut.cut.unwrap().1.contains_key("a.txt"));
     }
     works(&Repository::open(&shallow).unwrap(), &shallow);
     // a forge may start at one

@@ -24,8 +24,9 @@ fn paths_are_those_of_the_project() {
     assert_eq!(project.read(&head, "jobs/a.yaml").unwrap().unwrap(), b"a");
     assert_eq!(project.read(&head, "a.txt").unwrap(), None);
     assert_eq!(project.read_folder(&head, "jobs").unwrap().len(), 1);
-    assert_eq!(project.last_commit_of(&head, "jobs/a.yaml").unwrap().unwrap(), head);
-    assert_eq!(project.last_commit_of(&head, "a.txt").unwrap(), None);
+    let brought = project.path_history(&head, "jobs/a.yaml").unwrap().changes;
+    assert_eq!(brought.iter().map(|change| change.commit.id.as_str()).collect::<Vec<_>>(), [head.as_str()]);
+    assert!(project.path_history(&head, "a.txt").unwrap().changes.is_empty());
 
     let commit = project.commit(Some(&head), &change("jobs/b.yaml", "b"), "more").unwrap();
     assert_eq!(project.files(&commit, &[]).unwrap(), ["jobs/a.yaml", "jobs/b.yaml"]);

@@ -3,9 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 use slipway_deployment::examine;
+use slipway_git::Repository;
+use slipway_lineage::{Unknown, unknown_contents};
 use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
+use crate::drafts::mark_drafts;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 use crate::named::need_content;
@@ -39,7 +42,8 @@ struct Checked {
 impl Check {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
-        let project = Project::read(&tree);
+        let mut project = Project::read(&tree);
+        mark_drafts(context, &mut project)?;
         let out_of_date = rendered::findings(&project);
         let kustomize = self.kustomize.find()?;
         let deployment = examine(&tree, &project, kustomize.as_ref())?;
@@ -47,10 +51,15 @@ impl Check {
         skipped.extend(tree.links_outside().map(|(link, target)| {
             format!("{link} is a link to {target}, outside of the folders that are read; commit a copy in its place")
         }));
+        let history = match Repository::project(&context.root) {
+            Err(slipway_git::Error::NotARepository(_)) => Unknown::default(),
+            found => unknown_contents(&found?, &tree, &project)?,
+        };
+        skipped.extend(history.skipped);
         for skipped in &skipped {
             context.warn(format!("skipped: {skipped}"));
         }
-        let invalid = [project.findings.as_slice(), &deployment.findings].concat();
+        let invalid = [project.findings.as_slice(), &deployment.findings, &history.findings].concat();
         if !invalid.is_empty() {
             return Err(Failure::Invalid([invalid, out_of_date].concat()));
         }

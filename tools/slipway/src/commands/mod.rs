@@ -14,4 +14,5 @@ pub(crate) mod promote;
 pub(crate) mod propose;
 pub(crate) mod render;
 pub(crate) mod status;
+pub(crate) mod trace;
 pub(crate) mod up;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
+use slipway_embedded::StateFolder;
 use slipway_git::Repository;
 use slipway_project::plan_markdown::markdown;
 use slipway_project::{Plan as Planned, Project, Tree};
@@ -12,6 +14,7 @@ use crate::failure::Failure;
 use crate::named::named;
 use crate::plan_text;
 use crate::revision::tree_at;
+use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,12 +23,24 @@ use crate::revision::tree_at;
 pub(crate) struct Plan {
     /// Experiment files [default: all of experiments/]
     files: Vec<PathBuf>,
-    /// The revision to compare with: its rendered TrainJobs are those that run now
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    base: String,
+    /// The revision to compare with: its rendered TrainJobs are those that run now [default: main of the loop on this machine, otherwise
+    /// HEAD]
+    #[arg(long, value_name = "REV", conflicts_with = "state")]
+    base: Option<String>,
+    #[command(flatten)]
+    running: LoopArgs,
     /// Print Markdown, as the pull request shows it
     #[arg(long)]
     markdown: bool,
+}
+
+/// The plan, and what it was compared with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Compared {
+    #[serde(flatten)]
+    plan: Planned,
+    compared_with: String,
 }
 
 impl Plan {
@@ -33,16 +48,44 @@ impl Plan {
         let project = Project::read(&Tree::of_work_tree(&context.root)?);
         let only = named(context, &project, &self.files)?;
         let git = Repository::project(&context.root)?;
-        let base = if self.base == "HEAD" && git.head()?.is_none() {
-            // nothing is committed yet
-            Project::default()
-        } else {
-            Project::read(&tree_at(&git, "--base", &self.base)?)
-        };
+        let (compared_with, base) = self.base(context, &git)?;
         let plan = Planned::new(&base, &project, only.as_ref());
         if !context.is_json() {
             context.say(if self.markdown { markdown(&plan) } else { plan_text::terminal(&plan, context) });
+            if !self.markdown {
+                context.say(format!("compared with {compared_with}"));
+            }
         }
-        context.json(&plan)
+        context.json(&Compared { plan, compared_with })
     }
+
+    /// What runs now, with its name: what was merged on this machine need not be in this repository.
+    fn base(&self, context: &Context, git: &Repository) -> Result<(String, Project), Failure> {
+        if let Some(name) = &self.base {
+            return Ok((name.clone(), Project::read(&tree_at(git, "--base", name)?)));
+        }
+        if let Some((_, state)) = self.running.find(context)? {
+            let forge = Repository::open(&state.forge)?.below(git.prefix());
+            let name = format!("main of the loop on this machine ({})", state.forge.display());
+            return Ok((name, Project::read(&Tree::at(&forge, "refs/heads/main")?)));
+        }
+        let name = match unmerged_forge(context, git)? {
+            Some(forge) => {
+                format!("HEAD, which lacks what was merged in the loop's forge: `git pull {forge} main` brings it")
+            }
+            None => "HEAD".to_owned(),
+        };
+        // before the first commit, nothing runs
+        let base = if git.head()?.is_some() { Project::read(&Tree::at(git, "HEAD")?) } else { Project::default() };
+        Ok((name, base))
+    }
+}
+
+/// The forge of a loop that does not run now, if its main has commits that HEAD does not have.
+fn unmerged_forge(context: &Context, git: &Repository) -> Result<Option<String>, Failure> {
+    let [folder, _] = StateFolder::of_repository(&context.root);
+    let Ok(forge) = Repository::open(&folder.join("forge.git")) else { return Ok(None) };
+    let Some(main) = forge.reference("refs/heads/main")?.filter(|_| forge.is_bare()) else { return Ok(None) };
+    let is_here = git.resolve(&main)?.is_some() && git.head()?.is_some() && git.contains("HEAD", &main)?;
+    Ok((!is_here).then(|| forge.root().display().to_string()))
 }

@@ -11,7 +11,9 @@ use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
+use crate::running::LoopArgs;
 use crate::services;
+use crate::versions::unknown_model;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  slipway promote mnist\n  slipway promote mnist --version 3 --environment local")]
@@ -26,6 +28,8 @@ pub(crate) struct Promote {
     environment: String,
     #[command(flatten)]
     remote: RemoteArgs,
+    #[command(flatten)]
+    running: LoopArgs,
     #[command(flatten)]
     kustomize: KustomizeArgs,
 }
@@ -43,20 +47,29 @@ struct Promoted {
 impl Promote {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
-        let remote = self.remote.find(context, &git)?;
-        let versions = services::mlflow(context)?.search_model_versions(&self.model).await?;
+        let running = self.running.find(context)?.map(|(_, state)| state);
+        let mlflow = services::mlflow(running.as_ref())?;
+        let remote = self.remote.find(&git, running.as_ref())?;
+        let versions = mlflow.search_model_versions(&self.model).await?;
+        if versions.is_empty() {
+            return Err(unknown_model(&mlflow, &self.model).await?.into());
+        }
         let version = self.choose(&versions)?;
         let promotion = Promotion::prepare(&git, &remote, &self.environment, version).await?;
         let digest = promotion.digest.to_string();
         let pull_request = if promotion.is_empty() {
-            context.say(format!("{} version {} is in service already", self.model, version.version));
+            if !context.is_json() {
+                context.say(format!("{} version {} is in service already", self.model, version.version));
+            }
             None
         } else {
             let opened = promotion.open(&git, &remote, self.kustomize.find()?.as_ref()).await?;
-            context.say(format!(
-                "opened pull request #{} to serve {} version {}: {}",
-                opened.number, self.model, version.version, opened.url
-            ));
+            if !context.is_json() {
+                context.say(format!(
+                    "opened pull request #{} to serve {} version {}: {}",
+                    opened.number, self.model, version.version, opened.url
+                ));
+            }
             Some(opened.into())
         };
         context.json(&Promoted { model: self.model.clone(), version: version.version.clone(), digest, pull_request })

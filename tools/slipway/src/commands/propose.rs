@@ -15,6 +15,7 @@ use crate::named::in_project;
 use crate::plan_text;
 use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
+use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -29,6 +30,8 @@ pub(crate) struct Propose {
     files: Vec<PathBuf>,
     #[command(flatten)]
     remote: RemoteArgs,
+    #[command(flatten)]
+    running: LoopArgs,
     /// Show the plan and stop
     #[arg(long)]
     dry_run: bool,
@@ -47,20 +50,27 @@ struct Proposed {
 impl Propose {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
-        let remote = self.remote.find(context, &git)?;
+        let running = self.running.find(context)?.map(|(_, state)| state);
+        let remote = self.remote.find(&git, running.as_ref())?;
         let files = self.files.iter().map(|file| in_project(context, file)).collect::<Result<Vec<_>, _>>()?;
         let here = Tree::of_work_tree(&context.root)?;
         let proposal = ExperimentProposal::prepare(&git, &remote, &here, &files).await?;
-        context.say(plan_text::terminal(&proposal.plan, context));
+        // the JSON says all of it
+        let say = |text: String| {
+            if !context.is_json() {
+                context.say(text);
+            }
+        };
+        say(plan_text::terminal(&proposal.plan, context));
         let plan = proposal.plan.clone();
         let pull_request = if self.dry_run {
-            context.say("dry run: no pull request was opened");
+            say("dry run: no pull request was opened".to_owned());
             None
         } else if proposal.is_empty() {
             None
         } else {
             let opened = proposal.open(&git, &remote, self.kustomize.find()?.as_ref()).await?;
-            context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+            say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
             Some(opened.into())
         };
         context.json(&Proposed { plan, pull_request })

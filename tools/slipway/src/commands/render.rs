@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_git::Repository;
 use slipway_project::{Changes, Project, Tree, count, rendered};
 
 use crate::context::Context;
+use crate::drafts::mark_drafts;
 use crate::failure::Failure;
 use crate::named::named;
 use crate::replace::replace;
@@ -33,8 +33,9 @@ struct Written {
 impl Render {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
-        let project = Project::read(&tree);
+        let mut project = Project::read(&tree);
         let only = named(context, &project, &self.files)?;
+        mark_drafts(context, &mut project)?;
         if self.check {
             let findings = rendered::findings(&project);
             return if findings.is_empty() {
@@ -43,8 +44,7 @@ impl Render {
                 Err(Failure::OutOfDate(findings))
             };
         }
-        let commit = self.commit(context, &project, only.as_ref())?;
-        let changes = rendered::changes(&project, only.as_ref(), commit.as_deref());
+        let changes = rendered::changes(&project, only.as_ref());
         for (path, content) in &changes {
             let full = context.root.join(path);
             let failed = |error| Failure::Input(format!("cannot write {path}: {error}"));
@@ -54,27 +54,6 @@ impl Render {
             }
         }
         self.done(context, &changes)
-    }
-
-    /// The commit that new TrainJobs name: HEAD, or `None` if it does not have their experiment files as they are.
-    fn commit(
-        &self,
-        context: &Context,
-        project: &Project,
-        only: Option<&std::collections::BTreeSet<String>>,
-    ) -> Result<Option<String>, Failure> {
-        let git = match Repository::project(&context.root) {
-            Err(slipway_git::Error::NotARepository(_)) => return Ok(None),
-            found => found?,
-        };
-        let Some(head) = git.head()? else { return Ok(None) };
-        let files: Vec<&str> = project
-            .experiments
-            .iter()
-            .filter(|source| only.is_none_or(|names| names.contains(&source.experiment.name)))
-            .map(|source| source.file.as_str())
-            .collect();
-        Ok(git.is_clean(&files)?.then_some(head))
     }
 
     fn done(&self, context: &Context, changes: &Changes) -> Result<(), Failure> {

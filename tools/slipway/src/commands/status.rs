@@ -13,6 +13,7 @@ use slipway_embedded::{JobStatus, State};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::addresses;
+use crate::running::LoopArgs;
 use crate::versions::{Version, show_versions, versions};
 
 #[derive(Debug, Args)]
@@ -21,11 +22,13 @@ use crate::versions::{Version, show_versions, versions};
 )]
 pub(crate) struct Status {
     /// Show a cluster instead of the loop on this machine
-    #[arg(long)]
+    #[arg(long, conflicts_with = "state")]
     cluster: bool,
     /// The context of the kubeconfig [default: its current one]
     #[arg(long, requires = "cluster")]
     context: Option<String>,
+    #[command(flatten)]
+    running: LoopArgs,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -51,7 +54,7 @@ impl Status {
         if self.cluster {
             return cluster::run(context, self.context.as_deref()).await;
         }
-        let Some((folder, state)) = State::of_repository(&context.root)? else {
+        let Some((folder, state)) = self.running.find(context)? else {
             context.say("no loop is running here: start one with `slipway up`, or try `slipway demo`");
             return context.json(&Report::default());
         };

@@ -3,6 +3,7 @@
 
 mod check;
 mod deployed;
+mod lineage;
 mod project;
 mod propose;
 mod render;

@@ -1,10 +1,11 @@
 //! A small repository with one experiment, and the program to run in it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+pub(crate) use slipway_repositories::git;
 use tempfile::TempDir;
 
 pub(crate) const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
@@ -123,18 +124,15 @@ impl Project {
     }
 }
 
-pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=A Person", "-c", "user.email=a@example.org"];
-    let done = Command::new("git").arg("-C").arg(folder).args(identity).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).trim_end().to_owned()
-}
-
 /// What a run of the program did.
 #[derive(Debug)]
 pub(crate) struct Ran(Output);
 
 impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        Self(output)
+    }
+
     pub(crate) fn code(&self) -> i32 {
         self.0.status.code().unwrap()
     }

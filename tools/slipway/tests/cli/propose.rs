@@ -30,12 +30,15 @@ fn a_proposal_is_a_branch_with_the_experiment_and_its_jobs() {
     assert_eq!(there.iter().filter(|file| file.starts_with("overlays/local/training-jobs/digits-")).count(), 2);
     assert!(!there.iter().any(|file| file == "notes.txt" || file == "experiments/broken.yaml"), "{there:?}");
     let forge = project.forge();
-    let log = git(Path::new(&forge), &["log", "--format=%H %s", "main..refs/pull/1/head"]);
-    let lines: Vec<_> = log.lines().collect();
-    assert_eq!(lines.len(), 2, "the experiment, then what is rendered from it: {log}");
+    let log = git(Path::new(&forge), &["log", "--format=%s", "main..refs/pull/1/head"]);
+    assert_eq!(log, "Train digits (2 TrainJobs)", "one commit with the pull request's title");
+    let record = git(Path::new(&forge), &["show", "refs/slipway/pull/1"]);
+    assert!(record.contains(&format!("\"title\": \"{log}\"")), "{record}");
     let job = there.iter().find(|file| file.contains("training-jobs/digits-")).unwrap();
     let text = git(Path::new(&forge), &["show", &format!("{branch}:{job}")]);
-    assert!(text.contains(lines[1].split(' ').next().unwrap()), "it names the commit of its experiment: {text}");
+    let blob = git(Path::new(&forge), &["rev-parse", &format!("{branch}:experiments/digits.yaml")]);
+    assert_eq!(text.matches(&blob).count(), 2, "annotation and variable name the content of its experiment: {text}");
+    assert!(!text.contains("commit"), "{text}");
 
     // the same again is the same pull request
     let again = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"]);
@@ -108,18 +111,18 @@ fn a_project_in_a_folder_of_a_repository_is_proposed_there() {
     let text = git(Path::new(&forge), &["show", "refs/pull/1/head:mono/ml/experiments/digits.yaml"]);
     assert!(text.contains("epochs: 2"), "{text}");
 
-    // merged, nothing is left to do, and a new job names the commit of its experiment
+    // merged, nothing is left to do
     git(Path::new(&forge), &["update-ref", "refs/heads/main", "refs/pull/1/head"]);
     project.git(&["fetch", "--quiet", &forge, "main"]);
     project.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
     assert_eq!(project.run(&["render", "--check"]).code(), 0);
     let again = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"]);
     assert_eq!((again.code(), again.json()["pullRequest"].is_null()), (0, true), "{again:?}");
-    project.git(&["rm", "--quiet", "-r", "overlays/local/training-jobs"]);
-    project.commit("cancelled");
-    project.run(&["render"]);
-    let job = std::fs::read_to_string(project.root().join(&project.list("overlays/local/training-jobs")[0])).unwrap();
-    assert!(job.contains(&project.git(&["rev-parse", "HEAD"])), "{job}");
+    let job = project.list("overlays/local/training-jobs")[0].rsplit('/').next().unwrap().replace(".yaml", "");
+    let traced = project.run(&["trace", &job, "--remote", &forge, "-o", "json"]);
+    assert_eq!(traced.code(), 0, "{traced:?}");
+    assert_eq!(traced.json()["experiment"]["commit"]["id"], project.git(&["rev-parse", "HEAD"]));
+    assert_eq!(traced.json()["experiment"]["commit"]["pullRequest"]["number"], 1);
 }
 
 #[test]
@@ -152,4 +155,221 @@ fn a_hook_that_proposes_leaves_its_own_commit_alone() {
     assert_eq!(project.git(&["show", "--format=", "--name-only", "HEAD"]), "experiments/digits.yaml");
     assert_eq!(project.git(&["status", "--porcelain"]), "");
     assert_eq!(git(Path::new(&project.forge()), &["for-each-ref", "refs/pull"]).lines().count(), 1);
+}
+
+/// The head of a pull request, and its branch.
+fn head(project: &Project, number: u64) -> (String, String) {
+    let forge = project.forge();
+    let record = git(Path::new(&forge), &["show", &format!("refs/slipway/pull/{number}")]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    (
+        git(Path::new(&forge), &["rev-parse", &format!("refs/pull/{number}/head")]),
+        record["branch"].as_str().unwrap().to_owned(),
+    )
+}
+
+#[test]
+fn proposing_again_takes_the_branch_that_is_there() {
+    let project = Project::new();
+    let forge = project.forge();
+    let forge_git = |arguments: &[&str]| git(Path::new(&forge), arguments);
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let propose = || {
+        // another second and another person: the commit would not be the same
+        let ran =
+            project.run_with(&["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"], |command| {
+                command.env("GIT_AUTHOR_NAME", "Another").env("GIT_AUTHOR_EMAIL", "b@example.org");
+            });
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        ran.json()["pullRequest"]["number"].as_u64().unwrap()
+    };
+    let first = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(first.code(), 0, "{first:?}");
+    let opened = head(&project, 1);
+
+    // pushed, but the pull request could not be opened
+    forge_git(&["update-ref", "-d", "refs/slipway/pull/1"]);
+    forge_git(&["update-ref", "-d", "refs/pull/1/head"]);
+    assert_eq!(propose(), 1);
+    assert_eq!(head(&project, 1), opened);
+
+    // closed without a merge
+    let record = forge_git(&["show", "refs/slipway/pull/1"]).replace("\"open\"", "\"closed\"");
+    project.write("record", &record);
+    let blob = forge_git(&["hash-object", "-w", &project.root().join("record").display().to_string()]);
+    forge_git(&["update-ref", "refs/slipway/pull/1", &blob]);
+    assert_eq!(propose(), 2);
+    assert_eq!(head(&project, 2), opened);
+    assert_eq!(propose(), 2, "it is open");
+
+    // somebody else's commit on the branch is not proposed, nor lost
+    let (commit, branch) = opened;
+    let tree = forge_git(&["rev-parse", "main^{tree}"]);
+    let theirs = forge_git(&["commit-tree", &tree, "-p", &commit, "-m", "theirs"]);
+    forge_git(&["update-ref", &format!("refs/heads/{branch}"), &theirs]);
+    forge_git(&["update-ref", "refs/slipway/pull/2", &blob]);
+    assert_eq!(propose(), 3);
+    assert_eq!(head(&project, 3).1, format!("{branch}-2"));
+    assert_eq!(forge_git(&["rev-parse", &branch]), theirs);
+}
+
+#[test]
+fn a_signature_that_is_asked_for_is_not_left_out_because_a_branch_is_there() {
+    let project = Project::new();
+    let forge = project.forge();
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let propose = || project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(propose().code(), 0);
+    for name in ["refs/slipway/pull/1", "refs/pull/1/head"] {
+        git(Path::new(&forge), &["update-ref", "-d", name]);
+    }
+    let key = project.root().join("../key").display().to_string();
+    let made = std::process::Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &key]).status();
+    assert!(made.unwrap().success());
+    for (name, value) in [("commit.gpgsign", "true"), ("gpg.format", "ssh"), ("user.signingkey", &key)] {
+        project.git(&["config", name, value]);
+    }
+    assert_eq!(propose().code(), 0);
+    let (commit, branch) = head(&project, 1);
+    assert!(branch.ends_with("-2"), "{branch}");
+    let object = git(Path::new(&forge), &["cat-file", "commit", &commit]);
+    assert!(object.contains("gpgsig -----BEGIN SSH SIGNATURE-----"), "{object}");
+}
+
+#[test]
+fn a_default_branch_of_any_name_is_proposed_to() {
+    let project = Project::new();
+    let forge = project.forge();
+    git(Path::new(&forge), &["branch", "--move", "main", "trunk"]);
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let record = git(Path::new(&forge), &["show", "refs/slipway/pull/1"]);
+    assert!(record.contains("\"base\": \"trunk\""), "{record}");
+    assert_eq!(git(Path::new(&forge), &["rev-parse", "refs/pull/1/head^"]), project.git(&["rev-parse", "HEAD"]));
+}
+
+#[test]
+fn a_relative_remote_begins_where_git_and_a_person_say() {
+    let project = Project::inside("mono/ml");
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    // git's own: from the top of the work tree
+    project.git(&["remote", "add", "origin", "../forge.git"]);
+    for arguments in [
+        &["propose", "experiments/digits.yaml", "-o", "json"][..],
+        // a person's: from the current folder
+        &["propose", "experiments/digits.yaml", "--remote", "../../../forge.git", "-o", "json"],
+    ] {
+        let ran = project.run(arguments);
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        assert_eq!(ran.json()["pullRequest"]["number"], 1);
+        assert_eq!(ran.errors(), "", "the JSON says all of it");
+    }
+    let wrong = project.run(&["propose", "experiments/digits.yaml", "--remote", "nosuch"]);
+    assert_eq!(wrong.code(), 3);
+    assert!(wrong.errors().contains("no git remote `nosuch`") && wrong.errors().contains("are: origin"), "{wrong:?}");
+}
+
+#[test]
+fn a_shallow_clone_proposes_the_same_bytes() {
+    let project = Project::new();
+    let forge = project.forge();
+    project.write("notes.txt", "later");
+    project.commit("later");
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    let clone = project.root().join("../shallow");
+    let url = format!("file://{forge}");
+    git(&project.root(), &["clone", "--quiet", "--depth=1", &url, &clone.display().to_string()]);
+    let jobs = |number: u64| {
+        let listing = git(
+            Path::new(&forge),
+            &["ls-tree", "-r", &format!("refs/pull/{number}/head"), "overlays/local/training-jobs"],
+        );
+        assert_eq!(listing.lines().count(), 2);
+        listing
+    };
+    // the experiment is on main already, and not rendered
+    assert_eq!(project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]).code(), 0);
+    let expected = jobs(1);
+    for name in ["refs/slipway/pull/1", "refs/pull/1/head"] {
+        git(Path::new(&forge), &["update-ref", "-d", name]);
+    }
+    git(
+        Path::new(&forge),
+        &[
+            "update-ref",
+            "-d",
+            &format!(
+                "refs/heads/{}",
+                git(Path::new(&forge), &["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/slipway"])
+            ),
+        ],
+    );
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"))
+        .args(["propose", "experiments/digits.yaml", "--remote", &url])
+        .current_dir(&clone)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(jobs(1), expected);
+}
+
+#[test]
+fn line_ends_of_windows_are_no_difference() {
+    let project = Project::new();
+    let forge = project.forge();
+    assert_eq!(project.run(&["render"]).code(), 0);
+    project.commit("rendered");
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    let clone = project.root().join("../windows");
+    let clone_path = clone.display().to_string();
+    git(&project.root(), &["clone", "--quiet", "--config=core.autocrlf=true", &forge, &clone_path]);
+    let experiment = clone.join("experiments/digits.yaml");
+    assert!(std::fs::read_to_string(&experiment).unwrap().contains("\r\n"));
+    for arguments in [&["check"][..], &["render", "--check"]] {
+        let ran = run_in(&clone, arguments);
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    let nothing = run_in(&clone, &["propose", "experiments/digits.yaml", "--remote", &forge, "-o", "json"]);
+    let nothing: serde_json::Value = serde_json::from_slice(&nothing.stdout).unwrap();
+    assert!(nothing["pullRequest"].is_null(), "{nothing}");
+
+    std::fs::write(&experiment, EXPERIMENT.replace("epochs: 3", "epochs: 2").replace('\n', "\r\n")).unwrap();
+    let ran = run_in(&clone, &["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let changed =
+        git(Path::new(&forge), &["diff", "--numstat", "main", "refs/pull/1/head", "--", "experiments", "datasets"]);
+    assert_eq!(changed, "1\t1\texperiments/digits.yaml");
+    let blob = git(Path::new(&forge), &["rev-parse", "refs/pull/1/head:experiments/digits.yaml"]);
+    let job =
+        files(&project, "refs/pull/1/head").into_iter().find(|file| file.contains("training-jobs/digits-")).unwrap();
+    let text = git(Path::new(&forge), &["show", &format!("refs/pull/1/head:{job}")]);
+    assert!(text.contains(&blob) && !text.contains('\r'), "{text}");
+}
+
+fn run_in(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+    command.args(arguments).current_dir(folder).env_remove("SLIPWAY_REMOTE").output().unwrap()
+}
+
+#[test]
+fn a_sweep_of_hundreds_has_a_body_that_github_takes() {
+    let project = Project::new();
+    let forge = project.forge();
+    let cluster = project.read("clusters/local/cluster.yaml").replace("maxTrials: 100", "maxTrials: 1000");
+    project.write("clusters/local/cluster.yaml", &cluster);
+    project.commit("more trials");
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    let seeds = (1..=300).map(|seed| seed.to_string()).collect::<Vec<_>>().join(", ");
+    let text =
+        EXPERIMENT.replace("training.optimizer.learningRate: [0.001, 0.003]", &format!("training.seed: [{seeds}]"));
+    project.write("experiments/digits.yaml", &text.replace("cpuHours: 4", "cpuHours: 300"));
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let record: serde_json::Value =
+        serde_json::from_str(&git(Path::new(&forge), &["show", "refs/slipway/pull/1"])).unwrap();
+    let body = record["body"].as_str().unwrap();
+    assert!(body.chars().count() <= 65_536);
+    assert!(body.starts_with("**Starts 300 TrainJobs; at most 300 CPU-hours, 150.00 EUR**\n"), "{body}");
+    assert!(body.contains("and 250 more"), "{body}");
 }

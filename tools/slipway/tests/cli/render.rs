@@ -11,13 +11,13 @@ fn rendering_twice_is_rendering_once() {
     let files = project.list(JOBS);
     assert_eq!((ran.code(), files.len(), ran.json()["written"].as_array().unwrap().len()), (0, 2, 2));
     let texts: Vec<_> = files.iter().map(|file| project.read(file)).collect();
-    let head = project.git(&["rev-parse", "HEAD"]);
-    assert!(texts.iter().all(|text| text.contains(&head)), "they name the commit that holds their experiment");
+    let blob = project.git(&["rev-parse", "HEAD:experiments/digits.yaml"]);
+    assert!(texts.iter().all(|text| text.contains(&blob)), "they name the content of their experiment");
 
     project.commit("rendered");
     let again = project.run(&["render", "-o", "json"]);
     assert_eq!(again.json()["written"].as_array().unwrap().len(), 0);
-    assert_eq!(files.iter().map(|file| project.read(file)).collect::<Vec<_>>(), texts, "image and commit are kept");
+    assert_eq!(files.iter().map(|file| project.read(file)).collect::<Vec<_>>(), texts, "image and content are kept");
     assert_eq!(project.run(&["render", "--check"]).code(), 0);
     assert_eq!(project.run(&["check"]).code(), 0);
     assert!(project.run(&["plan"]).text().contains("nothing to do"));
@@ -113,4 +113,66 @@ fn an_experiment_is_rendered_for_the_environments_that_it_names() {
     assert_eq!(project.run(&["render"]).code(), 0);
     assert_eq!((project.list(JOBS).len(), project.list("overlays/staging/training-jobs").len()), (0, 2));
     assert_eq!(project.run(&["check"]).code(), 0);
+}
+
+#[test]
+fn a_job_keeps_the_content_that_it_names_once_it_is_committed() {
+    let project = Project::new();
+    let named = || {
+        let text = project.read(&project.list(JOBS)[0]);
+        text.lines()
+            .find_map(|line| line.trim().strip_prefix("slipway.dev/experiment-blob: "))
+            .unwrap()
+            .replace('"', "")
+    };
+    let edit = |comment: &str| {
+        project.write("experiments/digits.yaml", &format!("{EXPERIMENT}# {comment}\n"));
+        assert_eq!(project.run(&["render"]).code(), 0);
+        project.git(&["hash-object", "experiments/digits.yaml"])
+    };
+    // a draft names what the experiment holds now: a content that is never committed could not be traced
+    for comment in ["one", "two"] {
+        let blob = edit(comment);
+        assert_eq!(named(), blob, "{comment}");
+    }
+    project.write("experiments/digits.yaml", &format!("{EXPERIMENT}# three\n"));
+    assert_eq!((project.run(&["check"]).code(), project.run(&["render", "--check"]).code()), (4, 4));
+    edit("two");
+    project.commit("rendered");
+    let committed = named();
+    // the job may be running now
+    let third = edit("three");
+    assert_eq!(named(), committed);
+    assert_ne!(third, committed);
+    project.commit("another comment");
+    assert_eq!(project.run(&["check"]).code(), 0);
+}
+
+#[test]
+fn a_content_that_the_experiment_never_had_is_found() {
+    let project = Project::new();
+    project.run(&["render"]);
+    project.commit("rendered");
+    project.write("experiments/digits.yaml", &format!("{EXPERIMENT}# a comment\n"));
+    project.commit("a comment");
+    assert_eq!(project.run(&["check"]).code(), 0, "the jobs name what the experiment held before");
+    let url = format!("file://{}", project.root().display());
+    let clone = project.root().join("../shallow");
+    let check = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.arg("check").args(arguments).current_dir(&clone).output().unwrap()
+    };
+    crate::project::git(&project.root(), &["clone", "--quiet", "--depth=1", &url, &clone.display().to_string()]);
+    let shallow = check(&[]);
+    let text = String::from_utf8_lossy(&shallow.stderr).into_owned();
+    assert!(shallow.status.success() && text.contains("git fetch --unshallow"), "{text}");
+    assert_eq!(check(&["--complete"]).status.code(), Some(5));
+
+    let file = project.list(JOBS).remove(0);
+    let blob = project.git(&["rev-parse", "HEAD~1:experiments/digits.yaml"]);
+    project.write(&file, &project.read(&file).replace(&blob, &"0".repeat(40)));
+    let ran = project.run(&["check", "-o", "json"]);
+    assert_eq!(ran.code(), 3, "{ran:?}");
+    assert_eq!(ran.findings(), [format!("{file}:10:5 unknown-content")]);
+    assert!(ran.text().contains("never had the content 0000"), "{ran:?}");
 }

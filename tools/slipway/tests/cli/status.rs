@@ -21,10 +21,10 @@ async fn mlflow() -> MockServer {
     stub
 }
 
-/// Runs `slipway status` for a ready loop. There is a proxy, as some users have it, and nothing answers there.
-fn status(project: &Project, mlflow: &str, server: &str) -> Ran {
+/// Makes a state folder that says that a loop is ready, as long as what is returned is held.
+fn publish(project: &Project, folder: &std::path::Path, mlflow: &str, server: &str) -> StateFolder {
     let nobody = "http://127.0.0.1:9";
-    let held = StateFolder::take(&project.root().join(".slipway"), false).unwrap();
+    let held = StateFolder::take(folder, false).unwrap();
     let state = State {
         pid: std::process::id(),
         s3: nobody.to_owned(),
@@ -34,6 +34,13 @@ fn status(project: &Project, mlflow: &str, server: &str) -> Ran {
         forge: project.forge().into(),
     };
     state.publish(&held).unwrap();
+    held
+}
+
+/// Runs `slipway status` for a ready loop. There is a proxy, as some users have it, and nothing answers there.
+fn status(project: &Project, mlflow: &str, server: &str) -> Ran {
+    let nobody = "http://127.0.0.1:9";
+    let _held = publish(project, &project.root().join(".slipway"), mlflow, server);
     project.run_with(&["status", "-o", "json"], |command| {
         command.env_remove("NO_PROXY").env_remove("no_proxy");
         for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
@@ -54,6 +61,38 @@ async fn what_is_served_is_asked_for_without_a_proxy() {
         { "model": "mnist", "version": "1", "accuracy": 0.97, "trial": "digits-0123abcd", "served": true }
     ]);
     assert_eq!(ran.json()["versions"], expected, "{}", ran.errors());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_whose_state_is_elsewhere_is_found_there() {
+    let (project, mlflow) = (Project::new(), mlflow().await);
+    let elsewhere = project.root().join("../state");
+    let folder = elsewhere.display().to_string();
+    let none = project.run(&["status", "--state", &folder]);
+    assert!(none.code() == 3 && none.errors().contains("slipway up --state"), "{none:?}");
+    let _held = publish(&project, &elsewhere, &mlflow.uri(), "http://127.0.0.1:9");
+    assert_eq!(project.run(&["status", "-o", "json"]).json()["running"], false);
+    assert_eq!(project.run(&["status", "--state", &folder, "-o", "json"]).json()["versions"][0]["version"], "1");
+    let promoted = project.run(&["promote", "mnist", "--state", &folder, "--version", "2"]);
+    assert!(promoted.code() == 3 && promoted.errors().contains("it has: 1"), "{promoted:?}");
+    let proposed = project.run(&["propose", "experiments/digits.yaml", "--state", &folder, "-o", "json"]);
+    assert_eq!(proposed.json()["pullRequest"]["number"], 1, "{proposed:?}");
+
+    // what is merged there runs there, and is nothing to start
+    let forge = project.forge();
+    crate::project::git(std::path::Path::new(&forge), &["update-ref", "refs/heads/main", "refs/pull/1/head"]);
+    let here = project.run(&["plan", "-o", "json"]).json();
+    assert_eq!((here["changes"][0]["starts"].as_array().unwrap().len(), &here["comparedWith"]), (2, &json!("HEAD")));
+    // a loop that does not run now
+    std::fs::create_dir_all(project.root().join(".slipway")).unwrap();
+    std::os::unix::fs::symlink(&forge, project.root().join(".slipway/forge.git")).unwrap();
+    let stopped = project.run(&["plan"]).text();
+    assert!(stopped.contains("compared with HEAD, which lacks") && stopped.contains("git pull"), "{stopped}");
+    let there = project.run(&["plan", "--state", &folder]);
+    assert!(
+        there.text().contains("nothing to do") && there.text().contains("compared with main of the loop"),
+        "{there:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,3 +116,31 @@ async fn a_text_that_is_too_long_is_shortened() {
     assert!(sent["body"].as_str().unwrap().chars().count() <= 65_536);
     assert!(sent["title"].as_str().unwrap().chars().count() <= 256);
 }
+
+#[tokio::test]
+async fn a_commit_has_the_pull_request_that_was_merged_as_it() {
+    let (server, github) = github().await;
+    let merged = |number: u64, commit: &str| {
+        let mut pull = pull(number, "slipway/a");
+        pull["state"] = "closed".into();
+        pull["merged_at"] = "2026-11-25T00:00:00Z".into();
+        pull["merge_commit_sha"] = commit.into();
+        pull
+    };
+    // an open one that holds the commit, one that was merged into another branch, and the one
+    for (commit, pulls, number) in [
+        ("c0ffee", json!([pull(5, "slipway/a"), merged(6, "decade"), merged(7, "c0ffee")]), Some(7)),
+        ("facade", json!([pull(5, "slipway/a"), merged(8, "decade")]), Some(8)),
+        ("beaded", json!([pull(5, "slipway/a")]), None),
+    ] {
+        Mock::given(method("GET"))
+            .and(path(format!("/repos/octo/cat/commits/{commit}/pulls")))
+            .and(bearer_token(TOKEN))
+            .respond_with(ResponseTemplate::new(200).set_body_json(pulls))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let found = github.pull_request_of(commit).await.unwrap();
+        assert_eq!(found.map(|opened| opened.number), number, "{commit}");
+    }
+}

@@ -1,0 +1,68 @@
+//! Where a lineage is looked up: the history of the branch that pull requests are merged into.
+
+use slipway_forge::Forge;
+use slipway_git::{Repository, Result};
+
+/// The history of the branch that pull requests are merged into, as far as this machine has it.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// The repository, seen from the project's folder.
+    pub repository: Repository,
+    /// The branch's revision in that repository.
+    pub revision: String,
+    /// The branch for a person to read, such as `origin/main`.
+    pub branch: String,
+    /// How to get its newest commits, if that takes a command.
+    pub update: Option<String>,
+}
+
+impl History {
+    /// A revision of a repository.
+    #[must_use]
+    pub fn at(repository: &Repository, revision: &str) -> Self {
+        Self {
+            repository: repository.clone(),
+            revision: revision.to_owned(),
+            branch: revision.to_owned(),
+            update: None,
+        }
+    }
+
+    /// The default branch of a remote, without asking the remote: of a bare repository on this machine its own branch, of any other the
+    /// one that was fetched last. Without a remote, or if nothing was fetched from it, HEAD.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn of_remote(repository: &Repository, remote: Option<&str>, forge: Option<&Forge>) -> Result<Self> {
+        if let Some(Forge::Bare(forge)) = forge {
+            let there = Repository::open(forge.path())?.below(repository.prefix());
+            let head = there.symbolic_reference("HEAD")?;
+            let exists = |name: &String| there.reference(name).ok().flatten().is_some();
+            let revision = head.filter(exists).unwrap_or_else(|| "refs/heads/main".to_owned());
+            let name = revision.trim_start_matches("refs/heads/");
+            let branch = format!("{name} of {}", forge.path().display());
+            return Ok(Self { repository: there, branch, revision, update: None });
+        }
+        if let Some(remote) = remote {
+            let named = repository.symbolic_reference(&format!("refs/remotes/{remote}/HEAD"))?;
+            let usual = ["main", "master"].map(|branch| format!("refs/remotes/{remote}/{branch}"));
+            for revision in named.into_iter().chain(usual) {
+                if repository.reference(&revision)?.is_some() {
+                    let branch = revision.trim_start_matches("refs/remotes/").to_owned();
+                    let update = Some(format!("git fetch {remote}"));
+                    return Ok(Self { repository: repository.clone(), branch, revision, update });
+                }
+            }
+        }
+        Ok(Self::at(repository, "HEAD"))
+    }
+
+    /// A path of the project, from the top of the repository.
+    #[must_use]
+    pub fn path_at_top(&self, path: &str) -> String {
+        match self.repository.prefix() {
+            "" => path.to_owned(),
+            prefix => format!("{prefix}/{path}"),
+        }
+    }
+}
