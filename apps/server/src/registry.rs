@@ -34,7 +34,7 @@ impl Registry {
     /// # Errors
     /// When `mlflow` is not a valid address.
     pub fn new(mlflow: &str, cache: PathBuf, workers: usize) -> slipway_mlflow::Result<Self> {
-        Ok(Self { client: Client::new(mlflow)?.with_retry(RETRY), folder: cache.join("models"), workers })
+        Ok(Self { client: Client::at(mlflow)?.with_retry(RETRY), folder: cache.join("models"), workers })
     }
 
     /// The versions of a model, the newest first; empty when there is no such model.
