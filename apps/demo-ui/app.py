@@ -1,7 +1,7 @@
 """The demo page: choose a registered version, draw a digit, and see the version's answer and how it was trained.
 
 Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, the
-address at which a browser reaches MLflow, if it is a different one. Streamlit's own options are STREAMLIT_*; its health check is
+address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. Streamlit's own options are STREAMLIT_*; its health check is
 /_stcore/health.
 """
 
@@ -9,8 +9,10 @@ import os
 
 import streamlit as st
 
+import access
 import answer
 import digit
+from access import Access, SettingsError
 from canvas import canvas
 from facts import facts
 from registry import Registry, RegistryError, Run, Version, run_page
@@ -38,7 +40,7 @@ CACHE_SECONDS = 3
 
 
 @st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
-def registered(mlflow: str) -> dict[str, list[Version]]:
+def registered(mlflow: Access) -> dict[str, list[Version]]:
     """The versions of each model that has any, the newest first."""
     registry = Registry(mlflow)
     models = {model: registry.versions(model) for model in registry.models()}
@@ -46,12 +48,12 @@ def registered(mlflow: str) -> dict[str, list[Version]]:
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)
-def run_of(mlflow: str, run_id: str) -> Run:
+def run_of(mlflow: Access, run_id: str) -> Run:
     return Registry(mlflow).run(run_id)
 
 
 @st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
-def in_service(server: str, model: str) -> str | None:
+def in_service(server: Access, model: str) -> str | None:
     return Server(server).in_service(model)
 
 
@@ -83,7 +85,7 @@ def title(version: Version, served: str | None) -> str:
     return " · ".join(parts)
 
 
-def choose(models: dict[str, list[Version]], server: str) -> Version:
+def choose(models: dict[str, list[Version]], server: Access) -> Version:
     """The chosen version; at first the one in service."""
     model = st.selectbox("Model", list(models), key="model", label_visibility="collapsed")
     try:
@@ -104,7 +106,7 @@ def choose(models: dict[str, list[Version]], server: str) -> Version:
     return by_number[chosen]
 
 
-def ask(server: str, version: Version, drawn: str | None) -> None:
+def ask(server: Access, version: Version, drawn: str | None) -> None:
     """Shows the answer for the drawing, or why there is none."""
     try:
         image = digit.from_data_url(drawn)
@@ -120,13 +122,13 @@ def ask(server: str, version: Version, drawn: str | None) -> None:
         st.warning(f"{error}. Clear the canvas and draw again.")
 
 
-def about(mlflow: str, version: Version) -> None:
-    """Shows the facts about the version."""
+def about(mlflow: Access, public: Access, version: Version) -> None:
+    """Shows the facts about the version, with a link for a browser that reaches MLflow at `public`."""
     run, page = None, None
     if version.run_id:
         try:
             run = run_of(mlflow, version.run_id)
-            page = run_page(os.environ.get("MLFLOW_PUBLIC_URL") or mlflow, run)
+            page = run_page(public.address, run)
         except RegistryError as error:
             st.caption(f"The version's run cannot be read: {error}")
     st.html(facts(version, run, page))
@@ -135,10 +137,16 @@ def about(mlflow: str, version: Version) -> None:
 def main() -> None:
     st.set_page_config(page_title="Slipway · draw a digit", page_icon="✏️", layout="wide")
     st.html(STYLE)
-    mlflow, server = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("SLIPWAY_SERVER_URL")
-    if not mlflow or not server:
-        missing = " and ".join(name for name in ("MLFLOW_TRACKING_URI", "SLIPWAY_SERVER_URL") if not os.environ.get(name))
+    if missing := " and ".join(name for name in ("MLFLOW_TRACKING_URI", "SLIPWAY_SERVER_URL") if not os.environ.get(name)):
         st.error(f"{missing} must be set for this page. `make demo` and `slipway up` do so.")
+        return
+    try:
+        mlflow = access.mlflow(os.environ)
+        server = access.service("SLIPWAY_SERVER_URL", os.environ["SLIPWAY_SERVER_URL"])
+        public = os.environ.get("MLFLOW_PUBLIC_URL")
+        public = access.service("MLFLOW_PUBLIC_URL", public) if public else mlflow
+    except SettingsError as error:
+        st.error(f"{error}.")
         return
     try:
         models = registered(mlflow)
@@ -159,7 +167,7 @@ def main() -> None:
     with middle.container(border=True, height="stretch"):
         ask(server, version, drawn)
     with right.container(border=True, height="stretch"):
-        about(mlflow, version)
+        about(mlflow, public, version)
 
 
 main()

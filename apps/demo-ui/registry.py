@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import requests
 
+from access import Access
+
 API = "/api/2.0/mlflow"
 # Seconds to connect and to answer.
 TIMEOUT = (3, 10)
@@ -51,10 +53,10 @@ class Run:
 
 
 class Registry:
-    """MLflow at an address."""
+    """MLflow, as the page reaches it."""
 
-    def __init__(self, address: str):
-        self.address = address.rstrip("/")
+    def __init__(self, access: Access):
+        self.access = access
 
     def models(self) -> list[str]:
         """The registered models' names."""
@@ -92,15 +94,29 @@ class Registry:
                 return
 
     def _get(self, path: str, query: dict) -> dict:
+        address = self.access.address
         try:
-            answer = requests.get(f"{self.address}{API}/{path}", params=query, timeout=TIMEOUT)
+            answer = self.access.request("GET", f"{API}/{path}", params=query, timeout=TIMEOUT)
             if answer.ok:
                 return answer.json()
+        except requests.exceptions.SSLError as error:
+            raise RegistryError(f"MLflow's certificate at {address} is not accepted; MLFLOW_TRACKING_SERVER_CERT_PATH names its authority") from error
         except requests.ConnectionError as error:
-            raise RegistryError(f"MLflow does not answer at {self.address}") from error
-        except requests.RequestException as error:
-            raise RegistryError(f"MLflow at {self.address}: {error}") from error
-        raise RegistryError(f"MLflow at {self.address} answered {answer.status_code} to {path}: {answer.text[:200]}")
+            raise RegistryError(f"MLflow does not answer at {address}") from error
+        except (requests.RequestException, OSError) as error:
+            # its text could repeat a variable that holds a login
+            raise RegistryError(f"MLflow at {address} cannot be asked ({type(error).__name__})") from error
+        if answer.status_code == 401:
+            raise RegistryError(self._refusal())
+        raise RegistryError(f"MLflow at {address} answered {answer.status_code} to {path}: {answer.text[:200]}")
+
+    def _refusal(self) -> str:
+        if self.access.source:
+            return f"MLflow at {self.access.address} does not accept the login of {self.access.source}"
+        return (
+            f"MLflow at {self.access.address} requires a login; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+            "or MLFLOW_TRACKING_TOKEN"
+        )
 
 
 def run_page(address: str, run: Run) -> str:

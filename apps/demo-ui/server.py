@@ -7,6 +7,8 @@ from urllib.parse import quote
 import numpy as np
 import requests
 
+from access import Access
+
 # Seconds to connect and to answer; a version that is not loaded yet is fetched and verified within this time.
 TIMEOUT = (3, 30)
 # A busy server says when to try again. More attempts than this would not help.
@@ -30,10 +32,10 @@ class Answer:
 
 
 class Server:
-    """The model server at an address."""
+    """The model server, as the page reaches it."""
 
-    def __init__(self, address: str):
-        self.address = address.rstrip("/")
+    def __init__(self, access: Access):
+        self.access = access
 
     def in_service(self, model: str) -> str | None:
         """The model's version in service; None if there is none."""
@@ -61,11 +63,12 @@ class Server:
     def _ask(self, method: str, path: str, **options) -> requests.Response:
         for attempt in range(TRIES):
             try:
-                answer = requests.request(method, self.address + path, timeout=TIMEOUT, **options)
+                answer = self.access.request(method, path, timeout=TIMEOUT, **options)
             except requests.ConnectionError as error:
-                raise ServerError(f"The model server does not answer at {self.address}") from error
+                raise ServerError(f"The model server does not answer at {self.access.address}") from error
             except requests.RequestException as error:
-                raise ServerError(f"The model server at {self.address}: {error}") from error
+                # its text could repeat a variable that holds a login
+                raise ServerError(f"The model server at {self.access.address} cannot be asked ({type(error).__name__})") from error
             if answer.status_code != 503 or attempt == TRIES - 1:
                 return answer
             time.sleep(_pause(answer))

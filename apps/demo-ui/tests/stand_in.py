@@ -12,6 +12,8 @@ class StandIn:
     def __init__(self, answers: dict):
         self.answers = answers
         self.requests: list[tuple[str, str, dict, dict | None]] = []
+        # The header of each request; None if it has none.
+        self.authorizations: list[str | None] = []
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,6 +27,7 @@ class StandIn:
                 url = urlparse(self.path)
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
                 stand_in.requests.append((method, url.path, query, body))
+                stand_in.authorizations.append(self.headers["Authorization"])
                 answer = stand_in.answers.get((method, url.path), (404, {"error": "no such model"}))
                 if callable(answer):
                     answer = answer(query, body)

@@ -4,6 +4,7 @@ import unittest
 
 import numpy as np
 
+from access import Access, service
 from registry import Registry, RegistryError, run_page
 from server import Server, ServerError
 from stand_in import StandIn, answers_with, registry, version
@@ -16,50 +17,50 @@ INFER = ("POST", "/v2/models/mnist/versions/2/infer")
 class ReadsTheRegistry(unittest.TestCase):
     def test_versions_come_newest_first_by_number(self):
         with StandIn(registry(version(9), version(10), version(2))) as mlflow:
-            self.assertEqual([each.number for each in Registry(mlflow.address).versions("mnist")], ["10", "9", "2"])
+            self.assertEqual([each.number for each in Registry(Access(mlflow.address)).versions("mnist")], ["10", "9", "2"])
 
     def test_all_pages_are_read(self):
         pages = {None: {"model_versions": [version(1)], "next_page_token": "more"}, "more": {"model_versions": [version(2)]}}
         answers = {("GET", "/api/2.0/mlflow/model-versions/search"): lambda query, _: pages[query.get("page_token")]}
         with StandIn(answers) as mlflow:
-            self.assertEqual(len(Registry(mlflow.address).versions("mnist")), 2)
+            self.assertEqual(len(Registry(Access(mlflow.address)).versions("mnist")), 2)
 
     def test_a_version_that_is_not_ready_is_left_out(self):
         with StandIn(registry(version(1), {**version(2), "status": "PENDING_REGISTRATION"})) as mlflow:
-            self.assertEqual([each.number for each in Registry(mlflow.address).versions("mnist")], ["1"])
+            self.assertEqual([each.number for each in Registry(Access(mlflow.address)).versions("mnist")], ["1"])
 
     def test_a_quote_in_a_name_cannot_change_the_filter(self):
         with StandIn(registry(version(1))) as mlflow:
-            Registry(mlflow.address).versions("a' OR name='b")
+            Registry(Access(mlflow.address)).versions("a' OR name='b")
             self.assertEqual(mlflow.requests[0][2]["filter"], "name='a'' OR name=''b'")
 
     def test_tags_as_text_and_figures(self):
         with StandIn(registry(version(1, accuracy="0.981", commit="abc", seconds="soon"))) as mlflow:
-            found = Registry(mlflow.address).versions("mnist")[0]
+            found = Registry(Access(mlflow.address)).versions("mnist")[0]
         self.assertEqual((found.figure("accuracy"), found.tag("commit")), (0.981, "abc"))
         self.assertEqual((found.figure("seconds"), found.tag("dataset")), (None, None))
 
     def test_a_run_has_its_parameters_and_its_page(self):
         with StandIn(registry(version(1))) as mlflow:
-            run = Registry(mlflow.address + "/").run("run1")
+            run = Registry(service("MLFLOW_TRACKING_URI", mlflow.address + "/")).run("run1")
             self.assertEqual(run.parameters["training.optimizer.learningRate"], "0.003")
             self.assertEqual(run_page("https://mlflow.example/", run), "https://mlflow.example/#/experiments/5/runs/run1")
 
     def test_errors_name_the_address(self):
         with self.assertRaisesRegex(RegistryError, f"does not answer at {NOBODY}"):
-            Registry(NOBODY).models()
+            Registry(Access(NOBODY)).models()
         with StandIn({("GET", "/api/2.0/mlflow/registered-models/search"): (500, {"message": "database is gone"})}) as mlflow:
             with self.assertRaisesRegex(RegistryError, "answered 500.*database is gone"):
-                Registry(mlflow.address).models()
+                Registry(Access(mlflow.address)).models()
         with StandIn({("GET", "/api/2.0/mlflow/registered-models/search"): b"<html>"}) as mlflow:
             with self.assertRaises(RegistryError):
-                Registry(mlflow.address).models()
+                Registry(Access(mlflow.address)).models()
 
 
 class AsksTheServer(unittest.TestCase):
     def test_an_answer(self):
         with StandIn(answers_with(7, "2")) as server:
-            answer = Server(server.address).ask("mnist", "2", IMAGE)
+            answer = Server(Access(server.address)).ask("mnist", "2", IMAGE)
             body = server.requests[0][3]
         self.assertEqual((answer.label, answer.version, len(answer.probabilities)), (7, "2", 10))
         tensor = body["inputs"][0]
@@ -67,27 +68,27 @@ class AsksTheServer(unittest.TestCase):
 
     def test_the_version_in_service(self):
         with StandIn({("GET", "/v2/models/mnist"): {"name": "mnist", "versions": ["3"]}}) as server:
-            self.assertEqual(Server(server.address).in_service("mnist"), "3")
-            self.assertIsNone(Server(server.address).in_service("another"))
+            self.assertEqual(Server(Access(server.address)).in_service("mnist"), "3")
+            self.assertIsNone(Server(Access(server.address)).in_service("another"))
 
     def test_a_busy_server_is_asked_again(self):
         answers = [(503, {"error": "queue is full"}, {"Retry-After": "0.05"}), answers_with(4, "2")[INFER]]
         with StandIn({INFER: lambda *_: answers.pop(0)}) as server:
-            self.assertEqual(Server(server.address).ask("mnist", "2", IMAGE).label, 4)
+            self.assertEqual(Server(Access(server.address)).ask("mnist", "2", IMAGE).label, 4)
 
     def test_a_server_that_stays_busy_is_an_error(self):
         with StandIn({INFER: (503, {"error": "queue is full"}, {"Retry-After": "0"})}) as server:
             with self.assertRaisesRegex(ServerError, "503: queue is full"):
-                Server(server.address).ask("mnist", "2", IMAGE)
+                Server(Access(server.address)).ask("mnist", "2", IMAGE)
             self.assertEqual(len(server.requests), 3)
 
     def test_errors_say_what_the_server_said(self):
         with self.assertRaisesRegex(ServerError, f"does not answer at {NOBODY}"):
-            Server(NOBODY).ask("mnist", "2", IMAGE)
+            Server(Access(NOBODY)).ask("mnist", "2", IMAGE)
         with StandIn({}) as server, self.assertRaisesRegex(ServerError, "404: no such model"):
-            Server(server.address).ask("mnist", "2", IMAGE)
+            Server(Access(server.address)).ask("mnist", "2", IMAGE)
         with StandIn({INFER: {"outputs": []}}) as server, self.assertRaisesRegex(ServerError, "no probabilities"):
-            Server(server.address).ask("mnist", "2", IMAGE)
+            Server(Access(server.address)).ask("mnist", "2", IMAGE)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def page(mlflow: dict | str, server: dict | str, picture: str | None = None):
         addresses = {
             "MLFLOW_TRACKING_URI": mlflow if isinstance(mlflow, str) else one.address,
             "SLIPWAY_SERVER_URL": server if isinstance(server, str) else two.address,
+            # without a person's own ~/.mlflow/credentials
+            "HOME": "/nonexistent",
         }
         st.cache_data.clear()
         with patch.dict(os.environ, addresses), patch("canvas.canvas", return_value=picture):
@@ -41,6 +43,11 @@ def shown(app: AppTest) -> dict:
 
 def text(app: AppTest) -> str:
     return " ".join(element.value for element in [*app.markdown, *app.warning, *app.error, *app.caption])
+
+
+def everything(app: AppTest) -> str:
+    """All that the page sends to a browser."""
+    return "\n".join(str(element.proto) for element in [*app.main, *app.get("html"), *app.get("bidi_component")])
 
 
 class Page(unittest.TestCase):
@@ -70,6 +77,32 @@ class Page(unittest.TestCase):
     def test_links_lead_where_a_browser_reaches_mlflow(self):
         with patch.dict(os.environ, {"MLFLOW_PUBLIC_URL": "https://mlflow.example"}), page(registry(*VERSIONS), SERVER) as app:
             self.assertIn("https://mlflow.example/#/experiments/5/runs/run2", app.get("html")[-1].proto.body)
+
+    def test_no_login_is_shown_and_each_is_sent_where_it_belongs(self):
+        environment = {"MLFLOW_PUBLIC_URL": "https://ann:marked@mlflow.example"}
+        with StandIn(registry(*VERSIONS)) as mlflow, StandIn(SERVER) as server, patch.dict(os.environ, environment):
+            with_login = [one.address.replace("://", "://ann:marked%2F@") for one in (mlflow, server)]
+            with page(*with_login, SEVEN) as app:
+                self.assertEqual(shown(app)["label"], 7)
+                self.assertIn('href="https://mlflow.example/#/', app.get("html")[-1].proto.body)
+                self.assertNotIn("marked", everything(app))
+            for service in (mlflow, server):
+                self.assertEqual(set(service.authorizations), {"Basic YW5uOm1hcmtlZC8="})
+
+    def test_errors_show_no_login(self):
+        for mlflow in ("http://ann:marked@127.0.0.1:9", "http://ann:9/marked@127.0.0.1", "ann:marked@127.0.0.1", "http://ann:marked@[::"):
+            with page(mlflow, "http://ann:marked@127.0.0.1:9", SEVEN) as app:
+                self.assertTrue(text(app))
+                self.assertFalse(app.exception)
+                self.assertNotIn("marked", everything(app))
+
+    def test_a_refused_login_says_which_one(self):
+        refusing = {("GET", "/api/2.0/mlflow/registered-models/search"): (401, b"You are not authenticated.")}
+        with page(refusing, SERVER) as app:
+            self.assertIn("requires a login; set MLFLOW_TRACKING_USERNAME", text(app))
+        with patch.dict(os.environ, {"MLFLOW_TRACKING_TOKEN": "marked"}), page(refusing, SERVER) as app:
+            self.assertIn("does not accept the login of MLFLOW_TRACKING_TOKEN", text(app))
+            self.assertNotIn("marked", everything(app))
 
     def test_nothing_in_service_opens_on_the_newest(self):
         with page(registry(*VERSIONS), {}) as app:

@@ -35,7 +35,7 @@ impl Registry {
     /// # Errors
     /// When `mlflow` is not a valid address.
     pub fn new(mlflow: &str, cache: Cache, workers: usize) -> slipway_mlflow::Result<Self> {
-        Ok(Self { client: Client::new(mlflow)?.with_retry(RETRY), cache, workers })
+        Ok(Self { client: Client::at(mlflow)?.with_retry(RETRY), cache, workers })
     }
 
     /// Sets which versions are in service: their downloads are kept.

@@ -86,7 +86,7 @@ impl From<slipway_mlflow::Error> for Failure {
         use slipway_mlflow::Error;
 
         match error {
-            Error::Address { .. } | Error::Invalid { .. } => Self::Input(error.to_string()),
+            Error::Address { .. } | Error::Settings(_) | Error::Invalid { .. } => Self::Input(error.to_string()),
             Error::File { .. } => Self::Unexpected(error.to_string()),
             _ => Self::Service(error.to_string()),
         }

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 use crate::environment::Environment;
 use crate::failure::Result;
@@ -57,10 +58,7 @@ fn main() -> ExitCode {
         .json()
         .flatten_event(true)
         .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| "warn,slipway_trainer=info".into()),
-        )
+        .with_env_filter(log_filter())
         .init();
     match start(&arguments, launched) {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +67,12 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// `RUST_LOG`, but for what must not be logged.
+fn log_filter() -> EnvFilter {
+    let filter = |asked: String| EnvFilter::try_new(format!("{asked},{}", slipway_dataset::NEVER_LOG)).ok();
+    std::env::var("RUST_LOG").ok().and_then(filter).unwrap_or_else(|| "warn,slipway_trainer=info".into())
 }
 
 fn start(arguments: &Arguments, launched: Instant) -> Result<()> {

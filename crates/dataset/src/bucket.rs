@@ -193,16 +193,16 @@ fn check(endpoint: &str) -> Result<()> {
             "its address `{endpoint}` is not valid ({reason}); give http:// or https:// and a host"
         )))
     };
+    // a password that is not escaped can end the host's name anywhere, so that its rest looks like a port or a path
+    if endpoint.contains('@') {
+        // nor is the address repeated: messages are logged
+        let text = "its address contains a user or a password; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead";
+        return Err(Error::Configuration(text.to_owned()));
+    }
     match endpoint.parse::<Url>() {
         Err(error) => refuse(&error.to_string()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => refuse("it starts with neither"),
         Ok(url) if url.host_str().is_none_or(str::is_empty) => refuse("it has no host"),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            // nor is the address repeated: messages are logged
-            let text =
-                "its address contains a user or a password; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead";
-            Err(Error::Configuration(text.to_owned()))
-        }
         Ok(_) => Ok(()),
     }
 }
@@ -225,7 +225,11 @@ mod tests {
             let error = bucket(bad).unwrap_err();
             assert!(matches!(error, Error::Configuration(_)) && error.to_string().contains(bad), "{error}");
         }
-        let error = bucket("http://ann:very-secret@minio:9000").unwrap_err();
-        assert!(matches!(error, Error::Configuration(_)) && !error.to_string().contains("secret"), "{error}");
+        for with_login in
+            ["http://ann:very-secret@minio:9000", "http://ann:9/very-secret@minio", "ann:very-secret@minio"]
+        {
+            let error = bucket(with_login).unwrap_err();
+            assert!(matches!(error, Error::Configuration(_)) && !error.to_string().contains("secret"), "{error}");
+        }
     }
 }

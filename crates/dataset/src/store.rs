@@ -62,6 +62,12 @@ impl Store {
         format!("s3://{}", self.bucket.name())
     }
 
+    /// Which store this is, for a person: `s3://datasets at http://127.0.0.1:9000`, or `s3://datasets at AWS in eu-central-1`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{} at {}", self.uri(), self.bucket.endpoint())
+    }
+
     /// Where the manifest with this digest is, such as `s3://datasets/manifests/sha256/<hex>.json`.
     #[must_use]
     pub fn manifest_uri(&self, digest: &Digest) -> String {

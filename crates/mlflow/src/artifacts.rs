@@ -95,7 +95,7 @@ impl Client {
         if uri.scheme() != "mlflow-artifacts" {
             return Err(not_proxied());
         }
-        let here = self.at(&[]);
+        let here = self.url(&[]);
         let server = match uri.host_str() {
             None | Some("") => here,
             Some(host) => {

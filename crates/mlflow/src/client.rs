@@ -1,17 +1,23 @@
 //! The one connection pool to an MLflow server, and the one way a request is sent: bounded in time and in attempts.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff};
 use bytes::Bytes;
-use reqwest::{Method, RequestBuilder, Response, Url};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use slipway_names::env::{
+    MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, MLFLOW_TRACKING_URI, MLFLOW_TRACKING_USERNAME,
+};
 use tokio::io::AsyncWriteExt;
 
+use crate::login::Login;
 use crate::retry::{Repeat, Retry};
-use crate::{Error, Result};
+use crate::{Error, Result, address, tls};
 
 /// The time limit of a health check.
 const HEALTH: Duration = Duration::from_secs(3);
@@ -25,7 +31,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(4);
 
 /// A client of one MLflow server. Cheap to clone; clones share the connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: Url,
@@ -33,64 +39,62 @@ pub struct Client {
     retry: Retry,
 }
 
-#[derive(Clone)]
-enum Login {
-    Basic { user: String, password: String },
-    Token(String),
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Login(…)")
+impl fmt::Debug for Client {
+    // without the HTTP client, which would show the proxies and so their passwords
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).field("login", &self.login).finish_non_exhaustive()
     }
 }
 
 impl Client {
-    /// A client of the server at `tracking_uri`, such as `http://127.0.0.1:5000`; a path in it is kept as a prefix, a user
-    /// and password in it are sent as basic authentication. Nothing is sent yet.
+    /// A client of the server at `tracking_uri`, such as `http://127.0.0.1:5000`. A path in it is kept as a prefix; a user and password
+    /// in it are percent-decoded and sent as basic authentication. The environment is not read, and nothing is sent yet.
     ///
     /// # Errors
     /// [`Error::Address`] when it is not an http or https address.
     pub fn new(tracking_uri: &str) -> Result<Self> {
-        let refuse = |shown: &str, reason: String| Error::Address { uri: shown.to_owned(), reason };
-        let mut base = Url::parse(tracking_uri.trim()).map_err(|error| refuse(tracking_uri, error.to_string()))?;
-        let login = (!base.username().is_empty() || base.password().is_some()).then(|| Login::Basic {
-            user: base.username().to_owned(),
-            password: base.password().unwrap_or_default().to_owned(),
-        });
-        // from here on the address can be shown: messages must not carry a password
-        if login.is_some() && (base.set_username("").is_err() || base.set_password(None).is_err()) {
-            return Err(refuse("(hidden)", "it has a user but no host".to_owned()));
-        }
-        base.set_query(None);
-        base.set_fragment(None);
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(refuse(base.as_str(), format!("its scheme is `{}`", base.scheme())));
-        }
-        let builder = slipway_http::client_of(&base).read_timeout(SILENCE).pool_idle_timeout(IDLE);
-        let http = builder.build().map_err(|error| refuse(base.as_str(), cause(&error)))?;
-        Ok(Self { http, base, login, retry: Retry::INTERACTIVE })
+        let (base, login) = address::read(tracking_uri)?;
+        Self::with(base, login, Ok)
     }
 
-    /// A client configured by MLflow's own variables: `MLFLOW_TRACKING_URI`, and optionally `MLFLOW_TRACKING_TOKEN`, or
-    /// `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
+    /// A client of the server at `tracking_uri`, with the login and the TLS settings of MLflow's own variables. The login is, as for
+    /// MLflow's Python client, the first of: user and password in the address; `MLFLOW_TRACKING_USERNAME` and
+    /// `MLFLOW_TRACKING_PASSWORD`, or what `~/.mlflow/credentials` has in their place; `MLFLOW_TRACKING_TOKEN`. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::Address`] when the address is missing or invalid.
+    /// [`Error::Address`] when it is not an http or https address; [`Error::Settings`] when the variables contradict each other;
+    /// [`Error::File`] when a file that they name cannot be read.
+    pub fn at(tracking_uri: &str) -> Result<Self> {
+        let (base, login) = address::read(tracking_uri)?;
+        let login = match login {
+            Some(login) => Some(login),
+            None => Login::of_environment(&variable)?,
+        };
+        Self::with(base, login, |builder| tls::configure(builder, &variable))
+    }
+
+    /// [`Client::at`] the address in `MLFLOW_TRACKING_URI`.
+    ///
+    /// # Errors
+    /// As [`Client::at`], and [`Error::Address`] when the variable is not set.
     pub fn from_env() -> Result<Self> {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let uri = variable("MLFLOW_TRACKING_URI").ok_or_else(|| Error::Address {
+        let uri = variable(MLFLOW_TRACKING_URI).ok_or_else(|| Error::Address {
             uri: String::new(),
-            reason: "MLFLOW_TRACKING_URI is not set".to_owned(),
+            reason: format!("{MLFLOW_TRACKING_URI} is not set"),
         })?;
-        let mut client = Self::new(&uri)?;
-        if let Some(token) = variable("MLFLOW_TRACKING_TOKEN") {
-            client.login = Some(Login::Token(token));
-        } else if let Some(user) = variable("MLFLOW_TRACKING_USERNAME") {
-            let password = variable("MLFLOW_TRACKING_PASSWORD").unwrap_or_default();
-            client.login = Some(Login::Basic { user, password });
-        }
-        Ok(client)
+        Self::at(&uri)
+    }
+
+    fn with(
+        base: Url,
+        login: Option<Login>,
+        configure: impl FnOnce(ClientBuilder) -> Result<ClientBuilder>,
+    ) -> Result<Self> {
+        let builder = slipway_http::client_of(&base).read_timeout(SILENCE).pool_idle_timeout(IDLE);
+        let http = configure(builder)?
+            .build()
+            .map_err(|error| Error::Address { uri: base.to_string(), reason: cause(&error) })?;
+        Ok(Self { http, base, login, retry: Retry::INTERACTIVE })
     }
 
     /// This client with another retry policy than [`Retry::INTERACTIVE`].
@@ -111,7 +115,7 @@ impl Client {
     /// # Errors
     /// When the server does not answer, or answers with an error.
     pub async fn health(&self) -> Result<()> {
-        self.send(Method::GET, self.at(&["health"]), Repeat::Harmless, Retry::at_most(1), |request| {
+        self.send(Method::GET, self.url(&["health"]), Repeat::Harmless, Retry::at_most(1), |request| {
             request.timeout(HEALTH)
         })
         .await?;
@@ -229,7 +233,7 @@ impl Client {
     }
 
     /// The server's address with these path segments after it, each escaped.
-    pub(crate) fn at(&self, segments: &[&str]) -> Url {
+    pub(crate) fn url(&self, segments: &[&str]) -> Url {
         below(self.base.clone(), segments.iter().copied())
     }
 
@@ -265,14 +269,48 @@ impl Client {
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
         let request = fill(self.http.request(attempts.method.clone(), attempts.url.clone()));
-        let request = match &self.login {
-            Some(Login::Basic { user, password }) => request.basic_auth(user, Some(password)),
-            Some(Login::Token(token)) => request.bearer_auth(token),
+        let login = self.login_for(&attempts.url);
+        let request = match login {
+            Some(login) => request.header(AUTHORIZATION, login.header()),
             None => request,
         };
         let answer = request.send().await.map_err(|error| attempts.broken_off(&error))?;
-        if answer.status().is_success() { Ok(answer) } else { Err(attempts.failed(answer).await) }
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            StatusCode::UNAUTHORIZED => {
+                let error = Error::Login(match (login, &self.login) {
+                    (Some(login), _) => {
+                        format!("MLflow at {} does not accept the login of {}", shown(&attempts.url), login.source())
+                    }
+                    (None, None) => {
+                        format!(
+                            "MLflow at {} requires a login; set {MLFLOW_TRACKING_USERNAME} and {MLFLOW_TRACKING_PASSWORD}, or \
+                             {MLFLOW_TRACKING_TOKEN}",
+                            shown(&attempts.url)
+                        )
+                    }
+                    (None, Some(_)) => format!(
+                        "{} requires a login, and the one for {} is sent to no other server",
+                        shown(&attempts.url),
+                        self.tracking_uri()
+                    ),
+                });
+                Err(Failure { error, again: false })
+            }
+            _ => Err(attempts.failed(answer).await),
+        }
     }
+
+    /// The login, if the request goes to the server that it is for. A run or a version may name another server for its artifacts, and
+    /// whoever may create one could otherwise collect logins.
+    fn login_for(&self, url: &Url) -> Option<&Login> {
+        self.login.as_ref().filter(|_| url.origin() == self.base.origin())
+    }
+}
+
+/// A variable of the environment; one that is empty counts as not set.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
 /// Why an attempt failed, and whether another one is allowed.
@@ -386,19 +424,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_keep_their_prefix_and_lose_their_password() {
+    fn a_prefix_is_kept_and_nothing_secret_is_shown() {
         let client = Client::new("http://ann:secret@example.org:5000/mlflow/?x=1").unwrap();
         assert_eq!(client.tracking_uri(), "http://example.org:5000/mlflow");
         assert_eq!(client.api("runs/get").as_str(), "http://example.org:5000/mlflow/api/2.0/mlflow/runs/get");
         assert!(!format!("{client:?}").contains("secret"));
-    }
-
-    #[test]
-    fn addresses_that_are_none_are_refused() {
-        for uri in ["", "sqlite:///x.db", "127.0.0.1:5000", "file:///tmp"] {
-            let error = Client::new(uri).unwrap_err().to_string();
-            assert!(error.contains("MLFLOW_TRACKING_URI"), "{error}");
-        }
     }
 
     #[test]

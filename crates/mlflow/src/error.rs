@@ -16,6 +16,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The variables for the login or for TLS contradict each other, or name something that does not exist. Nothing was sent.
+    #[error("{0}")]
+    Settings(String),
+    /// MLflow requires a login, or does not accept this one.
+    #[error("{0}")]
+    Login(String),
     /// No attempt got a complete answer.
     #[error(
         "MLflow at {url} cannot be reached ({attempts} attempts; the last: {reason}): start it, or set MLFLOW_TRACKING_URI to where it is"

@@ -16,16 +16,20 @@
 //! # }
 //! ```
 
+mod address;
 mod artifacts;
 mod batch;
 mod client;
+mod credentials_file;
 mod error;
 mod experiments;
 mod inputs;
+mod login;
 mod models;
 mod registry;
 mod retry;
 mod runs;
+mod tls;
 mod values;
 
 pub use artifacts::Artifact;

@@ -99,3 +99,23 @@ async fn an_answer_that_is_not_mlflows_is_named() {
     let error = client(&server.uri()).get_run("r").await.unwrap_err();
     assert!(matches!(error, Error::Answer { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_login_is_sent_to_its_own_server_only() {
+    let (own, other) = (MockServer::start().await, MockServer::start().await);
+    for server in [&own, &other] {
+        Mock::given(method("GET")).respond_with(ResponseTemplate::new(401)).mount(server).await;
+    }
+    let address = own.uri().replace("://", "://ann:marked@");
+    let error = client(&address).get_run("r").await.unwrap_err().to_string();
+    assert!(error.contains("does not accept the login of MLFLOW_TRACKING_URI") && !error.contains("marked"), "{error}");
+    let elsewhere = format!("mlflow-artifacts://{}/1/r/artifacts", other.address());
+    let error = client(&address).list_artifacts(&elsewhere).await.unwrap_err().to_string();
+    assert!(error.contains("is sent to no other server") && error.contains(&own.uri()), "{error}");
+    let sent = async |server: &MockServer| {
+        let requests = server.received_requests().await.unwrap();
+        assert_eq!(requests.len(), 1);
+        requests[0].headers.contains_key("authorization")
+    };
+    assert!(sent(&own).await && !sent(&other).await);
+}

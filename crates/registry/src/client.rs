@@ -1,17 +1,17 @@
 //! Requests to a registry, with credentials, time limits and retries.
 
 use std::cell::Cell;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential};
-use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
+use oci_client::{Client, Reference, RegistryOperation};
+use slipway_http::Url;
+use tokio::sync::Mutex;
 
-use crate::{Error, Result};
+use crate::credentials::Credentials;
+use crate::{Error, Result, connection, identity};
 
 /// How requests to a registry are made.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Options {
     pub attempts: u32,
     /// How long the registry may be silent before an attempt is given up.
     pub silence: Duration,
-    /// Whether to connect without TLS. A registry on this machine's loopback is always reached without TLS.
+    /// Whether to connect without TLS. A registry on this machine's loopback is reached without TLS if it has none.
     pub plain_http: bool,
 }
 
@@ -33,12 +33,31 @@ impl Default for Options {
 /// The pause before the second attempt; it doubles with each further one, and varies by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
-/// A registry, and the credentials for it.
+/// A registry, and the credentials for a repository in it.
 pub(crate) struct Registry {
-    pub(crate) client: Client,
     pub(crate) host: String,
+    address: Url,
+    credentials: Credentials,
+    /// For an identity token: what it is exchanged for.
+    scope: String,
+    session: Mutex<Option<Session>>,
+    options: Options,
+}
+
+/// A client that is signed in.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) client: Client,
     pub(crate) auth: RegistryAuth,
-    attempts: u32,
+    /// When its token should be replaced; `None` if oci-client does so.
+    renewal: Option<Instant>,
+}
+
+/// What is done in a registry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    Pull,
+    Push,
 }
 
 /// Reads a reference.
@@ -50,44 +69,72 @@ pub(crate) fn reference(text: &str) -> Result<Reference> {
 }
 
 impl Registry {
-    /// The registry of a reference, with the credentials that `~/.docker/config.json` (or `DOCKER_CONFIG`) has for it.
-    pub(crate) async fn of(image: &Reference, options: &Options) -> Result<Self> {
+    /// The registry of a reference, with the credentials that Docker has for it.
+    pub(crate) async fn of(image: &Reference, purpose: Purpose, options: &Options) -> Result<Self> {
         let host = image.resolve_registry().to_owned();
-        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-        let is_loopback = slipway_http::is_loopback(name);
-        // oci-client cannot be told to use no proxy. A client with a proxy of its own does not read HTTP_PROXY, and for this one every
-        // name and every address is an exception from the proxy
-        let unused_proxy = is_loopback.then(|| "http://127.0.0.1:1".to_owned());
-        let config = ClientConfig {
-            protocol: if is_loopback || options.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
-            http_proxy: unused_proxy,
-            no_proxy: is_loopback.then(|| "*,0.0.0.0/0,::/0".to_owned()),
-            connect_timeout: Some(options.silence.min(Duration::from_secs(10))),
-            read_timeout: Some(options.silence),
-            user_agent: concat!("slipway/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        let client = Client::try_from(config).map_err(|error| Error::Refused {
+        let credentials = Credentials::of(&host, image.repository()).await.map_err(|reason| Error::Denied {
             registry: host.clone(),
-            what: "a connection".to_owned(),
-            reason: error.to_string(),
+            reason: format!("its credentials cannot be read: {reason}"),
         })?;
-        let auth = credentials(&host)?;
-        client.store_auth_if_needed(&host, &auth).await;
-        Ok(Self { client, host, auth, attempts: options.attempts.max(1) })
+        let address = connection::address(&host, options)
+            .await
+            .map_err(|reason| Error::Reference { reference: image.to_string(), reason })?;
+        let (actions, operation) = match purpose {
+            Purpose::Pull => ("pull", RegistryOperation::Pull),
+            Purpose::Push => ("pull,push", RegistryOperation::Push),
+        };
+        let scope = format!("repository:{}:{actions}", image.repository());
+        let (session, options) = (Mutex::new(None), options.clone());
+        let registry = Self { host, address, credentials, scope, session, options };
+        // later, oci-client would turn a login that fails into a request without one
+        let sign_in = async |session: &Session| session.client.auth(image, &session.auth, operation).await.map(drop);
+        registry.retry("signing in", sign_in).await?;
+        Ok(registry)
+    }
+
+    /// The session; a new one if there is none, or its token is about to expire.
+    async fn session(&self) -> std::result::Result<Session, OciDistributionError> {
+        let mut session = self.session.lock().await;
+        match &*session {
+            Some(session) if session.renewal.is_none_or(|renewal| Instant::now() < renewal) => Ok(session.clone()),
+            _ => Ok(session.insert(self.sign_in().await?).clone()),
+        }
+    }
+
+    async fn sign_in(&self) -> std::result::Result<Session, OciDistributionError> {
+        let mut renewal = None;
+        let auth = match &self.credentials {
+            Credentials::Anonymous => RegistryAuth::Anonymous,
+            Credentials::Basic(user, password) => RegistryAuth::Basic(user.clone(), password.clone()),
+            Credentials::Bearer(token) => RegistryAuth::Bearer(token.clone()),
+            Credentials::Identity(identity) => {
+                let begun = Instant::now();
+                match identity::exchange(&self.address, identity, &self.scope).await? {
+                    Some(access) => {
+                        renewal = Some(begun + access.valid / 2);
+                        RegistryAuth::Bearer(access.token)
+                    }
+                    None => RegistryAuth::Anonymous,
+                }
+            }
+        };
+        let client = Client::try_from(connection::configuration(&self.address, &self.options))?;
+        client.store_auth_if_needed(&self.host, &auth).await;
+        Ok(Session { client, auth, renewal })
     }
 
     /// Makes a request until it succeeds, fails for good, or has failed too often.
     pub(crate) async fn retry<T>(
         &self,
         what: &str,
-        request: impl AsyncFn() -> std::result::Result<T, OciDistributionError>,
+        request: impl AsyncFn(&Session) -> std::result::Result<T, OciDistributionError>,
     ) -> Result<T> {
+        let attempts_left = self.options.attempts.max(1) - 1;
         let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_jitter();
-        let pauses = pauses.with_max_times(usize::try_from(self.attempts - 1).unwrap_or(usize::MAX));
+        let pauses = pauses.with_max_times(usize::try_from(attempts_left).unwrap_or(usize::MAX));
         let attempts = Cell::new(1);
         let request = &request;
-        let done = (|| request())
+        let done = (async || request(&self.session().await?).await)
             .retry(pauses)
             .sleep(tokio::time::sleep)
             .when(is_transient)
@@ -149,33 +196,5 @@ fn is_transient(error: &OciDistributionError) -> bool {
             })
         }
         _ => false,
-    }
-}
-
-/// The file that docker keeps its credentials in.
-fn configuration() -> Option<PathBuf> {
-    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let folder = folder.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
-    Some(folder?.join("config.json"))
-}
-
-fn credentials(host: &str) -> Result<RegistryAuth> {
-    match get_credential(host) {
-        Ok(DockerCredential::UsernamePassword(user, password)) => Ok(RegistryAuth::Basic(user, password)),
-        Ok(DockerCredential::IdentityToken(token)) => Ok(RegistryAuth::Bearer(token)),
-        // no entry for this registry, or no folder in which a file could be
-        Err(CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::ConfigNotFound) => {
-            Ok(RegistryAuth::Anonymous)
-        }
-        // a file that does not exist, or one that cannot be read; many registries can be read without credentials
-        Err(CredentialRetrievalError::ConfigReadError) => {
-            if let Some(file) = configuration().filter(|file| file.exists()) {
-                tracing::warn!("{} cannot be read: {host} is asked without credentials", file.display());
-            }
-            Ok(RegistryAuth::Anonymous)
-        }
-        Err(error) => {
-            Err(Error::Denied { registry: host.to_owned(), reason: format!("its credentials cannot be read: {error}") })
-        }
     }
 }

@@ -5,7 +5,10 @@
 
 mod bounded;
 mod client;
+mod connection;
+mod credentials;
 mod error;
+mod identity;
 mod pull;
 mod push;
 mod referrers;
@@ -14,3 +17,6 @@ pub use client::Options;
 pub use error::{Error, Result};
 pub use pull::pull;
 pub use push::{Pushed, push};
+
+/// What a program must not log, as directives of tracing's filter: these debug messages hold the tokens that a registry gives.
+pub const NEVER_LOG: &str = "oci_client=info";

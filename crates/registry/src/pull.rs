@@ -7,7 +7,7 @@ use slipway_digest::Digest;
 use slipway_oci::{Blobs, Descriptor, LayoutWriter, media_type, references};
 
 use crate::bounded::Bounded;
-use crate::client::{Options, Registry, reference};
+use crate::client::{Options, Purpose, Registry, Session, reference};
 use crate::push::short;
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ pub async fn pull(from: &str, folder: &Path, options: &Options) -> Result<Descri
     let reference = reference(from)?;
     let digest = reference.digest().and_then(|digest| digest.parse().ok());
     let digest = digest.ok_or_else(|| Error::NoDigest(from.to_owned()))?;
-    let registry = Registry::of(&reference, options).await?;
+    let registry = Registry::of(&reference, Purpose::Pull, options).await?;
     let writer = LayoutWriter::open(folder).map_err(Error::Write)?;
     let pull = Pull { registry, from: reference, blobs: writer.blobs() };
     let image = pull.tree(&digest).await?;
@@ -58,8 +58,9 @@ impl Pull {
     async fn manifest(&self, expected: &Digest) -> Result<Vec<u8>> {
         let from = self.from.clone_with_digest(expected.to_string());
         let what = format!("the manifest {from}");
-        let ask =
-            async || self.registry.client.pull_manifest_raw(&from, &self.registry.auth, &media_type::MANIFESTS).await;
+        let ask = async |session: &Session| {
+            session.client.pull_manifest_raw(&from, &session.auth, &media_type::MANIFESTS).await
+        };
         let (bytes, _) = self.registry.retry(&what, ask).await?;
         let found = Digest::of(&bytes);
         if found == *expected {
@@ -75,9 +76,9 @@ impl Pull {
         }
         let (digest, what) = (blob.digest.to_string(), format!("fetching {}", short(&blob.digest)));
         let part = self.blobs.part().map_err(Error::Write)?;
-        let get = async || {
+        let get = async |session: &Session| {
             let mut file = Bounded::new(tokio::fs::File::create(part.path()).await?, blob.size);
-            self.registry.client.pull_blob(&self.from, digest.as_str(), &mut file).await?;
+            session.client.pull_blob(&self.from, digest.as_str(), &mut file).await?;
             file.into_inner().sync_all().await.map_err(Into::into)
         };
         self.registry.retry(&what, get).await.map_err(|error| match error {

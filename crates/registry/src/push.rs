@@ -7,7 +7,7 @@ use oci_client::errors::OciDistributionError;
 use slipway_digest::Digest;
 use slipway_oci::{Descriptor, Layout, media_type};
 
-use crate::client::{Options, Registry, reference};
+use crate::client::{Options, Purpose, Registry, Session, reference};
 use crate::{Error, Result, referrers};
 
 /// The result of a push.
@@ -40,7 +40,7 @@ pub async fn push(layout: &Layout, to: &str, options: &Options, progress: impl F
         let reason = format!("the digest is the result of a push: leave {digest} out");
         return Err(Error::Reference { reference: to.to_owned(), reason });
     }
-    let registry = Registry::of(&target, options).await?;
+    let registry = Registry::of(&target, Purpose::Push, options).await?;
     let mut push = Push { layout, registry, to: target, sent: 0, there: 0, progress: &progress };
     let image = layout.image().clone();
     push.tree(&image).await?;
@@ -95,21 +95,21 @@ impl Push<'_> {
         let (registry, to) = (&self.registry, &self.to);
         let (digest, short) = (blob.digest.to_string(), short(&blob.digest));
         let path = self.layout.blobs().verified(blob).map_err(Error::Layout)?;
-        let exists = async || registry.client.blob_exists(to, &digest).await;
+        let exists = async |session: &Session| session.client.blob_exists(to, &digest).await;
         if registry.retry(&format!("looking for {short}"), exists).await? {
             self.there += blob.size;
             (self.progress)(&format!("{short} exists"));
             return Ok(());
         }
         let what = format!("sending {short} ({} KiB)", blob.size.div_ceil(1024));
-        let send = async || {
+        let send = async |session: &Session| {
             // an attempt that broke off after the last byte may have succeeded
-            if registry.client.blob_exists(to, &digest).await? {
+            if session.client.blob_exists(to, &digest).await? {
                 return Ok(());
             }
             let file = tokio::fs::File::open(&path).await?;
             let bytes = tokio_util::io::ReaderStream::with_capacity(file, CHUNK).map_err(OciDistributionError::IoError);
-            registry.client.push_blob_stream(to, bytes, &digest).await.map(|_| ())
+            session.client.push_blob_stream(to, bytes, &digest).await.map(|_| ())
         };
         registry.retry(&what, send).await?;
         self.sent += blob.size;
@@ -128,12 +128,12 @@ impl Push<'_> {
             }
         })?;
         let (registry, what) = (&self.registry, format!("the manifest {to}"));
-        let send = async || {
+        let send = async |session: &Session| {
             let kind = http::HeaderValue::from_static(kind);
-            registry.client.push_manifest_raw(to, bytes.clone(), kind).await.map(|_| ())
+            session.client.push_manifest_raw(to, bytes.clone(), kind).await.map(|_| ())
         };
         registry.retry(&what, send).await?;
-        let ask = async || registry.client.pull_manifest_raw(to, &registry.auth, &[kind]).await;
+        let ask = async |session: &Session| session.client.pull_manifest_raw(to, &session.auth, &[kind]).await;
         let (answer, header) = registry.retry(&what, ask).await?;
         let (expected, body) = (manifest.digest, Digest::of(&answer));
         let found = if body == expected { header } else { body.to_string() };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slipway_digest::Digest;
 use slipway_oci::{Descriptor, Document, Layout, Manifest, media_type};
 
-use crate::client::Registry;
+use crate::client::{Registry, Session};
 use crate::{Error, Result};
 
 /// Adds the layout's referrers, which the registry has, to the lists of what they refer to.
@@ -24,7 +24,8 @@ pub(crate) async fn list(registry: &Registry, to: &Reference, layout: &Layout) -
     for (subject, mut entries) in by_subject {
         let image = to.clone_with_digest(subject.to_string());
         let what = format!("the list of what refers to {subject}");
-        let listed = registry.retry(&what, async || registry.client.pull_referrers(&image, None).await).await?;
+        let ask = async |session: &Session| session.client.pull_referrers(&image, None).await;
+        let listed = registry.retry(&what, ask).await?;
         entries.retain(|entry| listed.manifests.iter().all(|other| other.digest != entry.digest.to_string()));
         if entries.is_empty() {
             continue;
@@ -36,9 +37,9 @@ pub(crate) async fn list(registry: &Registry, to: &Reference, layout: &Layout) -
         let index = Document::new(media_type::INDEX, &index).bytes;
         let tag = format!("sha256-{}", subject.hex());
         let tag = Reference::with_tag(to.registry().to_owned(), to.repository().to_owned(), tag);
-        let send = async || {
+        let send = async |session: &Session| {
             let kind = http::HeaderValue::from_static(media_type::INDEX);
-            registry.client.push_manifest_raw(&tag, index.clone(), kind).await.map(|_| ())
+            session.client.push_manifest_raw(&tag, index.clone(), kind).await.map(|_| ())
         };
         registry.retry(&what, send).await?;
     }

@@ -2,5 +2,8 @@
 
 pub mod bench;
 pub mod demo;
+pub mod login_mlflow;
+pub mod process;
 pub mod programs;
+pub mod secrets;
 pub mod tracking;

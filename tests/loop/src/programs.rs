@@ -24,6 +24,17 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// A bare repository with the clone's commit on `main`: where pull requests go.
+pub fn forge_of(clone: &Path, forge: &Path) -> Result<()> {
+    let git = |arguments: &[&std::ffi::OsStr]| -> Result<()> {
+        let done = Command::new("git").arg("-C").arg(clone).args(arguments).output()?;
+        ensure!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(())
+    };
+    git(&["init".as_ref(), "--quiet".as_ref(), "--bare".as_ref(), "--initial-branch=main".as_ref(), forge.as_ref()])?;
+    git(&["push".as_ref(), "--quiet".as_ref(), forge.as_ref(), "HEAD:refs/heads/main".as_ref()])
+}
+
 /// Clones the committed state into `folder`, so that a run starts from what a newcomer gets and does not change this work tree.
 pub fn fresh_clone(folder: &Path) -> Result<()> {
     let done = Command::new("git")

@@ -173,7 +173,7 @@ impl From<slipway_mlflow::Error> for Failure {
         let message = error.to_string();
         match error {
             error if error.is_not_found() => Self::Input(message),
-            Error::Address { .. } | Error::Invalid { .. } => Self::Input(message),
+            Error::Address { .. } | Error::Settings(_) | Error::Invalid { .. } => Self::Input(message),
             Error::File { .. } => Self::Environment(message),
             _ => Self::Service(message),
         }

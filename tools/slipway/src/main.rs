@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
+use tracing_subscriber::EnvFilter;
 
 use commands::{
     bootstrap, check, dataset as dataset_command, demo, diff, doctor, image, new, plan as plan_command, promote,
@@ -114,10 +115,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // each stream decides for itself: a log in a file has no colours because the terminal has some
     anstream::ColorChoice::from(cli.color).write_global();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG").unwrap_or_else(|_| LOG.into()))
-        .with_writer(anstream::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(log_filter()).with_writer(anstream::stderr).init();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -125,6 +123,12 @@ fn main() -> ExitCode {
             failure.into()
         }
     }
+}
+
+fn log_filter() -> EnvFilter {
+    let never = [slipway_dataset::NEVER_LOG, slipway_registry::NEVER_LOG].join(",");
+    let filter = |directives: &str| EnvFilter::try_new(format!("{directives},{never}"));
+    std::env::var("SLIPWAY_LOG").ok().and_then(|asked| filter(&asked).ok()).unwrap_or_else(|| LOG.into())
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {

@@ -21,12 +21,12 @@ pub(crate) fn mlflow(running: Option<&State>) -> Result<Client, Failure> {
 
 /// The dataset store's client.
 pub(crate) async fn datasets(context: &Context) -> Result<Store, Failure> {
-    // a profile alone may be meant for something else, so a loop that runs here comes first
-    let named = [env::DATASETS, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID"].into_iter().any(given);
+    // keys and profiles may be meant for something else, so without an address a loop that runs here comes first
+    let named = [env::DATASETS, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().any(given);
     if !named {
         match State::of_repository(&context.root)? {
             Some((folder, state)) => return embedded_datasets(&state.s3, &Credentials::read(&folder)?),
-            None if !given("AWS_PROFILE") => {
+            None if !given("AWS_ACCESS_KEY_ID") && !given("AWS_PROFILE") => {
                 let variable = env::DATASETS;
                 let help = format!("{variable} to its bucket (docs/configuration.md says how credentials are found)");
                 return Err(Failure::Service(no_loop("dataset store", &help)));

@@ -26,10 +26,13 @@ pub(crate) struct Version {
 }
 
 /// Every version of every model that MLflow has, and whether the server answers with it. A server that cannot be asked is a warning.
-pub(crate) async fn versions(context: &Context, mlflow: &str, server: Option<&str>) -> Result<Vec<Version>, Failure> {
-    let client = Client::new(mlflow)?;
+pub(crate) async fn versions(
+    context: &Context,
+    mlflow: &Client,
+    server: Option<&str>,
+) -> Result<Vec<Version>, Failure> {
     let mut models: BTreeMap<String, Vec<ModelVersion>> = BTreeMap::new();
-    for version in client.search_all_model_versions().await? {
+    for version in mlflow.search_all_model_versions().await? {
         models.entry(version.name.clone()).or_default().push(version);
     }
     let in_service = match server {

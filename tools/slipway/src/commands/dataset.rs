@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use slipway_dataset::{Digest, Manifest};
+use slipway_dataset::{Digest, Manifest, Store};
 use slipway_source::{Finding, position_of};
 
 use crate::context::Context;
@@ -42,6 +42,7 @@ enum DatasetCommand {
 struct Report<'a> {
     name: &'a str,
     digest: String,
+    store: String,
     train: usize,
     validation: usize,
     test: usize,
@@ -56,12 +57,13 @@ impl Dataset {
                 let added = add(context, &store, &file, *repin).await?;
                 let pinned = added.pin(context)?;
                 context.say(format!(
-                    "stored {} as {}{}",
+                    "stored {} in {} as {}{}",
                     added.name,
+                    store.place(),
                     added.digest,
                     if pinned { format!(", pinned in {file}") } else { String::new() }
                 ));
-                report(context, &added.name, added.digest, &added.manifest)
+                report(context, &added.name, added.digest, &added.manifest, &store)
             }
             DatasetCommand::Verify { file } => {
                 let file = in_project(context, file)?;
@@ -74,16 +76,18 @@ impl Dataset {
                     ]));
                 };
                 let digest: Digest = digest.parse().map_err(slipway_dataset::Error::from)?;
-                let manifest = services::datasets(context).await?.verify(&digest).await?;
-                context.say(format!("{} is complete: every blob has its digest", declaration.name));
-                report(context, &declaration.name, digest, &manifest)
+                let store = services::datasets(context).await?;
+                let manifest = store.verify(&digest).await?;
+                let (name, place) = (&declaration.name, store.place());
+                context.say(format!("{name} is complete in {place}: every blob has its digest"));
+                report(context, name, digest, &manifest, &store)
             }
         }
     }
 }
 
-fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest) -> Result<(), Failure> {
+fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest, store: &Store) -> Result<(), Failure> {
     let splits = &manifest.splits;
     let (train, validation, test) = (splits.train.count, splits.validation.count, splits.test.count);
-    context.json(&Report { name, digest: digest.to_string(), train, validation, test })
+    context.json(&Report { name, digest: digest.to_string(), store: store.place(), train, validation, test })
 }

@@ -9,6 +9,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_embedded::{JobStatus, State};
+use slipway_mlflow::Client;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -59,7 +60,7 @@ impl Status {
             return context.json(&Report::default());
         };
         let jobs = jobs(&folder.join("jobs"))?;
-        let versions = versions(context, &state.mlflow, Some(&state.server)).await?;
+        let versions = versions(context, &Client::new(&state.mlflow)?, Some(&state.server)).await?;
         let report = Report { running: true, addresses: Some(state), jobs, versions };
         if !context.is_json() {
             show(context, &report);

@@ -9,4 +9,5 @@ mod output;
 mod pin;
 mod python;
 mod repository;
+mod signing_in;
 mod verify;

@@ -4,6 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, train_jobs};
+use slipway_mlflow::Client;
 use slipway_names::env::MLFLOW_TRACKING_URI;
 
 use crate::context::Context;
@@ -26,7 +27,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     let url = |service: &str| addresses.iter().find(|one| one.service == service).map(|one| one.url.clone());
     let mlflow = std::env::var(MLFLOW_TRACKING_URI).ok().filter(|url| !url.is_empty()).or_else(|| url("mlflow"));
     let versions = match mlflow {
-        Some(mlflow) => match versions(context, &mlflow, url("server").as_deref()).await {
+        Some(mlflow) => match versions(context, &Client::at(&mlflow)?, url("server").as_deref()).await {
             Ok(versions) => Some(versions),
             Err(failure) => {
                 context.warn(format!("versions are not shown: {failure}"));
