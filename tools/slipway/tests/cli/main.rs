@@ -3,6 +3,7 @@
 
 mod check;
 mod deployed;
+mod own_tree;
 mod project;
 mod propose;
 mod render;
