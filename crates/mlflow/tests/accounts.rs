@@ -123,7 +123,7 @@ async fn train(client: &Client, experiment: &str, model: &str) -> Run {
 async fn each_account_may_do_its_work_and_no_more() {
     let server = Server::start();
     // the probes of the pod give no login
-    server.client("").wait_until_healthy(Duration::from_secs(120)).await.unwrap();
+    server.client("").wait_until_healthy(Duration::from_secs(300)).await.unwrap();
     let search = "mlflow/registered-models/search";
     let none = Value::Null;
     assert_eq!(server.status(None, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
