@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::connection::{Cluster, resource};
 use crate::error::Result;
-use crate::fields::{items, text};
+use crate::fields::{items, namespace, text, title_of};
 
 /// An Application's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,7 +60,34 @@ fn message(application: &DynamicObject) -> String {
     };
     let condition = condition.map(|one| text(one, "/message")).unwrap_or_default();
     let candidates = [condition, operation, text(data, "/status/health/message")];
-    candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+    let reason = candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    match consent(application) {
+        Some(how) => format!("{reason}\n{how}").trim_start().to_owned(),
+        None => reason.to_owned(),
+    }
+}
+
+/// What to do about a sync that waits until a person agrees to what it deletes. Nothing else is synced until then.
+///
+/// Source: <https://argo-cd.readthedocs.io/en/stable/user-guide/sync-options/#resource-pruning-with-confirmation>
+fn consent(application: &DynamicObject) -> Option<String> {
+    let is_asked = |resource: &&serde_json::Value| {
+        let is = |pointer| resource.pointer(pointer).and_then(serde_json::Value::as_bool).unwrap_or(false);
+        is("/requiresPruning") && is("/requiresDeletionConfirmation")
+    };
+    let asked = items(&application.data, "/status/resources").iter().filter(is_asked);
+    let asked: Vec<String> =
+        asked.map(|one| title_of(text(one, "/kind"), text(one, "/namespace"), text(one, "/name"))).collect();
+    if asked.is_empty() || text(&application.data, "/status/operationState/phase") != "Running" {
+        return None;
+    }
+    let object = format!("-n {} application {}", namespace(application), application.name_any());
+    Some(format!(
+        "it waits for your consent to delete {}: `kubectl annotate {object} --overwrite \
+         argocd.argoproj.io/deletion-approved=$(date -u +%FT%TZ)`\nor, to keep it: restore it in git, then `kubectl patch {object} \
+         --type merge -p '{{\"status\":{{\"operationState\":{{\"phase\":\"Terminating\"}}}}}}'`",
+        asked.join(", ")
+    ))
 }
 
 /// The Applications of a namespace, or of all namespaces, by name. A cluster without Argo CD has none.
@@ -102,5 +129,28 @@ mod tests {
         let third = component(&application);
         assert_eq!((third.message.as_str(), third.state().as_str()), ("third", "OutOfSync, Degraded"));
         assert!(!component(&json!({"metadata": {"name": "a"}})).is_green());
+    }
+
+    #[test]
+    fn a_sync_that_waits_for_consent_says_how_to_give_it() {
+        let mut application = json!({"metadata": {"name": "root", "namespace": "argocd"}, "status": {
+            "sync": {"status": "OutOfSync"},
+            "operationState": {"phase": "Running", "message": "waiting for deletion of argoproj.io/Application/demo-ui"},
+            "resources": [
+                {"kind": "Application", "namespace": "argocd", "name": "server", "requiresDeletionConfirmation": true},
+                {"kind": "Application", "namespace": "argocd", "name": "demo-ui", "requiresPruning": true, "requiresDeletionConfirmation": true}],
+        }});
+        let message = |application: &serde_json::Value| {
+            Component::of(&serde_json::from_value(application.clone()).unwrap()).message
+        };
+        let text = message(&application);
+        assert!(text.starts_with("waiting for deletion of argoproj.io/Application/demo-ui\n"), "{text}");
+        assert!(
+            text.contains("to delete Application argocd/demo-ui: `kubectl annotate -n argocd application root"),
+            "{text}"
+        );
+        assert!(text.contains(r#"-p '{"status":{"operationState":{"phase":"Terminating"}}}'`"#), "{text}");
+        application["status"]["operationState"]["phase"] = json!("Succeeded");
+        assert_eq!(message(&application), "");
     }
 }

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::ResourceExt as _;
 use serde::Serialize;
@@ -26,7 +27,7 @@ pub struct Examined {
     pub ok: bool,
     /// What was found.
     pub found: String,
-    /// What to do if it is not met.
+    /// What to do if it is not met, or what to mind although it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
 }
@@ -34,6 +35,11 @@ pub struct Examined {
 impl Examined {
     pub(crate) fn new(what: &str, ok: bool, found: impl Into<String>, how: &str) -> Self {
         Self { what: what.to_owned(), ok, found: found.into(), how: (!ok).then(|| how.to_owned()) }
+    }
+
+    /// A requirement that is met, or that cannot be judged from here, with what a person has to mind.
+    fn with_note(what: &str, found: impl Into<String>, note: &str) -> Self {
+        Self { what: what.to_owned(), ok: true, found: found.into(), how: Some(note.to_owned()) }
     }
 }
 
@@ -43,7 +49,7 @@ pub(crate) fn version(found: &Info, oldest: (u32, u32)) -> Examined {
         |text: &str| -> Option<u32> { text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok() };
     let ok = digits(&found.major).zip(digits(&found.minor)).is_some_and(|found| found >= oldest);
     let (major, minor) = oldest;
-    let how = format!("upgrade the cluster to {major}.{minor} or newer, which Kubeflow Trainer needs");
+    let how = format!("upgrade the cluster to {major}.{minor} or newer, the oldest that every component supports");
     Examined::new("Kubernetes' version", ok, found.git_version.clone(), &how)
 }
 
@@ -91,6 +97,61 @@ fn takes_pods(node: &Node) -> bool {
 fn architecture(node: &Node) -> &str {
     let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
     info.map(|info| info.architecture.as_str()).unwrap_or_default()
+}
+
+/// On which ports the API server calls the webhooks of controllers: those of JobSet and Kubeflow Trainer. A private GKE cluster opens only
+/// 443 and 10250 of its nodes to it, which are enough for cert-manager and External Secrets. `None` on other clusters.
+pub(crate) fn webhooks(nodes: &[Node]) -> Option<Examined> {
+    let provider = |node: &Node| node.spec.as_ref().and_then(|spec| spec.provider_id.clone()).unwrap_or_default();
+    nodes.iter().any(|node| provider(node).starts_with("gce://")).then(|| {
+        let note = "if its nodes are private, allow tcp:9443 from the control plane to the nodes, or the webhooks of JobSet and Kubeflow \
+                    Trainer cannot be reached and nothing is installed after them: `gcloud compute firewall-rules create \
+                    slipway-webhooks --network NETWORK --source-ranges CONTROL_PLANE_CIDR --target-tags NODE_TAG --allow tcp:9443`";
+        Examined::with_note("webhooks", "GKE, which cannot be asked for its firewall rules", note)
+    })
+}
+
+/// The name of one of the Gateway API's definitions, which stands for all of them.
+pub(crate) const GATEWAYS: &str = "gateways.gateway.networking.k8s.io";
+
+/// Who has the Gateway API's definitions in hand: the tree, or a cloud, and not both. `found` is the one called [`GATEWAYS`].
+pub(crate) fn gateway_api(found: Option<&CustomResourceDefinition>, does_tree_bring_it: bool) -> Examined {
+    const WHAT: &str = "Gateway API";
+    let Some(definition) = found else {
+        let how = "add ../../argocd/applications/gateway-api to clusters/<env>/kustomization.yaml";
+        let found = if does_tree_bring_it {
+            "not there; this tree brings it"
+        } else {
+            "not there, and this tree does not bring it"
+        };
+        return Examined::new(WHAT, does_tree_bring_it, found, how);
+    };
+    let metadata = &definition.metadata;
+    let version = metadata.annotations.as_ref().and_then(|all| all.get("gateway.networking.k8s.io/bundle-version"));
+    let version = version.map_or("of an unknown version", String::as_str);
+    let marks = || metadata.annotations.iter().chain(&metadata.labels).flat_map(|all| all.keys());
+    let cloud = if marks().any(|key| key.starts_with("components.gke.io/")) {
+        Some("GKE")
+    } else if marks().any(|key| key.starts_with("addonmanager.kubernetes.io/")) {
+        Some("the cluster's add-on manager")
+    } else {
+        None
+    };
+    let managers = || metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref());
+    match (cloud, does_tree_bring_it) {
+        (Some(cloud), brought) => {
+            let how = "leave it to the cloud, which would put its own version back again and again: remove \
+                       ../../argocd/applications/gateway-api from clusters/<env>/kustomization.yaml";
+            Examined::new(WHAT, !brought, format!("{version}, managed by {cloud}"), how)
+        }
+        (None, true) if managers().all(|manager| manager != "argocd-controller") => {
+            let by = managers().next().unwrap_or("somebody");
+            let note = "Argo CD takes it over. If your cloud manages it (AKS, EKS and OpenShift can), remove \
+                        ../../argocd/applications/gateway-api from clusters/<env>/kustomization.yaml first";
+            Examined::with_note(WHAT, format!("{version}, applied by {by}"), note)
+        }
+        (None, _) => Examined::new(WHAT, true, version, ""),
+    }
 }
 
 /// The storage class that claims will get; `name` is empty for the default one.
@@ -176,6 +237,74 @@ mod tests {
         let control = json!({"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]});
         assert!(!examine(&[node("amd64", "True", &control)], false).ok);
     }
+
+    #[test]
+    fn gke_may_need_a_firewall_rule() {
+        let on = |provider: &str| vec![node("amd64", "True", &json!({ "providerID": provider }))];
+        let note = webhooks(&on("gce://project/europe-west1-b/gke-a")).unwrap();
+        assert!(note.ok && note.how.unwrap().contains("tcp:9443"));
+        assert_eq!(webhooks(&on("aws:///eu-central-1a/i-0")), None);
+        assert_eq!(webhooks(&[node("amd64", "True", &json!({}))]), None);
+    }
+
+    #[rstest]
+    #[case::nobody_has_it(None, true, true, "this tree brings it", None)]
+    #[case::nobody_brings_it(None, false, false, "does not bring it", Some("add "))]
+    #[case::gke_and_the_tree(Some(GKE), true, false, "v1.1.0, managed by GKE", Some("remove "))]
+    #[case::gke_alone(Some(GKE), false, true, "v1.1.0, managed by GKE", None)]
+    #[case::an_add_on(
+        Some(r#"{"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}"#),
+        true,
+        false,
+        "add-on manager",
+        Some("remove ")
+    )]
+    #[case::applied_by_hand(
+        Some(r#"{"managedFields": [{"manager": "kubectl"}]}"#),
+        true,
+        true,
+        "applied by kubectl",
+        Some("takes it over")
+    )]
+    #[case::ours(
+        Some(r#"{"managedFields": [{"manager": "kube-apiserver"}, {"manager": "argocd-controller"}]}"#),
+        true,
+        true,
+        "unknown version",
+        None
+    )]
+    #[case::by_hand_on_purpose(
+        Some(r#"{"managedFields": [{"manager": "kubectl"}]}"#),
+        false,
+        true,
+        "unknown version",
+        None
+    )]
+    fn the_gateway_api_has_one_owner(
+        #[case] metadata: Option<&str>,
+        #[case] brought: bool,
+        #[case] ok: bool,
+        #[case] found: &str,
+        #[case] how: Option<&str>,
+    ) {
+        let definition = metadata.map(|metadata| {
+            let metadata: Value = serde_json::from_str(metadata).unwrap();
+            let names = json!({"kind": "Gateway", "plural": "gateways"});
+            let spec =
+                json!({"group": "gateway.networking.k8s.io", "names": names, "scope": "Namespaced", "versions": []});
+            serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+        });
+        let examined = gateway_api(definition.as_ref(), brought);
+        assert!(examined.ok == ok && examined.found.contains(found), "{examined:?}");
+        match how {
+            None => assert_eq!(examined.how, None),
+            Some(part) => assert!(examined.how.unwrap().contains(part)),
+        }
+    }
+
+    /// As a new GKE cluster has it.
+    const GKE: &str = r#"{"annotations": {"components.gke.io/component-name": "gateway-api-crds", "components.gke.io/layer": "addon",
+        "gateway.networking.k8s.io/bundle-version": "v1.1.0"}}"#;
 
     #[test]
     fn claims_need_a_class() {

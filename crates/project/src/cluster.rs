@@ -47,7 +47,7 @@ pub struct ClusterSpec {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Requires {
-    /// The oldest supported version of Kubernetes.
+    /// The oldest supported version of Kubernetes: by default that of cert-manager 1.21, which asks for the newest.
     pub kubernetes: String,
     /// The architectures that have images.
     pub architectures: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Requires {
 impl Default for Requires {
     fn default() -> Self {
         Self {
-            kubernetes: "1.31".to_owned(),
+            kubernetes: "1.33".to_owned(),
             architectures: vec!["amd64".to_owned(), "arm64".to_owned()],
             storage_class: None,
         }

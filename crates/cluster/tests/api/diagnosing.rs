@@ -1,7 +1,7 @@
 //! From an Application that is not well to the line that says why.
 
 use serde_json::json;
-use slipway_cluster::{components, diagnose};
+use slipway_cluster::{components, diagnose, exposure};
 
 use crate::server::Api;
 
@@ -59,4 +59,30 @@ async fn the_last_lines_of_the_container_at_fault_are_found() {
         ("CrashLoopBackOff", &["starting".to_owned(), "no such table: runs".to_owned()][..])
     );
     assert!(pod.message.contains("exit code 3"), "{pod:?}");
+}
+
+#[tokio::test]
+async fn a_private_service_with_a_public_address_is_found() {
+    let api = Api::default();
+    let (_server, cluster) = api.start().await;
+    let service = |exposure: &str, entry: serde_json::Value| {
+        json!({"metadata": {"namespace": "gateway", "labels": {"slipway.dev/exposure": exposure}},
+            "spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [entry]}}})
+    };
+    let of = |name: &str| format!("/api/v1/namespaces/gateway/services/{name}");
+    api.put(&of("a-public"), service("public", json!({"ip": "203.0.113.7"})));
+    api.put(&of("b-address"), service("internal", json!({"ip": "203.0.113.8"})));
+    // resolved without asking anybody
+    api.put(&of("c-name"), service("internal", json!({"hostname": "localhost"})));
+    api.put(&of("d-address"), service("internal", json!({"ip": "10.1.2.3"})));
+    api.put(
+        &of("e-new"),
+        json!({"metadata": {"namespace": "gateway", "labels": {"slipway.dev/exposure": "internal"}}}),
+    );
+
+    let examined = exposure(&cluster).await.unwrap();
+    let found: Vec<_> = examined.iter().map(|one| (one.what.as_str(), one.ok)).collect();
+    let services = ["Service gateway/b-address", "Service gateway/c-name", "Service gateway/d-address"];
+    assert_eq!(found, [(services[0], false), (services[1], true), (services[2], true)]);
+    assert!(examined[0].found.contains("203.0.113.8") && examined[0].how.as_ref().unwrap().contains("annotation"));
 }

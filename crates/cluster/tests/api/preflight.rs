@@ -22,8 +22,8 @@ async fn everything_that_is_wrong_is_reported_at_once() {
         state.fixed.insert("/version".to_owned(), json!({"major": "1", "minor": "29", "gitVersion": "v1.29.0"}));
         state.fixed.insert("/apis/storage.k8s.io/v1/storageclasses".to_owned(), json!({"items": []}));
     }
-    let examined = preflight(&cluster, &required(), || false).await.unwrap();
-    assert_eq!(examined.len(), 4);
+    let examined = preflight(&cluster, &required(), || false, || false).await.unwrap();
+    assert_eq!(examined.len(), 5);
     assert!(examined.iter().all(|one| !one.ok && one.how.is_some()), "{examined:?}");
     assert!(examined[1].found.contains("patch customresourcedefinitions.apiextensions.k8s.io"), "{examined:?}");
 
@@ -38,8 +38,25 @@ async fn everything_that_is_wrong_is_reported_at_once() {
         "/api/v1/nodes/a",
         json!({"status": {"nodeInfo": {"architecture": "amd64"}, "conditions": [{"type": "Ready", "status": "True"}]}}),
     );
-    let examined = preflight(&cluster, &required(), || false).await.unwrap();
+    let examined = preflight(&cluster, &required(), || false, || true).await.unwrap();
     assert!(examined.iter().all(|one| one.ok), "{examined:?}");
+
+    // what GKE has to be told, and what it manages itself
+    api.put(
+        "/api/v1/nodes/a",
+        json!({"spec": {"providerID": "gce://project/zone/a"}, "status": {"nodeInfo": {"architecture": "amd64"},
+            "conditions": [{"type": "Ready", "status": "True"}]}}),
+    );
+    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.gateway.networking.k8s.io";
+    let spec = json!({"group": "gateway.networking.k8s.io", "names": {"kind": "Gateway", "plural": "gateways"}, "scope": "Namespaced", "versions": []});
+    api.put(definition, json!({"metadata": {"annotations": {"components.gke.io/layer": "addon"}}, "spec": spec}));
+    let on_gke = preflight(&cluster, &required(), || false, || true).await.unwrap();
+    let of = |what: &str| on_gke.iter().find(|one| one.what == what).unwrap();
+    assert!(of("webhooks").ok && of("webhooks").how.as_ref().unwrap().contains("9443"), "{on_gke:?}");
+    assert!(!of("Gateway API").ok && of("Gateway API").how.as_ref().unwrap().contains("remove"), "{on_gke:?}");
+    let on_gke = preflight(&cluster, &required(), || false, || false).await.unwrap();
+    assert!(on_gke.iter().all(|one| one.ok), "{on_gke:?}");
+    api.put(definition, json!({"spec": spec}));
 
     // with a node that no image runs on, it depends on the pods
     api.put(
@@ -47,8 +64,8 @@ async fn everything_that_is_wrong_is_reported_at_once() {
         json!({"status": {"nodeInfo": {"architecture": "s390x"}, "conditions": [{"type": "Ready", "status": "True"}]}}),
     );
     let wrong = |examined: &[Examined]| examined.iter().filter(|one| !one.ok).count();
-    assert_eq!(wrong(&preflight(&cluster, &required(), || false).await.unwrap()), 1);
-    assert_eq!(wrong(&preflight(&cluster, &required(), || true).await.unwrap()), 0);
+    assert_eq!(wrong(&preflight(&cluster, &required(), || false, || true).await.unwrap()), 1);
+    assert_eq!(wrong(&preflight(&cluster, &required(), || true, || true).await.unwrap()), 0);
 }
 
 #[tokio::test]
@@ -56,7 +73,7 @@ async fn a_server_that_does_not_answer_is_named() {
     // nothing listens on the port that was free a moment ago
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let cluster = Cluster::at(&format!("http://127.0.0.1:{port}")).unwrap();
-    let error = preflight(&cluster, &required(), || false).await.unwrap_err();
+    let error = preflight(&cluster, &required(), || false, || true).await.unwrap_err();
     assert!(matches!(&error, Error::Unreachable { server, .. } if server.contains(&port.to_string())), "{error}");
 }
 
@@ -64,7 +81,7 @@ async fn a_server_that_does_not_answer_is_named() {
 async fn a_connection_without_tls_is_told_from_a_server_that_is_away() {
     let server = Api::default().serve().await;
     let cluster = Cluster::at(&format!("https://{}", server.address)).unwrap();
-    let error = preflight(&cluster, &required(), || false).await.unwrap_err();
+    let error = preflight(&cluster, &required(), || false, || true).await.unwrap_err();
     assert!(matches!(&error, Error::Tls { .. }) && error.to_string().contains("certificate-authority-data"), "{error}");
 }
 
@@ -73,7 +90,7 @@ async fn credentials_that_are_not_accepted_are_a_login_that_failed() {
     let api = Api::default();
     let (_server, cluster) = api.start().await;
     api.0.lock().unwrap().locked = true;
-    let error = preflight(&cluster, &required(), || false).await.unwrap_err();
+    let error = preflight(&cluster, &required(), || false, || true).await.unwrap_err();
     assert!(matches!(&error, Error::Login { .. }) && error.to_string().contains("kubectl auth whoami"), "{error}");
 }
 

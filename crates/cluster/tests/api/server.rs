@@ -15,13 +15,14 @@ use slipway_cluster::Cluster;
 use tokio::sync::watch;
 
 /// The kinds that it serves: apiVersion, kind, plural, whether they have a namespace.
-const KINDS: [(&str, &str, &str, bool); 11] = [
+const KINDS: [(&str, &str, &str, bool); 12] = [
     ("v1", "Namespace", "namespaces", false),
     ("v1", "Secret", "secrets", true),
     ("v1", "ConfigMap", "configmaps", true),
     ("v1", "Pod", "pods", true),
     ("v1", "Event", "events", true),
     ("v1", "Node", "nodes", false),
+    ("v1", "Service", "services", true),
     ("apps/v1", "Deployment", "deployments", true),
     ("apps/v1", "StatefulSet", "statefulsets", true),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false),

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bootstrap;
+mod consent;
 mod faults;
 mod learning;
 mod memory;

@@ -1,6 +1,7 @@
 //! What a cluster holds, and what may talk to what in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -66,9 +67,14 @@ impl Cluster {
         self.lets(to, Direction::Ingress, self.other(from), port, protocol)
     }
 
-    /// Whether a pod may open a connection to that port of what is outside of the cluster. The API server counts as outside.
+    /// Whether a pod may open a connection to that port of anything outside of the cluster. The API server counts as outside.
     pub fn may_leave(&self, from: &Pod, port: u16, protocol: Protocol) -> bool {
-        self.lets(from, Direction::Egress, Other::Outside, port, protocol)
+        self.lets(from, Direction::Egress, Other::Outside(None), port, protocol)
+    }
+
+    /// Whether a pod may open a connection to that port of an address that is no pod's.
+    pub fn may_reach(&self, from: &Pod, address: IpAddr, port: u16, protocol: Protocol) -> bool {
+        self.lets(from, Direction::Egress, Other::Outside(Some(address)), port, protocol)
     }
 
     /// Whether a pod is closed in a direction but for what policies let through.

@@ -1,6 +1,9 @@
 //! A NetworkPolicy.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, bail, ensure};
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::pods::{Pod, Protocol, number};
@@ -42,8 +45,8 @@ struct Rule {
 enum Peer {
     /// Pods that the second selects, in namespaces that the first does; `None` is the policy's own.
     Pods(Option<Selector>, Selector),
-    /// Addresses outside of the cluster: no pod.
-    Addresses,
+    /// Addresses of the first block that are in none of the others: no pod.
+    Block(IpNet, Vec<IpNet>),
 }
 
 #[derive(Debug)]
@@ -65,8 +68,8 @@ enum Which {
 pub(super) enum Other<'a> {
     /// A pod, with its namespace's labels.
     Pod(&'a Pod, &'a Labels),
-    /// Something outside of the cluster, of which only the port is known.
-    Outside,
+    /// Something that is no pod: at that address, or at whatever address.
+    Outside(Option<IpAddr>),
 }
 
 impl Policy {
@@ -103,10 +106,13 @@ impl Policy {
         })
     }
 
-    /// Whether one of its rules is about addresses, which may be a pod's in some clusters and in others not.
-    pub fn names_addresses(&self) -> bool {
+    /// The blocks of addresses that its rules name. They may hold pods in some clusters and in others not.
+    pub fn blocks(&self) -> impl Iterator<Item = IpNet> {
         let rules = self.ingress.iter().chain(&self.egress).flatten();
-        rules.flat_map(|rule| &rule.peers).any(|peer| matches!(peer, Peer::Addresses))
+        rules.flat_map(|rule| &rule.peers).filter_map(|peer| match peer {
+            Peer::Block(block, _) => Some(*block),
+            Peer::Pods(..) => None,
+        })
     }
 
     /// Whether it closes a pod in a direction, but for what policies let through.
@@ -126,7 +132,7 @@ impl Policy {
         let destination = match (direction, other) {
             (Direction::Ingress, _) => Some(pod),
             (Direction::Egress, Other::Pod(other, _)) => Some(other),
-            (Direction::Egress, Other::Outside) => None,
+            (Direction::Egress, Other::Outside(_)) => None,
         };
         self.rules(direction).unwrap_or_default().iter().any(|rule| {
             (rule.peers.is_empty() || rule.peers.iter().any(|peer| self.is_peer(peer, other)))
@@ -154,9 +160,16 @@ impl Policy {
     }
 
     fn is_peer(&self, peer: &Peer, other: Other<'_>) -> bool {
-        let (Peer::Pods(namespaces, pods), Other::Pod(pod, labels)) = (peer, other) else { return false };
-        let of_namespace = namespaces.as_ref().map_or(pod.namespace == self.namespace, |one| one.matches(labels));
-        of_namespace && pods.matches(&pod.labels)
+        match (peer, other) {
+            (Peer::Pods(namespaces, pods), Other::Pod(pod, labels)) => {
+                let is_here = || pod.namespace == self.namespace;
+                namespaces.as_ref().map_or_else(is_here, |one| one.matches(labels)) && pods.matches(&pod.labels)
+            }
+            (Peer::Block(block, except), Other::Outside(Some(address))) => {
+                block.contains(&address) && !except.iter().any(|block| block.contains(&address))
+            }
+            (Peer::Block(..), Other::Pod(..) | Other::Outside(None)) | (Peer::Pods(..), Other::Outside(_)) => false,
+        }
     }
 }
 
@@ -177,7 +190,13 @@ impl Peer {
         let selects = namespaces.is_some() || pods.is_some();
         // The API server accepts neither both nor none.
         ensure!(value["ipBlock"].is_null() == selects, "no peer: {value}");
-        Ok(if selects { Self::Pods(namespaces, pods.unwrap_or_default()) } else { Self::Addresses })
+        if selects {
+            return Ok(Self::Pods(namespaces, pods.unwrap_or_default()));
+        }
+        let block = &value["ipBlock"];
+        known(block, &["cidr", "except"])?;
+        let except = list(&block["except"])?.iter().map(network).collect::<Result<_>>()?;
+        Ok(Self::Block(network(&block["cidr"])?, except))
     }
 }
 
@@ -203,6 +222,10 @@ impl Ports {
                 Which::Name(name) => destination.and_then(|pod| pod.number_of(name, protocol)) == Some(port),
             }
     }
+}
+
+fn network(value: &Value) -> Result<IpNet> {
+    value.as_str().and_then(|text| text.parse().ok()).with_context(|| format!("no block of addresses: {value}"))
 }
 
 /// An absent selector is not an empty one.

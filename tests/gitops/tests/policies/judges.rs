@@ -1,12 +1,16 @@
 //! What is wrong in an environment, by the tables: all of it, not the first.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use slipway_gitops_tests::policies::{Cluster, Direction, Labels, Pod, Protocol};
 
 use crate::Environment;
 use crate::tables::Ports::{All, Declared, Tcp, Udp};
-use crate::tables::{ALLOWED, DNS, FORBIDDEN, NOT_OURS, OURS, OUTSIDE, STRANGERS, UNDECLARED, concerns, is, is_ours};
+use crate::tables::{
+    ALLOWED, ANYBODY, DNS, FORBIDDEN, MONITORING, MONITORING_NAMESPACE, NODE_DNS, NOT_OURS, OPENSHIFT_DNS, OURS,
+    OUTSIDE, UNDECLARED, concerns, is, is_ours,
+};
 
 /// How the names of pods begin that nothing declares.
 const STRAY: &str = "a pod with ";
@@ -14,8 +18,13 @@ const STRAY: &str = "a pod with ";
 /// Pods that are missing, and pods that the tables do not know.
 pub(crate) fn pods(environment: &Environment) -> Vec<String> {
     let mut wrong = Vec::new();
-    let found: BTreeSet<String> =
-        environment.cluster.pods.iter().map(Pod::to_string).filter(|name| name != DNS).collect();
+    let found: BTreeSet<String> = environment
+        .cluster
+        .pods
+        .iter()
+        .map(Pod::to_string)
+        .filter(|name| ![DNS, OPENSHIFT_DNS].contains(&name.as_str()))
+        .collect();
     let expected: BTreeSet<String> = environment.expected.iter().map(|name| (*name).to_owned()).collect();
     wrong.extend(expected.difference(&found).map(|name| format!("{name} is not there")));
     wrong.extend(found.difference(&expected).map(|name| format!("{name} is there, and the tables do not know it")));
@@ -41,8 +50,8 @@ pub(crate) fn each_end(environment: &Environment) -> Vec<String> {
     let cluster = &environment.cluster;
     each(cluster, |from, to, port, protocol| {
         let rows = || ALLOWED.iter().filter(|row| row.2.hold(to, port, protocol));
-        // Where strangers may come in, ours may too.
-        let in_row = rows().any(|row| (is(row.0, from) || row.0 == STRANGERS) && is(row.1, to));
+        // Where anybody may come in, ours may too.
+        let in_row = rows().any(|row| (is(row.0, from) || row.0 == ANYBODY) && is(row.1, to));
         // The way out is by namespace, since jobs that set a store up bear its name; or to any address.
         let out_row = rows().any(|row| is(row.0, from) && row.1.split('/').next() == Some(to.namespace.as_str()))
             || cluster.may_leave(from, port, protocol);
@@ -79,6 +88,13 @@ pub(crate) fn outside(environment: &Environment) -> Vec<String> {
                 let verdict = if row { "is needed and not allowed" } else { "is allowed and not in the table" };
                 wrong.push(format!("{from} -> outside {protocol:?} {port} {verdict}"));
             }
+            for address in NODE_DNS {
+                let row = row || (port == 53 && protocol != Protocol::Sctp);
+                if cluster.may_reach(from, IpAddr::V4(address), port, protocol) != row {
+                    let verdict = if row { "is needed and not allowed" } else { "is allowed and not in the table" };
+                    wrong.push(format!("{from} -> {address} {protocol:?} {port} {verdict}"));
+                }
+            }
         }
     }
     wrong
@@ -103,10 +119,34 @@ pub(crate) fn closed(environment: &Environment) -> Vec<String> {
             }
         }
     }
-    // Whether a block of addresses holds pods is up to the cluster.
-    let by_address =
-        cluster.policies.iter().filter(|policy| OURS.contains(&policy.namespace.as_str()) && policy.names_addresses());
-    wrong.extend(by_address.map(|policy| format!("policy {}/{} names addresses", policy.namespace, policy.name)));
+    // Whether a block of addresses holds pods is up to the cluster, but for addresses of the node itself.
+    for policy in cluster.policies.iter().filter(|policy| OURS.contains(&policy.namespace.as_str())) {
+        let blocks =
+            policy.blocks().filter(|block| !NODE_DNS.iter().any(|address| *block == IpAddr::V4(*address).into()));
+        wrong.extend(
+            blocks.map(|block| format!("policy {}/{} names addresses: {block}", policy.namespace, policy.name)),
+        );
+    }
+    wrong
+}
+
+/// What asks to be scraped and is not in the table, and the other way round. `allowed` judges whether the table holds.
+pub(crate) fn scraped(environment: &Environment) -> Vec<String> {
+    let is_here = |pod: &str| environment.expected.contains(pod);
+    let rows = ALLOWED.iter().filter(|row| row.0 == MONITORING && is_here(row.1));
+    let mut rows: BTreeSet<(String, u16)> = rows
+        .filter_map(|row| match row.2 {
+            Tcp(number) => Some((row.1.to_owned(), number)),
+            Udp(_) | All | Declared => None,
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for asking in &environment.scraped {
+        if !rows.remove(asking) {
+            wrong.push(format!("{} asks to be scraped at {}, and the table does not know it", asking.0, asking.1));
+        }
+    }
+    wrong.extend(rows.iter().map(|(pod, port)| format!("{pod} does not ask to be scraped at {port}")));
     wrong
 }
 
@@ -140,7 +180,7 @@ fn every_port(cluster: &Cluster) -> Vec<(u16, Protocol)> {
 /// ours: one without labels, but for `training`, where every pod counts as a worker.
 fn strays(cluster: &Cluster) -> Vec<Pod> {
     let mut all = Vec::new();
-    for namespace in ["default", "stranger"] {
+    for namespace in ["default", "stranger", MONITORING_NAMESPACE] {
         all.push(stray(namespace, &Labels::new()));
         all.extend(cluster.pods.iter().map(|pod| stray(namespace, &pod.labels)));
     }

@@ -8,14 +8,14 @@ mod tables;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use judges::{allowed, closed, each_end, forbidden, outside, pods};
+use judges::{allowed, closed, each_end, forbidden, outside, pods, scraped};
 use serde_json::{Value, json};
-use slipway_gitops_tests::policies::Cluster;
+use slipway_gitops_tests::policies::{Cluster, Pod, Selector};
 use slipway_gitops_tests::program::{kustomize, need};
 use slipway_gitops_tests::tree::{builds, deployed, documents, environments};
 use tables::{
-    ALLOWED, ANY_OF_ARGOCD, ARGOCD, DNS, EVERYWHERE, FORBIDDEN, JOBSET, KUBEFLOW_TRAINER, OUTSIDE, PODS, STRANGERS,
-    UNDECLARED,
+    ALLOWED, ANY_OF_ARGOCD, ANY_OF_OURS, ANYBODY, ARGOCD, DNS, EVERYWHERE, FORBIDDEN, JOBSET, KUBEFLOW_TRAINER,
+    MONITORING, MONITORING_NAMESPACE, OPENSHIFT_DNS, OUTSIDE, PODS, STRANGERS, UNDECLARED,
 };
 
 struct Environment {
@@ -23,6 +23,8 @@ struct Environment {
     cluster: Cluster,
     /// The pods that the tables are about, as against strangers.
     expected: BTreeSet<&'static str>,
+    /// What asks Prometheus to be scraped: pods of this tree, and the port of each.
+    scraped: BTreeSet<(String, u16)>,
 }
 
 /// What this tree declares.
@@ -46,13 +48,45 @@ fn made(upstream: &[&'static str], objects: impl Fn(&str) -> Vec<Value>) -> Vec<
     let made = |(name, ours): (&str, &[&'static str])| {
         let mut objects = objects(name);
         for namespace in UNDECLARED {
-            objects.push(json!({"kind": "Namespace", "metadata": {"name": namespace}}));
+            let labels =
+                if namespace == MONITORING_NAMESPACE { json!({"slipway.dev/monitoring": "true"}) } else { json!({}) };
+            objects.push(json!({"kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}));
         }
-        objects.push(json!({"kind": "Pod", "metadata": {"name": "coredns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}}));
+        for dns in [DNS, OPENSHIFT_DNS] {
+            let (namespace, name) = dns.split_once('/').unwrap();
+            objects.push(json!({"kind": "Pod", "metadata": {"name": name, "namespace": namespace}}));
+        }
         let cluster = Cluster::read(&objects).unwrap();
-        Environment { name: name.to_owned(), cluster, expected: ours.iter().chain(upstream).copied().collect() }
+        let scraped = asking(&objects, &cluster);
+        let expected = ours.iter().chain(upstream).copied().collect();
+        Environment { name: name.to_owned(), cluster, expected, scraped }
     };
     PODS.map(made).into()
+}
+
+/// What asks to be scraped by Prometheus' annotations: of a Service for the pods that it selects, or of pods themselves.
+fn asking(objects: &[Value], cluster: &Cluster) -> BTreeSet<(String, u16)> {
+    let mut all = BTreeSet::new();
+    for object in objects {
+        let is_service = object["kind"] == "Service";
+        let at = if is_service { "/metadata/annotations" } else { "/spec/template/metadata/annotations" };
+        let annotations = object.pointer(at).unwrap_or(&Value::Null);
+        if annotations["prometheus.io/scrape"] != "true" {
+            continue;
+        }
+        let port = annotations["prometheus.io/port"].as_str().unwrap().parse().unwrap();
+        let pods: Vec<Pod> = if is_service {
+            let selector = Selector::read(&json!({"matchLabels": object["spec"]["selector"]})).unwrap();
+            let is_selected =
+                |pod: &&Pod| object["metadata"]["namespace"] == pod.namespace && selector.matches(&pod.labels);
+            cluster.pods.iter().filter(is_selected).cloned().collect()
+        } else {
+            Pod::of(object).unwrap()
+        };
+        assert!(!pods.is_empty(), "{} selects no pod", object["metadata"]);
+        all.extend(pods.iter().map(|pod| (pod.to_string(), port)));
+    }
+    all
 }
 
 #[test]
@@ -86,10 +120,18 @@ fn every_namespace_of_ours_is_closed() {
 }
 
 #[test]
+fn what_asks_to_be_scraped_may_be_and_nothing_else() {
+    judged(&TREE, scraped);
+}
+
+#[test]
 fn all_that_holds_beside_the_pods_of_upstream() {
     need(&["go"]).unwrap();
     judged(&WITH_UPSTREAM, |environment| {
-        [pods, allowed, each_end, forbidden, outside, closed].iter().flat_map(|judge| judge(environment)).collect()
+        [pods, allowed, each_end, forbidden, outside, closed, scraped]
+            .iter()
+            .flat_map(|judge| judge(environment))
+            .collect()
     });
 }
 
@@ -105,7 +147,17 @@ fn judged(environments: &LazyLock<Vec<Environment>>, judge: impl Fn(&Environment
 #[test]
 fn the_tables_name_pods_that_there_are() {
     let mut known: BTreeSet<&str> = PODS.iter().flat_map(|(_, pods)| *pods).copied().chain(ARGOCD).collect();
-    known.extend([JOBSET, KUBEFLOW_TRAINER, DNS, STRANGERS, ANY_OF_ARGOCD]);
+    known.extend([
+        JOBSET,
+        KUBEFLOW_TRAINER,
+        DNS,
+        OPENSHIFT_DNS,
+        ANY_OF_OURS,
+        ANYBODY,
+        STRANGERS,
+        MONITORING,
+        ANY_OF_ARGOCD,
+    ]);
     for (from, to, _) in ALLOWED.iter().chain(FORBIDDEN) {
         assert!(known.contains(from) && known.contains(to), "{from} -> {to}");
     }

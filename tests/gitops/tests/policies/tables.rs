@@ -1,5 +1,7 @@
 //! Which pods there are, and what may talk to what: the tables, and what their words mean.
 
+use std::net::Ipv4Addr;
+
 use slipway_gitops_tests::policies::{Pod, Protocol};
 
 pub(crate) const DEMO_UI: &str = "demo-ui/demo-ui";
@@ -17,10 +19,19 @@ pub(crate) const ARGOCD: [&str; 4] =
 pub(crate) const ARGOCD_SERVER: &str = "argocd/argocd-server";
 pub(crate) const JOBSET: &str = "jobset-system/jobset-controller-manager";
 pub(crate) const KUBEFLOW_TRAINER: &str = "kubeflow-system/kubeflow-trainer-controller-manager";
-/// The cluster's own, of which nothing is declared here.
+/// The cluster's own, of which nothing is declared here: of most clusters, and of OpenShift.
 pub(crate) const DNS: &str = "kube-system/coredns";
+pub(crate) const OPENSHIFT_DNS: &str = "openshift-dns/dns-default";
+/// Where a node answers for names itself: NodeLocal DNSCache, and GKE's Cloud DNS.
+pub(crate) const NODE_DNS: [Ipv4Addr; 2] = [Ipv4Addr::new(169, 254, 20, 10), Ipv4Addr::new(169, 254, 169, 254)];
+/// Every pod of `OURS`, with whatever labels.
+pub(crate) const ANY_OF_OURS: &str = "any pod of ours";
 /// Every pod outside of `OURS`, with whatever labels.
+pub(crate) const ANYBODY: &str = "anybody";
+/// Those of `ANYBODY` that do not monitor.
 pub(crate) const STRANGERS: &str = "any stranger";
+/// Every pod of a namespace that is labelled as one that monitors.
+pub(crate) const MONITORING: &str = "any pod that monitors";
 /// Every pod of Argo CD.
 pub(crate) const ANY_OF_ARGOCD: &str = "any pod of argocd";
 
@@ -39,8 +50,9 @@ pub(crate) const OURS: [&str; 9] =
     ["demo-ui", "gateway", "jobset-system", "kubeflow-system", "minio", "mlflow", "postgres", "server", "training"];
 /// Those that are not: upstream's manifests and charts say what their pods let in.
 pub(crate) const NOT_OURS: [&str; 3] = ["argocd", "cert-manager", "external-secrets"];
-/// Those that no file here declares: the cluster's own, and two with anybody in them.
-pub(crate) const UNDECLARED: [&str; 3] = ["kube-system", "default", "stranger"];
+/// Those that no file here declares: the cluster's own, two with anybody in them, and one that monitors.
+pub(crate) const UNDECLARED: [&str; 5] = ["kube-system", "openshift-dns", "default", "stranger", MONITORING_NAMESPACE];
+pub(crate) const MONITORING_NAMESPACE: &str = "monitoring";
 
 /// Ports of a row.
 #[derive(Clone, Copy)]
@@ -60,9 +72,9 @@ pub(crate) type Row = (&'static str, &'static str, Ports);
 /// What the product needs. Into a pod of ours nothing else is allowed.
 pub(crate) const ALLOWED: &[Row] = &[
     // The door: the page, the models, and what operates the stack.
-    (STRANGERS, TRAEFIK, Tcp(8000)),
-    (STRANGERS, TRAEFIK, Tcp(8443)),
-    (STRANGERS, TRAEFIK, Tcp(8444)),
+    (ANYBODY, TRAEFIK, Tcp(8000)),
+    (ANYBODY, TRAEFIK, Tcp(8443)),
+    (ANYBODY, TRAEFIK, Tcp(8444)),
     (TRAEFIK, DEMO_UI, Tcp(8501)),
     (TRAEFIK, SERVER, Tcp(8080)),
     (TRAEFIK, MLFLOW, Tcp(5000)),
@@ -85,29 +97,16 @@ pub(crate) const ALLOWED: &[Row] = &[
     (POSTGRES_SET_UP, POSTGRES, Tcp(5432)),
     (MINIO_SET_UP, MINIO, Tcp(9000)),
     // Webhooks: no policy can name the API server, so anybody may.
-    (STRANGERS, JOBSET, Tcp(9443)),
-    (STRANGERS, KUBEFLOW_TRAINER, Tcp(9443)),
-    // Names. PostgreSQL's server asks for none.
-    (DEMO_UI, DNS, Udp(53)),
-    (DEMO_UI, DNS, Tcp(53)),
-    (TRAEFIK, DNS, Udp(53)),
-    (TRAEFIK, DNS, Tcp(53)),
-    (MLFLOW, DNS, Udp(53)),
-    (MLFLOW, DNS, Tcp(53)),
-    (SERVER, DNS, Udp(53)),
-    (SERVER, DNS, Tcp(53)),
-    (TRAINER, DNS, Udp(53)),
-    (TRAINER, DNS, Tcp(53)),
-    (MINIO, DNS, Udp(53)),
-    (MINIO, DNS, Tcp(53)),
-    (POSTGRES_SET_UP, DNS, Udp(53)),
-    (POSTGRES_SET_UP, DNS, Tcp(53)),
-    (MINIO_SET_UP, DNS, Udp(53)),
-    (MINIO_SET_UP, DNS, Tcp(53)),
-    (JOBSET, DNS, Udp(53)),
-    (JOBSET, DNS, Tcp(53)),
-    (KUBEFLOW_TRAINER, DNS, Udp(53)),
-    (KUBEFLOW_TRAINER, DNS, Tcp(53)),
+    (ANYBODY, JOBSET, Tcp(9443)),
+    (ANYBODY, KUBEFLOW_TRAINER, Tcp(9443)),
+    // Metrics, of what asks to be scraped.
+    (MONITORING, TRAEFIK, Tcp(8080)),
+    (MONITORING, SERVER, Tcp(8080)),
+    // Names.
+    (ANY_OF_OURS, DNS, Udp(53)),
+    (ANY_OF_OURS, DNS, Tcp(53)),
+    (ANY_OF_OURS, OPENSHIFT_DNS, Udp(5353)),
+    (ANY_OF_OURS, OPENSHIFT_DNS, Tcp(5353)),
 ];
 
 /// What no later row of `ALLOWED` may open, and what may not be reached of Argo CD, which closes itself in part only.
@@ -159,7 +158,8 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (TRAEFIK, "argocd/argocd-repo-server", Declared),
 ];
 
-/// Where the way out of the cluster is open, and so to the API server: to every address, since none can be named. Nowhere else.
+/// Where the way out of the cluster is open, and so to the API server: to every address, since none can be named. Nowhere else, but for
+/// `NODE_DNS` at port 53.
 pub(crate) const OUTSIDE: &[(&[&str], &str, u16)] = &[
     (EVERYWHERE, TRAEFIK, 443),
     (EVERYWHERE, TRAEFIK, 6443),
@@ -193,7 +193,10 @@ pub(crate) fn concerns((of, at, _): &Row, from: &Pod, to: &Pod) -> bool {
 /// Whether a name of the tables means a pod.
 pub(crate) fn is(pattern: &str, pod: &Pod) -> bool {
     match pattern {
-        STRANGERS => !is_ours(pod),
+        ANY_OF_OURS => is_ours(pod),
+        ANYBODY => !is_ours(pod),
+        STRANGERS => !is_ours(pod) && pod.namespace != MONITORING_NAMESPACE,
+        MONITORING => pod.namespace == MONITORING_NAMESPACE,
         ANY_OF_ARGOCD => pod.namespace == "argocd",
         name => pod.to_string() == name,
     }

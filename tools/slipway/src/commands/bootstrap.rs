@@ -24,6 +24,9 @@ use progress::Progress;
 /// The Application that manages Argo CD.
 const ARGOCD: &str = "argocd";
 
+/// The Application that installs the Gateway API's definitions.
+const GATEWAY_API: &str = "gateway-api";
+
 /// The folders of this repository that Argo CD reads.
 const DEPLOYED: [&str; 4] = ["argocd", "base", "clusters", "overlays"];
 
@@ -65,7 +68,11 @@ impl Bootstrap {
         context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
         let requires = &declared.spec.requires;
         let is_pinned = || self.is_pinned(&tree, &requires.architectures);
-        let examined = preflight(&cluster, &requirements(requires, &self.environment)?, is_pinned).await?;
+        // a tree that does not build is refused below
+        let brings_gateway_api =
+            || self.built(&tree).is_none_or(|environment| environment.application(GATEWAY_API).is_some());
+        let required = requirements(requires, &self.environment)?;
+        let examined = preflight(&cluster, &required, is_pinned, brings_gateway_api).await?;
         require_fit(context, &examined)?;
 
         let kustomize = self.kustomize.need()?;
@@ -109,12 +116,15 @@ impl Bootstrap {
 
     /// Whether every pod of the tree names one of these architectures; `false` if the tree cannot be built.
     fn is_pinned(&self, tree: &Tree, architectures: &[String]) -> bool {
-        let Ok(kustomize) = self.kustomize.need() else { return false };
-        let built = environments(tree, &kustomize, Some(&self.environment));
-        built.is_ok_and(|(all, _)| {
-            let mut objects = all.iter().flat_map(Environment::objects);
-            objects.all(|(_, object)| pins_architecture(&object.to_json(), architectures))
+        self.built(tree).is_some_and(|environment| {
+            environment.objects().all(|(_, object)| pins_architecture(&object.to_json(), architectures))
         })
+    }
+
+    /// What the tree declares for the environment; `None` if it cannot be built.
+    fn built(&self, tree: &Tree) -> Option<Environment> {
+        let kustomize = self.kustomize.need().ok()?;
+        environments(tree, &kustomize, Some(&self.environment)).ok()?.0.pop()
     }
 
     /// Refuses a tree with mistakes.
@@ -193,7 +203,7 @@ fn requirements(requires: &cluster::Requires, environment: &str) -> Result<Requi
     let version = version.ok_or_else(|| {
         let path = cluster::path(environment);
         let found = &requires.kubernetes;
-        Failure::Input(format!("{path}: requires.kubernetes is `{found}`; write a version such as \"1.31\""))
+        Failure::Input(format!("{path}: requires.kubernetes is `{found}`; write a version such as \"1.33\""))
     })?;
     Ok(Requirements {
         version,

@@ -4,6 +4,7 @@
 mod check;
 mod deployed;
 mod lineage;
+mod own_tree;
 mod project;
 mod propose;
 mod render;

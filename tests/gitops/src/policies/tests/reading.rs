@@ -45,6 +45,8 @@ fn what_would_be_judged_wrongly_is_refused() {
         ("{podSelector: {}, ingress: [{to: []}]}", "`to` is not known"),
         ("{podSelector: {}, ingress: [{from: [{}]}]}", "no peer"),
         ("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]}", "no peer"),
+        ("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0}}]}]}", "no block"),
+        ("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, but: []}}]}]}", "`but` is not known"),
         ("{podSelector: {}, ingress: [{from: {podSelector: {}}}]}", "no list"),
         ("{podSelector: {}, ingress: [{ports: [{prot: 80}]}]}", "`prot` is not known"),
         ("{podSelector: {}, ingress: [{ports: [{port: 0}]}]}", "no port"),

@@ -181,13 +181,30 @@ fn a_block_of_addresses_is_no_pod_and_not_everyone() {
     let block = "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]}";
     let world = world(&[("blue", block)]);
     assert_eq!(world.clients(), [false; 3]);
-    assert!(world.policies[0].names_addresses());
+    assert_eq!(world.policies[0].blocks().map(|block| block.to_string()).collect::<Vec<_>>(), ["0.0.0.0/0"]);
     let both = "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}, {podSelector: {}}]}]}";
     assert_eq!(super::world(&[("blue", both)]).clients(), [false, false, true]);
+    let pods = super::world(&[("blue", "{podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}")]);
+    assert_eq!(pods.policies[0].blocks().count(), 0);
+}
+
+#[test]
+fn a_block_holds_its_addresses_but_for_the_excepted_ones() {
+    let out = "{podSelector: {}, policyTypes: [Egress], egress: [
+        {to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}], ports: [{port: 53, protocol: UDP}]}]}";
+    let world = world(&[("red", out)]);
+    let may = |address: &str, port, protocol| {
+        world.may_reach(world.pod("red/client"), address.parse().unwrap(), port, protocol)
+    };
+    assert!(may("10.2.0.1", 53, Protocol::Udp) && may("10.255.255.255", 53, Protocol::Udp));
     assert!(
-        !super::world(&[("blue", "{podSelector: {}, ingress: [{from: [{podSelector: {}}]}]}")]).policies[0]
-            .names_addresses()
+        !may("10.1.0.1", 53, Protocol::Udp)
+            && !may("11.0.0.1", 53, Protocol::Udp)
+            && !may("fd00::1", 53, Protocol::Udp)
     );
+    assert!(!may("10.2.0.1", 53, Protocol::Tcp) && !may("10.2.0.1", 54, Protocol::Udp));
+    assert!(!world.may_leave(world.pod("red/client"), 53, Protocol::Udp), "not to every address");
+    assert!(world.may_reach(world.pod("blue/client"), "10.1.0.1".parse().unwrap(), 1, Protocol::Tcp), "no policy");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `slipway doctor --cluster`: what is unhealthy, from the Application down to the last log lines of a container.
 
 use serde_json::json;
-use slipway_cluster::{Cluster, Diagnosis, components, diagnose};
+use slipway_cluster::{Cluster, Diagnosis, components, diagnose, exposure};
 use slipway_project::count;
 
 use crate::context::Context;
+use crate::examined::{self, Mark};
 use crate::failure::Failure;
 
 pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Failure> {
@@ -30,11 +31,22 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     for diagnosis in &diagnoses {
         show(context, diagnosis);
     }
-    context.json(&json!({ "applications": all, "unwell": diagnoses }))?;
-    if diagnoses.is_empty() {
+    let addresses = exposure(&cluster).await?;
+    for one in &addresses {
+        let mark = if one.ok { Mark::Good } else { Mark::Bad };
+        examined::show(context, mark, &one.what, &one.found, one.how.as_deref());
+    }
+    context.json(&json!({ "applications": all, "unwell": diagnoses, "addresses": addresses }))?;
+    let exposed = addresses.iter().filter(|one| !one.ok).count();
+    if diagnoses.is_empty() && exposed == 0 {
         return Ok(());
     }
-    context.say(format!("{} out of sync or not healthy", count(diagnoses.len(), "Application")));
+    if !diagnoses.is_empty() {
+        context.say(format!("{} out of sync or not healthy", count(diagnoses.len(), "Application")));
+    }
+    if exposed > 0 {
+        context.say(format!("{} not known to be private", count(exposed, "load balancer")));
+    }
     Err(Failure::Reported(6))
 }
 

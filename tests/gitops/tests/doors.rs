@@ -1,0 +1,48 @@
+//! The two doors of a cloud cluster: one public, one private, with each cloud's own word for it.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use serde_json::{Value, json};
+use slipway_gitops_tests::program::{kustomize, need};
+use slipway_gitops_tests::tree::{documents, repository};
+
+/// What makes a load balancer private: AWS by the controller that is part of Kubernetes, AWS by its Load Balancer Controller, Azure, Google.
+const PRIVATE: [(&str, &str); 4] = [
+    ("service.beta.kubernetes.io/aws-load-balancer-internal", "true"),
+    ("service.beta.kubernetes.io/aws-load-balancer-scheme", "internal"),
+    ("service.beta.kubernetes.io/azure-load-balancer-internal", "true"),
+    ("networking.gke.io/load-balancer-type", "Internal"),
+];
+
+#[test]
+fn each_door_says_to_every_cloud_what_it_is() {
+    need(&["kustomize"]).unwrap();
+    for environment in ["staging", "production"] {
+        let objects = documents(&kustomize(&repository().join("overlays").join(environment).join("traefik")).unwrap());
+        let objects = objects.unwrap();
+        let balancers: Vec<&Value> =
+            objects.iter().filter(|one| one["kind"] == "Service" && one["spec"]["type"] == "LoadBalancer").collect();
+        let named = |name: &str| *balancers.iter().find(|one| one["metadata"]["name"] == name).unwrap();
+        assert_eq!(balancers.len(), 2);
+        let (public, private) = (named("traefik"), named("traefik-internal"));
+
+        assert_eq!(
+            public["metadata"]["annotations"],
+            json!({"service.beta.kubernetes.io/aws-load-balancer-scheme": "internet-facing"})
+        );
+        let annotations = private["metadata"]["annotations"].as_object().unwrap();
+        assert_eq!(annotations.len(), PRIVATE.len());
+        for (key, value) in PRIVATE {
+            assert_eq!(annotations[key], value, "{environment}: {key}");
+        }
+        // `slipway doctor --cluster` finds it by this
+        assert_eq!(private["metadata"]["labels"]["slipway.dev/exposure"], "internal");
+        // and if a cloud knows none of the annotations, only private networks get in, judged by the sender's own address
+        assert_eq!(private["spec"]["externalTrafficPolicy"], "Local");
+        let ranges = private["spec"]["loadBalancerSourceRanges"].as_array().unwrap();
+        let mut ranges: Vec<&str> = ranges.iter().map(|range| range.as_str().unwrap()).collect();
+        ranges.sort_unstable();
+        assert_eq!(ranges, ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"]);
+        // the tools that operate the stack have no port at the public one
+        assert!(public["spec"]["ports"].as_array().unwrap().iter().all(|port| port["targetPort"] != "internal"));
+    }
+}

@@ -1,0 +1,70 @@
+//! This repository's own tree with one of its switches thrown: still right, and wrong if a part of the change is forgotten.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::project::{Project, Ran};
+
+/// What `check` reads.
+const READ: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
+
+fn copy() -> (Project, TempDir) {
+    let project = Project::new();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in READ {
+        let _ = std::fs::remove_dir_all(project.root().join(folder));
+        let done = Command::new("cp").arg("-R").arg(own.join(folder)).arg(project.root()).status().unwrap();
+        assert!(done.success(), "copying {folder}");
+    }
+    (project, tempfile::tempdir().unwrap())
+}
+
+fn check((project, cache): &(Project, TempDir)) -> Ran {
+    project.run_with(&["check", "--complete", "-o", "json"], |command| {
+        assert!(std::env::var_os("SLIPWAY_KUSTOMIZE").is_some(), "SLIPWAY_KUSTOMIZE is not set; `make test` sets it");
+        command.env("XDG_CACHE_HOME", cache.path());
+    })
+}
+
+fn is_right(ran: &Ran) {
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert!(ran.json()["kustomizations"].as_u64().unwrap() > 50, "{ran:?}");
+}
+
+fn replace(project: &Project, path: &str, from: &str, to: &str) {
+    let text = project.read(path);
+    assert!(text.contains(from), "{path} has no {from}");
+    project.write(path, &text.replace(from, to));
+}
+
+#[test]
+fn mlflow_asks_for_a_login_by_one_line_in_each_environment() {
+    let tree = copy();
+    for environment in ["local", "staging", "production"] {
+        let path = format!("overlays/{environment}/mlflow/kustomization.yaml");
+        if environment == "local" {
+            replace(&tree.0, &path, "components: [", "components: [../../../base/mlflow/login, ");
+        } else {
+            replace(&tree.0, &path, "  # - ../../../base/mlflow/login", "  - ../../../base/mlflow/login");
+        }
+    }
+    // production has its Secrets from a store, so there the list of them is the second line
+    let without = check(&tree).findings();
+    let is_missing = |one: &String| one.starts_with("base/mlflow/deployment.yaml:") && one.ends_with(" unknown-secret");
+    assert!(!without.is_empty() && without.iter().all(is_missing), "{without:?}");
+    let list = "overlays/production/external-credentials/kustomization.yaml";
+    replace(&tree.0, list, "credentials.yaml]", "credentials.yaml, mlflow-login.yaml]");
+    is_right(&check(&tree));
+}
+
+#[test]
+fn the_gateway_apis_definitions_can_be_left_to_the_cloud() {
+    let tree = copy();
+    for environment in ["staging", "production"] {
+        let path = format!("clusters/{environment}/kustomization.yaml");
+        replace(&tree.0, &path, "  - ../../argocd/applications/gateway-api\n", "");
+    }
+    is_right(&check(&tree));
+}
