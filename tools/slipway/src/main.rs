@@ -17,6 +17,7 @@ mod replace;
 mod revision;
 mod runtime;
 mod services;
+mod unregistered;
 mod versions;
 
 use std::ffi::OsString;

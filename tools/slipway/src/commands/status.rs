@@ -9,10 +9,12 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_embedded::{JobStatus, State};
+use slipway_mlflow::Client;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::addresses;
+use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 
 #[derive(Debug, Args)]
@@ -44,6 +46,8 @@ struct Job {
     phase: String,
     seconds: Option<f64>,
     message: String,
+    /// Why it registered nothing; `None` unless it is complete without a version.
+    unregistered: Option<Unregistered>,
 }
 
 impl Status {
@@ -55,8 +59,12 @@ impl Status {
             context.say("no loop is running here: start one with `slipway up`, or try `slipway demo`");
             return context.json(&Report::default());
         };
-        let jobs = jobs(&folder.join("jobs"))?;
+        let mut jobs = jobs(&folder.join("jobs"))?;
         let versions = versions(context, &state.mlflow, Some(&state.server)).await?;
+        let mut reasons = unregistered(&Client::new(&state.mlflow)?).await?;
+        for job in &mut jobs {
+            job.unregistered = reasons.remove(&job.name);
+        }
         let report = Report { running: true, addresses: Some(state), jobs, versions };
         if !context.is_json() {
             show(context, &report);
@@ -77,6 +85,7 @@ fn jobs(folder: &Path) -> Result<Vec<Job>, Failure> {
                 phase: format!("{:?}", status.phase),
                 seconds: status.seconds(),
                 message: status.message().to_owned(),
+                unregistered: None,
             });
         }
     }
@@ -96,7 +105,8 @@ fn show(context: &Context, report: &Report) {
     table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "SECONDS", ""]);
     for job in &report.jobs {
         let seconds = job.seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
-        table.add_row([job.name.clone(), job.phase.clone(), seconds, job.message.clone()]);
+        let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
+        table.add_row([job.name.clone(), job.phase.clone(), seconds, message]);
     }
     context.say(format!("\n{}", table.trim_fmt()));
     show_versions(context, &report.versions);
