@@ -60,3 +60,21 @@ async fn the_last_lines_of_the_container_at_fault_are_found() {
     );
     assert!(pod.message.contains("exit code 3"), "{pod:?}");
 }
+
+#[tokio::test]
+async fn jobs_that_are_held_back_are_one_finding_and_not_one_each() {
+    let api = Api::default();
+    let (_server, cluster) = api.start().await;
+    let job = |name: &str| {
+        json!({"group": "trainer.kubeflow.org", "version": "v1alpha1", "kind": "TrainJob", "namespace": "training", "name": name,
+            "status": "OutOfSync", "health": {"status": "Missing"}})
+    };
+    api.put(
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/training-jobs",
+        json!({"metadata": {"name": "training-jobs"}, "spec": {"syncPolicy": {"automated": {"prune": true, "enabled": false}}},
+            "status": {"sync": {"status": "OutOfSync"}, "health": {"status": "Missing"}, "resources": [job("a"), job("b")]}}),
+    );
+    let all = diagnose(&cluster).await.unwrap();
+    assert_eq!((all.len(), all[0].resources.len()), (1, 0), "{all:?}");
+    assert!(all[0].component.message.contains("bootstrap <environment> --jobs start"), "{all:?}");
+}
