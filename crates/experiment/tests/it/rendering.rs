@@ -19,7 +19,7 @@ fn each_trial_of_a_sweep() {
 #[test]
 fn without_commit_gate_and_dropout() {
     let text =
-        with(&with(MLP, "  register: {model: mnist, require: {accuracy: \">= 0.95\"}}\n", ""), ", dropout: 0.25", "");
+        with(&with(MLP, "  register: {model: mnist, require: {accuracy: \">= 0.94\"}}\n", ""), ", dropout: 0.25", "");
     let experiment = experiment(
         &with(&text, "cpu: \"1\", memory: 512Mi", "cpu: 1500m, memory: 1.5Gi").replace("cpuHours: 2", "cpuHours: 3"),
     );
