@@ -122,9 +122,10 @@ test-gitops: clone ## test the GitOps tree with kustomize, Argo CD's tools and a
 
 # In a cluster of its own, which is empty at the beginning and is taken down even if a test fails.
 E2E = $(TESTBED) --cluster e2e
+E2E_TEST = $(IMAGES_ENV) cargo test --release --locked -p slipway-e2e
 e2e: setup-test build cluster-build ## test the whole stack on the test cluster: bootstrap, train, serve, break, repair (as root)
 	$(E2E) up --fresh --with=dns,storage
-	$(IMAGES_ENV) cargo test --release --locked -p slipway-e2e -- --test-threads=1 --nocapture; \
+	$(E2E_TEST) --test e2e -- --test-threads=1 --nocapture && $(E2E_TEST) --test restore -- --nocapture; \
 	  status=$$?; $(E2E) down --fresh; exit $$status
 
 setup-linters:

@@ -61,6 +61,11 @@ impl Data {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
+        match error {
+            error if error.is_unavailable() => Self::Service(error.to_string()),
+            // a full disk, for example: another node may have more room
+            Error::File { .. } => Self::Unexpected(error.to_string()),
+            error => Self::Input(error.to_string()),
+        }
     }
 }

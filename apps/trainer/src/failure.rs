@@ -1,7 +1,5 @@
 //! Why a worker stops, and the exit code that says so.
 
-use std::process::ExitCode;
-
 /// Why a worker stops. Each message says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -27,14 +25,14 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     /// The documented exit code.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
             Self::Unexpected(_) => 1,
             Self::Input(_) => 3,
             Self::Service(_) => 6,
             Self::Gate(_) => 7,
             Self::Peer(_) => 8,
-        })
+        }
     }
 }
 
@@ -89,6 +87,48 @@ impl From<slipway_mlflow::Error> for Failure {
             Error::Address { .. } | Error::Settings(_) | Error::Invalid { .. } => Self::Input(error.to_string()),
             Error::File { .. } => Self::Unexpected(error.to_string()),
             _ => Self::Service(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a cluster makes of each failure, by the rules of its runtime.
+    #[test]
+    fn a_cluster_restarts_what_another_attempt_may_mend() {
+        let runtime = include_str!("../../../base/trainer-runtime/runtime.yaml");
+        assert!(runtime.contains("\"exit code (2|3|7) \"") && runtime.contains("values: [2, 3, 7, 143]"));
+        let is_hopeless = |failure: &Failure| [2, 3, 7].contains(&failure.code());
+
+        let refused = |status| slipway_mlflow::Error::Refused {
+            method: "POST".to_owned(),
+            url: "http://mlflow".to_owned(),
+            status,
+            code: "PERMISSION_DENIED".to_owned(),
+            message: "no".to_owned(),
+        };
+        let store = |stale_credentials| slipway_dataset::Error::Refused {
+            endpoint: "http://minio".to_owned(),
+            action: "read",
+            uri: "s3://datasets".to_owned(),
+            reason: "HTTP 403".to_owned(),
+            stale_credentials,
+        };
+        let full_disk = slipway_dataset::Error::File {
+            action: "write",
+            path: "/cache/x".into(),
+            reason: "No space left on device".to_owned(),
+        };
+        // MLflow's password and the store's key may have been rotated since this pod started; another node may have more room
+        for failure in [refused(401).into(), refused(403).into(), store(true).into(), full_disk.into()] {
+            assert!(!is_hopeless(&failure), "{failure:?}");
+        }
+        let no_address = slipway_mlflow::Error::Address { uri: String::new(), reason: "it is not set".to_owned() };
+        let unset = slipway_dataset::Error::Configuration("AWS_REGION".to_owned());
+        for failure in [no_address.into(), unset.into(), store(false).into(), Failure::Gate("NaN".to_owned())] {
+            assert!(is_hopeless(&failure), "{failure:?}");
         }
     }
 }

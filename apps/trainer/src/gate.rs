@@ -1,6 +1,6 @@
 //! Whether a trained model may be registered.
 
-use slipway_experiment::{Metric, Register};
+use slipway_experiment::{Metric, Register, Unmet};
 
 use crate::failure::{Failure, Result};
 
@@ -9,8 +9,8 @@ use crate::failure::{Failure, Result};
 pub(crate) enum Verdict {
     /// Every bound is met.
     Passed,
-    /// Some bounds are not met, with a sentence for each.
-    Refused(Vec<String>),
+    /// These bounds are not met.
+    Refused(Vec<Unmet>),
 }
 
 /// The metrics that a gate can ask for.
@@ -40,7 +40,7 @@ pub(crate) fn judge(register: &Register, metrics: Metrics) -> Result<Verdict> {
             return Err(unknown(*metric, &value.to_string()));
         }
         if !bound.met_by(value) {
-            refused.push(format!("{metric} is {value}, but {bound} is required"));
+            refused.push(Unmet { metric: *metric, value, bound: *bound });
         }
     }
     Ok(if refused.is_empty() { Verdict::Passed } else { Verdict::Refused(refused) })
@@ -71,8 +71,9 @@ mod tests {
     #[test]
     fn a_number_passes_or_is_refused() {
         assert_eq!(judge(&register(), with(Some(0.97))).unwrap(), Verdict::Passed);
-        let Verdict::Refused(why) = judge(&register(), with(Some(0.9699))).unwrap() else { panic!() };
-        assert_eq!(why, ["accuracy is 0.9699, but >= 0.97 is required"]);
+        let Verdict::Refused(unmet) = judge(&register(), with(Some(0.9699))).unwrap() else { panic!() };
+        assert_eq!(unmet.len(), 1);
+        assert_eq!(unmet[0].to_string(), "accuracy is 0.9699, but >= 0.97 is required");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `slipway-trainer`: one worker of a distributed training job.
 //!
 //! Its only input is the environment that the rendered TrainJob and Kubeflow Trainer give it. Exit codes: 0 done (also when
-//! the gate refused the model), 1 unexpected, 3 bad input, 6 a service is down, 7 the gate's metric is missing or NaN, 8 another
-//! worker was lost, 143 stopped by SIGTERM. docs/configuration.md says how a cluster reacts to each.
+//! the gate refused the model, and when an earlier attempt had done everything), 1 unexpected, 3 bad input, 6 a service is down,
+//! 7 the gate's metric is missing or NaN, 8 another worker was lost, 143 stopped by SIGTERM. docs/configuration.md says how a cluster
+//! reacts to each.
 
+mod attempts;
 mod bench;
 mod data;
 mod describe;
@@ -64,7 +66,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             tracing::error!(event = "failed", "{failure}");
-            failure.exit_code()
+            ExitCode::from(failure.code())
         }
     }
 }

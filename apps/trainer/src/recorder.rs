@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::attempts::{kill_open_runs, until_answered};
 use crate::failure::{Failure, Result};
 use crate::train::now_ms;
 
@@ -20,7 +21,7 @@ const MARKING: Duration = Duration::from_secs(10);
 pub(crate) struct Start {
     /// MLflow's experiment.
     pub(crate) experiment: String,
-    /// The run's name; an earlier run of that name is left alone.
+    /// The run's name: the TrainJob's.
     pub(crate) name: String,
     pub(crate) tags: Vec<Tag>,
     pub(crate) params: Vec<Param>,
@@ -108,8 +109,8 @@ async fn record(
     mut received: UnboundedReceiver<Vec<Metric>>,
 ) -> Result<Run, slipway_mlflow::Error> {
     let begun = now_ms();
-    let experiment = client.get_or_create_experiment(&start.experiment).await?;
-    let run = client.create_run(&experiment, &start.name, &start.tags, begun).await?;
+    let (to, of) = (&client, &start);
+    let run = until_answered(move |is_repeated| create_run(to, of, begun, is_repeated)).await?;
     tracing::info!(event = "run", run_id = run.run_id, experiment = start.experiment, name = start.name);
     created.send_replace(Some(run.clone()));
     client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
@@ -121,4 +122,18 @@ async fn record(
         client.log_batch(&run.run_id, &metrics, &[], &[]).await?;
     }
     Ok(run)
+}
+
+async fn create_run(
+    client: &Client,
+    start: &Start,
+    begun: i64,
+    is_repeated: bool,
+) -> Result<Run, slipway_mlflow::Error> {
+    let experiment = client.get_or_create_experiment(&start.experiment).await?;
+    if is_repeated {
+        // a run may have been created whose id never arrived
+        kill_open_runs(client, &start.experiment, &start.name).await?;
+    }
+    client.create_run(&experiment, &start.name, &start.tags, begun).await
 }

@@ -8,6 +8,7 @@ use slipway_model::{Bundle, Config, bundle_digest};
 use slipway_names::{env, tag};
 use tokio::runtime::Runtime;
 
+use crate::attempts::Attempts;
 use crate::data::{Data, cache, fetch};
 use crate::describe::{self, Origin};
 use crate::environment::Environment;
@@ -16,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::gate::{Metrics, Verdict, judge};
 use crate::pictures;
 use crate::recorder::{Recorder, Start};
-use crate::registration::{Registration, publish, registered_before, upload};
+use crate::registration::{Registration, publish, upload};
 use crate::reporter::Reporter;
 use crate::signals::Conclusion;
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
@@ -37,6 +38,17 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         .build()
         .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
     let conclusion = Conclusion::listen(&runtime)?;
+    let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
+    if environment.membership.rank == 0 {
+        runtime.block_on(attempts.end_runs(&client))?;
+    }
+    if let Some(completed) = attempts.completed() {
+        tracing::info!(event = "done_before", "nothing is left to do: {completed}");
+        if environment.membership.rank == 0 {
+            Reporter::start(environment.progress_interval)?.conclude();
+        }
+        return Ok(());
+    }
     // the dataset is fetched while the workers meet
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
     let workers = Workers::meet(environment)?;
@@ -200,23 +212,29 @@ impl Job<'_> {
         let run = recorder.finish()?;
         self.runtime.block_on(self.client.log_inputs(&run.run_id, &describe::inputs(self.trial, self.data)))?;
         self.runtime.block_on(self.log_evaluation(&run, &evaluation))?;
-        if let Some(gate) = &self.trial.register {
-            let metrics =
-                Metrics { accuracy: Some(evaluation.accuracy), validation_accuracy: trained.validation_accuracy };
-            match judge(gate, metrics)? {
-                Verdict::Refused(reasons) => {
-                    let reason = reasons.join("; ");
-                    tracing::warn!(event = "gate", passed = false, reason);
-                    let tags = [Tag::new(tag::GATE, "failed"), Tag::new(tag::GATE_REASON, reason)];
-                    self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &tags))?;
-                }
-                Verdict::Passed => {
-                    tracing::info!(event = "gate", passed = true);
-                    self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "passed"))?;
-                    self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
-                }
+        let Some(gate) = &self.trial.register else {
+            self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "none"))?;
+            return self.finish(&run, reporter);
+        };
+        let metrics = Metrics { accuracy: Some(evaluation.accuracy), validation_accuracy: trained.validation_accuracy };
+        match judge(gate, metrics)? {
+            Verdict::Refused(unmet) => {
+                let reasons: Vec<_> = unmet.iter().map(ToString::to_string).collect();
+                tracing::warn!(event = "gate", passed = false, reason = reasons.join("; "));
+                let tags =
+                    [Tag::new(tag::GATE, "refused"), Tag::new(tag::GATE_UNMET, serde_json::json!(unmet).to_string())];
+                self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &tags))?;
+            }
+            Verdict::Passed => {
+                tracing::info!(event = "gate", passed = true);
+                self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "passed"))?;
+                self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
             }
         }
+        self.finish(&run, reporter)
+    }
+
+    fn finish(&self, run: &slipway_mlflow::Run, reporter: Reporter) -> Result<()> {
         self.conclusion.claim(self.runtime);
         self.runtime.block_on(self.client.update_run(&run.run_id, RunStatus::Finished, now_ms()))?;
         reporter.conclude();
@@ -250,11 +268,6 @@ impl Job<'_> {
         evaluation: &Evaluation,
         seconds: f64,
     ) -> Result<()> {
-        let before = self.runtime.block_on(registered_before(self.client, model, &self.trial.name))?;
-        if let Some(version) = before {
-            tracing::info!(event = "registered_before", model, version = version.version);
-            return Ok(());
-        }
         let cache = cache();
         let folder = tempfile::tempdir_in(&cache).map_err(|error| {
             Failure::Unexpected(format!("cannot create a folder for the bundle in {}: {error}", cache.display()))
@@ -271,7 +284,8 @@ impl Job<'_> {
             Tag::new(tag::SECONDS, format!("{seconds:.2}")),
         ]);
         let params = describe::params(self.trial);
-        let registration = Registration { model, run, bundle: folder.path(), params: &params, tags: &tags };
+        let registration =
+            Registration { model, job: &self.trial.name, run, bundle: folder.path(), params: &params, tags: &tags };
         let logged = self.runtime.block_on(upload(self.client, &registration))?;
         self.conclusion.claim(self.runtime);
         let version = self.runtime.block_on(publish(self.client, &registration, &logged))?;

@@ -31,7 +31,11 @@ impl Component {
             health: status("/status/health/status"),
             message: String::new(),
         };
-        let message = if component.is_green() { String::new() } else { message(application) };
+        let message = match application {
+            application if is_held(application) => HELD.to_owned(),
+            _ if component.is_green() => String::new(),
+            application => message(application),
+        };
         Self { message, ..component }
     }
 
@@ -48,6 +52,14 @@ impl Component {
             (sync, health) => format!("{sync}, {health}"),
         }
     }
+}
+
+/// What an Application says that bootstrap holds back.
+const HELD: &str = "held back (its automated sync is off): `slipway bootstrap <environment> --jobs start` starts it";
+
+/// Whether an Application's automated sync is turned off.
+pub(crate) fn is_held(application: &DynamicObject) -> bool {
+    application.data.pointer("/spec/syncPolicy/automated/enabled").is_some_and(|enabled| enabled == false)
 }
 
 /// What Argo CD says is wrong: an error's condition; otherwise the operation that failed or is running; otherwise the health's message.
@@ -129,6 +141,8 @@ mod tests {
         let third = component(&application);
         assert_eq!((third.message.as_str(), third.state().as_str()), ("third", "OutOfSync, Degraded"));
         assert!(!component(&json!({"metadata": {"name": "a"}})).is_green());
+        application["spec"] = json!({"syncPolicy": {"automated": {"enabled": false}}});
+        assert!(component(&application).message.contains("--jobs start"));
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
-use kube::api::{Api, DynamicObject, TypeMeta};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, TypeMeta};
 use serde::Serialize;
+use serde_json::json;
 use slipway_names::annotation::ENVIRONMENT;
 
-use crate::applications::Component;
+use crate::applications::{Component, is_held};
 use crate::apply::{ApplyOptions, Outcome};
 use crate::connection::Cluster;
 use crate::deadline::Deadline;
@@ -20,13 +21,16 @@ use crate::diagnosis::examine;
 use crate::error::{Error, Result};
 use crate::fields::{namespace, title};
 use crate::secrets::{self, Credential};
-use crate::tree::{Expected, wait_for_tree};
+use crate::tree::{Expected, Goal, wait_for_tree};
 
 /// The field manager that Argo CD itself applies as: what it takes over is already its own.
 const ARGOCD: &str = "argocd-controller";
 
 /// The field manager of what remains ours.
 const SLIPWAY: &str = "slipway";
+
+/// More training jobs than this are not started in a new cluster unless someone asks for it.
+const HANDFUL: usize = 5;
 
 /// What goes into a cluster.
 #[derive(Clone, Debug)]
@@ -45,6 +49,31 @@ pub struct Bootstrap {
     pub root: Vec<DynamicObject>,
     /// The Applications that the root brings, itself included.
     pub applications: Vec<Expected>,
+    /// The training jobs; `None` if the environment has no Application for them.
+    pub jobs: Option<TrainingJobs>,
+}
+
+/// The Application that deploys training jobs.
+#[derive(Clone, Debug)]
+pub struct TrainingJobs {
+    /// It, as the root applies it.
+    pub application: DynamicObject,
+    /// How many jobs it deploys.
+    pub count: usize,
+}
+
+/// Whether training jobs may start. They are held back by turning the automated sync of their Application off, which git says nothing
+/// about: Argo CD shows what it would create, and creates none of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JobsPolicy {
+    /// As it is. In a cluster that does not have the Application yet, more than a handful of jobs are held back: nothing there says which
+    /// of them ran before.
+    #[default]
+    Keep,
+    /// Hold them back.
+    Hold,
+    /// Start them.
+    Start,
 }
 
 /// How to set a cluster up.
@@ -56,6 +85,8 @@ pub struct Options {
     pub adopt: bool,
     /// How long the whole may take.
     pub timeout: Duration,
+    /// Whether training jobs may start.
+    pub jobs: JobsPolicy,
 }
 
 /// A step of the set-up, in order.
@@ -68,6 +99,8 @@ pub enum Step {
     Credentials,
     /// Argo CD.
     ArgoCd,
+    /// Whether training jobs may start.
+    Jobs,
     /// The root Application.
     Root,
     /// Argo CD brings the rest.
@@ -117,6 +150,8 @@ pub struct Report {
     pub steps: Vec<(Step, Duration, Summary)>,
     /// Each Application with the time from the root's creation until it was as expected.
     pub components: Vec<(String, Duration)>,
+    /// How many training jobs are held back.
+    pub held_jobs: usize,
 }
 
 /// Sets a cluster up. `on_event` hears what happens.
@@ -137,10 +172,13 @@ pub async fn bootstrap(
     report.steps.push(run.namespaces().await?);
     report.steps.push(run.credentials().await?);
     report.steps.push(run.argocd().await?);
+    let (done, jobs) = run.jobs().await?;
+    report.steps.push(done);
+    report.held_jobs = content.jobs.as_ref().filter(|_| jobs.are_held).map_or(0, |jobs| jobs.count);
     report.steps.push(run.root().await?);
     if !options.dry_run {
         let begun = run.begin(Step::Tree);
-        report.components = run.tree().await?;
+        report.components = run.tree(jobs).await?;
         report.steps.push(run.done(Step::Tree, begun, Summary::default()));
     }
     Ok(report)
@@ -184,6 +222,14 @@ struct Run<'a> {
 }
 
 type Done = (Step, Duration, Summary);
+
+/// The training jobs of a cluster after their step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Jobs {
+    /// Whether the cluster had no Application for them before.
+    are_new: bool,
+    are_held: bool,
+}
 
 impl Run<'_> {
     fn begin(&self, step: Step) -> Instant {
@@ -276,15 +322,75 @@ impl Run<'_> {
         Error::Timeout { after, waiting }
     }
 
+    /// Holds training jobs back, or lets them start.
+    async fn jobs(&self) -> Result<(Done, Jobs)> {
+        let (begun, mut summary) = (self.begin(Step::Jobs), Summary::default());
+        // without automated sync, git itself holds them back
+        let is_automated = |jobs: &&TrainingJobs| {
+            jobs.application.data.pointer("/spec/syncPolicy/automated").is_some_and(serde_json::Value::is_object)
+        };
+        let Some(TrainingJobs { application, count }) = self.content.jobs.as_ref().filter(is_automated) else {
+            return Ok((self.done(Step::Jobs, begun, summary), Jobs::default()));
+        };
+        let types = application.types.clone().unwrap_or_default();
+        let (namespace, name) = (namespace(application), application.name_any());
+        let found = self.deadline.retry(async || self.cluster.find(&types, namespace, &name).await).await?;
+        let are_new = found.is_none();
+        let was_held = found.as_ref().is_some_and(is_held);
+        let hold = match self.options.jobs {
+            JobsPolicy::Hold => true,
+            JobsPolicy::Start => false,
+            JobsPolicy::Keep if are_new => *count > HANDFUL,
+            JobsPolicy::Keep => was_held,
+        };
+        match found {
+            // the root creates it
+            None if !hold => {}
+            None => {
+                let mut held = application.clone();
+                held.data["spec"]["syncPolicy"]["automated"]["enabled"] = json!(false);
+                summary = self.apply(Step::Jobs, &[held], ARGOCD).await?;
+            }
+            Some(_) if hold == was_held => summary.add(Outcome::Unchanged),
+            Some(_) => {
+                if !self.options.dry_run {
+                    // `null` removes the field, so that git decides alone again
+                    let enabled = if hold { json!(false) } else { json!(null) };
+                    let change = json!({"spec": {"syncPolicy": {"automated": {"enabled": enabled}}}});
+                    let params = PatchParams { field_manager: Some(SLIPWAY.to_owned()), ..PatchParams::default() };
+                    self.deadline
+                        .retry(async || {
+                            let api = self.cluster.api_of(Some(&types), namespace).await?;
+                            let patched = api.patch(&name, &params, &Patch::Merge(&change)).await;
+                            patched.map_err(|error| self.cluster.failed(&title(application), error))
+                        })
+                        .await?;
+                }
+                summary.add(Outcome::Changed);
+                (self.on_event)(Event::Applied(Step::Jobs, title(application), Outcome::Changed));
+            }
+        }
+        Ok((self.done(Step::Jobs, begun, summary), Jobs { are_new, are_held: hold }))
+    }
+
     async fn root(&self) -> Result<Done> {
         let begun = self.begin(Step::Root);
         let summary = self.apply(Step::Root, &self.content.root, SLIPWAY).await?;
         Ok(self.done(Step::Root, begun, summary))
     }
 
-    async fn tree(&self) -> Result<Vec<(String, Duration)>> {
-        let Bootstrap { argocd_namespace, applications, .. } = self.content;
+    async fn tree(&self, state: Jobs) -> Result<Vec<(String, Duration)>> {
+        let Bootstrap { argocd_namespace, applications, jobs, .. } = self.content;
+        let held = jobs.as_ref().filter(|_| state.are_held).map(|jobs| jobs.application.name_any());
+        let mut applications = applications.clone();
+        for expected in &mut applications {
+            if held.as_ref() == Some(&expected.name) {
+                expected.goal = Goal::Seen;
+            } else if expected.needs_registry && (state.are_new || state.are_held) {
+                expected.goal = Goal::Synced;
+            }
+        }
         let on_change = |applications| (self.on_event)(Event::Applications(applications));
-        wait_for_tree(self.cluster, argocd_namespace, applications, self.deadline, &on_change).await
+        wait_for_tree(self.cluster, argocd_namespace, &applications, self.deadline, &on_change).await
     }
 }

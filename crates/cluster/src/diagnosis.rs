@@ -6,7 +6,7 @@ use kube::api::{Api, DynamicObject, ListParams, LogParams, TypeMeta};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::applications::{Component, applications};
+use crate::applications::{Component, applications, is_held};
 use crate::connection::Cluster;
 use crate::error::{Error, Result};
 use crate::fields::{items, kind, namespace, text, title, title_of};
@@ -77,7 +77,9 @@ async fn resources(cluster: &Cluster, application: &DynamicObject) -> Result<Vec
         let title = resource_title(resource);
         let (sync, health) = (text(resource, "/status"), text(resource, "/health/status"));
         let is_listed = text(resource, "/kind") == "Application" || all.iter().any(|one| one.resource == title);
-        if is_listed || (sync == "Synced" && health == "Healthy") {
+        // what is held back is not expected, and the Application says so
+        let is_held_back = health == "Missing" && is_held(application);
+        if is_listed || is_held_back || (sync == "Synced" && health == "Healthy") {
             continue;
         }
         let object = match find(cluster, resource).await {

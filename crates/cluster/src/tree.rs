@@ -16,13 +16,30 @@ use crate::error::Result;
 pub struct Expected {
     /// The Application's name.
     pub name: String,
-    /// Whether it must be healthy. Otherwise it is enough that it is synced, as for jobs, which run as long as they run.
-    pub healthy: bool,
+    /// What is waited for.
+    pub goal: Goal,
+    /// Whether it becomes healthy only if the registry holds what git names, which a new cluster's does not before a restore.
+    pub needs_registry: bool,
+}
+
+/// The state that an Application must reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Argo CD has compared it with git: enough for one that is held back.
+    Seen,
+    /// Synced: enough for jobs, which run as long as they run.
+    Synced,
+    /// Synced and healthy.
+    Healthy,
 }
 
 impl Expected {
     fn is_met(&self, component: &Component) -> bool {
-        component.sync == "Synced" && (!self.healthy || component.health == "Healthy")
+        match self.goal {
+            Goal::Seen => !component.sync.is_empty(),
+            Goal::Synced => component.sync == "Synced",
+            Goal::Healthy => component.is_green(),
+        }
     }
 }
 

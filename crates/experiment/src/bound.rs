@@ -46,6 +46,24 @@ pub struct Bound {
     pub value: f64,
 }
 
+/// A metric that misses its bound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unmet {
+    /// The metric.
+    pub metric: Metric,
+    /// What it is, from 0 to 1.
+    pub value: f64,
+    /// What it had to be.
+    pub bound: Bound,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, value, bound } = self;
+        write!(f, "{metric} is {value}, but {bound} is required")
+    }
+}
+
 /// Why a text is not a bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a bound: write one of >=, <=, >, < and a number, such as \">= 0.97\"")]

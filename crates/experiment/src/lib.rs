@@ -26,7 +26,7 @@ mod spec;
 mod sweep;
 mod trial;
 
-pub use bound::{Bound, BoundError, Comparison, Metric};
+pub use bound::{Bound, BoundError, Comparison, Metric, Unmet};
 pub use dataset::{Dataset, DatasetSpec, NpmSource, Source, Split, parse_dataset, pin_digest};
 pub use deadline::{Deadline, DeadlineError};
 pub use job::{EnvVar, TrainJob, read_job};

@@ -168,9 +168,14 @@ impl Error {
         matches!(self, Self::Archive(_) | Self::Gone { .. } | Self::Download { .. })
     }
 
-    /// Whether this machine lacks something that can be installed or built.
+    /// Whether this machine lacks something: space on a disk, a permission, or what can be installed or built.
     #[must_use]
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. })
+        match self {
+            Self::Missing { .. } | Self::Platform { .. } | Self::Program { .. } => true,
+            Self::File { source, .. } => slipway_oci::is_of_this_machine(source),
+            Self::Oci(error) => error.is_environment(),
+            _ => false,
+        }
     }
 }

@@ -11,6 +11,14 @@ struct Found {
 }
 
 #[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    experiments: Vec<Experiment>,
+    #[serde(default)]
+    next_page_token: String,
+}
+
+#[derive(Deserialize)]
 struct Experiment {
     experiment_id: String,
     #[serde(default)]
@@ -36,6 +44,27 @@ impl Client {
             // another client was faster
             Err(error) if error.has_code("RESOURCE_ALREADY_EXISTS") => self.get_experiment(name).await?.ok_or(error),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The ids of all experiments that were not deleted.
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn search_experiments(&self) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        let mut token = String::new();
+        loop {
+            let mut query = vec![("max_results", "1000")];
+            if !token.is_empty() {
+                query.push(("page_token", &token));
+            }
+            let page: Page = self.get("experiments/search", &query).await?;
+            ids.extend(page.experiments.into_iter().map(|experiment| experiment.experiment_id));
+            token = page.next_page_token;
+            if token.is_empty() {
+                return Ok(ids);
+            }
         }
     }
 

@@ -18,10 +18,10 @@ pub const DIGEST: &str = "slipway.digest";
 pub const ARCHITECTURE: &str = "slipway.architecture";
 /// Accuracy on the test split, from 0 to 1.
 pub const ACCURACY: &str = "slipway.accuracy";
-/// Whether the gate was passed: `passed` or `failed`.
+/// Whether the gate was passed: `passed`, `refused`, or `none` if the experiment registers nothing.
 pub const GATE: &str = "slipway.gate";
-/// Why the gate was not passed.
-pub const GATE_REASON: &str = "slipway.gate-reason";
+/// The bounds that a refused run did not meet: a JSON array of `{"metric": …, "value": …, "bound": …}`.
+pub const GATE_UNMET: &str = "slipway.gate-unmet";
 /// Why a run failed.
 pub const FAILURE: &str = "slipway.failure";
 /// Training's speed, in images a second.

@@ -61,6 +61,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether this machine is at fault, such as a full disk, rather than the path that was given.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::File { source, .. } => is_of_this_machine(source),
+            Self::Stranded { .. } => true,
+            Self::Layout { .. } | Self::Damaged { .. } | Self::Occupied(_) => false,
+        }
+    }
+
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { action, path, source }
@@ -69,4 +79,16 @@ impl Error {
     pub(crate) fn layout(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
         Self::Layout { path: path.into(), reason: reason.to_string() }
     }
+}
+
+/// Whether an error of the system is about this machine: no space, no permission, too many open files. A path that leads nowhere is
+/// not.
+#[must_use]
+pub fn is_of_this_machine(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+
+    !matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::InvalidFilename
+    )
 }

@@ -16,7 +16,7 @@ mod writer;
 pub use blobs::Blobs;
 pub use descriptor::{AnyPlatform, Descriptor};
 pub use document::{Document, Index, Manifest, references};
-pub use error::{Error, Result};
+pub use error::{Error, Result, is_of_this_machine};
 pub use layout::{LAYOUT, LAYOUT_FILE, Layout};
 pub use platform::{Platform, UnknownPlatform};
 pub use writer::{LayoutWriter, replace_layout};

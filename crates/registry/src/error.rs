@@ -98,6 +98,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether this machine is at fault, such as a full disk.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Layout(error) | Self::Write(error) => error.is_environment(),
+            Self::Local { source, .. } => slipway_oci::is_of_this_machine(source),
+            _ => false,
+        }
+    }
+
     /// Whether the registry is at fault: it did not answer, refused, or answered with something wrong.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

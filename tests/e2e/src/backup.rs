@@ -8,16 +8,16 @@ use tempfile::TempDir;
 
 use crate::Stack;
 
-/// The folder in the node that holds the copy of the buckets.
+/// The folder in the node that `mc` copies the buckets to and from. It is lost with the cluster.
 const COPY: &str = "/tmp/backup";
 const BUCKETS: [&str; 2] = ["mlflow", "datasets"];
 /// Suspends automated sync; otherwise Argo CD would start MLflow again.
 const PAUSE: &str = r#"{"spec":{"syncPolicy":{"automated":null}}}"#;
-/// Empties every table of MLflow.
-const LOSS: &str = "DO $$ DECLARE name text; BEGIN FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' \
-                    LOOP EXECUTE 'TRUNCATE TABLE public.' || quote_ident(name) || ' CASCADE'; END LOOP; END $$";
+/// The files of a backup.
+const DUMP: &str = "mlflow.dump";
+const OBJECTS: &str = "buckets.tar";
 
-/// A backup of the database. The copy of the buckets stays in the node.
+/// A backup on this machine: the database and the buckets.
 #[derive(Debug)]
 pub struct Backup(TempDir);
 
@@ -30,57 +30,26 @@ impl Stack {
         let backup = Backup(tempfile::tempdir()?);
         let dump =
             ["exec", "-n", "postgres", "postgres-0", "--", "pg_dump", "-U", "postgres", "--format=custom", "mlflow"];
-        let status =
-            self.kubectl().command().args(dump).stdout(File::create(backup.0.path().join("mlflow.dump"))?).status()?;
+        let status = self.kubectl().command().args(dump).stdout(backup.create(DUMP)?).status()?;
         ensure!(status.success(), "pg_dump ended with {status}");
         for bucket in BUCKETS {
             self.mc(&["mirror", "--overwrite", &format!("slipway/{bucket}"), &format!("{COPY}/{bucket}")])?;
         }
+        let mut tar =
+            self.cluster().inside(["tar", "-C", COPY, "-cf", "-", "."]).context("the cluster is not running")?;
+        let status = tar.stdout(backup.create(OBJECTS)?).status()?;
+        ensure!(status.success(), "tar ended with {status}");
         Ok(backup)
     }
 
-    /// Empties every table and both buckets.
-    ///
-    /// # Errors
-    /// If a command fails.
-    pub fn lose_everything(&self) -> Result<()> {
-        self.kubectl().run(&[
-            "exec",
-            "-n",
-            "postgres",
-            "postgres-0",
-            "--",
-            "psql",
-            "-U",
-            "postgres",
-            "-d",
-            "mlflow",
-            "-c",
-            LOSS,
-        ])?;
-        for bucket in BUCKETS {
-            self.mc(&["rm", "--recursive", "--force", &format!("slipway/{bucket}")])?;
-        }
-        Ok(())
-    }
-
-    /// Restores a backup.
+    /// Restores a backup into a cluster that `slipway bootstrap` has set up.
     ///
     /// # Errors
     /// If a command fails.
     pub fn restore(&self, backup: &Backup) -> Result<()> {
         for application in ["root", "mlflow"] {
-            self.kubectl().run(&[
-                "patch",
-                "-n",
-                "argocd",
-                "application",
-                application,
-                "--type",
-                "merge",
-                "-p",
-                PAUSE,
-            ])?;
+            let patch = ["patch", "-n", "argocd", "application", application, "--type", "merge", "-p", PAUSE];
+            self.kubectl().run(&patch)?;
         }
         self.kubectl().run(&["scale", "-n", "mlflow", "deployment", "mlflow", "--replicas=0"])?;
         self.kubectl().run(&["wait", "-n", "mlflow", "--for=delete", "pod", "--all", "--timeout=120s"])?;
@@ -100,9 +69,12 @@ impl Stack {
             "--role=mlflow",
             "--dbname=mlflow",
         ];
-        let dump = File::open(backup.0.path().join("mlflow.dump"))?;
-        let status = self.kubectl().command().args(restore).stdin(dump).stdout(Stdio::null()).status()?;
+        let status = self.kubectl().command().args(restore).stdin(backup.open(DUMP)?).stdout(Stdio::null()).status()?;
         ensure!(status.success(), "pg_restore ended with {status}");
+        self.inside(["mkdir", "-p", COPY])?;
+        let mut tar = self.cluster().inside(["tar", "-C", COPY, "-xf", "-"]).context("the cluster is not running")?;
+        let status = tar.stdin(backup.open(OBJECTS)?).status()?;
+        ensure!(status.success(), "tar ended with {status}");
         for bucket in BUCKETS {
             self.mc(&["mirror", "--overwrite", &format!("{COPY}/{bucket}"), &format!("slipway/{bucket}")])?;
         }
@@ -120,5 +92,15 @@ impl Stack {
         self.inside(
             ["env", &host, &program, "--config-dir", "/tmp/mc", "--quiet"].into_iter().chain(arguments.iter().copied()),
         )
+    }
+}
+
+impl Backup {
+    fn create(&self, name: &str) -> Result<File> {
+        Ok(File::create(self.0.path().join(name))?)
+    }
+
+    fn open(&self, name: &str) -> Result<File> {
+        Ok(File::open(self.0.path().join(name))?)
     }
 }

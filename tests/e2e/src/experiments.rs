@@ -21,7 +21,12 @@ pub struct Experiment {
     pub epochs: u32,
     /// The learning rates, with one trial for each.
     pub learning_rates: &'static [&'static str],
+    /// What the gate asks of the accuracy, such as [`EASY`].
+    pub gate: &'static str,
 }
+
+/// A gate that every network passes after an epoch or two.
+pub const EASY: &str = ">= 0.80";
 
 /// An experiment whose pull request was merged.
 #[derive(Debug, Clone)]
@@ -44,7 +49,7 @@ impl Experiment {
     /// The text of its file. Each worker requests little CPU, so that two trials of two workers run at once on two cores.
     #[must_use]
     pub fn yaml(&self) -> String {
-        let Self { name, architecture, epochs, learning_rates } = self;
+        let Self { name, architecture, epochs, learning_rates, gate } = self;
         let rates = learning_rates.join(", ");
         format!(
             "apiVersion: slipway.dev/v1alpha1
@@ -59,7 +64,7 @@ spec:
     training.optimizer.learningRate: [{rates}]
   workers: {{count: 2, cpu: 200m, memory: 256Mi}}
   budget: {{cpuHours: 4, deadline: 20m}}
-  register: {{model: {MODEL}, require: {{accuracy: \">= 0.90\"}}}}
+  register: {{model: {MODEL}, require: {{accuracy: \"{gate}\"}}}}
 "
         )
     }

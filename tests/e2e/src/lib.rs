@@ -15,9 +15,9 @@ mod webhook;
 
 pub use applications::Application;
 pub use backup::Backup;
-pub use experiments::{Experiment, Proposed};
+pub use experiments::{EASY, Experiment, Proposed};
 pub use kubectl::{Kubectl, text};
-pub use mlflow::Version;
+pub use mlflow::{Run, Version};
 pub use repository::Repository;
 pub use stack::{Bootstrapped, Stack};
 pub use waiting::until;

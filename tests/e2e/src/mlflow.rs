@@ -1,7 +1,7 @@
 //! The content of MLflow's registry, read through the Gateway.
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Stack;
 use crate::kubectl::text;
@@ -24,7 +24,34 @@ pub struct Version {
     pub run: String,
 }
 
+/// A run of a TrainJob.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// The TrainJob.
+    pub job: String,
+    /// `RUNNING`, `FINISHED`, `FAILED` or `KILLED`.
+    pub status: String,
+    /// Its id.
+    pub id: String,
+}
+
 impl Stack {
+    /// The runs of an experiment, sorted by job.
+    ///
+    /// # Errors
+    /// If MLflow cannot be reached, or has no such experiment.
+    pub fn runs(&self, experiment: &str) -> Result<Vec<Run>> {
+        let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
+        let found = self.ask(&format!("{api}/experiments/get-by-name?experiment_name={experiment}"))?;
+        let query = json!({"experiment_ids": [found["experiment"]["experiment_id"]], "max_results": 1000});
+        let answer = self.http().post(format!("{api}/runs/search")).body(query.to_string());
+        let answer = answer.header("Content-Type", "application/json").send()?.error_for_status()?;
+        let found: Value = serde_json::from_str(&answer.text()?)?;
+        let mut runs: Vec<Run> = found["runs"].as_array().into_iter().flatten().map(run).collect();
+        runs.sort();
+        Ok(runs)
+    }
+
     /// The registered versions.
     ///
     /// # Errors
@@ -49,11 +76,22 @@ impl Stack {
     }
 }
 
+fn run(one: &Value) -> Run {
+    Run {
+        job: tag(&one["data"], "slipway.trainjob"),
+        status: text(one, "/info/status").to_owned(),
+        id: text(one, "/info/run_id").to_owned(),
+    }
+}
+
+/// The value of a tag; empty if there is none.
+fn tag(of: &Value, key: &str) -> String {
+    let tags = of["tags"].as_array().into_iter().flatten();
+    tags.filter(|tag| tag["key"] == key).map(|tag| text(tag, "/value").to_owned()).next().unwrap_or_default()
+}
+
 fn version(one: &Value) -> Version {
-    let tag = |key: &str| {
-        let tags = one["tags"].as_array().into_iter().flatten();
-        tags.filter(|tag| tag["key"] == key).map(|tag| text(tag, "/value").to_owned()).next().unwrap_or_default()
-    };
+    let tag = |key| tag(one, key);
     Version {
         number: text(one, "/version").to_owned(),
         status: text(one, "/status").to_owned(),

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::Value;
-use slipway_loop::programs::program;
+use slipway_loop::programs::{fresh_clone, program};
+use testbed::cluster::Options;
 use testbed::testing::Testbed;
 use testbed::{Cache, Cluster};
 
@@ -18,6 +19,9 @@ use crate::{Kubectl, Repository};
 
 /// The hosts behind the Gateway, by their names in clusters/local. The page has no name of its own.
 const HOSTS: [&str; 5] = ["argocd", "minio", "mlflow", "models", "s3"];
+
+/// What the test cluster has before `slipway bootstrap`: what a cloud's cluster has as well.
+const COMPONENTS: [&str; 2] = ["dns", "storage"];
 
 /// The result of `slipway bootstrap local`.
 #[derive(Debug)]
@@ -55,6 +59,28 @@ impl Stack {
 
     fn make() -> Result<Self> {
         let cluster = Cluster::new(&Cache::locate().context("HOME is not set")?, "e2e")?;
+        let stack = Self::bootstrapped(cluster, None)?;
+        stack.add_dataset()?;
+        Ok(stack)
+    }
+
+    /// Takes the cluster down, forgets all that it held, and bootstraps another one from the same repository, as after the loss of a
+    /// cluster. Its stores are empty. The old stack is of no use any more.
+    ///
+    /// # Errors
+    /// If the new cluster does not come up.
+    pub fn in_a_fresh_cluster(&self) -> Result<Self> {
+        let kept = tempfile::tempdir()?;
+        let repository = kept.path().join("slipway.git");
+        run(Command::new("git").args(["clone", "--quiet", "--mirror"]).arg(self.repository.forge()).arg(&repository))?;
+        let options = Options { fresh: true, components: Some(COMPONENTS.map(str::to_owned).to_vec()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.cluster.up(&options, &|_| {}))?;
+        Self::bootstrapped(self.cluster.clone(), Some(&repository))
+    }
+
+    /// The stack on a cluster that runs, from a repository that was kept, or from this one.
+    fn bootstrapped(cluster: Cluster, kept: Option<&Path>) -> Result<Self> {
         let given = cluster.environment().context("`make e2e` brings the test cluster up")?;
         let value = |name: &str| given.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
         let registry = value("SLIPWAY_TESTBED_REGISTRY").context("no registry")?;
@@ -65,7 +91,15 @@ impl Stack {
         let testbed = Testbed::of(&cluster)?;
         testbed.repository("github.com/slipway-dev/slipway")?;
         let forge = cluster.folder().git().join("github.com/slipway-dev/slipway.git");
-        let repository = Repository::open(&forge, |root| push_images(root, &registry))?;
+        if let Some(kept) = kept {
+            run(Command::new("git").arg("-C").arg(kept).args(["push", "--quiet"]).arg(&forge).arg("main"))?;
+            // the same commit gives the same images, which the kept repository has pinned
+            let folder = tempfile::tempdir()?;
+            let root = folder.path().join("slipway");
+            fresh_clone(&root)?;
+            push_images(&root, &registry)?;
+        }
+        let repository = Repository::open(&forge, |root| pin_images(root, &push_images(root, &registry)?))?;
 
         let loopback = (Ipv4Addr::LOCALHOST, 0).into();
         let http = HOSTS.iter().fold(reqwest::blocking::Client::builder().no_proxy(), |http, host| {
@@ -93,7 +127,6 @@ impl Stack {
         let began = Instant::now();
         let report = stack.slipway(&["bootstrap", "local"])?;
         stack.bootstrapped = Bootstrapped { report, took: began.elapsed() };
-        stack.add_dataset()?;
         Ok(stack)
     }
 
@@ -201,8 +234,8 @@ fn slipway(root: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Builds the images of this repository, pushes them to the cluster's registry, and pins them by their names there.
-fn push_images(root: &Path, registry: &str) -> Result<()> {
+/// Builds the images of a repository and pushes them to the cluster's registry. Returns their names there, as the cluster knows them.
+fn push_images(root: &Path, registry: &str) -> Result<Vec<String>> {
     let pushed = run(slipway(root)?.args(["-o", "json", "image", "push", "--to", &format!("{registry}/slipway")]))?;
     let pushed: Value = serde_json::from_str(&pushed)?;
     let images = pushed.as_array().context("no list of images")?.iter().map(|one| {
@@ -210,6 +243,10 @@ fn push_images(root: &Path, registry: &str) -> Result<()> {
         // the node maps every registry's name to its own
         Ok(image.replacen(registry, "localhost:5001", 1))
     });
-    let images = images.collect::<Result<Vec<_>>>()?;
+    images.collect()
+}
+
+/// Pins images in the environment `local`.
+fn pin_images(root: &Path, images: &[String]) -> Result<()> {
     run(slipway(root)?.args(["image", "pin", "--environment", "local"]).args(images)).map(drop)
 }

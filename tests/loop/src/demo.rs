@@ -68,6 +68,8 @@ pub struct Addresses {
     pub server: String,
     /// The demo page.
     pub page: String,
+    /// The bare repository that pull requests go to.
+    pub forge: PathBuf,
 }
 
 /// A demo that has run its loop and keeps its page open.

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
+use serde_json::Value;
+use slipway_forge::BareForge;
 use slipway_loop::demo::{self, Addresses, OpenDemo, Report};
-use slipway_loop::programs::{fresh_clone, given, repository};
+use slipway_loop::programs::{fresh_clone, given, program, repository};
 use slipway_loop::tracking;
 use tokio::process::Command;
 
@@ -21,6 +23,7 @@ async fn a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit() -> Result<(
     mlflow_knows_every_trial(&open).await?;
     a_browser_draws_a_digit(&open).await?;
     python_agrees_with_the_server(&open).await?;
+    every_other_example_passes_its_own_gate(&open, &clone).await?;
     let first = accuracies(&open.report);
 
     // The demo is killed without a chance to clean up; nothing that it started may keep running.
@@ -54,6 +57,54 @@ async fn mlflow_knows_every_trial(open: &OpenDemo) -> Result<()> {
         tracking::holds_everything(&open.addresses.mlflow, &trial.name, version).await?;
     }
     Ok(())
+}
+
+/// Proposes and merges each experiment of the repository that the demo has not run. Each job must register a version.
+async fn every_other_example_passes_its_own_gate(open: &OpenDemo, clone: &Path) -> Result<()> {
+    let mut others = 0;
+    for entry in std::fs::read_dir(clone.join("experiments"))? {
+        let file = entry?.file_name().into_string().ok().context("a name in UTF-8")?;
+        let Some(name) = file.strip_suffix(".yaml").filter(|name| *name != "mnist-cnn") else { continue };
+        others += 1;
+        let proposed = slipway(clone, &["propose", &format!("experiments/{file}")]).await?;
+        let number = proposed["pullRequest"]["number"].as_u64().context("no pull request was opened")?;
+        BareForge::open(&open.addresses.forge)?.merge(number)?;
+        let starts = proposed["plan"]["changes"].as_array().into_iter().flatten();
+        let starts = starts.flat_map(|change| change["starts"].as_array().into_iter().flatten());
+        let jobs: Vec<&str> = starts.filter_map(|start| start["name"].as_str()).collect();
+        ensure!(!jobs.is_empty() && jobs.iter().all(|job| job.starts_with(name)), "{proposed}");
+        for job in jobs {
+            registers_a_version(clone, job).await?;
+        }
+    }
+    ensure!(others > 0, "the demo is not the only example");
+    Ok(())
+}
+
+async fn registers_a_version(clone: &Path, job: &str) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(180);
+    loop {
+        let status = slipway(clone, &["status"]).await?;
+        let found = |list: &str, key: &str| {
+            status[list].as_array().into_iter().flatten().find(|one| one[key] == job).cloned().unwrap_or_default()
+        };
+        let state = found("jobs", "name");
+        if state["phase"] == "Complete" || state["phase"] == "Failed" {
+            ensure!(state["phase"] == "Complete" && state["unregistered"].is_null(), "{state}");
+            ensure!(found("versions", "trial")["version"].is_string(), "{job} registered nothing: {status}");
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{job} has not finished: {state}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Runs a command in the clone, and returns its JSON.
+async fn slipway(clone: &Path, arguments: &[&str]) -> Result<Value> {
+    let mut command = Command::new(program("slipway")?);
+    let done = command.arg("--repo").arg(clone).args(["-o", "json"]).args(arguments).output().await?;
+    ensure!(done.status.success(), "slipway {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
+    Ok(serde_json::from_slice(&done.stdout)?)
 }
 
 fn accuracies(report: &Report) -> Vec<(String, u64)> {

@@ -32,7 +32,7 @@ impl Added {
         let text = pin_digest(&self.file, &self.text, &self.digest.to_string()).map_err(Failure::Invalid)?;
         let path = context.root.join(&self.file);
         replace(&path, text.as_bytes())
-            .map_err(|error| Failure::Input(format!("cannot write {}: {error}", self.file)))?;
+            .map_err(|error| Failure::Environment(format!("cannot write {}: {error}", self.file)))?;
         Ok(true)
     }
 }

@@ -253,6 +253,11 @@ impl From<slipway_image::Error> for Failure {
 
 impl From<slipway_registry::Error> for Failure {
     fn from(error: slipway_registry::Error) -> Self {
-        if error.is_unavailable() { Self::Service(error.to_string()) } else { Self::Input(error.to_string()) }
+        let message = error.to_string();
+        match error {
+            error if error.is_unavailable() => Self::Service(message),
+            error if error.is_environment() => Self::Environment(message),
+            _ => Self::Input(message),
+        }
     }
 }

@@ -19,6 +19,7 @@ mod revision;
 mod running;
 mod runtime;
 mod services;
+mod unregistered;
 mod versions;
 
 use std::ffi::OsString;

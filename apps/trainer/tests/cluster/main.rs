@@ -2,6 +2,7 @@
 //! API beside them. Needs SLIPWAY_PYTHON, which `make test` sets.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod again;
 mod between;
 mod mlflow;
 mod objects;

@@ -43,10 +43,15 @@ impl Mlflow {
 
     /// The only run of an experiment.
     pub(crate) async fn run(&self, experiment: &str) -> Run {
-        let experiment = self.client.get_or_create_experiment(experiment).await.unwrap();
-        let runs = self.client.search_runs(&[&experiment], "", &[]).await.unwrap();
+        let runs = self.runs(experiment).await;
         assert_eq!(runs.len(), 1, "{runs:?}");
         runs.into_iter().next().unwrap()
+    }
+
+    /// Every run of an experiment.
+    pub(crate) async fn runs(&self, experiment: &str) -> Vec<Run> {
+        let experiment = self.client.get_experiment(experiment).await.unwrap().unwrap();
+        self.client.search_runs(&[&experiment], "", &[]).await.unwrap()
     }
 
     /// How many versions a model has.

@@ -1,5 +1,11 @@
 //! An S3 endpoint over a folder that holds one dataset: each digit is a bright block at its own place.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
@@ -13,6 +19,7 @@ pub(crate) const KEYS: (&str, &str) = ("key", "secret");
 pub(crate) struct Objects {
     pub(crate) url: String,
     pub(crate) digest: String,
+    away: Arc<AtomicBool>,
     _folder: TempDir,
 }
 
@@ -24,17 +31,35 @@ impl Objects {
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let away = Arc::new(AtomicBool::new(false));
+        let is_away = Arc::clone(&away);
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let (service, is_away) = (service.clone(), is_away.load(Ordering::SeqCst));
+            async move {
+                if !is_away {
+                    return Service::call(&service, request).await;
+                }
+                let mut refusal = Response::new(s3s::Body::empty());
+                *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                Ok(refusal)
+            }
+        });
         tokio::spawn(async move {
             let http = Builder::new(TokioExecutor::new());
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
+                tokio::spawn(http.serve_connection(TokioIo::new(socket), answer.clone()).into_owned());
             }
         });
         let (access_key, secret_key) = (KEYS.0.to_owned(), KEYS.1.to_owned());
         let credentials = Credentials { access_key, secret_key, session_token: None };
         let store = Store::new(&url, "datasets", credentials, "us-east-1").unwrap();
         let digest = store.push(&blocks()).await.unwrap().to_string();
-        Self { url, digest, _folder: folder }
+        Self { url, digest, away, _folder: folder }
+    }
+
+    /// While it is away, every request is answered with 503.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
     }
 }
 

@@ -83,6 +83,12 @@ impl Running {
         terminate(self.pid());
     }
 
+    /// Ends it without a word, as a lack of memory or a lost node does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Its exit code (`None` if a signal ended it) and everything that it logged.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         // the pipe ends with the process

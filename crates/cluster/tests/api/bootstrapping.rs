@@ -7,7 +7,8 @@ use std::time::Duration;
 use rstest::rstest;
 use serde_json::{Value, json};
 use slipway_cluster::{
-    Bootstrap, Credential, DynamicObject, Error, Event, Expected, Options, Outcome, Step, Template, bootstrap,
+    Bootstrap, Credential, DynamicObject, Error, Event, Expected, Goal, JobsPolicy, Options, Outcome, Step, Template,
+    TrainingJobs, bootstrap,
 };
 
 use crate::server::Api;
@@ -55,14 +56,15 @@ fn content() -> Bootstrap {
         argocd: vec![deployment, definition],
         root: vec![application, project],
         applications: vec![
-            Expected { name: "root".to_owned(), healthy: false },
-            Expected { name: "web".to_owned(), healthy: true },
+            Expected { name: "root".to_owned(), goal: Goal::Synced, needs_registry: false },
+            Expected { name: "web".to_owned(), goal: Goal::Healthy, needs_registry: false },
         ],
+        jobs: None,
     }
 }
 
 fn options() -> Options {
-    Options { dry_run: false, adopt: false, timeout: Duration::from_secs(20) }
+    Options { dry_run: false, adopt: false, timeout: Duration::from_secs(20), jobs: JobsPolicy::Keep }
 }
 
 /// A server whose controllers do their work at once.
@@ -224,7 +226,7 @@ async fn an_application_that_stays_behind_is_named_with_its_reason() {
 
 #[rstest]
 #[tokio::test]
-async fn an_api_server_that_is_away_is_waited_for_at_every_request(#[values(0, 1, 2, 3, 4, 5, 6, 7)] at: usize) {
+async fn an_api_server_that_is_away_is_waited_for_at_every_request(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8)] at: usize) {
     let api = api();
     let (_server, cluster) = api.start().await;
     // away after the event of this number; among what comes next are the mark of the namespace, the Secret and the watches
@@ -235,7 +237,7 @@ async fn an_api_server_that_is_away_is_waited_for_at_every_request(#[values(0, 1
         }
     };
     let report = bootstrap(&cluster, &content(), options(), &on_event).await.unwrap();
-    assert_eq!((report.steps.len(), api.0.lock().unwrap().away), (5, 0));
+    assert_eq!((report.steps.len(), api.0.lock().unwrap().away), (6, 0));
 }
 
 #[tokio::test]
@@ -256,7 +258,7 @@ async fn an_api_server_that_stays_away_is_named() {
 async fn a_login_that_ends_is_not_waited_for() {
     let api = api();
     let (_server, cluster) = api.start().await;
-    for step in [Step::Namespaces, Step::Credentials, Step::ArgoCd, Step::Root, Step::Tree] {
+    for step in [Step::Namespaces, Step::Credentials, Step::ArgoCd, Step::Jobs, Step::Root, Step::Tree] {
         api.0.lock().unwrap().locked = false;
         let on_event = |event| {
             if matches!(event, Event::Began(began) if began == step) {
@@ -330,4 +332,110 @@ async fn a_kind_whose_definition_was_just_applied_is_waited_for() {
     unknown.root.push(object(json!({"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "x"}})));
     let error = bootstrap(&cluster, &unknown, options(), &|_| {}).await.unwrap_err();
     assert!(matches!(&error, Error::UnknownKind { kind, .. } if kind == "Nothing"), "{error}");
+}
+
+const JOBS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/training-jobs";
+
+/// The same with so many training jobs.
+fn with_jobs(count: usize) -> Bootstrap {
+    let application = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": {"name": "training-jobs", "namespace": "argocd"},
+        "spec": {"project": "training", "syncPolicy": {"automated": {"prune": true, "selfHeal": true}}}});
+    let mut content = content();
+    content.applications.push(Expected { name: "training-jobs".to_owned(), goal: Goal::Synced, needs_registry: false });
+    content.jobs = Some(TrainingJobs { application: object(application), count });
+    content
+}
+
+/// What Argo CD has found out about an Application that it does not sync.
+fn missing() -> Value {
+    json!({"sync": {"status": "OutOfSync"}, "health": {"status": "Missing"}})
+}
+
+fn automated(api: &Api) -> Value {
+    api.object(JOBS).unwrap()["spec"]["syncPolicy"]["automated"].clone()
+}
+
+#[tokio::test]
+async fn a_new_cluster_holds_many_jobs_back_until_it_is_told_to_start_them() {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    api.0.lock().unwrap().controllers.insert("Application".to_owned(), missing());
+    let root = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/root";
+    let on_event = |event| {
+        // the root itself is synced
+        if matches!(event, Event::Began(Step::Tree)) {
+            api.set_status(root, well());
+        }
+    };
+    let report = bootstrap(&cluster, &with_jobs(6), options(), &on_event).await.unwrap();
+    assert_eq!(report.held_jobs, 6);
+    assert_eq!(automated(&api), json!({"prune": true, "selfHeal": true, "enabled": false}));
+    // before the root, which would start them
+    let writes = api.writes();
+    let at = |path: &str| writes.iter().position(|write| write.ends_with(path)).unwrap();
+    assert!(at(JOBS) < at(root), "{writes:#?}");
+
+    // again: it stays as it is, whatever was merged meanwhile
+    for count in [6, 1] {
+        let report = bootstrap(&cluster, &with_jobs(count), options(), &on_event).await.unwrap();
+        assert_eq!((report.held_jobs, automated(&api)["enabled"].clone()), (count, json!(false)));
+    }
+    // a dry run says what would change
+    let start = Options { jobs: JobsPolicy::Start, ..options() };
+    let report = bootstrap(&cluster, &with_jobs(6), Options { dry_run: true, ..start }, &|_| {}).await.unwrap();
+    let changed: Vec<_> = report.steps.iter().filter(|(_, _, sum)| sum.changed > 0).map(|(step, ..)| *step).collect();
+    assert_eq!((changed, automated(&api)["enabled"].clone()), (vec![Step::Jobs], json!(false)));
+
+    // started: nothing is left that git does not say
+    api.0.lock().unwrap().controllers.insert("Application".to_owned(), well());
+    let report = bootstrap(&cluster, &with_jobs(6), start, &on_event).await.unwrap();
+    assert_eq!((report.held_jobs, automated(&api)), (0, json!({"prune": true, "selfHeal": true})));
+    let report = bootstrap(&cluster, &with_jobs(6), options(), &on_event).await.unwrap();
+    assert_eq!(report.held_jobs, 0, "a cluster that has its jobs goes on with them");
+    // held back again, by hand
+    api.0.lock().unwrap().controllers.insert("Application".to_owned(), missing());
+    let hold = Options { jobs: JobsPolicy::Hold, ..options() };
+    assert_eq!(bootstrap(&cluster, &with_jobs(6), hold, &on_event).await.unwrap().held_jobs, 6);
+    assert_eq!(automated(&api)["enabled"], json!(false));
+}
+
+#[rstest]
+#[case::a_handful(5, JobsPolicy::Keep, false)]
+#[case::more(6, JobsPolicy::Keep, true)]
+#[case::more_that_may_start(6, JobsPolicy::Start, false)]
+#[case::none_that_must_wait(0, JobsPolicy::Hold, true)]
+#[tokio::test]
+async fn what_a_new_cluster_does_with_jobs(#[case] count: usize, #[case] jobs: JobsPolicy, #[case] held: bool) {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    let on_event = |event| {
+        // what the root brings
+        if matches!(event, Event::Began(Step::Tree)) && api.object(JOBS).is_none() {
+            api.put(JOBS, json!({"metadata": {"name": "training-jobs", "namespace": "argocd"}, "status": well()}));
+        }
+    };
+    let report = bootstrap(&cluster, &with_jobs(count), Options { jobs, ..options() }, &on_event).await.unwrap();
+    assert_eq!(report.held_jobs, if held { count } else { 0 });
+    assert_eq!(api.writes().iter().any(|write| write.ends_with(JOBS)), held);
+}
+
+#[tokio::test]
+async fn a_server_whose_versions_are_not_restored_yet_does_not_stop_a_new_cluster() {
+    let api = api();
+    let (_server, cluster) = api.start().await;
+    let degraded =
+        json!({"sync": {"status": "Synced"}, "health": {"status": "Degraded", "message": "not in the registry"}});
+    api.set_status(WEB, degraded);
+    let quick = Options { timeout: Duration::from_millis(600), ..options() };
+    let error = bootstrap(&cluster, &content(), quick, &|_| {}).await.unwrap_err();
+    assert!(matches!(&error, Error::Timeout { waiting, .. } if waiting[0].contains("not in the registry")), "{error}");
+
+    let mut content = with_jobs(6);
+    content.applications[1].needs_registry = true;
+    bootstrap(&cluster, &content, options(), &|_| {}).await.unwrap();
+    bootstrap(&cluster, &content, options(), &|_| {}).await.unwrap();
+    // once the jobs may start, the registry is as it must be
+    let error = bootstrap(&cluster, &content, Options { jobs: JobsPolicy::Start, ..quick }, &|_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
 }

@@ -86,3 +86,21 @@ async fn a_private_service_with_a_public_address_is_found() {
     assert_eq!(found, [(services[0], false), (services[1], true), (services[2], true)]);
     assert!(examined[0].found.contains("203.0.113.8") && examined[0].how.as_ref().unwrap().contains("annotation"));
 }
+
+#[tokio::test]
+async fn jobs_that_are_held_back_are_one_finding_and_not_one_each() {
+    let api = Api::default();
+    let (_server, cluster) = api.start().await;
+    let job = |name: &str| {
+        json!({"group": "trainer.kubeflow.org", "version": "v1alpha1", "kind": "TrainJob", "namespace": "training", "name": name,
+            "status": "OutOfSync", "health": {"status": "Missing"}})
+    };
+    api.put(
+        "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/training-jobs",
+        json!({"metadata": {"name": "training-jobs"}, "spec": {"syncPolicy": {"automated": {"prune": true, "enabled": false}}},
+            "status": {"sync": {"status": "OutOfSync"}, "health": {"status": "Missing"}, "resources": [job("a"), job("b")]}}),
+    );
+    let all = diagnose(&cluster).await.unwrap();
+    assert_eq!((all.len(), all[0].resources.len()), (1, 0), "{all:?}");
+    assert!(all[0].component.message.contains("bootstrap <environment> --jobs start"), "{all:?}");
+}

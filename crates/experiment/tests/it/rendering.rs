@@ -31,7 +31,7 @@ fn a_file_that_names_its_commit_stays_as_it_is() {
 #[test]
 fn without_blob_gate_and_dropout() {
     let text =
-        with(&with(MLP, "  register: {model: mnist, require: {accuracy: \">= 0.95\"}}\n", ""), ", dropout: 0.25", "");
+        with(&with(MLP, "  register: {model: mnist, require: {accuracy: \">= 0.94\"}}\n", ""), ", dropout: 0.25", "");
     let experiment = experiment(
         &with(&text, "cpu: \"1\", memory: 512Mi", "cpu: 1500m, memory: 1.5Gi").replace("cpuHours: 2", "cpuHours: 3"),
     );

@@ -8,8 +8,17 @@ use serde_json::Value;
 use slipway_e2e::{Experiment, Stack, text, until};
 use slipway_loop::programs::repository;
 
-const EXPERIMENT: Experiment =
-    Experiment { name: "e2e-loop", architecture: "cnn", epochs: 3, learning_rates: &["0.001", "0.003"] };
+const EXPERIMENT: Experiment = Experiment {
+    name: "e2e-loop",
+    architecture: "cnn",
+    epochs: 3,
+    learning_rates: &["0.001", "0.003"],
+    gate: ">= 0.90",
+};
+
+/// No network is right about every digit after one epoch.
+const REFUSED: Experiment =
+    Experiment { name: "e2e-refused", architecture: "mlp", epochs: 1, learning_rates: &["0.001"], gate: ">= 1" };
 
 #[test]
 fn a_merged_pull_request_trains_and_a_second_one_serves_what_a_browser_asks() -> Result<()> {
@@ -100,4 +109,24 @@ fn holds(found: &Value, expected: &Value) -> bool {
         }
         (found, expected) => found == expected,
     }
+}
+
+#[test]
+fn a_job_whose_model_was_refused_says_so() -> Result<()> {
+    let stack = Stack::get()?;
+    let proposed = stack.start(&REFUSED)?;
+    let job = &proposed.jobs[0];
+    let (end, message) = stack.ended(job, Duration::from_secs(300))?;
+    ensure!(end == "Complete", "{message}");
+    ensure!(!stack.versions()?.iter().any(|version| version.job == *job), "{job} registered a version");
+    let status = stack.slipway(&["status", "--cluster"])?;
+    let found = status["jobs"].as_array().into_iter().flatten().find(|one| one["name"] == job.as_str());
+    let reason = &found.context("status does not show the job")?["unregistered"];
+    let unmet = &reason["unmet"][0];
+    ensure!(
+        reason["because"] == "gateRefused" && unmet["metric"] == "accuracy" && unmet["bound"] == ">= 1",
+        "{reason}"
+    );
+    ensure!(unmet["value"].as_f64().is_some_and(|value| value > 0.5 && value < 1.0), "{reason}");
+    Ok(())
 }

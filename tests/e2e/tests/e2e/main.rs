@@ -1,6 +1,5 @@
 //! The whole stack on the test cluster. `make e2e` brings the cluster up, runs these one after another, and takes it down.
 
-mod backup;
 mod bootstrap;
 mod consent;
 mod faults;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use slipway_e2e::{Experiment, Stack, until};
+use slipway_e2e::{EASY, Experiment, Stack, until};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -79,7 +79,7 @@ fn misspelt(stack: &Stack) -> Result<String> {
     stack.repository().pull()?;
     let root = stack.repository().root();
     let name = "e2e-misspelt";
-    let experiment = Experiment { name, architecture: "mlp", epochs: 1, learning_rates: &["0.001"] };
+    let experiment = Experiment { name, architecture: "mlp", epochs: 1, learning_rates: &["0.001"], gate: EASY };
     let file = root.join(experiment.file());
     fs::write(&file, experiment.yaml())?;
     stack.slipway(&["render"])?;

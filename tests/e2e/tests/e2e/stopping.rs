@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use slipway_e2e::{Experiment, Stack, text, until};
+use slipway_e2e::{EASY, Experiment, Stack, text, until};
 
-const LONG: Experiment = Experiment { name: "e2e-long", architecture: "mlp", epochs: 900, learning_rates: &["0.001"] };
+const LONG: Experiment =
+    Experiment { name: "e2e-long", architecture: "mlp", epochs: 900, learning_rates: &["0.001"], gate: EASY };
 /// The time limit of a start or a restart.
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -67,6 +68,8 @@ fn restarts_start_nothing_twice_and_a_deleted_file_cancels() -> Result<()> {
     })?;
     println!("from the deleted file to no pod: {:.1} s", took.as_secs_f64());
     ensure!(!stack.versions()?.iter().any(|version| version.job == *job), "a cancelled job registered a version");
+    let runs = stack.runs(LONG.name)?;
+    ensure!(!runs.is_empty() && runs.iter().all(|run| run.status == "KILLED"), "a cancelled job's runs: {runs:#?}");
     Ok(())
 }
 

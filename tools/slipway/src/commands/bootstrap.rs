@@ -4,16 +4,16 @@ mod progress;
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use slipway_cluster::{
-    Bootstrap as Content, Cluster, Credential, DynamicObject, Error, Examined, Expected, Options, Report, Requirements,
-    Template, bootstrap, pins_architecture, preflight,
+    Bootstrap as Content, Cluster, Credential, DynamicObject, Error, Examined, Expected, Goal, JobsPolicy, Options,
+    Report, Requirements, Template, TrainingJobs, bootstrap, pins_architecture, preflight,
 };
 use slipway_deployment::{Kustomize, credentials, environments, examine, render};
 use slipway_git::Repository;
-use slipway_gitops::Environment;
-use slipway_project::{Project, Tree, cluster, count};
+use slipway_gitops::{Deployed, Environment};
+use slipway_project::{Project, Tree, cluster, count, jobs_folder, serving};
 
 use crate::context::Context;
 use crate::examined::{Mark, show};
@@ -36,7 +36,11 @@ const DEPLOYED: [&str; 4] = ["argocd", "base", "clusters", "overlays"];
                   manages itself with, creates the root Application, and waits until everything is Synced and Healthy. Existing\n\
                   credentials are never overwritten; run it again at any time, also after an interruption. For a private repository,\n\
                   set SLIPWAY_REPOSITORY_TOKEN: Argo CD reads with it.\n\n\
-                  Examples:\n  slipway bootstrap local\n  slipway bootstrap production --context prod --dry-run"
+                  A new cluster does not know which training jobs ran before, so more than five of them are held back there.\n\
+                  Argo CD shows them as missing, and `--jobs start` starts them: after a restore, a job whose version is\n\
+                  registered ends at once.\n\n\
+                  Examples:\n  slipway bootstrap local\n  slipway bootstrap production --context prod --dry-run\n  \
+                  slipway bootstrap local --jobs start"
 )]
 pub(crate) struct Bootstrap {
     /// A folder of clusters/
@@ -50,6 +54,9 @@ pub(crate) struct Bootstrap {
     /// Take over an existing Argo CD
     #[arg(long)]
     adopt: bool,
+    /// Hold training jobs back, or start them [default: as it is; in a new cluster, hold back more than five]
+    #[arg(long, value_enum)]
+    jobs: Option<Jobs>,
     /// Time limit for everything, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "900")]
     timeout: u64,
@@ -58,6 +65,15 @@ pub(crate) struct Bootstrap {
     repository_token: Option<String>,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+}
+
+/// What becomes of training jobs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Jobs {
+    /// Argo CD shows them, and creates none
+    Hold,
+    /// Argo CD creates them
+    Start,
 }
 
 impl Bootstrap {
@@ -89,7 +105,13 @@ impl Bootstrap {
         let mut content = content(&tree, &environment, &kustomize)?;
         let token = self.repository_token.as_deref().filter(|token| !token.is_empty());
         content.credentials.extend(token.map(|token| repository(&environment, &content.argocd_namespace, token)));
-        let options = Options { dry_run: self.dry_run, adopt: self.adopt, timeout: Duration::from_secs(self.timeout) };
+        let jobs = match self.jobs {
+            None => JobsPolicy::Keep,
+            Some(Jobs::Hold) => JobsPolicy::Hold,
+            Some(Jobs::Start) => JobsPolicy::Start,
+        };
+        let timeout = Duration::from_secs(self.timeout);
+        let options = Options { dry_run: self.dry_run, adopt: self.adopt, timeout, jobs };
         let progress = Progress::new(context, self.dry_run);
         let done = bootstrap(&cluster, &content, options, &|event| progress.show(event)).await;
         progress.end();
@@ -103,6 +125,17 @@ impl Bootstrap {
                 other => other.into(),
             }
         })?;
+        if report.held_jobs > 0 {
+            context.warn(format!(
+                "{} held back: if the registry comes from a backup, restore it first; then `slipway bootstrap {} --jobs start` starts \
+                 them, and those whose version is registered end at once",
+                match report.held_jobs {
+                    1 => "1 training job is".to_owned(),
+                    number => format!("{number} training jobs are"),
+                },
+                self.environment
+            ));
+        }
         if !context.is_json() {
             context.say(if self.dry_run {
                 "dry run: nothing was changed".to_owned()
@@ -161,6 +194,12 @@ fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Res
     let argocd = environment.application(ARGOCD).map(|deployed| &deployed.application);
     let argocd = argocd.into_iter().flat_map(|argocd| objects.iter().map(move |object| argocd.applied(object)));
     let root = environment.root.iter().find(|object| object.id.kind == "Application");
+    let pins = serving::read(tree, &environment.name).map_err(|finding| Failure::Invalid(vec![finding]))?;
+    let pins = pins.iter().next().map(|_| serving::path(&environment.name));
+    let serves_pins = |deployed: &Deployed| {
+        let folders = deployed.application.sources.iter().filter_map(|source| source.path.as_deref());
+        pins.as_ref().is_some_and(|path| folders.into_iter().any(|folder| path.starts_with(&format!("{folder}/"))))
+    };
     let root_name = root.map(|object| object.id.name.clone()).unwrap_or_default();
     Ok(Content {
         environment: environment.name.clone(),
@@ -175,10 +214,25 @@ fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Res
             .map(|deployed| {
                 let name = deployed.application.name().to_owned();
                 // the root is healthy only when all the others are, jobs among them
-                Expected { healthy: name != root_name && !deployed.is_jobs(), name }
+                let goal = if name == root_name || deployed.is_jobs() { Goal::Synced } else { Goal::Healthy };
+                Expected { name, goal, needs_registry: serves_pins(deployed) }
             })
             .collect(),
+        jobs: training_jobs(environment)?,
     })
+}
+
+/// The Application that deploys the folder of rendered jobs.
+fn training_jobs(environment: &Environment) -> Result<Option<TrainingJobs>, Failure> {
+    let folder = jobs_folder(&environment.name);
+    let deploys = |source: &slipway_gitops::Source| source.path.as_deref() == Some(folder.as_str());
+    let Some(jobs) = environment.applications.iter().find(|one| one.application.sources.iter().any(deploys)) else {
+        return Ok(None);
+    };
+    let Some(root) = environment.applications.first() else { return Ok(None) };
+    let application = objects_of(std::iter::once(root.application.applied(&jobs.application.object)))?.pop();
+    let count = jobs.objects.iter().filter(|object| object.id.kind == "TrainJob").count();
+    Ok(application.map(|application| TrainingJobs { application, count }))
 }
 
 fn objects_of(values: impl Iterator<Item = Value>) -> Result<Vec<DynamicObject>, Failure> {
@@ -235,5 +289,5 @@ fn json_of(report: &Report, examined: &[Examined]) -> Value {
         .collect();
     let components: Vec<Value> =
         report.components.iter().map(|(name, after)| json!({ "name": name, "seconds": after.as_secs_f64() })).collect();
-    json!({ "cluster": examined, "steps": steps, "components": components })
+    json!({ "cluster": examined, "steps": steps, "components": components, "heldJobs": report.held_jobs })
 }

@@ -57,7 +57,7 @@ impl New {
         let path = context.root.join(&file);
         std::fs::File::create_new(&path)
             .and_then(|mut new| std::io::Write::write_all(&mut new, text.as_bytes()))
-            .map_err(|error| Failure::Input(format!("cannot write {file}: {error}")))?;
+            .map_err(|error| Failure::Environment(format!("cannot write {file}: {error}")))?;
         context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
         context.json(&Created { file })
     }

@@ -47,7 +47,7 @@ impl Render {
         let changes = rendered::changes(&project, only.as_ref());
         for (path, content) in &changes {
             let full = context.root.join(path);
-            let failed = |error| Failure::Input(format!("cannot write {path}: {error}"));
+            let failed = |error| Failure::Environment(format!("cannot write {path}: {error}"));
             match content {
                 Some(bytes) => replace(&full, bytes).map_err(failed)?,
                 None => std::fs::remove_file(&full).map_err(failed)?,

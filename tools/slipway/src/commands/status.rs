@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::addresses;
 use crate::running::LoopArgs;
+use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 
 #[derive(Debug, Args)]
@@ -48,6 +49,8 @@ struct Job {
     phase: String,
     seconds: Option<f64>,
     message: String,
+    /// Why it registered nothing; `None` unless it is complete without a version.
+    unregistered: Option<Unregistered>,
 }
 
 impl Status {
@@ -59,8 +62,13 @@ impl Status {
             context.say("no loop is running here: start one with `slipway up`, or try `slipway demo`");
             return context.json(&Report::default());
         };
-        let jobs = jobs(&folder.join("jobs"))?;
-        let versions = versions(context, &Client::new(&state.mlflow)?, Some(&state.server)).await?;
+        let mlflow = Client::new(&state.mlflow)?;
+        let mut jobs = jobs(&folder.join("jobs"))?;
+        let versions = versions(context, &mlflow, Some(&state.server)).await?;
+        let mut reasons = unregistered(&mlflow).await?;
+        for job in &mut jobs {
+            job.unregistered = reasons.remove(&job.name);
+        }
         let report = Report { running: true, addresses: Some(state), jobs, versions };
         if !context.is_json() {
             show(context, &report);
@@ -81,6 +89,7 @@ fn jobs(folder: &Path) -> Result<Vec<Job>, Failure> {
                 phase: format!("{:?}", status.phase),
                 seconds: status.seconds(),
                 message: status.message().to_owned(),
+                unregistered: None,
             });
         }
     }
@@ -100,7 +109,8 @@ fn show(context: &Context, report: &Report) {
     table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "SECONDS", ""]);
     for job in &report.jobs {
         let seconds = job.seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
-        table.add_row([job.name.clone(), job.phase.clone(), seconds, job.message.clone()]);
+        let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
+        table.add_row([job.name.clone(), job.phase.clone(), seconds, message]);
     }
     context.say(format!("\n{}", table.trim_fmt()));
     show_versions(context, &report.versions);

@@ -9,7 +9,13 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::project::{Project, Ran};
 
-/// MLflow with version 1 of the model `mnist`.
+const COMPLETE: &str = "phase: Complete
+conditions:
+- {type: Complete, status: 'True', reason: AllJobsCompleted, message: all are done, lastTransitionTime: '2026-11-28T12:00:00Z'}
+jobsStatus: []
+";
+
+/// MLflow with version 1 of the model `mnist`, and with two jobs that registered nothing.
 async fn mlflow() -> MockServer {
     let version = json!({
         "name": "mnist", "version": "1", "status": "READY", "run_id": "r", "source": "models:/m",
@@ -18,6 +24,20 @@ async fn mlflow() -> MockServer {
     let stub = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
     Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(answer).mount(&stub).await;
+    let experiments = ResponseTemplate::new(200).set_body_json(json!({ "experiments": [{ "experiment_id": "7" }] }));
+    Mock::given(method("GET")).and(path_regex("experiments/search$")).respond_with(experiments).mount(&stub).await;
+    let run = |job: &str, tags: &[(&str, &str)]| {
+        let tags = tags.iter().copied().chain([("slipway.trainjob", job)]);
+        let tags: Vec<Value> = tags.map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        json!({ "info": { "run_id": job, "experiment_id": "7", "status": "FINISHED" }, "data": { "tags": tags } })
+    };
+    let unmet = r#"[{"metric":"accuracy","value":0.9443,"bound":">= 0.95"}]"#;
+    let runs = json!({ "runs": [
+        run("refused-0123abcd", &[("slipway.gate", "refused"), ("slipway.gate-unmet", unmet)]),
+        run("not-asked-0123abcd", &[("slipway.gate", "none")]),
+    ]});
+    let runs = ResponseTemplate::new(200).set_body_json(runs);
+    Mock::given(method("POST")).and(path_regex("runs/search$")).respond_with(runs).mount(&stub).await;
     stub
 }
 
@@ -38,10 +58,15 @@ fn publish(project: &Project, folder: &std::path::Path, mlflow: &str, server: &s
 }
 
 /// Runs `slipway status` for a ready loop. There is a proxy, as some users have it, and nothing answers there.
-fn status(project: &Project, mlflow: &str, server: &str) -> Ran {
+fn status(project: &Project, mlflow: &str, server: &str, output: &str) -> Ran {
     let nobody = "http://127.0.0.1:9";
     let _held = publish(project, &project.root().join(".slipway"), mlflow, server);
-    project.run_with(&["status", "-o", "json"], |command| {
+    for job in ["digits-0123abcd", "refused-0123abcd", "not-asked-0123abcd"] {
+        let folder = project.root().join(".slipway/jobs").join(job);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("status.yaml"), COMPLETE).unwrap();
+    }
+    project.run_with(&["status", "-o", output], |command| {
         command.env_remove("NO_PROXY").env_remove("no_proxy");
         for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
             command.env(variable, nobody);
@@ -54,7 +79,7 @@ async fn what_is_served_is_asked_for_without_a_proxy() {
     let (mlflow, server) = (mlflow().await, MockServer::start().await);
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "name": "mnist", "versions": ["1", "2"] }));
     Mock::given(method("GET")).and(path("/v2/models/mnist")).respond_with(answer).mount(&server).await;
-    let ran = status(&Project::new(), &mlflow.uri(), &server.uri());
+    let ran = status(&Project::new(), &mlflow.uri(), &server.uri(), "json");
     assert_eq!(ran.code(), 0, "{}", ran.errors());
     assert_eq!(ran.json()["running"], true);
     let expected = json!([
@@ -110,11 +135,42 @@ async fn a_broken_server_is_not_one_that_serves_nothing() {
         (silent_url, Value::Null, "does not answer"),
         ("http://127.0.0.1:9".to_owned(), Value::Null, "Connection refused"),
     ] {
-        let ran = status(&project, &mlflow.uri(), &server);
+        let ran = status(&project, &mlflow.uri(), &server, "json");
         let errors = ran.errors();
         assert_eq!(ran.code(), 0, "{errors}");
         assert_eq!(ran.json()["versions"][0]["served"], served, "{server}: {errors}");
         assert!(errors.contains(says), "{server}: {errors}");
         assert_eq!(errors.contains("what is served is unknown"), served.is_null(), "{server}: {errors}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_job_says_why_it_registered_nothing() {
+    let (mlflow, server) = (mlflow().await, MockServer::start().await);
+    let project = Project::new();
+    let ran = status(&project, &mlflow.uri(), &server.uri(), "json");
+    assert_eq!(ran.code(), 0, "{}", ran.errors());
+    let reasons: Vec<(Value, Value)> = ran.json()["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| (job["name"].clone(), job["unregistered"].clone()))
+        .collect();
+    let unmet = json!([{ "metric": "accuracy", "value": 0.9443, "bound": ">= 0.95" }]);
+    assert_eq!(
+        reasons,
+        [
+            (json!("digits-0123abcd"), Value::Null),
+            (json!("not-asked-0123abcd"), json!({ "because": "notAsked" })),
+            (json!("refused-0123abcd"), json!({ "because": "gateRefused", "unmet": unmet })),
+        ]
+    );
+    let ran = status(&project, &mlflow.uri(), &server.uri(), "text");
+    let text = ran.text();
+    for line in [
+        "the gate refused the model: accuracy is 0.9443, but >= 0.95 is required",
+        "registered nothing: the experiment has no spec.register",
+    ] {
+        assert!(text.contains(line), "{text}");
     }
 }

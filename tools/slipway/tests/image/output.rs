@@ -68,7 +68,7 @@ fn a_full_disk_leaves_no_part_of_a_layout() {
     let disk = repository.path("disk").display().to_string();
     for target in [format!("layout:{disk}/image"), format!("tar:{disk}/image.tar")] {
         let ran = on_a_small_disk(&repository, 64 << 10, &format!("build thing --to {target}"));
-        assert_eq!(ran.code(), 3, "{ran:?}");
+        assert_eq!(ran.code(), 5, "{ran:?}");
         assert!(ran.errors().contains("No space left on device"), "{ran:?}");
         assert_eq!(ran.text(), "", "something is left behind: {ran:?}");
     }
@@ -78,6 +78,6 @@ fn a_full_disk_leaves_no_part_of_a_layout() {
         64 << 10,
         &format!("build thing --to layout:{}/cache-image", repository.path("x").display()),
     );
-    assert_eq!(ran.code(), 3, "{ran:?}");
+    assert_eq!(ran.code(), 5, "{ran:?}");
     assert!(ran.errors().contains("No space left on device"), "{ran:?}");
 }

@@ -134,6 +134,7 @@ fn title(step: Step) -> &'static str {
         Step::Namespaces => "namespaces",
         Step::Credentials => "credentials",
         Step::ArgoCd => "Argo CD",
+        Step::Jobs => "training jobs",
         Step::Root => "root Application",
         Step::Tree => "everything else",
     }

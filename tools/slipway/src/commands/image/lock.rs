@@ -52,7 +52,7 @@ impl Lock {
             let same = std::fs::read_to_string(&path).is_ok_and(|old| old == text);
             if !same {
                 replace(&path, text.as_bytes())
-                    .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))?;
+                    .map_err(|error| Failure::Environment(format!("cannot write {}: {error}", path.display())))?;
             }
             let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();
             context.say(format!("{shown} {}", if same { "is unchanged" } else { "written: commit it" }));

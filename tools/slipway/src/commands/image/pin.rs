@@ -78,7 +78,7 @@ impl Pin {
         for (path, old, new) in &edits {
             if old != new {
                 replace(path, new.as_bytes())
-                    .map_err(|error| Failure::Input(format!("cannot write {}: {error}", path.display())))?;
+                    .map_err(|error| Failure::Environment(format!("cannot write {}: {error}", path.display())))?;
             }
         }
         for one in &pinned {

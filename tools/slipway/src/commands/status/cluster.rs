@@ -1,5 +1,7 @@
 //! `slipway status --cluster`: addresses, components, jobs and versions of a cluster.
 
+use std::collections::BTreeMap;
+
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use slipway_names::env::MLFLOW_TRACKING_URI;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 
 #[derive(Serialize)]
@@ -16,9 +19,18 @@ struct Report {
     context: String,
     addresses: Vec<Address>,
     components: Vec<Component>,
-    jobs: Vec<Job>,
+    jobs: Vec<Outcome>,
     /// `None` if MLflow cannot be reached from here.
     versions: Option<Vec<Version>>,
+}
+
+/// A TrainJob, and what came of it.
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    job: Job,
+    /// Why it registered nothing; `None` unless it is complete without a version, or if MLflow cannot be reached from here.
+    unregistered: Option<Unregistered>,
 }
 
 pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Failure> {
@@ -26,23 +38,23 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     let addresses = addresses(&cluster).await?;
     let url = |service: &str| addresses.iter().find(|one| one.service == service).map(|one| one.url.clone());
     let mlflow = std::env::var(MLFLOW_TRACKING_URI).ok().filter(|url| !url.is_empty()).or_else(|| url("mlflow"));
-    let versions = match mlflow {
-        Some(mlflow) => match versions(context, &Client::at(&mlflow)?, url("server").as_deref()).await {
-            Ok(versions) => Some(versions),
-            Err(failure) => {
-                context.warn(format!("versions are not shown: {failure}"));
-                None
-            }
-        },
-        None => {
-            context.warn(format!("versions are not shown: no route leads to MLflow; set {MLFLOW_TRACKING_URI}"));
-            None
+    let registry = match mlflow {
+        Some(mlflow) => registry(context, &mlflow, url("server").as_deref()).await,
+        None => Err(Failure::Service(format!("no route leads to MLflow; set {MLFLOW_TRACKING_URI}"))),
+    };
+    let (versions, mut reasons) = match registry {
+        Ok((versions, reasons)) => (Some(versions), reasons),
+        Err(failure) => {
+            context.warn(format!("versions, and why a job has none, are not shown: {failure}"));
+            (None, BTreeMap::new())
         }
     };
+    let jobs = train_jobs(&cluster).await?;
+    let outcome = |job: Job| Outcome { unregistered: reasons.remove(&job.name), job };
     let report = Report {
         context: cluster.context().to_owned(),
         components: components(&cluster, None).await?,
-        jobs: train_jobs(&cluster).await?,
+        jobs: jobs.into_iter().map(outcome).collect(),
         addresses,
         versions,
     };
@@ -50,6 +62,15 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         show(context, &report);
     }
     context.json(&report)
+}
+
+async fn registry(
+    context: &Context,
+    mlflow: &str,
+    server: Option<&str>,
+) -> Result<(Vec<Version>, BTreeMap<String, Unregistered>), Failure> {
+    let mlflow = Client::at(mlflow)?;
+    Ok((versions(context, &mlflow, server).await?, unregistered(&mlflow).await?))
 }
 
 fn show(context: &Context, report: &Report) {
@@ -69,10 +90,11 @@ fn show(context: &Context, report: &Report) {
     if !report.jobs.is_empty() {
         let mut table = Table::new();
         table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "PROGRESS", "METRICS", ""]);
-        for job in &report.jobs {
+        for Outcome { job, unregistered } in &report.jobs {
             let progress = job.progress.map(|percent| format!("{percent} %")).unwrap_or_default();
             let metrics: Vec<String> = job.metrics.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            table.add_row([&job.name, &job.phase, &progress, &metrics.join(" "), &job.message]);
+            let message = unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
+            table.add_row([&job.name, &job.phase, &progress, &metrics.join(" "), &message]);
         }
         context.say(format!("\n{}", table.trim_fmt()));
     }
