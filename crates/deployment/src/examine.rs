@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use slipway_experiment::NAMESPACE;
-use slipway_gitops::{Builds, Demands, Environment, check, follow, kustomizations, root_folder};
+use slipway_gitops::{Builds, Demands, Environment, check, follow, kustomizations, root_folder, unbuilt};
 use slipway_project::{Project, Tree, count};
-use slipway_source::{Finding, Position};
+use slipway_source::Finding;
 
 use crate::credentials;
 use crate::kustomize::{HOW_TO_GET_KUSTOMIZE, Kustomize};
@@ -73,13 +73,7 @@ pub fn environments(
     only: Option<&str>,
 ) -> Result<(Vec<Environment>, Builds)> {
     let builds = kustomize.build_all(tree.files(), root, &folders(tree))?;
-    let mut findings = Vec::new();
-    for (folder, built) in &builds {
-        if let Err(error) = built {
-            let message = format!("kustomize cannot build {folder}: {}", error.trim());
-            findings.push(Finding::at(folder, Position::START, "kustomize-build", message));
-        }
-    }
+    let mut findings = unbuilt(tree.files(), &builds);
     let mut all = Vec::new();
     for name in tree.folders_in("clusters") {
         if only.is_none_or(|only| only == name) && builds.contains_key(&root_folder(&name)) {

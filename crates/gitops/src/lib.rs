@@ -28,7 +28,7 @@ mod suggest;
 use std::collections::BTreeMap;
 
 pub use application::{Application, Source};
-pub use checks::{Demands, Secret, check};
+pub use checks::{Demands, Secret, check, unbuilt};
 pub use difference::{Change, Difference, compare};
 pub use environment::{Deployed, Environment, follow, root_folder};
 pub use kustomization::{Kustomization, digest, kustomizations};

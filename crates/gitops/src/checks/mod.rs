@@ -26,6 +26,7 @@ use crate::object::Object;
 use crate::path::Path;
 use crate::{Builds, Files};
 
+pub use builds::unbuilt;
 use index::Index;
 
 /// What an environment requires beyond what its tree says.
@@ -54,7 +55,7 @@ pub struct Secret {
 
 /// Checks the tree of every environment. Findings are sorted by position; one that several environments share is given once.
 pub fn check(files: &Files, builds: &Builds, demands: &[Demands]) -> (Vec<Environment>, Vec<Finding>) {
-    let mut all: BTreeSet<Finding> = builds::findings(files, builds).into_iter().collect();
+    let mut all: BTreeSet<Finding> = unbuilt(files, builds).into_iter().collect();
     let mut environments = Vec::new();
     for demands in demands {
         let (environment, findings) = follow(files, builds, &demands.environment);

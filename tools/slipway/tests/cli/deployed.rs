@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use crate::project::{Project, Ran};
+use crate::project::{Project, Ran, git};
 
 const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
 kind: AppProject
@@ -128,7 +128,38 @@ fn what_is_wrong_has_its_place() {
 
     deployed.project.write("base/web/kustomization.yaml", "resources: [none.yaml]\n");
     let ran = deployed.run(&["check", "-o", "json"]);
-    assert!(ran.findings().contains(&"base/web/kustomization.yaml:1:1 kustomize-build".to_owned()), "{ran:?}");
+    assert!(ran.findings().contains(&"base/web/kustomization.yaml:1:13 kustomize-build".to_owned()), "{ran:?}");
+    assert!(ran.text().contains("`none.yaml` does not exist: there is no base/web/none.yaml"), "{ran:?}");
+}
+
+#[test]
+fn one_cause_is_one_finding_also_in_the_pull_request() {
+    let deployed = Deployed::new();
+    let project = &deployed.project;
+    // several overlays, and then the folder that all of them use is gone
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        let file = format!("overlays/local/web/{name}/kustomization.yaml");
+        project.write(&file, "resources:\n- ../../../../base/web\n");
+    }
+    project.write("overlays/local/web/kustomization.yaml", &format!("resources: [{}]\n", names.join(", ")));
+    fs::remove_dir_all(project.root().join("base")).unwrap();
+    let ran = deployed.run(&["check", "-o", "json"]);
+    assert_eq!(
+        (ran.code(), ran.findings()),
+        (3, vec!["overlays/local/web/a/kustomization.yaml:2:3 kustomize-build".to_owned()])
+    );
+    assert!(ran.text().contains("base/ does not exist, and 4 kustomizations name files there"), "{ran:?}");
+    let shown = deployed.run(&["check"]).errors();
+    assert!(shown.lines().count() <= 3 && shown.ends_with("error: 1 problem found\n"), "{shown}");
+
+    project.commit("no base");
+    let forge = project.forge();
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    let ran = deployed.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let record = git(std::path::Path::new(&forge), &["show", "refs/slipway/pull/1"]);
+    assert!(record.contains("- `overlays/local/web/a/kustomization.yaml:2:3: base/ does not exist"), "{record}");
 }
 
 #[test]
