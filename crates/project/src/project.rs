@@ -148,6 +148,7 @@ impl Project {
         for name in names {
             match cluster::read(tree, &name) {
                 Ok(cluster) => {
+                    self.findings.extend(cluster::misnamed(tree, &name, &cluster));
                     self.findings.extend(cluster::unpinned_image(tree, &name, &cluster.spec));
                     let jobs = self.read_jobs(tree, &name);
                     self.findings.extend(serving::read(tree, &name).err());
@@ -174,19 +175,23 @@ impl Project {
     }
 
     fn read_datasets(&mut self, tree: &Tree) {
+        let mut read = Vec::new();
         for file in tree.yaml_in("datasets") {
             let text = tree.text(file).unwrap_or_default();
             match parse_dataset(file, &text) {
-                Ok(dataset) => {
-                    let name = dataset.name.clone();
-                    if let Some(first) = self.datasets.get(&name) {
-                        self.findings.push(duplicate_name(file, &text, "dataset", &name, &first.file));
-                    } else {
-                        self.datasets.insert(name, DatasetFile { file: file.to_owned(), dataset });
-                    }
-                }
+                Ok(dataset) => read.push((file, text, dataset)),
                 Err(findings) => self.findings.extend(findings),
             }
+        }
+        read.sort_by_key(|(file, _, dataset)| stem(file) != dataset.name);
+        for (file, text, dataset) in read {
+            let name = dataset.name.clone();
+            if let Some(first) = self.datasets.get(&name) {
+                self.findings.push(duplicate_name(file, &text, "dataset", &name, &first.file));
+                continue;
+            }
+            self.findings.extend(misnamed(file, &text, "dataset", &name));
+            self.datasets.insert(name, DatasetFile { file: file.to_owned(), dataset });
         }
     }
 
@@ -194,28 +199,49 @@ impl Project {
         // the parser does not know the environments, so it applies the highest limit; `references` checks each environment's own
         let most = self.environments.values().filter_map(|environment| environment.cluster.max_trials).max();
         let limits = Limits { max_trials: most.unwrap_or(Limits::MAX_TRIALS) };
-        let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+        let mut read = Vec::new();
         for file in tree.yaml_in("experiments") {
             let text = tree.text(file).unwrap_or_default();
             match parse_with(file, &text, &limits) {
-                Ok(experiment) => {
-                    if let Some(first) = by_name.get(&experiment.name) {
-                        self.findings.push(duplicate_name(file, &text, "experiment", &experiment.name, first));
-                        continue;
-                    }
-                    by_name.insert(experiment.name.clone(), file.to_owned());
-                    let source = ExperimentFile { file: file.to_owned(), experiment, text };
-                    let findings = references::check(self, &source);
-                    if findings.is_empty() {
-                        self.experiments.push(source);
-                    } else {
-                        self.findings.extend(findings);
-                    }
-                }
+                Ok(experiment) => read.push(ExperimentFile { file: file.to_owned(), experiment, text }),
                 Err(findings) => self.findings.extend(findings),
             }
         }
+        read.sort_by_key(|source| stem(&source.file) != source.experiment.name);
+        let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+        for source in read {
+            let ExperimentFile { file, experiment, text } = &source;
+            if let Some(first) = by_name.get(&experiment.name) {
+                self.findings.push(duplicate_name(file, text, "experiment", &experiment.name, first));
+                continue;
+            }
+            by_name.insert(experiment.name.clone(), file.clone());
+            self.findings.extend(misnamed(file, text, "experiment", &experiment.name));
+            let findings = references::check(self, &source);
+            if findings.is_empty() {
+                self.experiments.push(source);
+            } else {
+                self.findings.extend(findings);
+            }
+        }
+        self.experiments.sort_by(|a, b| a.file.cmp(&b.file));
     }
+}
+
+/// A file's name without its folder and its extension.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// A finding if the file is not named after what it declares. People look for the one by the name of the other.
+fn misnamed(file: &str, text: &str, kind: &str, name: &str) -> Option<Finding> {
+    if stem(file) == name {
+        return None;
+    }
+    let message = format!("{file} declares the {kind} `{name}`: file and metadata.name must have the same name");
+    let help = format!("rename the file to {name}.yaml, or set metadata.name to `{}`", stem(file));
+    Some(Finding::at(file, position_of(text, "metadata.name"), "misnamed", message).with_help(help))
 }
 
 fn duplicate_name(file: &str, text: &str, kind: &str, name: &str, first: &str) -> Finding {

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RemoteArgs {
     /// Where the pull request goes: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
-    #[arg(long, env = "SLIPWAY_REMOTE")]
+    #[arg(long, env = "SLIPWAY_REMOTE", hide_env_values = true)]
     remote: Option<String>,
 }
 

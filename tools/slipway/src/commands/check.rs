@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use slipway_deployment::examine;
+use slipway_project::rendered::Draft;
 use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
@@ -11,7 +12,7 @@ use crate::kustomize::KustomizeArgs;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each\n\
+    after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each \
                   reference in it. The latter needs kustomize; without it, `check` says what it skipped.\n\n\
                   Examples:\n  slipway check\n  slipway check -o json | jq '.findings[] | .file'"
 )]
@@ -23,6 +24,9 @@ pub(crate) struct Check {
     kustomize: KustomizeArgs,
 }
 
+/// How many drafts are named.
+const DRAFTS: usize = 5;
+
 #[derive(Serialize)]
 struct Checked {
     experiments: usize,
@@ -31,6 +35,8 @@ struct Checked {
     jobs: usize,
     kustomizations: usize,
     objects: usize,
+    /// Experiments that have not started in an environment, which is no mistake.
+    drafts: Vec<Draft>,
     skipped: Vec<String>,
     findings: [(); 0],
 }
@@ -39,7 +45,7 @@ impl Check {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
         let project = Project::read(&tree);
-        let out_of_date = rendered::findings(&project);
+        let out_of_date = rendered::findings(&project, None);
         let kustomize = self.kustomize.find()?;
         let deployment = examine(&tree, &context.root, &project, kustomize.as_ref())?;
         if let Some(skipped) = &deployment.skipped {
@@ -62,6 +68,7 @@ impl Check {
             jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
+            drafts: rendered::drafts(&project, None),
             skipped: deployment.skipped.into_iter().collect(),
             findings: [],
         };
@@ -79,6 +86,13 @@ impl Check {
                 count(checked.environments, "environment"),
                 count(checked.jobs, "TrainJob"),
             ));
+            for Draft { file, environment, jobs } in checked.drafts.iter().take(DRAFTS) {
+                let jobs = count(*jobs, "TrainJob");
+                context.say(format!("  {file} has not started in {environment} ({jobs}): `slipway propose` starts it"));
+            }
+            if checked.drafts.len() > DRAFTS {
+                context.say(format!("  … and {} more have not started", checked.drafts.len() - DRAFTS));
+            }
         }
         context.json(&checked)
     }
