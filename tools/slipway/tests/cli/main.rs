@@ -3,6 +3,7 @@
 
 mod check;
 mod deployed;
+mod json;
 mod lineage;
 mod project;
 mod propose;

@@ -30,7 +30,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     for diagnosis in &diagnoses {
         show(context, diagnosis);
     }
-    context.json(&json!({ "applications": all, "unwell": diagnoses }))?;
+    context.json(&json!({ "applications": all, "unhealthy": diagnoses }))?;
     if diagnoses.is_empty() {
         return Ok(());
     }
