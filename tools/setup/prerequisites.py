@@ -11,12 +11,12 @@ import sys
 
 # Program, the oldest version that works, and how to get it on Debian/Ubuntu and on macOS.
 PREREQUISITES = [
-    ("cargo", (1, 95), "curl https://sh.rustup.rs -sSf | sh   (with rustup: rustup toolchain install)", None),
+    ("cargo", (1, 95), "install rustup (https://rustup.rs), then `rustup toolchain install 1.95.0`", None),
     ("python3", (3, 11), "apt-get install python3 python3-venv", "brew install python@3.11"),
     ("node", (20,), "apt-get install nodejs   (20 or newer)", "brew install node"),
     ("npm", (9,), "apt-get install npm", "brew install node"),
     ("c++", (), "apt-get install g++", "xcode-select --install"),
-    ("git", (2, 38), "apt-get install git", "brew install git"),
+    ("git", (2, 29), "apt-get install git", "brew install git"),
 ]
 
 
@@ -42,7 +42,7 @@ def main() -> int:
             how = macos if macos and platform.system() == "Darwin" else debian
             missing.append(f"  {program} {wrong}: {how}")
     if missing:
-        print("Some prerequisites are missing:", *missing, sep="\n", file=sys.stderr)
+        print("These prerequisites are missing or too old:", *missing, sep="\n", file=sys.stderr)
         return 5
     return 0
 

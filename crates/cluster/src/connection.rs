@@ -47,8 +47,9 @@ impl Cluster {
     /// When nothing is configured, the context does not exist, or its credential plugin fails. The server is not asked yet.
     pub async fn connect(context: Option<&str>) -> Result<Self> {
         match (context, Kubeconfig::read()) {
-            (None, Err(_)) => {
-                let config = Config::infer().await.map_err(|error| Error::NoConfiguration(error.to_string()))?;
+            (None, Err(outside)) => {
+                // a person has a kubeconfig, so that is what the message is about
+                let config = Config::incluster().map_err(|_| Error::NoConfiguration(outside.to_string()))?;
                 Self::of(config, "in-cluster".to_owned())
             }
             (_, file) => Self::of_file(file, context).await,

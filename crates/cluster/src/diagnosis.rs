@@ -1,4 +1,4 @@
-//! What is not well in a cluster and why: from an Application to its objects, their pods, and what these printed last.
+//! What is unhealthy in a cluster and why: from an Application to its objects, their pods, and what these printed last.
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt as _;
@@ -136,7 +136,7 @@ pub(crate) async fn examine(cluster: &Cluster, object: &DynamicObject) -> Result
     // a pod that says why needs no further explanation
     let unexplained = pods.iter().all(|pod| pod.reason == "NotReady");
     let warning = if unexplained { warning(cluster, object, &pods).await? } else { None };
-    let reason = reason.unwrap_or_else(|| "its pods are not well".to_owned());
+    let reason = reason.unwrap_or_else(|| "its pods are not ready".to_owned());
     Ok(Some(ResourceTrouble { warning, pods, ..ResourceTrouble::new(title(object), reason) }))
 }
 

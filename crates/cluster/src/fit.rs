@@ -58,7 +58,10 @@ pub(crate) fn nodes(nodes: &[Node], required: &Requirements, is_pinned: impl FnO
     const WHAT: &str = "nodes";
     let usable: Vec<&Node> = nodes.iter().filter(|node| takes_pods(node)).collect();
     if usable.is_empty() {
-        let found = format!("none of {} is ready, uncordoned and without a taint that keeps pods away", nodes.len());
+        let found = format!(
+            "none of {} can take pods: each is not ready, cordoned, or has a taint that keeps pods away",
+            nodes.len()
+        );
         return Examined::new(WHAT, false, found, "`kubectl describe nodes` shows conditions and taints");
     }
     let mut architectures: Vec<&str> = usable.iter().map(|node| architecture(node)).collect();
@@ -161,7 +164,7 @@ pub(crate) fn storage_class(classes: &[StorageClass], name: &str) -> Examined {
     let existing = if names.is_empty() {
         "there are no storage classes".to_owned()
     } else {
-        format!("there are: {}", names.join(", "))
+        format!("the cluster has: {}", names.join(", "))
     };
     if name.is_empty() {
         let is_default = |class: &&StorageClass| class.annotations().get(DEFAULT).is_some_and(|value| value == "true");
@@ -317,6 +320,6 @@ mod tests {
         assert!(!storage_class(&[class("a", "false")], "").ok);
         assert!(storage_class(&[class("a", "false")], "a").ok);
         let missing = storage_class(&[class("a", "false")], "fast");
-        assert!(!missing.ok && missing.found.contains("there are: a"), "{missing:?}");
+        assert!(!missing.ok && missing.found.contains("the cluster has: a"), "{missing:?}");
     }
 }

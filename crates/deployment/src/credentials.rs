@@ -17,7 +17,6 @@ struct File {
     api_version: ApiVersion,
     #[expect(dead_code, reason = "read so that a file of another kind is refused")]
     kind: Kind,
-    #[expect(dead_code, reason = "names the file for its reader")]
     metadata: Metadata,
     spec: Spec,
 }
@@ -84,7 +83,7 @@ pub fn credentials(tree: &Tree, environment: &str) -> Result<Credentials, Vec<Fi
     let Some(text) = tree.text(&path) else { return Ok(Credentials::default()) };
     let file: File = typed(&path, &text).map_err(|finding| vec![finding])?;
     let mut credentials = Credentials::default();
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = file.metadata.misnamed(&path, &text, environment).into_iter().collect();
     for made in file.spec.secrets {
         let mut data = BTreeMap::new();
         for (key, value) in made.data {

@@ -75,7 +75,28 @@ pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize
     let text = match kustomize.map(|kustomize| differences(before, after, kustomize, None)) {
         None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
         Some(Ok(differences)) => differences.markdown(),
-        Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}\n"),
+        Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}.\n{}", list(&error)),
     };
     format!("\n## What changes in the clusters\n\n{text}")
+}
+
+/// How many findings a pull request names.
+const NAMED: usize = 10;
+
+/// The findings of an error as a list, each cut to a line.
+fn list(error: &Error) -> String {
+    let findings = match error {
+        Error::Invalid(findings) => findings.as_slice(),
+        Error::Before(error) => return list(error),
+        _ => return String::new(),
+    };
+    let mut text = String::from("\n");
+    for finding in findings.iter().take(NAMED) {
+        let line: String = finding.to_string().replace(['\n', '`'], " ").chars().take(400).collect();
+        text += &format!("- `{line}`\n");
+    }
+    if findings.len() > NAMED {
+        text += &format!("- … and {} more\n", findings.len() - NAMED);
+    }
+    text
 }

@@ -49,16 +49,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A program is missing.
-    #[error("{what} was not found at {}: run `{target}`, or set {variable}", path.display())]
+    #[error("{what} was not found at {}: {how}", path.display())]
     NoProgram {
         /// Such as "the trainer".
         what: &'static str,
         /// Where it was looked for.
         path: PathBuf,
-        /// The make target that makes it.
-        target: &'static str,
-        /// The environment variable that overrides the path.
-        variable: &'static str,
+        /// What to do.
+        how: String,
     },
     /// A process could not be started.
     #[error("starting {name} ({program}): {source}")]

@@ -17,15 +17,15 @@ pub struct Programs {
     pub demo_ui: PathBuf,
 }
 
-/// One of the programs, and the command that provides it.
+/// One of the programs, and how to get it.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// Such as "the trainer".
     pub what: &'static str,
     /// Where it is expected.
     pub path: PathBuf,
-    /// The command that puts it there.
-    pub target: &'static str,
+    /// What to do if it is not there.
+    pub how: String,
     /// The environment variable that overrides the path.
     pub variable: &'static str,
 }
@@ -42,14 +42,22 @@ impl Programs {
         }
     }
 
-    /// Every program, with the command that provides it.
+    /// Every program, with how to get it.
     pub fn each(&self) -> [Program; 4] {
-        let program = |what, path: &Path, target, variable| Program { what, path: path.to_owned(), target, variable };
+        let made = |what, path: &Path, target, variable| {
+            let how = format!("run `{target}` in Slipway's own repository, or set {variable}");
+            Program { what, path: path.to_owned(), how, variable }
+        };
         [
-            program("the trainer", &self.trainer, "make build", "SLIPWAY_TRAINER"),
-            program("the model server", &self.server, "make build", "SLIPWAY_SERVER"),
-            program("Python with MLflow and Streamlit", &self.python, "make setup", "SLIPWAY_PYTHON"),
-            program("the demo page", &self.demo_ui.join("app.py"), "git checkout apps/demo-ui", "SLIPWAY_DEMO_UI"),
+            made("the trainer", &self.trainer, "make build", "SLIPWAY_TRAINER"),
+            made("the model server", &self.server, "make build", "SLIPWAY_SERVER"),
+            made("Python with MLflow and Streamlit", &self.python, "make setup", "SLIPWAY_PYTHON"),
+            Program {
+                what: "the demo page",
+                path: self.demo_ui.join("app.py"),
+                how: "set SLIPWAY_DEMO_UI to the folder apps/demo-ui of Slipway's own repository".to_owned(),
+                variable: "SLIPWAY_DEMO_UI",
+            },
         ]
     }
 
@@ -60,7 +68,7 @@ impl Programs {
     pub fn check(&self) -> Result<()> {
         match self.each().into_iter().find(|program| !program.path.is_file()) {
             None => Ok(()),
-            Some(Program { what, path, target, variable }) => Err(Error::NoProgram { what, path, target, variable }),
+            Some(Program { what, path, how, .. }) => Err(Error::NoProgram { what, path, how }),
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::state::State;
 use crate::state_folder::StateFolder;
 use crate::task::Task;
 use crate::training_runtime::TrainingRuntime;
-use crate::{Configuration, Credentials, Error, Jobs, Result, Running, files, forge, mlflow, page, server, sync};
+use crate::{
+    Configuration, Credentials, Error, Jobs, Result, Running, files, followed, forge, mlflow, page, server, sync,
+};
 
 /// A loop whose S3 and forge answer and whose other parts do not yet.
 pub struct Starting {
@@ -110,8 +112,8 @@ impl Starting {
     pub async fn ready(self) -> Result<Running> {
         let Self { queue, s3, folder, configuration, credentials, forge, mlflow_port, page_port } = self;
         let Configuration { programs, supervisor, observer, .. } = configuration;
-        let models = folder.path().join("server/models.yaml");
-        files::write(&models, sync::NO_MODELS)?;
+        files::write(&folder.path().join(sync::SERVED), sync::NO_MODELS)?;
+        followed::forget(folder.path())?;
         let (mlflow_url, page_url) = (mlflow_port.url(), page_port.url());
         let started = Instant::now();
 
@@ -121,8 +123,8 @@ impl Starting {
             let mut child = mlflow_child;
             mlflow::ready(&mut child, &mlflow_url).await?;
             observer("mlflow", started.elapsed());
-            let (forge, desired, models) = (forge.clone(), queue.desired(), models.clone());
-            let sync = tokio::spawn(async move { sync::follow(forge, &desired, &models).await });
+            let (forge, desired, state) = (forge.clone(), queue.desired(), folder.path().to_owned());
+            let sync = tokio::spawn(async move { sync::follow(forge, &desired, &state).await });
             Ok::<_, Error>((child, Task::new("what follows main", sync)))
         };
         let serving = async {

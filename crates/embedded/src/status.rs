@@ -118,7 +118,7 @@ impl JobStatus {
     pub(crate) fn pending() -> Self {
         Self {
             phase: Phase::Pending,
-            conditions: vec![condition("Suspended", "WaitingForCPU", "waits until enough CPUs are free")],
+            conditions: vec![condition("Suspended", "WaitingForCPU", "waiting for free CPUs")],
             jobs_status: vec![ChildJobs { suspended: 1, ..child_jobs() }],
             start_time: None,
             completion_time: None,

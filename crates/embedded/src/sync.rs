@@ -8,12 +8,14 @@ use slipway_git::Repository;
 
 use crate::forge::{MAIN, blocking};
 use crate::queue::DesiredJobs;
-use crate::{Result, files};
+use crate::{Result, files, followed};
 
 /// The rendered TrainJobs, one file each.
-const JOBS: &str = "overlays/local/training-jobs";
+pub(crate) const JOBS: &str = "overlays/local/training-jobs";
 /// Which models are served.
 const MODELS: &str = "overlays/local/server/models.yaml";
+/// The same for the server, in the state folder.
+pub(crate) const SERVED: &str = "server/models.yaml";
 /// The server's list of models when main has none.
 pub(crate) const NO_MODELS: &[u8] = b"models: []\n";
 /// How often main is looked at.
@@ -27,15 +29,15 @@ struct Main {
     models: Vec<u8>,
 }
 
-/// Follows main for ever.
-pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, models: &Path) {
+/// Follows main for ever, and records in the state folder which commit it has applied.
+pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, state: &Path) {
     let mut applied: Option<String> = None;
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut reported = String::new();
     loop {
         interval.tick().await;
-        match step(&forge, jobs, models, applied.as_deref()).await {
+        match step(&forge, jobs, state, applied.as_deref()).await {
             Ok(revision) => {
                 applied = revision.or(applied);
                 reported.clear();
@@ -53,15 +55,17 @@ pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, models: &Path)
 }
 
 /// Applies main when it is not at `applied`; returns where it is then.
-async fn step(forge: &Repository, jobs: &DesiredJobs, models: &Path, applied: Option<&str>) -> Result<Option<String>> {
+async fn step(forge: &Repository, jobs: &DesiredJobs, state: &Path, applied: Option<&str>) -> Result<Option<String>> {
     let (forge, applied) = (forge.clone(), applied.map(str::to_owned));
     let Some(main) = blocking("reading main", move || read(&forge, applied.as_deref())).await? else {
         return Ok(None);
     };
-    if std::fs::read(models).ok().as_ref() != Some(&main.models) {
-        files::write(models, &main.models)?;
+    let models = state.join(SERVED);
+    if std::fs::read(&models).ok().as_ref() != Some(&main.models) {
+        files::write(&models, &main.models)?;
     }
     jobs.set(main.jobs);
+    followed::record(state, &main.revision)?;
     tracing::info!("main is at {}", main.revision);
     Ok(Some(main.revision))
 }

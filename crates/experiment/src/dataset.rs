@@ -5,7 +5,7 @@ use serde::Serialize;
 use slipway_digest::Digest;
 use slipway_source::{Finding, Node, document, excerpt};
 
-use crate::parse::header;
+use crate::parse::{header, is_of_another_kind};
 use crate::reader::{ROOT, Reader};
 
 /// A declared dataset.
@@ -98,6 +98,9 @@ pub fn pin_digest(file: &str, text: &str, digest: &str) -> Result<String, Vec<Fi
 }
 
 fn dataset(reader: &Reader<'_>, tree: &Node) -> Option<Dataset> {
+    if is_of_another_kind(reader, tree, "Dataset") {
+        return None;
+    }
     let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
     let name = header(reader, &root, "Dataset").and_then(|node| reader.label(node, "metadata.name"));
     let spec = reader.map(reader.required(&root, "spec")?, "spec", &["source", "split", "digest"])?;

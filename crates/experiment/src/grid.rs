@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use slipway_source::{Node, Position, excerpt, suggestion};
+use slipway_source::{Node, Position, closest, excerpt, suggest};
 
-use crate::fields;
 use crate::name::longest_experiment_name;
 use crate::reader::Reader;
 use crate::{Axis, Deadline, Limits, Quantity, Setting, Sweep};
+use crate::{elsewhere, fields};
 
 /// Fields that exist but cannot be swept.
 const FIXED: [&str; 8] = [
@@ -83,12 +83,16 @@ impl Grid {
 
 fn unknown_path(reader: &Reader<'_>, path: &str, at: Position) {
     let short = path.strip_prefix("spec.").unwrap_or(path);
-    let message = if FIXED.contains(&path) {
+    let field = elsewhere::field(short.rsplit('.').next().unwrap_or(short)).and_then(|path| path.strip_prefix("spec."));
+    let fixed = FIXED.contains(&short);
+    let meant = Setting::PATHS.into_iter().find(|path| Some(*path) == field);
+    let meant = meant.or_else(|| closest(short, Setting::PATHS)).filter(|_| !fixed);
+    let message = if fixed {
         format!("`{path}` cannot be swept")
     } else {
         format!("there is no field `{}` to sweep", excerpt(path))
     };
-    reader.add(at, "sweep-path", message, suggestion(short, "can be swept", &Setting::PATHS));
+    reader.add(at, "sweep-path", message, suggest(meant, "can be swept", &Setting::PATHS));
 }
 
 fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(Axis, Vec<Position>)> {
@@ -147,7 +151,7 @@ pub(crate) fn check(reader: &Reader<'_>, facts: &Facts<'_>, grid: Option<&Grid>,
     let Some(grid) = grid else { return };
     let trials = grid.sweep.len();
     if trials > limits.max_trials {
-        let message = format!("the sweep has {} trials, at most {} are allowed", count(trials), limits.max_trials);
+        let message = format!("the sweep has {} trials, but at most {} are allowed", count(trials), limits.max_trials);
         reader.add(facts.sweep_at, "sweep-too-large", message, "sweep fewer fields or values, or split the experiment");
         return;
     }
@@ -164,7 +168,8 @@ fn check_name(reader: &Reader<'_>, facts: &Facts<'_>, workers: &[(u32, Position)
     let most = workers.iter().map(|(count, _)| *count).max().unwrap_or(1);
     let longest = longest_experiment_name(most);
     if name.len() > longest {
-        let message = format!("metadata.name has {} characters, at most {longest} fit with {most} workers", name.len());
+        let message =
+            format!("metadata.name has {} characters, but at most {longest} fit with {most} workers", name.len());
         let help =
             format!("a pod is named <name>-<hash8>-node-0-{}-<5 random>, in 63 characters", most.saturating_sub(1));
         reader.add(at, "name-too-long", message, help);
@@ -182,7 +187,7 @@ fn check_batches(reader: &Reader<'_>, facts: &Facts<'_>, grid: &Grid, workers: &
             let at = if swept("workers.count") && !swept("training.batchSize") { *count_at } else { *size_at };
             let message = format!("batchSize {size} is not divisible by {count} workers");
             let nearest = (size / count).max(1) * count;
-            let help = format!("every worker has an equal share: {nearest} or {} would do", nearest + count);
+            let help = format!("every worker has an equal share: use {nearest} or {}", nearest + count);
             reader.add(at, "batch-not-divisible", message, help);
         }
     }

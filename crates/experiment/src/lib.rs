@@ -12,6 +12,7 @@ mod bound;
 mod cost;
 mod dataset;
 mod deadline;
+mod elsewhere;
 mod fields;
 mod grid;
 mod job;

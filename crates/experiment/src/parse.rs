@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use slipway_source::{Finding, Node, Position, document, excerpt, suggestion};
 
+use crate::elsewhere;
 use crate::grid::{Facts, Grid, check};
 use crate::reader::{Fields, ROOT, Reader};
 use crate::{Budget, Experiment, Limits, Metric, Model, Optimizer, Register, Spec, Training, Workers, fields, spec};
@@ -25,7 +26,7 @@ pub fn parse(file: &str, text: &str) -> Result<Experiment, Vec<Finding>> {
 /// Every mistake in the file, in the order of the text.
 pub fn parse_with(file: &str, text: &str, limits: &Limits) -> Result<Experiment, Vec<Finding>> {
     let tree = document(text).map_err(|malformed| vec![with_hint(malformed.in_file(file), text)])?;
-    let reader = Reader::new(file);
+    let reader = Reader::new(file).with_fields(elsewhere::field);
     let experiment = experiment(&reader, &tree, limits);
     reader.finish(experiment)
 }
@@ -40,6 +41,9 @@ fn with_hint(finding: Finding, text: &str) -> Finding {
 }
 
 fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Experiment> {
+    if is_of_another_kind(reader, tree, "Experiment") {
+        return None;
+    }
     let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
     // How long the name may be depends on the number of workers, so its length is checked when that is known.
     let name = header(reader, &root, "Experiment")
@@ -94,6 +98,16 @@ fn optional<'n, T>(fields: &Fields<'n>, name: &str, read: impl FnOnce(&'n Node) 
         Some(node) => read(node).map(Some),
         None => Some(None),
     }
+}
+
+/// Whether the file declares something else. Then that is its one mistake: its fields are not judged by the rules of this kind.
+pub(crate) fn is_of_another_kind(reader: &Reader<'_>, tree: &Node, kind: &str) -> bool {
+    const KINDS: [&str; 5] = ["Cluster", "Credentials", "Dataset", "Experiment", "Image"];
+    let Some(node) = tree.get("kind") else { return false };
+    let Some(other) = node.text().filter(|other| *other != kind && KINDS.contains(other)) else { return false };
+    let help = format!("name a file that says `kind: {kind}`");
+    reader.add(node.at, "wrong-kind", format!("this is a file of kind {other}"), help);
+    true
 }
 
 /// Checks `apiVersion` and `kind`, and returns `metadata.name`.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-use slipway_source::{Entry, Finding, Node, Position, Scalar, Value, closest, excerpt, suggestion};
+use slipway_source::{Entry, Finding, Node, Position, Scalar, Value, closest, excerpt, suggest, suggestion};
 
 use crate::name::{MAX_NAME, as_label, is_label};
 
@@ -12,6 +12,8 @@ const MAX_FINDINGS: usize = 500;
 
 pub(crate) struct Reader<'a> {
     file: &'a str,
+    /// The path of the field that a name means, wherever that is in the file.
+    field: fn(&str) -> Option<&'static str>,
     findings: RefCell<Vec<Finding>>,
 }
 
@@ -26,7 +28,12 @@ pub(crate) struct Fields<'n> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(file: &'a str) -> Self {
-        Self { file, findings: RefCell::default() }
+        Self { file, field: |_| None, findings: RefCell::default() }
+    }
+
+    /// The same for a file whose fields are known by their names.
+    pub(crate) fn with_fields(self, field: fn(&str) -> Option<&'static str>) -> Self {
+        Self { field, ..self }
     }
 
     /// What was read; every finding if there are any.
@@ -74,8 +81,18 @@ impl<'a> Reader<'a> {
         let mut meant = Vec::new();
         for entry in entries.iter().filter(|entry| !allowed.contains(&entry.key.as_str())) {
             let message = format!("unknown field `{}` in {path}", excerpt(&entry.key));
-            self.add(entry.key_at, "unknown-field", message, suggestion(&entry.key, "allowed", allowed));
-            meant.extend(closest(&entry.key, allowed.iter().copied()));
+            let closest = closest(&entry.key, allowed.iter().copied());
+            let whole = (self.field)(&entry.key);
+            // the part of the path that is below this map
+            let below = whole
+                .and_then(|whole| if path == ROOT { Some(whole) } else { whole.strip_prefix(path)?.strip_prefix('.') });
+            let shown = match below {
+                Some(name) if !name.contains('.') => Some(name),
+                _ => whole,
+            };
+            self.add(entry.key_at, "unknown-field", message, suggest(shown.or(closest), "allowed", allowed));
+            let first = below.and_then(|below| below.split('.').next());
+            meant.extend(allowed.iter().copied().find(|name| first.or(closest) == Some(name)));
         }
         Some(Fields { path: path.to_owned(), at: node.at, entries, meant })
     }

@@ -13,13 +13,14 @@ pub enum Error {
     Git(#[from] slipway_git::Error),
     /// No forge is known behind a URL.
     #[error(
-        "no pull request can be opened on {0}: GitHub is supported (https://github.com/<owner>/<repository>; name an Enterprise server \
-         with `gh auth login --hostname` or GH_HOST), and a bare repository on this machine; push a branch by hand with `git push`"
+        "no pull request can be opened on {0}: it is neither a repository on GitHub (https://github.com/<owner>/<repository>; for an \
+         Enterprise server, run `gh auth login --hostname` or set GH_HOST) nor a bare repository on this machine; on another forge, \
+         push a branch with `git push` and open the pull request there"
     )]
     UnknownForge(String),
     /// A repository with a work tree, or a folder inside a repository.
     #[error(
-        "{} is not a bare repository: pull requests would move main below its work tree; make a bare one with \
+        "{} is not a bare repository, so a merge would move the branch that is checked out there: make a bare one with \
          `git clone --bare`, and name that",
         .0.display()
     )]
@@ -36,7 +37,7 @@ pub enum Error {
         state: String,
     },
     /// Main changed the same lines.
-    #[error("pull request #{number} conflicts with main in {files}: propose it again, on today's main")]
+    #[error("pull request #{number} conflicts with main in {files}: propose it again, on the current main")]
     Conflict {
         /// Its number.
         number: u64,
@@ -44,7 +45,7 @@ pub enum Error {
         files: String,
     },
     /// Its branch and main have no commit in common.
-    #[error("pull request #{0} shares no history with main: propose it again, on today's main")]
+    #[error("pull request #{0} shares no history with main: propose it again, on the current main")]
     Unrelated(u64),
     /// Others changed the forge each time that it was ready, or one of them crashed and left a lock.
     #[error(

@@ -34,7 +34,7 @@ pub enum Error {
     #[error("`{0}` is not a commit of this repository: fetch it first, or name another")]
     NoRevision(String),
     /// The first digits of a hash fit several objects.
-    #[error("`{0}` fits several objects of this repository: give more digits")]
+    #[error("`{0}` matches several objects of this repository: give more digits")]
     Ambiguous(String),
     /// The remote has no such branch.
     #[error("{remote} has no branch {branch}: push one first, such as `git push {remote} HEAD:{branch}`")]
@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// The program `git` did not end in time and was killed.
     #[error(
-        "git {command} did not end within {seconds} s and was stopped: the remote or a credential helper hangs; run the same by hand to \
+        "git {command} did not end within {seconds} s and was stopped: the remote or a credential helper hangs; run the same command by hand to \
          see where it waits"
     )]
     TimedOut {
@@ -155,7 +155,7 @@ fn advice(error: &git2::Error) -> &'static str {
     let message = error.message();
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if error.code() == ErrorCode::Locked {
-        "another git is at work, or one crashed: when none runs, remove the lock file"
+        "another git is running, or one crashed: if none is running, remove the lock file"
     } else if has(&["Permission denied", "Read-only file system", "Operation not permitted"]) {
         "make the repository writable for this user"
     } else if has(&["No space left", "Disk quota exceeded"]) {
@@ -191,13 +191,13 @@ pub(crate) fn advice_on(stderr: &str) -> &'static str {
             &["dubious ownership"],
             "it belongs to another user; trust it with `git config --global --add safe.directory <folder>`",
         ),
-        (&[".lock': File exists"], "another git is at work, or one crashed: when none runs, remove the lock file"),
+        (&[".lock': File exists"], "another git is running, or one crashed: if none is running, remove the lock file"),
         (&["Permission denied", "Read-only file system"], "make the repository writable for this user"),
         (&["No space left on device"], "free some space on the disk"),
-        (&["is not a git command", "unknown option"], "git is too old: 2.38 or newer is needed"),
+        (&["is not a git command", "unknown option"], "git is too old: 2.29 or newer is needed"),
     ];
     let found = known.iter().find(|(words, _)| words.iter().any(|word| stderr.contains(word)));
-    found.map_or("run the same by hand to look closer", |(_, advice)| advice)
+    found.map_or("run the same command by hand to see more", |(_, advice)| advice)
 }
 
 /// A URL as it may be shown: without the user and the password before the host's `@`.
@@ -216,6 +216,13 @@ pub fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_git_is_told_from_other_failures() {
+        let (major, minor) = crate::OLDEST_GIT;
+        let advice = advice_on("error: unknown option `no-write-fetch-head'");
+        assert_eq!(advice, format!("git is too old: {major}.{minor} or newer is needed"));
+    }
 
     #[test]
     fn only_the_user_is_taken_out_of_a_url() {

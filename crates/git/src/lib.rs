@@ -22,6 +22,7 @@ mod write;
 pub use error::{Error, Result, without_password};
 pub use history::{Commit, Missing, PathChange, PathHistory, blob_id};
 pub use merge::Merge;
+pub use program::OLDEST_GIT;
 pub use read::Other;
 pub use references::Update;
 pub use repository::Repository;

@@ -13,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::error::advice_on;
 use crate::{Error, Result};
 
+/// The oldest version of git that has every option that this crate uses: `fetch --no-write-fetch-head` and `fetch --stdin` are the newest.
+pub const OLDEST_GIT: (u32, u32) = (2, 29);
+
 /// How long one run may take: enough for a large fetch and for a person who types a passphrase.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 /// How long git may take to end its own helpers before it is killed.

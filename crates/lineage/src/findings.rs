@@ -26,8 +26,8 @@ pub fn unknown_contents(repository: &Repository, tree: &Tree, project: &Project)
         .environments
         .values()
         .flat_map(|environment| &environment.jobs)
-        // a draft is compared with what its experiment renders to
-        .filter(|(_, file)| !file.is_draft)
+        // one that is not committed is compared with what its experiment renders to
+        .filter(|(_, file)| file.is_committed)
         .filter_map(|(path, file)| {
             let content = (file.job.experiment_file()?.to_owned(), file.job.provenance().blob?);
             Some((path.as_str(), file, content))

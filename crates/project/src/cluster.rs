@@ -14,7 +14,6 @@ pub struct Cluster {
     api_version: ApiVersion,
     #[expect(dead_code, reason = "read so that a file of another kind is refused")]
     kind: Kind,
-    #[expect(dead_code, reason = "names the file for its reader")]
     metadata: Metadata,
     /// Prices, limits and requirements.
     pub spec: ClusterSpec,
@@ -79,6 +78,13 @@ pub struct Prices {
 #[must_use]
 pub fn path(environment: &str) -> String {
     format!("clusters/{environment}/cluster.yaml")
+}
+
+/// A finding if the file has the name of another environment.
+#[must_use]
+pub fn misnamed(tree: &Tree, environment: &str, cluster: &Cluster) -> Option<Finding> {
+    let path = path(environment);
+    cluster.metadata.misnamed(&path, &tree.text(&path).unwrap_or_default(), environment)
 }
 
 /// A finding if the environment requires digests and the trainer's image has none.

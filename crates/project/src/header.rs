@@ -1,6 +1,7 @@
 //! What the files of a project begin with: `apiVersion` and `metadata`. Reading them refuses a file of another version.
 
 use serde::Deserialize;
+use slipway_source::{Finding, position_of};
 
 /// The version of the files that this program reads.
 #[derive(Clone, Debug, Deserialize)]
@@ -10,10 +11,22 @@ pub enum ApiVersion {
     V1Alpha1,
 }
 
-/// The name of what a file declares, for its reader: the file's folder decides.
+/// The name of the environment that a file belongs to.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
-    #[expect(dead_code, reason = "names the file for its reader")]
     name: String,
+}
+
+impl Metadata {
+    /// A finding if the file of an environment, with this text, has the name of another one: a copy in which it was not changed.
+    #[must_use]
+    pub fn misnamed(&self, path: &str, text: &str, environment: &str) -> Option<Finding> {
+        if self.name == environment {
+            return None;
+        }
+        let message = format!("metadata.name is `{}`, but this is a file of {environment}", self.name);
+        let help = format!("write `name: {environment}`, as the folder says");
+        Some(Finding::at(path, position_of(text, "metadata.name"), "misnamed", message).with_help(help))
+    }
 }

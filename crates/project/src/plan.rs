@@ -92,7 +92,7 @@ impl Plan {
                 currency: target.cluster.prices.currency.clone(),
             }));
         }
-        let cpu_hours = changes.iter().map(|change| change.cpu_hours).sum();
+        let cpu_hours = sum(changes.iter().map(|change| change.cpu_hours));
         Self { changes, cpu_hours }
     }
 
@@ -105,14 +105,20 @@ impl Plan {
         if starts + stops == 0 {
             return format!("nothing to do: {} up to date", count(stays, "TrainJob"));
         }
-        let mut text = format!("starts {}", count(starts, "TrainJob"));
+        let mut parts = Vec::new();
+        if starts > 0 {
+            parts.push(format!("starts {}", count(starts, "TrainJob")));
+        }
         if stops > 0 {
-            let _ = write!(text, ", stops {}", count(stops, "TrainJob"));
+            parts.push(format!("stops {}", count(stops, "TrainJob")));
         }
         if stays > 0 {
-            let _ = write!(text, ", {stays} stay");
+            parts.push(format!("{stays} unchanged"));
         }
-        let _ = write!(text, "; at most {} CPU-hours, {}", number(self.cpu_hours), self.price());
+        let mut text = parts.join(", ");
+        if starts > 0 {
+            let _ = write!(text, "; at most {} CPU-hours, {}", number(self.cpu_hours), self.price());
+        }
         text
     }
 
@@ -153,7 +159,7 @@ impl Change {
             return None;
         }
         let prices = &project.environments.get(environment)?.cluster.prices;
-        let cpu_hours: f64 = starts.iter().map(|start| start.cpu_hours).sum();
+        let cpu_hours = sum(starts.iter().map(|start| start.cpu_hours));
         Some(Self {
             environment: environment.to_owned(),
             experiment: experiment.name.clone(),
@@ -167,6 +173,11 @@ impl Change {
             currency: prices.currency.clone(),
         })
     }
+}
+
+/// The sum; 0, and not the -0 of an empty iterator, if there is nothing to add.
+fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |sum, value| sum + value)
 }
 
 /// Parameters as text, such as `learningRate=0.001`: each has the last part of its path as its name, or the whole
@@ -187,4 +198,37 @@ pub fn parameters(parameters: &BTreeMap<String, Value>) -> String {
 pub fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_says_what_happens_and_nothing_else() {
+        let start =
+            |name: &str| Start { name: name.to_owned(), parameters: BTreeMap::new(), workers: 2, cpu_hours: 1.0 };
+        let plan = |starts: Vec<Start>, stops: usize, stays: usize| {
+            let cpu_hours = sum(starts.iter().map(|start| start.cpu_hours));
+            let change = Change {
+                environment: "local".to_owned(),
+                experiment: "digits".to_owned(),
+                file: None,
+                starts,
+                stops: vec![String::new(); stops],
+                stays,
+                cpu_hours,
+                budget_cpu_hours: None,
+                cost: cpu_hours * 0.5,
+                currency: "EUR".to_owned(),
+            };
+            Plan { changes: vec![change], cpu_hours }.summary()
+        };
+        assert_eq!(plan(vec![], 0, 2), "nothing to do: 2 TrainJobs up to date");
+        assert_eq!(plan(vec![start("a")], 0, 0), "starts 1 TrainJob; at most 1 CPU-hours, 0.50 EUR");
+        let all = "starts 2 TrainJobs, stops 1 TrainJob, 1 unchanged; at most 2 CPU-hours, 1.00 EUR";
+        assert_eq!(plan(vec![start("a"), start("b")], 1, 1), all);
+        assert_eq!(plan(vec![], 1, 1), "stops 1 TrainJob, 1 unchanged");
+        assert_eq!(number(sum([].into_iter())), "0");
+    }
 }

@@ -63,8 +63,8 @@ pub struct JobFile {
     pub job: TrainJob,
     /// The file's text.
     pub text: String,
-    /// Whether it is not committed, so that nothing has started it yet.
-    pub is_draft: bool,
+    /// Whether it is committed. Nothing has started one that is not.
+    pub is_committed: bool,
 }
 
 /// A TrainJob as its experiment renders to now.
@@ -108,14 +108,14 @@ impl Project {
             && self.findings.is_empty()
     }
 
-    /// Takes the rendered TrainJobs that are not among `committed`, a list of paths, for drafts.
-    pub fn mark_drafts(&mut self, committed: &BTreeSet<String>) {
+    /// Marks the rendered TrainJobs that are not among `committed`, a list of paths.
+    pub fn mark_uncommitted(&mut self, committed: &BTreeSet<String>) {
         for (path, file) in self.environments.values_mut().flat_map(|environment| &mut environment.jobs) {
-            file.is_draft = !committed.contains(path);
+            file.is_committed = committed.contains(path);
         }
     }
 
-    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered already, and is not a draft, keeps its image
+    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered and committed keeps its image
     /// and the content of the experiment that it names; any other gets those of now. Empty if the experiment is not for this environment or
     /// its dataset is not pinned.
     #[must_use]
@@ -131,7 +131,7 @@ impl Project {
             Provenance { image: target.cluster.trainer_image.clone(), blob: Some(source.blob.clone()), commit: None };
         let renderings = experiment.trials(&dataset).into_iter().enumerate().map(|(index, trial)| {
             let path = format!("{folder}/{}.yaml", trial.name);
-            let kept = target.jobs.get(&path).filter(|file| !file.is_draft).map(|file| &file.job);
+            let kept = target.jobs.get(&path).filter(|file| file.is_committed).map(|file| &file.job);
             let provenance = kept.map_or_else(|| fresh.clone(), TrainJob::provenance);
             let file = kept.and_then(TrainJob::experiment_file).unwrap_or(&source.file);
             let text = render(experiment, &trial, file, &provenance);
@@ -166,6 +166,7 @@ impl Project {
         for name in names {
             match cluster::read(tree, &name) {
                 Ok(cluster) => {
+                    self.findings.extend(cluster::misnamed(tree, &name, &cluster));
                     self.findings.extend(cluster::unpinned_image(tree, &name, &cluster.spec));
                     let jobs = self.read_jobs(tree, &name);
                     self.findings.extend(serving::read(tree, &name).err());
@@ -183,7 +184,7 @@ impl Project {
             let text = tree.text(path).unwrap_or_default();
             match read_job(path, &text) {
                 Ok(job) => {
-                    jobs.insert(path.to_owned(), JobFile { job, text, is_draft: false });
+                    jobs.insert(path.to_owned(), JobFile { job, text, is_committed: true });
                 }
                 Err(finding) => self.findings.push(finding),
             }
@@ -192,19 +193,23 @@ impl Project {
     }
 
     fn read_datasets(&mut self, tree: &Tree) {
+        let mut read = Vec::new();
         for file in tree.written_in("datasets") {
             let text = tree.text(file).unwrap_or_default();
             match parse_dataset(file, &text) {
-                Ok(dataset) => {
-                    let name = dataset.name.clone();
-                    if let Some(first) = self.datasets.get(&name) {
-                        self.findings.push(duplicate_name(file, &text, "dataset", &name, &first.file));
-                    } else {
-                        self.datasets.insert(name, DatasetFile { file: file.to_owned(), dataset });
-                    }
-                }
+                Ok(dataset) => read.push((file, text, dataset)),
                 Err(findings) => self.findings.extend(findings),
             }
+        }
+        read.sort_by_key(|(file, _, dataset)| stem(file) != dataset.name);
+        for (file, text, dataset) in read {
+            let name = dataset.name.clone();
+            if let Some(first) = self.datasets.get(&name) {
+                self.findings.push(duplicate_name(file, &text, "dataset", &name, &first.file));
+                continue;
+            }
+            self.findings.extend(misnamed(file, &text, "dataset", &name));
+            self.datasets.insert(name, DatasetFile { file: file.to_owned(), dataset });
         }
     }
 
@@ -212,29 +217,52 @@ impl Project {
         // the parser does not know the environments, so it applies the highest limit; `references` checks each environment's own
         let most = self.environments.values().filter_map(|environment| environment.cluster.max_trials).max();
         let limits = Limits { max_trials: most.unwrap_or(Limits::MAX_TRIALS) };
-        let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+        let mut read = Vec::new();
         for file in tree.written_in("experiments") {
             let text = tree.text(file).unwrap_or_default();
             match parse_with(file, &text, &limits) {
                 Ok(experiment) => {
-                    if let Some(first) = by_name.get(&experiment.name) {
-                        self.findings.push(duplicate_name(file, &text, "experiment", &experiment.name, first));
-                        continue;
-                    }
-                    by_name.insert(experiment.name.clone(), file.to_owned());
                     let blob = blob_id(tree.bytes(file).unwrap_or_default());
-                    let source = ExperimentFile { file: file.to_owned(), experiment, blob, text };
-                    let findings = references::check(self, &source);
-                    if findings.is_empty() {
-                        self.experiments.push(source);
-                    } else {
-                        self.findings.extend(findings);
-                    }
+                    read.push(ExperimentFile { file: file.to_owned(), experiment, blob, text });
                 }
                 Err(findings) => self.findings.extend(findings),
             }
         }
+        read.sort_by_key(|source| stem(&source.file) != source.experiment.name);
+        let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+        for source in read {
+            let ExperimentFile { file, experiment, text, .. } = &source;
+            if let Some(first) = by_name.get(&experiment.name) {
+                self.findings.push(duplicate_name(file, text, "experiment", &experiment.name, first));
+                continue;
+            }
+            by_name.insert(experiment.name.clone(), file.clone());
+            self.findings.extend(misnamed(file, text, "experiment", &experiment.name));
+            let findings = references::check(self, &source);
+            if findings.is_empty() {
+                self.experiments.push(source);
+            } else {
+                self.findings.extend(findings);
+            }
+        }
+        self.experiments.sort_by(|a, b| a.file.cmp(&b.file));
     }
+}
+
+/// A file's name without its folder and its extension.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// A finding if the file is not named after what it declares. People look for the one by the name of the other.
+fn misnamed(file: &str, text: &str, kind: &str, name: &str) -> Option<Finding> {
+    if stem(file) == name {
+        return None;
+    }
+    let message = format!("{file} declares the {kind} `{name}`: file and metadata.name must have the same name");
+    let help = format!("rename the file to {name}.yaml, or set metadata.name to `{}`", stem(file));
+    Some(Finding::at(file, position_of(text, "metadata.name"), "misnamed", message).with_help(help))
 }
 
 fn duplicate_name(file: &str, text: &str, kind: &str, name: &str, first: &str) -> Finding {

@@ -1,11 +1,12 @@
-//! Checks that rendered files are up to date, and says what to write so that they are.
+//! Whether rendered files are up to date, and what to write so that they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use similar::TextDiff;
-use slipway_source::Finding;
+use slipway_source::{Finding, Position};
 
-use crate::project::{Project, Rendering, jobs_folder};
+use crate::project::{ExperimentFile, Project, Rendering, jobs_folder};
 
 /// File contents by path; `None` removes the file.
 pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
@@ -14,17 +15,13 @@ pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
 /// no longer exist.
 #[must_use]
 pub fn changes(project: &Project, only: Option<&BTreeSet<String>>) -> Changes {
-    let selected = |name: &str| only.is_none_or(|names| names.contains(name));
+    let meant = |name: &str| only.is_none_or(|names| names.contains(name));
     let mut changes = Changes::new();
     for (name, environment) in &project.environments {
-        let renderings: BTreeMap<String, Rendering> = project
-            .experiments
-            .iter()
-            .filter(|source| selected(&source.experiment.name))
-            .flat_map(|source| project.render(source, name))
-            .collect();
+        let renderings: BTreeMap<String, Rendering> =
+            selected(project, only).flat_map(|source| project.render(source, name)).collect();
         for (path, file) in &environment.jobs {
-            if !renderings.contains_key(path) && selected(file.job.experiment().unwrap_or_default()) {
+            if !renderings.contains_key(path) && meant(file.job.experiment().unwrap_or_default()) {
                 changes.insert(path.clone(), None);
             }
         }
@@ -37,13 +34,44 @@ pub fn changes(project: &Project, only: Option<&BTreeSet<String>>) -> Changes {
     changes
 }
 
-/// Rendered files that are out of date. An experiment without any rendered file in an environment is a draft there, which is fine.
+/// An experiment that has no rendered TrainJob in an environment that it names. It has not started there, or all of it was cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Draft {
+    /// The experiment's file.
+    pub file: String,
+    /// The environment.
+    pub environment: String,
+    /// The number of TrainJobs that it would start there.
+    pub jobs: usize,
+}
+
+/// The drafts among the named experiments; `None` means all experiments.
 #[must_use]
-pub fn findings(project: &Project) -> Vec<Finding> {
+pub fn drafts(project: &Project, only: Option<&BTreeSet<String>>) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for source in selected(project, only) {
+        for environment in project.environments.keys() {
+            let jobs = project.render(source, environment).len();
+            if jobs > 0 && project.rendered(&source.experiment.name, environment).next().is_none() {
+                drafts.push(Draft { file: source.file.clone(), environment: environment.clone(), jobs });
+            }
+        }
+    }
+    drafts
+}
+
+fn selected<'a>(project: &'a Project, only: Option<&'a BTreeSet<String>>) -> impl Iterator<Item = &'a ExperimentFile> {
+    project.experiments.iter().filter(move |source| only.is_none_or(|names| names.contains(&source.experiment.name)))
+}
+
+/// Rendered files of the named experiments that are out of date; `None` means all experiments, and also finds the files that no experiment
+/// asks for. [`drafts`] are not among them.
+#[must_use]
+pub fn findings(project: &Project, only: Option<&BTreeSet<String>>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (target, environment) in &project.environments {
         let mut explained: BTreeSet<&str> = BTreeSet::new();
-        for source in &project.experiments {
+        for source in selected(project, only) {
             let name = &source.experiment.name;
             let rendered: BTreeMap<&str, _> = project.rendered(name, target).collect();
             if rendered.is_empty() {
@@ -52,17 +80,18 @@ pub fn findings(project: &Project) -> Vec<Finding> {
             explained.extend(rendered.keys());
             let renderings = project.render(source, target);
             let again = format!("`slipway render {}`", source.file);
-            for path in renderings.keys().filter(|path| !rendered.contains_key(path.as_str())) {
-                findings.push(
-                    Finding::new(
-                        path,
-                        1,
-                        1,
-                        "not-rendered",
-                        format!("{} asks for this TrainJob, but the file does not exist", source.file),
-                    )
-                    .with_help(format!("{again} writes it; to cancel one trial, also take its value out of the sweep")),
+            let missing: Vec<&String> =
+                renderings.keys().filter(|path| !rendered.contains_key(path.as_str())).collect();
+            if let [first, ..] = missing.as_slice() {
+                let of = &source.file;
+                let message = match missing.len() {
+                    1 => format!("{of} asks for this TrainJob, but the file does not exist"),
+                    many => format!("{of} asks for this TrainJob and {} more, but their files do not exist", many - 1),
+                };
+                let help = format!(
+                    "{again} writes what is missing; to cancel a trial, take its value out of the sweep as well"
                 );
+                findings.push(Finding::at(first, Position::START, "not-rendered", message).with_help(help));
             }
             for (path, file) in rendered {
                 match renderings.get(path) {
@@ -74,6 +103,9 @@ pub fn findings(project: &Project) -> Vec<Finding> {
                     ),
                 }
             }
+        }
+        if only.is_some() {
+            continue;
         }
         let invalid: BTreeSet<&str> = project.findings.iter().map(|finding| finding.file.as_str()).collect();
         for (path, file) in &environment.jobs {

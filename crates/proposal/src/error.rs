@@ -14,8 +14,11 @@ pub enum Error {
     #[error("{} found", slipway_project::count(.0.len(), "problem"))]
     Invalid(Vec<Finding>),
     /// A proposed path is not an experiment file.
-    #[error("{0} is not an experiment file: name files of experiments/, such as experiments/mnist-cnn.yaml")]
+    #[error("{0} is not an experiment file: experiments are declared in experiments/<name>.yaml")]
     NotAnExperiment(String),
+    /// A proposed file is neither here nor on the remote.
+    #[error("{0} does not exist, neither here nor on the remote: `slipway new NAME` writes experiments/NAME.yaml")]
+    NoSuchFile(String),
     /// The environment does not exist.
     #[error("unknown environment `{name}`; known: {}", known.join(", "))]
     UnknownEnvironment {

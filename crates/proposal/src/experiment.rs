@@ -35,7 +35,7 @@ impl ExperimentProposal {
     /// the remote but not in `here` withdraws its experiment.
     ///
     /// # Errors
-    /// [`Error::NotAnExperiment`]; [`Error::Invalid`] when the files, or what they refer to, have mistakes; when the remote cannot be
+    /// [`Error::NotAnExperiment`] and [`Error::NoSuchFile`]; [`Error::Invalid`] when the files, or what they refer to, have mistakes; when the remote cannot be
     /// fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, here: &Tree, files: &[String]) -> Result<Self> {
         let branch = remote.forge.default_branch().await?;
@@ -103,8 +103,11 @@ fn with_sources(here: &Tree, base: &Tree, files: &[String]) -> Result<(Tree, Cha
         }
     };
     for file in files {
-        if !file.starts_with("experiments/") || here.bytes(file).or(base.bytes(file)).is_none() {
+        if !file.starts_with("experiments/") {
             return Err(Error::NotAnExperiment(file.clone()));
+        }
+        if here.bytes(file).or(base.bytes(file)).is_none() {
+            return Err(Error::NoSuchFile(file.clone()));
         }
         take(&mut tree, file);
     }

@@ -28,5 +28,5 @@ pub use node::{Entry, Node, Value};
 pub use position::Position;
 pub use read::{document, documents, position_of};
 pub use scalar::Scalar;
-pub use suggest::{closest, suggestion};
+pub use suggest::{closest, suggest, suggestion};
 pub use typed::typed;

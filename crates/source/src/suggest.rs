@@ -25,14 +25,19 @@ pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 ///
 /// `label` says what the list is, such as `allowed` or `known`.
 pub fn suggestion(name: &str, label: &str, known: &[&str]) -> String {
+    suggest(closest(name, known.iter().copied()), label, known)
+}
+
+/// The same help when it is known what was meant.
+pub fn suggest(meant: Option<&str>, label: &str, known: &[&str]) -> String {
     let mut list = format!("{label}: {}", known[..known.len().min(MAX_LISTED)].join(", "));
     if known.is_empty() {
         list.push_str("none");
     } else if known.len() > MAX_LISTED {
         list.push_str(&format!(" and {} more", known.len() - MAX_LISTED));
     }
-    match closest(name, known.iter().copied()) {
-        Some(known) => format!("did you mean `{known}`? {list}"),
+    match meant {
+        Some(meant) => format!("did you mean `{meant}`? {list}"),
         None => list,
     }
 }

@@ -5,27 +5,27 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde::Serialize;
-use slipway_git::Repository;
 
 use crate::failure::Failure;
+use crate::lookup;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For a person.
+    /// For a person
     Text,
-    /// One JSON value on standard output; everything else goes to standard error.
+    /// One JSON value on standard output, also when the command fails
     Json,
 }
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always.
+    /// Always
     Always,
-    /// Never.
+    /// Never
     Never,
 }
 
@@ -49,26 +49,41 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Finds the project: `given`, or the nearest folder from here up to the top of the repository that has `experiments/`.
+    /// Finds the project: `given`, or the nearest one from the current folder upwards.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] if there is none.
     pub(crate) fn new(given: Option<&Path>, output: Output) -> Result<Self, Failure> {
-        let root = match given {
-            Some(path) => given_folder(path)?,
-            None => nearest()?,
+        Ok(Self { root: lookup::project(given)?, output })
+    }
+
+    /// For a command that needs no project: without one, its root is the current folder.
+    pub(crate) fn anywhere(given: Option<&Path>, output: Output) -> Result<Self, Failure> {
+        let root = match (lookup::project(given), given) {
+            (Ok(root), _) => root,
+            (Err(failure), Some(_)) => return Err(failure),
+            (Err(_), None) => lookup::here()?,
         };
         Ok(Self { root, output })
     }
 
-    /// Prints for a person: on standard output, or beside the JSON on standard error.
+    /// Prints the result for a person. As JSON, [`json`](Self::json) prints it instead.
     pub(crate) fn say(&self, text: impl AsRef<str>) {
-        let text = text.as_ref();
-        // A closed pipe (`slipway plan | head`) is the reader's choice, not a failure.
-        let _ = match self.output {
-            Output::Text => writeln!(anstream::stdout().lock(), "{text}"),
-            Output::Json => writeln!(anstream::stderr().lock(), "{text}"),
-        };
+        if self.output == Output::Text {
+            // A closed pipe (`slipway plan | head`) is the reader's choice, not a failure.
+            let _ = writeln!(anstream::stdout().lock(), "{}", text.as_ref());
+        }
     }
 
-    /// Prints progress on standard error, if that is a terminal.
+    /// Prints what a long command is doing: with the result, or beside JSON on a terminal.
+    pub(crate) fn progress(&self, text: impl AsRef<str>) {
+        match self.output {
+            Output::Text => self.say(text),
+            Output::Json => self.note(text),
+        }
+    }
+
+    /// Prints on standard error, if that is a terminal.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if std::io::stderr().is_terminal() {
             let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
@@ -98,33 +113,4 @@ impl Context {
     pub(crate) fn paint(&self, code: &str, text: &str) -> String {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
-}
-
-/// The folder that `--repo` names, which must be a project: in any other folder everything would be right, because there is nothing.
-fn given_folder(path: &Path) -> Result<PathBuf, Failure> {
-    let wrong = |reason: &dyn std::fmt::Display| Failure::Input(format!("--repo {}: {reason}", path.display()));
-    let root = path.canonicalize().map_err(|error| wrong(&error))?;
-    if !root.is_dir() {
-        return Err(wrong(&"not a folder; name the folder of a Slipway project"));
-    }
-    if !root.join("experiments").is_dir() {
-        return Err(wrong(&"not a Slipway project (no experiments/ folder); name the folder that has one"));
-    }
-    Ok(root)
-}
-
-/// The nearest folder with `experiments/`. A project does not reach into another repository, such as a submodule, so the search ends at
-/// the top of the one that the current folder is in; outside of any repository it goes on to the root.
-fn nearest() -> Result<PathBuf, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::Unexpected(format!("current folder: {error}")))?;
-    let top = Repository::open(&here).ok().map(|repository| repository.root().to_owned());
-    let top = top.filter(|top| here.starts_with(top)).unwrap_or_else(|| PathBuf::from("/"));
-    let mut folders = here.ancestors().take_while(|folder| folder.starts_with(&top));
-    folders.find(|folder| folder.join("experiments").is_dir()).map(Path::to_path_buf).ok_or_else(|| {
-        Failure::Input(format!(
-            "no Slipway project in {} or above it, up to {} (no experiments/ folder): go into one, or name it with --repo",
-            here.display(),
-            top.display()
-        ))
-    })
 }

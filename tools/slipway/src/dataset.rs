@@ -1,5 +1,6 @@
 //! Storing a declared dataset: from its source into the store.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -64,8 +65,11 @@ pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: boo
 /// The text of a declaration, and what it declares.
 pub(crate) fn read(context: &Context, file: &str) -> Result<(String, Declaration), Failure> {
     let path = context.root.join(file);
-    let bytes = std::fs::read(&path).map_err(|error| {
-        Failure::Input(format!("cannot read {file}: {error}; datasets are declared in datasets/<name>.yaml"))
+    let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Failure::Input(format!("{file} does not exist; datasets are declared in datasets/<name>.yaml"))
+        }
+        _ => Failure::Input(format!("cannot read {file}: {error}")),
     })?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let declaration = parse_dataset(file, &text).map_err(Failure::Invalid)?;

@@ -75,9 +75,7 @@ impl fmt::Display for Failure {
             | Self::Service(message)
             | Self::Job(message) => f.write_str(message),
             Self::Invalid(findings) => write!(f, "{} found", count(findings.len(), "problem")),
-            Self::OutOfDate(findings) => {
-                write!(f, "{} out of date: run `slipway render`", count(findings.len(), "rendered file"))
-            }
+            Self::OutOfDate(_) => f.write_str("the rendered TrainJobs are not up to date: run `slipway render`"),
             Self::Reported(_) => Ok(()),
         }
     }

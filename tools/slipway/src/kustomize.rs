@@ -11,7 +11,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct KustomizeArgs {
     /// The kustomize program [default: the one that `make setup` built, otherwise kustomize or kubectl on the PATH]
-    #[arg(long, env = "SLIPWAY_KUSTOMIZE", value_name = "PROGRAM")]
+    #[arg(long, env = "SLIPWAY_KUSTOMIZE", hide_env_values = true, value_name = "PROGRAM")]
     kustomize: Option<PathBuf>,
 }
 

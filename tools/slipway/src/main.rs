@@ -4,11 +4,11 @@ mod cache;
 mod commands;
 mod context;
 mod dataset;
-mod drafts;
 mod examined;
 mod failure;
 mod kustomize;
 mod local_loop;
+mod lookup;
 mod model_server;
 mod named;
 mod plan_text;
@@ -19,6 +19,7 @@ mod revision;
 mod running;
 mod runtime;
 mod services;
+mod uncommitted;
 mod unregistered;
 mod versions;
 
@@ -42,22 +43,27 @@ use runtime::wait;
 /// The hidden command that runs a program, and stops it when the process that started it no longer exists.
 const SUPERVISE: &str = "supervise";
 
+/// The heading of the options that every command has.
+const GLOBAL: &str = "Options of every command";
+
 /// Launch distributed training by merging a pull request.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done · 1 unexpected · 2 usage · 3 invalid input · 4 rendered files out of date · 5 this machine lacks something ·\n\
-                  6 a service is unreachable or refuses · 7 a job or a gate failed\n\nExample:\n  slipway demo"
+    max_term_width = 100,
+    after_help = "Exit codes:\n  0  done\n  1  unexpected\n  2  wrong arguments\n  3  invalid input\n  4  rendered files out of date\n  \
+                  5  this machine lacks something\n  6  a service is unreachable or refuses\n  7  a job or a gate failed\n\n\
+                  Examples:\n  slipway demo\n  slipway propose --help"
 )]
 struct Cli {
-    /// How results are printed; messages go to standard error when it is json
-    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value = "text", help_heading = GLOBAL)]
     output: Output,
-    /// The repository [default: the nearest folder from here upwards with experiments/]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The project's folder [default: the nearest one, from here upwards, that has experiments/]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     repo: Option<PathBuf>,
     /// When to use colours
-    #[arg(long, global = true, value_enum, default_value = "auto")]
+    #[arg(long, global = true, value_enum, default_value = "auto", help_heading = GLOBAL)]
     color: Color,
     #[command(subcommand)]
     command: Command,
@@ -81,7 +87,7 @@ enum Command {
     Promote(promote::Promote),
     /// Set up a cluster that follows this repository
     Bootstrap(bootstrap::Bootstrap),
-    /// Show jobs, versions and what is served
+    /// Show jobs, versions and which version is in service
     Status(status::Status),
     /// Show what a version or a job came from: experiment, commit, pull request, dataset
     Trace(trace::Trace),
@@ -140,7 +146,13 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         let _ = std::io::stdout().write_all(&script);
         return Ok(());
     }
-    let context = Context::new(cli.repo.as_deref(), cli.output)?;
+    let needs_project = match &cli.command {
+        Command::Doctor(_) => false,
+        Command::Status(status) => status.needs_project(),
+        _ => true,
+    };
+    let find = if needs_project { Context::new } else { Context::anywhere };
+    let context = find(cli.repo.as_deref(), cli.output)?;
     match &cli.command {
         Command::New(command) => command.run(&context),
         Command::Plan(command) => command.run(&context),
@@ -192,6 +204,47 @@ fn supervise(command: &[OsString]) -> ExitCode {
         Err(error) => {
             let _ = writeln!(std::io::stderr().lock(), "{error}");
             ExitCode::from(127)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    /// Every command with its parents' names, such as `slipway image push`.
+    fn commands(command: &Command, parents: &str, all: &mut Vec<(String, Command)>) {
+        let name = format!("{parents} {}", command.get_name()).trim().to_owned();
+        command.get_subcommands().for_each(|inner| commands(inner, &name, all));
+        all.push((name, command.clone()));
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_fits_a_narrow_terminal() {
+        let mut all = Vec::new();
+        commands(&Cli::command(), "", &mut all);
+        assert!(all.len() > 20, "{}", all.len());
+        for (name, command) in all {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let (prose, examples) = after.split_once("Example").unwrap_or_else(|| panic!("{name} has no example"));
+            assert!(examples.contains(&format!("\n  {name}")), "{name}: {examples}");
+            // text is wrapped by clap, so a line break in a paragraph would break it twice
+            for paragraph in prose.split("\n\n").filter(|paragraph| !paragraph.starts_with("Exit codes:")) {
+                assert!(!paragraph.trim_end().contains('\n'), "{name}: {paragraph}");
+            }
+            for width in [80, 120] {
+                let mut shown = command.clone().term_width(width);
+                for help in [shown.render_help(), shown.render_long_help()] {
+                    let help = help.to_string();
+                    let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > width).collect();
+                    assert!(long.is_empty(), "{name} at {width}: {long:#?}");
+                }
+            }
+            for line in examples.lines() {
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use slipway_project::Project;
 use slipway_proposal::Error;
-use slipway_source::Finding;
+use slipway_source::{Finding, closest};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -43,6 +43,24 @@ pub(crate) fn need_content(context: &Context, project: &Project) -> Result<(), F
     Ok(())
 }
 
+/// Why a named file declares no experiment.
+fn no_experiment(context: &Context, project: &Project, file: String) -> Failure {
+    if context.root.join(&file).exists() {
+        return Error::NotAnExperiment(file).into();
+    }
+    let known: Vec<&str> = project.experiments.iter().map(|source| source.file.as_str()).collect();
+    // files are named after their experiments, and some people give the experiment's name
+    let name = Path::new(&file).file_stem().unwrap_or_default().to_string_lossy();
+    let meant = closest(&name, project.experiments.iter().map(|source| source.experiment.name.as_str()));
+    let meant = project.experiments.iter().find(|source| Some(source.experiment.name.as_str()) == meant);
+    let help = match meant {
+        Some(meant) => format!("did you mean {}?", meant.file),
+        None if known.is_empty() => "there are no experiments yet; `slipway new NAME` writes one".to_owned(),
+        None => format!("known: {}", known.join(", ")),
+    };
+    Failure::Input(format!("{file} does not exist; {help}"))
+}
+
 /// The names of the experiments in the named files; `None`, which means all, if no file is named.
 ///
 /// Fails with the mistakes in these files, or in any file if none is named.
@@ -65,11 +83,10 @@ pub(crate) fn named(
             Some(source) => {
                 names.insert(source.experiment.name.clone());
             }
-            None if findings.is_empty() => {
-                return Err(Error::NotAnExperiment(file).into());
-            }
-            None => wrong.extend(findings),
+            None if findings.is_empty() => return Err(no_experiment(context, project, file)),
+            None => {}
         }
+        wrong.extend(findings);
     }
     // mistakes elsewhere affect every experiment
     wrong.extend(project.findings.iter().filter(|finding| !finding.file.starts_with("experiments/")).cloned());

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RemoteArgs {
     /// Where pull requests go: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
-    #[arg(long, env = "SLIPWAY_REMOTE")]
+    #[arg(long, env = "SLIPWAY_REMOTE", hide_env_values = true)]
     remote: Option<String>,
 }
 

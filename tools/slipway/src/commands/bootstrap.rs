@@ -32,12 +32,12 @@ const DEPLOYED: [&str; 4] = ["argocd", "base", "clusters", "overlays"];
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Checks the cluster, creates missing namespaces and credentials, installs Argo CD from the source that it later\n\
-                  manages itself with, creates the root Application, and waits until everything is Synced and Healthy. Existing\n\
-                  credentials are never overwritten; run it again at any time, also after an interruption. For a private repository,\n\
-                  set SLIPWAY_REPOSITORY_TOKEN: Argo CD reads with it.\n\n\
-                  A new cluster does not know which training jobs ran before, so more than five of them are held back there.\n\
-                  Argo CD shows them as missing, and `--jobs start` starts them: after a restore, a job whose version is\n\
+    after_help = "Checks the cluster, creates missing namespaces and credentials, installs Argo CD from the source that it later \
+                  manages itself with, creates the root Application, and waits until everything is Synced and Healthy. Existing \
+                  credentials are never overwritten. It can be run again at any time, also after an interruption. For a private \
+                  repository, set SLIPWAY_REPOSITORY_TOKEN: Argo CD reads with it.\n\n\
+                  A new cluster does not know which training jobs ran before, so more than five of them are held back there. \
+                  Argo CD shows them as missing, and `--jobs start` starts them: after a restore, a job whose version is \
                   registered ends at once.\n\n\
                   Examples:\n  slipway bootstrap local\n  slipway bootstrap production --context prod --dry-run\n  \
                   slipway bootstrap local --jobs start"
@@ -81,7 +81,7 @@ impl Bootstrap {
         let tree = Tree::of_work_tree(&context.root)?;
         let declared = cluster::read(&tree, &self.environment).map_err(|finding| Failure::Invalid(vec![finding]))?;
         let cluster = Cluster::connect(self.context.as_deref()).await?;
-        context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
+        context.progress(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
         let requires = &declared.spec.requires;
         let is_pinned = || self.is_pinned(&tree, &requires.architectures);
         // a tree that does not build is refused below

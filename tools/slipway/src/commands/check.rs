@@ -5,17 +5,18 @@ use serde::Serialize;
 use slipway_deployment::examine;
 use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
+use slipway_project::rendered::Draft;
 use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
-use crate::drafts::mark_drafts;
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 use crate::named::need_content;
+use crate::uncommitted::mark_uncommitted;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each\n\
+    after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each \
                   reference in it. The latter needs kustomize; without it, `check` says what it skipped.\n\n\
                   Examples:\n  slipway check\n  slipway check -o json | jq '.findings[] | .file'"
 )]
@@ -27,6 +28,9 @@ pub(crate) struct Check {
     kustomize: KustomizeArgs,
 }
 
+/// How many drafts are named.
+const DRAFTS: usize = 5;
+
 #[derive(Serialize)]
 struct Checked {
     experiments: usize,
@@ -35,6 +39,8 @@ struct Checked {
     jobs: usize,
     kustomizations: usize,
     objects: usize,
+    /// Experiments that have not started in an environment, which is no mistake.
+    drafts: Vec<Draft>,
     skipped: Vec<String>,
     findings: [(); 0],
 }
@@ -43,8 +49,8 @@ impl Check {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
         let mut project = Project::read(&tree);
-        mark_drafts(context, &mut project)?;
-        let out_of_date = rendered::findings(&project);
+        mark_uncommitted(context, &mut project)?;
+        let out_of_date = rendered::findings(&project, None);
         let kustomize = self.kustomize.find()?;
         let deployment = examine(&tree, &project, kustomize.as_ref())?;
         let mut skipped = deployment.skipped;
@@ -77,6 +83,7 @@ impl Check {
             jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
+            drafts: rendered::drafts(&project, None),
             skipped,
             findings: [],
         };
@@ -94,6 +101,13 @@ impl Check {
                 count(checked.environments, "environment"),
                 count(checked.jobs, "TrainJob"),
             ));
+            for Draft { file, environment, jobs } in checked.drafts.iter().take(DRAFTS) {
+                let jobs = count(*jobs, "TrainJob");
+                context.say(format!("  {file} has not started in {environment} ({jobs}): `slipway propose` starts it"));
+            }
+            if checked.drafts.len() > DRAFTS {
+                context.say(format!("  … and {} more have not started", checked.drafts.len() - DRAFTS));
+            }
         }
         context.json(&checked)
     }

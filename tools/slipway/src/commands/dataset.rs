@@ -14,6 +14,9 @@ use crate::named::in_project;
 use crate::services;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  slipway dataset add datasets/mnist-10k.yaml\n  slipway dataset verify datasets/mnist-10k.yaml"
+)]
 pub(crate) struct Dataset {
     #[command(subcommand)]
     command: DatasetCommand,
@@ -30,7 +33,7 @@ enum DatasetCommand {
         #[arg(long)]
         repin: bool,
     },
-    /// Read every byte of a pinned dataset from the store and check it
+    /// Read every byte of a pinned dataset from the store and check it against its digest
     #[command(after_help = "Example:\n  slipway dataset verify datasets/mnist-10k.yaml")]
     Verify {
         /// The declaration
@@ -53,6 +56,8 @@ impl Dataset {
         match &self.command {
             DatasetCommand::Add { file, repin } => {
                 let file = in_project(context, file)?;
+                // a mistake in the file comes before a store that is away
+                read(context, &file)?;
                 let store = services::datasets(context).await?;
                 let added = add(context, &store, &file, *repin).await?;
                 let pinned = added.pin(context)?;
@@ -79,7 +84,7 @@ impl Dataset {
                 let store = services::datasets(context).await?;
                 let manifest = store.verify(&digest).await?;
                 let (name, place) = (&declaration.name, store.place());
-                context.say(format!("{name} is complete in {place}: every blob has its digest"));
+                context.say(format!("{name} is complete in {place}: every byte is as its digest says"));
                 report(context, name, digest, &manifest, &store)
             }
         }

@@ -35,7 +35,7 @@ const MODEL: &str = "mnist";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Starts from scratch each time, in .slipway/demo. It does not change the work tree. It runs what is committed, and\n\
+    after_help = "Starts from scratch each time, in .slipway/demo. It does not change the work tree. It runs what is committed, and \
                   experiments/mnist-cnn.yaml as it is in the work tree.\n\n\
                   Examples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
 )]
@@ -80,7 +80,7 @@ impl Demo {
         let mut configuration = configuration(context, state, self.page_port, observer(context, &clock))?;
         configuration.afresh = true;
 
-        context.say(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
+        context.progress(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
         let starting = begin(configuration).await.map_err(step("start"))?;
         let store = embedded_datasets(starting.s3(), starting.credentials())?;
         let git = Repository::project(&context.root)?;
@@ -133,16 +133,16 @@ impl Demo {
     /// Puts the dataset into the store; its declaration has its digest already.
     async fn dataset(&self, context: &Context, store: &Store) -> Result<Digest, Failure> {
         let added = add(context, store, DATASET, false).await?;
-        context.say(format!("dataset {} is stored as {}", added.name, added.digest));
+        context.progress(format!("dataset {} is stored as {}", added.name, added.digest));
         Ok(added.digest)
     }
 
     /// Opens the pull request and merges it, as a person would. Returns what starts.
     async fn propose(&self, context: &Context, git: &Repository, remote: &Remote) -> Result<Vec<Start>, Failure> {
-        context.say(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
+        context.progress(context.paint("1", &format!("\nslipway propose {EXPERIMENT}")));
         let here = Tree::of_work_tree(&context.root)?;
         let proposal = ExperimentProposal::prepare(git, remote, &here, &[EXPERIMENT.to_owned()]).await?;
-        context.say(plan_text::terminal(&proposal.plan, context));
+        context.progress(plan_text::terminal(&proposal.plan, context));
         if proposal.is_empty() {
             return Err(Failure::Input(format!(
                 "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already: remove them from \
@@ -152,7 +152,7 @@ impl Demo {
         let plan = proposal.plan.clone();
         let opened = proposal.open(git, remote, KustomizeArgs::default().find()?.as_ref()).await?;
         merge(remote, opened.number)?;
-        context.say(format!("opened pull request #{}, merged it into main\n", opened.number));
+        context.progress(format!("opened pull request #{}, merged it into main\n", opened.number));
         Ok(plan.changes.into_iter().flat_map(|change| change.starts).collect())
     }
 }
@@ -164,10 +164,10 @@ async fn stay(
     page: &str,
     interrupted: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    context.say(format!("\nDraw a digit: {page}\nPress Ctrl-C to stop everything."));
+    context.progress(format!("\nDraw a digit: {page}\nPress Ctrl-C to stop everything."));
     tokio::select! {
         error = running.failure() => Err(error.into()),
-        result = interrupted => { context.say("\nshutting down"); result }
+        result = interrupted => { context.progress("\nshutting down"); result }
     }
 }
 
@@ -175,7 +175,7 @@ fn observer(context: &Context, clock: &Clock) -> Observer {
     let (context, clock) = (context.clone(), clock.clone());
     Arc::new(move |phase, took| {
         clock.add(phase, took);
-        context.say(phase_line(phase, took));
+        context.progress(phase_line(phase, took));
     })
 }
 
@@ -189,7 +189,7 @@ async fn timed<T>(
     let begun = Instant::now();
     let done = work.await.map_err(|failure| failure.during(phase))?;
     clock.add(phase, begun.elapsed());
-    context.say(phase_line(phase, begun.elapsed()));
+    context.progress(phase_line(phase, begun.elapsed()));
     Ok(done)
 }
 
@@ -205,14 +205,14 @@ fn merge(remote: &Remote, number: u64) -> Result<(), Failure> {
 
 /// Waits for the jobs that the merge started.
 async fn train(context: &Context, jobs: &Jobs, starts: Vec<Start>) -> Result<Vec<(Start, JobStatus)>, Failure> {
-    context.say(context.paint("1", &format!("Training {} on this machine", count(starts.len(), "trial"))));
+    context.progress(context.paint("1", &format!("Training {} on this machine", count(starts.len(), "trial"))));
     let mut done = Vec::new();
     for start in starts {
         let status = jobs.finished(&start.name).await?;
         if status.phase != Phase::Complete {
             return Err(Failure::Job(format!("TrainJob {} failed: {}", start.name, status.message())));
         }
-        context.say(format!("  {} is complete", start.name));
+        context.progress(format!("  {} is complete", start.name));
         done.push((start, status));
     }
     Ok(done)
@@ -226,14 +226,14 @@ async fn serve(
     versions: &[ModelVersion],
     server: &ModelServer,
 ) -> Result<(), Failure> {
-    context.say(context.paint("1", &format!("\nslipway promote {MODEL}")));
+    context.progress(context.paint("1", &format!("\nslipway promote {MODEL}")));
     let best = best_version(MODEL, versions)?;
     let promotion = Promotion::prepare(git, remote, "local", best).await?;
     if !promotion.is_empty() {
         let digest = promotion.digest;
         let opened = promotion.open(git, remote, KustomizeArgs::default().find()?.as_ref()).await?;
         merge(remote, opened.number)?;
-        context.say(format!(
+        context.progress(format!(
             "opened pull request #{} for version {} ({digest}), merged it into main",
             opened.number, best.version
         ));

@@ -13,10 +13,10 @@ use crate::revision::tree_at;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Follows the root Application of each environment through every Application of this repository. An Application on another\n\
+    after_help = "Follows the root Application of each environment through every Application of this repository. An Application on another \
                   repository is shown as its own definition: its version and our patches. What cannot be followed is said.\n\n\
                   Examples:\n  slipway diff                                  # changes that are not committed\n  \
-                  slipway diff --base origin/main --markdown    # what a pull request changes\n  \
+                  slipway diff --base origin/main --markdown    # what a branch changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
 )]
 pub(crate) struct Diff {

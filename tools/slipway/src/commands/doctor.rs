@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use serde::Serialize;
 use slipway_deployment::HOW_TO_GET_KUSTOMIZE;
-use slipway_embedded::Programs;
+use slipway_embedded::{Program, Programs};
+use slipway_git::OLDEST_GIT;
 use slipway_project::count;
 
 use crate::cache;
@@ -17,10 +18,13 @@ use crate::examined::{Mark, show};
 use crate::failure::Failure;
 use crate::kustomize::KustomizeArgs;
 use crate::local_loop::executable;
+use crate::lookup::is_project;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slipway doctor\n  slipway doctor --cluster    # what is unhealthy in the cluster, and why"
+    after_help = "Without --cluster, it examines this machine: the programs that building, training and the loop on this machine need, and how to \
+                  get those that are missing. It needs no project; in one, it also looks for the page there.\n\n\
+                  Examples:\n  slipway doctor\n  slipway doctor --cluster --context prod"
 )]
 pub(crate) struct Doctor {
     /// Examine a cluster instead: every Application that is not Synced and Healthy, down to the last log lines of its pods
@@ -48,7 +52,7 @@ const NEEDED: [Needed; 7] = [
         what: "Rust",
         programs: &["cargo"],
         version: Some((1, 95)),
-        how: "install rustup (https://rustup.rs), then `rustup update stable`",
+        how: "install rustup (https://rustup.rs), then `rustup toolchain install 1.95.0`",
     },
     Needed {
         what: "Python",
@@ -69,7 +73,7 @@ const NEEDED: [Needed; 7] = [
         version: None,
         how: "apt install g++ · xcode-select --install",
     },
-    Needed { what: "git", programs: &["git"], version: Some((2, 38)), how: "apt install git · brew install git" },
+    Needed { what: "git", programs: &["git"], version: Some(OLDEST_GIT), how: "apt install git · brew install git" },
     Needed { what: "make", programs: &["make"], version: None, how: "apt install make · xcode-select --install" },
 ];
 
@@ -93,7 +97,13 @@ impl Doctor {
             return cluster::run(context, self.context.as_deref()).await;
         }
         let mut examined: Vec<Examined> = NEEDED.iter().map(examine).collect();
+        let in_project = is_project(&context.root);
+        examined.push(project(context, in_project));
+        let page = |program: &Program| program.variable == "SLIPWAY_DEMO_UI" && !program.path.is_file();
         for program in Programs::find(&executable()?, &context.root).each() {
+            if page(&program) && !in_project {
+                continue;
+            }
             let ok = program.path.is_file();
             examined.push(Examined {
                 what: program.what.to_owned(),
@@ -103,7 +113,7 @@ impl Doctor {
                 } else {
                     format!("not found at {}", program.path.display())
                 },
-                how: (!ok).then(|| format!("`{}`, or set {}", program.target, program.variable)),
+                how: (!ok).then_some(program.how),
                 optional: false,
             });
         }
@@ -142,12 +152,20 @@ impl Doctor {
     }
 }
 
+/// The project that other commands would use here.
+fn project(context: &Context, there: bool) -> Examined {
+    let found = if there { context.root.display().to_string() } else { "none here; most commands need one".to_owned() };
+    let how = (!there).then(|| "go to a folder that has experiments/, or name it with --repo".to_owned());
+    Examined { what: "a project".to_owned(), ok: there, found, how, optional: true }
+}
+
 fn examine(needed: &Needed) -> Examined {
     let found = needed.programs.iter().find_map(|program| Some((program, version_of(program)?)));
     let (ok, found) = match (found, needed.version) {
         (None, _) => (false, "not found".to_owned()),
-        (Some((program, text)), None) => (true, format!("{program}: {text}")),
-        (Some((program, text)), Some(oldest)) => match numbers(&text) {
+        (Some((program, Err(reason))), _) => (false, format!("{program} does not run: {reason}")),
+        (Some((program, Ok(text))), None) => (true, format!("{program}: {text}")),
+        (Some((program, Ok(text))), Some(oldest)) => match numbers(&text) {
             Some(version) if version >= oldest => (true, format!("{program}: {text}")),
             _ => (false, format!("{program}: {text}; at least {}.{} is needed", oldest.0, oldest.1)),
         },
@@ -155,11 +173,16 @@ fn examine(needed: &Needed) -> Examined {
     Examined { what: needed.what.to_owned(), ok, found, how: (!ok).then(|| needed.how.to_owned()), optional: false }
 }
 
-/// The first line that a program prints for `--version`; `None` if it cannot be run.
-fn version_of(program: &str) -> Option<String> {
+/// The first line that a program prints for `--version`, or why it fails, such as rustup without the toolchain that a folder names. `None`
+/// if there is no such program.
+fn version_of(program: &str) -> Option<Result<String, String>> {
     let done = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&done.stdout);
-    done.status.success().then(|| text.lines().next().unwrap_or_default().to_owned())
+    let line = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();
+    if done.status.success() {
+        return Some(Ok(line(&done.stdout)));
+    }
+    let reason = line(&done.stderr);
+    Some(Err(if reason.is_empty() { done.status.to_string() } else { reason }))
 }
 
 /// The first `<number>.<number>` in a text.
@@ -186,6 +209,22 @@ fn writable(what: &str, folder: &Path) -> Examined {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_asks_for_what_the_repository_and_its_set_up_ask_for() {
+        let how = |what: &str| NEEDED.iter().find(|needed| needed.what == what).unwrap();
+        let toolchain = include_str!("../../../../rust-toolchain.toml");
+        let channel = toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
+        assert!(how("Rust").how.contains(&format!("rustup toolchain install {channel}`")));
+        assert_eq!(how("Rust").version, numbers(channel));
+        let set_up = include_str!("../../../setup/prerequisites.py");
+        for (what, program) in [("Rust", "cargo"), ("Python", "python3"), ("git", "git")] {
+            let (major, minor) = how(what).version.unwrap();
+            let line = format!("(\"{program}\", ({major}, {minor}),");
+            assert!(set_up.contains(&line), "{line}");
+        }
+        assert!(set_up.contains(&format!("rustup toolchain install {channel}")));
+    }
 
     #[test]
     fn versions_are_found_in_the_output_of_programs() {

@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 use slipway_experiment::{Architecture, parse};
 use slipway_project::{Project, Tree};
-use slipway_source::suggestion;
+use slipway_source::{Finding, suggestion};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -46,8 +46,7 @@ impl New {
             })?,
         };
         let text = text(&self.name, &self.architecture, &dataset);
-        // refuses an invalid name, and says what is allowed
-        parse(&file, &text).map_err(Failure::Invalid)?;
+        parse(&file, &text).map_err(|findings| self.invalid_name(&findings))?;
         if let Some(same) = project.experiments.iter().find(|source| source.experiment.name == self.name) {
             return Err(Failure::Input(format!(
                 "the experiment `{}` is already in {}: choose another name",
@@ -60,6 +59,14 @@ impl New {
             .map_err(|error| Failure::Environment(format!("cannot write {file}: {error}")))?;
         context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
         context.json(&Created { file })
+    }
+}
+
+impl New {
+    /// The text is valid but for the name, which a person gave as an argument: there is no file with that mistake.
+    fn invalid_name(&self, findings: &[Finding]) -> Failure {
+        let help = findings.iter().find_map(|finding| finding.help.as_deref()).unwrap_or("choose another name");
+        Failure::Input(format!("`{}` cannot be the name of an experiment: {help}", self.name))
     }
 }
 

@@ -19,8 +19,8 @@ use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The pull request holds the named files, the declarations of their datasets and the rendered TrainJobs, on top of the remote's\n\
-                  default branch. The work tree, the index and the current branch stay as they are. A named file that no longer exists\n\
+    after_help = "The pull request holds the named files, the declarations of their datasets and the rendered TrainJobs, on top of the remote's \
+                  default branch. The work tree, the index and the current branch stay as they are. A named file that no longer exists \
                   withdraws its experiment.\n\n\
                   Examples:\n  slipway propose experiments/mnist-cnn.yaml\n  slipway propose experiments/mnist-cnn.yaml --dry-run"
 )]

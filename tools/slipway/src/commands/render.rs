@@ -4,22 +4,26 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use slipway_project::rendered::Draft;
 use slipway_project::{Changes, Project, Tree, count, rendered};
+use slipway_source::{Finding, Position};
 
 use crate::context::Context;
-use crate::drafts::mark_drafts;
 use crate::failure::Failure;
 use crate::named::named;
 use crate::replace::replace;
+use crate::uncommitted::mark_uncommitted;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check    # writes nothing; exit code 4 if something is out of date"
+    after_help = "`slipway propose` renders by itself. With --check, nothing is written, and the exit code is 4 if the same command without --check \
+                  would write or remove a file.\n\n\
+                  Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check"
 )]
 pub(crate) struct Render {
     /// Experiment files [default: all of experiments/]
     files: Vec<PathBuf>,
-    /// Write nothing; fail if anything is out of date
+    /// Write nothing; fail if anything is out of date or not rendered yet
     #[arg(long)]
     check: bool,
 }
@@ -35,9 +39,11 @@ impl Render {
         let tree = Tree::of_work_tree(&context.root)?;
         let mut project = Project::read(&tree);
         let only = named(context, &project, &self.files)?;
-        mark_drafts(context, &mut project)?;
+        mark_uncommitted(context, &mut project)?;
         if self.check {
-            let findings = rendered::findings(&project);
+            let mut findings: Vec<Finding> =
+                rendered::drafts(&project, only.as_ref()).iter().map(not_rendered).collect();
+            findings.extend(rendered::findings(&project, only.as_ref()));
             return if findings.is_empty() {
                 self.done(context, &Changes::new())
             } else {
@@ -76,4 +82,14 @@ impl Render {
         }
         context.json(&done)
     }
+}
+
+fn not_rendered(draft: &Draft) -> Finding {
+    let Draft { file, environment, jobs } = draft;
+    let are = if *jobs == 1 { "is" } else { "are" };
+    let message = format!("{} {are} not rendered yet for {environment}", count(*jobs, "TrainJob"));
+    let help = format!(
+        "`slipway render {file}` writes them; `slipway propose {file}` opens the pull request that starts them"
+    );
+    Finding::at(file, Position::START, "not-rendered", message).with_help(help)
 }

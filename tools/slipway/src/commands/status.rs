@@ -1,6 +1,7 @@
 //! `slipway status`: jobs, versions and what is in service, of the loop on this machine or of a cluster.
 
 mod cluster;
+mod main_branch;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use crate::local_loop::addresses;
 use crate::running::LoopArgs;
 use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
+use main_branch::MainBranch;
 
 #[derive(Debug, Args)]
 #[command(
@@ -38,6 +40,7 @@ pub(crate) struct Status {
 struct Report {
     running: bool,
     addresses: Option<State>,
+    main: Option<MainBranch>,
     jobs: Vec<Job>,
     versions: Vec<Version>,
 }
@@ -54,6 +57,11 @@ struct Job {
 }
 
 impl Status {
+    /// Whether it shows the loop of a project.
+    pub(crate) fn needs_project(&self) -> bool {
+        !self.cluster
+    }
+
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         if self.cluster {
             return cluster::run(context, self.context.as_deref()).await;
@@ -69,7 +77,8 @@ impl Status {
         for job in &mut jobs {
             job.unregistered = reasons.remove(&job.name);
         }
-        let report = Report { running: true, addresses: Some(state), jobs, versions };
+        let main = MainBranch::read(context, &folder, &state, |name| jobs.iter().any(|job| job.name == name))?;
+        let report = Report { running: true, addresses: Some(state), main, jobs, versions };
         if !context.is_json() {
             show(context, &report);
         }
@@ -101,8 +110,20 @@ fn show(context: &Context, report: &Report) {
     if let Some(state) = &report.addresses {
         context.say(addresses(state));
     }
+    let main = report.main.as_ref();
+    if let Some(main) = main {
+        context.say(format!("main    {}", main.summary()));
+    }
+    let waiting = main.and_then(MainBranch::waiting);
+    if let Some(waiting) = &waiting {
+        context.say(format!("\n{waiting}"));
+    } else if report.jobs.is_empty() {
+        context.say(
+            "\nno TrainJob is on main yet: `slipway propose experiments/mnist-cnn.yaml` opens a pull request with some",
+        );
+    }
     if report.jobs.is_empty() {
-        context.say("\nno TrainJob has been merged yet: try `slipway propose experiments/mnist-cnn.yaml`");
+        show_versions(context, &report.versions);
         return;
     }
     let mut table = Table::new();

@@ -17,8 +17,8 @@ use crate::versions::unknown_model;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Looks up the exact content of the experiment, the commit of the default branch that brought it, and its pull request, whichever way\n\
-                  that was merged. Only the pull request needs the forge; versions and runs are asked of MLflow. Exit code 0 if everything but the\n\
+    after_help = "Looks up the exact content of the experiment, the commit of the default branch that brought it, and its pull request, whichever way \
+                  that was merged. Only the pull request needs the forge; versions and runs are asked of MLflow. Exit code 0 if everything but the \
                   pull request was found.\n\n\
                   Examples:\n  slipway trace mnist                # the newest version of a model\n  slipway trace mnist@3\n  \
                   slipway trace mnist-cnn-60e09a4e   # a TrainJob\n  slipway trace 0123456789abcdef0123456789abcdef -o json   # a run of MLflow"

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use serde_json::json;
 use slipway_embedded::{State, StateFolder, begin};
 
 use crate::context::Context;
@@ -15,9 +16,7 @@ use crate::failure::Failure;
 use crate::local_loop::{addresses, configuration, executable, interrupted, phase_line};
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  slipway up              # until Ctrl-C\n  slipway up --detach     # until `slipway down`"
-)]
+#[command(after_help = "Examples:\n  slipway up\n  slipway up --detach && slipway down")]
 pub(crate) struct Up {
     /// Return as soon as everything answers; `slipway down` stops the loop
     #[arg(short, long)]
@@ -25,7 +24,7 @@ pub(crate) struct Up {
     /// The page's port [default: any free one]
     #[arg(long)]
     page_port: Option<u16>,
-    /// Where the state is kept [default: .slipway in the repository]
+    /// Where the state is kept [default: .slipway in the project]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -33,7 +32,7 @@ pub(crate) struct Up {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  slipway down")]
 pub(crate) struct Down {
-    /// Where the state is kept [default: .slipway in the repository]
+    /// Where the state is kept [default: .slipway in the project]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -48,7 +47,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Prints each phase with its duration.
 fn print_phases(context: &Context) -> slipway_embedded::Observer {
     let context = context.clone();
-    Arc::new(move |phase, took| context.say(phase_line(phase, took)))
+    Arc::new(move |phase, took| context.progress(phase_line(phase, took)))
 }
 
 impl Up {
@@ -58,7 +57,7 @@ impl Up {
             return self.detached(context, &state).await;
         }
         let interrupted = interrupted();
-        context.say("starting");
+        context.progress("starting");
         let configuration = configuration(context, state, self.page_port, print_phases(context))?;
         let starting = async { Ok::<_, Failure>(begin(configuration).await?.ready().await?) };
         tokio::pin!(interrupted);
@@ -67,10 +66,10 @@ impl Up {
             result = &mut interrupted => return result,
         };
         show(context, running.addresses())?;
-        context.say("press Ctrl-C or run `slipway down` to stop it");
+        context.progress("press Ctrl-C or run `slipway down` to stop it");
         let result = tokio::select! {
             error = running.failure() => Err(error.into()),
-            result = &mut interrupted => { context.say("shutting down"); result }
+            result = &mut interrupted => { context.progress("shutting down"); result }
         };
         let ended = running.shutdown().await;
         // An error while shutting down is reported only if nothing failed before.
@@ -102,7 +101,10 @@ impl Up {
             }
             Ok(Detached::Ready(running)) => show(context, &running),
             Ok(Detached::Ended(code)) => {
-                context.say(std::fs::read_to_string(log.path()).map_err(failed)?.trim_end());
+                let text = std::fs::read_to_string(log.path()).map_err(failed)?;
+                context.say(text.trim_end());
+                let reason = text.rsplit_once("error: ").map_or(text.as_str(), |(_, reason)| reason);
+                context.json(&json!({ "error": reason.trim_end(), "findings": [] }))?;
                 Err(Failure::Reported(code))
             }
             Ok(Detached::Late) => {
@@ -155,11 +157,11 @@ impl Down {
             if let Some(pid) = StateFolder::terminate_holder(&folder)? {
                 until_gone(&folder, pid).await?;
                 context.say(format!("stopped (process {pid})"));
-                return Ok(());
+                return context.json(&json!({ "stopped": pid }));
             }
         }
         context.say("no loop is running here");
-        Ok(())
+        context.json(&json!({ "stopped": null }))
     }
 }
 

@@ -142,7 +142,114 @@ fn the_nearest_project_of_the_repository_is_meant() {
     project.write("vendor/other/file", "");
     crate::project::git(&project.root().join("vendor/other"), &["init", "--quiet"]);
     let (code, text) = at("mono/ml/vendor/other");
-    assert!(code == 3 && text.contains("vendor/other (no experiments/ folder)"), "{text}");
+    assert!(code == 3 && text.contains("vendor/other has no folder experiments/"), "{text}");
+}
+
+#[test]
+fn without_a_project_here_those_below_are_named() {
+    let project = Project::inside("mono/ml");
+    let outside = project.top().parent().unwrap().canonicalize().unwrap();
+    let at = |folder: &std::path::Path, arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+        let done = command.args(arguments).current_dir(folder).output().unwrap();
+        (done.status.code().unwrap(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (code, text) = at(&project.top(), &["check"]);
+    assert!(
+        code == 3 && text.contains("there is a project in mono/ml/: go there, or name it with --repo mono/ml"),
+        "{text}"
+    );
+    let (code, text) = at(&outside, &["check", "--repo", "work/mono"]);
+    assert!(code == 3 && text.contains("--repo work/mono: no Slipway project"), "{text}");
+    assert!(text.contains("--repo work/mono/ml\n"), "{text}");
+    assert_eq!(at(&outside, &["check", "--repo", "work/mono/ml"]).0, 0);
+    let (code, text) = at(&outside, &["check", "--repo", "work/none"]);
+    assert!(code == 3 && text.contains("--repo work/none: this folder does not exist"), "{text}");
+
+    let empty = outside.join("empty/deeper");
+    std::fs::create_dir_all(&empty).unwrap();
+    let (code, text) = at(&empty, &["check"]);
+    assert!(code == 3 && text.contains("nor a folder above it has a folder experiments/"), "{text}");
+}
+
+#[test]
+fn a_machine_is_examined_without_a_project() {
+    let project = Project::new();
+    let doctor = |folder: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+        // so that every program is missing
+        command
+            .args(["doctor", "-o", "json"])
+            .current_dir(folder)
+            .env("PATH", "/nowhere")
+            .env_remove("SLIPWAY_DEMO_UI");
+        let done = command.output().unwrap();
+        assert_eq!((done.status.code(), done.stderr.len()), (Some(5), 0), "{done:?}");
+        let all: Vec<serde_json::Value> = serde_json::from_slice(&done.stdout).unwrap();
+        let of = |what: &str| all.iter().find(|one| one["what"] == what).cloned();
+        assert_eq!(of("git").unwrap()["found"], "not found");
+        (of("a project").unwrap(), of("the demo page").is_some())
+    };
+    let (found, has_page) = doctor(&project.root());
+    assert!(found["ok"] == true && has_page, "{found}");
+    let (found, has_page) = doctor(project.top().parent().unwrap());
+    assert!(found["ok"] == false && found["optional"] == true && !has_page, "{found}");
+}
+
+#[test]
+fn a_file_that_does_not_exist_is_called_so() {
+    let project = Project::new();
+    project.write("experiments/notes.txt", "notes");
+    for (file, says) in [
+        ("experiments/digitz.yaml", "experiments/digitz.yaml does not exist; did you mean experiments/digits.yaml?"),
+        ("digits", "digits does not exist; did you mean experiments/digits.yaml?"),
+        ("experiments/other.yaml", "experiments/other.yaml does not exist; known: experiments/digits.yaml"),
+        ("experiments/notes.txt", "experiments/notes.txt is not an experiment file"),
+        ("datasets/ten.yaml", "datasets/ten.yaml is not an experiment file"),
+    ] {
+        for command in ["plan", "render"] {
+            let ran = project.run(&[command, file]);
+            assert!(ran.code() == 3 && ran.errors().contains(says), "{command} {file}: {}", ran.errors());
+        }
+    }
+    let ran = project.run(&["propose", "experiments/none.yaml", "--remote", &project.forge()]);
+    assert!(ran.code() == 3 && ran.errors().contains("experiments/none.yaml does not exist, neither here"), "{ran:?}");
+    let ran = project.run(&["dataset", "verify", "datasets/none.yaml"]);
+    assert!(ran.code() == 3 && ran.errors().contains("datasets/none.yaml does not exist"), "{ran:?}");
+    // before anybody asks for a store, and without judging it by the rules of a dataset
+    for command in ["add", "verify"] {
+        assert_eq!(project.run(&["dataset", command, "datasets/none.yaml"]).code(), 3);
+        let ran = project.run(&["dataset", command, "experiments/digits.yaml", "-o", "json"]);
+        assert_eq!(ran.findings(), ["experiments/digits.yaml:2:7 wrong-kind"]);
+    }
+}
+
+#[test]
+fn a_file_has_the_name_of_what_it_declares() {
+    let project = Project::new();
+    project.write("experiments/a-copy.yaml", EXPERIMENT);
+    let ran = project.run(&["check", "-o", "json"]);
+    assert_eq!(ran.findings(), ["experiments/a-copy.yaml:4:9 duplicate-name"], "the file with the right name is right");
+    std::fs::remove_file(project.root().join("experiments/digits.yaml")).unwrap();
+    assert_eq!(project.run(&["check", "-o", "json"]).findings(), ["experiments/a-copy.yaml:4:9 misnamed"]);
+    for command in ["plan", "render"] {
+        let ran = project.run(&[command, "experiments/a-copy.yaml"]);
+        assert!(ran.code() == 3 && ran.errors().contains("rename the file to digits.yaml"), "{ran:?}");
+    }
+    project.write("experiments/narrow.yaml", &EXPERIMENT.replace("name: digits", "name: wide"));
+    let ran = project.run(&["propose", "experiments/narrow.yaml", "--remote", &project.forge()]);
+    assert!(ran.code() == 3 && ran.errors().contains("set metadata.name to `narrow`"), "{ran:?}");
+
+    let project = Project::new();
+    for (file, moved) in
+        [("datasets/ten.yaml", "datasets/tens.yaml"), ("clusters/local/cluster.yaml", "clusters/staging/cluster.yaml")]
+    {
+        let text = project.read(file);
+        project.write(moved, &text);
+    }
+    std::fs::remove_file(project.root().join("datasets/ten.yaml")).unwrap();
+    let found = project.run(&["check", "-o", "json"]).findings();
+    assert_eq!(found, ["clusters/staging/cluster.yaml:3:18 misnamed", "datasets/tens.yaml:3:18 misnamed"]);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 
-use crate::project::{Project, Ran};
+use crate::project::{Project, Ran, git};
 
 const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
 kind: AppProject
@@ -39,8 +40,8 @@ data: {level: info, server: 'http://nothing.example.org'}
 ";
 
 /// A project with a tree, and a kustomize that records each folder that it builds.
-struct Deployed {
-    project: Project,
+pub(crate) struct Deployed {
+    pub(crate) project: Project,
     kustomize: PathBuf,
     runs: PathBuf,
     cache: PathBuf,
@@ -48,7 +49,7 @@ struct Deployed {
 
 impl Deployed {
     /// With the real kustomize.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let real = std::env::var_os("SLIPWAY_KUSTOMIZE").map(PathBuf::from);
         let real =
             real.expect("SLIPWAY_KUSTOMIZE is not set; `make test` sets it to the kustomize that `make setup` builds");
@@ -82,8 +83,14 @@ impl Deployed {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, |_| {})
+    }
+
+    /// Runs the program in an environment of its own.
+    pub(crate) fn run_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Ran {
         self.project.run_with(arguments, |command| {
             command.env("SLIPWAY_KUSTOMIZE", &self.kustomize).env("XDG_CACHE_HOME", &self.cache);
+            change(command);
         })
     }
 
@@ -128,7 +135,38 @@ fn what_is_wrong_has_its_place() {
 
     deployed.project.write("base/web/kustomization.yaml", "resources: [none.yaml]\n");
     let ran = deployed.run(&["check", "-o", "json"]);
-    assert!(ran.findings().contains(&"base/web/kustomization.yaml:1:1 kustomize-build".to_owned()), "{ran:?}");
+    assert!(ran.findings().contains(&"base/web/kustomization.yaml:1:13 kustomize-build".to_owned()), "{ran:?}");
+    assert!(ran.text().contains("`none.yaml` does not exist: there is no base/web/none.yaml"), "{ran:?}");
+}
+
+#[test]
+fn one_cause_is_one_finding_also_in_the_pull_request() {
+    let deployed = Deployed::new();
+    let project = &deployed.project;
+    // several overlays, and then the folder that all of them use is gone
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        let file = format!("overlays/local/web/{name}/kustomization.yaml");
+        project.write(&file, "resources:\n- ../../../../base/web\n");
+    }
+    project.write("overlays/local/web/kustomization.yaml", &format!("resources: [{}]\n", names.join(", ")));
+    fs::remove_dir_all(project.root().join("base")).unwrap();
+    let ran = deployed.run(&["check", "-o", "json"]);
+    assert_eq!(
+        (ran.code(), ran.findings()),
+        (3, vec!["overlays/local/web/a/kustomization.yaml:2:3 kustomize-build".to_owned()])
+    );
+    assert!(ran.text().contains("base/ does not exist, and 4 kustomizations name files there"), "{ran:?}");
+    let shown = deployed.run(&["check"]).errors();
+    assert!(shown.lines().count() <= 3 && shown.ends_with("error: 1 problem found\n"), "{shown}");
+
+    project.commit("no base");
+    let forge = project.forge();
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    let ran = deployed.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let record = git(std::path::Path::new(&forge), &["show", "refs/slipway/pull/1"]);
+    assert!(record.contains("- `overlays/local/web/a/kustomization.yaml:2:3: base/ does not exist"), "{record}");
 }
 
 #[test]
@@ -247,7 +285,8 @@ fn a_base_elsewhere_is_refused_and_never_fetched() {
     // what does not look like an address is not fetched either
     deployed.project.write("base/web/kustomization.yaml", "resources: [settings.yaml, localhost/base]\n");
     let ran = deployed.run(&["check", "-o", "json"]);
-    assert_eq!(ran.findings(), ["base/web/kustomization.yaml:1:1 kustomize-build"], "{ran:?}");
+    assert_eq!(ran.findings(), ["base/web/kustomization.yaml:1:28 kustomize-build"], "{ran:?}");
+    assert!(ran.text().contains("`localhost/base` does not exist: there is no base/web/localhost"), "{ran:?}");
 }
 
 #[test]
@@ -259,7 +298,7 @@ fn the_work_tree_and_a_commit_are_built_alike() {
         .unwrap();
     let here = deployed.run(&["check", "-o", "json"]);
     assert!(here.findings().contains(&"base/web/settings.yaml:1:1 link".to_owned()), "{here:?}");
-    assert!(here.findings().contains(&"base/web/kustomization.yaml:1:1 kustomize-build".to_owned()), "{here:?}");
+    assert!(here.findings().contains(&"base/web/kustomization.yaml:1:13 kustomize-build".to_owned()), "{here:?}");
     deployed.project.commit("a link");
     let committed = deployed.run(&["diff", "--base", "HEAD~1", "--head", "HEAD", "-o", "json"]);
     let work_tree = deployed.run(&["diff", "--base", "HEAD~1", "-o", "json"]);

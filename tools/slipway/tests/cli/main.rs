@@ -3,6 +3,7 @@
 
 mod check;
 mod deployed;
+mod json;
 mod lineage;
 mod own_tree;
 mod project;

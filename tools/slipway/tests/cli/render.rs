@@ -24,6 +24,36 @@ fn rendering_twice_is_rendering_once() {
 }
 
 #[test]
+fn the_check_fails_exactly_if_rendering_would_write() {
+    let project = Project::new();
+    let ran = project.run(&["render", "--check"]);
+    assert_eq!(ran.code(), 4);
+    assert!(
+        ran.errors().starts_with("experiments/digits.yaml:1:1: 2 TrainJobs are not rendered yet for local"),
+        "{ran:?}"
+    );
+    assert!(project.list(JOBS).is_empty());
+    assert_eq!(
+        project.run(&["render", "--check", "-o", "json"]).findings(),
+        ["experiments/digits.yaml:1:1 not-rendered"]
+    );
+
+    project.write("experiments/other.yaml", &EXPERIMENT.replace("name: digits", "name: other"));
+    project.run(&["render", "experiments/other.yaml"]);
+    assert_eq!(project.run(&["render", "--check", "experiments/other.yaml"]).code(), 0);
+    assert_eq!(project.run(&["render", "--check", "experiments/digits.yaml"]).code(), 4);
+    project.run(&["render"]);
+    assert_eq!(project.run(&["render", "--check"]).code(), 0);
+
+    // no experiment names this environment, so it has nothing to render
+    project.write(
+        "clusters/staging/cluster.yaml",
+        &project.read("clusters/local/cluster.yaml").replace("name: local", "name: staging"),
+    );
+    assert_eq!(project.run(&["render", "--check"]).code(), 0);
+}
+
+#[test]
 fn a_file_edited_by_hand_is_named_with_its_difference_and_restored() {
     let project = Project::new();
     project.run(&["render"]);
@@ -85,7 +115,9 @@ fn rendering_one_experiment_leaves_the_others() {
     project.run(&["render", "experiments/other.yaml"]);
     assert!(project.list(JOBS).iter().all(|file| file.contains("/other-")) && project.list(JOBS).len() == 2);
     // the first one is a draft, which is not a mistake
-    assert_eq!(project.run(&["check"]).code(), 0);
+    let checked = project.run(&["check"]);
+    assert_eq!(checked.code(), 0);
+    assert!(checked.text().contains("experiments/digits.yaml has not started in local (2 TrainJobs)"), "{checked:?}");
     // a mistake in another file does not matter
     project.write("experiments/digits.yaml", "nonsense");
     assert_eq!(project.run(&["render", "experiments/other.yaml"]).code(), 0);
@@ -130,7 +162,7 @@ fn a_job_keeps_the_content_that_it_names_once_it_is_committed() {
         assert_eq!(project.run(&["render"]).code(), 0);
         project.git(&["hash-object", "experiments/digits.yaml"])
     };
-    // a draft names what the experiment holds now: a content that is never committed could not be traced
+    // an uncommitted job names what the experiment holds now: a content that is never committed could not be traced
     for comment in ["one", "two"] {
         let blob = edit(comment);
         assert_eq!(named(), blob, "{comment}");

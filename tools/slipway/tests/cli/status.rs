@@ -59,6 +59,14 @@ fn publish(project: &Project, folder: &std::path::Path, mlflow: &str, server: &s
 
 /// Runs `slipway status` for a ready loop. There is a proxy, as some users have it, and nothing answers there.
 fn status(project: &Project, mlflow: &str, server: &str, output: &str) -> Ran {
+    status_with(project, mlflow, server, &["status", "-o", output])
+}
+
+fn status_text(project: &Project, mlflow: &str, server: &str) -> String {
+    status_with(project, mlflow, server, &["status"]).text()
+}
+
+fn status_with(project: &Project, mlflow: &str, server: &str, arguments: &[&str]) -> Ran {
     let nobody = "http://127.0.0.1:9";
     let _held = publish(project, &project.root().join(".slipway"), mlflow, server);
     for job in ["digits-0123abcd", "refused-0123abcd", "not-asked-0123abcd"] {
@@ -66,7 +74,7 @@ fn status(project: &Project, mlflow: &str, server: &str, output: &str) -> Ran {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("status.yaml"), COMPLETE).unwrap();
     }
-    project.run_with(&["status", "-o", output], |command| {
+    project.run_with(arguments, |command| {
         command.env_remove("NO_PROXY").env_remove("no_proxy");
         for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
             command.env(variable, nobody);
@@ -118,6 +126,41 @@ async fn a_loop_whose_state_is_elsewhere_is_found_there() {
         there.text().contains("nothing to do") && there.text().contains("compared with main of the loop"),
         "{there:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_merged_and_not_applied_yet_is_said_so() {
+    let (mlflow, server) = (mlflow().await, MockServer::start().await);
+    let project = Project::new();
+    let forge = project.forge();
+    let before = project.git(&["rev-parse", "HEAD"]);
+    let state = project.root().join(".slipway");
+    let ran = status(&project, &mlflow.uri(), &server.uri(), "json");
+    assert_eq!(ran.json()["main"], json!({ "commit": before, "applied": null, "waiting": [] }), "{ran:?}");
+
+    // as the loop records it, then a merge
+    std::fs::write(state.join("applied"), &before).unwrap();
+    assert_eq!(project.run(&["render"]).code(), 0);
+    let names: Vec<String> = project.list("overlays/local/training-jobs").iter().map(|file| name(file)).collect();
+    project.git(&["add", "overlays"]);
+    project.git(&["commit", "--quiet", "-m", "jobs"]);
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    let merged = project.git(&["rev-parse", "HEAD"]);
+    let ran = status(&project, &mlflow.uri(), &server.uri(), "json");
+    let expected = json!({ "commit": merged, "applied": before, "waiting": names });
+    assert_eq!(ran.json()["main"], expected, "{ran:?}");
+    let text = status_text(&project, &mlflow.uri(), &server.uri());
+    assert!(text.contains(&format!("main    {}; the loop is still at {}", &merged[..8], &before[..8])), "{text}");
+    assert!(text.contains("2 TrainJobs on main have not started yet: "), "{text}");
+
+    std::fs::write(state.join("applied"), &merged).unwrap();
+    let text = status_text(&project, &mlflow.uri(), &server.uri());
+    assert!(text.contains(&format!("main    {}, applied\n", &merged[..8])), "{text}");
+}
+
+/// The name of the job in a rendered file.
+fn name(file: &str) -> String {
+    file.rsplit('/').next().unwrap().strip_suffix(".yaml").unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

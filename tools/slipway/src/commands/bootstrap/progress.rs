@@ -123,8 +123,8 @@ impl<'a> Progress<'a> {
 
     fn say(&self, line: &str) {
         match &self.bars {
-            Some(bars) => bars.suspend(|| self.context.say(line)),
-            None => self.context.say(line),
+            Some(bars) => bars.suspend(|| self.context.progress(line)),
+            None => self.context.progress(line),
         }
     }
 }

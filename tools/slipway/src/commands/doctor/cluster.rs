@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         let mark = if one.ok { Mark::Good } else { Mark::Bad };
         examined::show(context, mark, &one.what, &one.found, one.how.as_deref());
     }
-    context.json(&json!({ "applications": all, "unwell": diagnoses, "addresses": addresses }))?;
+    context.json(&json!({ "applications": all, "unhealthy": diagnoses, "addresses": addresses }))?;
     let exposed = addresses.iter().filter(|one| !one.ok).count();
     if diagnoses.is_empty() && exposed == 0 {
         return Ok(());

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  slipway image build\n  slipway image push --to ghcr.io/acme/slipway --tag 0.1.0")]
 pub(crate) struct Image {
     #[command(subcommand)]
     command: ImageCommand,
@@ -26,22 +27,25 @@ pub(crate) struct Image {
 enum ImageCommand {
     /// Build images
     #[command(
-        after_help = "Example:\n  slipway image build trainer server\n  slipway image build server --to tar:server.tar"
+        after_help = "Examples:\n  slipway image build trainer server\n  slipway image build server --to tar:server.tar"
     )]
     Build(build::Build),
     /// Push images by digest, with their SBOM and provenance
-    #[command(after_help = "Example:\n  slipway image push trainer server --to ghcr.io/acme/slipway --tag 0.1.0\n\n\
-                            Credentials are those of ~/.docker/config.json: `docker login` or `podman login` writes them.")]
+    #[command(
+        after_help = "Credentials are those of ~/.docker/config.json: `docker login` or `podman login` writes them.\n\n\
+                            Example:\n  slipway image push trainer server --to ghcr.io/acme/slipway --tag 0.1.0"
+    )]
     Push(push::Push),
     /// Write the digests of pushed images into the environments
-    #[command(after_help = "Example:\n  slipway image pin ghcr.io/acme/slipway/trainer@sha256:…\n  \
-                            slipway image push --to ghcr.io/acme/slipway -o json | jq -r '.[].image' | xargs slipway image pin")]
+    #[command(after_help = "Examples:\n  slipway image pin ghcr.io/acme/slipway/trainer@sha256:…\n  \
+                            slipway image push --to ghcr.io/acme/slipway -o json > pushed.json\n  \
+                            jq -r '.[].image' pushed.json | xargs slipway image pin")]
     Pin(pin::Pin),
     /// Build images again, without cached layers, and compare their digests
     #[command(after_help = "Example:\n  slipway image verify server")]
     Verify(build::Verify),
     /// Resolve packages to the newest versions and write them to image.lock
-    #[command(after_help = "Example:\n  slipway image lock            # every image, the same versions in all of them")]
+    #[command(after_help = "Example:\n  slipway image lock    # every image, the same versions in all of them")]
     Lock(lock::Lock),
     /// Show which images are declared, and for which platforms they are locked
     #[command(after_help = "Example:\n  slipway image list -o json")]
@@ -52,10 +56,10 @@ enum ImageCommand {
 #[derive(Debug, Args)]
 struct SourceOptions {
     /// cargo's target folder with the built programs [default: target/ in the cache]
-    #[arg(long, env = "CARGO_TARGET_DIR", value_name = "DIR")]
+    #[arg(long, env = "CARGO_TARGET_DIR", hide_env_values = true, value_name = "DIR")]
     target_dir: Option<PathBuf>,
     /// An unpacked libtorch 2.13.0 [default: the one in the cache]
-    #[arg(long, env = "LIBTORCH", value_name = "DIR")]
+    #[arg(long, env = "LIBTORCH", hide_env_values = true, value_name = "DIR")]
     libtorch: Option<PathBuf>,
     #[command(flatten)]
     python: PythonOption,
@@ -73,7 +77,7 @@ struct PlatformOptions {
 #[derive(Debug, Args)]
 struct PythonOption {
     /// A Python with pip [default: the one of `make setup` if it exists, otherwise python3]
-    #[arg(long, env = "SLIPWAY_PYTHON", value_name = "PROGRAM")]
+    #[arg(long, env = "SLIPWAY_PYTHON", hide_env_values = true, value_name = "PROGRAM")]
     python: Option<PathBuf>,
 }
 

@@ -6,14 +6,14 @@ use slipway_project::Project;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Takes the TrainJobs that HEAD does not have for drafts: nothing has started them, so they are rendered from what is here now. Outside of a
-/// repository there are no drafts.
-pub(crate) fn mark_drafts(context: &Context, project: &mut Project) -> Result<(), Failure> {
+/// Marks the TrainJobs that HEAD does not have: nothing has started them, so they are rendered from what is here now. Outside of a
+/// repository all of them count as committed.
+pub(crate) fn mark_uncommitted(context: &Context, project: &mut Project) -> Result<(), Failure> {
     let git = match Repository::project(&context.root) {
         Err(slipway_git::Error::NotARepository(_)) => return Ok(()),
         found => found?,
     };
     let committed = if git.head()?.is_some() { git.files("HEAD", &["overlays"])? } else { Vec::new() };
-    project.mark_drafts(&committed.into_iter().collect());
+    project.mark_uncommitted(&committed.into_iter().collect());
     Ok(())
 }
