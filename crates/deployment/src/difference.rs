@@ -2,34 +2,119 @@
 
 use std::path::Path;
 
-use slipway_gitops::{Difference, Environment, compare, markdown, root_folder};
+use slipway_gitops::{Deployed, Difference, Environment, Object, Source, compare, markdown, root_folder};
 use slipway_project::Tree;
 
 use crate::examine::environments;
 use crate::kustomize::Kustomize;
+use crate::upstream::{Programs, Renderer, referenced, value_files};
 use crate::{Error, Result};
 
-/// What differs between two trees, by environment, Application and object. `root` is the folder that holds `after`, if one does; `only`
-/// limits it to one environment.
+/// What a change to the files changes.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// What differs, by environment, Application and object.
+    pub differences: Vec<Difference>,
+    /// Applications whose objects come from another repository and may differ too, and why that is not shown.
+    pub not_shown: Vec<String>,
+}
+
+/// What differs between two trees. `root` is the folder that holds `after`, if one does; `only` limits it to one environment. An Application
+/// whose upstream source changes is rendered before and after, which may fetch it; without `helm`, charts are [`Changes::not_shown`].
 ///
 /// # Errors
-/// When one of the trees cannot be built.
+/// When one of the trees cannot be built. An upstream source that cannot be rendered is in [`Changes::not_shown`].
 pub fn differences(
+    before: &Tree,
+    (after, root): (&Tree, Option<&Path>),
+    programs: Programs<'_>,
+    only: Option<&str>,
+) -> Result<Changes> {
+    let renderer = Renderer::new(programs);
+    changes(before, (after, root), programs.kustomize, only, |(tree, environment, deployed)| {
+        renderer.objects(tree, environment, deployed)
+    })
+}
+
+/// One Application before or after a change.
+type Side<'a> = (&'a Tree, &'a Environment, &'a Deployed);
+
+fn changes(
     before: &Tree,
     (after, root): (&Tree, Option<&Path>),
     kustomize: &Kustomize,
     only: Option<&str>,
-) -> Result<Vec<Difference>> {
-    let old = environments(before, None, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
-    let new = environments(after, root, kustomize, only)?.0;
-    let mut names: Vec<&str> = old.iter().chain(&new).map(|environment| environment.name.as_str()).collect();
+    render: impl Fn(Side<'_>) -> Result<Vec<Object>>,
+) -> Result<Changes> {
+    let mut old = environments(before, None, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
+    let mut new = environments(after, root, kustomize, only)?.0;
+    let mut names: Vec<String> = old.iter().chain(&new).map(|environment| environment.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let find = |all: &'_ [Environment], name: &str| all.iter().position(|environment| environment.name == name);
-    let all = names
-        .into_iter()
-        .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])));
-    Ok(all.collect())
+    let mut changes = Changes::default();
+    for name in &names {
+        let find = |all: &[Environment]| all.iter().position(|environment| environment.name == *name);
+        let (mut one, mut two) = (find(&old).map(|at| &mut old[at]), find(&new).map(|at| &mut new[at]));
+        changes.not_shown.extend(add_upstream((before, one.as_deref_mut()), (after, two.as_deref_mut()), &render));
+        changes.differences.extend(compare(one.as_deref(), two.as_deref()));
+    }
+    Ok(changes)
+}
+
+/// Adds the objects of upstream sources to the Applications in which such a source changes. Returns why some are not added.
+fn add_upstream(
+    (before, mut old): (&Tree, Option<&mut Environment>),
+    (after, mut new): (&Tree, Option<&mut Environment>),
+    render: impl Fn(Side<'_>) -> Result<Vec<Object>>,
+) -> Vec<String> {
+    let of = |environment: &Option<&mut Environment>| {
+        let all = environment.as_deref().map(|environment| environment.applications.as_slice()).unwrap_or_default();
+        all.iter().map(|deployed| deployed.application.name().to_owned()).collect::<Vec<_>>()
+    };
+    let mut names = [of(&old), of(&new)].concat();
+    names.sort_unstable();
+    names.dedup();
+    let mut not_shown = Vec::new();
+    for name in names {
+        let (one, two) = (side(before, old.as_deref(), &name), side(after, new.as_deref(), &name));
+        if sources(one) == sources(two) {
+            continue;
+        }
+        let rendered = |side: Option<Side<'_>>| side.map_or(Ok(Vec::new()), &render);
+        match rendered(one).and_then(|one| Ok((one, rendered(two)?))) {
+            Ok((one, two)) => {
+                for (environment, objects) in [(old.as_deref_mut(), one), (new.as_deref_mut(), two)] {
+                    let all = environment.into_iter().flat_map(|environment| &mut environment.applications);
+                    let deployed = all.into_iter().find(|deployed| deployed.application.name() == name);
+                    deployed.into_iter().for_each(|deployed| deployed.objects.extend(objects.iter().cloned()));
+                }
+            }
+            Err(error) => {
+                let environment = new.as_deref().or(old.as_deref()).map(|one| one.name.clone()).unwrap_or_default();
+                not_shown.push(format!("the objects of {environment}'s Application {name}: {error}"));
+            }
+        }
+    }
+    not_shown
+}
+
+/// An Application in a tree, if it is there.
+fn side<'a>(tree: &'a Tree, environment: Option<&'a Environment>, name: &str) -> Option<Side<'a>> {
+    environment.and_then(|environment| Some((tree, environment, environment.application(name)?)))
+}
+
+/// Everything that decides what a source is rendered to: itself, the Application's namespace, and its values in this repository.
+type Rendered<'a> = (&'a Source, &'a str, Vec<Option<&'a [u8]>>);
+
+/// The upstream sources of an Application.
+fn sources(side: Option<Side<'_>>) -> Vec<Rendered<'_>> {
+    let Some((tree, environment, deployed)) = side else { return Vec::new() };
+    let all = deployed.upstream_sources(environment.repository());
+    all.map(|source| {
+        let values = value_files(source).map(|file| referenced(tree, environment, deployed, file).ok());
+        (source, deployed.application.namespace.as_str(), values.collect())
+    })
+    .collect()
 }
 
 /// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. If it cannot be
@@ -40,9 +125,15 @@ pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize
     if !after.folders_in("clusters").iter().any(deploys) {
         return String::new();
     }
-    let text = match kustomize.map(|kustomize| differences(before, (after, None), kustomize, None)) {
+    // a proposal does not wait for other repositories
+    let elsewhere =
+        |_: Side<'_>| Err(Error::Upstream("they come from another repository; `slipway diff` shows them".to_owned()));
+    let text = match kustomize.map(|kustomize| changes(before, (after, None), kustomize, None, elsewhere)) {
         None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
-        Some(Ok(differences)) => markdown(&differences),
+        Some(Ok(changes)) => {
+            let not_shown = changes.not_shown.iter().map(|one| format!("\nNot shown: {one}\n"));
+            markdown(&changes.differences) + &not_shown.collect::<String>()
+        }
         Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}\n"),
     };
     format!("\n## What changes in the clusters\n\n{text}")

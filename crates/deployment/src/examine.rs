@@ -28,7 +28,7 @@ pub struct Deployment {
 /// kustomize, has [`Deployment::skipped`]. `root` is the folder that holds the tree.
 ///
 /// # Errors
-/// [`Error::Kustomize`] when kustomize cannot be started.
+/// [`Error::Program`] when kustomize cannot be started.
 pub fn examine(tree: &Tree, root: &Path, project: &Project, kustomize: Option<&Kustomize>) -> Result<Deployment> {
     let folders = folders(tree);
     let mut deployment = Deployment::default();
@@ -65,7 +65,7 @@ pub fn examine(tree: &Tree, root: &Path, project: &Project, kustomize: Option<&K
 /// Every environment of a tree with its objects, without checks. `root` is the folder that holds the tree, if one does.
 ///
 /// # Errors
-/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Kustomize`] when kustomize cannot be started.
+/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Program`] when kustomize cannot be started.
 pub fn environments(
     tree: &Tree,
     root: Option<&Path>,

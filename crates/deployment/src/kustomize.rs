@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use slipway_digest::Digest;
 use slipway_gitops::{Builds, Files, digest};
 
+use crate::program::on_path;
 use crate::{Error, Result};
 
 /// How to get kustomize.
@@ -65,7 +66,7 @@ impl Kustomize {
     /// Builds folders. `files` is the repository's content; `root` is the folder that holds it, if one does.
     ///
     /// # Errors
-    /// [`Error::Kustomize`] when kustomize cannot be started.
+    /// [`Error::Program`] when kustomize cannot be started.
     pub fn build_all(&self, files: &Files, root: Option<&Path>, folders: &[String]) -> Result<Builds> {
         let keys: Vec<PathBuf> = folders.iter().map(|folder| self.kept_at(&digest(files, folder))).collect();
         let mut builds = Builds::new();
@@ -115,7 +116,7 @@ impl Kustomize {
     pub(crate) fn run(&self, root: &Path, folder: &str) -> Result<Result<String, String>> {
         let mut command = Command::new(&self.program);
         command.arg(self.verb).arg(folder).current_dir(root).stdin(Stdio::null());
-        let done = command.output().map_err(|source| Error::Kustomize { program: self.program.clone(), source })?;
+        let done = command.output().map_err(|source| Error::Program { program: self.program.clone(), source })?;
         Ok(if done.status.success() {
             String::from_utf8(done.stdout).map_err(|error| format!("what it built is not UTF-8: {error}"))
         } else {
@@ -158,13 +159,4 @@ fn lay_out(files: &Files) -> Result<tempfile::TempDir> {
         std::fs::write(&path, bytes).map_err(&failed)?;
     }
     Ok(folder)
-}
-
-/// A program by its path, or by its name on the PATH.
-fn on_path(program: &Path) -> Option<PathBuf> {
-    if program.components().count() > 1 {
-        return program.canonicalize().ok().filter(|path| path.is_file());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

@@ -23,7 +23,7 @@ pub struct Application {
 }
 
 /// One source of an Application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The repository.
     pub repository: String,
@@ -31,8 +31,14 @@ pub struct Source {
     pub revision: String,
     /// The folder; `None` for a Helm chart and for a source that only provides files to another one.
     pub path: Option<String>,
+    /// `chart`: the name of a chart in the repository, which then is a chart repository or an OCI registry.
+    pub chart: Option<String>,
+    /// `ref`: the name by which `valueFiles` of other sources refer to this one.
+    pub reference: Option<String>,
     /// `kustomize`: changes to the kustomization before it is built.
     pub kustomize: Option<Json>,
+    /// `helm`: a chart's values and how it is rendered.
+    pub helm: Option<Json>,
     /// `directory`: which files of a folder without a kustomization are read.
     pub(crate) directory: Directory,
     /// Its path in the Application.
@@ -40,7 +46,7 @@ pub struct Source {
 }
 
 /// Which files of a folder without a kustomization are read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Directory {
     pub(crate) recurse: bool,
     pub(crate) include: Option<String>,
@@ -62,7 +68,10 @@ impl Application {
             repository: source.text_at("repoURL").unwrap_or_default().to_owned(),
             revision: source.text_at("targetRevision").unwrap_or_default().to_owned(),
             path: source.text_at("path").map(|path| path.trim_matches('/').trim_start_matches("./").to_owned()),
+            chart: source.text_at("chart").map(str::to_owned),
+            reference: source.text_at("ref").map(str::to_owned),
             kustomize: source.get("kustomize").map(slipway_source::Node::to_json),
+            helm: source.get("helm").map(slipway_source::Node::to_json),
             directory: Directory {
                 recurse: source.is_true("directory.recurse"),
                 include: source.text_at("directory.include").map(str::to_owned),

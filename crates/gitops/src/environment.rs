@@ -38,6 +38,14 @@ pub struct Deployed {
 }
 
 impl Deployed {
+    /// The sources in other repositories that objects come from, in order; `repository` is this one. A source that only provides files to
+    /// another one is none.
+    pub fn upstream_sources<'a>(&'a self, repository: &'a str) -> impl Iterator<Item = &'a Source> {
+        let gives_objects =
+            |source: &&Source| source.path.is_some() || source.chart.is_some() || source.reference.is_none();
+        self.application.sources.iter().filter(move |source| source.repository != repository).filter(gives_objects)
+    }
+
     /// Whether it deploys TrainJobs only. Such an Application becomes healthy when they are done, however long they take.
     pub fn is_jobs(&self) -> bool {
         !self.objects.is_empty() && self.objects.iter().all(|object| object.id.kind == "TrainJob")
@@ -46,7 +54,7 @@ impl Deployed {
 
 impl Environment {
     /// Every object with the Application that deploys it.
-    pub fn objects(&self) -> impl Iterator<Item = (&Deployed, &Object)> {
+    pub fn objects(&self) -> impl Iterator<Item = (&Deployed, &Object)> + Clone {
         self.applications.iter().flat_map(|deployed| deployed.objects.iter().map(move |object| (deployed, object)))
     }
 

@@ -15,6 +15,7 @@ use crate::path::Path;
 pub(crate) fn locate(files: &Files, object: &Object, path: &Path) -> (String, Position) {
     match &object.origin {
         Origin::File(file) => (file.clone(), path.reach(&object.node).1),
+        Origin::Upstream(file, at) => (file.clone(), *at),
         Origin::Built(folder) => {
             let mut best: Option<(usize, String, Position)> = None;
             for folder in reach(files, folder) {

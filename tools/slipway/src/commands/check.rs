@@ -1,26 +1,33 @@
-//! `slipway check`: everything in the repository, offline.
+//! `slipway check`: everything in the repository, offline; with `--complete`, what it deploys from other repositories as well.
 
 use clap::Args;
 use serde::Serialize;
-use slipway_deployment::examine;
+use slipway_deployment::{Programs, examine, examine_upstream, not_rendered};
 use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
+use crate::renderers::{HelmArgs, KustomizeArgs};
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each\n\
                   reference in it. The latter needs kustomize; without it, `check` says what it skipped.\n\n\
-                  Examples:\n  slipway check\n  slipway check -o json | jq '.findings[] | .file'"
+                  With --complete, it also fetches and renders the manifests and charts of other repositories, and checks that\n\
+                  their projects permit them, that Pod Security accepts their pods, and that they can be applied.\n\n\
+                  Examples:\n  slipway check\n  slipway check --complete\n  slipway check -o json | jq '.findings[] | .file'"
 )]
 pub(crate) struct Check {
-    /// Fail if anything was skipped, such as when kustomize is missing
+    /// Render sources in other repositories too, and fail if anything was skipped, such as when a program is missing
     #[arg(long)]
     complete: bool,
+    /// With --complete: leave out sources in other repositories
+    #[arg(long, requires = "complete")]
+    offline: bool,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 #[derive(Serialize)]
@@ -31,6 +38,8 @@ struct Checked {
     jobs: usize,
     kustomizations: usize,
     objects: usize,
+    /// Sources in other repositories that were rendered.
+    upstream: usize,
     skipped: Vec<String>,
     findings: [(); 0],
 }
@@ -42,19 +51,34 @@ impl Check {
         let out_of_date = rendered::findings(&project);
         let kustomize = self.kustomize.find()?;
         let deployment = examine(&tree, &context.root, &project, kustomize.as_ref())?;
-        if let Some(skipped) = &deployment.skipped {
+        let mut skipped: Vec<String> = deployment.skipped.iter().cloned().collect();
+        let mut invalid = [project.findings.as_slice(), &deployment.findings].concat();
+        let (mut upstream, mut left_out) = (0, None);
+        match &kustomize {
+            Some(kustomize) if self.complete && !self.offline => {
+                let helm = self.helm.find()?;
+                let examined = examine_upstream(&tree, &deployment, Programs { kustomize, helm: helm.as_ref() });
+                upstream = examined.rendered;
+                skipped.extend(examined.skipped);
+                invalid.extend(examined.findings);
+            }
+            _ => left_out = not_rendered(&deployment),
+        }
+        for skipped in &skipped {
             context.warn(format!("skipped: {skipped}"));
         }
-        let invalid = [project.findings.as_slice(), &deployment.findings].concat();
         if !invalid.is_empty() {
             return Err(Failure::Invalid([invalid, out_of_date].concat()));
         }
         if !out_of_date.is_empty() {
             return Err(Failure::OutOfDate(out_of_date));
         }
-        if let Some(skipped) = deployment.skipped.as_ref().filter(|_| self.complete) {
-            return Err(Failure::Environment(format!("not complete: {skipped}")));
+        if self.complete && !skipped.is_empty() {
+            return Err(Failure::Environment(format!("not complete: {}", skipped.join("; "))));
         }
+        // not worth a warning each time: what is in this repository was checked
+        let how = if self.offline { "because of --offline" } else { "`slipway check --complete` renders them" };
+        let note = left_out.map(|sources| format!("{sources}: not rendered; {how}"));
         let checked = Checked {
             experiments: project.experiments.len(),
             datasets: project.datasets.len(),
@@ -62,7 +86,8 @@ impl Check {
             jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
-            skipped: deployment.skipped.into_iter().collect(),
+            upstream,
+            skipped: skipped.into_iter().chain(note.clone()).collect(),
             findings: [],
         };
         if !context.is_json() {
@@ -71,14 +96,21 @@ impl Check {
             } else {
                 format!(", {}, {}", count(checked.kustomizations, "kustomization"), count(checked.objects, "object"))
             };
+            let upstream = match checked.upstream {
+                0 => String::new(),
+                rendered => format!(", {} in other repositories", count(rendered, "source")),
+            };
             context.say(format!(
-                "{} {}, {}, {}, {}{deployed}: no problems found",
+                "{} {}, {}, {}, {}{deployed}{upstream}: no problems found",
                 context.paint("32", "✓"),
                 count(checked.experiments, "experiment"),
                 count(checked.datasets, "dataset"),
                 count(checked.environments, "environment"),
                 count(checked.jobs, "TrainJob"),
             ));
+            if let Some(note) = note {
+                context.say(format!("  {note}"));
+            }
         }
         context.json(&checked)
     }

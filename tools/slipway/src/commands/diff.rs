@@ -1,20 +1,20 @@
-//! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline.
+//! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline unless an upstream source changes.
 
 use clap::Args;
-use slipway_deployment::differences;
+use slipway_deployment::{Changes, Programs, differences};
 use slipway_git::Repository;
 use slipway_gitops::{Change, Difference, markdown};
 use slipway_project::{Tree, count};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
+use crate::renderers::{HelmArgs, KustomizeArgs};
 use crate::revision::tree_at;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Follows the root Application of each environment through every Application of this repository. An Application on another\n\
-                  repository is shown as its own definition: its version and our patches.\n\n\
+    after_help = "Follows the root Application of each environment through every Application of this repository. If a source in another\n\
+                  repository changes (its version, a chart's values, patches), it is fetched and rendered before and after.\n\n\
                   Examples:\n  slipway diff                                  # changes that are not committed\n  \
                   slipway diff --base origin/main --markdown    # what a pull request changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
@@ -34,6 +34,8 @@ pub(crate) struct Diff {
     markdown: bool,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 impl Diff {
@@ -52,7 +54,13 @@ impl Diff {
                 return Err(Failure::Input(format!("--environment {name}: unknown environment; known: {known}")));
             }
         }
-        let differences = differences(&before, (&after, root), &kustomize, self.environment.as_deref())?;
+        let helm = self.helm.find()?;
+        let programs = Programs { kustomize: &kustomize, helm: helm.as_ref() };
+        let Changes { differences, not_shown } =
+            differences(&before, (&after, root), programs, self.environment.as_deref())?;
+        for one in not_shown {
+            context.warn(format!("not shown: {one}"));
+        }
         if self.markdown {
             context.say(markdown(&differences).trim_end());
         } else if !context.is_json() {

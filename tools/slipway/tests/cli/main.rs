@@ -7,3 +7,4 @@ mod project;
 mod propose;
 mod render;
 mod status;
+mod upstream;
