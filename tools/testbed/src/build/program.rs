@@ -74,6 +74,7 @@ pub const PROGRAMS: &[Program] = &[
         links: &[],
     },
     Program { name: "jobset", module: "controllers", package: "sigs.k8s.io/jobset", variables: &[], links: &[] },
+    Program { name: "trainer-config", module: "controllers", package: ".", variables: &[], links: &[] },
     Program {
         name: "argocd",
         module: "argocd",
