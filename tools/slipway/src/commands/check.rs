@@ -74,7 +74,11 @@ impl Check {
             return Err(Failure::OutOfDate(out_of_date));
         }
         if self.complete && !skipped.is_empty() {
-            return Err(Failure::Environment(format!("not complete: {}", skipped.join("; "))));
+            let what = match skipped.as_slice() {
+                [one] => one.clone(),
+                many => format!("{} were skipped, see above", count(many.len(), "thing")),
+            };
+            return Err(Failure::Environment(format!("not complete: {what}")));
         }
         // not worth a warning each time: what is in this repository was checked
         let how = if self.offline { "because of --offline" } else { "`slipway check --complete` renders them" };
