@@ -1,37 +1,35 @@
 //! What a change to the files changes in each cluster.
 
-use std::path::Path;
-
 use slipway_gitops::{Deployed, Difference, Environment, Object, Source, compare, markdown, root_folder};
 use slipway_project::Tree;
+use slipway_source::Finding;
 
 use crate::examine::environments;
 use crate::kustomize::Kustomize;
 use crate::upstream::{Programs, Renderer, referenced, value_files};
 use crate::{Error, Result};
 
-/// What a change to the files changes.
+/// What differs between two trees.
 #[derive(Debug, Default)]
-pub struct Changes {
-    /// What differs, by environment, Application and object.
-    pub differences: Vec<Difference>,
+pub struct Differences {
+    /// By environment, Application and object.
+    pub objects: Vec<Difference>,
+    /// What Argo CD deploys from the tree after the change and cannot be read here, so that its objects are not compared.
+    pub omitted: Vec<Finding>,
     /// Applications whose objects come from another repository and may differ too, and why that is not shown.
     pub not_shown: Vec<String>,
+    /// Whether anything is deployed from either tree.
+    pub deploys: bool,
 }
 
-/// What differs between two trees. `root` is the folder that holds `after`, if one does; `only` limits it to one environment. An Application
-/// whose upstream source changes is rendered before and after, which may fetch it; without `helm`, charts are [`Changes::not_shown`].
+/// What differs between two trees; `only` limits it to one environment. An Application whose upstream source changes is rendered before and
+/// after, which may fetch it.
 ///
 /// # Errors
-/// When one of the trees cannot be built. An upstream source that cannot be rendered is in [`Changes::not_shown`].
-pub fn differences(
-    before: &Tree,
-    (after, root): (&Tree, Option<&Path>),
-    programs: Programs<'_>,
-    only: Option<&str>,
-) -> Result<Changes> {
+/// When one of the trees cannot be built. An upstream source that cannot be rendered is in [`Differences::not_shown`].
+pub fn differences(before: &Tree, after: &Tree, programs: Programs<'_>, only: Option<&str>) -> Result<Differences> {
     let renderer = Renderer::new(programs);
-    changes(before, (after, root), programs.kustomize, only, |(tree, environment, deployed)| {
+    changes(before, after, programs.kustomize, only, |(tree, environment, deployed)| {
         renderer.objects(tree, environment, deployed)
     })
 }
@@ -41,22 +39,25 @@ type Side<'a> = (&'a Tree, &'a Environment, &'a Deployed);
 
 fn changes(
     before: &Tree,
-    (after, root): (&Tree, Option<&Path>),
+    after: &Tree,
     kustomize: &Kustomize,
     only: Option<&str>,
     render: impl Fn(Side<'_>) -> Result<Vec<Object>>,
-) -> Result<Changes> {
-    let mut old = environments(before, None, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
-    let mut new = environments(after, root, kustomize, only)?.0;
+) -> Result<Differences> {
+    let mut old = environments(before, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
+    let mut new = environments(after, kustomize, only)?.0;
     let mut names: Vec<String> = old.iter().chain(&new).map(|environment| environment.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let mut changes = Changes::default();
+    let mut omitted: Vec<Finding> = new.iter().flat_map(|environment| environment.omitted.clone()).collect();
+    omitted.sort();
+    omitted.dedup();
+    let mut changes = Differences { omitted, deploys: !names.is_empty(), ..Differences::default() };
     for name in &names {
         let find = |all: &[Environment]| all.iter().position(|environment| environment.name == *name);
         let (mut one, mut two) = (find(&old).map(|at| &mut old[at]), find(&new).map(|at| &mut new[at]));
         changes.not_shown.extend(add_upstream((before, one.as_deref_mut()), (after, two.as_deref_mut()), &render));
-        changes.differences.extend(compare(one.as_deref(), two.as_deref()));
+        changes.objects.extend(compare(one.as_deref(), two.as_deref()));
     }
     Ok(changes)
 }
@@ -109,12 +110,37 @@ type Rendered<'a> = (&'a Source, &'a str, Vec<Option<&'a [u8]>>);
 /// The upstream sources of an Application.
 fn sources(side: Option<Side<'_>>) -> Vec<Rendered<'_>> {
     let Some((tree, environment, deployed)) = side else { return Vec::new() };
-    let all = deployed.upstream_sources(environment.repository());
+    let all = environment.upstream_sources(deployed);
     all.map(|source| {
         let values = value_files(source).map(|file| referenced(tree, environment, deployed, file).ok());
         (source, deployed.application.namespace.as_str(), values.collect())
     })
     .collect()
+}
+
+impl Differences {
+    /// The differences in Markdown, and what is not among them.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        /// More than this many are counted.
+        const LISTED: usize = 10;
+        /// A message is cut here.
+        const CHARACTERS: usize = 300;
+        let mut text = markdown(&self.objects);
+        text.extend(self.not_shown.iter().map(|one| format!("\nNot shown: {one}\n")));
+        if self.omitted.is_empty() {
+            return text;
+        }
+        text.push_str("\nNot read here, and so not compared:\n\n");
+        for one in self.omitted.iter().take(LISTED) {
+            let message: String = one.message.chars().filter(|c| !c.is_control()).take(CHARACTERS).collect();
+            text.push_str(&format!("- `{}:{}` {}\n", one.file, one.line, message.replace('<', "&lt;")));
+        }
+        if self.omitted.len() > LISTED {
+            text.push_str(&format!("- and {} more\n", self.omitted.len() - LISTED));
+        }
+        text
+    }
 }
 
 /// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. If it cannot be
@@ -128,12 +154,9 @@ pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize
     // a proposal does not wait for other repositories
     let elsewhere =
         |_: Side<'_>| Err(Error::Upstream("they come from another repository; `slipway diff` shows them".to_owned()));
-    let text = match kustomize.map(|kustomize| changes(before, (after, None), kustomize, None, elsewhere)) {
+    let text = match kustomize.map(|kustomize| changes(before, after, kustomize, None, elsewhere)) {
         None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
-        Some(Ok(changes)) => {
-            let not_shown = changes.not_shown.iter().map(|one| format!("\nNot shown: {one}\n"));
-            markdown(&changes.differences) + &not_shown.collect::<String>()
-        }
+        Some(Ok(differences)) => differences.markdown(),
         Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}\n"),
     };
     format!("\n## What changes in the clusters\n\n{text}")

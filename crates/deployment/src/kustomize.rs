@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use slipway_digest::Digest;
-use slipway_gitops::{Builds, Files, digest};
+use slipway_gitops::{Changed, Files, digest};
 
+use crate::changes::change;
 use crate::program::on_path;
 use crate::{Error, Result};
 
@@ -19,6 +20,21 @@ pub const HOW_TO_GET_KUSTOMIZE: &str = "`make setup` Â· brew install kustomize Â
 /// How long a build stays in the cache.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// A build of a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    folder: String,
+    /// What an Application changes before, as JSON.
+    changes: Option<String>,
+}
+
+/// Whether a build may fetch what its kustomizations refer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    Allowed,
+    Refused,
+}
+
 /// The program kustomize, or kubectl with its built-in kustomize.
 #[derive(Clone, Debug)]
 pub struct Kustomize {
@@ -28,6 +44,25 @@ pub struct Kustomize {
     /// Identifies the program; it changes even with an upgrade in place.
     identity: String,
     cache: PathBuf,
+}
+
+impl Wanted {
+    pub(crate) fn folder(folder: &str) -> Self {
+        Self { folder: folder.to_owned(), changes: None }
+    }
+
+    pub(crate) fn changed(changed: &Changed) -> Self {
+        Self { folder: changed.folder.clone(), changes: Some(changed.changes.clone()) }
+    }
+
+    /// Everything that the build depends on.
+    fn key(&self, files: &Files) -> String {
+        format!(
+            "{} {}",
+            digest(files, &self.folder, self.changes.as_deref()),
+            self.changes.as_deref().unwrap_or_default()
+        )
+    }
 }
 
 impl Kustomize {
@@ -63,59 +98,66 @@ impl Kustomize {
         self.cache.join("builds")
     }
 
-    /// Builds folders. `files` is the repository's content; `root` is the folder that holds it, if one does.
+    /// Builds folders, and folders that an Application changes before. Only `files` count: the builds run in a copy of them, so that a work
+    /// tree and a commit with the same files give the same objects.
     ///
     /// # Errors
     /// [`Error::Program`] when kustomize cannot be started.
-    pub fn build_all(&self, files: &Files, root: Option<&Path>, folders: &[String]) -> Result<Builds> {
-        let keys: Vec<PathBuf> = folders.iter().map(|folder| self.kept_at(&digest(files, folder))).collect();
-        let mut builds = Builds::new();
-        let mut missing = Vec::new();
-        for (folder, key) in folders.iter().zip(&keys) {
-            match std::fs::read_to_string(key) {
-                Ok(text) => {
-                    builds.insert(folder.clone(), Ok(text));
+    pub(crate) fn build_all(&self, files: &Files, wanted: &[Wanted]) -> Result<Vec<Result<String, String>>> {
+        let keys: Vec<PathBuf> = wanted.iter().map(|one| self.kept_at(&one.key(files))).collect();
+        let mut builds: Vec<Option<Result<String, String>>> =
+            keys.iter().map(|key| std::fs::read_to_string(key).ok().map(Ok)).collect();
+        let missing: Vec<usize> = (0..wanted.len()).filter(|index| builds[*index].is_none()).collect();
+        if !missing.is_empty() {
+            let copy = lay_out(files)?;
+            let next = AtomicUsize::new(0);
+            let workers = std::thread::available_parallelism().map_or(2, usize::from).min(missing.len());
+            let work = || {
+                let mut done = Vec::new();
+                while let Some(index) = missing.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
+                    let built = self.build(files, copy.path(), &wanted[index]);
+                    if let Ok(Ok(text)) = &built {
+                        self.keep(&keys[index], text);
+                    }
+                    done.push((index, built));
                 }
-                Err(_) => missing.push((folder, key)),
+                done
+            };
+            let done: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+                // a panic here is one of this program: it goes on in the caller
+                threads
+                    .into_iter()
+                    .flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                    .collect()
+            });
+            for (index, built) in done {
+                builds[index] = Some(built?);
             }
+            self.forget_old();
         }
-        if missing.is_empty() {
-            return Ok(builds);
+        Ok(builds.into_iter().flatten().collect())
+    }
+
+    fn build(&self, files: &Files, copy: &Path, wanted: &Wanted) -> Result<Result<String, String>> {
+        let Some(changes) = &wanted.changes else { return self.run(copy, &wanted.folder, Network::Refused) };
+        let own = lay_out(files)?;
+        let changes = serde_json::from_str(changes).unwrap_or_default();
+        match change(&own.path().join(&wanted.folder), &changes) {
+            Ok(()) => self.run(own.path(), &wanted.folder, Network::Refused),
+            Err(Error::Upstream(reason)) => Ok(Err(reason)),
+            Err(error) => Err(error),
         }
-        let laid_out = match root {
-            Some(_) => None,
-            None => Some(lay_out(files)?),
-        };
-        let root = root.or(laid_out.as_ref().map(tempfile::TempDir::path)).unwrap_or(Path::new("."));
-        let next = AtomicUsize::new(0);
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(missing.len());
-        let work = || {
-            let mut done = Vec::new();
-            while let Some((folder, key)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let built = self.run(root, folder);
-                if let Ok(Ok(text)) = &built {
-                    self.keep(key, text);
-                }
-                done.push(((*folder).clone(), built));
-            }
-            done
-        };
-        let done: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            // a panic here is one of this program: it goes on in the caller
-            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        });
-        for (folder, built) in done {
-            builds.insert(folder, built?);
-        }
-        self.forget_old();
-        Ok(builds)
     }
 
     /// Builds a folder below `root`. The inner error is kustomize's own message.
-    pub(crate) fn run(&self, root: &Path, folder: &str) -> Result<Result<String, String>> {
+    pub(crate) fn run(&self, root: &Path, folder: &str, network: Network) -> Result<Result<String, String>> {
         let mut command = Command::new(&self.program);
         command.arg(self.verb).arg(folder).current_dir(root).stdin(Stdio::null());
+        if network == Network::Refused {
+            // kustomize takes a path that it does not find for the address of a repository
+            command.env("GIT_ALLOW_PROTOCOL", "");
+        }
         let done = command.output().map_err(|source| Error::Program { program: self.program.clone(), source })?;
         Ok(if done.status.success() {
             String::from_utf8(done.stdout).map_err(|error| format!("what it built is not UTF-8: {error}"))

@@ -1,5 +1,6 @@
 //! What Argo CD would deploy to each cluster, from a project's files: built by kustomize and helm, followed, checked and compared.
 
+mod changes;
 mod credentials;
 mod difference;
 mod error;
@@ -10,7 +11,7 @@ mod program;
 mod upstream;
 
 pub use credentials::{Credentials, credentials};
-pub use difference::{Changes, differences, in_pull_request};
+pub use difference::{Differences, differences, in_pull_request};
 pub use error::{Error, Result};
 pub use examine::{Deployment, environments, examine};
 pub use helm::{HOW_TO_GET_HELM, Helm};

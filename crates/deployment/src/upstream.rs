@@ -5,19 +5,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use slipway_digest::Digest;
 use slipway_gitops::{Deployed, Environment, Object, Source, at_source, check_upstream, from_upstream};
 use slipway_project::{Tree, count};
-use slipway_source::{Finding, documents};
+use slipway_source::Finding;
 
+use crate::changes::{NAMES, change};
 use crate::examine::Deployment;
 use crate::helm::{Helm, Release};
-use crate::kustomize::Kustomize;
+use crate::kustomize::{Kustomize, Network};
 use crate::{Error, Result};
-
-/// The names that a kustomization's file may have.
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// What renders the sources of Applications.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +40,16 @@ pub struct Upstream {
 /// Every object of an Application, with those of its upstream sources. `tree` is what the environment was read from.
 ///
 /// # Errors
-/// When the Application does not exist, or an upstream source cannot be fetched, changed or built.
+/// When the Application does not exist, a source of it in this repository cannot be read, or an upstream source cannot be fetched, changed or
+/// built.
 pub fn render(tree: &Tree, environment: &Environment, name: &str, programs: Programs<'_>) -> Result<Vec<Object>> {
     let Some(deployed) = environment.application(name) else {
         return Err(Error::NoApplication { environment: environment.name.clone(), name: name.to_owned() });
     };
+    if deployed.omitted {
+        let reasons: Vec<String> = environment.omitted.iter().map(ToString::to_string).collect();
+        return Err(Error::Upstream(format!("Application {name} cannot be rendered here:\n{}", reasons.join("\n"))));
+    }
     let mut objects = deployed.objects.clone();
     objects.extend(Renderer::new(programs).objects(tree, environment, deployed)?);
     Ok(objects)
@@ -61,7 +64,7 @@ pub fn examine_upstream(tree: &Tree, deployment: &Deployment, programs: Programs
     for environment in &deployment.environments {
         let mut all = Vec::new();
         for deployed in &environment.applications {
-            for source in deployed.upstream_sources(environment.repository()) {
+            for source in environment.upstream_sources(deployed) {
                 match renderer.source(tree, environment, deployed, source) {
                     Ok(objects) => {
                         done.rendered += 1;
@@ -95,8 +98,7 @@ pub fn examine_upstream(tree: &Tree, deployment: &Deployment, programs: Programs
 #[must_use]
 pub fn not_rendered(deployment: &Deployment) -> Option<String> {
     let of = |environment: &Environment| {
-        let repository = environment.repository().to_owned();
-        environment.applications.iter().map(|one| one.upstream_sources(&repository).count()).sum::<usize>()
+        environment.applications.iter().map(|one| environment.upstream_sources(one).count()).sum::<usize>()
     };
     let all: usize = deployment.environments.iter().map(of).sum();
     (all > 0).then(|| format!("{} in other repositories", count(all, "source")))
@@ -118,7 +120,7 @@ impl<'a> Renderer<'a> {
     /// The objects of all upstream sources of an Application.
     pub(crate) fn objects(&self, tree: &Tree, environment: &Environment, deployed: &Deployed) -> Result<Vec<Object>> {
         let mut objects = Vec::new();
-        for source in deployed.upstream_sources(environment.repository()) {
+        for source in environment.upstream_sources(deployed) {
             objects.extend(self.source(tree, environment, deployed, source)?);
         }
         Ok(objects)
@@ -191,7 +193,7 @@ impl<'a> Renderer<'a> {
             change(&here, changes)?;
         }
         kustomize
-            .run(folder.path(), path)?
+            .run(folder.path(), path, Network::Allowed)?
             .map_err(|reason| Error::Upstream(format!("kustomize cannot build {path} of {origin}: {}", reason.trim())))
     }
 }
@@ -213,7 +215,7 @@ pub(crate) fn referenced<'a>(
     let Some(source) = deployed.application.sources.iter().find(|one| one.reference.as_deref() == Some(name)) else {
         return Err(Error::Upstream(format!("valueFiles: {file}: no source has `ref: {name}`")));
     };
-    if source.repository != environment.repository() {
+    if !environment.is_own(source) {
         return Err(Error::Upstream(format!(
             "valueFiles: {file} is in {}, and values of another repository cannot be read here",
             source.repository
@@ -308,75 +310,6 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts an Application's `source.kustomize` into the kustomization of a folder, as Argo CD does before it builds.
-fn change(folder: &Path, changes: &Value) -> Result<()> {
-    let file = NAMES.iter().map(|name| folder.join(name)).find(|file| file.is_file());
-    let file = file.ok_or_else(|| Error::Upstream(format!("{} has no kustomization", folder.display())))?;
-    let failed = |error: &dyn std::fmt::Display| Error::Upstream(format!("{}: {error}", file.display()));
-    let text = std::fs::read_to_string(&file).map_err(|error| failed(&error))?;
-    let documents = documents(&text).map_err(|error| failed(&error))?;
-    let mut kustomization = documents.first().map(|node| node.to_json()).unwrap_or_else(|| json!({}));
-    let target = kustomization.as_object_mut().ok_or_else(|| failed(&"not a map"))?;
-    merge(target, changes).map_err(Error::Upstream)?;
-    // JSON is YAML
-    std::fs::write(&file, kustomization.to_string()).map_err(|error| failed(&error))
-}
-
-/// Applies the changes that Argo CD supports and that are used here; any other is an error, so that none is lost.
-fn merge(target: &mut Map<String, Value>, changes: &Value) -> Result<(), String> {
-    for (key, value) in changes.as_object().into_iter().flatten() {
-        match key.as_str() {
-            "namespace" | "namePrefix" | "nameSuffix" => {
-                target.insert(key.clone(), value.clone());
-            }
-            "patches" | "components" => {
-                let list = target.entry(key).or_insert_with(|| json!([]));
-                if let (Some(list), Some(more)) = (list.as_array_mut(), value.as_array()) {
-                    list.extend(more.iter().cloned());
-                }
-            }
-            "commonAnnotations" | "commonLabels" => {
-                let map = target.entry(key).or_insert_with(|| json!({}));
-                if let (Some(map), Some(more)) = (map.as_object_mut(), value.as_object()) {
-                    map.extend(more.clone());
-                }
-            }
-            "images" => {
-                let list = target.entry(key).or_insert_with(|| json!([]));
-                for text in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    let image = image(text);
-                    if let Some(list) = list.as_array_mut() {
-                        list.retain(|other| other.get("name") != image.get("name"));
-                        list.push(image);
-                    }
-                }
-            }
-            other => return Err(format!("source.kustomize.{other} cannot be rendered here; use patches for it")),
-        }
-    }
-    Ok(())
-}
-
-/// `name=other/name:tag@digest` as an entry of `images`.
-fn image(text: &str) -> Value {
-    let (name, new) = text.split_once('=').unwrap_or(("", text));
-    let (rest, digest) = new.split_once('@').map_or((new, None), |(rest, digest)| (rest, Some(digest)));
-    let (new_name, tag) = match rest.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
-        _ => (rest, None),
-    };
-    let mut image = json!({ "name": if name.is_empty() { new_name } else { name } });
-    if !name.is_empty() {
-        image["newName"] = json!(new_name);
-    }
-    if let Some(digest) = digest {
-        image["digest"] = json!(digest);
-    } else if let Some(tag) = tag {
-        image["newTag"] = json!(tag);
-    }
-    image
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,19 +322,5 @@ mod tests {
         for moving in ["main", "HEAD", "release-1.2", "v1", "1.x", "8162c7c", "v1.x.0"] {
             assert!(!is_fixed(moving), "{moving}");
         }
-    }
-
-    #[test]
-    fn changes_go_into_the_kustomization() {
-        let mut target =
-            json!({"resources": ["a"], "patches": [{"patch": "one"}], "images": [{"name": "x", "newTag": "0"}]});
-        let changes = json!({"namespace": "n", "patches": [{"patch": "two"}], "images": ["x:1", "y=z/y@sha256:0"]});
-        merge(target.as_object_mut().unwrap(), &changes).unwrap();
-        let expected = json!({
-            "resources": ["a"], "namespace": "n", "patches": [{"patch": "one"}, {"patch": "two"}],
-            "images": [{"name": "x", "newTag": "1"}, {"name": "y", "newName": "z/y", "digest": "sha256:0"}],
-        });
-        assert_eq!(target, expected);
-        assert!(merge(target.as_object_mut().unwrap(), &json!({"helmOptions": {}})).is_err());
     }
 }

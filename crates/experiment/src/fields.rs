@@ -5,7 +5,7 @@ use slipway_source::{Node, excerpt};
 use crate::deadline::DeadlineError;
 use crate::quantity::QuantityError;
 use crate::reader::Reader;
-use crate::{Architecture, Bound, Deadline, Metric, OptimizerName, Quantity, Setting};
+use crate::{Architecture, Bound, Comparison, Deadline, Metric, OptimizerName, Quantity, Setting};
 
 pub(crate) fn architecture(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Architecture> {
     reader.word(node, path, Architecture::WORDS)
@@ -184,8 +184,17 @@ pub(crate) fn bound(reader: &Reader<'_>, node: &Node, metric: Metric, path: &str
         reader.add(node.at, "gate-syntax", format!("{path} is `{}`, which is not a bound", excerpt(text)), help);
         return None;
     };
+    let is_reachable = match bound.comparison {
+        Comparison::Above => bound.value < 1.0,
+        Comparison::Below => bound.value > 0.0,
+        Comparison::AtLeast | Comparison::AtMost => true,
+    };
     if (0.0..=1.0).contains(&bound.value) {
-        return Some(bound);
+        if !is_reachable {
+            let help = format!("{metric} is a share from 0 to 1, so no model would ever be registered");
+            reader.add(node.at, "out-of-range", format!("{path} asks for `{}`", excerpt(text)), help);
+        }
+        return is_reachable.then_some(bound);
     }
     let help = if bound.value > 1.0 && bound.value <= 100.0 {
         format!("{metric} is a share from 0 to 1: did you mean \"{} {}\"?", bound.comparison, bound.value / 100.0)

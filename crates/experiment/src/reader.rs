@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-use slipway_source::{Entry, Finding, Node, Position, ScalarKind, Value, closest, excerpt, scalar_kind, suggestion};
+use slipway_source::{Entry, Finding, Node, Position, Scalar, Value, closest, excerpt, suggestion};
 
 use crate::name::{MAX_NAME, as_label, is_label};
 
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn text<'n>(&self, node: &'n Node, path: &str) -> Option<&'n str> {
         match &node.value {
-            Value::Scalar { text, plain } if !*plain || scalar_kind(text) == ScalarKind::Text => Some(text),
+            Value::Scalar { text, meaning: Scalar::Text, .. } => Some(text),
             Value::Scalar { text, .. } if !text.is_empty() => {
                 self.wrong_type(node, path, "a text", format!("quote it: \"{}\"", excerpt(text)))
             }
@@ -118,11 +118,7 @@ impl<'a> Reader<'a> {
     /// The text of a scalar, quoted or not: `1`, `"1"`, `500m`.
     pub(crate) fn scalar<'n>(&self, node: &'n Node, path: &str, expected: &str, help: &str) -> Option<&'n str> {
         match &node.value {
-            Value::Scalar { text, plain }
-                if !*plain || !matches!(scalar_kind(text), ScalarKind::Null | ScalarKind::Bool) =>
-            {
-                Some(text)
-            }
+            Value::Scalar { text, meaning, .. } if !matches!(meaning, Scalar::Null | Scalar::Bool(_)) => Some(text),
             _ => self.wrong_type(node, path, expected, help),
         }
     }
@@ -155,12 +151,9 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn integer(&self, node: &Node, path: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let help = format!("a whole number from {} to {}", range.start(), range.end());
-        let Value::Scalar { text, plain: true } = &node.value else {
+        let Value::Scalar { text, meaning: Scalar::Integer(_), .. } = &node.value else {
             return self.wrong_type(node, path, "a whole number", help);
         };
-        if scalar_kind(text) != ScalarKind::Integer {
-            return self.wrong_type(node, path, "a whole number", help);
-        }
         let number = text.strip_prefix('+').unwrap_or(text).parse::<u64>().ok();
         let number = number.filter(|number| range.contains(number));
         if number.is_none() {
@@ -176,12 +169,11 @@ impl<'a> Reader<'a> {
 
     /// A finite number that `fits`; `allowed` says in words which numbers do.
     pub(crate) fn number(&self, node: &Node, path: &str, fits: impl Fn(f64) -> bool, allowed: &str) -> Option<f64> {
-        let Value::Scalar { text, plain: true } = &node.value else {
+        let Value::Scalar { text, meaning: Scalar::Integer(_) | Scalar::Float(_) | Scalar::NotFinite, .. } =
+            &node.value
+        else {
             return self.wrong_type(node, path, "a number", allowed);
         };
-        if !matches!(scalar_kind(text), ScalarKind::Integer | ScalarKind::Float) {
-            return self.wrong_type(node, path, "a number", allowed);
-        }
         // `+ 0.0` makes -0 the same text as 0.
         let number =
             text.parse::<f64>().ok().map(|number| number + 0.0).filter(|number| number.is_finite() && fits(*number));
@@ -236,12 +228,12 @@ fn describe(node: &Node) -> String {
     match &node.value {
         Value::Map(_) => "a map".to_owned(),
         Value::List(_) => "a list".to_owned(),
-        Value::Scalar { text, plain: false } => format!("the text \"{}\"", excerpt(text)),
-        Value::Scalar { text, plain: true } => match scalar_kind(text) {
-            ScalarKind::Null => "nothing".to_owned(),
-            ScalarKind::Bool => format!("`{text}`"),
-            ScalarKind::Integer | ScalarKind::Float => format!("the number {}", excerpt(text)),
-            ScalarKind::Text => format!("the text `{}`", excerpt(text)),
+        Value::Scalar { text, plain: false, .. } => format!("the text \"{}\"", excerpt(text)),
+        Value::Scalar { text, meaning, .. } => match meaning {
+            Scalar::Null => "nothing".to_owned(),
+            Scalar::Bool(_) => format!("`{text}`"),
+            Scalar::Integer(_) | Scalar::Float(_) | Scalar::NotFinite => format!("the number {}", excerpt(text)),
+            Scalar::Text => format!("the text `{}`", excerpt(text)),
         },
     }
 }

@@ -22,6 +22,7 @@ mod write;
 pub use error::{Error, Result, without_password};
 pub use history::Commit;
 pub use merge::Merge;
+pub use read::Other;
 pub use references::Update;
 pub use repository::Repository;
 pub use upstream::check_out;

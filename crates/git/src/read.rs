@@ -7,14 +7,24 @@ use git2::{ErrorCode, ObjectType, Oid};
 
 use crate::{Error, Repository, Result};
 
-/// The modes of files; links have another.
+/// The modes of files; links and submodules have others.
 pub(crate) const FILE: i32 = 0o100_644;
 pub(crate) const EXECUTABLE: i32 = 0o100_755;
+const LINK: i32 = 0o120_000;
 
 /// A file of a tree.
 struct Entry {
     path: String,
     blob: Oid,
+}
+
+/// What a tree holds besides files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// A symbolic link, with its target as it is written.
+    Link(String),
+    /// A submodule: another repository at a commit.
+    Submodule,
 }
 
 impl Repository {
@@ -80,6 +90,29 @@ impl Repository {
         Ok(entries.into_iter().map(|entry| entry.path).zip(contents).collect())
     }
 
+    /// What is not a file at a revision, by path, in the same places as [`files`](Self::files).
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn others(&self, revision: &str, prefixes: &[&str]) -> Result<BTreeMap<String, Other>> {
+        let repository = self.handle()?;
+        let leaves = self.leaves(&repository, revision, prefixes)?;
+        let mut others = BTreeMap::new();
+        let mut links = Vec::new();
+        for (entry, mode) in leaves {
+            match mode {
+                LINK => links.push(entry),
+                mode if is_file(mode) => {}
+                _ => drop(others.insert(entry.path, Other::Submodule)),
+            }
+        }
+        let ids: Vec<Oid> = links.iter().map(|entry| entry.blob).collect();
+        let targets = self.contents(&repository, &ids)?.into_iter();
+        let targets = targets.map(|target| Other::Link(String::from_utf8_lossy(&target).into_owned()));
+        others.extend(links.into_iter().map(|entry| entry.path).zip(targets));
+        Ok(others)
+    }
+
     /// The files directly in a folder at a revision, by name. Empty when there is no such folder.
     ///
     /// # Errors
@@ -123,6 +156,12 @@ impl Repository {
     }
 
     fn entries(&self, repository: &git2::Repository, revision: &str, prefixes: &[&str]) -> Result<Vec<Entry>> {
+        let leaves = self.leaves(repository, revision, prefixes)?;
+        Ok(leaves.into_iter().filter(|(_, mode)| is_file(*mode)).map(|(entry, _)| entry).collect())
+    }
+
+    /// Everything at a revision that is not a folder, with its mode, sorted by path.
+    fn leaves(&self, repository: &git2::Repository, revision: &str, prefixes: &[&str]) -> Result<Vec<(Entry, i32)>> {
         let top = self.commit_at(repository, revision)?.tree_id();
         let all = [""];
         let prefixes = if prefixes.is_empty() { &all[..] } else { prefixes };
@@ -133,8 +172,8 @@ impl Repository {
             let prefix = prefix.trim_end_matches('/');
             match self.entry(repository, top, &self.path_at_top(prefix))? {
                 Some((id, ObjectType::Tree, _)) => folders.push((prefix.to_owned(), id)),
-                Some((blob, _, mode)) if is_file(mode) => entries.push(Entry { path: prefix.to_owned(), blob }),
-                _ => {}
+                Some((blob, _, mode)) => entries.push((Entry { path: prefix.to_owned(), blob }, mode)),
+                None => {}
             }
         }
         while let Some((folder, id)) = folders.pop() {
@@ -143,13 +182,12 @@ impl Repository {
                 let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
                 match entry.kind() {
                     Some(ObjectType::Tree) => folders.push((path, entry.id())),
-                    _ if is_file(entry.filemode()) => entries.push(Entry { path, blob: entry.id() }),
-                    _ => {}
+                    _ => entries.push((Entry { path, blob: entry.id() }, entry.filemode())),
                 }
             }
         }
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        entries.dedup_by(|a, b| a.path == b.path);
+        entries.sort_by(|a, b| a.0.path.cmp(&b.0.path));
+        entries.dedup_by(|a, b| a.0.path == b.0.path);
         Ok(entries)
     }
 

@@ -1,6 +1,7 @@
 //! Argo CD's Applications: the sources that each deploys, and the destination.
 
 use serde_json::{Map, Value as Json};
+use slipway_source::Node;
 
 use crate::object::Object;
 use crate::path::Path;
@@ -16,18 +17,28 @@ pub struct Application {
     pub sources: Vec<Source>,
     /// `spec.destination.namespace`; empty if it is not set.
     pub namespace: String,
-    /// `spec.destination.server` or `.name`.
-    pub destination: String,
+    /// `spec.destination.server` and `.name`; empty where it is not set.
+    pub(crate) destination: Destination,
     /// Whether Argo CD creates the namespace itself.
     pub creates_namespace: bool,
 }
+
+/// The cluster that an Application deploys to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Destination {
+    pub(crate) server: String,
+    pub(crate) name: String,
+}
+
+/// The cluster that Argo CD itself runs in.
+const OWN_CLUSTER: (&str, &str) = ("https://kubernetes.default.svc", "in-cluster");
 
 /// One source of an Application.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The repository.
     pub repository: String,
-    /// The branch, tag or commit.
+    /// The branch, tag or commit; `HEAD` if it is not set.
     pub revision: String,
     /// The folder; `None` for a Helm chart and for a source that only provides files to another one.
     pub path: Option<String>,
@@ -35,22 +46,34 @@ pub struct Source {
     pub chart: Option<String>,
     /// `ref`: the name by which `valueFiles` of other sources refer to this one.
     pub reference: Option<String>,
-    /// `kustomize`: changes to the kustomization before it is built.
+    /// `kustomize`: changes to the kustomization before it is built; `None` if there are none.
     pub kustomize: Option<Json>,
     /// `helm`: a chart's values and how it is rendered.
     pub helm: Option<Json>,
-    /// `directory`: which files of a folder without a kustomization are read.
-    pub(crate) directory: Directory,
+    /// `directory`: which files are read; `None` if the folder decides what it is.
+    pub(crate) directory: Option<Directory>,
+    /// `helm` or `plugin`, which make the objects by other programs.
+    pub(crate) program: Option<&'static str>,
     /// Its path in the Application.
     pub(crate) at: Path,
 }
 
-/// Which files of a folder without a kustomization are read.
+/// Which files of a folder are read as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Directory {
     pub(crate) recurse: bool,
     pub(crate) include: Option<String>,
     pub(crate) exclude: Option<String>,
+}
+
+impl Destination {
+    /// The own cluster is known by its address and by its name.
+    fn new(server: String, name: String) -> Self {
+        if server == OWN_CLUSTER.0 || name == OWN_CLUSTER.1 {
+            return Self { server: OWN_CLUSTER.0.to_owned(), name: OWN_CLUSTER.1.to_owned() };
+        }
+        Self { server, name }
+    }
 }
 
 impl Application {
@@ -62,21 +85,29 @@ impl Application {
         let node = &object.node;
         let text = |keys: &str| node.text_at(keys).unwrap_or_default().to_owned();
         let listed = node.items_at("spec.sources");
-        let single = node.find("spec.source").into_iter().map(|source| (source, Path::of("spec.source")));
+        // with a list, Argo CD ignores the single one
+        let single = node
+            .find("spec.source")
+            .filter(|_| listed.is_empty())
+            .into_iter()
+            .map(|source| (source, Path::of("spec.source")));
         let many = listed.iter().enumerate().map(|(index, source)| (source, Path::of("spec.sources").item(index)));
         let sources = single.chain(many).map(|(source, at)| Source {
             repository: source.text_at("repoURL").unwrap_or_default().to_owned(),
-            revision: source.text_at("targetRevision").unwrap_or_default().to_owned(),
+            revision: source.text_at("targetRevision").unwrap_or("HEAD").to_owned(),
             path: source.text_at("path").map(|path| path.trim_matches('/').trim_start_matches("./").to_owned()),
             chart: source.text_at("chart").map(str::to_owned),
             reference: source.text_at("ref").map(str::to_owned),
-            kustomize: source.get("kustomize").map(slipway_source::Node::to_json),
-            helm: source.get("helm").map(slipway_source::Node::to_json),
-            directory: Directory {
-                recurse: source.is_true("directory.recurse"),
-                include: source.text_at("directory.include").map(str::to_owned),
-                exclude: source.text_at("directory.exclude").map(str::to_owned),
-            },
+            kustomize: source.get("kustomize").filter(|changes| !changes.entries().is_empty()).map(Node::to_json),
+            helm: source.get("helm").map(Node::to_json),
+            directory: source.get("directory").filter(|directory| !directory.is_null()).map(|directory| Directory {
+                recurse: directory.is_true("recurse"),
+                include: directory.text_at("include").map(str::to_owned),
+                exclude: directory.text_at("exclude").map(str::to_owned),
+            }),
+            program: [("helm", "helm"), ("chart", "helm"), ("plugin", "a plugin")]
+                .into_iter()
+                .find_map(|(field, program)| source.get(field).map(|_| program)),
             at,
         });
         let options = node.items_at("spec.syncPolicy.syncOptions");
@@ -84,11 +115,7 @@ impl Application {
             project: text("spec.project"),
             sources: sources.collect(),
             namespace: text("spec.destination.namespace"),
-            destination: node
-                .text_at("spec.destination.server")
-                .or(node.text_at("spec.destination.name"))
-                .unwrap_or_default()
-                .to_owned(),
+            destination: Destination::new(text("spec.destination.server"), text("spec.destination.name")),
             creates_namespace: options.iter().any(|option| option.text() == Some("CreateNamespace=true")),
             object: object.clone(),
         })

@@ -1,7 +1,7 @@
 //! Folders that kustomize builds, the other folders that each reads, and a digest of everything that a build depends on.
 //!
 //! Outside a kustomization's own folder, kustomize reads only other kustomizations that it names. So a build depends on the files of
-//! those folders and on nothing else.
+//! those folders and on nothing else: what names something outside of the repository is not built.
 
 use std::collections::BTreeSet;
 
@@ -68,11 +68,19 @@ pub(crate) fn reach(files: &Files, folder: &str) -> Vec<String> {
     reached
 }
 
-/// The SHA-256 of every file that a build of the folder depends on, as 64 hexadecimal digits.
-pub fn digest(files: &Files, folder: &str) -> String {
+/// The SHA-256 of every file that a build of the folder depends on, as 64 hexadecimal digits. `changes` are those of an Application to its
+/// kustomization, in the form of [`Changed::changes`](crate::Changed::changes).
+pub fn digest(files: &Files, folder: &str, changes: Option<&str>) -> String {
     let mut hash = Sha256::new();
     let mut seen: BTreeSet<&String> = BTreeSet::new();
-    for folder in reach(files, folder) {
+    let mut folders = reach(files, folder);
+    for node in changes.into_iter().flat_map(|changes| documents(changes).unwrap_or_default()) {
+        for component in node.items_at("components").iter().filter_map(Node::text).filter_map(|path| join(folder, path))
+        {
+            folders.extend(reach(files, &component));
+        }
+    }
+    for folder in folders {
         for (path, bytes) in below(files, &folder) {
             if seen.insert(path) {
                 hash.update((path.len() as u64).to_le_bytes());
@@ -143,11 +151,11 @@ mod tests {
         assert_eq!(reach(&files, "overlays/e/a"), ["overlays/e/a", "base/a", "base/c"]);
         let components: Vec<_> = kustomizations(&files).into_iter().filter(|one| one.component).collect();
         assert_eq!(components.len(), 1);
-        let before = digest(&files, "overlays/e/a");
+        let before = digest(&files, "overlays/e/a", None);
         files.insert("base/b/y.yaml".to_owned(), b"z".to_vec());
-        assert_eq!(digest(&files, "overlays/e/a"), before);
+        assert_eq!(digest(&files, "overlays/e/a", None), before);
         files.insert("base/a/x.yaml".to_owned(), b"z".to_vec());
-        assert_ne!(digest(&files, "overlays/e/a"), before);
+        assert_ne!(digest(&files, "overlays/e/a", None), before);
     }
 
     #[test]

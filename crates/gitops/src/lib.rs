@@ -5,13 +5,16 @@
 //! folders; findings or differences come out.
 //!
 //! ```text
-//! files --kustomizations--> folders to build --(caller runs kustomize)--> builds
+//! files --buildable--> folders to build --(caller runs kustomize)--> builds
 //! files + builds --follow--> Environment: Applications with their objects --check--> findings
 //!                                                                        --compare--> differences by resource
 //! what the caller rendered from other repositories --from_upstream--> objects --check_upstream--> findings
 //! ```
 
 mod application;
+mod application_set;
+mod build;
+mod build_error;
 mod checks;
 mod difference;
 mod environment;
@@ -23,23 +26,24 @@ mod markdown;
 mod object;
 mod path;
 mod pods;
+mod remote;
+mod repository;
 mod scope;
 mod suggest;
 
 use std::collections::BTreeMap;
 
 pub use application::{Application, Source};
-pub use checks::{Demands, Secret, check, check_upstream};
+pub use build::{Builds, Changed};
+pub use checks::{Demands, Secret, check, check_upstream, unbuildable};
 pub use difference::{Change, Difference, compare};
 pub use environment::{Deployed, Environment, follow, root_folder};
 pub use kustomization::{Kustomization, digest, kustomizations};
 pub use markdown::markdown;
 pub use object::{Id, Object, at_source, from_upstream};
+pub use remote::buildable;
+pub use repository::is_same_repository;
 pub use slipway_source::{Finding, Malformed, Node};
 
 /// The repository's files by path, with `/` between folders.
 pub type Files = BTreeMap<String, Vec<u8>>;
-
-/// The output of `kustomize build` for each folder, or its error. A folder that was not built is missing, and what depends on it is not
-/// checked.
-pub type Builds = BTreeMap<String, Result<String, String>>;

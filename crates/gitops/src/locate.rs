@@ -13,6 +13,9 @@ use crate::path::Path;
 
 /// The file and the position of a path in an object, or of the deepest part of it that is written anywhere.
 pub(crate) fn locate(files: &Files, object: &Object, path: &Path) -> (String, Position) {
+    if let Some(set) = &object.made_by {
+        return locate(files, set, &Path::of("spec.template").then(path));
+    }
     match &object.origin {
         Origin::File(file) => (file.clone(), path.reach(&object.node).1),
         Origin::Upstream(file, at) => (file.clone(), *at),

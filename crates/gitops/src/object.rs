@@ -1,9 +1,10 @@
 //! Kubernetes objects: their identity and their origin.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
-use slipway_source::{Malformed, Node, Position, documents};
+use slipway_source::{Malformed, Node, Position, Value, documents};
 
 use crate::Files;
 use crate::application::{Application, Source};
@@ -42,6 +43,8 @@ pub struct Object {
     pub node: Node,
     /// Where it was read.
     pub(crate) origin: Origin,
+    /// The ApplicationSet whose template this is made from.
+    pub(crate) made_by: Option<Arc<Object>>,
 }
 
 impl Object {
@@ -127,14 +130,26 @@ fn id_of(node: &Node, namespace: &str, scopes: &Scopes) -> Option<Id> {
     })
 }
 
-/// The documents of a text as objects, with the items of each `List`. Documents that are not objects are left out.
+/// What a document lacks that every object has; `None` if it is one, or a `List` of some.
+pub(crate) fn lacks(node: &Node) -> Option<&'static str> {
+    if !matches!(node.value, Value::Map(_)) {
+        return Some("a map");
+    }
+    let is_list = node.text_at("kind").is_some_and(|kind| kind.ends_with("List")) && node.get("items").is_some();
+    ["apiVersion", "kind", "metadata.name"].into_iter().find(|field| {
+        let is_named = *field == "metadata.name" && (is_list || node.text_at("metadata.generateName").is_some());
+        node.text_at(field).is_none() && !is_named
+    })
+}
+
+/// The documents of a text as objects, with the items of each `List`. Documents that are not objects are left out; [`lacks`] says why.
 pub(crate) fn objects(nodes: Vec<Node>, namespace: &str, origin: &Origin, scopes: &Scopes) -> Vec<Object> {
     let mut objects = Vec::with_capacity(nodes.len());
     for node in nodes {
         if node.text_at("kind").is_some_and(|kind| kind.ends_with("List")) && node.get("items").is_some() {
             objects.extend(self::objects(node.items_at("items").to_vec(), namespace, origin, scopes));
         } else if let Some(id) = id_of(&node, namespace, scopes) {
-            objects.push(Object { id, node, origin: origin.clone() });
+            objects.push(Object { id, node, origin: origin.clone(), made_by: None });
         }
     }
     objects

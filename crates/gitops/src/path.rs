@@ -32,6 +32,11 @@ impl Path {
         path
     }
 
+    /// This path with another one behind it.
+    pub(crate) fn then(&self, path: &Self) -> Self {
+        Self([self.0.as_slice(), &path.0].concat())
+    }
+
     /// The path of an item of the list that this path leads to.
     pub(crate) fn item(&self, index: usize) -> Self {
         let mut path = self.clone();

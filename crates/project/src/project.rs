@@ -89,8 +89,18 @@ impl Project {
         project.read_environments(tree);
         project.read_datasets(tree);
         project.read_experiments(tree);
+        project.findings.extend(tree.unread(&["clusters", "datasets", "experiments", "overlays"]));
         project.findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         project
+    }
+
+    /// Whether the files declare nothing at all, as in a folder that is no project.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.experiments.is_empty()
+            && self.datasets.is_empty()
+            && self.environments.is_empty()
+            && self.findings.is_empty()
     }
 
     /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered already keeps its image and its
@@ -174,7 +184,7 @@ impl Project {
     }
 
     fn read_datasets(&mut self, tree: &Tree) {
-        for file in tree.yaml_in("datasets") {
+        for file in tree.written_in("datasets") {
             let text = tree.text(file).unwrap_or_default();
             match parse_dataset(file, &text) {
                 Ok(dataset) => {
@@ -195,7 +205,7 @@ impl Project {
         let most = self.environments.values().filter_map(|environment| environment.cluster.max_trials).max();
         let limits = Limits { max_trials: most.unwrap_or(Limits::MAX_TRIALS) };
         let mut by_name: BTreeMap<String, String> = BTreeMap::new();
-        for file in tree.yaml_in("experiments") {
+        for file in tree.written_in("experiments") {
             let text = tree.text(file).unwrap_or_default();
             match parse_with(file, &text, &limits) {
                 Ok(experiment) => {

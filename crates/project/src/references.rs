@@ -1,11 +1,13 @@
-//! Checks that everything an experiment refers to exists.
+//! Checks that everything an experiment refers to exists and fits it, so that no job starts in vain.
 
-use slipway_source::{Finding, position_of, suggestion};
+use slipway_experiment::{Setting, Split};
+use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
 
 use crate::cluster;
 use crate::project::{ExperimentFile, Project};
 
-/// A finding for each reference to something that does not exist, or to an environment that does not allow the sweep.
+/// A finding for each reference to something that does not exist, to a dataset that is too small, or to an environment that does not allow
+/// the sweep.
 pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
     let ExperimentFile { file, experiment, text } = source;
     let finding = |path, code, message: String, help: String| {
@@ -25,7 +27,7 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
             let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
             findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
         }
-        Some(_) => {}
+        Some(declared) => findings.extend(too_large_batches(source, &declared.dataset.spec.split)),
     }
     for name in &experiment.spec.environments {
         let trials = experiment.trial_count();
@@ -48,4 +50,40 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
         }
     }
     findings
+}
+
+/// A finding for each batch size with which no step could be made: the trainer refuses a batch that the training split does not fill.
+fn too_large_batches(source: &ExperimentFile, split: &Split) -> Vec<Finding> {
+    let experiment = &source.experiment;
+    let swept = experiment.spec.sweep.axes.iter().find(|axis| axis.path == "training.batchSize");
+    let sizes: Vec<u32> = match swept {
+        Some(axis) => axis
+            .values
+            .iter()
+            .filter_map(|value| if let Setting::BatchSize(size) = value { Some(*size) } else { None })
+            .collect(),
+        None => vec![experiment.spec.training.batch_size],
+    };
+    let positions = batch_size_positions(&source.text);
+    let too_large = sizes.into_iter().enumerate().filter(|(_, size)| *size > split.train);
+    too_large
+        .map(|(index, size)| {
+            let at = positions.get(index).copied().unwrap_or(Position::START);
+            let message = format!(
+                "batchSize {size} is more than the {} training images of dataset `{}`, so that no step can be made",
+                split.train, experiment.spec.dataset
+            );
+            let help = format!("use at most {}, or a dataset with a larger training split", split.train);
+            Finding::at(&source.file, at, "batch-too-large", message).with_help(help)
+        })
+        .collect()
+}
+
+/// Where the batch sizes of all trials are written: the swept ones, otherwise the one of the training.
+fn batch_size_positions(text: &str) -> Vec<Position> {
+    let Ok(tree) = document(text) else { return Vec::new() };
+    match tree.find("spec.sweep").and_then(|sweep| sweep.get("training.batchSize")) {
+        Some(values) => values.items().iter().map(|value| value.at).collect(),
+        None => tree.find("spec.training.batchSize").map(|node: &Node| node.at).into_iter().collect(),
+    }
 }

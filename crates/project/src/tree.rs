@@ -1,9 +1,11 @@
 //! The project's files, in the work tree or at a revision. They are the input of every command.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
-use slipway_git::Repository;
+use slipway_git::{Other, Repository};
+use slipway_source::{Finding, Position};
 
 use crate::{Error, Result};
 
@@ -11,9 +13,14 @@ use crate::{Error, Result};
 const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
 
 /// Files by path relative to the project's folder, with `/` between folders.
+///
+/// The work tree and a revision are read by the same rules: regular files count, links are not followed, and another repository inside is
+/// not part of the project.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     files: BTreeMap<String, Vec<u8>>,
+    /// What is not read.
+    others: BTreeMap<String, Other>,
 }
 
 impl Tree {
@@ -21,40 +28,90 @@ impl Tree {
     pub fn of_work_tree(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
         for folder in FOLDERS {
-            if root.join(folder).is_dir() {
-                tree.read(root, folder, &mut Vec::new())?;
-            }
+            tree.read(root, folder.to_owned())?;
         }
         Ok(tree)
     }
 
-    /// The files that are committed at a revision; links in a commit are not followed.
+    /// The files that are committed at a revision.
     pub fn at(repository: &Repository, revision: &str) -> Result<Self> {
-        Ok(Self { files: repository.read_all(revision, &FOLDERS)? })
+        let files = repository.read_all(revision, &FOLDERS)?;
+        Ok(Self { files, others: repository.others(revision, &FOLDERS)? })
     }
 
-    /// Reads a folder and everything below it. Links are followed, except dangling ones (an editor's lock) and those to a folder that
-    /// contains one that is being read: `inside` holds the real paths of those.
-    fn read(&mut self, root: &Path, folder: &str, inside: &mut Vec<PathBuf>) -> Result<()> {
-        let failed = |path: &Path, source| Error::File { path: path.to_owned(), source };
-        let path = root.join(folder);
-        let real = path.canonicalize().map_err(|error| failed(&path, error))?;
-        if inside.iter().any(|folder| folder.starts_with(&real)) {
-            return Ok(());
-        }
-        inside.push(real);
-        for entry in std::fs::read_dir(&path).map_err(|error| failed(&path, error))? {
-            let entry = entry.map_err(|error| failed(&path, error))?;
-            let path = entry.path();
-            let Some(name) = entry.file_name().to_str().map(|name| format!("{folder}/{name}")) else { continue };
-            if path.is_dir() {
-                self.read(root, &name, inside)?;
-            } else if !path.is_symlink() || path.exists() {
-                self.files.insert(name, std::fs::read(&path).map_err(|error| failed(&path, error))?);
+    /// Reads a file, or a folder and everything below it. What an editor removes meanwhile was not there, and a pipe or a socket is
+    /// nobody's file.
+    fn read(&mut self, root: &Path, name: String) -> Result<()> {
+        let path = root.join(&name);
+        let failed = |source| Error::File { path: path.clone(), source };
+        let kind = match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(failed)?.file_type(),
+        };
+        if kind.is_symlink() {
+            let target = path.read_link().map_err(failed)?;
+            self.others.insert(name, Other::Link(target.to_string_lossy().into_owned()));
+        } else if kind.is_dir() && path.join(".git").symlink_metadata().is_ok() {
+            self.others.insert(name, Other::Submodule);
+        } else if kind.is_dir() {
+            for entry in std::fs::read_dir(&path).map_err(failed)? {
+                let entry = entry.map_err(failed)?.file_name();
+                self.read(root, format!("{name}/{}", entry.to_string_lossy()))?;
+            }
+        } else if kind.is_file() {
+            match std::fs::read(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                bytes => drop(self.files.insert(name, bytes.map_err(failed)?)),
             }
         }
-        inside.pop();
         Ok(())
+    }
+
+    /// A finding for each link to something in this project, and for each submodule, in some folders: what is there is not read. A dangling
+    /// link, such as an editor's lock, and one to a folder that it is in are no loss.
+    #[must_use]
+    pub fn unread(&self, folders: &[&str]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let inside = |path: &str| folders.iter().any(|folder| below(path, folder));
+        for (path, other) in self.others.iter().filter(|(path, _)| inside(path)) {
+            let finding =
+                |code, message: String, help: &str| Finding::at(path, Position::START, code, message).with_help(help);
+            findings.extend(match other {
+                Other::Submodule => Some(finding(
+                    "submodule",
+                    format!("{path} is another git repository, whose files are not read"),
+                    "copy what is needed, or deploy it by an Application whose source is that repository",
+                )),
+                Other::Link(target) => self.target(path, target).map(|target| {
+                    finding(
+                        "link",
+                        format!("{path} is a link to {target}, which is not followed"),
+                        "commit a copy in its place, or name the target where it is needed",
+                    )
+                }),
+            });
+        }
+        findings
+    }
+
+    /// Links to something that is not in the folders that are read, with their targets. Whether it exists is not known here.
+    pub fn links_outside(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_read = |target: String| target.is_empty() || FOLDERS.iter().any(|folder| below(&target, folder));
+        self.others.iter().filter_map(move |(path, other)| match other {
+            Other::Link(target) if !resolve(path, target).is_some_and(is_read) => {
+                Some((path.as_str(), target.as_str()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The file or folder of this project that a link leads to, unless the link is in that folder.
+    fn target(&self, link: &str, target: &str) -> Option<String> {
+        let target = resolve(link, target)?;
+        let inside = format!("{target}/");
+        let exists = self.files.contains_key(&target)
+            || self.files.range(inside.clone()..).next().is_some_and(|(path, _)| path.starts_with(&inside));
+        (exists && !below(link, &target)).then_some(target)
     }
 
     /// All files.
@@ -75,11 +132,19 @@ impl Tree {
     /// The files below some folders alone.
     #[must_use]
     pub fn limited_to(&self, folders: &[&str]) -> Self {
-        let inside = |path: &str| {
-            folders.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
-        };
+        let inside = |path: &str| folders.iter().any(|folder| below(path, folder));
         let files = self.files.iter().filter(|(path, _)| inside(path));
-        Self { files: files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect() }
+        let others = self.others.iter().filter(|(path, _)| inside(path));
+        Self {
+            files: files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect(),
+            others: others.map(|(path, other)| (path.clone(), other.clone())).collect(),
+        }
+    }
+
+    /// The YAML files directly in a folder that a person wrote. Names that begin with a dot are those of editors and of macOS, such as
+    /// `._digits.yaml`.
+    pub fn written_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        self.yaml_in(folder).filter(|path| path.rsplit('/').next().is_some_and(|name| !name.starts_with('.')))
     }
 
     /// The YAML files directly in a folder.
@@ -91,13 +156,14 @@ impl Tree {
         })
     }
 
-    /// Names of the folders directly in a folder.
+    /// Names of the folders directly in a folder, without those that begin with a dot.
     pub fn folders_in(&self, folder: &str) -> Vec<String> {
         let mut names: Vec<String> = self
             .files
             .keys()
             .filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/')?.split_once('/'))
             .map(|(name, _)| name.to_owned())
+            .filter(|name| !name.starts_with('.'))
             .collect();
         names.dedup();
         names
@@ -112,4 +178,26 @@ impl Tree {
     pub fn remove(&mut self, path: &str) {
         self.files.remove(path);
     }
+}
+
+/// Whether a path is a folder, or in it.
+fn below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || folder.is_empty())
+}
+
+/// The path in the project that a link's target is; `None` if it leads out of the project.
+fn resolve(link: &str, target: &str) -> Option<String> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = link.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }

@@ -5,7 +5,7 @@
 //! | Text | Function | Gives |
 //! |---|---|---|
 //! | a file of Slipway's own formats, maybe hostile | [`document`] | one tree; aliases, tags and further documents are refused |
-//! | Kubernetes manifests | [`documents`] | the tree of each document; aliases are followed, within bounds |
+//! | Kubernetes manifests | [`documents`] | the tree of each document, as Kubernetes reads it; aliases are followed, within bounds |
 //! | a small file whose first mistake is enough | [`typed`] | any type that serde can read |
 //!
 //! Every mistake is a [`Finding`].
@@ -27,6 +27,6 @@ pub use malformed::Malformed;
 pub use node::{Entry, Node, Value};
 pub use position::Position;
 pub use read::{document, documents, position_of};
-pub use scalar::{ScalarKind, scalar_kind};
+pub use scalar::Scalar;
 pub use suggest::{closest, suggestion};
 pub use typed::typed;

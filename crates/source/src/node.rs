@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value as Json};
 
-use crate::{Position, ScalarKind, scalar, scalar_kind};
+use crate::{Position, Scalar, scalar};
 
 /// One value with its position.
 #[derive(Clone, Debug)]
@@ -18,15 +18,17 @@ pub struct Node {
     pub value: Value,
 }
 
-/// What a node holds. Scalars keep their text, because what it means depends on the field.
+/// What a node holds.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// A scalar.
     Scalar {
         /// The text without its quotes; empty if the text leaves the value out.
         text: String,
-        /// Whether it is written without quotes, so that it may be a number.
+        /// Whether it is written without quotes.
         plain: bool,
+        /// What it means.
+        meaning: Scalar,
     },
     /// A list.
     List(Vec<Node>),
@@ -71,12 +73,12 @@ impl Node {
 
     /// Whether the value at a path of keys separated by dots is `true`.
     pub fn is_true(&self, path: &str) -> bool {
-        self.text_at(path) == Some("true")
+        matches!(self.find(path), Some(Self { value: Value::Scalar { meaning: Scalar::Bool(true), .. }, .. }))
     }
 
     /// Whether this is null, or left out.
     pub fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar { text, plain: true } if scalar_kind(text) == ScalarKind::Null)
+        matches!(&self.value, Value::Scalar { meaning: Scalar::Null, .. })
     }
 
     /// The items of a list; empty for anything else.
@@ -106,12 +108,10 @@ impl Node {
         entries.iter().filter_map(|entry| Some((entry.key.as_str(), entry.value.text()?))).collect()
     }
 
-    /// The same as JSON. Quoted scalars are strings; plain ones are what [`scalar_kind`] says, except that infinite numbers and NaN,
-    /// which JSON does not have, stay strings.
+    /// The same as JSON. What JSON does not have, infinite numbers and NaN, stays a string.
     pub fn to_json(&self) -> Json {
         match &self.value {
-            Value::Scalar { text, plain: true } => scalar::to_json(text),
-            Value::Scalar { text, plain: false } => Json::String(text.clone()),
+            Value::Scalar { text, meaning, .. } => scalar::to_json(text, meaning),
             Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
             Value::Map(entries) => Json::Object(
                 entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect::<Map<_, _>>(),

@@ -3,6 +3,7 @@
 use granit_parser::{ErrorKind, Event, Parser, ScanError, options};
 
 use crate::builder::Builder;
+use crate::scalar::Schema;
 use crate::{Malformed, Node, Position};
 
 /// The largest text that [`document`] reads, in bytes.
@@ -35,7 +36,7 @@ pub fn document(text: &str) -> Result<Node, Malformed> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut builder = Builder::new(MAX_DEPTH);
+    let mut builder = Builder::new(Schema::Core, MAX_DEPTH);
     let mut documents = 0;
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| not_yaml(&error, MAX_DEPTH))?;
@@ -65,19 +66,21 @@ pub fn document(text: &str) -> Result<Node, Malformed> {
     builder.documents.pop().ok_or_else(|| Malformed::new(Position::START, "yaml-syntax", "the file is empty"))
 }
 
-/// Reads every document of a text as Kubernetes manifests are written; empty documents are left out.
+/// Reads every document of a text as Kubernetes and Argo CD do, which is YAML 1.1: `yes` is a truth value, `0755` the number 493, `<<` merges
+/// a map into another. Empty documents are left out.
 ///
-/// Aliases are followed, and may add 100,000 nodes at most. Tags are ignored.
+/// Aliases are followed, and may add 100,000 nodes at most.
 ///
 /// # Errors
-/// At the first position that is not YAML, or where a map has a key twice or a key that is not a text.
+/// At the first position that is not YAML, where a map has a key twice or a key that is not a text, or where a value cannot be JSON.
 pub fn documents(text: &str) -> Result<Vec<Node>, Malformed> {
     let options = options! {
         emit_comments: false,
+        block_scalar_eof_without_line_feed: true,
         flow_nesting_limit: MAX_MANIFEST_DEPTH,
         block_nesting_limit: MAX_MANIFEST_DEPTH,
     };
-    let mut builder = Builder::new(MAX_MANIFEST_DEPTH);
+    let mut builder = Builder::new(Schema::Kubernetes, MAX_MANIFEST_DEPTH);
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| not_yaml(&error, MAX_MANIFEST_DEPTH))?;
         builder.event(event, &span)?;

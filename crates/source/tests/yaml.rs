@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_source::{Node, Position, document, documents, position_of};
 
 fn at(line: usize, column: usize) -> Position {
@@ -27,7 +27,7 @@ fn every_key_and_value_has_its_position() {
 }
 
 #[test]
-fn decimal_scalars_are_what_the_core_schema_says() {
+fn our_own_formats_read_decimal_numbers_only() {
     let text = "[1, -2, +3, 1.5, 1e3, '1', true, yes, ~, 1Gi, 100m, 0x1f, 0o17, 1.2.3, .inf, .nan, \"-\", '', 18446744073709551615]";
     let expected = json!([
         1,
@@ -50,8 +50,68 @@ fn decimal_scalars_are_what_the_core_schema_says() {
         "",
         u64::MAX
     ]);
+    assert_eq!(document(text).unwrap().to_json(), expected);
+}
+
+/// Each line of the table is a text and what sigs.k8s.io/yaml 1.6.0 with go.yaml.in/yaml/v2 2.4.4 makes of it: the output of
+/// `yaml.YAMLToJSON`, or its error. These are the modules that Argo CD 3.5 and Kubernetes 1.34 read manifests with.
+const KUBERNETES: &str = include_str!("sigs-yaml-1.6.0.jsonl");
+
+#[test]
+fn manifests_are_read_as_kubernetes_reads_them() {
+    let mut count = 0;
+    for line in KUBERNETES.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let text = line["yaml"].as_str().unwrap();
+        match (documents(text), line.get("json")) {
+            (Ok(read), Some(expected)) => {
+                assert_eq!(read.len(), 1, "{text:?}");
+                assert!(same(&read[0].to_json(), expected), "{text:?}: {} instead of {expected}", read[0].to_json());
+            }
+            (Err(_), None) => {}
+            (read, expected) => panic!("{text:?}: {read:?} instead of {expected:?}"),
+        }
+        count += 1;
+    }
+    assert!(count > 200, "{count}");
+}
+
+/// Equal, where a number that two readers hold in different types counts by its value.
+fn same(one: &Value, two: &Value) -> bool {
+    match (one, two) {
+        (Value::Number(one), Value::Number(two)) => match (one.as_i64(), two.as_i64()) {
+            (Some(one), Some(two)) => one == two,
+            _ => one.as_f64() == two.as_f64(),
+        },
+        (Value::Array(one), Value::Array(two)) => {
+            one.len() == two.len() && one.iter().zip(two).all(|(one, two)| same(one, two))
+        }
+        (Value::Object(one), Value::Object(two)) => {
+            one.len() == two.len() && one.iter().all(|(key, one)| two.get(key).is_some_and(|two| same(one, two)))
+        }
+        _ => one == two,
+    }
+}
+
+#[rstest]
+#[case("a: !!binary aGVsbG8=\n", 1, "yaml-tag")]
+#[case("b: {x: 1, <<: {x: 2}}\n", 1, "yaml-merge")]
+#[case("b:\n  <<: {x: 1}\n  <<: {y: 2}\n", 3, "yaml-merge")]
+#[case("yes: 1\ny: 2\n", 2, "yaml-duplicate-key")]
+#[case("a: 1\nb: .inf\n", 2, "yaml-number")]
+fn what_programs_read_differently_is_refused(#[case] text: &str, #[case] line: usize, #[case] code: &str) {
+    let malformed = documents(text).unwrap_err();
+    assert_eq!((malformed.at.line, malformed.code), (line, code), "{malformed}");
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_do_not_shift_anything() {
+    let text = "\u{feff}a: {b: 'c'}\r\nd: |\r\n  e\r\nf: g\r\n";
     for tree in both(text) {
-        assert_eq!(tree.to_json(), expected);
+        assert_eq!(tree.to_json(), json!({"a": {"b": "c"}, "d": "e\n", "f": "g"}));
+        let (c, g) = (tree.find("a.b").unwrap(), tree.get("f").unwrap());
+        assert_eq!((&text[c.bytes.clone()], &text[g.bytes.clone()]), ("'c'", "g"));
+        assert_eq!(g.at, at(4, 4));
     }
 }
 

@@ -52,9 +52,7 @@ impl Context {
     /// Finds the project: `given`, or the nearest folder from here up to the top of the repository that has `experiments/`.
     pub(crate) fn new(given: Option<&Path>, output: Output) -> Result<Self, Failure> {
         let root = match given {
-            Some(path) => {
-                path.canonicalize().map_err(|error| Failure::Input(format!("--repo {}: {error}", path.display())))?
-            }
+            Some(path) => given_folder(path)?,
             None => nearest()?,
         };
         Ok(Self { root, output })
@@ -100,6 +98,19 @@ impl Context {
     pub(crate) fn paint(&self, code: &str, text: &str) -> String {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
+}
+
+/// The folder that `--repo` names, which must be a project: in any other folder everything would be right, because there is nothing.
+fn given_folder(path: &Path) -> Result<PathBuf, Failure> {
+    let wrong = |reason: &dyn std::fmt::Display| Failure::Input(format!("--repo {}: {reason}", path.display()));
+    let root = path.canonicalize().map_err(|error| wrong(&error))?;
+    if !root.is_dir() {
+        return Err(wrong(&"not a folder; name the folder of a Slipway project"));
+    }
+    if !root.join("experiments").is_dir() {
+        return Err(wrong(&"not a Slipway project (no experiments/ folder); name the folder that has one"));
+    }
+    Ok(root)
 }
 
 /// The nearest folder with `experiments/`. A project does not reach into another repository, such as a submodule, so the search ends at

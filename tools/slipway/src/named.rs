@@ -32,6 +32,17 @@ pub(crate) fn in_project(context: &Context, path: &Path) -> Result<String, Failu
     parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/")).ok_or_else(outside)
 }
 
+/// Fails if the project's files declare nothing: whatever is asked of such a folder, nothing can be wrong with it.
+pub(crate) fn need_content(context: &Context, project: &Project) -> Result<(), Failure> {
+    if project.is_empty() {
+        return Err(Failure::Input(format!(
+            "{} declares nothing: no experiment, no dataset, no environment; is this the project?",
+            context.root.display()
+        )));
+    }
+    Ok(())
+}
+
 /// The names of the experiments in the named files; `None`, which means all, if no file is named.
 ///
 /// Fails with the mistakes in these files, or in any file if none is named.
@@ -41,6 +52,7 @@ pub(crate) fn named(
     files: &[PathBuf],
 ) -> Result<Option<BTreeSet<String>>, Failure> {
     if files.is_empty() {
+        need_content(context, project)?;
         return if project.findings.is_empty() { Ok(None) } else { Err(Failure::Invalid(project.findings.clone())) };
     }
     let mut names = BTreeSet::new();

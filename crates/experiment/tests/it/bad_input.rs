@@ -67,6 +67,8 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("\">= 0.95\"", "\"=> 0.95\"", 14, 48, "gate-syntax", "`=> 0.95`, which is not a bound", "\">= 0.97\"")]
 #[case("\">= 0.95\"", "0.95", 14, 48, "gate-syntax", "`0.95`, which is not a bound", "did you mean \">= 0.95\"?")]
 #[case("\">= 0.95\"", "\">= 97\"", 14, 48, "out-of-range", "asks for `>= 97`", "did you mean \">= 0.97\"?")]
+#[case("\">= 0.95\"", "\"> 1\"", 14, 48, "out-of-range", "asks for `> 1`", "no model would ever be registered")]
+#[case("\">= 0.95\"", "\"< 0\"", 14, 48, "out-of-range", "asks for `< 0`", "no model would ever be registered")]
 #[case("\">= 0.95\"", ">= 0.95", 14, 48, "yaml-syntax", "not valid YAML", "quote a value that starts with >")]
 #[case("  budget", "  rerun: 0\n  budget", 13, 10, "out-of-range", "spec.rerun is 0", "from 1 to")]
 #[case("  budget", "  environments: []\n  budget", 13, 17, "out-of-range", "spec.environments is empty", "[local]")]

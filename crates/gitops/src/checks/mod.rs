@@ -14,6 +14,7 @@ mod runtimes;
 mod security;
 mod selectors;
 mod sizes;
+mod texts;
 mod urls;
 mod waves;
 
@@ -21,12 +22,13 @@ use std::collections::BTreeSet;
 
 use slipway_source::Finding;
 
-use crate::environment::{Deployed, Environment, follow};
+use crate::environment::{Deployed, Environment};
 use crate::locate::locate;
 use crate::object::Object;
 use crate::path::Path;
 use crate::{Builds, Files};
 
+pub use builds::unbuildable;
 use index::Index;
 
 /// What an environment requires beyond what its tree says.
@@ -53,18 +55,26 @@ pub struct Secret {
     pub keys: Vec<String>,
 }
 
-/// Checks the tree of every environment. Findings are sorted by position; one that several environments share is given once.
-pub fn check(files: &Files, builds: &Builds, demands: &[Demands]) -> (Vec<Environment>, Vec<Finding>) {
-    let mut all: BTreeSet<Finding> = builds::findings(files, builds).into_iter().collect();
+/// Checks what [`follow`](crate::follow()) found in every environment. Findings are sorted by position; one that several environments share is
+/// given once. An environment without a root Application is left out.
+pub fn check(
+    files: &Files,
+    builds: &Builds,
+    followed: Vec<(Environment, Vec<Finding>)>,
+    demands: &[Demands],
+) -> (Vec<Environment>, Vec<Finding>) {
+    let mut all: BTreeSet<Finding> = unbuildable(files, builds).into_iter().collect();
     let mut environments = Vec::new();
-    for demands in demands {
-        let (environment, findings) = follow(files, builds, &demands.environment);
+    for (environment, findings) in followed {
         all.extend(findings);
+        let demands = demands.iter().find(|demands| demands.environment == environment.name);
         if environment.applications.is_empty() {
             continue;
         }
-        all.extend(of_environment(files, &environment, demands));
-        all.extend(builds::not_synced(files, &environment));
+        if let Some(demands) = demands {
+            all.extend(of_environment(files, &environment, demands));
+            all.extend(builds::not_synced(files, &environment));
+        }
         environments.push(environment);
     }
     // environments that share a mistake may differ in the help
@@ -90,6 +100,7 @@ fn of_environment(files: &Files, environment: &Environment, demands: &Demands) -
     rbac::check(environment, &index, &mut findings);
     selectors::check(environment, &mut findings);
     sizes::check(environment.objects(), &mut findings);
+    texts::check(environment, &mut findings);
     findings.all
 }
 

@@ -3,10 +3,12 @@
 use slipway_source::Node;
 
 use super::Findings;
+use crate::application::Destination;
 use crate::environment::{Deployed, Environment};
 use crate::glob;
 use crate::object::{Id, Object};
 use crate::path::Path;
+use crate::repository::normalized;
 use crate::scope::{Scope, Scopes};
 use crate::suggest::suggest;
 
@@ -60,14 +62,14 @@ fn of_application(deployed: &Deployed, project: &Object, scopes: &Scopes, findin
     let object = &application.object;
     for source in &application.sources {
         let permitted = project.node.items_at("spec.sourceRepos").iter().filter_map(Node::text);
-        if !permits(permitted, &source.repository) {
+        if !permits_repository(permitted, &source.repository) {
             let message = format!("project {name} does not permit the repository {}", source.repository);
             let help =
                 format!("add it to sourceRepos of AppProject {name}, or move the Application to another project");
             findings.add(object, &source.at.key("repoURL"), "source-not-permitted", message, help);
         }
     }
-    if !application.namespace.is_empty() && !goes_to(project, &application.namespace) {
+    if !application.namespace.is_empty() && !goes_to(project, &application.destination, &application.namespace) {
         let message = format!("project {name} does not permit the namespace {}", application.namespace);
         let help = format!("add it to destinations of AppProject {name}");
         findings.add(object, &Path::of("spec.destination.namespace"), "namespace-not-permitted", message, help);
@@ -81,7 +83,10 @@ fn of_objects(deployed: &Deployed, objects: &[Object], project: &Object, scopes:
         let id = &object.id;
         // a kind that is not known may belong to the cluster or to a namespace
         let Some(scope) = scopes.of(&id.group, &id.kind) else { continue };
-        if !id.namespace.is_empty() && id.namespace != application.namespace && !goes_to(project, &id.namespace) {
+        if !id.namespace.is_empty()
+            && id.namespace != application.namespace
+            && !goes_to(project, &application.destination, &id.namespace)
+        {
             let message = format!("project {name} does not permit {id} in its namespace");
             let help = format!("add the namespace to destinations of AppProject {name}");
             findings.add(object, &Path::of("metadata.namespace"), "namespace-not-permitted", message, help);
@@ -103,22 +108,47 @@ fn of_objects(deployed: &Deployed, objects: &[Object], project: &Object, scopes:
     }
 }
 
-/// Whether any pattern matches, and none that begins with `!` does.
-fn permits<'a>(patterns: impl Iterator<Item = &'a str>, text: &str) -> bool {
+/// Whether any pattern matches a repository, and none that begins with `!` does. A `*` does not reach beyond a `/`, except alone.
+fn permits_repository<'a>(patterns: impl Iterator<Item = &'a str>, repository: &str) -> bool {
+    let repository = normalized(repository);
     let mut permitted = false;
     for pattern in patterns {
+        let fits = |pattern: &str| pattern == "*" || glob::matches(&normalized(pattern), &repository, Some('/'));
         match pattern.strip_prefix('!') {
-            Some(pattern) if glob::matches(pattern, text) => return false,
+            Some(pattern) if fits(pattern) => return false,
             Some(_) => {}
-            None => permitted |= glob::matches(pattern, text),
+            None => permitted |= fits(pattern),
         }
     }
     permitted
 }
 
-fn goes_to(project: &Object, namespace: &str) -> bool {
-    let destinations = project.node.items_at("spec.destinations");
-    permits(destinations.iter().filter_map(|destination| destination.text_at("namespace")), namespace)
+/// Whether a project permits a namespace of a cluster, as Argo CD decides in `isDestinationMatched`.
+fn goes_to(project: &Object, to: &Destination, namespace: &str) -> bool {
+    /// A pattern with `!` matches what it does not name.
+    fn fits(pattern: &str, text: &str) -> bool {
+        match pattern.strip_prefix('!') {
+            Some(pattern) => !glob::matches(pattern, text, None),
+            None => glob::matches(pattern, text, None),
+        }
+    }
+    let denies = |pattern: &str| pattern.starts_with('!');
+    let mut permitted = false;
+    for item in project.node.items_at("spec.destinations") {
+        let [server, name, wanted] = ["server", "name", "namespace"].map(|key| item.text_at(key).unwrap_or_default());
+        let by_server = !to.server.is_empty() && fits(server, &to.server);
+        let by_name = !to.name.is_empty() && fits(name, &to.name);
+        let in_namespace = fits(wanted, namespace);
+        if (by_server || by_name) && in_namespace {
+            permitted = true;
+        } else if (!by_name && denies(name))
+            || (!by_server && denies(server) && in_namespace)
+            || (!in_namespace && denies(wanted) && by_server)
+        {
+            return false;
+        }
+    }
+    permitted
 }
 
 /// As Argo CD decides: a kind of the cluster must be listed, a kind in a namespace only if there is a list.
@@ -127,9 +157,9 @@ fn permits_kind(project: &Object, id: &Id, scope: Scope) -> bool {
         let list = project.node.find("spec").and_then(|spec| spec.get(list))?;
         Some(list.items().iter().any(|item| {
             let (group, kind) = (item.find("group").and_then(Node::text), item.text_at("kind"));
-            glob::matches(group.unwrap_or_default(), &id.group)
-                && glob::matches(kind.unwrap_or_default(), &id.kind)
-                && item.text_at("name").is_none_or(|name| glob::matches(name, &id.name))
+            glob::matches(group.unwrap_or_default(), &id.group, None)
+                && glob::matches(kind.unwrap_or_default(), &id.kind, None)
+                && item.text_at("name").is_none_or(|name| glob::matches(name, &id.name, None))
         }))
     };
     match scope {

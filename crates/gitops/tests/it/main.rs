@@ -3,4 +3,5 @@
 
 mod differences;
 mod findings;
+mod following;
 mod repository;

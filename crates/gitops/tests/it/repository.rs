@@ -1,6 +1,6 @@
 //! A small repository without mistakes.
 
-use slipway_gitops::{Builds, Demands, Files, Finding, Secret, check, kustomizations};
+use slipway_gitops::{Builds, Demands, Environment, Files, Finding, Secret, buildable, check, follow};
 
 const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
 kind: AppProject
@@ -282,8 +282,11 @@ impl Repository {
 
     /// Stands in for kustomize: the resources one after the other, which is all that these kustomizations need.
     pub(crate) fn builds(&self) -> Builds {
-        let all = kustomizations(&self.files).into_iter().filter(|one| !one.component);
-        all.map(|one| (one.folder.clone(), self.build(&one.folder))).collect()
+        let folders = buildable(&self.files).0;
+        Builds {
+            folders: folders.iter().map(|folder| (folder.clone(), self.build(folder))).collect(),
+            ..Builds::default()
+        }
     }
 
     fn build(&self, folder: &str) -> Result<String, String> {
@@ -304,16 +307,36 @@ impl Repository {
     }
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
-        check(&self.files, &self.builds(), std::slice::from_ref(&self.demands)).1
+        self.check().1
+    }
+
+    /// The environment, and what is wrong with it.
+    pub(crate) fn check(&self) -> (Environment, Vec<Finding>) {
+        let (environment, mut findings) = self.check_with(&self.builds());
+        findings.extend(buildable(&self.files).1);
+        (environment, findings)
+    }
+
+    pub(crate) fn check_with(&self, builds: &Builds) -> (Environment, Vec<Finding>) {
+        let followed = vec![follow(&self.files, builds, "local")];
+        let (environments, findings) = check(&self.files, builds, followed, std::slice::from_ref(&self.demands));
+        (environments.into_iter().next().unwrap_or_default(), findings)
+    }
+
+    /// What is deployed and not read, each with the line that it points at.
+    pub(crate) fn omitted(&self) -> Vec<String> {
+        self.check().0.omitted.iter().map(|one| format!("{} | {}", one.message, self.line(one))).collect()
     }
 
     /// The code of every finding, and the line that it points at.
     pub(crate) fn found(&self) -> Vec<String> {
         let all = self.findings();
-        let lines = all.iter().map(|one| {
-            let text = String::from_utf8(self.files[&one.file].clone()).unwrap();
-            format!("{} | {}", one.code, text.lines().nth(one.line - 1).unwrap().trim())
-        });
-        lines.collect()
+        all.iter().map(|one| format!("{} | {}", one.code, self.line(one))).collect()
+    }
+
+    /// The line that a finding points at.
+    fn line(&self, finding: &Finding) -> String {
+        let text = String::from_utf8(self.files[&finding.file].clone()).unwrap();
+        text.lines().nth(finding.line - 1).unwrap().trim().to_owned()
     }
 }

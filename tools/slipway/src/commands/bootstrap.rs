@@ -66,13 +66,13 @@ impl Bootstrap {
         let cluster = Cluster::connect(self.context.as_deref()).await?;
         context.say(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
         let requires = &declared.spec.requires;
-        let is_pinned = || self.is_pinned(context, &tree, &requires.architectures);
+        let is_pinned = || self.is_pinned(&tree, &requires.architectures);
         let examined = preflight(&cluster, &requirements(requires, &self.environment)?, is_pinned).await?;
         require_fit(context, &examined)?;
 
         let kustomize = self.kustomize.need()?;
         self.check(context, &tree, &kustomize)?;
-        let (mut all, _) = environments(&tree, Some(&context.root), &kustomize, Some(&self.environment))?;
+        let (mut all, _) = environments(&tree, &kustomize, Some(&self.environment))?;
         let Some(environment) = all.pop() else {
             let folder = slipway_gitops::root_folder(&self.environment);
             return Err(Failure::Input(format!(
@@ -112,9 +112,9 @@ impl Bootstrap {
     }
 
     /// Whether every pod of the tree names one of these architectures; `false` if the tree cannot be built.
-    fn is_pinned(&self, context: &Context, tree: &Tree, architectures: &[String]) -> bool {
+    fn is_pinned(&self, tree: &Tree, architectures: &[String]) -> bool {
         let Ok(kustomize) = self.kustomize.need() else { return false };
-        let built = environments(tree, Some(&context.root), &kustomize, Some(&self.environment));
+        let built = environments(tree, &kustomize, Some(&self.environment));
         built.is_ok_and(|(all, _)| {
             let mut objects = all.iter().flat_map(Environment::objects);
             objects.all(|(_, object)| pins_architecture(&object.to_json(), architectures))
@@ -125,7 +125,10 @@ impl Bootstrap {
     fn check(&self, context: &Context, tree: &Tree, kustomize: &Kustomize) -> Result<(), Failure> {
         let mut project = Project::read(tree);
         project.environments.retain(|name, _| *name == self.environment);
-        let deployment = examine(tree, &context.root, &project, Some(kustomize))?;
+        let deployment = examine(tree, &project, Some(kustomize))?;
+        for skipped in &deployment.skipped {
+            context.warn(format!("not checked: {skipped}"));
+        }
         if deployment.findings.is_empty() { Ok(()) } else { Err(Failure::Invalid(deployment.findings)) }
     }
 

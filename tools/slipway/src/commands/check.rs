@@ -7,6 +7,7 @@ use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::named::need_content;
 use crate::renderers::{HelmArgs, KustomizeArgs};
 
 #[derive(Debug, Args)]
@@ -50,8 +51,11 @@ impl Check {
         let project = Project::read(&tree);
         let out_of_date = rendered::findings(&project);
         let kustomize = self.kustomize.find()?;
-        let deployment = examine(&tree, &context.root, &project, kustomize.as_ref())?;
-        let mut skipped: Vec<String> = deployment.skipped.iter().cloned().collect();
+        let mut deployment = examine(&tree, &project, kustomize.as_ref())?;
+        let mut skipped = std::mem::take(&mut deployment.skipped);
+        skipped.extend(tree.links_outside().map(|(link, target)| {
+            format!("{link} is a link to {target}, outside of the folders that are read; commit a copy in its place")
+        }));
         let mut invalid = [project.findings.as_slice(), &deployment.findings].concat();
         let (mut upstream, mut left_out) = (0, None);
         match &kustomize {
@@ -73,12 +77,9 @@ impl Check {
         if !out_of_date.is_empty() {
             return Err(Failure::OutOfDate(out_of_date));
         }
+        need_content(context, &project)?;
         if self.complete && !skipped.is_empty() {
-            let what = match skipped.as_slice() {
-                [one] => one.clone(),
-                many => format!("{} were skipped, see above", count(many.len(), "thing")),
-            };
-            return Err(Failure::Environment(format!("not complete: {what}")));
+            return Err(Failure::Environment(format!("not complete: {}", skipped.join("\n"))));
         }
         // not worth a warning each time: what is in this repository was checked
         let how = if self.offline { "because of --offline" } else { "`slipway check --complete` renders them" };

@@ -1,9 +1,9 @@
 //! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline unless an upstream source changes.
 
 use clap::Args;
-use slipway_deployment::{Changes, Programs, differences};
+use slipway_deployment::{Programs, differences};
 use slipway_git::Repository;
-use slipway_gitops::{Change, Difference, markdown};
+use slipway_gitops::{Change, Difference};
 use slipway_project::{Tree, count};
 
 use crate::context::Context;
@@ -14,7 +14,8 @@ use crate::revision::tree_at;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Follows the root Application of each environment through every Application of this repository. If a source in another\n\
-                  repository changes (its version, a chart's values, patches), it is fetched and rendered before and after.\n\n\
+                  repository changes (its version, a chart's values, patches), it is fetched and rendered before and after. What\n\
+                  cannot be followed is said.\n\n\
                   Examples:\n  slipway diff                                  # changes that are not committed\n  \
                   slipway diff --base origin/main --markdown    # what a pull request changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
@@ -43,9 +44,9 @@ impl Diff {
         let git = Repository::project(&context.root)?;
         let kustomize = self.kustomize.need()?;
         let before = tree_at(&git, "--base", &self.base)?;
-        let (after, root) = match &self.head {
-            Some(head) => (tree_at(&git, "--head", head)?, None),
-            None => (Tree::of_work_tree(&context.root)?, Some(context.root.as_path())),
+        let after = match &self.head {
+            Some(head) => tree_at(&git, "--head", head)?,
+            None => Tree::of_work_tree(&context.root)?,
         };
         if let Some(name) = &self.environment {
             let has = |tree: &Tree| tree.folders_in("clusters").contains(name);
@@ -56,17 +57,24 @@ impl Diff {
         }
         let helm = self.helm.find()?;
         let programs = Programs { kustomize: &kustomize, helm: helm.as_ref() };
-        let Changes { differences, not_shown } =
-            differences(&before, (&after, root), programs, self.environment.as_deref())?;
-        for one in not_shown {
+        let differences = differences(&before, &after, programs, self.environment.as_deref())?;
+        if !differences.deploys {
+            return Err(Failure::Input(
+                "nothing is deployed from this project: no clusters/<env>/root has a kustomization".to_owned(),
+            ));
+        }
+        for one in &differences.not_shown {
             context.warn(format!("not shown: {one}"));
         }
-        if self.markdown {
-            context.say(markdown(&differences).trim_end());
-        } else if !context.is_json() {
-            show(context, &differences);
+        for omitted in &differences.omitted {
+            context.warn(format!("not compared: {omitted}"));
         }
-        context.json(&differences)
+        if self.markdown {
+            context.say(differences.markdown().trim_end());
+        } else if !context.is_json() {
+            show(context, &differences.objects);
+        }
+        context.json(&differences.objects)
     }
 }
 

@@ -17,6 +17,16 @@ fn every_mistake_is_found_with_its_place() {
     let cases = [
         (edited("batchSize", "batchsize"), "experiments/digits.yaml:8:25 unknown-field", "did you mean"),
         (edited("dataset: ten", "dataset: tne"), "experiments/digits.yaml:6:12 unknown-dataset", "ten"),
+        (
+            edited("batchSize: 64", "batchSize: 8002"),
+            "experiments/digits.yaml:8:36 batch-too-large",
+            "more than the 8000 training images of dataset `ten`",
+        ),
+        (
+            edited("[0.001, 0.003]", "[0.001]\n    training.batchSize: [64, 9000, 8000]"),
+            "experiments/digits.yaml:11:30 batch-too-large",
+            "use at most 8000",
+        ),
         (edited("epochs: 3", "epochs: three"), "experiments/digits.yaml:8:22 wrong-type", "epochs"),
         (edited("cpuHours: 4", "cpuHours: 1.5"), "experiments/digits.yaml:12:22 budget-exceeded", "1.5"),
         (edited("[0.001, 0.003]", "[]"), "experiments/digits.yaml:10:38 sweep-empty", "value"),
@@ -142,6 +152,102 @@ fn links_of_editors_and_cycles_are_no_obstacle() {
     symlink(".", project.root().join("base/thing/here")).unwrap();
     let ran = project.run(&["check", "-o", "json"]);
     assert_eq!((ran.code(), ran.json()["experiments"].as_u64()), (0, Some(1)), "{ran:?}");
+}
+
+#[test]
+fn a_link_is_said_and_what_editors_leave_is_not_read() {
+    use std::os::unix::fs::symlink;
+
+    let project = Project::new();
+    for left in
+        ["experiments/._digits.yaml", "experiments/.digits.yaml.swp", "experiments/digits.yaml~", "datasets/._ten.yml"]
+    {
+        project.write(left, "\u{0}\u{5}\u{16}\u{7}");
+    }
+    project.write("clusters/.idea/workspace.xml", "");
+    let made = std::process::Command::new("mkfifo").arg(project.root().join("experiments/pipe.yaml")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(project.run(&["check"]).code(), 0);
+    symlink("digits.yaml", project.root().join("experiments/same.yaml")).unwrap();
+    symlink("datasets", project.root().join("base")).unwrap();
+    let ran = project.run(&["check", "-o", "json"]);
+    assert_eq!(ran.findings(), ["experiments/same.yaml:1:1 link", "base:1:1 link"], "{ran:?}");
+    assert_eq!(ran.code(), 3);
+    assert_eq!(project.run(&["plan"]).code(), 3, "an experiment that is not read is said by every command");
+}
+
+#[test]
+fn a_link_out_of_the_project_is_said() {
+    let project = Project::new();
+    std::os::unix::fs::symlink("/etc/hostname", project.root().join("experiments/far.yaml")).unwrap();
+    let ran = project.run(&["check"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert!(ran.errors().contains("skipped: experiments/far.yaml is a link to /etc/hostname, outside"), "{ran:?}");
+    assert_eq!(project.run(&["check", "--complete"]).code(), 5);
+}
+
+#[test]
+fn a_folder_that_is_no_project_is_an_error() {
+    let project = Project::new();
+    let outside = project.root().parent().unwrap().to_owned();
+    for folder in ["empty", "other/src", "nothing/experiments"] {
+        std::fs::create_dir_all(outside.join(folder)).unwrap();
+    }
+    std::fs::create_dir_all(outside.join("odd")).unwrap();
+    std::fs::write(outside.join("odd/experiments"), "").unwrap();
+    std::fs::write(outside.join("file"), "").unwrap();
+    let commands: [&[&str]; 14] = [
+        &["check"],
+        &["render"],
+        &["render", "--check"],
+        &["plan"],
+        &["diff"],
+        &["propose", "x.yaml"],
+        &["promote", "mnist"],
+        &["new", "mine"],
+        &["status"],
+        &["doctor"],
+        &["up"],
+        &["demo"],
+        &["dataset", "verify", "datasets/ten.yaml"],
+        &["bootstrap", "local"],
+    ];
+    for place in ["empty", "other", "odd", "file", "missing"] {
+        for command in commands {
+            let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+            let done = program.arg("--repo").arg(outside.join(place)).args(command).output().unwrap();
+            let errors = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(3), "{place} {command:?}: {errors}");
+            assert!(errors.starts_with("error: --repo "), "{place} {command:?}: {errors}");
+        }
+    }
+    // an experiments folder alone declares nothing
+    crate::project::git(&outside.join("nothing"), &["init", "--quiet"]);
+    crate::project::git(&outside.join("nothing"), &["commit", "--quiet", "--allow-empty", "-m", "first"]);
+    for command in [&["check"][..], &["render"], &["render", "--check"], &["plan"], &["diff"], &["new", "mine"]] {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_slipway"));
+        let done = program.arg("--repo").arg(outside.join("nothing")).args(command).output().unwrap();
+        assert_eq!(done.status.code(), Some(3), "{command:?}: {done:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_are_no_mistake() {
+    let project = Project::new();
+    for file in [
+        "experiments/digits.yaml",
+        "datasets/ten.yaml",
+        "clusters/local/cluster.yaml",
+        "overlays/local/server/models.yaml",
+    ] {
+        let windows = format!("\u{feff}{}", project.read(file).replace('\n', "\r\n"));
+        project.write(file, &windows);
+    }
+    let ran = project.run(&["check", "-o", "json"]);
+    assert_eq!((ran.code(), ran.json()["experiments"].as_u64()), (0, Some(1)), "{ran:?}");
+    let wrong = project.read("experiments/digits.yaml").replace("epochs: 3", "epochs: three");
+    project.write("experiments/digits.yaml", &wrong);
+    assert_eq!(project.run(&["check", "-o", "json"]).findings(), ["experiments/digits.yaml:8:22 wrong-type"]);
 }
 
 #[test]

@@ -175,6 +175,163 @@ fn two_revisions_differ_by_object() {
     assert_eq!(deployed.run(&["diff", "--environment", "nothing"]).code(), 3);
 }
 
+const POD: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: pod}
+spec:
+  securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: web
+      image: example.org/web:1
+      securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 64Mi}}
+      env:
+        - {name: A, value: V}
+";
+
+/// The pod with a variable of this value.
+fn pod(value: &str) -> String {
+    POD.replace("value: V", &format!("value: {value}"))
+}
+
+#[test]
+fn kustomize_reads_words_as_texts_and_numbers_as_numbers() {
+    let deployed = Deployed::new();
+    deployed.project.write("base/web/kustomization.yaml", "resources: [settings.yaml, pod.yaml]\n");
+    deployed.project.write("base/web/pod.yaml", &pod("\"yes\""));
+    deployed.project.commit("a pod");
+    // kustomize itself writes "yes": the quotes make no difference
+    for word in ["yes", "on", "y", "NO"] {
+        deployed.project.write("base/web/pod.yaml", &pod(word));
+        let ran = deployed.run(&["check", "-o", "json"]);
+        assert_eq!((ran.code(), ran.findings()), (0, vec![]), "{word}: {ran:?}");
+    }
+    deployed.project.write("base/web/pod.yaml", &pod("yes"));
+    assert!(deployed.run(&["diff"]).text().contains("no object changes"), "{:?}", deployed.run(&["diff"]));
+    for number in ["0755", "1_000", "0x1f", "0o17", "1e3", "true"] {
+        deployed.project.write("base/web/pod.yaml", &pod(number));
+        let ran = deployed.run(&["check", "-o", "json"]);
+        assert_eq!(ran.findings(), ["base/web/pod.yaml:12:28 not-a-text"], "{number}: {ran:?}");
+    }
+    let text = deployed.run(&["diff"]).text();
+    assert!(text.contains("-      value: \"yes\"") && text.contains("+      value: true"), "{text}");
+    // a JSON patch is read by another reader of kustomize, for which `yes` is a truth value
+    deployed.project.write("base/web/pod.yaml", &pod("\"yes\""));
+    deployed.project.write(
+        "base/web/kustomization.yaml",
+        "resources: [settings.yaml, pod.yaml]\npatches:\n  - target: {kind: Pod}\n    patch: |\n      - {op: replace, path: /spec/containers/0/env/0/value, value: yes}\n",
+    );
+    let ran = deployed.run(&["check", "-o", "json"]);
+    assert!(ran.findings()[0].ends_with(" not-a-text"), "{ran:?}");
+    assert!(ran.text().contains("is the truth value true for Kubernetes"), "{ran:?}");
+}
+
+#[test]
+fn a_base_elsewhere_is_refused_and_never_fetched() {
+    let deployed = Deployed::new();
+    let base = deployed.project.root().parent().unwrap().join("elsewhere");
+    fs::create_dir_all(&base).unwrap();
+    fs::write(base.join("kustomization.yaml"), "resources: []\n").unwrap();
+    crate::project::git(&base, &["init", "--quiet", "--initial-branch=main"]);
+    crate::project::git(&base, &["add", "-A"]);
+    crate::project::git(&base, &["commit", "--quiet", "-m", "base"]);
+    let address = format!("file://{}?ref=main", base.display());
+    deployed.project.write("base/web/kustomization.yaml", &format!("resources:\n  - settings.yaml\n  - {address}\n"));
+    for _ in 0..2 {
+        let ran = deployed.run(&["check", "-o", "json"]);
+        assert_eq!(ran.findings(), ["base/web/kustomization.yaml:3:5 remote-base"], "{ran:?}");
+        assert!(!deployed.built().contains(&"base/web".to_owned()), "it was built");
+    }
+    let ran = deployed.run(&["diff"]);
+    assert!(ran.code() == 3 && ran.errors().contains("remote-base"), "{ran:?}");
+    // what does not look like an address is not fetched either
+    deployed.project.write("base/web/kustomization.yaml", "resources: [settings.yaml, localhost/base]\n");
+    let ran = deployed.run(&["check", "-o", "json"]);
+    assert_eq!(ran.findings(), ["base/web/kustomization.yaml:1:1 kustomize-build"], "{ran:?}");
+}
+
+#[test]
+fn the_work_tree_and_a_commit_are_built_alike() {
+    let deployed = Deployed::new();
+    deployed.project.write("base/shared/settings.yaml", SETTINGS);
+    fs::remove_file(deployed.project.root().join("base/web/settings.yaml")).unwrap();
+    std::os::unix::fs::symlink("../shared/settings.yaml", deployed.project.root().join("base/web/settings.yaml"))
+        .unwrap();
+    let here = deployed.run(&["check", "-o", "json"]);
+    assert!(here.findings().contains(&"base/web/settings.yaml:1:1 link".to_owned()), "{here:?}");
+    assert!(here.findings().contains(&"base/web/kustomization.yaml:1:1 kustomize-build".to_owned()), "{here:?}");
+    deployed.project.commit("a link");
+    let committed = deployed.run(&["diff", "--base", "HEAD~1", "--head", "HEAD", "-o", "json"]);
+    let work_tree = deployed.run(&["diff", "--base", "HEAD~1", "-o", "json"]);
+    assert_eq!((committed.code(), committed.findings()), (3, work_tree.findings()), "{committed:?}");
+    assert!(committed.findings().contains(&"base/web/settings.yaml:1:1 link".to_owned()), "{committed:?}");
+}
+
+#[test]
+fn another_spelling_of_the_address_is_the_same_repository() {
+    let deployed = Deployed::new();
+    deployed
+        .project
+        .write("clusters/local/web.yaml", &WEB.replace("https://example.org/this.git", "https://Example.org/this"));
+    deployed.project.commit("another spelling");
+    deployed.project.write("base/web/settings.yaml", &SETTINGS.replace("info", "debug"));
+    assert_eq!(deployed.run(&["check", "-o", "json"]).json()["objects"], 4);
+    assert!(deployed.run(&["diff"]).text().contains("~ ConfigMap web/settings"));
+}
+
+#[test]
+fn an_application_set_is_followed_or_said_not_to_be() {
+    let deployed = Deployed::new();
+    let set = |generator: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: sites, namespace: argocd}}\nspec:\n  generators:\n    - {generator}\n  template:\n    metadata: {{name: '{{{{site}}}}'}}\n    spec:\n      project: root\n      source: {{repoURL: https://example.org/this.git, targetRevision: main, path: 'overlays/local/{{{{site}}}}'}}\n      destination: {{server: https://kubernetes.default.svc, namespace: '{{{{site}}}}'}}\n"
+        )
+    };
+    deployed.project.write("clusters/local/web.yaml", &set("list: {elements: [{site: web}]}"));
+    deployed.project.commit("a set");
+    deployed.project.write("base/web/settings.yaml", &SETTINGS.replace("info", "debug"));
+    assert_eq!(deployed.run(&["check"]).code(), 0, "{:?}", deployed.run(&["check"]));
+    assert_eq!(deployed.run(&["diff", "-o", "json"]).json()[0]["application"], "web");
+
+    deployed.project.write("clusters/local/web.yaml", &set("clusters: {}"));
+    let ran = deployed.run(&["check"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let said = "clusters/local/web.yaml:6:7: the Applications of ApplicationSet argocd/sites are not followed";
+    assert!(ran.errors().contains(&format!("skipped: {said}")), "{ran:?}");
+    assert_eq!(deployed.run(&["check", "--complete"]).code(), 5);
+    let ran = deployed.run(&["diff", "--markdown"]);
+    assert!(ran.errors().contains(&format!("not compared: {said}")), "{ran:?}");
+    assert!(ran.text().contains("Not read here, and so not compared:"), "{ran:?}");
+}
+
+#[test]
+fn what_a_source_changes_is_built_with_it() {
+    let deployed = Deployed::new();
+    deployed.project.write("base/web/kustomization.yaml", "resources: [settings.yaml, pod.yaml]\n");
+    deployed.project.write("base/web/pod.yaml", &pod("text"));
+    deployed.project.commit("a pod");
+    let changed = |changes: &str| {
+        let source = format!("path: overlays/local/web, kustomize: {changes}}}");
+        deployed.project.write("clusters/local/web.yaml", &WEB.replace("path: overlays/local/web}", &source));
+    };
+    changed("{images: ['example.org/web=example.org/web:latest'], commonAnnotations: {a: b}}");
+    let ran = deployed.run(&["check", "-o", "json"]);
+    assert_eq!(ran.findings(), ["base/web/pod.yaml:8:14 floating-image"], "{ran:?}");
+    let text = deployed.run(&["diff"]).text();
+    assert!(text.contains("+    a: b") && text.contains("+    image: example.org/web:latest"), "{text}");
+    deployed.built();
+    deployed.run(&["check"]);
+    assert_eq!(deployed.built(), [""; 0], "nothing changed");
+    changed("{images: ['example.org/web=example.org/web:2']}");
+    assert_eq!(deployed.run(&["check"]).code(), 0);
+    changed("{patches: [{target: {kind: Pod}, patch: '- {op: remove, path: /none}'}]}");
+    let ran = deployed.run(&["check", "-o", "json"]);
+    assert_eq!(ran.findings(), ["clusters/local/web.yaml:6:99 kustomize-build"], "{ran:?}");
+    assert!(!ran.text().contains("/tmp"), "{ran:?}");
+    changed("{version: v4}");
+    assert!(deployed.run(&["check"]).errors().contains("by kustomize.version, which is not done here"));
+}
+
 #[test]
 fn no_cluster_is_said_so_with_what_to_do() {
     let deployed = Deployed::with("false");

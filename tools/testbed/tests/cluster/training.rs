@@ -1,5 +1,7 @@
 //! Kubeflow Trainer and JobSet.
 
+use std::time::{Duration, Instant};
+
 use testbed::testing::Testbed;
 
 use crate::{DEBIAN, LIMIT, has};
@@ -54,7 +56,7 @@ async fn two_workers_get_the_torch_environment_and_their_progress_shows() {
             "$KUBEFLOW_TRAINER_SERVER_URL"
         done
 "#;
-    let objects = format!(
+    let runtime = format!(
         r#"
 apiVersion: trainer.kubeflow.org/v1alpha1
 kind: TrainingRuntime
@@ -72,7 +74,10 @@ spec:
               template:
                 spec:
                   containers: [{{name: node, image: "{DEBIAN}"}}]
----
+"#
+    );
+    let job = format!(
+        r#"
 apiVersion: trainer.kubeflow.org/v1alpha1
 kind: TrainJob
 metadata: {{name: first}}
@@ -89,7 +94,14 @@ spec:
 "#,
         script.trim_matches('\n')
     );
-    namespace.apply(&objects).await.unwrap();
+    namespace.apply(&runtime).await.unwrap();
+    // Trainer's webhook answers from a cache, which learns of a runtime a moment later.
+    let patience = Instant::now() + LIMIT;
+    while let Err(error) = namespace.apply(&job).await {
+        let message = error.to_string();
+        assert!(message.contains("must be created before the TrainJob") && Instant::now() < patience, "{message}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let job = namespace
         .wait("trainer.kubeflow.org/v1alpha1/TrainJob", "first", LIMIT, |job| has(job, "Complete"))
         .await

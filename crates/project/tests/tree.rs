@@ -1,0 +1,77 @@
+//! The work tree and a commit with the same files are the same tree.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use slipway_git::Repository;
+use slipway_project::{Project, Tree};
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let settings = ["-c", "user.name=A Person", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always"];
+    let done = Command::new("git").arg("-C").arg(folder).args(settings).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn write(root: &Path, path: &str, text: &str) {
+    fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+    fs::write(root.join(path), text).unwrap();
+}
+
+#[test]
+fn the_work_tree_and_a_commit_are_read_by_the_same_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, other) = (&folder.path().join("work"), &folder.path().join("other"));
+    write(other, "a.yaml", "x: 1\n");
+    git(other, &["init", "--quiet"]);
+    git(other, &["add", "-A"]);
+    git(other, &["commit", "--quiet", "-m", "other"]);
+
+    write(root, "experiments/a.yaml", "x: 1\n");
+    write(root, "experiments/.hidden.yaml", "x: 1\n");
+    write(root, "base/thing/b.yaml", "x: 1\n");
+    write(root, "docs/not-read.yaml", "x: 1\n");
+    git(root, &["init", "--quiet"]);
+    for (link, target) in [
+        ("experiments/.#a.yaml", "ann@host.1:1"),
+        ("experiments/same.yaml", "a.yaml"),
+        ("base/up", ".."),
+        ("base/thing/here", "."),
+        ("base/things", "thing"),
+        ("base/round", "round"),
+        ("base/thing/far", "../../../outside"),
+        ("base/gone.yaml", "gone/nowhere.yaml"),
+        ("base/docs.yaml", "../docs/not-read.yaml"),
+        ("overlays", "base"),
+        ("datasets", "/nowhere"),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+    }
+    git(root, &["submodule", "--quiet", "add", &other.display().to_string(), "base/module"]);
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "--quiet", "-m", "first"]);
+
+    let here = Tree::of_work_tree(root).unwrap();
+    let committed = Tree::at(&Repository::open(root).unwrap(), "HEAD").unwrap();
+    assert_eq!(here.files(), committed.files());
+    let files: Vec<&str> = here.files().keys().map(String::as_str).collect();
+    assert_eq!(files, ["base/thing/b.yaml", "experiments/.hidden.yaml", "experiments/a.yaml"]);
+    assert_eq!(here.written_in("experiments").collect::<Vec<_>>(), ["experiments/a.yaml"]);
+
+    let folders = ["base", "datasets", "experiments", "overlays"];
+    let unread = |tree: &Tree| -> Vec<String> {
+        tree.unread(&folders).iter().map(|one| format!("{} {}", one.file, one.code)).collect()
+    };
+    assert_eq!(
+        unread(&here),
+        ["base/module submodule", "base/things link", "experiments/same.yaml link", "overlays link"]
+    );
+    assert_eq!(unread(&here), unread(&committed));
+    let outside = |tree: &Tree| -> Vec<String> { tree.links_outside().map(|(link, _)| link.to_owned()).collect() };
+    assert_eq!(outside(&here), ["base/docs.yaml", "base/thing/far", "datasets"]);
+    assert_eq!(outside(&here), outside(&committed));
+    let project = Project::read(&here);
+    assert!(project.findings.iter().any(|one| one.code == "link" && one.file == "experiments/same.yaml"));
+}
