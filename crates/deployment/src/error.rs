@@ -16,9 +16,9 @@ pub enum Error {
     /// The tree before a change cannot be built.
     #[error("before the change: {0}")]
     Before(Box<Error>),
-    /// kustomize cannot be started.
+    /// kustomize or helm cannot be started.
     #[error("cannot run {}: {source}", program.display())]
-    Kustomize {
+    Program {
         /// The program.
         program: PathBuf,
         /// The system's error.
@@ -35,6 +35,12 @@ pub enum Error {
     /// An upstream source cannot be rendered here.
     #[error("{0}")]
     Upstream(String),
+    /// A chart, or what it depends on, cannot be had.
+    #[error("{0}")]
+    Fetch(String),
+    /// A chart is to be rendered, and there is no helm.
+    #[error("helm is needed to render a chart and was not found; how to get it: {}", crate::HOW_TO_GET_HELM)]
+    NoHelm,
     /// A file or folder on this machine cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -52,6 +58,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cause is on this machine or on the way to a repository, and so says nothing about the files.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Self::Fetch(_) | Self::Git(_) | Self::NoHelm | Self::Program { .. } | Self::File { .. })
+    }
+
     pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { path: path.clone(), source }

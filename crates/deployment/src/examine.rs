@@ -30,7 +30,7 @@ pub struct Deployment {
 /// kustomize, has that in [`Deployment::skipped`].
 ///
 /// # Errors
-/// [`Error::Kustomize`] when kustomize cannot be started.
+/// [`Error::Program`] when kustomize cannot be started.
 pub fn examine(tree: &Tree, project: &Project, kustomize: Option<&Kustomize>) -> Result<Deployment> {
     // the project has those of the other folders
     let mut deployment = Deployment { findings: tree.unread(&["argocd", "base"]), ..Deployment::default() };
@@ -75,7 +75,7 @@ pub fn examine(tree: &Tree, project: &Project, kustomize: Option<&Kustomize>) ->
 /// Every environment of a tree with its objects, without checks.
 ///
 /// # Errors
-/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Kustomize`] when kustomize cannot be started.
+/// [`Error::Invalid`] when anything cannot be built or followed; [`Error::Program`] when kustomize cannot be started.
 pub fn environments(tree: &Tree, kustomize: &Kustomize, only: Option<&str>) -> Result<(Vec<Environment>, Builds)> {
     let names = tree.folders_in("clusters");
     let names: Vec<&str> =

@@ -10,6 +10,7 @@ use slipway_digest::Digest;
 use slipway_gitops::{Changed, Files, digest};
 
 use crate::changes::change;
+use crate::program::on_path;
 use crate::{Error, Result};
 
 /// How to get kustomize.
@@ -101,7 +102,7 @@ impl Kustomize {
     /// tree and a commit with the same files give the same objects.
     ///
     /// # Errors
-    /// [`Error::Kustomize`] when kustomize cannot be started.
+    /// [`Error::Program`] when kustomize cannot be started.
     pub(crate) fn build_all(&self, files: &Files, wanted: &[Wanted]) -> Result<Vec<Result<String, String>>> {
         let keys: Vec<PathBuf> = wanted.iter().map(|one| self.kept_at(&one.key(files))).collect();
         let mut builds: Vec<Option<Result<String, String>>> =
@@ -157,7 +158,7 @@ impl Kustomize {
             // kustomize takes a path that it does not find for the address of a repository
             command.env("GIT_ALLOW_PROTOCOL", "");
         }
-        let done = command.output().map_err(|source| Error::Kustomize { program: self.program.clone(), source })?;
+        let done = command.output().map_err(|source| Error::Program { program: self.program.clone(), source })?;
         Ok(if done.status.success() {
             String::from_utf8(done.stdout).map_err(|error| format!("what it built is not UTF-8: {error}"))
         } else {
@@ -200,13 +201,4 @@ fn lay_out(files: &Files) -> Result<tempfile::TempDir> {
         std::fs::write(&path, bytes).map_err(&failed)?;
     }
     Ok(folder)
-}
-
-/// A program by its path, or by its name on the PATH.
-fn on_path(program: &Path) -> Option<PathBuf> {
-    if program.components().count() > 1 {
-        return program.canonicalize().ok().filter(|path| path.is_file());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

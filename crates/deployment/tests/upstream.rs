@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slipway_deployment::{Kustomize, Result, environments, render};
+use slipway_deployment::{Kustomize, Programs, Result, environments, render};
 use slipway_gitops::Object;
 use slipway_project::Tree;
 
@@ -54,7 +54,7 @@ fn rendered(project: &Path, source: &str, kustomize: &Kustomize) -> Result<Vec<O
     write(project, "clusters/e/kustomization.yaml", "resources: [upstream.yaml]\n");
     let tree = Tree::of_work_tree(project).unwrap();
     let (all, _) = environments(&tree, kustomize, None).unwrap();
-    render(&all[0], "upstream", kustomize)
+    render(&tree, &all[0], "upstream", Programs { kustomize, helm: None })
 }
 
 fn kustomize(cache: &Path) -> Kustomize {

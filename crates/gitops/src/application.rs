@@ -34,7 +34,7 @@ pub(crate) struct Destination {
 const OWN_CLUSTER: (&str, &str) = ("https://kubernetes.default.svc", "in-cluster");
 
 /// One source of an Application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     /// The repository.
     pub repository: String,
@@ -42,8 +42,14 @@ pub struct Source {
     pub revision: String,
     /// The folder; `None` for a Helm chart and for a source that only provides files to another one.
     pub path: Option<String>,
+    /// `chart`: the name of a chart in the repository, which then is a chart repository or an OCI registry.
+    pub chart: Option<String>,
+    /// `ref`: the name by which `valueFiles` of other sources refer to this one.
+    pub reference: Option<String>,
     /// `kustomize`: changes to the kustomization before it is built; `None` if there are none.
     pub kustomize: Option<Json>,
+    /// `helm`: a chart's values and how it is rendered.
+    pub helm: Option<Json>,
     /// `directory`: which files are read; `None` if the folder decides what it is.
     pub(crate) directory: Option<Directory>,
     /// `helm` or `plugin`, which make the objects by other programs.
@@ -53,7 +59,7 @@ pub struct Source {
 }
 
 /// Which files of a folder are read as they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Directory {
     pub(crate) recurse: bool,
     pub(crate) include: Option<String>,
@@ -90,7 +96,10 @@ impl Application {
             repository: source.text_at("repoURL").unwrap_or_default().to_owned(),
             revision: source.text_at("targetRevision").unwrap_or("HEAD").to_owned(),
             path: source.text_at("path").map(|path| path.trim_matches('/').trim_start_matches("./").to_owned()),
+            chart: source.text_at("chart").map(str::to_owned),
+            reference: source.text_at("ref").map(str::to_owned),
             kustomize: source.get("kustomize").filter(|changes| !changes.entries().is_empty()).map(Node::to_json),
+            helm: source.get("helm").map(Node::to_json),
             directory: source.get("directory").filter(|directory| !directory.is_null()).map(|directory| Directory {
                 recurse: directory.is_true("recurse"),
                 include: directory.text_at("include").map(str::to_owned),

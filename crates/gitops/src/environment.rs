@@ -60,7 +60,7 @@ impl Deployed {
 
 impl Environment {
     /// Every object with the Application that deploys it.
-    pub fn objects(&self) -> impl Iterator<Item = (&Deployed, &Object)> {
+    pub fn objects(&self) -> impl Iterator<Item = (&Deployed, &Object)> + Clone {
         self.applications.iter().flat_map(|deployed| deployed.objects.iter().map(move |object| (deployed, object)))
     }
 
@@ -73,6 +73,14 @@ impl Environment {
     /// Whether a source is in this repository.
     pub fn is_own(&self, source: &Source) -> bool {
         is_same_repository(&source.repository, self.repository())
+    }
+
+    /// The sources of an Application in other repositories that objects come from, in order. A source that only provides files to another one
+    /// is none.
+    pub fn upstream_sources<'a>(&'a self, deployed: &'a Deployed) -> impl Iterator<Item = &'a Source> {
+        let gives_objects =
+            |source: &&Source| source.path.is_some() || source.chart.is_some() || source.reference.is_none();
+        deployed.application.sources.iter().filter(|source| !self.is_own(source)).filter(gives_objects)
     }
 
     /// Names every object again, by the scopes that the definitions in this environment give to their kinds.

@@ -8,6 +8,7 @@
 //! files --buildable--> folders to build --(caller runs kustomize)--> builds
 //! files + builds --follow--> Environment: Applications with their objects --check--> findings
 //!                                                                        --compare--> differences by resource
+//! what the caller rendered from other repositories --from_upstream--> objects --check_upstream--> findings
 //! ```
 
 mod application;
@@ -34,12 +35,12 @@ use std::collections::BTreeMap;
 
 pub use application::{Application, Source};
 pub use build::{Builds, Changed};
-pub use checks::{Demands, Secret, check, unbuildable};
+pub use checks::{Demands, Secret, check, check_upstream, unbuildable};
 pub use difference::{Change, Difference, compare};
 pub use environment::{Deployed, Environment, follow, root_folder};
 pub use kustomization::{Kustomization, digest, kustomizations};
 pub use markdown::markdown;
-pub use object::{Id, Object, built};
+pub use object::{Id, Object, at_source, from_upstream};
 pub use remote::buildable;
 pub use repository::is_same_repository;
 pub use slipway_source::{Finding, Malformed, Node};

@@ -18,6 +18,7 @@ pub(crate) fn locate(files: &Files, object: &Object, path: &Path) -> (String, Po
     }
     match &object.origin {
         Origin::File(file) => (file.clone(), path.reach(&object.node).1),
+        Origin::Upstream(file, at) => (file.clone(), *at),
         Origin::Built(folder) => {
             let mut best: Option<(usize, String, Position)> = None;
             for folder in reach(files, folder) {

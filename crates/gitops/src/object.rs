@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use slipway_source::{Malformed, Node, Value, documents};
+use slipway_source::{Malformed, Node, Position, Value, documents};
 
+use crate::Files;
+use crate::application::{Application, Source};
+use crate::locate::locate;
 use crate::scope::{Scope, Scopes, group_of};
 
 /// What identifies an object in a cluster.
@@ -64,14 +67,41 @@ impl Object {
     }
 }
 
-/// The objects in the output of kustomize for a folder. Those that name no namespace are in `namespace`, unless they belong to the cluster.
+/// The objects in what was rendered from a source in another repository. Those that name no namespace are in the Application's, unless they
+/// belong to the cluster. A mistake in one of them is found where the Application names the source; `files` are those of the Application.
 ///
 /// # Errors
 /// If the text is not YAML.
-pub fn built(text: &str, namespace: &str, folder: &str) -> Result<Vec<Object>, Malformed> {
+pub fn from_upstream(
+    files: &Files,
+    application: &Application,
+    source: &Source,
+    text: &str,
+) -> Result<Vec<Object>, Malformed> {
     let nodes = documents(text)?;
     let scopes = Scopes::defined_by(&nodes);
-    Ok(objects(nodes, namespace, &Origin::Built(folder.to_owned()), &scopes))
+    let (file, at) = at_source(files, application, source);
+    let origin = Origin::Upstream(file, at);
+    let mut all = objects(nodes, &application.namespace, &origin, &scopes);
+    all.retain(|object| !is_chart_test(object));
+    Ok(all)
+}
+
+/// The file and the position at which an Application names a source.
+pub fn at_source(files: &Files, application: &Application, source: &Source) -> (String, Position) {
+    locate(files, &application.object, &source.at)
+}
+
+/// Whether it is only for `helm test`, or for a rollback by helm. Argo CD does not create such objects.
+///
+/// Source: <https://argo-cd.readthedocs.io/en/stable/user-guide/helm/#helm-hooks>
+fn is_chart_test(object: &Object) -> bool {
+    let annotations = object.node.texts_at("metadata.annotations");
+    annotations.get("helm.sh/hook").is_some_and(|hooks| {
+        hooks
+            .split(',')
+            .all(|hook| matches!(hook.trim(), "test" | "test-success" | "test-failure") || hook.contains("rollback"))
+    })
 }
 
 /// Where an object was read.
@@ -81,6 +111,8 @@ pub(crate) enum Origin {
     Built(String),
     /// Read from a file as it is.
     File(String),
+    /// Rendered from another repository. The file and the position are those of the Application's source.
+    Upstream(String, Position),
 }
 
 /// Identifies a document; `None` if it is not an object. `namespace` is for an object that names none and does not belong to the cluster.

@@ -1,6 +1,7 @@
-//! Judges the GitOps tree by the programs that will judge it: kustomize, Argo CD, and an API server with the real definitions.
+//! Judges the GitOps tree by the programs that will judge it: kustomize, helm, Argo CD, and an API server with the real definitions.
 
 pub mod api_server;
+mod charts;
 pub mod policies;
 pub mod program;
 pub mod tree;

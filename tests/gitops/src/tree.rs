@@ -45,7 +45,7 @@ pub struct Deployed {
     pub objects: Vec<Value>,
 }
 
-/// What Argo CD deploys to an environment: each Application with its objects. Charts are left out: nothing here can render them.
+/// What Argo CD deploys to an environment: each Application with its objects.
 ///
 /// # Errors
 /// When a source does not build.
@@ -59,8 +59,9 @@ pub fn deployed(environment: &str) -> Result<Vec<Deployed>> {
         let spec = &application["spec"];
         let sources = spec["sources"].as_array().cloned().unwrap_or_else(|| vec![spec["source"].clone()]);
         let mut objects = Vec::new();
+        let namespace = spec["destination"]["namespace"].as_str().unwrap_or_default();
         for source in sources {
-            let text = upstream::render(&source).with_context(|| format!("Application {name}"))?;
+            let text = upstream::render(&name, namespace, &source).with_context(|| format!("Application {name}"))?;
             objects.extend(documents(&text)?);
         }
         all.push(Deployed { name, objects });

@@ -6,24 +6,25 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::charts;
 use crate::program::{kustomize, run};
 use crate::tree::repository;
 
 /// The Go modules of the repositories that Applications name.
-const MODULES: [(&str, &str); 4] = [
+pub const MODULES: [(&str, &str); 4] = [
     ("https://github.com/argoproj/argo-cd.git", "github.com/argoproj/argo-cd/v3"),
     ("https://github.com/kubeflow/trainer.git", "github.com/kubeflow/trainer/v2"),
     ("https://github.com/kubernetes-sigs/gateway-api.git", "sigs.k8s.io/gateway-api"),
     ("https://github.com/kubernetes-sigs/jobset.git", "sigs.k8s.io/jobset"),
 ];
 
-/// The objects of a source, as one text. A chart gives nothing.
+/// The objects of a source of an Application, as one text.
 ///
 /// # Errors
 /// When it does not build.
-pub fn render(source: &Value) -> Result<String> {
+pub fn render(application: &str, namespace: &str, source: &Value) -> Result<String> {
     if source.get("chart").is_some() {
-        return Ok(String::new());
+        return charts::render(application, namespace, source);
     }
     let text = |key: &str| source[key].as_str().with_context(|| format!("a source without {key}: {source}"));
     let (url, path) = (text("repoURL")?, text("path")?);

@@ -1,24 +1,14 @@
 //! What every environment declares, upstream's part of it too, put to a real API server with the real definitions: schemas strictly,
 //! defaults and rules (CEL), Pod Security, and who may do what.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use slipway_gitops_tests::api_server::ApiServer;
 use slipway_gitops_tests::program::{kustomize, need};
 use slipway_gitops_tests::tree::{self, Deployed, documents, environments};
-use slipway_gitops_tests::upstream::module_folder;
 
 /// The programs that these tests run.
-const NEEDED: [&str; 6] = ["etcd", "go", "kube-apiserver", "kubeadm", "kubectl", "kustomize"];
-
-/// Definitions of the charts, which are not rendered here: the Go module of each with the folder that holds them.
-const OF_CHARTS: [(&str, &str, &str, &str); 2] = [
-    ("cert-manager", "github.com/cert-manager/cert-manager", "", "deploy/crds"),
-    // The chart's version has no `v`.
-    ("external-secrets", "github.com/external-secrets/external-secrets", "v", "config/crds/bases"),
-];
+const NEEDED: [&str; 7] = ["etcd", "go", "helm", "kube-apiserver", "kubeadm", "kubectl", "kustomize"];
 
 #[test]
 fn the_api_server_accepts_everything_that_is_declared() -> Result<()> {
@@ -124,29 +114,8 @@ fn prepare(api: &ApiServer, environment: &str, deployed: &[Deployed]) -> Result<
     let namespaces: Vec<Value> = objects_of(deployed, "Namespace").cloned().collect();
     ensure!(namespaces.len() >= 10, "{environment} has only {} namespaces", namespaces.len());
     api.apply(&namespaces, false)?;
-    let mut definitions: Vec<Value> = objects_of(deployed, "CustomResourceDefinition").cloned().collect();
-    let applications = documents(&kustomize(&tree::repository().join("clusters").join(environment))?)?;
-    for (name, module, prefix, folder) in OF_CHARTS {
-        let Some(chart) = applications.iter().find(|one| one["kind"] == "Application" && text(one, "name") == name)
-        else {
-            continue;
-        };
-        let version = chart["spec"]["source"]["targetRevision"].as_str().context("a chart without a version")?;
-        definitions.extend(folder_of_definitions(&module_folder(module, &format!("{prefix}{version}"))?.join(folder))?);
-    }
+    let definitions: Vec<Value> = objects_of(deployed, "CustomResourceDefinition").cloned().collect();
     api.define(&definitions)
-}
-
-fn folder_of_definitions(folder: &Path) -> Result<Vec<Value>> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            all.extend(documents(&std::fs::read_to_string(&path)?)?);
-        }
-    }
-    all.retain(|one| one["kind"] == "CustomResourceDefinition");
-    Ok(all)
 }
 
 fn objects_of<'a>(deployed: &'a [Deployed], kind: &'a str) -> impl Iterator<Item = &'a Value> {

@@ -199,7 +199,10 @@ impl From<slipway_deployment::Error> for Failure {
             Error::Before(error) => before_the_change((*error).into()),
             Error::Project(error) => error.into(),
             Error::Git(error) => error.into(),
-            error @ (Error::Kustomize { .. } | Error::File { .. }) => Self::Environment(error.to_string()),
+            error @ (Error::Program { .. } | Error::File { .. } | Error::NoHelm) => {
+                Self::Environment(error.to_string())
+            }
+            error @ Error::Fetch(_) => Self::Service(error.to_string()),
             error @ (Error::NoApplication { .. } | Error::Upstream(_)) => Self::Input(error.to_string()),
         }
     }

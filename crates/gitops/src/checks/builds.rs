@@ -116,7 +116,7 @@ pub(super) fn not_synced(files: &Files, environment: &Environment) -> Vec<Findin
         }
         deployed.extend(one.objects.iter().filter_map(|object| match &object.origin {
             Origin::Built(folder) => Some(folder.clone()),
-            Origin::File(_) => None,
+            Origin::File(_) | Origin::Upstream(..) => None,
         }));
     }
     let prefix = format!("overlays/{}/", environment.name);

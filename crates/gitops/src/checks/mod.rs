@@ -13,6 +13,7 @@ mod routes;
 mod runtimes;
 mod security;
 mod selectors;
+mod sizes;
 mod texts;
 mod urls;
 mod waves;
@@ -21,7 +22,7 @@ use std::collections::BTreeSet;
 
 use slipway_source::Finding;
 
-use crate::environment::Environment;
+use crate::environment::{Deployed, Environment};
 use crate::locate::locate;
 use crate::object::Object;
 use crate::path::Path;
@@ -98,8 +99,24 @@ fn of_environment(files: &Files, environment: &Environment, demands: &Demands) -
     runtimes::check(environment, &index, &mut findings);
     rbac::check(environment, &index, &mut findings);
     selectors::check(environment, &mut findings);
+    sizes::check(environment.objects(), &mut findings);
     texts::check(environment, &mut findings);
     findings.all
+}
+
+/// Checks what Applications get from other repositories, each given with its Application: whether its project permits it, whether its
+/// namespace's Pod Security accepts its pods, and whether it can be applied. What upstream's objects refer to is upstream's own affair.
+pub fn check_upstream(files: &Files, environment: &Environment, upstream: &[(&Deployed, Vec<Object>)]) -> Vec<Finding> {
+    let mut findings = Findings { files, all: Vec::new() };
+    let objects =
+        || upstream.iter().flat_map(|(deployed, objects)| objects.iter().map(move |object| (*deployed, object)));
+    projects::check_upstream(environment, upstream, &mut findings);
+    security::check_objects(environment, objects(), &mut findings);
+    sizes::check(objects(), &mut findings);
+    let mut all = findings.all;
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// The findings of all rules.

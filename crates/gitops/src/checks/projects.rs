@@ -13,8 +13,7 @@ use crate::scope::{Scope, Scopes};
 use crate::suggest::suggest;
 
 pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
-    let all = || environment.root.iter().chain(environment.objects().map(|(_, object)| object));
-    let projects: Vec<&Object> = all().filter(|object| object.id.kind == "AppProject").collect();
+    let projects = projects(environment);
     for deployed in &environment.applications {
         let application = &deployed.application;
         let at = Path::of("spec.project");
@@ -37,6 +36,27 @@ pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
     }
 }
 
+/// The objects of other repositories. An Application whose project does not exist has a finding already.
+pub(super) fn check_upstream(
+    environment: &Environment,
+    upstream: &[(&Deployed, Vec<Object>)],
+    findings: &mut Findings<'_>,
+) {
+    let projects = projects(environment);
+    let all = environment.objects().map(|(_, object)| object).chain(upstream.iter().flat_map(|(_, objects)| objects));
+    let scopes = Scopes::defined_by(environment.root.iter().chain(all).map(|object| &object.node));
+    for (deployed, objects) in upstream {
+        if let Some(project) = projects.iter().find(|project| project.id.name == deployed.application.project) {
+            of_objects(deployed, objects, project, &scopes, findings);
+        }
+    }
+}
+
+fn projects(environment: &Environment) -> Vec<&Object> {
+    let all = environment.root.iter().chain(environment.objects().map(|(_, object)| object));
+    all.filter(|object| object.id.kind == "AppProject").collect()
+}
+
 fn of_application(deployed: &Deployed, project: &Object, scopes: &Scopes, findings: &mut Findings<'_>) {
     let (application, name) = (&deployed.application, &project.id.name);
     let object = &application.object;
@@ -54,7 +74,12 @@ fn of_application(deployed: &Deployed, project: &Object, scopes: &Scopes, findin
         let help = format!("add it to destinations of AppProject {name}");
         findings.add(object, &Path::of("spec.destination.namespace"), "namespace-not-permitted", message, help);
     }
-    for object in &deployed.objects {
+    of_objects(deployed, &deployed.objects, project, scopes, findings);
+}
+
+fn of_objects(deployed: &Deployed, objects: &[Object], project: &Object, scopes: &Scopes, findings: &mut Findings<'_>) {
+    let (application, name) = (&deployed.application, &project.id.name);
+    for object in objects {
         let id = &object.id;
         // a kind that is not known may belong to the cluster or to a namespace
         let Some(scope) = scopes.of(&id.group, &id.kind) else { continue };

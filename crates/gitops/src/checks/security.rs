@@ -7,20 +7,31 @@ use std::collections::BTreeMap;
 use slipway_source::Node;
 
 use super::Findings;
-use crate::environment::Environment;
+use crate::environment::{Deployed, Environment};
+use crate::object::Object;
 use crate::pods::{Container, Pod, pods};
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
 pub(super) fn check(environment: &Environment, findings: &mut Findings<'_>) {
+    check_objects(environment, environment.objects(), findings);
+}
+
+/// Checks some objects against the levels of the environment's namespaces, and of those that are among them.
+pub(super) fn check_objects<'a>(
+    environment: &'a Environment,
+    objects: impl Iterator<Item = (&'a Deployed, &'a Object)> + Clone,
+    findings: &mut Findings<'_>,
+) {
     let levels: BTreeMap<&str, &str> = environment
         .objects()
+        .chain(objects.clone())
         .filter(|(_, object)| object.id.kind == "Namespace")
         .filter_map(|(_, object)| {
             Some((object.id.name.as_str(), *object.node.texts_at("metadata.labels").get(ENFORCE)?))
         })
         .collect();
-    for (_, object) in environment.objects() {
+    for (_, object) in objects {
         if levels.get(object.id.namespace.as_str()).is_some_and(|level| *level != "restricted") {
             continue;
         }

@@ -128,6 +128,17 @@ fn a_namespace_may_have_a_laxer_level() {
 }
 
 #[test]
+fn what_is_too_large_for_an_annotation_needs_server_side_apply() {
+    let mut repository = Repository::new();
+    let large = format!("metadata: {{name: web-data, labels: {{text: {}}}}}", "x".repeat(300 * 1024));
+    repository.replace(WEB, "metadata: {name: web-data}", &large);
+    assert_eq!(repository.found(), ["too-large-to-apply | kind: PersistentVolumeClaim"]);
+    let option = "    path: overlays/local/web\n  syncPolicy: {syncOptions: [ServerSideApply=true]}\n";
+    repository.replace(APPS, "    path: overlays/local/web\n", option);
+    assert_eq!(repository.found(), [""; 0]);
+}
+
+#[test]
 fn a_patch_is_where_its_value_is_wrong() {
     let mut repository = Repository::new();
     // kustomize would build the base with the field from a base without it and this patch

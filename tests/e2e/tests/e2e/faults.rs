@@ -65,5 +65,6 @@ fn completes(stack: &Stack, name: &str, job: &str) -> Result<()> {
     ensure!(runs.iter().all(|run| run.status != "RUNNING"), "{job} left a run open: {runs:#?}");
     // the server loads the version and checks its digest
     let path = format!("/v2/models/mnist/versions/{}", of[0].number);
-    until("the registered version can be served", Duration::from_secs(120), || Ok(Ok(stack.ask_server_as_page(&path)?))).map(drop)
+    until("the registered version can be served", Duration::from_secs(120), || Ok(Ok(stack.ask_server_as_page(&path)?)))
+        .map(drop)
 }

@@ -14,8 +14,8 @@ use slipway_gitops_tests::policies::{Cluster, Pod, Selector};
 use slipway_gitops_tests::program::{kustomize, need};
 use slipway_gitops_tests::tree::{builds, deployed, documents, environments};
 use tables::{
-    ALLOWED, ANY_OF_ARGOCD, ANY_OF_OURS, ANYBODY, ARGOCD, DNS, EVERYWHERE, FORBIDDEN, JOBSET, KUBEFLOW_TRAINER,
-    MONITORING, MONITORING_NAMESPACE, OPENSHIFT_DNS, OUTSIDE, PODS, STRANGERS, UNDECLARED,
+    ALLOWED, ANY_OF_ARGOCD, ANY_OF_OURS, ANYBODY, ARGOCD, CERT_MANAGER, DNS, EVERYWHERE, EXTERNAL_SECRETS, FORBIDDEN,
+    JOBSET, KUBEFLOW_TRAINER, MONITORING, MONITORING_NAMESPACE, OPENSHIFT_DNS, OUTSIDE, PODS, STRANGERS, UNDECLARED,
 };
 
 struct Environment {
@@ -29,20 +29,29 @@ struct Environment {
 
 /// What this tree declares.
 static TREE: LazyLock<Vec<Environment>> = LazyLock::new(|| {
-    made(&[], |name| {
-        let folders = builds(name).unwrap();
-        folders.iter().flat_map(|folder| documents(&kustomize(folder).unwrap()).unwrap()).collect()
-    })
+    made(
+        |_| Vec::new(),
+        |name| {
+            let folders = builds(name).unwrap();
+            folders.iter().flat_map(|folder| documents(&kustomize(folder).unwrap()).unwrap()).collect()
+        },
+    )
 });
 
 /// That and what comes from upstream.
 static WITH_UPSTREAM: LazyLock<Vec<Environment>> = LazyLock::new(|| {
-    made(&[ARGOCD.as_slice(), &[JOBSET, KUBEFLOW_TRAINER]].concat(), |name| {
-        deployed(name).unwrap().into_iter().flat_map(|one| one.objects).collect()
-    })
+    let upstream = |name: &str| {
+        let charts: &[&[&'static str]] = match name {
+            "production" => &[&CERT_MANAGER, &EXTERNAL_SECRETS],
+            "staging" => &[&CERT_MANAGER],
+            _ => &[],
+        };
+        [ARGOCD.as_slice(), &[JOBSET, KUBEFLOW_TRAINER], &charts.concat()].concat()
+    };
+    made(upstream, |name| deployed(name).unwrap().into_iter().flat_map(|one| one.objects).collect())
 });
 
-fn made(upstream: &[&'static str], objects: impl Fn(&str) -> Vec<Value>) -> Vec<Environment> {
+fn made(upstream: impl Fn(&str) -> Vec<&'static str>, objects: impl Fn(&str) -> Vec<Value>) -> Vec<Environment> {
     let names = environments().unwrap();
     assert_eq!(names, PODS.map(|(name, _)| name));
     let made = |(name, ours): (&str, &[&'static str])| {
@@ -58,7 +67,7 @@ fn made(upstream: &[&'static str], objects: impl Fn(&str) -> Vec<Value>) -> Vec<
         }
         let cluster = Cluster::read(&objects).unwrap();
         let scraped = asking(&objects, &cluster);
-        let expected = ours.iter().chain(upstream).copied().collect();
+        let expected = ours.iter().copied().chain(upstream(name)).collect();
         Environment { name: name.to_owned(), cluster, expected, scraped }
     };
     PODS.map(made).into()
@@ -126,7 +135,7 @@ fn what_asks_to_be_scraped_may_be_and_nothing_else() {
 
 #[test]
 fn all_that_holds_beside_the_pods_of_upstream() {
-    need(&["go"]).unwrap();
+    need(&["go", "helm"]).unwrap();
     judged(&WITH_UPSTREAM, |environment| {
         [pods, allowed, each_end, forbidden, outside, closed, scraped]
             .iter()

@@ -19,6 +19,14 @@ pub(crate) const ARGOCD: [&str; 4] =
 pub(crate) const ARGOCD_SERVER: &str = "argocd/argocd-server";
 pub(crate) const JOBSET: &str = "jobset-system/jobset-controller-manager";
 pub(crate) const KUBEFLOW_TRAINER: &str = "kubeflow-system/kubeflow-trainer-controller-manager";
+/// Those of charts.
+pub(crate) const CERT_MANAGER: [&str; 3] =
+    ["cert-manager/cert-manager", "cert-manager/cert-manager-cainjector", "cert-manager/cert-manager-webhook"];
+pub(crate) const EXTERNAL_SECRETS: [&str; 3] = [
+    "external-secrets/external-secrets",
+    "external-secrets/external-secrets-cert-controller",
+    "external-secrets/external-secrets-webhook",
+];
 /// The cluster's own, of which nothing is declared here: of most clusters, and of OpenShift.
 pub(crate) const DNS: &str = "kube-system/coredns";
 pub(crate) const OPENSHIFT_DNS: &str = "openshift-dns/dns-default";

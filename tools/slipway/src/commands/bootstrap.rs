@@ -10,7 +10,7 @@ use slipway_cluster::{
     Bootstrap as Content, Cluster, Credential, DynamicObject, Error, Examined, Expected, Goal, JobsPolicy, Options,
     Report, Requirements, Template, TrainingJobs, bootstrap, pins_architecture, preflight,
 };
-use slipway_deployment::{Kustomize, credentials, environments, examine, render};
+use slipway_deployment::{Kustomize, Programs, credentials, environments, examine, render};
 use slipway_git::Repository;
 use slipway_gitops::{Deployed, Environment};
 use slipway_project::{Project, Tree, cluster, count, jobs_folder, serving};
@@ -18,7 +18,7 @@ use slipway_project::{Project, Tree, cluster, count, jobs_folder, serving};
 use crate::context::Context;
 use crate::examined::{Mark, show};
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
+use crate::renderers::{HelmArgs, KustomizeArgs};
 use progress::Progress;
 
 /// The Application that manages Argo CD.
@@ -65,6 +65,8 @@ pub(crate) struct Bootstrap {
     repository_token: Option<String>,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 /// What becomes of training jobs.
@@ -102,7 +104,9 @@ impl Bootstrap {
             )));
         };
         self.warn_if_not_pushed(context, &environment);
-        let mut content = content(&tree, &environment, &kustomize)?;
+        let helm = self.helm.find()?;
+        let programs = Programs { kustomize: &kustomize, helm: helm.as_ref() };
+        let mut content = content(&tree, &environment, programs)?;
         let token = self.repository_token.as_deref().filter(|token| !token.is_empty());
         content.credentials.extend(token.map(|token| repository(&environment, &content.argocd_namespace, token)));
         let jobs = match self.jobs {
@@ -184,13 +188,13 @@ impl Bootstrap {
     }
 }
 
-fn content(tree: &Tree, environment: &Environment, kustomize: &Kustomize) -> Result<Content, Failure> {
+fn content(tree: &Tree, environment: &Environment, programs: Programs<'_>) -> Result<Content, Failure> {
     // as their Applications apply them, so that Argo CD finds nothing to change
     let namespaces = environment
         .objects()
         .filter(|(_, object)| object.id.kind == "Namespace")
         .map(|(deployed, object)| deployed.application.applied(object));
-    let objects = render(environment, ARGOCD, kustomize)?;
+    let objects = render(tree, environment, ARGOCD, programs)?;
     let argocd = environment.application(ARGOCD).map(|deployed| &deployed.application);
     let argocd = argocd.into_iter().flat_map(|argocd| objects.iter().map(move |object| argocd.applied(object)));
     let root = environment.root.iter().find(|object| object.id.kind == "Application");

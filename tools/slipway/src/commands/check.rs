@@ -1,8 +1,8 @@
-//! `slipway check`: everything in the repository, offline.
+//! `slipway check`: everything in the repository, offline; with `--complete`, what it deploys from other repositories as well.
 
 use clap::Args;
 use serde::Serialize;
-use slipway_deployment::examine;
+use slipway_deployment::{Programs, examine, examine_upstream, not_rendered};
 use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
 use slipway_project::rendered::Draft;
@@ -10,22 +10,29 @@ use slipway_project::{Project, Tree, count, rendered};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
 use crate::named::need_content;
+use crate::renderers::{HelmArgs, KustomizeArgs};
 use crate::uncommitted::mark_uncommitted;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Checks experiments, datasets, rendered TrainJobs, and everything that Argo CD would deploy: builds each overlay and follows each \
                   reference in it. The latter needs kustomize; without it, `check` says what it skipped.\n\n\
-                  Examples:\n  slipway check\n  slipway check -o json | jq '.findings[] | .file'"
+                  With --complete, it also fetches and renders the manifests and charts of other repositories, and checks that \
+                  their projects permit them, that Pod Security accepts their pods, and that they can be applied.\n\n\
+                  Examples:\n  slipway check\n  slipway check --complete\n  slipway check -o json | jq '.findings[] | .file'"
 )]
 pub(crate) struct Check {
-    /// Fail if anything was skipped, such as when kustomize is missing
+    /// Render sources in other repositories too, and fail if anything was skipped, such as when a program is missing
     #[arg(long)]
     complete: bool,
+    /// With --complete: leave out sources in other repositories
+    #[arg(long, requires = "complete")]
+    offline: bool,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 /// How many drafts are named.
@@ -41,6 +48,8 @@ struct Checked {
     objects: usize,
     /// Experiments that have not started in an environment, which is no mistake.
     drafts: Vec<Draft>,
+    /// Sources in other repositories that were rendered.
+    upstream: usize,
     skipped: Vec<String>,
     findings: [(); 0],
 }
@@ -52,8 +61,8 @@ impl Check {
         mark_uncommitted(context, &mut project)?;
         let out_of_date = rendered::findings(&project, None);
         let kustomize = self.kustomize.find()?;
-        let deployment = examine(&tree, &project, kustomize.as_ref())?;
-        let mut skipped = deployment.skipped;
+        let mut deployment = examine(&tree, &project, kustomize.as_ref())?;
+        let mut skipped = std::mem::take(&mut deployment.skipped);
         skipped.extend(tree.links_outside().map(|(link, target)| {
             format!("{link} is a link to {target}, outside of the folders that are read; commit a copy in its place")
         }));
@@ -62,10 +71,21 @@ impl Check {
             found => unknown_contents(&found?, &tree, &project)?,
         };
         skipped.extend(history.skipped);
+        let mut invalid = [project.findings.as_slice(), &deployment.findings, &history.findings].concat();
+        let (mut upstream, mut left_out) = (0, None);
+        match &kustomize {
+            Some(kustomize) if self.complete && !self.offline => {
+                let helm = self.helm.find()?;
+                let examined = examine_upstream(&tree, &deployment, Programs { kustomize, helm: helm.as_ref() });
+                upstream = examined.rendered;
+                skipped.extend(examined.skipped);
+                invalid.extend(examined.findings);
+            }
+            _ => left_out = not_rendered(&deployment),
+        }
         for skipped in &skipped {
             context.warn(format!("skipped: {skipped}"));
         }
-        let invalid = [project.findings.as_slice(), &deployment.findings, &history.findings].concat();
         if !invalid.is_empty() {
             return Err(Failure::Invalid([invalid, out_of_date].concat()));
         }
@@ -76,6 +96,9 @@ impl Check {
         if self.complete && !skipped.is_empty() {
             return Err(Failure::Environment(format!("not complete: {}", skipped.join("\n"))));
         }
+        // not worth a warning each time: what is in this repository was checked
+        let how = if self.offline { "because of --offline" } else { "`slipway check --complete` renders them" };
+        let note = left_out.map(|sources| format!("{sources}: not rendered; {how}"));
         let checked = Checked {
             experiments: project.experiments.len(),
             datasets: project.datasets.len(),
@@ -84,7 +107,8 @@ impl Check {
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
             drafts: rendered::drafts(&project, None),
-            skipped,
+            upstream,
+            skipped: skipped.into_iter().chain(note.clone()).collect(),
             findings: [],
         };
         if !context.is_json() {
@@ -93,8 +117,12 @@ impl Check {
             } else {
                 format!(", {}, {}", count(checked.kustomizations, "kustomization"), count(checked.objects, "object"))
             };
+            let upstream = match checked.upstream {
+                0 => String::new(),
+                rendered => format!(", {} in other repositories", count(rendered, "source")),
+            };
             context.say(format!(
-                "{} {}, {}, {}, {}{deployed}: no problems found",
+                "{} {}, {}, {}, {}{deployed}{upstream}: no problems found",
                 context.paint("32", "✓"),
                 count(checked.experiments, "experiment"),
                 count(checked.datasets, "dataset"),
@@ -107,6 +135,9 @@ impl Check {
             }
             if checked.drafts.len() > DRAFTS {
                 context.say(format!("  … and {} more have not started", checked.drafts.len() - DRAFTS));
+            }
+            if let Some(note) = note {
+                context.say(format!("  {note}"));
             }
         }
         context.json(&checked)

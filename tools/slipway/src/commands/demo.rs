@@ -21,10 +21,10 @@ use slipway_proposal::{ExperimentProposal, Promotion, Remote, best_version};
 use crate::context::Context;
 use crate::dataset::add;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
 use crate::local_loop::{configuration, interrupted, phase_line};
 use crate::model_server::ModelServer;
 use crate::plan_text;
+use crate::renderers::KustomizeArgs;
 use crate::services::embedded_datasets;
 use report::{Prediction, Report, TrialReport};
 

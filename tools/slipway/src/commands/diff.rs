@@ -1,20 +1,21 @@
-//! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline.
+//! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline unless an upstream source changes.
 
 use clap::Args;
-use slipway_deployment::differences;
+use slipway_deployment::{Programs, differences};
 use slipway_git::Repository;
 use slipway_gitops::{Change, Difference};
 use slipway_project::{Tree, count};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
+use crate::renderers::{HelmArgs, KustomizeArgs};
 use crate::revision::tree_at;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Follows the root Application of each environment through every Application of this repository. An Application on another \
-                  repository is shown as its own definition: its version and our patches. What cannot be followed is said.\n\n\
+    after_help = "Follows the root Application of each environment through every Application of this repository. If a source in another \
+                  repository changes (its version, a chart's values, patches), it is fetched and rendered before and after. What \
+                  cannot be followed is said.\n\n\
                   Examples:\n  slipway diff                                  # changes that are not committed\n  \
                   slipway diff --base origin/main --markdown    # what a branch changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
@@ -34,6 +35,8 @@ pub(crate) struct Diff {
     markdown: bool,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 impl Diff {
@@ -52,11 +55,16 @@ impl Diff {
                 return Err(Failure::Input(format!("--environment {name}: unknown environment; known: {known}")));
             }
         }
-        let differences = differences(&before, &after, &kustomize, self.environment.as_deref())?;
+        let helm = self.helm.find()?;
+        let programs = Programs { kustomize: &kustomize, helm: helm.as_ref() };
+        let differences = differences(&before, &after, programs, self.environment.as_deref())?;
         if !differences.deploys {
             return Err(Failure::Input(
                 "nothing is deployed from this project: no clusters/<env>/root has a kustomization".to_owned(),
             ));
+        }
+        for one in &differences.not_shown {
+            context.warn(format!("not shown: {one}"));
         }
         for omitted in &differences.omitted {
             context.warn(format!("not compared: {omitted}"));

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use serde::Serialize;
-use slipway_deployment::HOW_TO_GET_KUSTOMIZE;
+use slipway_deployment::{HOW_TO_GET_HELM, HOW_TO_GET_KUSTOMIZE};
 use slipway_embedded::{Program, Programs};
 use slipway_git::OLDEST_GIT;
 use slipway_project::count;
@@ -16,9 +16,9 @@ use crate::cache;
 use crate::context::Context;
 use crate::examined::{Mark, show};
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
 use crate::local_loop::executable;
 use crate::lookup::is_project;
+use crate::renderers::{HelmArgs, KustomizeArgs};
 
 #[derive(Debug, Args)]
 #[command(
@@ -35,6 +35,8 @@ pub(crate) struct Doctor {
     context: Option<String>,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    helm: HelmArgs,
 }
 
 /// A program that must be on the path.
@@ -119,6 +121,7 @@ impl Doctor {
         }
         examined.push(writable("the cache folder", &cache::folder()?));
         examined.push(self.kustomize());
+        examined.push(self.helm());
         for one in &examined {
             let mark = match (one.ok, one.optional) {
                 (true, _) => Mark::Good,
@@ -149,6 +152,19 @@ impl Doctor {
             Err(failure) => (false, failure.to_string(), None),
         };
         Examined { what: "kustomize".to_owned(), ok, found, how, optional: true }
+    }
+
+    fn helm(&self) -> Examined {
+        let (ok, found, how) = match self.helm.find() {
+            Ok(Some(helm)) => (true, helm.program().display().to_string(), None),
+            Ok(None) => {
+                let found = "not found; `check --complete` and `diff` cannot render charts".to_owned();
+                (false, found, Some(HOW_TO_GET_HELM.to_owned()))
+            }
+            // the message says what to do
+            Err(failure) => (false, failure.to_string(), None),
+        };
+        Examined { what: "helm".to_owned(), ok, found, how, optional: true }
     }
 }
 

@@ -8,9 +8,9 @@ use slipway_proposal::{Error, Promotion, best_version};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
 use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
+use crate::renderers::KustomizeArgs;
 use crate::running::LoopArgs;
 use crate::services;
 use crate::versions::unknown_model;

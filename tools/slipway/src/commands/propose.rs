@@ -10,11 +10,11 @@ use slipway_proposal::ExperimentProposal;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::kustomize::KustomizeArgs;
 use crate::named::in_project;
 use crate::plan_text;
 use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
+use crate::renderers::KustomizeArgs;
 use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]

@@ -10,3 +10,4 @@ mod project;
 mod propose;
 mod render;
 mod status;
+mod upstream;

@@ -29,6 +29,13 @@ pub const PROGRAMS: &[Program] = &[
         links: &[],
     },
     Program {
+        name: "helm",
+        module: "helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        variables: &[("helm.sh/helm/v4/internal/version.version", "v4.2.1")],
+        links: &[],
+    },
+    Program {
         name: "kube",
         module: "kube",
         package: ".",
@@ -67,6 +74,7 @@ pub const PROGRAMS: &[Program] = &[
         links: &[],
     },
     Program { name: "jobset", module: "controllers", package: "sigs.k8s.io/jobset", variables: &[], links: &[] },
+    Program { name: "trainer-config", module: "controllers", package: ".", variables: &[], links: &[] },
     Program {
         name: "argocd",
         module: "argocd",
@@ -104,3 +112,29 @@ pub const PROGRAMS: &[Program] = &[
         links: &[],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::modules;
+    use super::*;
+
+    #[test]
+    fn printed_versions_are_those_that_go_mod_pins() {
+        // these two print the time of a commit
+        for program in PROGRAMS.iter().filter(|program| !matches!(program.name, "minio" | "mc")) {
+            let pins = std::fs::read_to_string(modules().join(program.module).join("go.mod")).unwrap();
+            let is_version = |name: &str| name.to_lowercase().ends_with("version");
+            for (name, value) in program.variables.iter().filter(|(name, _)| is_version(name)) {
+                let pinned = format!(" v{}", value.trim_start_matches('v'));
+                assert!(
+                    pins.lines().any(|line| line.trim_end_matches(" // indirect").ends_with(&pinned)),
+                    "{name}: {value}"
+                );
+            }
+        }
+        let kube = PROGRAMS.iter().find(|program| program.name == "kube").unwrap();
+        let minor = kube.variables.iter().find(|(name, _)| name.ends_with("gitMinor")).unwrap().1;
+        assert_eq!(KUBERNETES.split('.').nth(1), Some(minor));
+        assert!(include_str!("../node/etc/kubeadm.yaml").contains(&format!("kubernetesVersion: {KUBERNETES}\n")));
+    }
+}

@@ -115,7 +115,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     Recipe {
         name: "argocd",
         references: &["quay.io/argoproj/argocd:v3.5.7"],
-        programs: &["argocd", "kustomize"],
+        programs: &["argocd", "helm", "kustomize"],
         debian: true,
         config: || {
             json!({
@@ -179,7 +179,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     },
 ];
 
-/// As in its Dockerfile, without helm and git-lfs.
+/// As in its Dockerfile, without git-lfs.
 fn argocd(layer: &mut Layer<'_>, sources: &Sources<'_>) -> io::Result<()> {
     layer.folder("home/argocd", 0o775, ARGOCD)?;
     for folder in ["app", "app/config", "app/config/ssh", "app/config/tls", "app/config/gpg", "app/config/gpg/source"] {
@@ -189,7 +189,9 @@ fn argocd(layer: &mut Layer<'_>, sources: &Sources<'_>) -> io::Result<()> {
     layer.file("app/config/ssh/ssh_known_hosts", 0o644, ROOT, b"")?;
     layer.link("etc/ssh/ssh_known_hosts", "/app/config/ssh/ssh_known_hosts")?;
     layer.copy("usr/local/bin/argocd", 0o755, &sources.cache.program("argocd"))?;
-    layer.copy("usr/local/bin/kustomize", 0o755, &sources.cache.program("kustomize"))?;
+    for name in ["helm", "kustomize"] {
+        layer.copy(&format!("usr/local/bin/{name}"), 0o755, &sources.cache.program(name))?;
+    }
     for name in [
         "server",
         "repo-server",
