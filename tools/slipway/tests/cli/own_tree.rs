@@ -22,7 +22,7 @@ fn copy() -> (Project, TempDir) {
 }
 
 fn check((project, cache): &(Project, TempDir)) -> Ran {
-    project.run_with(&["check", "--complete", "-o", "json"], |command| {
+    project.run_with(&["check", "--complete", "--offline", "-o", "json"], |command| {
         assert!(std::env::var_os("SLIPWAY_KUSTOMIZE").is_some(), "SLIPWAY_KUSTOMIZE is not set; `make test` sets it");
         command.env("XDG_CACHE_HOME", cache.path());
     })
