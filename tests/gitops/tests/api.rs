@@ -21,12 +21,33 @@ fn the_api_server_accepts_everything_that_is_declared() -> Result<()> {
             let objects = without(&application.objects, "CustomResourceDefinition");
             api.apply(&objects, true).with_context(|| format!("{environment}: Application {}", application.name))?;
         }
+        api.apply(&with_login(&environment)?, true).with_context(|| format!("{environment}: MLflow with a login"))?;
         for folder in [environment.clone(), format!("{environment}/root")] {
             let objects = documents(&kustomize(&tree::repository().join("clusters").join(&folder))?)?;
             api.apply(&objects, true).with_context(|| format!("clusters/{folder}"))?;
         }
     }
     Ok(())
+}
+
+/// MLflow as base/mlflow/login changes it, and the Secrets that production has from its store for it.
+fn with_login(environment: &str) -> Result<Vec<Value>> {
+    let around = tempfile::tempdir()?;
+    let up = "../".repeat(around.path().canonicalize()?.components().count());
+    let root = tree::repository().canonicalize()?;
+    let at = |folder: &str| format!("{up}{}", root.join(folder).display());
+    let kustomization = json!({
+        "resources": [at(&format!("overlays/{environment}/mlflow"))],
+        "components": [at("base/mlflow/login")],
+    });
+    std::fs::write(around.path().join("kustomization.yaml"), kustomization.to_string())?;
+    let mut objects = documents(&kustomize(around.path())?)?;
+    if environment == "production" {
+        let secrets = root.join("overlays/production/external-credentials/mlflow-login.yaml");
+        objects.extend(documents(&std::fs::read_to_string(secrets)?)?);
+    }
+    ensure!(objects.iter().any(|one| one.to_string().contains("basic-auth")), "{environment}: no login in {objects:?}");
+    Ok(objects)
 }
 
 /// Secrets that a service account of ours may read, by namespace: the proxy's, because it does not start without (base/traefik).
