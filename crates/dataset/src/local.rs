@@ -87,3 +87,22 @@ impl LocalDataset {
         described.zip(&self.blobs).map(|((name, blob), bytes)| (name, blob, bytes.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_is_no_class_is_refused() {
+        let of = |label: u8| {
+            let labels: Vec<u8> = (0..10).chain(0..9).chain([label]).chain(0..10).collect();
+            let images = Images { count: labels.len(), height: 1, width: 1, pixels: vec![7; labels.len()] };
+            let sizes = Sizes { train: 10, validation: 10, test: 10 };
+            LocalDataset::new("letters", 10, &images, &labels, sizes, 0)
+        };
+        assert_eq!(of(9).unwrap().manifest().classes, 10);
+        let refused = of(10).unwrap_err();
+        assert!(matches!(refused, Error::Inconsistent { .. }), "{refused:?}");
+        assert!(refused.to_string().contains("it has the label 10, but 10 classes"), "{refused}");
+    }
+}

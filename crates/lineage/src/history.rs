@@ -14,6 +14,8 @@ pub struct History {
     pub branch: String,
     /// How to get its newest commits, if that takes a command.
     pub update: Option<String>,
+    /// What a person must know before they trust the choice of the branch, and how to get a better one.
+    pub warning: Option<String>,
 }
 
 impl History {
@@ -25,11 +27,12 @@ impl History {
             revision: revision.to_owned(),
             branch: revision.to_owned(),
             update: None,
+            warning: None,
         }
     }
 
     /// The default branch of a remote, without asking the remote: of a bare repository on this machine its own branch, of any other the
-    /// one that was fetched last. Without a remote, or if nothing was fetched from it, HEAD.
+    /// one that was fetched last. Without a remote, HEAD; also if the remote's default branch is not known here, with a warning.
     ///
     /// # Errors
     /// When the repository cannot be read.
@@ -41,7 +44,7 @@ impl History {
             let revision = head.filter(exists).unwrap_or_else(|| "refs/heads/main".to_owned());
             let name = revision.trim_start_matches("refs/heads/");
             let branch = format!("{name} of {}", forge.path().display());
-            return Ok(Self { repository: there, branch, revision, update: None });
+            return Ok(Self { repository: there, branch, revision, update: None, warning: None });
         }
         if let Some(remote) = remote {
             let named = repository.symbolic_reference(&format!("refs/remotes/{remote}/HEAD"))?;
@@ -50,8 +53,15 @@ impl History {
                 if repository.reference(&revision)?.is_some() {
                     let branch = revision.trim_start_matches("refs/remotes/").to_owned();
                     let update = Some(format!("git fetch {remote}"));
-                    return Ok(Self { repository: repository.clone(), branch, revision, update });
+                    return Ok(Self { update, branch, ..Self::at(repository, &revision) });
                 }
+            }
+            if repository.remote_url(remote)?.is_some() {
+                let warning = format!(
+                    "the default branch of {remote} is not known here, so the history of HEAD is searched: \
+                     `git fetch {remote} && git remote set-head {remote} --auto` makes it known"
+                );
+                return Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") });
             }
         }
         Ok(Self::at(repository, "HEAD"))

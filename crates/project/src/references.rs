@@ -22,12 +22,15 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
             let help = format!("{}; declare a new one in datasets/<name>.yaml", suggestion(dataset, "known", &names));
             findings.push(finding("spec.dataset", "unknown-dataset", message, help));
         }
-        Some(declared) if declared.dataset.spec.digest.is_none() => {
-            let message = format!("dataset `{dataset}` has no digest yet, so its content is not pinned");
-            let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
-            findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
+        Some(declared) => {
+            let spec = &declared.dataset.spec;
+            if spec.digest.is_none() {
+                let message = format!("dataset `{dataset}` has no digest yet, so its content is not pinned");
+                let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
+                findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
+            }
+            findings.extend(too_large_batches(source, &spec.split));
         }
-        Some(declared) => findings.extend(too_large_batches(source, &declared.dataset.spec.split)),
     }
     for name in &experiment.spec.environments {
         let trials = experiment.trial_count();

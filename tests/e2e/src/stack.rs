@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 use slipway_loop::programs::{fresh_clone, program};
 use testbed::cluster::Options;
@@ -184,10 +184,33 @@ impl Stack {
     /// # Errors
     /// If it fails; the error holds its message.
     pub fn slipway(&self, arguments: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_str(&run(self.command(arguments)?.args(["-o", "json"]))?)?)
+    }
+
+    /// Runs a `slipway` command in the clone and returns what it prints for a person.
+    ///
+    /// # Errors
+    /// If it fails; the error holds its message.
+    pub fn slipway_text(&self, arguments: &[&str]) -> Result<String> {
+        run(&mut self.command(arguments)?)
+    }
+
+    /// Runs a `slipway` command in the clone that must end with this code, and returns what it prints for a person.
+    ///
+    /// # Errors
+    /// If it ends otherwise; the error holds its message.
+    pub fn slipway_fails(&self, code: i32, arguments: &[&str]) -> Result<String> {
+        let done = self.command(arguments)?.stdin(Stdio::null()).output()?;
+        let (result, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        ensure!(done.status.code() == Some(code), "{arguments:?} ended with {}:\n{errors}{result}", done.status);
+        Ok(result.into_owned())
+    }
+
+    /// A `slipway` command in the clone.
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = slipway(self.repository.root())?;
-        command.args(["-o", "json"]).args(arguments);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        Ok(serde_json::from_str(&run(&mut command)?)?)
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
     }
 
     /// Runs a command inside the node, which reaches Services by address and has its own `/tmp`.

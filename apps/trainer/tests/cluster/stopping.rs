@@ -99,15 +99,21 @@ async fn what_is_wrong_for_good_ends_at_once_with_3() {
     let begun = std::time::Instant::now();
     let mut wrong_digest = trial(&objects, 1, 1);
     wrong_digest["dataset"]["digest"] = format!("sha256:{}", "0".repeat(64)).into();
-    for (trial, without, says) in [
-        (trial(&objects, 2, 1), "PET_NNODES", "PET_NNODES is not set"),
-        (trial(&objects, 1, 1), "SLIPWAY_TRIAL", "SLIPWAY_TRIAL is not set"),
+    let fewer_workers = "1 workers were started (PET_NNODES × PET_NPROC_PER_NODE), but the trial needs 2";
+    for (trial, variable, value, says) in [
+        (trial(&objects, 2, 1), "PET_NNODES", None, "PET_NNODES is not set"),
+        // a TrainJob whose numNodes Kubernetes did not take
+        (trial(&objects, 2, 1), "PET_NNODES", Some("1"), fewer_workers),
+        (trial(&objects, 1, 1), "SLIPWAY_TRIAL", None, "SLIPWAY_TRIAL is not set"),
         // no metadata service is asked for them
-        (trial(&objects, 1, 1), "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY is not set"),
-        (wrong_digest, "", "sha256:000"),
+        (trial(&objects, 1, 1), "AWS_SECRET_ACCESS_KEY", None, "AWS_SECRET_ACCESS_KEY is not set"),
+        (wrong_digest, "PET_NNODES", Some("1"), "sha256:000"),
     ] {
         let mut command = worker(0, free_port(), &trial, &objects, &mlflow.url, folder.path());
-        command.env_remove(without);
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
         let (code, log) = Running::start(&mut command).end();
         assert_eq!(code, Some(3), "{says}: {log}");
         assert!(log.contains(says), "{says}: {log}");

@@ -142,6 +142,28 @@ fn checks_over_several_fields_run_beside_other_mistakes() {
     assert_eq!(codes, ["batch-not-divisible", "unknown-field", "budget-exceeded"]);
 }
 
+/// The trial with the most workers has the longest pod names.
+#[test]
+fn the_name_must_fit_with_the_largest_swept_number_of_workers() {
+    let sweep = "training.optimizer.learningRate: [0.001, 0.003]";
+    let swept = |length: usize, workers: &str| {
+        let text = with(CNN, "name: mnist-cnn", &format!("name: {}", "a".repeat(length)));
+        // 2 and 11 divide it
+        let text = with(&text, "batchSize: 64", "batchSize: 66");
+        let text = with(&text, sweep, &format!("workers.count: {workers}"));
+        with(&text, "cpuHours: 4", "cpuHours: 100")
+    };
+    for workers in ["[2, 11]", "[11, 2]"] {
+        let found = findings(&swept(39, workers));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!((found[0].line, found[0].column, found[0].code), (5, 9, "name-too-long"), "{found:#?}");
+        let message = "metadata.name has 39 characters, but at most 38 fit with 11 workers";
+        assert_eq!(found[0].message, message);
+        assert!(parse("e.yaml", &swept(38, workers)).is_ok());
+    }
+    assert!(parse("e.yaml", &swept(39, "[2, 1]")).is_ok(), "39 fit with 2 workers");
+}
+
 #[test]
 fn a_sweep_over_its_limit_is_refused() {
     let seeds = (0..600).map(|seed| seed.to_string()).collect::<Vec<_>>().join(", ");

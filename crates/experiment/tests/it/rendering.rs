@@ -44,3 +44,18 @@ fn without_blob_gate_and_dropout() {
         &Provenance { image, blob: None, commit: None }
     ));
 }
+
+/// YAML 1.1, which Kubernetes reads, has more words for true and false than YAML 1.2.
+#[test]
+fn a_name_that_yaml_may_read_as_something_else_is_quoted() {
+    for name in ["no", "y", "n", "yes", "on", "off", "true", "false", "null", "inf", "nan"] {
+        // a file may quote its name, and has to if YAML 1.2 would not read it as a text
+        let experiment = experiment(&with(CNN, "name: mnist-cnn", &format!("name: \"{name}\"")));
+        let trial = &experiment.trials(&dataset())[0];
+        let job = render(&experiment, trial, "experiments/mnist-cnn.yaml", &provenance());
+        assert!(job.contains(&format!("labels: {{slipway.dev/experiment: \"{name}\"}}\n")), "{job}");
+        let read = slipway_source::documents(&job).unwrap().remove(0).to_json();
+        assert_eq!(read["metadata"]["labels"]["slipway.dev/experiment"], name, "{job}");
+        assert_eq!(read["metadata"]["name"], trial.name.as_str(), "{job}");
+    }
+}

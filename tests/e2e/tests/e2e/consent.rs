@@ -20,8 +20,7 @@ fn a_component_is_deleted_when_a_person_agrees_and_not_before() -> Result<()> {
     // by mistake
     stack.change("Remove the page", |root| replace(root, &line(), ""))?;
     until_asked(stack)?;
-    let report = stack.slipway(&["doctor", "--cluster"]);
-    let report = report.map_or_else(|error| error.to_string(), |report| report.to_string());
+    let report = stack.slipway_fails(6, &["doctor", "--cluster"])?;
     ensure!(report.contains("deletion-approved") && report.contains(NAME), "doctor does not say what to do: {report}");
     stack.change("Put the page back", restore)?;
     let end = r#"{"status":{"operationState":{"phase":"Terminating"}}}"#;

@@ -52,8 +52,7 @@ fn a_bad_commit_is_degraded_with_a_reason_and_its_revert_heals() -> Result<()> {
     })?;
     println!("Argo CD says:\n{}", seen.messages);
     // people ask `slipway doctor`, which shows the worker's own message
-    let doctor = stack.slipway(&["doctor", "--cluster"]);
-    let report = doctor.map_or_else(|error| error.to_string(), |report| report.to_string());
+    let report = stack.slipway_fails(6, &["doctor", "--cluster"])?;
     for word in ["training-jobs", "slipway-torhc", "PET_NNODES"] {
         ensure!(report.contains(word), "doctor does not mention {word}: {report}");
     }

@@ -79,6 +79,9 @@ impl Trace {
                 History::of_remote(&git, Some(name), found.map(|remote| &remote.forge))?
             }
         };
+        if let Some(warning) = &history.warning {
+            context.warn(format!("{warning}; or name a branch with --branch"));
+        }
         let mlflow = || services::mlflow(running.as_ref());
         let subject = self.subject(&history, mlflow).await?;
         let mut lineage = resolve(&history, &subject.origin)?;

@@ -80,7 +80,8 @@ fn files_that_do_not_fit_together_are_found() {
         "apiVersion: v1\nkind: Pod\nmetadata: {name: x, namespace: y}\nspec: {}\n",
     );
     let findings = project.run(&["check", "-o", "json"]).findings();
-    for code in ["unpinned-dataset", "duplicate-name", "invalid-digest", "wrong-api-version"] {
+    // the size of the training split is declared, whether the content is pinned or not
+    for code in ["unpinned-dataset", "batch-too-large", "duplicate-name", "invalid-digest", "wrong-api-version"] {
         assert!(findings.iter().any(|finding| finding.ends_with(code)), "{code}: {findings:?}");
     }
     project.write(

@@ -308,15 +308,80 @@ async fn promoting_again_takes_the_branch_that_is_there() {
             command.env("MLFLOW_TRACKING_URI", stub.uri()).env("GIT_AUTHOR_NAME", who).env("GIT_AUTHOR_EMAIL", who);
         });
         assert_eq!((ran.code(), ran.errors().as_str()), (0, ""), "{ran:?}");
-        (ran.json()["pullRequest"]["branch"].clone(), ran.json()["pullRequest"]["commit"].clone())
+        let opened = &ran.json()["pullRequest"];
+        (opened["number"].as_u64().unwrap(), opened["branch"].clone(), opened["commit"].clone())
     };
     let first = promote("ann");
+    assert_eq!(first.0, 1);
     assert_eq!(promote("ben"), first, "it is open");
     // pushed, but the pull request could not be opened
     for name in ["refs/slipway/pull/1", "refs/pull/1/head"] {
         hub.forge(&["update-ref", "-d", name]);
     }
     assert_eq!(promote("ben"), first);
+
+    // closed without a merge
+    let record = hub.forge(&["show", "refs/slipway/pull/1"]).replace("\"open\"", "\"closed\"");
+    hub.project.write("record", &record);
+    let blob = hub.forge(&["hash-object", "-w", &hub.project.root().join("record").display().to_string()]);
+    hub.forge(&["update-ref", "refs/slipway/pull/1", &blob]);
+    let (_, branch, commit) = first;
+    let second = (2, branch, commit);
+    assert_eq!(promote("ben"), second, "a new pull request of the same branch");
+    assert_eq!(promote("ann"), second, "it is open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_branch_of_any_name_is_promoted_to_and_searched() {
+    let hub = Hub::new();
+    let (number, jobs) = hub.propose(&EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    hub.merge(number, Merge::Squash);
+    hub.forge(&["branch", "--move", "main", "trunk"]);
+    let commit = hub.forge(&["rev-parse", "trunk"]);
+
+    let tags = json!([
+        { "key": "slipway.trainjob", "value": jobs[0] },
+        { "key": "slipway.digest", "value": format!("sha256:{}", "b".repeat(64)) },
+    ]);
+    let stub = mlflow(&tags).await;
+    let fresh = hub.clone("fresh", &[]);
+    let ran = run(&fresh, &["promote", "mnist", "--version", "3", "-o", "json"], |command| {
+        command.env("MLFLOW_TRACKING_URI", stub.uri());
+    });
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let promoted = ran.json()["pullRequest"]["number"].as_u64().unwrap();
+    let record = hub.forge(&["show", &format!("refs/slipway/pull/{promoted}")]);
+    assert!(record.contains("\"base\": \"trunk\""), "{record}");
+    assert_eq!(hub.forge(&["rev-parse", &format!("refs/pull/{promoted}/head^")]), commit);
+
+    let ran = trace(&fresh, &jobs[0]);
+    assert_eq!((ran.code(), ran.errors().as_str()), (0, ""), "{ran:?}");
+    assert_eq!(ran.json()["history"]["branch"], format!("trunk of {}", hub.project.forge()));
+    assert_eq!(ran.json()["experiment"]["commit"]["id"], commit);
+
+    // what was fetched from a forge that is not on this machine
+    git(&fresh, &["remote", "set-url", "origin", "https://github.com/octo/cat.git"]);
+    let trace = || run(&fresh, &["trace", &jobs[0], "-o", "json"], |command| without_a_token(command, &fresh));
+    let ran = trace();
+    assert_eq!((ran.code(), ran.errors().as_str()), (0, ""), "{ran:?}");
+    assert_eq!(ran.json()["history"]["branch"], "origin/trunk");
+    assert_eq!(ran.json()["experiment"]["commit"]["id"], commit);
+    // which branch is the default one is not known
+    git(&fresh, &["remote", "set-head", "origin", "--delete"]);
+    let ran = trace();
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert_eq!(ran.json()["history"]["branch"], "HEAD");
+    for words in ["the default branch of origin is not known here", "git remote set-head origin --auto", "--branch"] {
+        assert!(ran.errors().contains(words), "{words}: {ran:?}");
+    }
+}
+
+/// GitHub without a token.
+fn without_a_token(command: &mut Command, home: &Path) {
+    for variable in ["GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "GITHUB_API_URL", "GITHUB_SERVER_URL"] {
+        command.env_remove(variable);
+    }
+    command.env("HOME", home).env("GH_CONFIG_DIR", home);
 }
 
 #[test]
@@ -325,14 +390,8 @@ fn without_its_forge_the_message_of_the_merge_names_the_pull_request() {
     let (number, jobs) = hub.propose(&EXPERIMENT.replace("epochs: 3", "epochs: 2"));
     hub.merge(number, Merge::Squash);
     let fresh = hub.clone("fresh", &[]);
-    // GitHub, without a token
     git(&fresh, &["remote", "set-url", "origin", "https://github.com/octo/cat.git"]);
-    let ran = run(&fresh, &["trace", &jobs[0], "-o", "json"], |command| {
-        for variable in ["GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "GITHUB_API_URL", "GITHUB_SERVER_URL"] {
-            command.env_remove(variable);
-        }
-        command.env("HOME", &fresh).env("GH_CONFIG_DIR", &fresh);
-    });
+    let ran = run(&fresh, &["trace", &jobs[0], "-o", "json"], |command| without_a_token(command, &fresh));
     assert_eq!(ran.code(), 0, "{ran:?}");
     let found = ran.json();
     assert_eq!(found["history"]["branch"], "origin/main");

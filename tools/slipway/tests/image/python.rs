@@ -56,7 +56,7 @@ fn a_wheel_with_another_hash_is_not_used() {
     let repository = with_wheel(Some(Digest::of(b"another wheel")));
     let ran = build(&repository);
     let message = ran.json()["error"].as_str().unwrap().to_owned();
-    assert!(ran.code() != 0 && message.contains("not the one that was locked"), "{message}");
+    assert!(ran.code() == 3 && message.contains("not the one that was locked"), "{ran:?}");
     assert!(!repository.path("cache/slipway/wheels").join(FILE).exists());
 }
 
