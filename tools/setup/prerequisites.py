@@ -13,8 +13,8 @@ import sys
 PREREQUISITES = [
     ("cargo", (1, 95), "install rustup (https://rustup.rs), then `rustup toolchain install 1.95.0`", None),
     ("python3", (3, 11), "apt-get install python3 python3-venv", "brew install python@3.11"),
-    ("node", (20,), "apt-get install nodejs   (20 or newer)", "brew install node"),
-    ("npm", (9,), "apt-get install npm", "brew install node"),
+    ("node", (20, 0), "apt-get install nodejs   (20 or newer)", "brew install node"),
+    ("npm", (9, 0), "apt-get install npm", "brew install node"),
     ("c++", (), "apt-get install g++", "xcode-select --install"),
     ("git", (2, 29), "apt-get install git", "brew install git"),
 ]

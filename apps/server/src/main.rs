@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use slipway_names::env::{LISTEN, LISTEN_INTERNAL};
 use slipway_server::body::Memory;
 use slipway_server::cache::Cache;
 use slipway_server::connections::{Connections, limit};
@@ -71,8 +72,8 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     let (readiness, ready) = watch::channel(Err("the first list of models has not been read yet".to_owned()));
     let following = tokio::spawn(follow(settings.models, Arc::clone(&models), metrics.clone(), readiness));
 
-    let public = listen(settings.listen, "SLIPWAY_LISTEN").await?;
-    let internal = listen(settings.internal, "SLIPWAY_LISTEN_INTERNAL").await?;
+    let public = listen(settings.listen, LISTEN).await?;
+    let internal = listen(settings.internal, LISTEN_INTERNAL).await?;
     let drain = Drain::default();
     let app =
         App { models, workers: Arc::new(workers), metrics, ready, drain: drain.clone(), memory: Memory::default() };

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use slipway_names::env;
+
 use crate::fatal::Fatal;
 
 /// The environment, checked.
@@ -62,17 +64,17 @@ impl Settings {
             };
             optional(name).map(parse).transpose()
         };
-        let internal = address("SLIPWAY_LISTEN_INTERNAL")?;
-        let listen = address("SLIPWAY_LISTEN")?;
+        let internal = address(env::LISTEN_INTERNAL)?;
+        let listen = address(env::LISTEN)?;
         let by_default = || internal.is_none().then_some(SocketAddr::from(([127, 0, 0, 1], 8080)));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: listen.or_else(by_default),
             internal,
             connections: number("SLIPWAY_CONNECTIONS", 1, 65_536, 1024)? as u32,
-            models: required("SLIPWAY_MODELS", "the path of models.yaml")?.into(),
-            mlflow: required("MLFLOW_TRACKING_URI", "MLflow's address, such as http://127.0.0.1:5000")?,
-            cache: required("SLIPWAY_CACHE", "a folder for downloaded models")?.into(),
+            models: required(env::MODELS, "the path of models.yaml")?.into(),
+            mlflow: required(env::MLFLOW_TRACKING_URI, "MLflow's address, such as http://127.0.0.1:5000")?,
+            cache: required(env::CACHE, "a folder for downloaded models")?.into(),
             cache_bytes: (number("SLIPWAY_CACHE_MIB", 1, 1 << 30, 1536)? as u64) << 20,
             workers: number("SLIPWAY_WORKERS", 1, 65_536, cores)?,
             queue: number("SLIPWAY_QUEUE", 1, 65_536, 1024)?,

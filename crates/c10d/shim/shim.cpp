@@ -162,8 +162,6 @@ char* c10d_reducer_prepare_forward(Reducer* reducer) {
 
 char* c10d_reducer_prepare_backward(Reducer* reducer) { GUARD(reducer->reducer->prepare_for_backward({})) }
 
-char* c10d_reducer_check_finalized(Reducer* reducer) { GUARD(reducer->reducer->check_finalized()) }
-
 // torch::optim's zero_grad() detaches gradients first, which throws while they are views of a bucket.
 char* c10d_zero_grad(at::Tensor* const* tensors, size_t count) {
   GUARD(for (size_t i = 0; i < count; i++) tensors[i]->mutable_grad().reset())

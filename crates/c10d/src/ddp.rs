@@ -63,12 +63,6 @@ impl Reducer {
         // SAFETY: the handle is valid for the call.
         check("preparing the backward pass", unsafe { ffi::c10d_reducer_prepare_backward(self.handle) })
     }
-
-    /// Fails if the gradient of some parameter was not reduced in the last backward pass.
-    pub fn check_finalized(&self) -> Result<()> {
-        // SAFETY: the handle is valid for the call.
-        check("reducing gradients", unsafe { ffi::c10d_reducer_check_finalized(self.handle) })
-    }
 }
 
 impl Drop for Reducer {

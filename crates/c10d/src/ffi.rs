@@ -51,7 +51,6 @@ unsafe extern "C" {
     pub(crate) fn c10d_reducer_free(reducer: Handle) -> Message;
     pub(crate) fn c10d_reducer_prepare_forward(reducer: Handle) -> Message;
     pub(crate) fn c10d_reducer_prepare_backward(reducer: Handle) -> Message;
-    pub(crate) fn c10d_reducer_check_finalized(reducer: Handle) -> Message;
 
     pub(crate) fn c10d_zero_grad(tensors: *const Handle, count: usize) -> Message;
 }

@@ -68,12 +68,6 @@ impl Store {
         format!("{} at {}", self.uri(), self.bucket.endpoint())
     }
 
-    /// Where the manifest with this digest is, such as `s3://datasets/manifests/sha256/<hex>.json`.
-    #[must_use]
-    pub fn manifest_uri(&self, digest: &Digest) -> String {
-        format!("{}/{}", self.uri(), manifest_key(digest))
-    }
-
     /// Creates the bucket unless it exists. Safe to call concurrently. A key without the right to ask is assumed to have a bucket.
     ///
     /// # Errors

@@ -223,7 +223,8 @@ pub(crate) fn referenced<'a>(
     }
     tree.bytes(path).ok_or_else(|| {
         Error::Upstream(format!(
-            "valueFiles: {file}: there is no {path}; of this repository, only argocd/, base/, clusters/ and overlays/ are read"
+            "valueFiles: {file}: there is no {path}; of this repository, only regular files below argocd/, base/, clusters/, datasets/, \
+             experiments/ and overlays/ are read"
         ))
     })
 }

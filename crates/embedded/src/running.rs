@@ -8,7 +8,7 @@ use crate::services::Services;
 use crate::state::State;
 use crate::state_folder::StateFolder;
 use crate::task::Task;
-use crate::{Error, JobStatus, Jobs, Result};
+use crate::{Error, Jobs, Result};
 
 /// A loop that is up. Dropped, all of it ends; [`Running::shutdown`] also waits for that.
 pub struct Running {
@@ -35,14 +35,6 @@ impl Running {
     /// A view of the jobs.
     pub fn jobs(&self) -> Jobs {
         self.queue.jobs()
-    }
-
-    /// Returns a job's status once it is finished; the job need not be on main yet.
-    ///
-    /// # Errors
-    /// When the job queue ends first.
-    pub async fn wait_for_job(&self, name: &str) -> Result<JobStatus> {
-        self.jobs().finished(name).await
     }
 
     /// Returns when a part has ended by itself, which none should. May be dropped and called again.

@@ -228,10 +228,11 @@ impl BareForge {
                 return Err(Error::NotOpen { number, state: record.state.to_string() });
             }
             let head = self.head(number)?;
-            let branch = match &record.base {
-                Some(branch) => format!("{BRANCHES}{branch}"),
-                None => format!("{BRANCHES}{}", self.default_branch()?),
+            let base = match &record.base {
+                Some(branch) => branch.clone(),
+                None => self.default_branch()?,
             };
+            let branch = format!("{BRANCHES}{base}");
             let main = self.repository.reference(&branch)?;
             let merged = match &main {
                 // The first commit of all.
@@ -239,8 +240,10 @@ impl BareForge {
                 Some(main) => {
                     let tree = match self.repository.merge(main, &head)? {
                         Merge::Tree(tree) => tree,
-                        Merge::Conflict(files) => return Err(Error::Conflict { number, files: files.join(", ") }),
-                        Merge::Unrelated => return Err(Error::Unrelated(number)),
+                        Merge::Conflict(files) => {
+                            return Err(Error::Conflict { number, base, files: files.join(", ") });
+                        }
+                        Merge::Unrelated => return Err(Error::Unrelated { number, base }),
                     };
                     let message = format!("Merge pull request #{number} from {}\n\n{}\n", record.branch, record.title);
                     self.repository.commit_tree(&tree, &[main, &head], &message)?

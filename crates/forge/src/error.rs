@@ -36,17 +36,24 @@ pub enum Error {
         /// `merged` or `closed`.
         state: String,
     },
-    /// Main changed the same lines.
-    #[error("pull request #{number} conflicts with main in {files}: propose it again, on the current main")]
+    /// Its base branch changed the same lines.
+    #[error("pull request #{number} conflicts with {base} in {files}: propose it again, on the current {base}")]
     Conflict {
         /// Its number.
         number: u64,
+        /// The branch that it was to be merged into, such as `main`.
+        base: String,
         /// The files, with commas.
         files: String,
     },
-    /// Its branch and main have no commit in common.
-    #[error("pull request #{0} shares no history with main: propose it again, on the current main")]
-    Unrelated(u64),
+    /// Its branch and its base branch have no commit in common.
+    #[error("pull request #{number} shares no history with {base}: propose it again, on the current {base}")]
+    Unrelated {
+        /// Its number.
+        number: u64,
+        /// The branch that it was to be merged into, such as `main`.
+        base: String,
+    },
     /// Others changed the forge each time that it was ready, or one of them crashed and left a lock.
     #[error(
         "other processes kept changing the forge, so there is no {what} yet: try again; if none runs, remove `*.lock` in its refs"

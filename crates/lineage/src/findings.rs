@@ -47,7 +47,7 @@ pub fn unknown_contents(repository: &Repository, tree: &Tree, project: &Project)
     if missing.is_cut && !missing.contents.is_empty() {
         let jobs = count(jobs.count(), "TrainJob");
         let skipped = format!(
-            "the experiments of {jobs} not compared with history, since this clone is shallow (`git fetch --unshallow`)"
+            "the experiments of {jobs} were not compared with history: this clone is shallow (`git fetch --unshallow`)"
         );
         return Ok(Unknown { findings: Vec::new(), skipped: Some(skipped) });
     }
@@ -63,7 +63,7 @@ fn finding(path: &str, file: &JobFile, (experiment, blob): &(String, String)) ->
         line + 1,
         column + 1,
         "unknown-content",
-        format!("{experiment} never had the content {blob}, in no commit up to HEAD: it cannot be traced back"),
+        format!("no commit up to HEAD has {experiment} with the content {blob}: the job cannot be traced back"),
     )
     .with_help(format!(
         "if this job is not merged yet, delete the file and run `slipway render {experiment}`; otherwise restore what was merged with \

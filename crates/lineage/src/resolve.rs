@@ -164,7 +164,9 @@ fn blob_of_commit(
     }
     Ok(Err(match commit {
         Some(commit) => {
-            format!("commit {commit}, which it names, is not in this repository, nor is the commit of the TrainJob")
+            format!(
+                "commit {commit}, which the TrainJob names, is not in this repository, nor is the commit of the TrainJob"
+            )
         }
         None => "the TrainJob does not name it: it was rendered from a file that was not committed".to_owned(),
     }))

@@ -76,11 +76,12 @@ impl Client {
     /// [`Client::at`] the address in `MLFLOW_TRACKING_URI`.
     ///
     /// # Errors
-    /// As [`Client::at`], and [`Error::Address`] when the variable is not set.
+    /// As [`Client::at`], and [`Error::Settings`] when the variable is not set.
     pub fn from_env() -> Result<Self> {
-        let uri = variable(MLFLOW_TRACKING_URI).ok_or_else(|| Error::Address {
-            uri: String::new(),
-            reason: format!("{MLFLOW_TRACKING_URI} is not set"),
+        let uri = variable(MLFLOW_TRACKING_URI).ok_or_else(|| {
+            Error::Settings(format!(
+                "{MLFLOW_TRACKING_URI} is not set; set it to MLflow's address, such as http://127.0.0.1:5000"
+            ))
         })?;
         Self::at(&uri)
     }

@@ -69,14 +69,18 @@ impl Login {
             None => CredentialsFile::default(),
         };
         let (user, password) = (variable(USERNAME), variable(PASSWORD));
-        let source = if user.is_none() && password.is_none() { Source::File } else { Source::Variables };
+        // whoever has a refused login to mend looks where the password is
+        let source = if password.is_some() { Source::Variables } else { Source::File };
         match (user.or(file.user), password.or(file.password), variable(TOKEN)) {
             (Some(user), Some(password), _) => Ok(Some(Self::basic(&user, &password, source))),
             (_, _, Some(token)) => Self::bearer(&token).map(Some),
             (None, None, None) => Ok(None),
             (user, ..) => {
-                let [missing, given] = if user.is_some() { [PASSWORD, USERNAME] } else { [USERNAME, PASSWORD] };
-                Err(Error::Settings(format!("{missing} is not set, but {given} is; set both, or neither")))
+                let [missing, absent, given] =
+                    if user.is_some() { [PASSWORD, "password", "user"] } else { [USERNAME, "user", "password"] };
+                Err(Error::Settings(format!(
+                    "{missing} is not set, and ~/.mlflow/credentials has no {absent} either, but there is a {given}; give both, or neither"
+                )))
             }
         }
     }
@@ -164,7 +168,8 @@ mod tests {
         let all = [ann[0], ann[1], (TOKEN, "t")];
         let basic = |text: &str, source| Some((text.to_owned(), source));
         assert_eq!(of(Some(file), &all).unwrap(), basic("ann:p", Source::Variables));
-        assert_eq!(of(Some(file), &[ann[0]]).unwrap(), basic("ann:filed", Source::Variables));
+        assert_eq!(of(Some(file), &[ann[0]]).unwrap(), basic("ann:filed", Source::File));
+        assert_eq!(of(Some(file), &[ann[1]]).unwrap(), basic("bob:p", Source::Variables));
         assert_eq!(of(Some(file), &[(TOKEN, "t")]).unwrap(), basic("bob:filed", Source::File));
         assert_eq!(of(None, &[ann[0], (TOKEN, "t")]).unwrap(), basic("Bearer t", Source::Token));
         assert_eq!(of(Some("[other]\n"), &[]).unwrap(), None);

@@ -1,4 +1,4 @@
-//! The model registry: names, versions, tags, aliases.
+//! The model registry: names, versions, tags.
 
 use std::collections::BTreeMap;
 
@@ -173,38 +173,6 @@ impl Client {
     /// When MLflow refuses or fails.
     pub async fn latest_model_version(&self, name: &str) -> Result<Option<ModelVersion>> {
         Ok(self.search_model_versions(name).await?.into_iter().next())
-    }
-
-    /// Points an alias at a version. An existing alias is moved.
-    ///
-    /// # Errors
-    /// When MLflow refuses (`latest` and `v1` are not valid aliases) or fails.
-    pub async fn set_alias(&self, name: &str, alias: &str, version: &str) -> Result<()> {
-        self.set::<Value>(
-            Method::POST,
-            "registered-models/alias",
-            &json!({ "name": name, "alias": alias, "version": version }),
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// The version that an alias points at; `None` if there is no such alias.
-    ///
-    /// # Errors
-    /// When MLflow refuses or fails.
-    pub async fn get_model_version_by_alias(&self, name: &str, alias: &str) -> Result<Option<ModelVersion>> {
-        match self.get::<Answer>("registered-models/alias", &[("name", name), ("alias", alias)]).await {
-            Ok(answer) => Ok(Some(answer.model_version)),
-            // MLflow answers INVALID_PARAMETER_VALUE, not a missing resource, for an alias that does not exist
-            Err(error)
-                if error.is_not_found()
-                    || (error.has_code("INVALID_PARAMETER_VALUE") && error.to_string().contains("not found")) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// The artifact root of a version's files, for [`Client::list_artifacts`] and [`Client::download_artifact`].

@@ -54,7 +54,8 @@ fn our_own_formats_read_decimal_numbers_only() {
 }
 
 /// Each line of the table is a text and what sigs.k8s.io/yaml 1.6.0 with go.yaml.in/yaml/v2 2.4.4 makes of it: the output of
-/// `yaml.YAMLToJSON`, or its error. These are the modules that Argo CD 3.5 and Kubernetes 1.34 read manifests with.
+/// `yaml.YAMLToJSON`, or its error. Argo CD 3.5 reads manifests with these modules, and Kubernetes 1.36 with
+/// yaml/v2 2.4.3.
 const KUBERNETES: &str = include_str!("sigs-yaml-1.6.0.jsonl");
 
 #[test]

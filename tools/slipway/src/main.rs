@@ -79,7 +79,7 @@ enum Command {
     Render(render::Render),
     /// Check everything in the repository, offline
     Check(check::Check),
-    /// Show what changes in each cluster between two revisions, object by object, offline
+    /// Show what changes in each cluster between two revisions, object by object
     Diff(diff::Diff),
     /// Open the pull request that starts an experiment when it is merged
     Propose(propose::Propose),

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// The option that names the loop on this machine.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct LoopArgs {
-    /// The state folder of the loop on this machine, as `slipway up --state` was given it [default: .slipway in the repository]
+    /// The state folder of the loop on this machine, as `slipway up --state` was given it [default: .slipway in the project]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }

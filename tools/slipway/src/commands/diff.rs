@@ -1,10 +1,12 @@
 //! `slipway diff`: what changes in each cluster, object by object, between two revisions; offline unless an upstream source changes.
 
 use clap::Args;
+use serde::Serialize;
 use slipway_deployment::{Programs, differences};
 use slipway_git::Repository;
 use slipway_gitops::{Change, Difference};
 use slipway_project::{Tree, count};
+use slipway_source::Finding;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -37,6 +39,15 @@ pub(crate) struct Diff {
     kustomize: KustomizeArgs,
     #[command(flatten)]
     helm: HelmArgs,
+}
+
+/// What differs, and what is not among it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Compared<'a> {
+    objects: &'a [Difference],
+    not_shown: &'a [String],
+    not_compared: &'a [Finding],
 }
 
 impl Diff {
@@ -74,7 +85,11 @@ impl Diff {
         } else if !context.is_json() {
             show(context, &differences.objects);
         }
-        context.json(&differences.objects)
+        context.json(&Compared {
+            objects: &differences.objects,
+            not_shown: &differences.not_shown,
+            not_compared: &differences.omitted,
+        })
     }
 }
 

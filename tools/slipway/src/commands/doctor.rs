@@ -68,7 +68,7 @@ const NEEDED: [Needed; 7] = [
         version: Some((20, 0)),
         how: "apt install nodejs npm · brew install node · https://nodejs.org",
     },
-    Needed { what: "npm", programs: &["npm"], version: None, how: "apt install npm · brew install node" },
+    Needed { what: "npm", programs: &["npm"], version: Some((9, 0)), how: "apt install npm · brew install node" },
     Needed {
         what: "a C++ compiler",
         programs: &["c++", "g++", "clang++"],
@@ -234,7 +234,9 @@ mod tests {
         assert!(how("Rust").how.contains(&format!("rustup toolchain install {channel}`")));
         assert_eq!(how("Rust").version, numbers(channel));
         let set_up = include_str!("../../../setup/prerequisites.py");
-        for (what, program) in [("Rust", "cargo"), ("Python", "python3"), ("git", "git")] {
+        for (what, program) in
+            [("Rust", "cargo"), ("Python", "python3"), ("Node", "node"), ("npm", "npm"), ("git", "git")]
+        {
             let (major, minor) = how(what).version.unwrap();
             let line = format!("(\"{program}\", ({major}, {minor}),");
             assert!(set_up.contains(&line), "{line}");

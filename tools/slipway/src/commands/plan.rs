@@ -69,15 +69,12 @@ impl Plan {
             let name = format!("main of the loop on this machine ({})", state.forge.display());
             return Ok((name, Project::read(&Tree::at(&forge, "refs/heads/main")?)));
         }
-        let name = match unmerged_forge(context, git)? {
-            Some(forge) => {
-                format!("HEAD, which lacks what was merged in the loop's forge: `git pull {forge} main` brings it")
-            }
-            None => "HEAD".to_owned(),
-        };
+        if let Some(forge) = unmerged_forge(context, git)? {
+            context.warn(format!("HEAD lacks what was merged in the loop's forge; `git pull {forge} main` brings it"));
+        }
         // before the first commit, nothing runs
         let base = if git.head()?.is_some() { Project::read(&Tree::at(git, "HEAD")?) } else { Project::default() };
-        Ok((name, base))
+        Ok(("HEAD".to_owned(), base))
     }
 }
 

@@ -240,6 +240,7 @@ fn show_commit(context: &Context, commit: Option<&CommitLineage>) {
     }
 }
 
+/// The first eight digits of a commit's id.
 fn short(id: &str) -> &str {
-    id.get(..10).unwrap_or(id)
+    id.get(..8).unwrap_or(id)
 }

@@ -192,6 +192,8 @@ fn two_revisions_differ_by_object() {
     assert!(deployed.run(&["diff"]).text().contains("no object changes"));
     deployed.project.write("base/web/settings.yaml", &SETTINGS.replace("info", "debug"));
     let json = deployed.run(&["diff", "-o", "json"]).json();
+    assert_eq!((&json["notShown"], &json["notCompared"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let json = &json["objects"];
     assert_eq!(json.as_array().unwrap().len(), 1);
     assert_eq!(
         (&json[0]["application"], &json[0]["kind"], &json[0]["change"]),
@@ -330,7 +332,7 @@ fn an_application_set_is_followed_or_said_not_to_be() {
     deployed.project.commit("a set");
     deployed.project.write("base/web/settings.yaml", &SETTINGS.replace("info", "debug"));
     assert_eq!(deployed.run(&["check"]).code(), 0, "{:?}", deployed.run(&["check"]));
-    assert_eq!(deployed.run(&["diff", "-o", "json"]).json()[0]["application"], "web");
+    assert_eq!(deployed.run(&["diff", "-o", "json"]).json()["objects"][0]["application"], "web");
 
     deployed.project.write("clusters/local/web.yaml", &set("clusters: {}"));
     let ran = deployed.run(&["check"]);
@@ -338,6 +340,10 @@ fn an_application_set_is_followed_or_said_not_to_be() {
     let said = "clusters/local/web.yaml:6:7: the Applications of ApplicationSet argocd/sites are not followed";
     assert!(ran.errors().contains(&format!("skipped: {said}")), "{ran:?}");
     assert_eq!(deployed.run(&["check", "--complete"]).code(), 5);
+    let json = deployed.run(&["diff", "-o", "json"]).json();
+    let at = &json["notCompared"][0];
+    assert_eq!((&at["file"], &at["line"]), (&"clusters/local/web.yaml".into(), &6.into()), "{json}");
+    assert!(at["message"].as_str().unwrap().contains("ApplicationSet argocd/sites are not followed"), "{json}");
     let ran = deployed.run(&["diff", "--markdown"]);
     assert!(ran.errors().contains(&format!("not compared: {said}")), "{ran:?}");
     assert!(ran.text().contains("Not read here, and so not compared:"), "{ran:?}");

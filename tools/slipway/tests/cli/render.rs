@@ -206,5 +206,5 @@ fn a_content_that_the_experiment_never_had_is_found() {
     let ran = project.run(&["check", "-o", "json"]);
     assert_eq!(ran.code(), 3, "{ran:?}");
     assert_eq!(ran.findings(), [format!("{file}:10:5 unknown-content")]);
-    assert!(ran.text().contains("never had the content 0000"), "{ran:?}");
+    assert!(ran.text().contains("no commit up to HEAD has experiments/digits.yaml with the content 0000"), "{ran:?}");
 }

@@ -119,8 +119,10 @@ async fn a_loop_whose_state_is_elsewhere_is_found_there() {
     // a loop that does not run now
     std::fs::create_dir_all(project.root().join(".slipway")).unwrap();
     std::os::unix::fs::symlink(&forge, project.root().join(".slipway/forge.git")).unwrap();
-    let stopped = project.run(&["plan"]).text();
-    assert!(stopped.contains("compared with HEAD, which lacks") && stopped.contains("git pull"), "{stopped}");
+    let stopped = project.run(&["plan", "-o", "json"]);
+    assert_eq!(stopped.json()["comparedWith"], "HEAD", "{stopped:?}");
+    let warning = "HEAD lacks what was merged in the loop's forge; `git pull ";
+    assert!(stopped.errors().contains(warning), "{stopped:?}");
     let there = project.run(&["plan", "--state", &folder]);
     assert!(
         there.text().contains("nothing to do") && there.text().contains("compared with main of the loop"),

@@ -206,14 +206,14 @@ fn what_cannot_be_had_is_skipped_and_not_complete() {
 #[test]
 fn a_new_version_of_a_chart_differs_by_object() {
     let charts = Charts::new();
-    assert_eq!(charts.run(&["diff", "-o", "json"]).json(), serde_json::json!([]));
+    assert_eq!(charts.run(&["diff", "-o", "json"]).json()["objects"], serde_json::json!([]));
     assert!(!charts.was_asked(), "no source changes");
     let text = charts.project.read("clusters/local/web.yaml");
     charts.project.write("clusters/local/web.yaml", &text.replace("1.0.0", "1.1.0").replace("info", "debug"));
     let ran = charts.run(&["diff", "-o", "json"]);
-    let changed: Vec<_> = ran.json().as_array().unwrap().iter().map(|one| one["kind"].clone()).collect();
+    let changed: Vec<_> = ran.json()["objects"].as_array().unwrap().iter().map(|one| one["kind"].clone()).collect();
     assert_eq!(changed, ["Application", "ConfigMap"], "{ran:?}");
-    let diff = ran.json()[1]["diff"].as_str().unwrap().to_owned();
+    let diff = ran.json()["objects"][1]["diff"].as_str().unwrap().to_owned();
     for line in ["-  level: info", "+  level: debug", "-  chart: \"1.0.0\"", "+  chart: \"1.1.0\""] {
         assert!(diff.contains(line), "{line}: {diff}");
     }
@@ -224,6 +224,9 @@ fn a_new_version_of_a_chart_differs_by_object() {
         "{without:?}"
     );
     assert!(without.text().contains("~ Application argocd/web"), "{without:?}");
+    let json = charts.run_without_helm(&["diff", "-o", "json"]).json();
+    let not_shown = json["notShown"][0].as_str().unwrap();
+    assert!(not_shown.starts_with("the objects of local's Application web: helm is needed"), "{json}");
 
     // values in a file of this repository
     let sources = text
@@ -234,7 +237,8 @@ fn a_new_version_of_a_chart_differs_by_object() {
     charts.project.commit("values of its own");
     charts.project.write("overlays/local/web/values.yaml", "level: info\n");
     let ran = charts.run(&["diff", "-o", "json"]);
-    assert_eq!((&ran.json()[0]["kind"], ran.json().as_array().unwrap().len()), (&"ConfigMap".into(), 1), "{ran:?}");
+    let objects = ran.json()["objects"].clone();
+    assert_eq!((&objects[0]["kind"], objects.as_array().unwrap().len()), (&"ConfigMap".into(), 1), "{ran:?}");
     charts.project.write("clusters/local/web.yaml", &sources.replace("web/values.yaml", "web/none.yaml"));
     let missing = charts.run(&["check", "--complete"]);
     assert!(

@@ -32,7 +32,8 @@ enum ImageCommand {
     Build(build::Build),
     /// Push images by digest, with their SBOM and provenance
     #[command(
-        after_help = "Credentials are those of ~/.docker/config.json: `docker login` or `podman login` writes them.\n\n\
+        after_help = "Credentials are those of config.json in the folder DOCKER_CONFIG, otherwise in ~/.docker: `docker login` or \
+                            `podman login --authfile ~/.docker/config.json` writes them.\n\n\
                             Example:\n  slipway image push trainer server --to ghcr.io/acme/slipway --tag 0.1.0"
     )]
     Push(push::Push),
