@@ -56,6 +56,7 @@ const RUNS: &[Run] = &[
     run("render", &[]),
     run("render", &["--check"]),
     run("check", &[]),
+    run("check", &["--complete"]),
     run("diff", &[]),
     run("doctor", &[]),
     run("doctor", &["--cluster"]),
@@ -87,6 +88,10 @@ const RUNS: &[Run] = &[
     with("promote", &["mnist"], &[("MLFLOW_TRACKING_URI", "ann:m4rked@{stub}")]),
     with("promote", &["mnist"], &[("MLFLOW_TRACKING_URI", "http://{stub}")]),
     with("promote", &["mnist"], &[("MLFLOW_TRACKING_URI", "http://{stub}"), ("MLFLOW_TRACKING_PASSWORD", "")]),
+    run("trace", &["mnist"]),
+    run("trace", &["mnist", "--remote", REMOTE]),
+    with("trace", &["mnist"], &[("MLFLOW_TRACKING_URI", "http://ann:m4rked/password@{stub}")]),
+    with("trace", &["mnist"], &[("MLFLOW_TRACKING_URI", "http://{stub}")]),
     run("image list", &[]),
     run("image lock", &["server"]),
     run("image lock", &["demo-ui"]),
@@ -415,13 +420,13 @@ async fn where_everything_works() -> Result<()> {
     let surrounding = Surrounding::new(true).await?;
     // the others ask the stub, the internet, or for a version that nothing has registered
     let works = |run: &Run| {
-        let elsewhere = ["doctor", "bootstrap", "promote", "image lock", "image build", "image verify", "image push"];
+        let elsewhere =
+            ["doctor", "bootstrap", "promote", "trace", "image lock", "image build", "image verify", "image push"];
         !elsewhere.contains(&run.command)
             && run.variables.is_empty()
-            && !run
-                .arguments
-                .iter()
-                .any(|text| ["{stub}", "https:", "--cluster", "/dev/null"].iter().any(|part| text.contains(part)))
+            && !run.arguments.iter().any(|text| {
+                ["{stub}", "https:", "--cluster", "--complete", "/dev/null"].iter().any(|part| text.contains(part))
+            })
     };
     let mut failed = Vec::new();
     for run in RUNS {
