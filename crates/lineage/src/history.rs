@@ -28,7 +28,7 @@ impl History {
         }
     }
 
-    /// The default branch of a remote, without asking the remote: of a bare repository on this machine its own branch, of any other the
+    /// The default branch of a remote (its name or its address), without asking the remote: of a bare repository on this machine its own branch, of any other the
     /// one that was fetched last. Without a remote, or if nothing was fetched from it, HEAD.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl History {
             let branch = format!("{name} of {}", forge.path().display());
             return Ok(Self { repository: there, branch, revision, update: None });
         }
-        if let Some(remote) = remote {
+        if let Some(remote) = remote.map(|remote| name_of(repository, remote)).transpose()?.flatten() {
             let named = repository.symbolic_reference(&format!("refs/remotes/{remote}/HEAD"))?;
             let usual = ["main", "master"].map(|branch| format!("refs/remotes/{remote}/{branch}"));
             for revision in named.into_iter().chain(usual) {
@@ -65,4 +65,14 @@ impl History {
             prefix => format!("{prefix}/{path}"),
         }
     }
+}
+
+/// The name of a remote that is given by its name or by its address. What is fetched from an address without a name is not kept under one.
+fn name_of(repository: &Repository, remote: &str) -> Result<Option<String>> {
+    for name in repository.remotes()? {
+        if name == remote || repository.remote_url(&name)?.as_deref() == Some(remote) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
