@@ -1,5 +1,11 @@
-//! The causes of an error as text. HTTP and cloud libraries leave the cause that matters, such as `Connection refused`, out of their
-//! own message.
+//! What a message says.
+//!
+//! The causes of an error as text: HTTP and cloud libraries leave the cause that matters, such as `Connection refused`, out of their own
+//! message. And addresses without the login that they may hold.
+
+mod address;
+
+pub use address::{hide_login, without_password};
 
 /// An error's message followed by those of its causes, without repetitions.
 #[must_use]

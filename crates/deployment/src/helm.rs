@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
+use slipway_causes::hide_login;
 use slipway_gitops::Source;
 
 use crate::program::on_path;
@@ -62,11 +63,12 @@ impl Helm {
             (None, _) => command.arg(repository),
         };
         command.args(["--version", version, "--untar", "--untardir", "."]);
-        let what =
-            source.chart.as_deref().map_or_else(|| repository.to_owned(), |chart| format!("{repository} {chart}"));
-        self.output(command)?
-            .map_err(|reason| Error::Fetch(format!("helm cannot fetch {what} {version}: {reason}")))?;
-        Ok(())
+        let failed = |reason: String| {
+            let what = format!("{repository} {}", source.chart.as_deref().unwrap_or_default());
+            let message = format!("helm cannot fetch {} {version}: {reason}", what.trim_end());
+            Error::Fetch(hide_login(&message, repository))
+        };
+        self.output(command)?.map(drop).map_err(failed)
     }
 
     /// Renders the chart in a folder, which may be changed by that. The inner error is helm's own message.

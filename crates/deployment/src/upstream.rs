@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use slipway_causes::without_password;
 use slipway_digest::Digest;
 use slipway_gitops::{Deployed, Environment, Object, Source, at_source, check_upstream, from_upstream};
 use slipway_project::{Tree, count};
@@ -154,13 +155,13 @@ impl<'a> Renderer<'a> {
             }
         };
         from_upstream(tree.files(), application, source, &text)
-            .map_err(|error| Error::Upstream(format!("what was rendered from {}: {error}", source.repository)))
+            .map_err(|error| Error::Upstream(format!("what was rendered from {}: {error}", shown(source))))
     }
 
     fn build(&self, source: &Source, release: &Release<'_>) -> Result<String> {
         let Programs { kustomize, helm } = self.programs;
         let folder = tempfile::tempdir().map_err(Error::file(&std::env::temp_dir()))?;
-        let origin = format!("{} at {}", source.repository, source.revision);
+        let origin = format!("{} at {}", shown(source), source.revision);
         if source.chart.is_some() || source.repository.starts_with("oci://") {
             let helm = helm.ok_or(Error::NoHelm)?;
             // the cached chart stays unchanged
@@ -218,7 +219,7 @@ pub(crate) fn referenced<'a>(
     if !environment.is_own(source) {
         return Err(Error::Upstream(format!(
             "valueFiles: {file} is in {}, and values of another repository cannot be read here",
-            source.repository
+            shown(source)
         )));
     }
     tree.bytes(path).ok_or_else(|| {
@@ -227,6 +228,11 @@ pub(crate) fn referenced<'a>(
              experiments/ and overlays/ are read"
         ))
     })
+}
+
+/// The address of a source's repository, as messages show it.
+fn shown(source: &Source) -> String {
+    without_password(&source.repository)
 }
 
 /// The first folder of a path. Manifests refer to their neighbours, so no more of the repository is needed.
@@ -242,7 +248,7 @@ fn checkout(source: &Source, path: &str, cache: &Path) -> Result<PathBuf> {
         if part.join(path).is_dir() {
             return Ok(());
         }
-        Err(Error::Upstream(format!("{url} has no folder {path} at {revision}")))
+        Err(Error::Upstream(format!("{} has no folder {path} at {revision}", shown(source))))
     })
 }
 
@@ -257,7 +263,7 @@ fn chart(source: &Source, helm: &Helm, cache: &Path) -> Result<PathBuf> {
     let inside = std::fs::read_dir(&folder).map_err(&failed)?.map(|entry| Ok(entry.map_err(&failed)?.path()));
     let inside = inside.collect::<Result<Vec<_>>>()?;
     inside.into_iter().find(|path| path.join("Chart.yaml").is_file()).ok_or_else(|| {
-        Error::Upstream(format!("what {repository} has as {name} {version} is not a chart: it has no Chart.yaml"))
+        Error::Upstream(format!("what {} has as {name} {version} is not a chart: it has no Chart.yaml", shown(source)))
     })
 }
 

@@ -82,6 +82,22 @@ fn what_cannot_be_read_is_an_error_and_not_empty() {
 }
 
 #[test]
+fn an_address_is_shown_without_its_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("project");
+    for (rest, shown) in [
+        ("", "https://127.0.0.1:9/up at v1: a source needs a path or a chart"),
+        (", path: manifests", "fetch https://127.0.0.1:9/up v1"),
+        (", path: manifests, helm: {valueFiles: [$other/values.yaml]}", "`ref: other`"),
+        (", ref: here, path: manifests, helm: {valueFiles: [$here/values.yaml]}", "is in https://127.0.0.1:9/up,"),
+    ] {
+        let source = format!("repoURL: 'https://ann:secret@127.0.0.1:9/up', targetRevision: v1{rest}");
+        let error = rendered(&project, &source, &kustomize(&folder.path().join("cache"))).unwrap_err().to_string();
+        assert!(error.contains(shown) && !error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
 fn a_commit_stays_and_a_branch_moves() {
     let folder = tempfile::tempdir().unwrap();
     let (project, upstream) = (folder.path().join("project"), folder.path().join("upstream"));

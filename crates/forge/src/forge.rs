@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use reqwest::Url;
-use slipway_git::without_password;
+use slipway_causes::without_password;
 
 use crate::{BareForge, Error, GitHub, Opened, PullRequest, Result};
 

@@ -200,19 +200,6 @@ pub(crate) fn advice_on(stderr: &str) -> &'static str {
     found.map_or("run the same command by hand to see more", |(_, advice)| advice)
 }
 
-/// A URL as it may be shown: without the user and the password before the host's `@`.
-#[must_use]
-pub fn without_password(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
-            let host = authority.rsplit('@').next().unwrap_or(authority);
-            path.map_or_else(|| format!("{scheme}://{host}"), |path| format!("{scheme}://{host}/{path}"))
-        }
-        None => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,19 +209,5 @@ mod tests {
         let (major, minor) = crate::OLDEST_GIT;
         let advice = advice_on("error: unknown option `no-write-fetch-head'");
         assert_eq!(advice, format!("git is too old: {major}.{minor} or newer is needed"));
-    }
-
-    #[test]
-    fn only_the_user_is_taken_out_of_a_url() {
-        for (url, shown) in [
-            ("https://user:p@ss@host:8443/a/b@c", "https://host:8443/a/b@c"),
-            ("https://token@host", "https://host"),
-            ("https://host/a", "https://host/a"),
-            ("git@github.com:a/b.git", "git@github.com:a/b.git"),
-            ("/srv/a@b/forge.git", "/srv/a@b/forge.git"),
-            ("file:///srv/a@b", "file:///srv/a@b"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
     }
 }

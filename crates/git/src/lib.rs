@@ -19,7 +19,7 @@ mod upstream;
 mod work_tree;
 mod write;
 
-pub use error::{Error, Result, without_password};
+pub use error::{Error, Result};
 pub use history::{Commit, Missing, PathChange, PathHistory, blob_id};
 pub use merge::Merge;
 pub use program::OLDEST_GIT;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use git2::Oid;
+use slipway_causes::without_password;
 
-use crate::error::without_password;
 use crate::program::{failed, line};
 use crate::{Error, Repository, Result};
 

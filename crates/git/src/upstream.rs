@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::without_password;
+use slipway_causes::without_password;
+
 use crate::program::{LIMIT, Run};
 use crate::{Error, Result};
 

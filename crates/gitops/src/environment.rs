@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use slipway_causes::without_password;
 use slipway_source::{Finding, Node, Position, documents};
 
 use crate::application::{Application, Source};
@@ -282,8 +283,9 @@ impl Walk<'_> {
         for component in components.into_iter().flatten().filter_map(serde_json::Value::as_str) {
             if is_remote(self.files, folder, component) {
                 let message = format!(
-                    "Application {} adds {component} to {folder}, which is in another repository",
-                    object.id.name
+                    "Application {} adds {} to {folder}, which is in another repository",
+                    object.id.name,
+                    without_password(component)
                 );
                 return self.omit(&object, &at.key("components"), message, "a component of this repository is built");
             }

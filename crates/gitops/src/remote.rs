@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use slipway_causes::without_password;
 use slipway_source::{Finding, Node, documents};
 
 use crate::Files;
@@ -61,7 +62,8 @@ fn references(files: &Files, one: &Kustomization) -> Vec<Finding> {
                 .split_once('=')
                 .map_or(text, |(name, path)| if name.contains(['/', ':', '?']) { text } else { path });
             if is_remote(files, &one.folder, text) {
-                let message = format!("`{text}` is not in this repository, so its content is not what was reviewed");
+                let shown = without_password(text);
+                let message = format!("`{shown}` is not in this repository, so its content is not what was reviewed");
                 findings.push(Finding::at(&one.file, path.at, "remote-base", message).with_help(
                     "copy it into this repository, or deploy it by an Application whose source is that repository at a tag or a commit",
                 ));

@@ -1,5 +1,6 @@
 //! Where a lineage is looked up: the history of the branch that pull requests are merged into.
 
+use slipway_causes::without_password;
 use slipway_forge::Forge;
 use slipway_git::{Repository, Result};
 
@@ -31,8 +32,9 @@ impl History {
         }
     }
 
-    /// The default branch of a remote, without asking the remote: of a bare repository on this machine its own branch, of any other the
-    /// one that was fetched last. Without a remote, HEAD; also if the remote's default branch is not known here, with a warning.
+    /// The default branch of a remote (its name or its address), without asking the remote: of a bare repository on this machine its own
+    /// branch, of any other the one that was fetched last. Without a remote, HEAD; also if the remote's default branch is not known here, with
+    /// a warning.
     ///
     /// # Errors
     /// When the repository cannot be read.
@@ -46,7 +48,8 @@ impl History {
             let branch = format!("{name} of {}", forge.path().display());
             return Ok(Self { repository: there, branch, revision, update: None, warning: None });
         }
-        if let Some(remote) = remote {
+        let Some(remote) = remote else { return Ok(Self::at(repository, "HEAD")) };
+        if let Some(remote) = name_of(repository, remote)? {
             let named = repository.symbolic_reference(&format!("refs/remotes/{remote}/HEAD"))?;
             let usual = ["main", "master"].map(|branch| format!("refs/remotes/{remote}/{branch}"));
             for revision in named.into_iter().chain(usual) {
@@ -56,15 +59,17 @@ impl History {
                     return Ok(Self { update, branch, ..Self::at(repository, &revision) });
                 }
             }
-            if repository.remote_url(remote)?.is_some() {
-                let warning = format!(
-                    "the default branch of {remote} is not known here, so the history of HEAD is searched: \
-                     `git fetch {remote} && git remote set-head {remote} --auto` makes it known"
-                );
-                return Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") });
-            }
+            let warning = format!(
+                "the default branch of {remote} is not known here, so the history of HEAD is searched: \
+                 `git fetch {remote} && git remote set-head {remote} --auto` makes it known"
+            );
+            return Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") });
         }
-        Ok(Self::at(repository, "HEAD"))
+        let warning = format!(
+            "no remote of this repository has the address {}, so the history of HEAD is searched; --branch names another",
+            without_password(remote)
+        );
+        Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") })
     }
 
     /// A path of the project, from the top of the repository.
@@ -75,4 +80,14 @@ impl History {
             prefix => format!("{prefix}/{path}"),
         }
     }
+}
+
+/// The name of a remote that is given by its name or by its address. What is fetched from an address without a name is not kept under one.
+fn name_of(repository: &Repository, remote: &str) -> Result<Option<String>> {
+    for name in repository.remotes()? {
+        if name == remote || repository.remote_url(&name)?.as_deref() == Some(remote) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }

@@ -1,5 +1,6 @@
 //! An Application's project permits its repositories, namespaces and kinds.
 
+use slipway_causes::without_password;
 use slipway_source::Node;
 
 use super::Findings;
@@ -63,7 +64,8 @@ fn of_application(deployed: &Deployed, project: &Object, scopes: &Scopes, findin
     for source in &application.sources {
         let permitted = project.node.items_at("spec.sourceRepos").iter().filter_map(Node::text);
         if !permits_repository(permitted, &source.repository) {
-            let message = format!("project {name} does not permit the repository {}", source.repository);
+            let message =
+                format!("project {name} does not permit the repository {}", without_password(&source.repository));
             let help =
                 format!("add it to sourceRepos of AppProject {name}, or move the Application to another project");
             findings.add(object, &source.at.key("repoURL"), "source-not-permitted", message, help);

@@ -43,6 +43,21 @@ fn a_project_permits_an_address_with_and_without_git() {
     assert_eq!(repository.found(), ["source-not-permitted | repoURL: git@example.org:this.git"]);
 }
 
+#[test]
+fn an_address_is_shown_without_its_login() {
+    let address = "https://ann:secret@example.net/this.git";
+    let mut repository = with_source(&SOURCE.replace("https://example.org/this.git", address));
+    repository.replace("base/web/kustomization.yaml", "[web.yaml]", "[web.yaml, 'https://ann:secret@example.org/b']");
+    let messages: Vec<String> = repository.findings().into_iter().map(|finding| finding.message).collect();
+    for shown in [
+        "project stack does not permit the repository https://example.net/this.git",
+        "`https://example.org/b` is not in this repository",
+    ] {
+        assert!(messages.iter().any(|message| message.contains(shown)), "{messages:?}");
+    }
+    assert!(!messages.iter().any(|message| message.contains("secret")), "{messages:?}");
+}
+
 #[rstest]
 #[case::path_with_slashes("./overlays/local/web/")]
 #[case::path_with_steps("overlays/staging/../local/web")]
@@ -69,6 +84,11 @@ fn a_path_is_what_it_leads_to(#[case] path: &str) {
     format!("{SOURCE}    kustomize:\n      components: ['https://example.org/base?ref=main']\n"),
     "adds https://example.org/base?ref=main to overlays/local/web, which is in another repository",
     "components: ['https://example.org/base?ref=main']"
+)]
+#[case::login(
+    format!("{SOURCE}    kustomize:\n      components: ['https://ann:secret@example.org/base?ref=main']\n"),
+    "adds https://example.org/base?ref=main to overlays/local/web, which is in another repository",
+    "components: ['https://ann:secret@example.org/base?ref=main']"
 )]
 fn what_is_not_followed_is_said(#[case] source: String, #[case] message: &str, #[case] line: &str) {
     let repository = with_source(&source);

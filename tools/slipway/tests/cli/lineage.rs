@@ -390,15 +390,23 @@ fn without_its_forge_the_message_of_the_merge_names_the_pull_request() {
     let (number, jobs) = hub.propose(&EXPERIMENT.replace("epochs: 3", "epochs: 2"));
     hub.merge(number, Merge::Squash);
     let fresh = hub.clone("fresh", &[]);
-    git(&fresh, &["remote", "set-url", "origin", "https://github.com/octo/cat.git"]);
-    let ran = run(&fresh, &["trace", &jobs[0], "-o", "json"], |command| without_a_token(command, &fresh));
-    assert_eq!(ran.code(), 0, "{ran:?}");
-    let found = ran.json();
-    assert_eq!(found["history"]["branch"], "origin/main");
-    assert_eq!(found["experiment"]["commit"]["id"], hub.brought("experiments/digits.yaml"));
-    assert_eq!(found["experiment"]["commit"]["pullRequest"], json!({ "number": number, "title": null, "url": null }));
-    let reason = found["unresolved"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("no token for github.com"), "{reason}");
+    // GitHub, without a token
+    let (address, other) = ("https://github.com/octo/cat.git", "https://github.com/octo/dog.git");
+    git(&fresh, &["remote", "set-url", "origin", address]);
+    // nothing was fetched from the last one
+    for (remote, branch) in [("origin", "origin/main"), (address, "origin/main"), (other, "HEAD")] {
+        let ran = run(&fresh, &["trace", &jobs[0], "--remote", remote, "-o", "json"], |command| {
+            without_a_token(command, &fresh);
+        });
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        let found = ran.json();
+        assert_eq!(found["history"]["branch"], branch);
+        assert_eq!(found["experiment"]["commit"]["id"], hub.brought("experiments/digits.yaml"));
+        let commit = &found["experiment"]["commit"];
+        assert_eq!(commit["pullRequest"], json!({ "number": number, "title": null, "url": null }));
+        let reason = found["unresolved"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains("no token for github.com"), "{reason}");
+    }
 }
 
 #[test]
