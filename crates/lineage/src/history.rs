@@ -65,11 +65,12 @@ impl History {
             );
             return Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") });
         }
-        let warning = format!(
-            "no remote of this repository has the address {}, so the history of HEAD is searched; --branch names another",
-            without_password(remote)
-        );
-        Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") })
+        // a name that is no remote is the default, `origin`, of a repository without one
+        let warning = remote.contains(['/', ':']).then(|| {
+            let address = without_password(remote);
+            format!("no remote of this repository has the address {address}, so the history of HEAD is searched")
+        });
+        Ok(Self { warning, ..Self::at(repository, "HEAD") })
     }
 
     /// A path of the project, from the top of the repository.
