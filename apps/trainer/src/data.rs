@@ -63,6 +63,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             error if error.is_unavailable() => Self::Service(error.to_string()),
+            // the certificate may have been renewed when another pod starts
+            Error::Tls { .. } => Self::Service(error.to_string()),
             // a full disk, for example: another node may have more room
             Error::File { .. } => Self::Unexpected(error.to_string()),
             error => Self::Input(error.to_string()),

@@ -1,7 +1,6 @@
 //! What can go wrong between this program and the cluster, by the stage at which it does.
 
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
 use kube::client::AuthError;
@@ -176,17 +175,11 @@ impl Error {
 
     /// What the layers below HTTP met: they hand their errors up inside of others.
     fn of_connection(server: String, error: &(dyn StdError + 'static)) -> Self {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<AuthError>() {
-                return Self::Login { server, message: login(error) };
-            }
-            if let Some(error) = error.downcast_ref::<rustls::Error>() {
-                return Self::Tls { server, message: error.to_string() };
-            }
-            // an error of the system hides the one that it carries from its own causes
-            let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            cause = carried.map(|carried| carried as &(dyn StdError + 'static)).or_else(|| error.source());
+        if let Some(error) = slipway_causes::find::<AuthError>(error) {
+            return Self::Login { server, message: login(error) };
+        }
+        if let Some(message) = slipway_causes::tls(error) {
+            return Self::Tls { server, message };
         }
         Self::Unreachable { server, message: slipway_causes::root(error) }
     }

@@ -43,6 +43,17 @@ pub enum Error {
         /// Why the last attempt failed.
         reason: String,
     },
+    /// No encrypted connection to the store could be made, such as with a certificate that is not trusted.
+    #[error(
+        "no TLS connection to the object store at {endpoint}: {reason}; if an authority of your own signed its certificate, set SSL_CERT_FILE to a \
+         file with the authority's; otherwise compare AWS_ENDPOINT_URL_S3 and this machine's clock with the certificate"
+    )]
+    Tls {
+        /// Its address.
+        endpoint: String,
+        /// What the TLS library says.
+        reason: String,
+    },
     /// A source of credentials that is configured does not give any.
     #[error("cannot get credentials for the object store at {endpoint}: {reason}")]
     Credentials {

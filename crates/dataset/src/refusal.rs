@@ -4,7 +4,7 @@ use aws_config::meta::ProviderChainError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use slipway_causes::{chain, root};
+use slipway_causes::{chain, find, root, tls};
 
 use crate::Error;
 use crate::bucket::Bucket;
@@ -39,8 +39,11 @@ impl Bucket {
         let Some(response) = error.raw_response() else {
             return match error {
                 SdkError::ConstructionFailure(_) => Error::Configuration(chain(error)),
-                // "Connection refused" is what helps, not the layers around it
-                _ => Error::Unreachable { endpoint, reason: root(error) },
+                _ => match tls(error) {
+                    Some(reason) => Error::Tls { endpoint, reason },
+                    // "Connection refused" is what helps, not the layers around it
+                    None => Error::Unreachable { endpoint, reason: root(error) },
+                },
             };
         };
         let status = response.status().as_u16();
@@ -93,9 +96,4 @@ fn credentials(endpoint: String, error: &CredentialsError) -> Error {
     let transient =
         !matches!(error, CredentialsError::InvalidConfiguration(_) | CredentialsError::CredentialsNotLoaded(_));
     Error::Credentials { endpoint, reason: chain(error).replace('\n', " "), transient }
-}
-
-/// The first error of this type among an error and its causes.
-fn find<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
 }

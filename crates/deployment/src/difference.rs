@@ -1,6 +1,6 @@
 //! What a change to the files changes in each cluster.
 
-use slipway_gitops::{Deployed, Difference, Environment, Object, Source, compare, markdown, root_folder};
+use slipway_gitops::{Change, Deployed, Difference, Environment, Object, Source, compare, markdown, root_folder};
 use slipway_project::Tree;
 use slipway_source::Finding;
 
@@ -118,67 +118,138 @@ fn sources(side: Option<Side<'_>>) -> Vec<Rendered<'_>> {
     .collect()
 }
 
+/// More warnings of a kind than this are counted.
+const LISTED: usize = 10;
+
+/// A warning is cut here. Twice [`LISTED`] of them fit into what a pull request's body leaves beside a plan and the objects.
+const CHARACTERS: usize = 240;
+
 impl Differences {
-    /// The differences in Markdown, and what is not among them.
+    /// The differences in Markdown: counts and what is not among them first. At most 48 Ki characters.
     #[must_use]
     pub fn markdown(&self) -> String {
-        /// More than this many are counted.
-        const LISTED: usize = 10;
-        /// A message is cut here.
-        const CHARACTERS: usize = 300;
-        let mut text = markdown(&self.objects);
-        text.extend(self.not_shown.iter().map(|one| format!("\nNot shown: {one}\n")));
-        if self.omitted.is_empty() {
-            return text;
-        }
-        text.push_str("\nNot read here, and so not compared:\n\n");
-        for one in self.omitted.iter().take(LISTED) {
-            let message: String = one.message.chars().filter(|c| !c.is_control()).take(CHARACTERS).collect();
-            text.push_str(&format!("- `{}:{}` {}\n", one.file, one.line, message.replace('<', "&lt;")));
-        }
-        if self.omitted.len() > LISTED {
-            text.push_str(&format!("- and {} more\n", self.omitted.len() - LISTED));
-        }
+        format!("{}\n{}", self.summary(), markdown(&self.objects))
+    }
+
+    /// The number of objects, and what is not among them. At most 6 Ki characters.
+    fn summary(&self) -> String {
+        let of = |change| self.objects.iter().filter(|one| one.change == change).count();
+        let (added, changed, removed) = (of(Change::Added), of(Change::Changed), of(Change::Removed));
+        let mut text = format!("**Objects in the clusters: {added} added, {changed} changed, {removed} removed**\n");
+        text.push_str(&warnings("Not shown", self.not_shown.iter().map(String::clone)));
+        text.push_str(&warnings("Not read here, and so not compared", self.omitted.iter().map(ToString::to_string)));
         text
     }
 }
 
-/// What a change does in the clusters, as a section of its pull request. Empty if nothing is deployed from this repository. If it cannot be
-/// shown, the section says why; the proposal is opened all the same, since `check` reports the problem.
+/// Warnings as a list under a heading; nothing if there are none.
+fn warnings(heading: &str, all: impl ExactSizeIterator<Item = String>) -> String {
+    let count = all.len();
+    if count == 0 {
+        return String::new();
+    }
+    let mut text = format!("\n{heading}:\n\n");
+    text.extend(all.take(LISTED).map(|one| format!("- {}\n", line(&one))));
+    if count > LISTED {
+        text.push_str(&format!("- … and {} more\n", count - LISTED));
+    }
+    text
+}
+
+/// A message as one line of Markdown, cut where it is too long: as code, so that no name or address in it is markup.
+fn line(message: &str) -> String {
+    let clean = |c: char| if c.is_control() || c == '`' { ' ' } else { c };
+    let mut text: String = message.chars().take(CHARACTERS).map(clean).collect();
+    if message.chars().nth(CHARACTERS).is_some() {
+        text.push('…');
+    }
+    format!("`{}`", text.trim())
+}
+
+/// What a change does in the clusters, as parts of its pull request's body. Both are empty if nothing is deployed from this repository.
+#[derive(Debug, Default)]
+pub struct InPullRequest {
+    /// Counts and warnings, for the top of the body. If nothing can be shown, it says why.
+    pub summary: String,
+    /// Each object, as a section for the end of the body.
+    pub objects: String,
+}
+
+/// What a change does in the clusters, for its pull request. The proposal is opened also if it cannot be shown, since `check` reports the
+/// problem.
 #[must_use]
-pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize>) -> String {
+pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize>) -> InPullRequest {
     let deploys = |name: &String| after.text(&format!("{}/kustomization.yaml", root_folder(name))).is_some();
     if !after.folders_in("clusters").iter().any(deploys) {
-        return String::new();
+        return InPullRequest::default();
     }
     // a proposal does not wait for other repositories
     let elsewhere =
         |_: Side<'_>| Err(Error::Upstream("they come from another repository; `slipway diff` shows them".to_owned()));
-    let text = match kustomize.map(|kustomize| changes(before, after, kustomize, None, elsewhere)) {
-        None => "Not shown: kustomize was not found. `slipway diff --base main` shows it.\n".to_owned(),
-        Some(Ok(differences)) => differences.markdown(),
-        Some(Err(error)) => format!("Not shown, because what is deployed cannot be built: {error}.\n{}", list(&error)),
+    let summary = match kustomize.map(|kustomize| changes(before, after, kustomize, None, elsewhere)) {
+        Some(Ok(differences)) => {
+            let objects = format!("\n## What changes in the clusters\n\n{}", markdown(&differences.objects));
+            return InPullRequest { summary: differences.summary(), objects };
+        }
+        None => {
+            "What changes in the clusters is not shown: kustomize was not found. `slipway diff --base main` shows it.\n"
+                .to_owned()
+        }
+        Some(Err(error)) => {
+            let heading = "What changes in the clusters is not shown, because what is deployed cannot be built";
+            match findings(&error) {
+                [] => warnings(heading, std::iter::once(error.to_string())),
+                all => warnings(heading, all.iter().map(ToString::to_string)),
+            }
+        }
     };
-    format!("\n## What changes in the clusters\n\n{text}")
+    InPullRequest { summary, objects: String::new() }
 }
 
-/// How many findings a pull request names.
-const NAMED: usize = 10;
+/// What is wrong with files.
+fn findings(error: &Error) -> &[Finding] {
+    match error {
+        Error::Invalid(findings) => findings,
+        Error::Before(error) => findings(error),
+        _ => &[],
+    }
+}
 
-/// The findings of an error as a list, each cut to a line.
-fn list(error: &Error) -> String {
-    let findings = match error {
-        Error::Invalid(findings) => findings.as_slice(),
-        Error::Before(error) => return list(error),
-        _ => return String::new(),
-    };
-    let mut text = String::from("\n");
-    for finding in findings.iter().take(NAMED) {
-        let line: String = finding.to_string().replace(['\n', '`'], " ").chars().take(400).collect();
-        text += &format!("- `{line}`\n");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_stand_before_any_number_of_objects_and_are_counted() {
+        let object = |index: usize| Difference {
+            environment: "local".to_owned(),
+            application: "jobs".to_owned(),
+            kind: "TrainJob".to_owned(),
+            namespace: "training".to_owned(),
+            name: format!("job-{index}"),
+            change: Change::Added,
+            diff: "+ a line\n".repeat(30),
+        };
+        let long = "<details> `x`\n".repeat(1_000);
+        let omitted = |index: usize| Finding::new(&format!("clusters/local/{index:03}.yaml"), 1, 1, "omitted", &long);
+        let differences = Differences {
+            objects: (0..1_000).map(object).collect(),
+            omitted: (0..50).map(omitted).collect(),
+            not_shown: (0..50).map(|index| format!("the objects of {index:03}: {long}")).collect(),
+            deploys: true,
+        };
+        let summary = differences.summary();
+        assert!(summary.starts_with("**Objects in the clusters: 1000 added, 0 changed, 0 removed**\n"), "{summary}");
+        assert!(summary.chars().count() <= 6 * 1024, "{}", summary.chars().count());
+        assert_eq!(
+            (summary.matches("\n- `").count(), summary.matches("- … and 40 more\n").count()),
+            (20, 2),
+            "{summary}"
+        );
+        // no message ends its line or its code
+        assert!(summary.lines().all(|line| line.matches('`').count() % 2 == 0), "{summary}");
+        let text = differences.markdown();
+        assert!(text.starts_with(&summary) && text[summary.len()..].starts_with("\n### local: 1000 added"), "{text}");
+        assert!(text.chars().count() <= 48 * 1024, "{}", text.chars().count());
     }
-    if findings.len() > NAMED {
-        text += &format!("- … and {} more\n", findings.len() - NAMED);
-    }
-    text
 }

@@ -296,9 +296,12 @@ fn kept(cache: &Path, key: &str, fixed: bool, fetch: impl FnOnce(&Path) -> Resul
 /// Whether a revision stays what it is: a whole commit hash, or the tag of a release such as `v1.2.3`.
 fn is_fixed(revision: &str) -> bool {
     let is_commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let numbers = revision.strip_prefix('v').unwrap_or(revision).split('.').take(3);
-    let is_release = numbers.clone().count() == 3
-        && numbers.take(2).all(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
+    let version = revision.strip_prefix('v').unwrap_or(revision);
+    // what follows the numbers names a pre-release or a build; a range of versions has `*`, `x`, a comparison or a space
+    let (numbers, rest) = version.split_at(version.find(['-', '+']).unwrap_or(version.len()));
+    let is_release = numbers.split('.').count() == 3
+        && numbers.split('.').all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+.".contains(&byte));
     is_commit || is_release
 }
 
@@ -323,10 +326,30 @@ mod tests {
 
     #[test]
     fn a_commit_and_a_release_are_kept_and_a_branch_is_not() {
-        for fixed in ["8162c7c4a48f3ee0e91b1a3eb90616cf319a4b1a", "v2.3.0", "1.6.1", "v0.12.0-rc.1"] {
+        for fixed in
+            ["8162c7c4a48f3ee0e91b1a3eb90616cf319a4b1a", "v2.3.0", "1.6.1", "v0.12.0-rc.1", "1.2.3-rc.x+build-7"]
+        {
             assert!(is_fixed(fixed), "{fixed}");
         }
-        for moving in ["main", "HEAD", "release-1.2", "v1", "1.x", "8162c7c", "v1.x.0"] {
+        let branches = ["main", "HEAD", "release-1.2", "v1", "8162c7c"];
+        let ranges = [
+            "1.x",
+            "v1.x.0",
+            "1.6.*",
+            "1.2.x",
+            "1.2.X",
+            "1.*",
+            "*",
+            "~1.2.3",
+            "^1.2.3",
+            ">=1.2.3",
+            "1.2.3 - 1.5.0",
+            "1.2.3 || 2.0.0",
+            "1.2.3 <2.0.0",
+            "1.2.",
+            "1.2",
+        ];
+        for moving in branches.into_iter().chain(ranges) {
             assert!(!is_fixed(moving), "{moving}");
         }
     }

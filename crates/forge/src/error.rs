@@ -97,6 +97,17 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// No encrypted connection to GitHub could be made, such as with a certificate that is not trusted.
+    #[error(
+        "no TLS connection to GitHub at {url}: {reason}; if an authority of your own signed its certificate, or that of a proxy between, set \
+         SSL_CERT_FILE to a file with the authority's; otherwise compare GITHUB_API_URL and this machine's clock with the certificate"
+    )]
+    Tls {
+        /// The API.
+        url: String,
+        /// What the TLS library says.
+        reason: String,
+    },
     /// The answer is not one of GitHub's API.
     #[error(
         "the answer of {url} is not what GitHub's API says: {reason}; check GITHUB_API_URL, and whether a proxy or a sign-in page \

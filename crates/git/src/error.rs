@@ -108,16 +108,23 @@ impl Error {
     /// Whether a remote did not answer or refused, so that asking again may help.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Git { .. } | Self::TimedOut { .. })
+        match self {
+            Self::Git { stderr, .. } => !is_of_the_disk(stderr),
+            Self::TimedOut { .. } => true,
+            _ => false,
+        }
     }
 
     /// Whether this machine lacks something: a program, a key, a right, or space on a disk.
     #[must_use]
     pub fn is_of_this_machine(&self) -> bool {
-        matches!(
-            self,
-            Self::NoGit(_) | Self::NotOwned(_) | Self::NotSigned { .. } | Self::Repository { .. } | Self::Io { .. }
-        )
+        match self {
+            Self::Git { stderr, .. } => is_of_the_disk(stderr),
+            Self::NoGit(_) | Self::NotOwned(_) | Self::NotSigned { .. } | Self::Repository { .. } | Self::Io { .. } => {
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn io(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
@@ -167,6 +174,16 @@ fn advice(error: &git2::Error) -> &'static str {
     }
 }
 
+/// What the system says when it cannot write: the disk is full, or is only to be read.
+const DISK: [&str; 3] = ["No space left on device", "Disk quota exceeded", "Read-only file system"];
+
+/// Whether the program `git`, in the C locale, could not write to a disk of this machine. What the other side says of its own disk stands
+/// behind `remote:`, or is the reason why it did not unpack.
+fn is_of_the_disk(stderr: &str) -> bool {
+    let own = |line: &&str| !line.starts_with("remote:") && !line.contains("remote unpack failed");
+    stderr.lines().filter(own).any(|line| DISK.iter().any(|words| line.contains(words)))
+}
+
 /// What to do about what the program `git` printed, in the C locale.
 pub(crate) fn advice_on(stderr: &str) -> &'static str {
     let known = [
@@ -193,7 +210,7 @@ pub(crate) fn advice_on(stderr: &str) -> &'static str {
         ),
         (&[".lock': File exists"], "another git is running, or one crashed: if none is running, remove the lock file"),
         (&["Permission denied", "Read-only file system"], "make the repository writable for this user"),
-        (&["No space left on device"], "free some space on the disk"),
+        (&["No space left on device", "Disk quota exceeded"], "free some space on the disk"),
         (&["is not a git command", "unknown option"], "git is too old: 2.29 or newer is needed"),
     ];
     let found = known.iter().find(|(words, _)| words.iter().any(|word| stderr.contains(word)));
@@ -209,5 +226,33 @@ mod tests {
         let (major, minor) = crate::OLDEST_GIT;
         let advice = advice_on("error: unknown option `no-write-fetch-head'");
         assert_eq!(advice, format!("git is too old: {major}.{minor} or newer is needed"));
+    }
+
+    #[test]
+    fn a_disk_of_this_machine_is_no_remote_that_does_not_answer() {
+        for (stderr, of_this_machine) in [
+            (
+                "error: unable to write file .git/objects/pack/tmp: No space left on device\nfatal: fetch-pack failed",
+                true,
+            ),
+            ("fatal: cannot create directory at 'manifests': Read-only file system", true),
+            ("error: cannot open .git/FETCH_HEAD: Disk quota exceeded", true),
+            (
+                "remote: error: file write error: No space left on device\nerror: remote unpack failed: unpack-objects abnormal exit",
+                false,
+            ),
+            (
+                "error: remote unpack failed: unable to create temporary object directory: No space left on device",
+                false,
+            ),
+            ("fatal: unable to access 'https://example.org/': Could not resolve host: example.org", false),
+        ] {
+            let error = crate::program::failed("fetch origin", stderr.to_owned());
+            assert_eq!(
+                (error.is_of_this_machine(), error.is_unavailable()),
+                (of_this_machine, !of_this_machine),
+                "{stderr}"
+            );
+        }
     }
 }

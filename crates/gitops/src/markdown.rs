@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::difference::{Change, Difference};
 
-/// The most characters of the text. GitHub accepts 65,536 in the body of a pull request, which has other parts as well.
-const MAX_CHARACTERS: usize = 48 * 1024;
+/// The most characters of the text. GitHub accepts 65,536 in the body of a pull request, and the plan and the warnings need their share.
+const MAX_CHARACTERS: usize = 42 * 1024;
 
 /// The most environments that have a section of their own.
 const MAX_ENVIRONMENTS: usize = 50;
@@ -15,7 +15,7 @@ const REST: usize = 250;
 
 /// The differences as Markdown: a section for each environment with the counts first, then each object with its diff folded away.
 ///
-/// At most 48 Ki characters for any number of objects. Where the diffs do not fit, objects are listed by name, rare kinds first; where the
+/// At most 42 Ki characters for any number of objects. Where the diffs do not fit, objects are listed by name, rare kinds first; where the
 /// names do not fit either, objects are counted by kind. Each environment has an equal share of the text.
 pub fn markdown(differences: &[Difference]) -> String {
     if differences.is_empty() {

@@ -73,6 +73,17 @@ impl Client {
         Self::with(base, login, |builder| tls::configure(builder, &variable))
     }
 
+    /// [`Client::at`] an address that somebody else names, such as a cluster's route: nothing that tells the server who asks is sent, neither
+    /// a login of the environment nor a client's certificate.
+    ///
+    /// # Errors
+    /// As [`Client::at`].
+    pub fn without_login(tracking_uri: &str) -> Result<Self> {
+        let (base, _) = address::read(tracking_uri)?;
+        let server_only = |name: &str| variable(name).filter(|_| name != tls::CLIENT_CERTIFICATE);
+        Self::with(base, None, |builder| tls::configure(builder, &server_only))
+    }
+
     /// [`Client::at`] the address in `MLFLOW_TRACKING_URI`.
     ///
     /// # Errors
@@ -286,7 +297,7 @@ impl Client {
                     (None, None) => {
                         format!(
                             "MLflow at {} requires a login; set {MLFLOW_TRACKING_USERNAME} and {MLFLOW_TRACKING_PASSWORD}, or \
-                             {MLFLOW_TRACKING_TOKEN}",
+                             {MLFLOW_TRACKING_TOKEN}, and {MLFLOW_TRACKING_URI} to its address",
                             shown(&attempts.url)
                         )
                     }
@@ -347,8 +358,12 @@ impl Attempts {
 
     /// The connection failed, or broke in the middle of the answer.
     fn broken_off(&self, error: &reqwest::Error) -> Failure {
+        let url = shown(&self.url);
+        if let Some(reason) = slipway_causes::tls(error) {
+            return Failure { error: Error::Tls { url, reason }, again: false };
+        }
         let again = self.repeat.after_broken_off(!error.is_connect());
-        let (url, reason) = (shown(&self.url), cause(error));
+        let reason = cause(error);
         Failure { error: Error::Unreachable { url, attempts: self.number, reason }, again }
     }
 

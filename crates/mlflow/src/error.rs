@@ -34,6 +34,17 @@ pub enum Error {
         /// Why the last one failed.
         reason: String,
     },
+    /// No encrypted connection could be made, such as with a certificate that is not trusted; repeating it would not help.
+    #[error(
+        "no TLS connection to MLflow at {url}: {reason}; if an authority of your own signed its certificate, set \
+         MLFLOW_TRACKING_SERVER_CERT_PATH to the authority's; otherwise compare the address and this machine's clock with the certificate"
+    )]
+    Tls {
+        /// The address of the call, without credentials.
+        url: String,
+        /// What the TLS library says.
+        reason: String,
+    },
     /// MLflow answered every attempt with a server error (5xx) or a rate limit (429).
     #[error("MLflow failed on {method} {url}: HTTP {status} after {attempts} attempts: {message}; see MLflow's log")]
     Failing {

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 const INSECURE: &str = "MLFLOW_TRACKING_INSECURE_TLS";
 const SERVER_CERTIFICATE: &str = "MLFLOW_TRACKING_SERVER_CERT_PATH";
-const CLIENT_CERTIFICATE: &str = "MLFLOW_TRACKING_CLIENT_CERT_PATH";
+pub(crate) const CLIENT_CERTIFICATE: &str = "MLFLOW_TRACKING_CLIENT_CERT_PATH";
 /// Ways to log in that need Python, or a signature over each request.
 const UNSUPPORTED: [&str; 2] = ["MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4"];
 
@@ -160,5 +160,25 @@ mod tests {
         assert_eq!(status(&address, &[(INSECURE, Path::new("true"))]).await, Some(204));
         assert_eq!(status(&address, &[(SERVER_CERTIFICATE, &trusted), (CLIENT_CERTIFICATE, &own)]).await, Some(202));
         assert_eq!(status(&address, &[(SERVER_CERTIFICATE, &own)]).await, None);
+    }
+
+    #[test]
+    fn an_address_that_somebody_else_names_gets_no_login() {
+        let client = crate::Client::without_login("http://ann:secret@example.org").unwrap();
+        assert!(format!("{client:?}").contains("login: None"), "{client:?}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_not_trusted_is_said_at_the_first_attempt() {
+        let (address, _) = server().await;
+        // with pauses that the test would not outlive
+        let hour = std::time::Duration::from_secs(3600);
+        let client = crate::Client::new(&address).unwrap().with_retry(crate::Retry::at_most(5).pausing(hour, hour));
+        let error = client.get_run("r").await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Tls { .. }) && !error.is_unavailable(), "{text}");
+        for part in [address.as_str(), "its certificate is not trusted or not valid", SERVER_CERTIFICATE] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 }

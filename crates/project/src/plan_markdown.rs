@@ -20,8 +20,22 @@ const REST: usize = 200;
 /// last ones are.
 #[must_use]
 pub fn markdown(plan: &Plan) -> String {
-    let mut text = format!("**{}**\n", sentence(&plan.summary()));
-    let mut left = MAX_CHARACTERS.saturating_sub(REST + characters(&text));
+    markdown_with(plan, "")
+}
+
+/// The same, with other counts and warnings below its own counts and above its tables.
+#[must_use]
+pub fn markdown_with(plan: &Plan, summary: &str) -> String {
+    let counts = format!("**{}**\n", sentence(&plan.summary()));
+    let tables = tables(plan, MAX_CHARACTERS.saturating_sub(characters(&counts)));
+    let gap = if summary.is_empty() { "" } else { "\n" };
+    format!("{counts}{gap}{summary}{tables}")
+}
+
+/// A table for each experiment and environment, in at most `limit` characters.
+fn tables(plan: &Plan, limit: usize) -> String {
+    let mut text = String::new();
+    let mut left = limit.saturating_sub(REST);
     let mut changes = plan.changes.iter();
     while let Some(change) = changes.next() {
         let section = section(change, left);

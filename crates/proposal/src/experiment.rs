@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipway_deployment::{Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
-use slipway_project::plan_markdown::markdown;
+use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Project, Tree, count, rendered};
 
 use crate::{Error, Remote, Result};
@@ -70,7 +70,7 @@ impl ExperimentProposal {
         let name = self.names.first().map_or("experiment", String::as_str);
         let branch = format!("slipway/{name}-{}-{}", short(base), short(&git.tree_of(&head)?));
         let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&self.changes), kustomize);
-        let body = markdown(&self.plan) + &deployed;
+        let body = markdown_with(&self.plan, &deployed.summary) + &deployed.objects;
         remote.open(git, &head, PullRequest { branch, base: self.base.branch, title, body }).await
     }
 

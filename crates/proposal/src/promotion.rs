@@ -92,7 +92,9 @@ impl Promotion {
         let head = git.commit(Some(&self.base), &changes, &title)?;
         let branch = format!("slipway/serve-{}-{version}-{environment}-{}", in_branch(name), short(&self.base));
         let deployed = in_pull_request(&self.tree, &self.tree.with(&changes), kustomize);
-        let body = self.body() + &deployed;
+        // a version's tags can be long; they do not push the warnings out
+        let gap = if deployed.summary.is_empty() { "" } else { "\n" };
+        let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
         remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
     }
 

@@ -128,6 +128,7 @@ impl From<slipway_forge::Error> for Failure {
 
         match error {
             Error::Git(error) => error.into(),
+            Error::Tls { .. } => Self::Service(error.to_string()),
             Error::NoToken { .. } | Error::AppKey(_) => Self::Environment(error.to_string()),
             error if error.is_unavailable() => Self::Service(error.to_string()),
             Error::Malformed { .. } => Self::Unexpected(error.to_string()),
@@ -143,7 +144,7 @@ impl From<slipway_dataset::Error> for Failure {
         let message = error.to_string();
         match error {
             error if error.is_unavailable() => Self::Service(message),
-            Error::Refused { .. } => Self::Service(message),
+            Error::Refused { .. } | Error::Tls { .. } => Self::Service(message),
             Error::Credentials { .. } | Error::File { .. } => Self::Environment(message),
             _ => Self::Input(message),
         }

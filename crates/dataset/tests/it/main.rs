@@ -8,4 +8,5 @@ mod faults;
 mod network;
 mod store;
 mod stub;
+mod tls;
 mod transfers;

@@ -94,7 +94,7 @@ pub(crate) fn limit(error: &Error) -> Option<Option<Duration>> {
 
 /// Whether the request may be sent again.
 fn passes(error: &Error, repeat: Repeat) -> bool {
-    is_fault(error) && (repeat == Repeat::Harmless || never_sent(error))
+    is_fault(error) && slipway_causes::tls(error).is_none() && (repeat == Repeat::Harmless || never_sent(error))
 }
 
 /// Whether GitHub is down, or the connection broke: the same request may be answered a moment later, and GitHub may have acted on it.
@@ -108,14 +108,7 @@ pub(crate) fn is_fault(error: &Error) -> bool {
 
 /// Whether there was no connection to send anything on.
 fn never_sent(error: &Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    slipway_causes::find::<reqwest::Error>(error).is_some_and(reqwest::Error::is_connect)
 }
 
 /// The time until a second since 1970 by GitHub's own clock, which may differ from this machine's.

@@ -13,6 +13,9 @@ pub(crate) fn explain(api: &str, error: &octocrab::Error) -> Error {
     if let Some(wait) = limit(error) {
         return Error::RateLimited { reset: wait.map_or_else(|| "later".to_owned(), reset) };
     }
+    if let Some(reason) = slipway_causes::tls(error) {
+        return Error::Tls { url: api.to_owned(), reason };
+    }
     let (url, reason) = (api.to_owned(), slipway_causes::chain(error));
     match error {
         octocrab::Error::GitHub { source, .. } => refused(source),

@@ -82,7 +82,7 @@ impl Deployed {
         Self { project, kustomize, runs, cache: folder.join("cache") }
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, |_| {})
     }
 
@@ -210,7 +210,9 @@ fn two_revisions_differ_by_object() {
         "{text}"
     );
     let markdown = deployed.run(&["diff", "--base", "HEAD~1", "--head", "HEAD", "--markdown"]).text();
-    assert!(markdown.starts_with("### local: 0 added, 0 changed, 4 removed"), "{markdown}");
+    let counts =
+        "**Objects in the clusters: 0 added, 0 changed, 4 removed**\n\n### local: 0 added, 0 changed, 4 removed";
+    assert!(markdown.starts_with(counts), "{markdown}");
     assert_eq!(deployed.run(&["diff", "--base", "nothing"]).code(), 3);
     assert_eq!(deployed.run(&["diff", "--environment", "nothing"]).code(), 3);
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::deployed::Deployed;
 use crate::project::{EXPERIMENT, Project, git};
 
 fn files(project: &Project, revision: &str) -> Vec<String> {
@@ -352,9 +353,8 @@ fn run_in(folder: &Path, arguments: &[&str]) -> std::process::Output {
     command.args(arguments).current_dir(folder).env_remove("SLIPWAY_REMOTE").output().unwrap()
 }
 
-#[test]
-fn a_sweep_of_hundreds_has_a_body_that_github_takes() {
-    let project = Project::new();
+/// Makes the experiment one of 300 trials, on the forge too.
+fn with_hundreds(project: &Project) {
     let forge = project.forge();
     let cluster = project.read("clusters/local/cluster.yaml").replace("maxTrials: 100", "maxTrials: 1000");
     project.write("clusters/local/cluster.yaml", &cluster);
@@ -364,12 +364,68 @@ fn a_sweep_of_hundreds_has_a_body_that_github_takes() {
     let text =
         EXPERIMENT.replace("training.optimizer.learningRate: [0.001, 0.003]", &format!("training.seed: [{seeds}]"));
     project.write("experiments/digits.yaml", &text.replace("cpuHours: 4", "cpuHours: 300"));
+}
+
+/// The body of the first pull request.
+fn body(forge: &str) -> String {
+    let record = git(Path::new(forge), &["show", "refs/slipway/pull/1"]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    record["body"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_sweep_of_hundreds_has_a_body_that_github_takes() {
+    let project = Project::new();
+    with_hundreds(&project);
+    let forge = project.forge();
     let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
     assert_eq!(ran.code(), 0, "{ran:?}");
-    let record: serde_json::Value =
-        serde_json::from_str(&git(Path::new(&forge), &["show", "refs/slipway/pull/1"])).unwrap();
-    let body = record["body"].as_str().unwrap();
+    let body = body(&forge);
     assert!(body.chars().count() <= 65_536);
     assert!(body.starts_with("**Starts 300 TrainJobs; at most 300 CPU-hours, 150.00 EUR**\n"), "{body}");
     assert!(body.contains("and 250 more"), "{body}");
+}
+
+#[test]
+fn counts_price_and_warnings_stand_first_in_the_body_of_hundreds() {
+    let deployed = Deployed::new();
+    let project = &deployed.project;
+    let mut resources = vec!["namespaces.yaml".to_owned(), "web.yaml".to_owned(), "jobs.yaml".to_owned()];
+    project.write(
+        "clusters/local/jobs.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: jobs, namespace: argocd}\nspec:\n  project: root\n  \
+         source: {repoURL: https://example.org/this.git, targetRevision: main, path: overlays/local/training-jobs, directory: {include: '*.yaml'}}\n  \
+         destination: {server: https://kubernetes.default.svc, namespace: training}\n",
+    );
+    project.write("overlays/local/training-jobs/README.md", "The jobs.\n");
+    for index in 0..40 {
+        let file = format!("set-{index}.yaml");
+        let set = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: set-{index}, namespace: argocd}}\nspec:\n  \
+             generators: [{{clusters: {{}}}}]\n  template: {{metadata: {{name: x}}, spec: {{project: root}}}}\n"
+        );
+        project.write(&format!("clusters/local/{file}"), &set);
+        resources.push(file);
+    }
+    project.write("clusters/local/kustomization.yaml", &format!("resources: [{}]\n", resources.join(", ")));
+    with_hundreds(project);
+    let forge = project.forge();
+    let ran = deployed.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let body = body(&forge);
+    assert!(body.chars().count() <= 65_536, "{}", body.chars().count());
+    let places = [
+        "**Starts 300 TrainJobs; at most 300 CPU-hours, 150.00 EUR**\n",
+        "**Objects in the clusters: 300 added, 0 changed, 0 removed**\n",
+        "\nNot read here, and so not compared:\n\n- `clusters/local/set-0.yaml:",
+        "- … and 30 more\n",
+        "| starts | parameters |",
+        "| … and 250 more |",
+        "## What changes in the clusters",
+        "<details>",
+        "more TrainJobs: `slipway diff` shows everything",
+    ]
+    .map(|part| body.find(part).unwrap_or_else(|| panic!("{part} is not in {body}")));
+    assert!(places[0] == 0 && places.is_sorted(), "{places:?}: {body}");
+    assert_eq!(body.matches("are not followed").count(), 10, "{body}");
 }

@@ -10,6 +10,7 @@ mod pull_requests;
 mod redirects;
 mod refusals;
 mod remotes;
+mod tls;
 
 use serde_json::{Value, json};
 use wiremock::MockServer;

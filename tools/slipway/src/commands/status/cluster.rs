@@ -37,9 +37,14 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
     let cluster = Cluster::connect(name).await?;
     let addresses = addresses(&cluster).await?;
     let url = |service: &str| addresses.iter().find(|one| one.service == service).map(|one| one.url.clone());
-    let mlflow = std::env::var(MLFLOW_TRACKING_URI).ok().filter(|url| !url.is_empty()).or_else(|| url("mlflow"));
+    let named = std::env::var(MLFLOW_TRACKING_URI).ok().filter(|url| !url.is_empty());
+    // a login goes only to a server that the user names, not to whatever host a route of the cluster has
+    let mlflow = match (named, url("mlflow")) {
+        (Some(named), _) => Some(Client::at(&named)),
+        (None, route) => route.map(|route| Client::without_login(&route)),
+    };
     let registry = match mlflow {
-        Some(mlflow) => registry(context, &mlflow, url("server").as_deref()).await,
+        Some(mlflow) => registry(context, mlflow, url("server").as_deref()).await,
         None => Err(Failure::Service(format!("no route leads to MLflow; set {MLFLOW_TRACKING_URI}"))),
     };
     let (versions, mut reasons) = match registry {
@@ -66,10 +71,10 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
 
 async fn registry(
     context: &Context,
-    mlflow: &str,
+    mlflow: slipway_mlflow::Result<Client>,
     server: Option<&str>,
 ) -> Result<(Vec<Version>, BTreeMap<String, Unregistered>), Failure> {
-    let mlflow = Client::at(mlflow)?;
+    let mlflow = mlflow?;
     Ok((versions(context, &mlflow, server).await?, unregistered(&mlflow).await?))
 }
 
