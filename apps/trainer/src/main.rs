@@ -31,7 +31,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::environment::Environment;
 use crate::failure::Result;
@@ -56,12 +58,9 @@ fn main() -> ExitCode {
     let launched = Instant::now();
     let arguments = Arguments::parse();
     slipway_c10d::tune_allocator();
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(std::io::stderr)
-        .with_env_filter(log_filter())
-        .init();
+    let filter = slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), "warn,slipway_trainer=info");
+    let messages = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(messages.with_filter(filter)).init();
     match start(&arguments, launched) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -69,12 +68,6 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
-}
-
-/// `RUST_LOG`, but for what must not be logged.
-fn log_filter() -> EnvFilter {
-    let filter = |asked: String| EnvFilter::try_new(format!("{asked},{}", slipway_dataset::NEVER_LOG)).ok();
-    std::env::var("RUST_LOG").ok().and_then(filter).unwrap_or_else(|| "warn,slipway_trainer=info".into())
 }
 
 fn start(arguments: &Arguments, launched: Instant) -> Result<()> {

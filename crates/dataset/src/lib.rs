@@ -37,9 +37,5 @@ pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};
 
-/// What a program must not log, as directives of tracing's filter: these libraries trace the environment's values, such as an endpoint with
-/// a password.
-pub const NEVER_LOG: &str = "aws_runtime=debug";
-
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -17,6 +17,3 @@ pub use client::Options;
 pub use error::{Error, Result};
 pub use pull::pull;
 pub use push::{Pushed, push};
-
-/// What a program must not log, as directives of tracing's filter: these debug messages hold the tokens that a registry gives.
-pub const NEVER_LOG: &str = "oci_client=info";

@@ -75,6 +75,14 @@ const OTHERS: [&str; 8] = [
     "SLIPWAY_REMOTE",
 ];
 
+/// What the server answers, each as status and body.
+struct Answers {
+    /// `/readyz`.
+    ready: (u16, String),
+    /// A version that is not in service and was never registered.
+    other: (u16, String),
+}
+
 /// A clone with its loop, whose object store the trainer reads, and an MLflow with a login.
 struct Setting {
     folder: tempfile::TempDir,
@@ -178,8 +186,8 @@ impl Setting {
         finished(command.arg("--remote").arg(&self.forge), "slipway promote")
     }
 
-    /// The answer of the server's `/readyz` once it is not the one of a start, and its log.
-    async fn server(&self, way: &Way, models: &str) -> Result<(u16, String)> {
+    /// What the server answers once it has read its list.
+    async fn server(&self, way: &Way, models: &str) -> Result<Answers> {
         let list = self.folder.path().join(format!("models-{}.yaml", way.name));
         std::fs::write(&list, models)?;
         let cache = self.folder.path().join(format!("served-{}", way.name)).display().to_string();
@@ -190,22 +198,27 @@ impl Setting {
             &[
                 ("SLIPWAY_MODELS", &list),
                 ("SLIPWAY_CACHE", &cache),
-                ("SLIPWAY_LISTEN", "127.0.0.1:0"),
+                ("SLIPWAY_LISTEN_INTERNAL", "127.0.0.1:0"),
                 ("RUST_LOG", "trace"),
             ],
         )?;
         let mut server = Process::start(&command, &self.folder.path().join("server.log"))?;
-        let line = server.logs("\"listening\"").await?;
+        let line = server.logs("\"internal\"").await?;
         let listening: Value = serde_json::from_str(&line)?;
-        let url = format!("http://{}/readyz", listening["listening"].as_str().context("an address")?);
+        let server_url = format!("http://{}", listening["internal"].as_str().context("an address")?);
         let client = slipway_http::loopback(Duration::from_secs(10))?;
         for _ in 0..600 {
-            let answer = client.get(&url).send().await?;
+            let answer = client.get(format!("{server_url}/readyz")).send().await?;
             let (status, body) = (answer.status().as_u16(), answer.text().await?);
             if !body.contains("has not been read yet") {
                 holds_none("the server's log", server.log().as_bytes())?;
                 holds_none("the server's answer", body.as_bytes())?;
-                return Ok((status, body));
+                // a version that is not in service is asked of MLflow
+                let other = client.get(format!("{server_url}/v2/models/mnist/versions/999")).send().await?;
+                let (other, said) = (other.status().as_u16(), other.text().await?);
+                holds_none("the server's answer", said.as_bytes())?;
+                holds_none("the server's log", server.log().as_bytes())?;
+                return Ok(Answers { ready: (status, body), other: (other, said) });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -269,8 +282,9 @@ async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() ->
         ensure!(code == Some(0) && text.contains("opened pull request"), "slipway promote, {}: {text}", way.name);
 
         let models = promoted(&setting.forge, &text)?;
-        let (status, body) = setting.server(way, &models).await?;
+        let Answers { ready: (status, body), other: (other, said) } = setting.server(way, &models).await?;
         ensure!(status == 200, "server, {}: {status} {body}", way.name);
+        ensure!(other == 404, "server, {}: {other} {said}", way.name);
 
         let page = setting.page(way).await?;
         ensure!(page.contains(&format!("Version {version}")), "page, {}: {page}", way.name);
@@ -288,8 +302,10 @@ async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() ->
         ensure!(code == Some(6) && log.contains(&said), "trainer, {}: {code:?} {log}", way.name);
         let (code, text) = setting.promote(&way, "1")?;
         ensure!(code == Some(6) && text.contains(&said), "slipway promote, {}: {code:?} {text}", way.name);
-        let (status, body) = setting.server(&way, models).await?;
-        ensure!(status == 503 && body.contains(&said), "server, {}: {status} {body}", way.name);
+        let answers = setting.server(&way, models).await?;
+        for (status, body) in [answers.ready, answers.other] {
+            ensure!(status == 503 && body.contains(&said), "server, {}: {status} {body}", way.name);
+        }
         let page = setting.page(&way).await?;
         ensure!(page.contains(&said), "page, {}: {page}", way.name);
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use slipway_loop::process::{Process, free_port};
 use slipway_loop::programs::{forge_of, fresh_clone, given, program, repository};
 use slipway_loop::secrets::{files_hold_none, holds_none};
@@ -300,8 +301,17 @@ impl Surrounding {
         let is_input = |path: &Path| inputs.iter().chain(&known).any(|input| input == path);
         let searched = files_hold_none(self.folder.path(), &is_input)?;
         for repository in [self.clone.clone(), self.folder.path().join("acme/ml.git")] {
+            // what was there before is in HEAD, or was cloned
             let mut git = Command::new("git");
-            git.arg("-C").arg(repository).args(["log", "--all", "--patch", "--format=fuller", "^HEAD"]);
+            git.arg("-C").arg(repository).args([
+                "log",
+                "--all",
+                "--patch",
+                "--format=fuller",
+                "--not",
+                "HEAD",
+                "--remotes",
+            ]);
             let committed = git.output().await?;
             self.hold_none("what was committed", &committed.stdout);
         }
@@ -351,6 +361,7 @@ async fn where_everything_refuses() -> Result<()> {
         "the server runs without an address"
     );
     services(&surrounding).await?;
+    upstream(&surrounding).await?;
     surrounding.search().await?;
     // the search means nothing unless the secrets were used
     let received = surrounding.received.lock().map_err(|_| anyhow::anyhow!("a test panicked"))?;
@@ -369,30 +380,73 @@ async fn where_everything_refuses() -> Result<()> {
     Ok(())
 }
 
+/// A source of an Application whose address holds a login: in a repository that has no such folder, and in chart repositories that refuse.
+/// The file, and what is built from it, repeat the address and are not searched.
+async fn upstream(surrounding: &Surrounding) -> Result<()> {
+    let cluster = surrounding.clone.join("clusters/local");
+    let list = cluster.join("kustomization.yaml");
+    let before = std::fs::read_to_string(&list)?;
+    std::fs::write(&list, before.replace("resources:\n", "resources:\n  - upstream.yaml\n"))?;
+    let file = cluster.join("upstream.yaml");
+    let cache = tempfile::tempdir()?;
+    let builds = cache.path().display().to_string();
+    for source in [
+        "repoURL: 'https://ann:m4rked-remote@github.com/acme/ml.git', targetRevision: main, path: nowhere",
+        "repoURL: 'http://ann:m4rked-charts@{stub}/charts', chart: web, targetRevision: 1.0.0",
+        "repoURL: 'ann:m4rked-charts@{stub}/charts', chart: web, targetRevision: 1.0.0",
+    ] {
+        let source = source.replace("{stub}", &surrounding.stub);
+        let text = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: upstream, namespace: argocd}}\n\
+             spec: {{project: none, source: {{{source}}}, destination: {{namespace: none}}}}\n"
+        );
+        std::fs::write(&file, text)?;
+        for arguments in [&["check"][..], &["check", "--complete"]] {
+            let mut check = surrounding.command(&program("slipway")?, &[("XDG_CACHE_HOME", &builds)])?;
+            ensure!(!surrounding.finish(check.args(arguments)).await?, "{source} was rendered");
+        }
+    }
+    std::fs::remove_file(file)?;
+    std::fs::write(list, before)?;
+    Ok(())
+}
+
 /// The server and the page while MLflow refuses them: their logs, and what they answer.
 async fn services(surrounding: &Surrounding) -> Result<()> {
     let models = surrounding.folder.path().join("models.yaml");
     std::fs::write(&models, format!("models:\n  - {{name: mnist, version: 1, digest: \"{DIGEST}\"}}\n"))?;
     let cache = surrounding.folder.path().join("served");
     let (models, cache) = (models.display().to_string(), cache.display().to_string());
-    let variables = [("SLIPWAY_MODELS", models.as_str()), ("SLIPWAY_CACHE", &cache), ("SLIPWAY_LISTEN", "127.0.0.1:0")];
+    let variables = [
+        ("SLIPWAY_MODELS", models.as_str()),
+        ("SLIPWAY_CACHE", &cache),
+        ("SLIPWAY_LISTEN", "127.0.0.1:0"),
+        ("SLIPWAY_LISTEN_INTERNAL", "127.0.0.1:0"),
+    ];
     let command = surrounding.command(&program("slipway-server")?, &variables)?;
     let mut server = Process::start(command.as_std(), &surrounding.folder.path().join("server.log"))?;
     let line = server.logs("\"listening\"").await?;
-    let address = line.split('"').find(|part| part.starts_with("127.0.0.1:")).context("an address")?.to_owned();
+    let listening: Value = serde_json::from_str(&line)?;
+    let address = |name: &str| listening[name].as_str().map(str::to_owned).context("an address");
+    let (public, internal) = (address("listening")?, address("internal")?);
     // the list of models has been read, and MLflow has refused
     server.logs("HTTP 403").await?;
     let client = slipway_http::loopback(Duration::from_secs(30))?;
-    for path in
-        ["healthz", "readyz", "metrics", "v2", "v2/models/mnist", "v2/models/mnist/versions/1", "v2/repository/index"]
-    {
-        let body = client.get(format!("http://{address}/{path}")).send().await?.bytes().await?;
-        surrounding.hold_none(path, &body);
+    for address in [&public, &internal] {
+        for path in ["healthz", "readyz", "metrics", "v2", "v2/models", "v2/models/mnist", "v2/models/mnist/versions/1"]
+        {
+            let body = client.get(format!("http://{address}/{path}")).send().await?.bytes().await?;
+            surrounding.hold_none(path, &body);
+        }
     }
+    // only this address asks MLflow when a version is asked for
+    let version = client.get(format!("http://{internal}/v2/models/mnist/versions/1")).send().await?;
+    let (status, body) = (version.status(), version.text().await?);
+    ensure!(status == 503 && body.contains("HTTP 403"), "{status} {body}");
     surrounding.hold_none("the server's log", server.log().as_bytes());
 
     let port = free_port()?.to_string();
-    let with_login = format!("http://ann:m4rked-server@{address}");
+    let with_login = format!("http://ann:m4rked-server@{internal}");
     let variables = [
         ("SLIPWAY_SERVER_URL", with_login.as_str()),
         ("MLFLOW_PUBLIC_URL", "https://ann:m4rked-public@mlflow.example"),

@@ -30,7 +30,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use commands::{
     bootstrap, check, dataset as dataset_command, demo, diff, doctor, image, new, plan as plan_command, promote,
@@ -122,7 +124,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // each stream decides for itself: a log in a file has no colours because the terminal has some
     anstream::ColorChoice::from(cli.color).write_global();
-    tracing_subscriber::fmt().with_env_filter(log_filter()).with_writer(anstream::stderr).init();
+    let filter = slipway_log::filter(std::env::var("SLIPWAY_LOG").ok().as_deref(), LOG);
+    let messages = tracing_subscriber::fmt::layer().with_writer(anstream::stderr);
+    tracing_subscriber::registry().with(messages.with_filter(filter)).init();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -130,12 +134,6 @@ fn main() -> ExitCode {
             failure.into()
         }
     }
-}
-
-fn log_filter() -> EnvFilter {
-    let never = [slipway_dataset::NEVER_LOG, slipway_registry::NEVER_LOG].join(",");
-    let filter = |directives: &str| EnvFilter::try_new(format!("{directives},{never}"));
-    std::env::var("SLIPWAY_LOG").ok().and_then(|asked| filter(&asked).ok()).unwrap_or_else(|| LOG.into())
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
