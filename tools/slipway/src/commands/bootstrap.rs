@@ -2,6 +2,7 @@
 
 mod progress;
 
+use std::cell::LazyCell;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -85,10 +86,11 @@ impl Bootstrap {
         let cluster = Cluster::connect(self.context.as_deref()).await?;
         context.progress(format!("{} on context {} ({})", self.environment, cluster.context(), cluster.server()));
         let requires = &declared.spec.requires;
-        let is_pinned = || self.is_pinned(&tree, &requires.architectures);
         // a tree that does not build is refused below
+        let built = LazyCell::new(|| self.built(&tree));
+        let is_pinned = || built.as_ref().is_some_and(|environment| is_pinned(environment, &requires.architectures));
         let brings_gateway_api =
-            || self.built(&tree).is_none_or(|environment| environment.application(GATEWAY_API).is_some());
+            || built.as_ref().is_none_or(|environment| environment.application(GATEWAY_API).is_some());
         let required = requirements(requires, &self.environment)?;
         let examined = preflight(&cluster, &required, is_pinned, brings_gateway_api).await?;
         require_fit(context, &examined)?;
@@ -151,13 +153,6 @@ impl Bootstrap {
         context.json(&json_of(&report, &examined))
     }
 
-    /// Whether every pod of the tree names one of these architectures; `false` if the tree cannot be built.
-    fn is_pinned(&self, tree: &Tree, architectures: &[String]) -> bool {
-        self.built(tree).is_some_and(|environment| {
-            environment.objects().all(|(_, object)| pins_architecture(&object.to_json(), architectures))
-        })
-    }
-
     /// What the tree declares for the environment; `None` if it cannot be built.
     fn built(&self, tree: &Tree) -> Option<Environment> {
         let kustomize = self.kustomize.need().ok()?;
@@ -186,6 +181,11 @@ impl Bootstrap {
         context
             .warn(format!("{difference}: Argo CD follows {}, so push what it should deploy", environment.repository()));
     }
+}
+
+/// Whether every pod of the tree names one of these architectures.
+fn is_pinned(environment: &Environment, architectures: &[String]) -> bool {
+    environment.objects().all(|(_, object)| pins_architecture(&object.to_json(), architectures))
 }
 
 fn content(tree: &Tree, environment: &Environment, programs: Programs<'_>) -> Result<Content, Failure> {
