@@ -4,13 +4,13 @@
 //! the version of Kubernetes that helm was made for, and its APIs.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Map, Value};
 use slipway_causes::hide_login;
 use slipway_gitops::Source;
 
-use crate::program::on_path;
+use crate::program::{on_path, output};
 use crate::{Error, Result};
 
 /// How to get helm.
@@ -68,7 +68,7 @@ impl Helm {
             let message = format!("helm cannot fetch {} {version}: {reason}", what.trim_end());
             Error::Fetch(hide_login(&message, repository))
         };
-        self.output(command)?.map(drop).map_err(failed)
+        run(command)?.map(drop).map_err(failed)
     }
 
     /// Renders the chart in a folder, which may be changed by that. The inner error is helm's own message.
@@ -79,7 +79,7 @@ impl Helm {
         let render = || {
             let mut command = self.command(folder);
             command.arg("template").arg(".").args(&arguments);
-            self.output(command)
+            run(command)
         };
         let rendered = render()?;
         if !rendered.as_ref().is_err_and(|reason| reason.contains(DEPENDENCIES_MISSING)) {
@@ -87,14 +87,13 @@ impl Helm {
         }
         let mut build = self.command(folder);
         build.args(["dependency", "build", "."]);
-        self.output(build)?
-            .map_err(|reason| Error::Fetch(format!("helm cannot fetch what the chart depends on: {reason}")))?;
+        run(build)?.map_err(|reason| Error::Fetch(format!("helm cannot fetch what the chart depends on: {reason}")))?;
         render()
     }
 
     fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(folder).stdin(Stdio::null()).env("HELM_CACHE_HOME", self.cache.join("helm"));
+        command.current_dir(folder).env("HELM_CACHE_HOME", self.cache.join("helm"));
         // what is rendered does not depend on the user's cluster
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
@@ -105,16 +104,11 @@ impl Helm {
         }
         command
     }
+}
 
-    fn output(&self, mut command: Command) -> Result<Result<String, String>> {
-        let done = command.output().map_err(|source| Error::Program { program: self.program.clone(), source })?;
-        Ok(if done.status.success() {
-            String::from_utf8(done.stdout).map_err(|error| format!("what it printed is not UTF-8: {error}"))
-        } else {
-            let errors = String::from_utf8_lossy(&done.stderr);
-            Err(errors.trim().trim_start_matches("Error: ").to_owned())
-        })
-    }
+/// What helm prints. The inner error is its message without the prefix that every one has.
+fn run(command: Command) -> Result<Result<String, String>> {
+    Ok(output(command)?.map_err(|errors| errors.trim().trim_start_matches("Error: ").to_owned()))
 }
 
 /// The arguments of `helm template` after the chart, as Argo CD makes them from `source.helm`. Values that are not in a file of the chart are

@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use slipway_digest::Digest;
 use slipway_gitops::{Changed, Files, digest};
 
 use crate::changes::change;
-use crate::program::on_path;
+use crate::program::{on_path, output};
 use crate::{Error, Result};
 
 /// How to get kustomize.
@@ -153,17 +153,12 @@ impl Kustomize {
     /// Builds a folder below `root`. The inner error is kustomize's own message.
     pub(crate) fn run(&self, root: &Path, folder: &str, network: Network) -> Result<Result<String, String>> {
         let mut command = Command::new(&self.program);
-        command.arg(self.verb).arg(folder).current_dir(root).stdin(Stdio::null());
+        command.arg(self.verb).arg(folder).current_dir(root);
         if network == Network::Refused {
             // kustomize takes a path that it does not find for the address of a repository
             command.env("GIT_ALLOW_PROTOCOL", "");
         }
-        let done = command.output().map_err(|source| Error::Program { program: self.program.clone(), source })?;
-        Ok(if done.status.success() {
-            String::from_utf8(done.stdout).map_err(|error| format!("what it built is not UTF-8: {error}"))
-        } else {
-            Err(String::from_utf8_lossy(&done.stderr).into_owned())
-        })
+        output(command)
     }
 
     fn kept_at(&self, content: &str) -> PathBuf {

@@ -111,7 +111,8 @@ impl Repository {
     }
 
     /// A path as the repository's top sees it.
-    pub(crate) fn path_at_top(&self, path: &str) -> String {
+    #[must_use]
+    pub fn path_at_top(&self, path: &str) -> String {
         match (self.prefix.as_str(), path) {
             ("", path) => path.to_owned(),
             (prefix, "") => prefix.to_owned(),

@@ -72,15 +72,6 @@ impl History {
         });
         Ok(Self { warning, ..Self::at(repository, "HEAD") })
     }
-
-    /// A path of the project, from the top of the repository.
-    #[must_use]
-    pub fn path_at_top(&self, path: &str) -> String {
-        match self.repository.prefix() {
-            "" => path.to_owned(),
-            prefix => format!("{prefix}/{path}"),
-        }
-    }
 }
 
 /// The name of a remote that is given by its name or by its address. What is fetched from an address without a name is not kept under one.

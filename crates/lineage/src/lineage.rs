@@ -35,7 +35,7 @@ pub struct Searched {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrainJobLineage {
-    /// Its name.
+    /// Its `metadata.name`.
     pub name: String,
     /// The environment that it is for.
     pub environment: Option<String>,
@@ -53,7 +53,7 @@ pub struct TrainJobLineage {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentLineage {
-    /// Its name.
+    /// The experiment's `metadata.name`; `None` if it is unknown.
     pub name: Option<String>,
     /// Its file, by its path in the project.
     pub file: Option<String>,
@@ -100,7 +100,7 @@ pub struct PullRequestLineage {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetLineage {
-    /// Its name.
+    /// The dataset's name in `datasets/`; `None` if it is unknown.
     pub name: Option<String>,
     /// The digest of its content.
     pub digest: String,

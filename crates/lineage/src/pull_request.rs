@@ -18,7 +18,7 @@ impl Lineage {
         let mut known: Option<CommitLineage> = None;
         let mut reasons = Vec::new();
         let (job, experiment) = (&mut self.train_job, &mut self.experiment);
-        let at_top = |path: &Option<String>| path.as_deref().map(|path| history.path_at_top(path));
+        let at_top = |path: &Option<String>| path.as_deref().map(|path| history.repository.path_at_top(path));
         let contents = [
             (job.commit.as_ref().map(|commit| commit.id.clone()), at_top(&job.file), job.blob.clone()),
             (

@@ -9,5 +9,5 @@ mod remote;
 
 pub use error::{Error, Result};
 pub use experiment::ExperimentProposal;
-pub use promotion::{Promotion, best_version};
+pub use promotion::{Promotion, best_version, numbered_version};
 pub use remote::Remote;

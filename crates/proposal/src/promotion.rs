@@ -37,6 +37,18 @@ pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a
         .ok_or_else(|| Error::NoBestVersion(model.to_owned()))
 }
 
+/// The version of this number.
+///
+/// # Errors
+/// [`Error::UnknownVersion`] when it is not among them.
+pub fn numbered_version<'a>(model: &str, number: u64, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion> {
+    versions.iter().find(|version| version.number() == number).ok_or_else(|| Error::UnknownVersion {
+        model: model.to_owned(),
+        version: number,
+        known: versions.iter().map(|version| version.version.clone()).collect(),
+    })
+}
+
 /// A version that is to be put into service in an environment.
 #[derive(Debug)]
 pub struct Promotion {

@@ -19,7 +19,7 @@ impl Output {
     /// All of them, in the order in which they are described and answered.
     pub const ALL: [Self; 2] = [Self::Probabilities, Self::Label];
 
-    /// Its name.
+    /// Its name in the protocol.
     pub fn name(self) -> &'static str {
         match self {
             Self::Probabilities => "probabilities",

@@ -63,7 +63,7 @@ impl New {
 }
 
 impl New {
-    /// The text is valid but for the name, which a person gave as an argument: there is no file with that mistake.
+    /// Only the name can be wrong. It was an argument, so the mistake is in no file.
     fn invalid_name(&self, findings: &[Finding]) -> Failure {
         let help = findings.iter().find_map(|finding| finding.help.as_deref()).unwrap_or("choose another name");
         Failure::Input(format!("`{}` cannot be the name of an experiment: {help}", self.name))

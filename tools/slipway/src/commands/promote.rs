@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
-use slipway_proposal::{Error, Promotion, best_version};
+use slipway_proposal::{Error, Promotion, best_version, numbered_version};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -77,11 +77,9 @@ impl Promote {
 
     /// The version that was named, or the best one.
     fn choose<'a>(&self, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion, Error> {
-        let Some(named) = self.version else { return best_version(&self.model, versions) };
-        versions.iter().find(|version| version.number() == named).ok_or_else(|| Error::UnknownVersion {
-            model: self.model.clone(),
-            version: named,
-            known: versions.iter().map(|version| version.version.clone()).collect(),
-        })
+        match self.version {
+            Some(number) => numbered_version(&self.model, number, versions),
+            None => best_version(&self.model, versions),
+        }
     }
 }

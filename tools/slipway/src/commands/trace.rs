@@ -7,6 +7,7 @@ use slipway_lineage::{CommitLineage, History, Lineage, Origin, Part, resolve};
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag;
 use slipway_project::{Project, Tree};
+use slipway_proposal::numbered_version;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -115,11 +116,7 @@ impl Trace {
             if versions.is_empty() {
                 return Err(unknown_model(&mlflow, model).await?.into());
             }
-            let known = || versions.iter().map(|version| version.version.clone()).collect();
-            let found = versions.iter().find(|version| version.number() == number);
-            let unknown =
-                || slipway_proposal::Error::UnknownVersion { model: model.to_owned(), version: number, known: known() };
-            return self.of_version(found.ok_or_else(unknown)?);
+            return self.of_version(numbered_version(model, number, &versions)?);
         }
         if name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let run = mlflow()?.get_run(name).await?;
@@ -218,7 +215,10 @@ fn show(context: &Context, history: &History, traced: &Traced) {
             true => format!(" -C {}", history.repository.root().display()),
             false => String::new(),
         };
-        line("  to read it", &format!("git{folder} show {}:{}", short(&commit.id), history.path_at_top(file)));
+        line(
+            "  to read it",
+            &format!("git{folder} show {}:{}", short(&commit.id), history.repository.path_at_top(file)),
+        );
     }
     if let Some(dataset) = dataset {
         heading("dataset", dataset.name.as_deref().unwrap_or_default());

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::project::{Project, Ran, git};
 
-const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
+pub(crate) const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
 kind: AppProject
 metadata: {name: root, namespace: argocd}
 spec:

@@ -10,26 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use crate::deployed::ROOT;
 use crate::project::{Project, Ran, git};
-
-const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
-kind: AppProject
-metadata: {name: root, namespace: argocd}
-spec:
-  sourceRepos: ['*']
-  destinations: [{server: '*', namespace: '*'}]
-  clusterResourceWhitelist:
-    - {group: '', kind: Namespace}
-    - {group: apiextensions.k8s.io, kind: CustomResourceDefinition}
----
-apiVersion: argoproj.io/v1alpha1
-kind: Application
-metadata: {name: root, namespace: argocd}
-spec:
-  project: root
-  source: {repoURL: https://example.org/this.git, targetRevision: main, path: clusters/local}
-  destination: {server: https://kubernetes.default.svc, namespace: argocd}
-";
 
 const NAMESPACES: &str = "apiVersion: v1
 kind: Namespace
@@ -107,7 +89,9 @@ impl Charts {
         }
         run(Command::new(helm()).args(["repo", "index"]).arg(folder.join("charts")));
         project.write("clusters/local/root/kustomization.yaml", "resources: [root.yaml]\n");
-        project.write("clusters/local/root/root.yaml", ROOT);
+        let kinds = "[{group: '', kind: Namespace}, {group: apiextensions.k8s.io, kind: CustomResourceDefinition}]";
+        let root = ROOT.replace("[{group: '', kind: Namespace}]", kinds);
+        project.write("clusters/local/root/root.yaml", &root);
         project.write("clusters/local/kustomization.yaml", "resources: [namespaces.yaml, web.yaml]\n");
         project.write("clusters/local/namespaces.yaml", NAMESPACES);
         let charts = Self { project, repository: Some(repository), url, cache: folder.join("cache"), folder };
