@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use slipway_digest::Digest;
 use slipway_mlflow::{Client, ModelVersion, Retry};
-use slipway_model::{CONFIG_FILE, WEIGHTS_FILE, bundle_digest};
 use slipway_names::tag;
 
 use slipway_serving::Pin;
+use slipway_signature::{CONFIG_FILE, WEIGHTS_FILE, digest};
 
 use crate::cache::{Cache, Part};
 use crate::loaded::Loaded;
@@ -91,17 +91,17 @@ impl Registry {
 
     /// Whether the cache holds the version. Removes a damaged copy.
     async fn is_cached(&self, pin: &Pin, folder: &Path) -> Result<bool, String> {
-        let (digest, folder) = (pin.digest, folder.to_owned());
+        let (pinned, folder) = (pin.digest, folder.to_owned());
         blocking(move || {
             if !folder.is_dir() {
                 return Ok(false);
             }
-            if bundle_digest(&folder).is_ok_and(|found| found == digest) {
+            if digest(&folder).is_ok_and(|found| found == pinned) {
                 return Ok(true);
             }
             tracing::warn!(
                 event = "damaged",
-                "{} does not have the digest {digest}; it is downloaded again",
+                "{} does not have the digest {pinned}; it is downloaded again",
                 folder.display()
             );
             std::fs::remove_dir_all(&folder).map_err(|error| format!("removing {}: {error}", folder.display()))?;
@@ -126,7 +126,7 @@ impl Registry {
         }
         let (pin, folder) = (pin.clone(), folder.to_owned());
         blocking(move || {
-            let found = bundle_digest(part.path()).map_err(|error| error.to_string())?;
+            let found = digest(part.path()).map_err(|error| error.to_string())?;
             if found != pin.digest {
                 return Err(mismatch(&pin, &found));
             }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use slipway_experiment::{OptimizerName, Trial};
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
-use slipway_model::{Bundle, Config, bundle_digest};
+use slipway_model::{Bundle, Config};
 use slipway_names::{env, tag};
 use tokio::runtime::Runtime;
 
@@ -273,7 +273,8 @@ impl Job<'_> {
             Failure::Unexpected(format!("cannot create a folder for the bundle in {}: {error}", cache.display()))
         })?;
         Bundle::new(&trained.model)?.save(folder.path())?;
-        let digest = bundle_digest(folder.path())?;
+        let digest =
+            slipway_signature::digest(folder.path()).map_err(|error| Failure::Unexpected(error.to_string()))?;
         let mut tags = self.origin.tags(self.trial);
         tags.extend([
             Tag::new(tag::DIGEST, digest.to_string()),

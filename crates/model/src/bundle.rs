@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
+use slipway_signature::{CONFIG_FILE, WEIGHTS_FILE};
 use tch::{CModule, Device, Kind, Tensor};
 
 use crate::{Config, Error, Model, Result, mlflow};
 
-/// The network's configuration, as JSON.
-pub const CONFIG_FILE: &str = "config.json";
-/// The weights.
-pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// The same network as TorchScript: images [n, c, h, w] (0..1) to probabilities [n, classes].
 pub const TORCHSCRIPT_FILE: &str = "data/model.pth";
 /// Every file of a bundle, relative to its folder. [`Bundle::load`] needs only the first two; the others are for MLflow.
@@ -111,8 +108,10 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use slipway_signature::digest;
+
     use super::*;
-    use crate::{Architecture, bundle_digest};
+    use crate::Architecture;
 
     fn images(n: usize) -> Vec<f32> {
         (0..n * 784).map(|i| (i % 17) as f32 / 17.0).collect()
@@ -139,9 +138,9 @@ mod tests {
             let got = Vec::<f32>::try_from(got.flatten(0, -1)).unwrap();
             assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6));
             // saved again, the same content
-            let digest = bundle_digest(dir.path()).unwrap();
+            let before = digest(dir.path()).unwrap();
             loaded.save(dir.path()).unwrap();
-            assert_eq!(bundle_digest(dir.path()).unwrap(), digest);
+            assert_eq!(digest(dir.path()).unwrap(), before);
         }
     }
 

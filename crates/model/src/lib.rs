@@ -6,15 +6,13 @@
 
 mod bundle;
 mod config;
-mod digest;
 mod error;
 mod init;
 mod mlflow;
 mod network;
 
-pub use bundle::{Bundle, CONFIG_FILE, FILES, TORCHSCRIPT_FILE, WEIGHTS_FILE};
+pub use bundle::{Bundle, FILES, TORCHSCRIPT_FILE};
 pub use config::{Config, Preprocessing};
-pub use digest::bundle_digest;
 pub use error::{Error, Result};
 pub use init::SplitMix64;
 pub use network::Model;

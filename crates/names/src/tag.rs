@@ -14,6 +14,10 @@ pub const DATASET: &str = "slipway.dataset";
 pub const DATASET_DIGEST: &str = "slipway.dataset-digest";
 /// The digest of the model's content.
 pub const DIGEST: &str = "slipway.digest";
+/// What runs the model: `builtin`, `torchscript` or `aotinductor`. Versions of earlier releases do not have it; they are built-in networks.
+pub const ENGINE: &str = "slipway.engine";
+/// The flavour of a version that no server runs, such as `sklearn`.
+pub const FLAVOR: &str = "slipway.flavor";
 /// The network, such as `cnn`.
 pub const ARCHITECTURE: &str = "slipway.architecture";
 /// Accuracy on the test split, from 0 to 1.

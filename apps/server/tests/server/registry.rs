@@ -10,7 +10,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use slipway_model::{Architecture, Bundle, Config, Model, bundle_digest};
+use slipway_model::{Architecture, Bundle, Config, Model};
 use tokio::sync::watch;
 
 /// A registered version of `mnist`.
@@ -69,7 +69,7 @@ impl Registry {
         let folder = tempfile::tempdir().unwrap();
         bundle.save(folder.path()).unwrap();
         let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
-        let digest = bundle_digest(folder.path()).unwrap().to_string();
+        let digest = slipway_signature::digest(folder.path()).unwrap().to_string();
         let (config, weights) = (read("config.json"), read("model.safetensors"));
         let made = Version { config, weights, digest: digest.clone(), listed: None, announced: true };
         self.holds.lock().unwrap().versions.insert(version.to_owned(), made);
