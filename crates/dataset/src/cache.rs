@@ -10,7 +10,8 @@ use tempfile::TempPath;
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 
-use crate::{Digest, Error, Result};
+use crate::error::failed;
+use crate::{Digest, Result};
 
 /// A folder of files named by the SHA-256 of their content. Any number of processes may share it.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl Cache {
             let path = path.clone();
             move || Digest::of_file(&path)
         });
-        match hashed.await.map_err(|error| failed("read", &path, &error))? {
+        match hashed.await.map_err(|error| failed("read", &path, &error.into()))? {
             Ok((actual, _)) if actual == *digest => Ok(Some(path)),
             Ok(_) => Ok(damaged(&path)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -105,6 +106,17 @@ impl Part {
         Ok(())
     }
 
+    /// The file itself, if it holds `expected`, to be read from its start; it has no name any more. Otherwise the digest of its content.
+    pub(crate) async fn into_file(mut self, expected: &Digest) -> Result<std::result::Result<std::fs::File, Digest>> {
+        let rewound = async {
+            self.file.flush().await?;
+            self.file.rewind().await
+        };
+        rewound.await.map_err(|error| failed("read", &self.path, &error))?;
+        let (_, actual, _) = self.hash.finish();
+        Ok(if actual == *expected { Ok(self.file.into_std().await) } else { Err(actual) })
+    }
+
     /// Renames it to what it holds if that is `expected`: nobody ever sees half a file. Gives the digest of its content.
     pub(crate) async fn keep(mut self, cache: &Cache, expected: &Digest) -> Result<Digest> {
         self.file.flush().await.map_err(|error| failed("write", &self.path, &error))?;
@@ -120,8 +132,4 @@ impl Part {
 fn damaged<T>(path: &Path) -> Option<T> {
     tracing::warn!(path = %path.display(), "a cached file does not match its name; fetching it again");
     None
-}
-
-fn failed(action: &'static str, path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::File { action, path: path.to_owned(), reason: error.to_string() }
 }

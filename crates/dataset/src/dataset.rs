@@ -1,7 +1,7 @@
 //! A verified dataset in memory.
 
 use crate::idx::Images;
-use crate::{Digest, Error, Manifest, Result};
+use crate::{Digest, Error, Idx, Result};
 
 /// A dataset in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,17 +36,18 @@ pub struct Split {
 impl Split {
     /// Checks that a manifest's blobs hold what the manifest says.
     pub(crate) fn checked(
-        manifest: &Manifest,
+        name: &str,
+        content: &Idx,
         part: &str,
         count: usize,
         images: Images,
         labels: Vec<u8>,
     ) -> Result<Self> {
-        let wrong = |reason: String| Error::Inconsistent { name: manifest.name.clone(), reason };
-        if [images.height, images.width] != manifest.shape {
+        let wrong = |reason: String| Error::Inconsistent { name: name.to_owned(), reason };
+        if [images.height, images.width] != content.shape {
             return Err(wrong(format!(
                 "{part}/images has images of {} × {}, its manifest says {:?}",
-                images.height, images.width, manifest.shape
+                images.height, images.width, content.shape
             )));
         }
         if images.count != count || labels.len() != count {
@@ -56,10 +57,10 @@ impl Split {
                 labels.len()
             )));
         }
-        if let Some(label) = labels.iter().find(|label| usize::from(**label) >= manifest.classes) {
+        if let Some(label) = labels.iter().find(|label| usize::from(**label) >= content.classes) {
             return Err(wrong(format!(
                 "{part}/labels has the label {label}, but there are {} classes",
-                manifest.classes
+                content.classes
             )));
         }
         Ok(Self { images: images.pixels, labels, count })

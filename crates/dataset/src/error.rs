@@ -1,6 +1,7 @@
 //! What can go wrong with a dataset, and what to do about it.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_digest::{Digest, NotADigest};
@@ -155,4 +156,15 @@ impl Error {
         }
         self
     }
+}
+
+/// The failure to do something with a file.
+pub(crate) fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    let advice = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ": free some space there, or keep the cache on another disk (SLIPWAY_CACHE)"
+        }
+        _ => "",
+    };
+    Error::File { action, path: path.to_owned(), reason: format!("{error}{advice}") }
 }

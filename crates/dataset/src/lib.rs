@@ -1,16 +1,17 @@
 //! Content-addressed datasets on S3.
 //!
-//! A dataset is six blobs (images and labels of three splits, in IDX form) and a manifest that names them by SHA-256. The
-//! manifest is canonical JSON, and its own SHA-256 is the dataset's digest: one line of text that pins every byte. Everything
+//! A dataset is some blobs (for each of three splits two IDX files, a table or an archive of images) and a manifest that names them by
+//! SHA-256. The manifest is canonical JSON, and its own SHA-256 is the dataset's digest: one line of text that pins every byte. Everything
 //! that is read, from S3 or from the local cache, is hashed before it is used.
 //!
 //! ```text
-//! s3://datasets/blobs/sha256/<hex>              an IDX file
+//! s3://datasets/blobs/sha256/<hex>              a blob
 //! s3://datasets/manifests/sha256/<hex>.json     a manifest
 //! ```
 //!
 //! Nothing but the S3 API is assumed of the store.
 
+mod archive;
 mod bucket;
 mod budget;
 mod cache;
@@ -18,6 +19,7 @@ mod dataset;
 mod download;
 mod environment;
 mod error;
+mod folder;
 pub mod idx;
 mod local;
 mod manifest;
@@ -26,16 +28,18 @@ mod refusal;
 mod route;
 pub mod split;
 mod store;
+mod unpack;
 mod upload;
 
 pub use budget::RetryBudget;
 pub use dataset::{Dataset, Split};
 pub use error::Error;
 pub use local::LocalDataset;
-pub use manifest::{Blob, Manifest, SplitBlobs, Splits};
+pub use manifest::{Blob, Column, ColumnType, FileBlob, Format, Idx, IdxBlobs, ImageFolders, Manifest, Splits, Table};
 pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};
+pub use unpack::Unpacked;
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

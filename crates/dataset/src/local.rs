@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::idx::{self, Images};
-use crate::manifest::{Blob, Manifest, SplitBlobs, Splits};
+use crate::manifest::{Blob, Format, Idx, IdxBlobs, Manifest, Splits};
 use crate::split::{self, Sizes};
 use crate::{Digest, Error, Result};
 
@@ -39,14 +39,14 @@ impl LocalDataset {
         }
         let indices = split::stratified(labels, sizes, seed)?;
         let mut blobs = Vec::new();
-        let mut part = |indices: &[usize]| -> Result<SplitBlobs> {
+        let mut part = |indices: &[usize]| -> Result<IdxBlobs> {
             let pixels: Vec<u8> =
                 indices.iter().flat_map(|&index| &images.pixels[index * size..(index + 1) * size]).copied().collect();
             let labels: Vec<u8> = indices.iter().map(|&index| labels[index]).collect();
             let (images, labels) =
                 (idx::write_images(images.height, images.width, &pixels)?, idx::write_labels(&labels)?);
             let blob = |bytes: &[u8]| Blob { digest: Digest::of(bytes), size: bytes.len() as u64 };
-            let described = SplitBlobs { count: indices.len(), images: blob(&images), labels: blob(&labels) };
+            let described = IdxBlobs { count: indices.len(), images: blob(&images), labels: blob(&labels) };
             blobs.extend([images, labels].map(Bytes::from));
             Ok(described)
         };
@@ -54,10 +54,7 @@ impl LocalDataset {
             Splits { train: part(&indices.train)?, validation: part(&indices.validation)?, test: part(&indices.test)? };
         let manifest = Manifest {
             name: name.to_owned(),
-            format: "idx".to_owned(),
-            shape: [images.height, images.width],
-            classes,
-            splits,
+            content: Format::Idx(Idx { shape: [images.height, images.width], classes, labels: None, splits }),
         };
         let canonical = Bytes::from(manifest.canonical()?);
         Ok(Self { digest: Digest::of(&canonical), manifest, canonical, blobs })
@@ -81,9 +78,7 @@ impl LocalDataset {
 
     /// Every blob with its name within the dataset.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = (String, Blob, Bytes)> {
-        let described = self.manifest.parts().flat_map(|(name, part)| {
-            [(format!("{name}/images"), part.images), (format!("{name}/labels"), part.labels)]
-        });
+        let described = self.manifest.blobs();
         described.zip(&self.blobs).map(|((name, blob), bytes)| (name, blob, bytes.clone()))
     }
 }
@@ -100,7 +95,7 @@ mod tests {
             let sizes = Sizes { train: 10, validation: 10, test: 10 };
             LocalDataset::new("letters", 10, &images, &labels, sizes, 0)
         };
-        assert_eq!(of(9).unwrap().manifest().classes, 10);
+        assert_eq!(of(9).unwrap().manifest().classes(), Some(10));
         let refused = of(10).unwrap_err();
         assert!(matches!(refused, Error::Inconsistent { .. }), "{refused:?}");
         assert!(refused.to_string().contains("it has the label 10, but 10 classes"), "{refused}");

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::bucket::Bucket;
-use crate::cache::Cache;
+use crate::cache::{Cache, Part};
 use crate::download::{Downloaded, Size};
+use crate::error::failed;
 use crate::upload::Content;
-use crate::{Blob, Dataset, Digest, Error, LocalDataset, Manifest, Result, RetryBudget, Split, SplitBlobs, idx};
+use crate::{
+    Blob, Dataset, Digest, Error, Format, Idx, IdxBlobs, LocalDataset, Manifest, Result, RetryBudget, Split, idx,
+};
 
 /// A manifest is not larger; this crate writes them with less than 2 kB.
 const MANIFEST: u64 = 1 << 20;
@@ -113,13 +116,24 @@ impl Store {
     /// [`Error::DigestMismatch`] if the store holds something else, [`Error::Missing`] if it does not hold it; if the store cannot be
     /// reached.
     pub async fn fetch_file(&self, blob: Blob, cache_dir: &Path) -> Result<PathBuf> {
-        let cache = Cache::new(cache_dir);
+        self.fetch_blob(&format!("the blob {}", blob.digest), blob, &Cache::new(cache_dir)).await
+    }
+
+    /// The same; `what` is named in errors.
+    pub(crate) async fn fetch_blob(&self, what: &str, blob: Blob, cache: &Cache) -> Result<PathBuf> {
         if let Some(path) = cache.find(&blob.digest).await? {
             return Ok(path);
         }
-        let what = format!("the blob {}", blob.digest);
-        self.download(&what, &blob_key(&blob.digest), &blob.digest, Size::Exactly(blob.size), &cache).await?;
+        self.download(what, &blob_key(&blob.digest), &blob.digest, Size::Exactly(blob.size), cache).await?;
         Ok(cache.path(&blob.digest))
+    }
+
+    /// Reads a blob into a file without a name, verified and in bounded memory. It takes space on the cache's disk until it is dropped.
+    pub(crate) async fn fetch_archive(&self, what: &str, blob: Blob, cache: &Cache) -> Result<std::fs::File> {
+        let key = blob_key(&blob.digest);
+        let mut part = cache.part().await?;
+        self.read_into(what, &key, &blob.digest, Size::Exactly(blob.size), &mut part).await?;
+        part.into_file(&blob.digest).await?.map_err(|actual| self.mismatch(what, &key, &blob.digest, &actual))
     }
 
     /// Whether a manifest with this digest is known to be in the store; its content is not read. `false` also if the key may not know.
@@ -130,16 +144,21 @@ impl Store {
         Ok(self.bucket.size(&manifest_key(digest)).await?.is_some())
     }
 
-    /// Reads a dataset: from `cache_dir` if it is there, otherwise from the store and into `cache_dir`. Every read is verified.
+    /// Reads a dataset of IDX files: from `cache_dir` if it is there, otherwise from the store and into `cache_dir`. Every read is verified.
+    /// [`Store::unpack`] gives datasets of all forms, as files.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`] if the store holds something else than the digest says, [`Error::Missing`] if it lacks a
+    /// [`Error::Inconsistent`] if it is of another form. [`Error::DigestMismatch`] if the store holds something else than the digest says, [`Error::Missing`] if it lacks a
     /// part, [`Error::Idx`] and [`Error::Inconsistent`] if a part is not what the manifest says; if the store cannot be
     /// reached.
     pub async fn fetch(&self, digest: &Digest, cache_dir: &Path) -> Result<Dataset> {
         let cache = Cache::new(cache_dir);
         let manifest = self.manifest(digest, &cache).await?;
-        self.read(digest, &manifest, &cache).await
+        let Format::Idx(content) = &manifest.content else {
+            let reason = format!("it is stored as `{}`, and only `idx` can be read as tensors", manifest.format());
+            return Err(Error::Inconsistent { name: manifest.name, reason });
+        };
+        self.read(digest, &manifest, content, &cache).await
     }
 
     /// Reads every part of a dataset from the store, past any cache, and checks it.
@@ -147,34 +166,45 @@ impl Store {
     /// # Errors
     /// As [`Store::fetch`].
     pub async fn verify(&self, digest: &Digest) -> Result<Manifest> {
-        let folder = tempfile::tempdir().map_err(|error| Error::File {
-            action: "create a folder in",
-            path: std::env::temp_dir(),
-            reason: error.to_string(),
-        })?;
+        let folder =
+            tempfile::tempdir().map_err(|error| failed("create a folder in", &std::env::temp_dir(), &error))?;
         let cache = Cache::new(folder.path());
         let manifest = self.manifest(digest, &cache).await?;
-        self.read(digest, &manifest, &cache).await?;
+        if let Format::Idx(content) = &manifest.content {
+            self.read(digest, &manifest, content, &cache).await?;
+        } else {
+            for (part, blob) in manifest.blobs() {
+                self.fetch_archive(&format!("{part} of {}", manifest.name), blob, &cache).await?;
+            }
+        }
         Ok(manifest)
     }
 
-    async fn manifest(&self, digest: &Digest, cache: &Cache) -> Result<Manifest> {
+    pub(crate) async fn manifest(&self, digest: &Digest, cache: &Cache) -> Result<Manifest> {
         let what = format!("the manifest of the dataset {digest}");
         let bytes = self.content(&what, &manifest_key(digest), digest, Size::AtMost(MANIFEST), cache).await?;
         Manifest::parse(digest, &bytes)
     }
 
-    async fn read(&self, digest: &Digest, manifest: &Manifest, cache: &Cache) -> Result<Dataset> {
+    async fn read(&self, digest: &Digest, manifest: &Manifest, content: &Idx, cache: &Cache) -> Result<Dataset> {
+        let part = async |name: &'static str, blobs: &IdxBlobs| self.part(manifest, content, name, blobs, cache).await;
         let (train, validation, test) = tokio::try_join!(
-            self.part(manifest, "train", &manifest.splits.train, cache),
-            self.part(manifest, "validation", &manifest.splits.validation, cache),
-            self.part(manifest, "test", &manifest.splits.test, cache),
+            part("train", &content.splits.train),
+            part("validation", &content.splits.validation),
+            part("test", &content.splits.test),
         )?;
-        let Manifest { name, shape, classes, .. } = manifest;
-        Ok(Dataset { name: name.clone(), digest: *digest, shape: *shape, classes: *classes, train, validation, test })
+        let (name, shape, classes) = (manifest.name.clone(), content.shape, content.classes);
+        Ok(Dataset { name, digest: *digest, shape, classes, train, validation, test })
     }
 
-    async fn part(&self, manifest: &Manifest, part: &str, blobs: &SplitBlobs, cache: &Cache) -> Result<Split> {
+    async fn part(
+        &self,
+        manifest: &Manifest,
+        content: &Idx,
+        part: &str,
+        blobs: &IdxBlobs,
+        cache: &Cache,
+    ) -> Result<Split> {
         let [images, labels] =
             [format!("{part}/images of {}", manifest.name), format!("{part}/labels of {}", manifest.name)];
         let blob = async |what: &str, Blob { digest, size }: Blob| {
@@ -182,7 +212,7 @@ impl Store {
         };
         let pixels = idx::read_images(&images, &blob(&images, blobs.images).await?)?;
         let classes = idx::read_labels(&labels, &blob(&labels, blobs.labels).await?)?;
-        Split::checked(manifest, part, blobs.count, pixels, classes)
+        Split::checked(&manifest.name, content, part, blobs.count, pixels, classes)
     }
 
     /// The verified content with this digest.
@@ -199,21 +229,33 @@ impl Store {
 
     /// Fills the cache from the store.
     async fn download(&self, what: &str, key: &str, digest: &Digest, size: Size, cache: &Cache) -> Result<()> {
-        let (what, location) = (what.to_owned(), self.bucket.location(key));
         let mut part = cache.part().await?;
-        let actual = match self.bucket.download(key, size, &mut part).await? {
-            Downloaded::Missing => return Err(Error::Missing { what, location }),
-            Downloaded::WrongSize(actual) => {
-                let expected = format!("{size} of {digest}");
-                return Err(Error::DigestMismatch { what, location, expected, actual });
-            }
-            Downloaded::Whole => part.keep(cache, digest).await?,
-        };
-        if actual == *digest {
-            return Ok(());
+        self.read_into(what, key, digest, size, &mut part).await?;
+        let actual = part.keep(cache, digest).await?;
+        if actual == *digest { Ok(()) } else { Err(self.mismatch(what, key, digest, &actual)) }
+    }
+
+    /// Reads an object of a size that fits; its content is not verified yet.
+    async fn read_into(&self, what: &str, key: &str, digest: &Digest, size: Size, part: &mut Part) -> Result<()> {
+        match self.bucket.download(key, size, part).await? {
+            Downloaded::Whole => Ok(()),
+            Downloaded::Missing => Err(Error::Missing { what: what.to_owned(), location: self.bucket.location(key) }),
+            Downloaded::WrongSize(actual) => Err(Error::DigestMismatch {
+                what: what.to_owned(),
+                location: self.bucket.location(key),
+                expected: format!("{size} of {digest}"),
+                actual,
+            }),
         }
-        let (expected, actual) = (digest.to_string(), actual.to_string());
-        Err(Error::DigestMismatch { what, location, expected, actual })
+    }
+
+    fn mismatch(&self, what: &str, key: &str, expected: &Digest, actual: &Digest) -> Error {
+        Error::DigestMismatch {
+            what: what.to_owned(),
+            location: self.bucket.location(key),
+            expected: expected.to_string(),
+            actual: actual.to_string(),
+        }
     }
 
     async fn put(&self, key: &str, content: Content, blob: Blob, content_type: &str) -> Result<()> {

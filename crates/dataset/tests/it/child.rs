@@ -73,6 +73,11 @@ async fn perform(words: &[&str]) -> Result<String> {
             store.push_file(Path::new(file)).await?;
             Ok((peak() - before).to_string())
         }
+        ["unpack", digest, cache] => {
+            let store = Store::from_env(RetryBudget::Interactive).await?;
+            let unpacked = store.unpack(&digest.parse().unwrap(), Path::new(cache)).await?;
+            Ok(unpacked.folder.display().to_string())
+        }
         _ => panic!("{words:?}"),
     }
 }

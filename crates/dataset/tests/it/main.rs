@@ -10,3 +10,4 @@ mod store;
 mod stub;
 mod tls;
 mod transfers;
+mod unpack;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use slipway_dataset::{Digest, Error, Store};
+use slipway_dataset::{Digest, Error, Format, Store};
 use tempfile::TempDir;
 
 use crate::endpoint::{SECRET, dataset, endpoint, store};
@@ -18,8 +18,8 @@ async fn filled() -> (TempDir, Store, Digest) {
 
 /// Where the endpoint keeps the blob of the training images.
 fn blob(folder: &Path) -> PathBuf {
-    let manifest = dataset().manifest().clone();
-    let path = folder.join("datasets/blobs/sha256").join(manifest.splits.train.images.digest.hex());
+    let Format::Idx(content) = dataset().manifest().content.clone() else { panic!() };
+    let path = folder.join("datasets/blobs/sha256").join(content.splits.train.images.digest.hex());
     assert!(path.is_file(), "{}", path.display());
     path
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use slipway_dataset::{Digest, Manifest, Store};
+use slipway_dataset::{Digest, Manifest, Splits, Store};
 use slipway_source::{Finding, position_of};
 
 use crate::context::Context;
@@ -92,7 +92,6 @@ impl Dataset {
 }
 
 fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest, store: &Store) -> Result<(), Failure> {
-    let splits = &manifest.splits;
-    let (train, validation, test) = (splits.train.count, splits.validation.count, splits.test.count);
+    let Splits { train, validation, test } = manifest.counts();
     context.json(&Report { name, digest: digest.to_string(), store: store.place(), train, validation, test })
 }

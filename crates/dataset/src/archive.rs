@@ -1,0 +1,82 @@
+//! The archive of one split of image files: a tar file of `<label>/<file>` whose bytes depend on the names and the content alone.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Result, Write};
+use std::path::{Component, Path, PathBuf};
+
+use tar::{Builder, EntryType, Header};
+
+/// A file for an archive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    /// The label, which is the folder's name.
+    pub(crate) label: String,
+    /// The file's name in that folder.
+    pub(crate) name: String,
+    /// Where the file is.
+    pub(crate) path: PathBuf,
+}
+
+/// The files of a folder that holds `<label>/<file>`, in the archive's order.
+///
+/// # Errors
+/// If something else is there, or the folder cannot be read.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for label in std::fs::read_dir(folder)? {
+        let label = label?;
+        for file in std::fs::read_dir(label.path())? {
+            let file = file?;
+            if !file.file_type()?.is_file() {
+                return Err(std::io::Error::other(format!("{} is not a file", file.path().display())));
+            }
+            entries.push(Entry { label: text(&label)?, name: text(&file)?, path: file.path() });
+        }
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn text(entry: &std::fs::DirEntry) -> Result<String> {
+    entry.file_name().into_string().map_err(|name| std::io::Error::other(format!("{name:?} is not UTF-8")))
+}
+
+/// Writes an archive of these files, in this order.
+///
+/// # Errors
+/// If a file cannot be read, or the archive not written.
+pub(crate) fn pack(entries: &[Entry], to: impl Write) -> Result<()> {
+    let mut archive = Builder::new(to);
+    for Entry { label, name, path } in entries {
+        let file = File::open(path)?;
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(file.metadata()?.len());
+        header.set_mode(0o644);
+        archive.append_data(&mut header, format!("{label}/{name}"), file)?;
+    }
+    archive.into_inner()?.flush()
+}
+
+/// Unpacks an archive into an empty folder; gives the files. Whatever the archive says, nothing is written elsewhere.
+///
+/// # Errors
+/// If it is not such an archive, or a file cannot be written.
+pub(crate) fn unpack(archive: impl Read, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(BufReader::new(archive)).entries()? {
+        let mut entry = entry?;
+        let name = entry.path()?.into_owned();
+        let parts: Vec<Component<'_>> = name.components().collect();
+        let (EntryType::Regular, [Component::Normal(label), Component::Normal(_)]) =
+            (entry.header().entry_type(), parts.as_slice())
+        else {
+            return Err(std::io::Error::other(format!("{} in an archive of images", name.display())));
+        };
+        std::fs::create_dir_all(folder.join(label))?;
+        let path = folder.join(&name);
+        std::io::copy(&mut entry, &mut File::create_new(&path)?)?;
+        files.push(path);
+    }
+    Ok(files)
+}
