@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slipway_experiment::{OptimizerName, Trial};
+use slipway_experiment::{Model, OptimizerName, Training, Trial};
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
 use slipway_model::{Bundle, Config};
 use slipway_names::{env, tag};
@@ -29,6 +29,7 @@ const MOMENTUM: f64 = 0.9;
 /// Trains the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
 pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let trial = trial(environment)?;
+    let built_in = built_in(&trial)?;
     let origin = Origin::read();
     let client = Client::from_env()?.with_retry(Retry::JOB);
     // one thread is enough: training itself is not asynchronous
@@ -72,14 +73,20 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         .map_err(|error| Failure::Unexpected(format!("fetching the dataset: {error}")))
         .and_then(|dataset| Data::new(&dataset?))
         .and_then(|data| {
-            let trained =
-                train_and_report(&trial, &data, &workers, recorder.as_mut().zip(reporter.as_ref()), launched)?;
+            let trained = train_and_report(
+                &plan(built_in, &data),
+                &data,
+                &workers,
+                recorder.as_mut().zip(reporter.as_ref()),
+                launched,
+            )?;
             match recorder.as_mut().zip(reporter) {
                 Some((recorder, reporter)) => {
                     let job = Job {
                         trial: &trial,
                         origin: &origin,
                         data: &data,
+                        epochs: built_in.1.epochs,
                         client: &client,
                         runtime: &runtime,
                         conclusion: &conclusion,
@@ -117,36 +124,47 @@ fn trial(environment: &Environment) -> Result<Trial> {
     Ok(trial)
 }
 
-fn plan(trial: &Trial, data: &Data) -> Plan {
-    let architecture = trial.model.architecture;
-    let dropout = trial.model.dropout.unwrap_or_else(|| architecture.default_dropout());
-    let learning_rate = trial.training.optimizer.learning_rate;
+/// The network and the training of a trial of this program.
+fn built_in(trial: &Trial) -> Result<(&Model, &Training)> {
+    trial.work.built_in().ok_or_else(|| {
+        Failure::Input(
+            "the trial runs a program of its own, which slipway-launch starts: set `spec.trainer.command` to \
+             [slipway-launch]"
+                .to_owned(),
+        )
+    })
+}
+
+fn plan((model, training): (&Model, &Training), data: &Data) -> Plan {
+    let architecture = model.architecture;
+    let dropout = model.dropout.unwrap_or_else(|| architecture.default_dropout());
+    let learning_rate = training.optimizer.learning_rate;
     Plan {
         model: Config {
             input: [1, data.train.height as i64, data.train.width as i64],
             classes: data.classes as i64,
             ..Config::mnist(architecture, dropout)
         },
-        epochs: trial.training.epochs as usize,
-        batch_size: trial.training.batch_size as usize,
-        optimizer: match trial.training.optimizer.name {
+        epochs: training.epochs as usize,
+        batch_size: training.batch_size as usize,
+        optimizer: match training.optimizer.name {
             OptimizerName::Adam => Optimizer::Adam { learning_rate },
             OptimizerName::Sgd => Optimizer::Sgd { learning_rate, momentum: MOMENTUM },
         },
-        seed: trial.training.seed,
+        seed: training.seed,
         max_steps: None,
     }
 }
 
 /// Trains, and reports events to MLflow and to Kubernetes.
 fn train_and_report(
-    trial: &Trial,
+    plan: &Plan,
     data: &Data,
     workers: &Workers,
     mut reports: Option<(&mut Recorder, &Reporter)>,
     launched: Instant,
 ) -> Result<Trained> {
-    train(&plan(trial, data), &data.train, &data.validation, workers, |event| {
+    train(plan, &data.train, &data.validation, workers, |event| {
         let Some((recorder, reporter)) = &mut reports else { return Ok(()) };
         match event {
             Event::Step { done, of } => {
@@ -185,6 +203,7 @@ struct Job<'a> {
     trial: &'a Trial,
     origin: &'a Origin,
     data: &'a Data,
+    epochs: u32,
     client: &'a Client,
     runtime: &'a Runtime,
     conclusion: &'a Conclusion,
@@ -203,7 +222,7 @@ impl Job<'_> {
             seconds
         );
         reporter.note(|progress| progress.metric("test_accuracy", evaluation.accuracy));
-        let (time, step) = (now_ms(), self.trial.training.epochs as i64);
+        let (time, step) = (now_ms(), i64::from(self.epochs));
         recorder.log(vec![
             Metric::new("test_accuracy", evaluation.accuracy, time, step),
             Metric::new("images_per_second", trained.images_per_second, time, step),

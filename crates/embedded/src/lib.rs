@@ -14,7 +14,6 @@ mod child;
 mod configuration;
 mod credentials;
 mod error;
-mod expansion;
 mod files;
 mod followed;
 mod forge;

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use slipway_experiment::TrainJob;
+use slipway_experiment::{TrainJob, expand};
 use slipway_names::env;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::JoinMap;
 
 use crate::child::{Child, Exit, Launch};
-use crate::expansion::expand;
 use crate::port::Port;
 use crate::training_runtime::TrainingRuntime;
 use crate::{Result, log};

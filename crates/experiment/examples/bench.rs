@@ -12,7 +12,12 @@ const TRIALS: usize = 10_000;
 fn main() {
     let text = experiment();
     let dataset = DatasetRef { name: "mnist-10k".to_owned(), digest: format!("sha256:{}", "a".repeat(64)) };
-    let provenance = Provenance { image: "slipway/trainer:0.1.0".to_owned(), blob: Some("b".repeat(40)), commit: None };
+    let provenance = Provenance {
+        image: "slipway/trainer:0.1.0".to_owned(),
+        blob: Some("b".repeat(40)),
+        commit: None,
+        program_tree: None,
+    };
     let limits = Limits { max_trials: TRIALS };
     let mut phases: [(&str, Vec<f64>); 4] = ["parse", "expand", "render", "read"].map(|name| (name, Vec::new()));
     for _ in 0..ROUNDS {

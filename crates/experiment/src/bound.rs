@@ -7,20 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Metric;
 use crate::spec::words;
-
-/// A metric that a gate can require. Each is a share, from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Metric {
-    /// The share of the test split that the finished model classifies correctly.
-    Accuracy,
-    /// The share of the validation split that the model classifies correctly after the last epoch.
-    ValidationAccuracy,
-}
-
-words!(Metric { Accuracy = "accuracy", ValidationAccuracy = "validation_accuracy" });
 
 /// How a metric is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +39,7 @@ pub struct Bound {
 pub struct Unmet {
     /// The metric.
     pub metric: Metric,
-    /// What it is, from 0 to 1.
+    /// What it is.
     pub value: f64,
     /// What it had to be.
     pub bound: Bound,
@@ -90,13 +78,15 @@ impl FromStr for Bound {
         let (sign, comparison) = Comparison::WORDS.iter().find(|(sign, _)| text.starts_with(sign)).ok_or_else(wrong)?;
         let number = text[sign.len()..].trim_matches(' ');
         // Plain decimals only, because people read gates.
-        if !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-            || !number.ends_with(|c: char| c.is_ascii_digit())
+        let digits = number.strip_prefix('-').unwrap_or(number);
+        if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            || !digits.ends_with(|c: char| c.is_ascii_digit())
         {
             return Err(wrong());
         }
-        let value: f64 = number.parse().map_err(|_| wrong())?;
-        Ok(Self { comparison: *comparison, value })
+        let value = number.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(wrong)?;
+        // `+ 0.0` makes -0 the same text as 0.
+        Ok(Self { comparison: *comparison, value: value + 0.0 })
     }
 }
 
@@ -128,7 +118,7 @@ impl JsonSchema for Bound {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^(>=|<=|>|<) *[0-9]*\\.?[0-9]+$"})
+        json_schema!({"type": "string", "pattern": "^(>=|<=|>|<) *-?[0-9]*\\.?[0-9]+$"})
     }
 }
 
@@ -139,14 +129,22 @@ mod tests {
 
     #[test]
     fn reads_and_shows_bounds() {
-        for (text, shown) in
-            [(">= 0.97", ">= 0.97"), (">=0.970", ">= 0.97"), ("<  1", "< 1"), ("> .5", "> 0.5"), ("<= 0", "<= 0")]
-        {
+        for (text, shown) in [
+            (">= 0.97", ">= 0.97"),
+            (">=0.970", ">= 0.97"),
+            ("<  1", "< 1"),
+            ("> .5", "> 0.5"),
+            ("<= 0", "<= 0"),
+            (">= -12.50", ">= -12.5"),
+            ("< -0", "< 0"),
+            ("< 250", "< 250"),
+        ] {
             assert_eq!(text.parse::<Bound>().map(|bound| bound.to_string()), Ok(shown.to_owned()));
         }
-        for text in
-            ["", ">=", "0.97", "= 0.97", "=> 0.97", ">= nan", ">= inf", ">= 1e3", ">= 97%", ">= -1", ">> 1", ">= 1."]
-        {
+        for text in [
+            "", ">=", "0.97", "= 0.97", "=> 0.97", ">= nan", ">= inf", ">= 1e3", ">= 97%", ">= --1", ">= - 1", ">> 1",
+            ">= 1.",
+        ] {
             assert!(text.parse::<Bound>().is_err(), "{text}");
         }
     }

@@ -1,12 +1,12 @@
 //! The most that an experiment can cost, if every job runs until its deadline.
 
-use crate::{Deadline, Experiment, Quantity, Trial};
+use crate::{Experiment, Trial};
 
-/// The CPU-hours that `workers` workers use until the deadline.
-pub(crate) fn cpu_hours(workers: u64, cpu: Quantity, deadline: Deadline) -> f64 {
-    // In whole thousandths of a CPU-second, so that the order of adding does not change the result.
-    let milli_cpu_seconds = u128::from(workers) * u128::from(cpu.millis()) * u128::from(deadline.seconds());
-    milli_cpu_seconds as f64 / 3_600_000.0
+/// The hours of CPU or GPU that `workers` workers use in `seconds`, each with `millis` thousandths of one.
+pub(crate) fn hours(workers: u64, millis: u64, seconds: u64) -> f64 {
+    // In whole thousandths of a second, so that the order of adding does not change the result.
+    let milli_seconds = u128::from(workers) * u128::from(millis) * u128::from(seconds);
+    milli_seconds as f64 / 3_600_000.0
 }
 
 impl Experiment {
@@ -17,13 +17,18 @@ impl Experiment {
 
     /// The most CPU-hours that one trial can use: workers × cpu × deadline.
     pub fn trial_cpu_hours(&self, trial: &Trial) -> f64 {
-        cpu_hours(u64::from(trial.workers), self.spec.workers.cpu, self.spec.budget.deadline)
+        hours(u64::from(trial.workers), self.spec.workers.cpu.millis(), self.spec.budget.deadline.seconds())
+    }
+
+    /// The most GPU-hours that one trial can use: workers × gpu × deadline.
+    pub fn trial_gpu_hours(&self, trial: &Trial) -> f64 {
+        hours(u64::from(trial.workers), u64::from(trial.gpu) * 1000, self.spec.budget.deadline.seconds())
     }
 
     /// The most CPU-hours that the whole experiment can use, over all its trials.
     pub fn cpu_hours(&self) -> f64 {
         let workers =
             (0..self.trial_count()).map(|index| u64::from(self.point(&self.spec.sweep.point(index)).workers)).sum();
-        cpu_hours(workers, self.spec.workers.cpu, self.spec.budget.deadline)
+        hours(workers, self.spec.workers.cpu.millis(), self.spec.budget.deadline.seconds())
     }
 }

@@ -1,7 +1,7 @@
 //! Where a field belongs that somebody wrote in another place, or by a name that other tools use.
 
 /// Every field of the experiment file by its path. The schema has the same ones, as a test checks.
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 37] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -10,11 +10,18 @@ const FIELDS: [&str; 29] = [
     "spec.budget",
     "spec.budget.cpuHours",
     "spec.budget.deadline",
+    "spec.budget.gpuHours",
     "spec.dataset",
     "spec.environments",
     "spec.model",
     "spec.model.architecture",
     "spec.model.dropout",
+    "spec.parameters",
+    "spec.program",
+    "spec.program.args",
+    "spec.program.command",
+    "spec.program.image",
+    "spec.program.trainer",
     "spec.register",
     "spec.register.model",
     "spec.register.require",
@@ -30,11 +37,12 @@ const FIELDS: [&str; 29] = [
     "spec.workers",
     "spec.workers.count",
     "spec.workers.cpu",
+    "spec.workers.gpu",
     "spec.workers.memory",
 ];
 
 /// What other tools call them, in lower case and without `-` and `_`.
-const ALIASES: [(&str, &str); 26] = [
+const ALIASES: [(&str, &str); 39] = [
     ("arch", "spec.model.architecture"),
     ("network", "spec.model.architecture"),
     ("batch", "spec.training.batchSize"),
@@ -61,6 +69,19 @@ const ALIASES: [(&str, &str); 26] = [
     ("mem", "spec.workers.memory"),
     ("ram", "spec.workers.memory"),
     ("timeout", "spec.budget.deadline"),
+    ("arguments", "spec.program.args"),
+    ("argv", "spec.program.args"),
+    ("cmd", "spec.program.command"),
+    ("container", "spec.program.image"),
+    ("entrypoint", "spec.program.command"),
+    ("run", "spec.program.command"),
+    ("script", "spec.program.command"),
+    ("gpus", "spec.workers.gpu"),
+    ("ngpus", "spec.workers.gpu"),
+    ("numgpus", "spec.workers.gpu"),
+    ("hparams", "spec.parameters"),
+    ("hyperparameters", "spec.parameters"),
+    ("params", "spec.parameters"),
 ];
 
 /// The path of the field that `name` means: the last part of a path, or another tool's name for it. `None` if no field, or
@@ -89,8 +110,8 @@ mod tests {
         fn collect(schema: &Value, path: &str, all: &mut Vec<String>) {
             for (name, field) in schema["properties"].as_object().into_iter().flatten() {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                // the keys of these two are not fields: they are metrics, and paths of fields
-                if !["spec.register.require", "spec.sweep"].contains(&path.as_str()) {
+                // the keys of these are not fields: they are metrics, paths of fields, and names of parameters
+                if !["spec.register.require", "spec.sweep", "spec.parameters"].contains(&path.as_str()) {
                     collect(field, &path, all);
                 }
                 all.push(path);

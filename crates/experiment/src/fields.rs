@@ -3,6 +3,7 @@
 use slipway_source::{Node, excerpt};
 
 use crate::deadline::DeadlineError;
+use crate::program::parameter;
 use crate::quantity::QuantityError;
 use crate::reader::Reader;
 use crate::{Architecture, Bound, Comparison, Deadline, Metric, OptimizerName, Quantity, Setting};
@@ -39,8 +40,12 @@ pub(crate) fn worker_count(reader: &Reader<'_>, node: &Node, path: &str) -> Opti
     reader.integer32(node, path, 1..=1000)
 }
 
+pub(crate) fn gpu(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u32> {
+    reader.integer32(node, path, 0..=64)
+}
+
 /// One value of a swept field, read as the field itself.
-pub(crate) fn setting(reader: &Reader<'_>, field: &'static str, node: &Node, path: &str) -> Option<Setting> {
+pub(crate) fn setting(reader: &Reader<'_>, field: &str, node: &Node, path: &str) -> Option<Setting> {
     match field {
         "model.architecture" => architecture(reader, node, path).map(Setting::Architecture),
         "model.dropout" => dropout(reader, node, path).map(Setting::Dropout),
@@ -50,7 +55,10 @@ pub(crate) fn setting(reader: &Reader<'_>, field: &'static str, node: &Node, pat
         "training.optimizer.learningRate" => learning_rate(reader, node, path).map(Setting::LearningRate),
         "training.seed" => seed(reader, node, path).map(Setting::Seed),
         "workers.count" => worker_count(reader, node, path).map(Setting::Workers),
-        _ => None,
+        _ => {
+            let name = field.strip_prefix(Setting::PARAMETERS)?.to_owned();
+            parameter(reader, node, path).map(|value| Setting::Parameter { name, value })
+        }
     }
 }
 
@@ -156,6 +164,10 @@ pub(crate) fn cpu_hours(reader: &Reader<'_>, node: &Node, path: &str) -> Option<
     reader.number(node, path, |value| value > 0.0 && value <= 1e9, "CPU-hours, a number more than 0")
 }
 
+pub(crate) fn gpu_hours(reader: &Reader<'_>, node: &Node, path: &str) -> Option<f64> {
+    reader.number(node, path, |value| value > 0.0 && value <= 1e9, "GPU-hours, a number more than 0")
+}
+
 pub(crate) fn deadline(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Deadline> {
     const ALLOWED: &str = "hours, minutes and seconds, such as 30m, 1h30m or 90s, up to 720h";
     let text = reader.scalar(node, path, "a duration", ALLOWED)?;
@@ -172,18 +184,29 @@ pub(crate) fn deadline(reader: &Reader<'_>, node: &Node, path: &str) -> Option<D
     None
 }
 
-/// The bound of one metric. Every known metric is a share, so a bound outside 0 to 1 is a mistake.
-pub(crate) fn bound(reader: &Reader<'_>, node: &Node, metric: Metric, path: &str) -> Option<Bound> {
-    const ALLOWED: &str = "one of >=, <=, >, < and a number from 0 to 1, quoted, such as \">= 0.97\"";
-    let text = reader.scalar(node, path, "a bound", ALLOWED)?;
-    let Ok(bound) = text.parse::<Bound>() else {
+/// The bound of a metric that a program logs: any number.
+pub(crate) fn bound(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Bound> {
+    read_bound(reader, node, path, "one of >=, <=, >, < and a decimal number, quoted, such as \">= 0.97\"")
+}
+
+fn read_bound(reader: &Reader<'_>, node: &Node, path: &str, allowed: &str) -> Option<Bound> {
+    let text = reader.scalar(node, path, "a bound", allowed)?;
+    let bound = text.parse::<Bound>().ok();
+    if bound.is_none() {
         let help = match text.parse::<f64>() {
-            Ok(_) => format!("did you mean \">= {}\"? allowed: {ALLOWED}", excerpt(text)),
-            Err(_) => format!("allowed: {ALLOWED}"),
+            Ok(number) if number.is_finite() => format!("did you mean \">= {}\"? allowed: {allowed}", excerpt(text)),
+            _ => format!("allowed: {allowed}"),
         };
         reader.add(node.at, "gate-syntax", format!("{path} is `{}`, which is not a bound", excerpt(text)), help);
-        return None;
-    };
+    }
+    bound
+}
+
+/// The bound of a metric of the built-in trainer. Each is a share, so a bound outside 0 to 1 is a mistake.
+pub(crate) fn bound_of_share(reader: &Reader<'_>, node: &Node, metric: &Metric, path: &str) -> Option<Bound> {
+    const ALLOWED: &str = "one of >=, <=, >, < and a number from 0 to 1, quoted, such as \">= 0.97\"";
+    let bound = read_bound(reader, node, path, ALLOWED)?;
+    let text = node.text().unwrap_or_default();
     let is_reachable = match bound.comparison {
         Comparison::Above => bound.value < 1.0,
         Comparison::Below => bound.value > 0.0,

@@ -1,23 +1,31 @@
 //! Reads the sweep with the positions of its values, and checks what spans several fields.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use slipway_source::{Node, Position, closest, excerpt, suggest};
 
 use crate::name::longest_experiment_name;
+use crate::program::{Kind, unknown_parameter};
 use crate::reader::Reader;
-use crate::{Axis, Deadline, Limits, Quantity, Setting, Sweep};
+use crate::{Axis, Deadline, Limits, Parameter, Quantity, Setting, Sweep};
 use crate::{elsewhere, fields};
 
 /// Fields that exist but cannot be swept.
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 15] = [
     "budget.cpuHours",
     "budget.deadline",
+    "budget.gpuHours",
     "dataset",
     "environments",
+    "program",
+    "program.args",
+    "program.command",
+    "program.image",
+    "program.trainer",
     "register.model",
     "rerun",
     "workers.cpu",
+    "workers.gpu",
     "workers.memory",
 ];
 
@@ -25,14 +33,21 @@ const FIXED: [&str; 8] = [
 #[derive(Default)]
 pub(crate) struct Grid {
     pub(crate) sweep: Sweep,
-    positions: HashMap<&'static str, Vec<Position>>,
+    positions: HashMap<String, Vec<Position>>,
 }
 
 impl Grid {
     /// Reads `spec.sweep`; `None` if any part of it is wrong.
-    pub(crate) fn read(reader: &Reader<'_>, node: &Node) -> Option<Self> {
-        let entries =
-            reader.entries(node, "spec.sweep", "give fields with lists of values, such as `training.seed: [1, 2]`")?;
+    pub(crate) fn read(reader: &Reader<'_>, node: &Node, kind: &Kind<'_>) -> Option<Self> {
+        let example = match kind {
+            Kind::BuiltIn => "training.seed",
+            Kind::Program(_) => "parameters.seed",
+        };
+        let entries = reader.entries(
+            node,
+            "spec.sweep",
+            &format!("give fields with lists of values, such as `{example}: [1, 2]`"),
+        )?;
         if entries.is_empty() {
             reader.add(
                 node.at,
@@ -45,20 +60,23 @@ impl Grid {
         let mut grid = Self::default();
         let mut whole = true;
         for entry in entries {
-            let Some(field) = Setting::PATHS.into_iter().find(|path| *path == entry.key) else {
-                unknown_path(reader, &entry.key, entry.key_at);
+            let is_known = match kind {
+                Kind::BuiltIn => is_built_in(reader, &entry.key, entry.key_at),
+                Kind::Program(parameters) => is_of_program(reader, &entry.key, entry.key_at, *parameters),
+            };
+            if !is_known {
                 whole = false;
                 continue;
-            };
-            match read_axis(reader, field, &entry.value) {
+            }
+            match read_axis(reader, &entry.key, &entry.value, kind) {
                 Some((axis, positions)) => {
-                    grid.positions.insert(field, positions);
+                    grid.positions.insert(axis.path.clone(), positions);
                     grid.sweep.axes.push(axis);
                 }
                 None => whole = false,
             }
         }
-        grid.sweep.axes.sort_by_key(|axis| axis.path);
+        grid.sweep.axes.sort_by(|a, b| a.path.cmp(&b.path));
         whole.then_some(grid)
     }
 
@@ -73,12 +91,63 @@ impl Grid {
             Some(axis) => axis
                 .values
                 .iter()
-                .zip(&self.positions[axis.path])
+                .zip(&self.positions[&axis.path])
                 .filter_map(|(value, at)| Some((pick(value)?, *at)))
                 .collect(),
             None => own.into_iter().collect(),
         }
     }
+}
+
+/// Whether a path is a field of the built-in trainer that can be swept; adds a finding if not.
+fn is_built_in(reader: &Reader<'_>, path: &str, at: Position) -> bool {
+    if Setting::PATHS.contains(&path) {
+        return true;
+    }
+    if path.starts_with(Setting::PARAMETERS) {
+        let message = format!("`{}` cannot be swept: the built-in trainer has no free parameters", excerpt(path));
+        reader.add(at, "sweep-path", message, suggest(None, "can be swept", &Setting::PATHS));
+        return false;
+    }
+    unknown_path(reader, path, at);
+    false
+}
+
+/// Whether a path is the number of workers or a declared parameter of the program; adds a finding if not. If the parameters could not be
+/// read, any may be meant.
+fn is_of_program(
+    reader: &Reader<'_>,
+    path: &str,
+    at: Position,
+    parameters: Option<&BTreeMap<String, Parameter>>,
+) -> bool {
+    let name = path.strip_prefix(Setting::PARAMETERS);
+    let Some(parameters) = parameters else { return path == Setting::WORKERS || name.is_some() };
+    if path == Setting::WORKERS || name.is_some_and(|name| parameters.contains_key(name)) {
+        return true;
+    }
+    let known: Vec<&str> = parameters.keys().map(String::as_str).collect();
+    if let Some(name) = name {
+        let message = format!("there is no parameter `{}` to sweep", excerpt(name));
+        reader.add(at, "unknown-parameter", message, unknown_parameter(name, &known));
+        return false;
+    }
+    let paths: Vec<String> = known.iter().map(|name| format!("{}{name}", Setting::PARAMETERS)).collect();
+    let allowed: Vec<&str> = paths.iter().map(String::as_str).chain([Setting::WORKERS]).collect();
+    let short = path.strip_prefix("spec.").unwrap_or(path);
+    let last = short.rsplit('.').next().unwrap_or(short);
+    // a parameter may have the name that a field of the built-in trainer has
+    let named = closest(last, known.iter().copied()).and_then(|name| known.iter().position(|other| *other == name));
+    let meant = named.map(|index| allowed[index]).or_else(|| closest(short, allowed.iter().copied()));
+    let (message, meant) = if FIXED.contains(&short) {
+        (format!("`{path}` cannot be swept"), None)
+    } else if Setting::PATHS.contains(&short) && short != Setting::WORKERS {
+        (format!("`{path}` is a field of the built-in trainer, and this experiment has a program"), meant)
+    } else {
+        (format!("there is no field `{}` to sweep", excerpt(path)), meant)
+    };
+    reader.add(at, "sweep-path", message, suggest(meant, "can be swept", &allowed));
+    false
 }
 
 fn unknown_path(reader: &Reader<'_>, path: &str, at: Position) {
@@ -95,7 +164,7 @@ fn unknown_path(reader: &Reader<'_>, path: &str, at: Position) {
     reader.add(at, "sweep-path", message, suggest(meant, "can be swept", &Setting::PATHS));
 }
 
-fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(Axis, Vec<Position>)> {
+fn read_axis(reader: &Reader<'_>, field: &str, node: &Node, kind: &Kind<'_>) -> Option<(Axis, Vec<Position>)> {
     let path = format!("spec.sweep.{field}");
     let nodes = reader.list(node, &path, &format!("`{field}: [...]` with at least one value"))?;
     if nodes.is_empty() {
@@ -107,7 +176,7 @@ fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(A
         );
         return None;
     }
-    let mut axis = Axis { path: field, values: Vec::with_capacity(nodes.len()) };
+    let mut axis = Axis { path: field.to_owned(), values: Vec::with_capacity(nodes.len()) };
     let mut positions: Vec<Position> = Vec::with_capacity(nodes.len());
     let mut seen = HashMap::new();
     let mut whole = true;
@@ -116,6 +185,10 @@ fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(A
             whole = false;
             continue;
         };
+        if !is_of_same_type(reader, &value, node, &path, kind) {
+            whole = false;
+            continue;
+        }
         let text = value.to_json().to_string();
         if let Some(first) = seen.insert(text.clone(), node.at) {
             let help = format!("it is already at {first}; each value is one trial");
@@ -128,13 +201,27 @@ fn read_axis(reader: &Reader<'_>, field: &'static str, node: &Node) -> Option<(A
     whole.then_some((axis, positions))
 }
 
+/// Whether a value of a swept parameter is of the type that the parameter is declared with; adds a finding if not.
+fn is_of_same_type(reader: &Reader<'_>, value: &Setting, node: &Node, path: &str, kind: &Kind<'_>) -> bool {
+    let (Setting::Parameter { name, value }, Kind::Program(Some(parameters))) = (value, kind) else { return true };
+    let Some(declared) = parameters.get(name).filter(|declared| declared.kind() != value.kind()) else { return true };
+    let message = format!("{path} has {}, but spec.parameters.{name} is {}", value.kind(), declared.kind());
+    reader.add(node.at, "wrong-type", message, "give all values of a parameter the same type");
+    false
+}
+
 /// The fields that the checks need; `None` for those that could not be read.
 pub(crate) struct Facts<'n> {
     pub(crate) name: Option<(&'n str, Position)>,
     pub(crate) batch_size: Option<(u32, Position)>,
     pub(crate) workers: Option<(u32, Position)>,
     pub(crate) cpu: Option<Quantity>,
+    /// GPUs of each worker, with the position of that field.
+    pub(crate) gpu: Option<(u32, Position)>,
     pub(crate) cpu_hours: Option<(f64, Position)>,
+    /// `Some(None)` if the budget has none.
+    pub(crate) gpu_hours: Option<Option<(f64, Position)>>,
+    pub(crate) budget_at: Position,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) sweep_at: Position,
 }
@@ -194,28 +281,83 @@ fn check_batches(reader: &Reader<'_>, facts: &Facts<'_>, grid: &Grid, workers: &
 }
 
 fn check_budget(reader: &Reader<'_>, facts: &Facts<'_>, trials: usize, workers: &[(u32, Position)]) {
-    let (Some(cpu), Some(deadline), Some((budget, at))) = (facts.cpu, facts.deadline, facts.cpu_hours) else {
-        return;
-    };
+    let Some(deadline) = facts.deadline else { return };
     if workers.is_empty() {
         return;
     }
     let each = trials / workers.len();
     let processes: u64 = workers.iter().map(|(count, _)| u64::from(*count) * each as u64).sum();
-    let hours = crate::cost::cpu_hours(processes, cpu, deadline);
-    // A budget with the digits that the message below shows must be enough.
-    if hours > budget * (1.0 + 1e-9) {
-        let needed = (hours * 1000.0).ceil() / 1000.0;
-        let (trials, workers) = match (trials, processes) {
-            (1, 1) => ("its trial".to_owned(), "1 worker".to_owned()),
-            (1, _) => ("its trial".to_owned(), format!("{processes} workers")),
-            _ => (format!("its {trials} trials"), format!("{processes} workers in all")),
+    let use_of = |unit, millis: u64, amount: String| Use { unit, millis, amount, trials, processes, deadline };
+    if let (Some(cpu), Some(budget)) = (facts.cpu, facts.cpu_hours) {
+        use_of("CPU", cpu.millis(), cpu.to_string()).check(reader, budget);
+    }
+    let Some((gpu, _)) = facts.gpu.filter(|(gpu, _)| *gpu > 0) else { return };
+    let gpus = use_of("GPU", u64::from(gpu) * 1000, gpu.to_string());
+    match facts.gpu_hours {
+        Some(Some(budget)) => gpus.check(reader, budget),
+        Some(None) => {
+            let message = "the workers have GPUs, but spec.budget has no `gpuHours`";
+            let help = format!("add `gpuHours: {}`: {}", gpus.hours(), gpus.reason());
+            reader.add(facts.budget_at, "missing-field", message, help);
+        }
+        None => {}
+    }
+}
+
+/// What all workers of all trials may use of one kind of processor.
+struct Use {
+    /// `CPU` or `GPU`.
+    unit: &'static str,
+    /// Thousandths of one for each worker.
+    millis: u64,
+    /// The same as text.
+    amount: String,
+    trials: usize,
+    /// The workers of all trials together.
+    processes: u64,
+    deadline: Deadline,
+}
+
+impl Use {
+    /// The hours, rounded up to a thousandth.
+    fn hours(&self) -> f64 {
+        (self.exact_hours() * 1000.0).ceil() / 1000.0
+    }
+
+    fn exact_hours(&self) -> f64 {
+        crate::cost::hours(self.processes, self.millis, self.deadline.seconds())
+    }
+
+    fn trials(&self) -> String {
+        if self.trials == 1 { "its trial".to_owned() } else { format!("its {} trials", self.trials) }
+    }
+
+    /// How the hours come about.
+    fn reason(&self) -> String {
+        let Self { processes, amount, unit, deadline, .. } = self;
+        let workers = match (self.trials, processes) {
+            (1, 1) => "1 worker".to_owned(),
+            (1, _) => format!("{processes} workers"),
+            _ => format!("{processes} workers in all"),
         };
+        format!("{workers}, each with {amount} {unit} for at most {deadline}")
+    }
+
+    /// A finding if the budget is not enough.
+    fn check(&self, reader: &Reader<'_>, (budget, at): (f64, Position)) {
+        // A budget with the digits that the message below shows must be enough.
+        if self.exact_hours() <= budget * (1.0 + 1e-9) {
+            return;
+        }
+        let (unit, needed) = (self.unit, self.hours());
         let message = format!(
-            "the budget is {budget} CPU-hours, but {trials} may use {needed} CPU-hours: {workers}, each with {cpu} CPU for at most {deadline}"
+            "the budget is {budget} {unit}-hours, but {} may use {needed} {unit}-hours: {}",
+            self.trials(),
+            self.reason()
         );
+        let field = format!("{}Hours", unit.to_lowercase());
         let help =
-            format!("set cpuHours to {needed} or more, or lower the deadline, the workers or the number of trials");
+            format!("set {field} to {needed} or more, or lower the deadline, the workers or the number of trials");
         reader.add(at, "budget-exceeded", message, help);
     }
 }

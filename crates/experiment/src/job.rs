@@ -6,7 +6,10 @@ use serde::Serialize;
 use slipway_names::{annotation, env, label};
 use slipway_source::{Finding, Node, document, excerpt};
 
+use crate::cost::hours;
+use crate::expansion::expand;
 use crate::reader::{Fields, ROOT, Reader};
+use crate::render::GPU;
 use crate::{Provenance, Quantity, Trial, TrialError};
 
 /// A TrainJob with everything that running it needs. Every field of the file is here; a file with any other field is refused.
@@ -41,6 +44,8 @@ pub struct TrainJob {
     pub cpu_millis: u64,
     /// Memory requested for each node, in bytes.
     pub memory_bytes: u64,
+    /// GPUs requested for each node.
+    pub gpus: u32,
 }
 
 /// One environment variable of a container.
@@ -53,9 +58,19 @@ pub struct EnvVar {
 }
 
 impl TrainJob {
-    /// The value of an environment variable; `None` if the job does not set it.
+    /// The value of an environment variable as the file has it; `None` if the job does not set it.
     pub fn env_var(&self, name: &str) -> Option<&str> {
         self.env.iter().find(|var| var.name == name).map(|var| var.value.as_str())
+    }
+
+    /// The most CPU-hours that it can use: nodes × cpu × deadline.
+    pub fn cpu_hours(&self) -> f64 {
+        hours(u64::from(self.num_nodes), self.cpu_millis, self.active_deadline_seconds)
+    }
+
+    /// The most GPU-hours that it can use: nodes × gpus × deadline.
+    pub fn gpu_hours(&self) -> f64 {
+        hours(u64::from(self.num_nodes), u64::from(self.gpus) * 1000, self.active_deadline_seconds)
     }
 
     /// What a rendering does not derive from the experiment; rendering again keeps it.
@@ -65,6 +80,7 @@ impl TrainJob {
             image: self.image.clone(),
             blob: annotation(annotation::EXPERIMENT_BLOB),
             commit: annotation(annotation::COMMIT),
+            program_tree: annotation(annotation::PROGRAM_TREE),
         }
     }
 
@@ -78,12 +94,24 @@ impl TrainJob {
         self.labels.get(label::EXPERIMENT).map(String::as_str)
     }
 
+    /// The values of the environment variables as a worker gets them, in the file's order: `$(NAME)` is the value of a variable before it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = Vec::with_capacity(self.env.len());
+        for EnvVar { name, value } in &self.env {
+            let value = expand(value, &environment);
+            environment.push((name.clone(), value));
+        }
+        environment
+    }
+
     /// The trial that `SLIPWAY_TRIAL` holds; `None` if the job has no such variable.
     ///
     /// # Errors
     /// If the variable does not hold a trial. A worker would fail with the same error.
     pub fn trial(&self) -> Result<Option<Trial>, TrialError> {
-        self.env_var(env::TRIAL).map(Trial::from_json).transpose()
+        let environment = self.environment();
+        let trial = environment.iter().find(|(name, _)| name == env::TRIAL);
+        trial.map(|(_, text)| Trial::from_json(text)).transpose()
     }
 }
 
@@ -132,7 +160,7 @@ fn job(reader: &Reader<'_>, tree: &Node) -> Option<TrainJob> {
     let annotations = pairs(reader, &metadata, "annotations");
     let runtime = reader.required(&spec, "runtimeRef").and_then(|node| runtime(reader, node));
 
-    let (cpu, memory) = requests?;
+    let Amounts { cpu, memory, gpus } = requests?;
     Some(TrainJob {
         name: name?.to_owned(),
         namespace: namespace?.to_owned(),
@@ -148,6 +176,7 @@ fn job(reader: &Reader<'_>, tree: &Node) -> Option<TrainJob> {
         env: env?,
         cpu_millis: cpu.millis(),
         memory_bytes: memory.ceil(),
+        gpus,
     })
 }
 
@@ -232,17 +261,32 @@ fn env_var(reader: &Reader<'_>, node: &Node) -> Option<EnvVar> {
     Some(EnvVar { name: name?, value: value? })
 }
 
-/// CPU and memory that each node requests.
-fn requests(reader: &Reader<'_>, node: &Node) -> Option<(Quantity, Quantity)> {
-    let fields = reader.map(node, "spec.trainer.resourcesPerNode", &["requests", "limits"])?;
-    if let Some(limits) = fields.optional("limits") {
-        amounts(reader, limits, "spec.trainer.resourcesPerNode.limits");
-    }
-    amounts(reader, reader.required(&fields, "requests")?, "spec.trainer.resourcesPerNode.requests")
+/// What each node requests.
+struct Amounts {
+    cpu: Quantity,
+    memory: Quantity,
+    gpus: u32,
 }
 
-fn amounts(reader: &Reader<'_>, node: &Node, path: &str) -> Option<(Quantity, Quantity)> {
-    let fields = reader.map(node, path, &["cpu", "memory"])?;
+fn requests(reader: &Reader<'_>, node: &Node) -> Option<Amounts> {
+    let fields = reader.map(node, "spec.trainer.resourcesPerNode", &["requests", "limits"])?;
+    let limits = fields.optional("limits").map(|node| (node.at, amounts(reader, node, &fields.at("limits"))));
+    let requests = amounts(reader, reader.required(&fields, "requests")?, &fields.at("requests"))?;
+    let limited = match &limits {
+        Some((_, limits)) => limits.as_ref()?.gpus,
+        None => 0,
+    };
+    if limited != requests.gpus {
+        let message = format!("{GPU} is {} in the requests and {limited} in the limits", requests.gpus);
+        let at = limits.map_or(node.at, |(at, _)| at);
+        reader.add(at, "wrong-value", message, "Kubernetes shares no GPU: give both the same number");
+        return None;
+    }
+    Some(requests)
+}
+
+fn amounts(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Amounts> {
+    let fields = reader.map(node, path, &["cpu", "memory", GPU])?;
     let amount = |name: &'static str| {
         let node = reader.required(&fields, name)?;
         let text = reader.scalar(node, &fields.at(name), "a quantity", "such as \"1\", 500m or 2Gi")?;
@@ -254,5 +298,20 @@ fn amounts(reader: &Reader<'_>, node: &Node, path: &str) -> Option<(Quantity, Qu
         quantity.ok()
     };
     let (cpu, memory) = (amount("cpu"), amount("memory"));
-    Some((cpu?, memory?))
+    let gpus = match fields.optional(GPU) {
+        Some(node) => gpus(reader, node, &fields.at(GPU)),
+        None => Some(0),
+    };
+    Some(Amounts { cpu: cpu?, memory: memory?, gpus: gpus? })
+}
+
+/// A whole number of GPUs, quoted or not.
+fn gpus(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u32> {
+    const HELP: &str = "a whole number of GPUs, such as \"1\"";
+    let text = reader.scalar(node, path, "a number of GPUs", HELP)?;
+    let gpus = text.parse().ok();
+    if gpus.is_none() {
+        reader.add(node.at, "wrong-unit", format!("{path} is `{}`", excerpt(text)), HELP);
+    }
+    gpus
 }

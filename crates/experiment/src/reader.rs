@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         self.findings.borrow_mut().push(Finding::at(self.file, at, code, message).with_help(help));
     }
 
-    fn wrong_type<T>(&self, node: &Node, path: &str, expected: &str, help: impl Into<String>) -> Option<T> {
+    pub(crate) fn wrong_type<T>(&self, node: &Node, path: &str, expected: &str, help: impl Into<String>) -> Option<T> {
         self.add(node.at, "wrong-type", format!("{path} must be {expected}, found {}", describe(node)), help);
         None
     }
@@ -228,6 +228,11 @@ impl<'a> Reader<'a> {
 }
 
 impl<'n> Fields<'n> {
+    /// Whether it has a field, or a misspelt key that probably stands for it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.optional(name).is_some() || self.meant.contains(&name)
+    }
+
     pub(crate) fn optional(&self, name: &str) -> Option<&'n Node> {
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value)
     }

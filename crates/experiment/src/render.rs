@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use slipway_names::{annotation, env, label};
 
-use crate::{Experiment, Quantity, Trial};
+use crate::expansion::escape;
+use crate::{Experiment, Quantity, Trial, Work};
 
 /// The namespace of every TrainJob.
 pub const NAMESPACE: &str = "training";
@@ -12,11 +13,23 @@ pub const NAMESPACE: &str = "training";
 /// The ClusterTrainingRuntime that every TrainJob refers to.
 pub const RUNTIME: &str = "slipway-torch";
 
+/// The program in the trainer's image that trains the built-in networks.
+const TRAINER: &str = "slipway-trainer";
+
+/// The program in every other training image that starts a program of one's own.
+const LAUNCHER: &str = "slipway-launch";
+
+/// The resource of Kubernetes that GPUs are requested by.
+pub(crate) const GPU: &str = "nvidia.com/gpu";
+
 /// What the first rendering takes from its surroundings. Rendering again keeps it, so that a new image does not run old jobs again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Provenance {
-    /// The trainer's image.
+    /// The image that holds the trainer, or the program.
     pub image: String,
+    /// The code of the program, `trainers/<name>/`: the id of its tree in git. `None` for the built-in trainer, and for an image that was built
+    /// elsewhere.
+    pub program_tree: Option<String>,
     /// The content of the experiment file: the id of its blob in git. `None` in a file that was rendered before there was this field.
     pub blob: Option<String>,
     /// The commit that held the experiment file, in files that were rendered before they named its content.
@@ -32,6 +45,7 @@ pub fn render(experiment: &Experiment, trial: &Trial, experiment_file: &str, pro
     for (id, annotation, variable) in [
         (&provenance.blob, annotation::EXPERIMENT_BLOB, env::EXPERIMENT_BLOB),
         (&provenance.commit, annotation::COMMIT, env::COMMIT),
+        (&provenance.program_tree, annotation::PROGRAM_TREE, env::PROGRAM_TREE),
     ] {
         // Always quoted, because YAML may read forty digits as a number.
         if let Some(id) = id.as_deref().map(quoted) {
@@ -40,7 +54,15 @@ pub fn render(experiment: &Experiment, trial: &Trial, experiment_file: &str, pro
         }
     }
     let cpu = experiment.spec.workers.cpu;
-    let resources = format!("{{cpu: {}, memory: {}}}", quantity(cpu), quantity(experiment.spec.workers.memory));
+    let gpu = match trial.gpu {
+        0 => String::new(),
+        gpu => format!(", {GPU}: \"{gpu}\""),
+    };
+    let resources = format!("{{cpu: {}, memory: {}{gpu}}}", quantity(cpu), quantity(experiment.spec.workers.memory));
+    let command = match trial.work {
+        Work::BuiltIn { .. } => TRAINER,
+        Work::Program(_) => LAUNCHER,
+    };
     format!(
         "# Rendered by `slipway render` from {file}. Do not edit: change the experiment, or delete this file to cancel the job.
 apiVersion: trainer.kubeflow.org/v1alpha1
@@ -56,7 +78,7 @@ metadata:
   runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: {RUNTIME}}}
   trainer:
     image: {image}
-    command: [slipway-trainer]
+    command: [{command}]
     numNodes: {workers}
     numProcPerNode: 1
     env:
@@ -75,7 +97,8 @@ metadata:
         image = scalar(&provenance.image),
         workers = trial.workers,
         threads = cpu.ceil(),
-        json = quoted_json(&trial.to_json()),
+        // the cluster expands `$(NAME)` in the values of variables
+        json = quoted_json(&escape(&trial.to_json())),
     )
 }
 

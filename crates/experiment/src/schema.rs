@@ -4,12 +4,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::{Bound, Metric, Model, Setting, Spec, Training, Workers};
+use crate::{Bound, Metric, Model, Parameter, Setting, Spec, Training, Workers};
 
 /// The schema as JSON text, ending with a newline: the content of `experiments/schema.json`.
 pub fn schema() -> String {
     let mut generator = SchemaSettings::draft07().into_generator();
-    let spec = generator.subschema_for::<Spec>();
+    let mut spec = in_order(generator.subschema_for::<Spec>());
+    add_work(&mut spec, &mut generator);
     let mut schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Slipway experiment",
@@ -38,6 +39,63 @@ pub fn schema() -> String {
     });
     without_null(&mut schema);
     serde_json::to_string_pretty(&schema).expect("a JSON value is always JSON") + "\n"
+}
+
+/// Adds what an experiment runs, the built-in trainer or a program, to the schema of its specification: behind `dataset`, as a file has it.
+fn add_work(spec: &mut Value, generator: &mut SchemaGenerator) {
+    let texts = |description: &str| json!({"description": description, "type": "array", "items": {"type": "string"}});
+    let mut command = texts(
+        "The program to start and its first arguments. `${name}` is the value of a parameter; `$${` is a literal `${`.",
+    );
+    command["minItems"] = 1.into();
+    let program = json!({
+        "description": "A program of your own, in place of `model` and `training`.",
+        "type": "object",
+        "properties": {
+            "trainer": described("The folder of trainers/ that holds the code.", label(generator)),
+            "image": {
+                "description": "An image that was built elsewhere, by its digest.",
+                "type": "string",
+                "pattern": "^[!-?A-~]+@sha256:[0-9a-f]{64}$",
+            },
+            "command": command,
+            "args": texts("Arguments after those of the command, in which `${name}` is the value of a parameter as well."),
+        },
+        "additionalProperties": false,
+        "required": ["command"],
+        "oneOf": [{"required": ["trainer"]}, {"required": ["image"]}],
+    });
+    let parameters = json!({
+        "description": "The free parameters of the program. It finds all of them in SLIPWAY_PARAMETERS.",
+        "type": "object",
+        "additionalProperties": generator.subschema_for::<Parameter>(),
+        "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_-]*$", "maxLength": Parameter::MAX_NAME},
+    });
+    let work = [
+        ("model", described("The network of the built-in trainer.", Model::json_schema(generator))),
+        ("training", described("How the built-in trainer trains it.", Training::json_schema(generator))),
+        ("program", program),
+        ("parameters", parameters),
+    ];
+    if let Some(Value::Object(properties)) = spec.get_mut("properties") {
+        for (index, (name, schema)) in work.into_iter().enumerate() {
+            properties.shift_insert(1 + index, name.to_owned(), schema);
+        }
+    }
+    let gate = json!({"properties": {"require": {"propertyNames": {"enum": Metric::BUILT_IN}}}});
+    spec["oneOf"] =
+        json!([{"required": ["model", "training"], "properties": {"register": gate}}, {"required": ["program"]}]);
+}
+
+/// A schema as JSON, with this description.
+fn described(description: &str, mut schema: Schema) -> Value {
+    schema.insert("description".to_owned(), description.into());
+    in_order(schema)
+}
+
+/// A schema as JSON, with its keywords in their usual order.
+fn in_order(schema: Schema) -> Value {
+    serde_json::to_value(schema).expect("a schema is JSON")
 }
 
 /// Removes null from every type: an optional field is left out, because `parse` refuses null everywhere.
@@ -80,9 +138,15 @@ pub(crate) fn memory(_: &mut SchemaGenerator) -> Schema {
 /// The gate: a bound for each metric.
 pub(crate) fn require(generator: &mut SchemaGenerator) -> Schema {
     let bound = generator.subschema_for::<Bound>();
-    let metrics: Map<String, Value> =
-        Metric::WORDS.iter().map(|(word, _)| ((*word).to_owned(), bound.clone().to_value())).collect();
-    json_schema!({"type": "object", "additionalProperties": false, "properties": metrics, "default": {}})
+    let known: Map<String, Value> =
+        Metric::BUILT_IN.into_iter().map(|name| (name.to_owned(), bound.clone().to_value())).collect();
+    json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_./ -]*$", "maxLength": Metric::MAX},
+        "properties": known,
+        "additionalProperties": bound,
+        "default": {},
+    })
 }
 
 /// A list of values for every path that can be swept. The values have the schema of the field itself.
@@ -100,5 +164,13 @@ pub(crate) fn sweep(generator: &mut SchemaGenerator) -> Schema {
             (path.to_owned(), json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": field}))
         })
         .collect();
-    json_schema!({"type": "object", "additionalProperties": false, "minProperties": 1, "properties": axes})
+    let values = generator.subschema_for::<Parameter>();
+    let parameter = json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": values});
+    json_schema!({
+        "type": "object",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "properties": axes,
+        "patternProperties": {"^parameters\\.[A-Za-z][A-Za-z0-9_-]*$": parameter},
+    })
 }

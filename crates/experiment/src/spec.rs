@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use slipway_architecture::Architecture;
 
-use crate::{Bound, Deadline, Metric, Quantity, Sweep};
+use crate::{Bound, Deadline, Metric, Quantity, Sweep, Work};
 
 /// One experiment: `experiments/<name>.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,15 +26,15 @@ pub struct Spec {
     /// The name of a dataset that `datasets/<name>.yaml` declares.
     #[schemars(schema_with = "crate::schema::label")]
     pub dataset: String,
-    /// The network.
-    pub model: Model,
-    /// How it is trained.
-    pub training: Training,
+    /// What each trial runs: `model` and `training`, or `program` and `parameters`. The schema lists them one by one.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub work: Work,
     /// A grid of values. Each point is one trial and one TrainJob; without a sweep there is one trial.
     #[serde(skip_serializing_if = "Sweep::is_empty")]
     #[schemars(default)]
     pub sweep: Sweep,
-    /// The processes of one trial, and the CPU and memory of each.
+    /// The processes of one trial, and the CPU, memory and GPUs of each.
     pub workers: Workers,
     /// The most that the experiment may cost.
     pub budget: Budget,
@@ -109,7 +109,7 @@ pub enum OptimizerName {
     Sgd,
 }
 
-/// The processes of one trial, and the CPU and memory of each.
+/// The processes of one trial, and the CPU, memory and GPUs of each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
@@ -123,6 +123,16 @@ pub struct Workers {
     /// Memory of each process, such as `512Mi` or `2Gi`.
     #[schemars(schema_with = "crate::schema::memory")]
     pub memory: Quantity,
+    /// GPUs of each process. More than 0 needs a program of one's own, and `budget.gpuHours`.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default, range(max = 64))]
+    pub gpu: u32,
+}
+
+/// Whether a field that is left out if it is 0 is left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The most that the experiment may cost.
@@ -133,6 +143,10 @@ pub struct Budget {
     /// CPU-hours. Must be at least trials × workers × cpu × deadline, the most that the experiment can use.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub cpu_hours: f64,
+    /// GPU-hours. Required if workers have GPUs; must then be at least trials × workers × gpu × deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub gpu_hours: Option<f64>,
     /// How long one trial may run, such as `30m`, `1h30m` or `90s`. A job that runs longer is stopped.
     pub deadline: Deadline,
 }

@@ -5,10 +5,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::trial::Point;
-use crate::{Architecture, OptimizerName};
+use crate::{Architecture, OptimizerName, Parameter, Work};
 
 /// One value of one swept field.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
     /// `model.architecture`
     Architecture(Architecture),
@@ -26,10 +26,17 @@ pub enum Setting {
     Seed(u64),
     /// `workers.count`
     Workers(u32),
+    /// `parameters.<name>`
+    Parameter {
+        /// The parameter's name.
+        name: String,
+        /// Its value.
+        value: Parameter,
+    },
 }
 
 impl Setting {
-    /// Every path that a sweep may name, relative to `spec`.
+    /// Every path that a sweep of the built-in trainer may name, relative to `spec`.
     pub const PATHS: [&'static str; 8] = [
         "model.architecture",
         "model.dropout",
@@ -38,30 +45,42 @@ impl Setting {
         "training.optimizer.learningRate",
         "training.optimizer.name",
         "training.seed",
-        "workers.count",
+        Self::WORKERS,
     ];
 
+    /// The field that any experiment may sweep.
+    pub const WORKERS: &'static str = "workers.count";
+
+    /// What stands before the name of a swept parameter.
+    pub const PARAMETERS: &'static str = "parameters.";
+
     /// The value as JSON, as in a trial's `parameters`.
-    pub fn to_json(self) -> Value {
+    pub fn to_json(&self) -> Value {
         match self {
             Self::Architecture(value) => value.as_str().into(),
             Self::OptimizerName(value) => value.as_str().into(),
-            Self::Dropout(value) | Self::LearningRate(value) => value.into(),
-            Self::Epochs(value) | Self::BatchSize(value) | Self::Workers(value) => value.into(),
-            Self::Seed(value) => value.into(),
+            Self::Dropout(value) | Self::LearningRate(value) => (*value).into(),
+            Self::Epochs(value) | Self::BatchSize(value) | Self::Workers(value) => (*value).into(),
+            Self::Seed(value) => (*value).into(),
+            Self::Parameter { value, .. } => value.to_json(),
         }
     }
 
-    pub(crate) fn apply(self, point: &mut Point) {
-        match self {
-            Self::Architecture(value) => point.model.architecture = value,
-            Self::Dropout(value) => point.model.dropout = Some(value),
-            Self::Epochs(value) => point.training.epochs = value,
-            Self::BatchSize(value) => point.training.batch_size = value,
-            Self::OptimizerName(value) => point.training.optimizer.name = value,
-            Self::LearningRate(value) => point.training.optimizer.learning_rate = value,
-            Self::Seed(value) => point.training.seed = value,
-            Self::Workers(value) => point.workers = value,
+    /// Sets the field. Reading a sweep has refused the fields that the work does not have.
+    pub(crate) fn apply(&self, point: &mut Point) {
+        match (self, &mut point.work) {
+            (Self::Workers(value), _) => point.workers = *value,
+            (Self::Parameter { name, value }, Work::Program(program)) => {
+                program.parameters.insert(name.clone(), value.clone());
+            }
+            (Self::Architecture(value), Work::BuiltIn { model, .. }) => model.architecture = *value,
+            (Self::Dropout(value), Work::BuiltIn { model, .. }) => model.dropout = Some(*value),
+            (Self::Epochs(value), Work::BuiltIn { training, .. }) => training.epochs = *value,
+            (Self::BatchSize(value), Work::BuiltIn { training, .. }) => training.batch_size = *value,
+            (Self::OptimizerName(value), Work::BuiltIn { training, .. }) => training.optimizer.name = *value,
+            (Self::LearningRate(value), Work::BuiltIn { training, .. }) => training.optimizer.learning_rate = *value,
+            (Self::Seed(value), Work::BuiltIn { training, .. }) => training.seed = *value,
+            (Self::Parameter { .. }, Work::BuiltIn { .. }) | (_, Work::Program(_)) => {}
         }
     }
 }
@@ -69,8 +88,8 @@ impl Setting {
 /// One swept field with its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// The field, relative to `spec`: one of [`Setting::PATHS`].
-    pub path: &'static str,
+    /// The field, relative to `spec`: one of [`Setting::PATHS`], or `parameters.<name>`.
+    pub path: String,
     /// The values in the file's order, without duplicates.
     pub values: Vec<Setting>,
 }
@@ -109,8 +128,8 @@ impl Serialize for Sweep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.axes.len()))?;
         for axis in &self.axes {
-            let values: Vec<Value> = axis.values.iter().map(|value| value.to_json()).collect();
-            map.serialize_entry(axis.path, &values)?;
+            let values: Vec<Value> = axis.values.iter().map(Setting::to_json).collect();
+            map.serialize_entry(&axis.path, &values)?;
         }
         map.end()
     }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use slipway_digest::Digest;
 
-use crate::{Experiment, Model, Register, Training};
+use crate::spec::is_zero;
+use crate::{Experiment, Model, Program, Register, Training, Work};
 
 /// A dataset with the content that `datasets/<name>.yaml` pins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct DatasetRef {
 
 /// Everything that a worker must know about what it trains: the content of `SLIPWAY_TRIAL`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", try_from = "Shape")]
 pub struct Trial {
     /// `<experiment>-<hash8>`: the TrainJob's and the MLflow run's name.
     pub name: String,
@@ -28,18 +29,51 @@ pub struct Trial {
     pub experiment: String,
     /// The dataset that it trains on.
     pub dataset: DatasetRef,
-    /// The network.
-    pub model: Model,
-    /// How it is trained.
-    pub training: Training,
+    /// What it runs: the network and its training, or a program.
+    #[serde(flatten)]
+    pub work: Work,
     /// The number of processes that train it together: the world size.
     pub workers: u32,
+    /// The number of GPUs of each process.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gpu: u32,
     /// The point of the sweep: each swept path with its value. Empty without a sweep.
-    #[serde(default)]
     pub parameters: BTreeMap<String, Value>,
     /// What to register, and the gate; `None` registers nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub register: Option<Register>,
+}
+
+/// A trial as JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Shape {
+    name: String,
+    experiment: String,
+    dataset: DatasetRef,
+    program: Option<Program>,
+    model: Option<Model>,
+    training: Option<Training>,
+    workers: u32,
+    #[serde(default)]
+    gpu: u32,
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
+    register: Option<Register>,
+}
+
+impl TryFrom<Shape> for Trial {
+    type Error = &'static str;
+
+    fn try_from(shape: Shape) -> Result<Self, Self::Error> {
+        let work = match (shape.program, shape.model, shape.training) {
+            (Some(program), None, None) => Work::Program(program),
+            (None, Some(model), Some(training)) => Work::BuiltIn { model, training },
+            _ => return Err("it has `model` and `training`, or `program`, and nothing of the other"),
+        };
+        let Shape { name, experiment, dataset, workers, gpu, parameters, register, .. } = shape;
+        Ok(Self { name, experiment, dataset, work, workers, gpu, parameters, register })
+    }
 }
 
 /// Why a text is not a trial.
@@ -61,10 +95,9 @@ pub enum TrialError {
 }
 
 /// What a sweep can change: one point of the grid.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Point {
-    pub(crate) model: Model,
-    pub(crate) training: Training,
+    pub(crate) work: Work,
     pub(crate) workers: u32,
 }
 
@@ -83,22 +116,42 @@ impl Trial {
         if trial.workers == 0 {
             return Err(wrong("workers", &trial.workers, "at least 1"));
         }
-        if trial.training.epochs == 0 {
-            return Err(wrong("training.epochs", &trial.training.epochs, "at least 1"));
+        match &trial.work {
+            Work::BuiltIn { model, training } => trial.check_built_in(model, training, wrong)?,
+            Work::Program(program) if program.command.is_empty() => {
+                return Err(wrong("program.command", &"[]", "a program to start"));
+            }
+            Work::Program(_) => {}
         }
-        if trial.training.batch_size == 0 || !trial.training.batch_size.is_multiple_of(trial.workers) {
-            return Err(wrong("training.batchSize", &trial.training.batch_size, "a multiple of the number of workers"));
+        Ok(trial)
+    }
+
+    fn check_built_in(
+        &self,
+        model: &Model,
+        training: &Training,
+        wrong: impl Fn(&'static str, &dyn ToString, &'static str) -> TrialError,
+    ) -> Result<(), TrialError> {
+        if training.epochs == 0 {
+            return Err(wrong("training.epochs", &training.epochs, "at least 1"));
         }
-        let rate = trial.training.optimizer.learning_rate;
+        if training.batch_size == 0 || !training.batch_size.is_multiple_of(self.workers) {
+            return Err(wrong("training.batchSize", &training.batch_size, "a multiple of the number of workers"));
+        }
+        let rate = training.optimizer.learning_rate;
         if !(rate > 0.0 && rate.is_finite()) {
             return Err(wrong("training.optimizer.learningRate", &rate, "more than 0"));
         }
-        if let Some(dropout) = trial.model.dropout
+        if let Some(dropout) = model.dropout
             && !(0.0..1.0).contains(&dropout)
         {
             return Err(wrong("model.dropout", &dropout, "0 to less than 1"));
         }
-        Ok(trial)
+        let required = self.register.iter().flat_map(|register| register.require.keys());
+        if let Some(metric) = required.into_iter().find(|metric| !metric.is_built_in()) {
+            return Err(wrong("register.require", metric, "accuracy or validation_accuracy"));
+        }
+        Ok(())
     }
 
     /// The trial on one line of JSON, as `SLIPWAY_TRIAL` holds it. Deterministic: fields in their declared order, maps sorted.
@@ -119,8 +172,7 @@ impl Experiment {
     }
 
     pub(crate) fn point(&self, choice: &[usize]) -> Point {
-        let mut point =
-            Point { model: self.spec.model, training: self.spec.training, workers: self.spec.workers.count };
+        let mut point = Point { work: self.spec.work.clone(), workers: self.spec.workers.count };
         for (axis, &value) in self.spec.sweep.axes.iter().zip(choice) {
             axis.values[value].apply(&mut point);
         }
@@ -135,10 +187,13 @@ impl Experiment {
             name: String::new(),
             experiment: self.name.clone(),
             dataset: dataset.clone(),
-            model: point.model,
-            training: point.training,
+            work: match point.work {
+                Work::Program(program) => Work::Program(program.substituted()),
+                built_in => built_in,
+            },
             workers: point.workers,
-            parameters: axes.map(|(axis, &value)| (axis.path.to_owned(), axis.values[value].to_json())).collect(),
+            gpu: self.spec.workers.gpu,
+            parameters: axes.map(|(axis, &value)| (axis.path.clone(), axis.values[value].to_json())).collect(),
             register: self.spec.register.clone(),
         };
         let mut attempt = 0;

@@ -1,6 +1,6 @@
 //! Reading revisions, without a work tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use git2::{ErrorCode, ObjectType, Oid};
@@ -79,6 +79,15 @@ impl Repository {
     /// [`Error::NoRevision`].
     pub fn files(&self, revision: &str, prefixes: &[&str]) -> Result<Vec<String>> {
         Ok(self.entries(&self.handle()?, revision, prefixes)?.into_iter().map(|entry| entry.path).collect())
+    }
+
+    /// Those of [`files`](Self::files) that can be executed.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn executables(&self, revision: &str, prefixes: &[&str]) -> Result<BTreeSet<String>> {
+        let leaves = self.leaves(&self.handle()?, revision, prefixes)?;
+        Ok(leaves.into_iter().filter(|(_, mode)| *mode == EXECUTABLE).map(|(entry, _)| entry.path).collect())
     }
 
     /// A file's bytes at a revision. Returns `None` if there is no file at that path.

@@ -1,6 +1,6 @@
 //! Making commits from trees: the work tree, the index and the branches stay as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ObjectType, Oid, Signature};
 
@@ -10,7 +10,15 @@ use crate::repository::check_path;
 use crate::{Error, Repository, Result};
 
 /// What becomes of the paths below a folder; `None` removes the file.
-type Changes<'a> = BTreeMap<&'a str, Option<Oid>>;
+type Changes<'a> = BTreeMap<&'a str, Option<Written>>;
+
+/// A file that is written.
+#[derive(Clone, Copy)]
+struct Written {
+    blob: Oid,
+    /// Whether it becomes executable; otherwise it is as executable as the file before it.
+    executable: bool,
+}
 
 impl Repository {
     /// Makes a commit on top of `base` in which the files of `changes` are replaced, or removed where there is no content; without a base
@@ -28,15 +36,30 @@ impl Repository {
         changes: &BTreeMap<String, Option<Vec<u8>>>,
         message: &str,
     ) -> Result<String> {
+        self.commit_with_executables(base, changes, &BTreeSet::new(), message)
+    }
+
+    /// The same, and these of the written files become executable.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_with_executables(
+        &self,
+        base: Option<&str>,
+        changes: &BTreeMap<String, Option<Vec<u8>>>,
+        executables: &BTreeSet<String>,
+        message: &str,
+    ) -> Result<String> {
         changes.keys().try_for_each(|path| check_path(path))?;
         let repository = self.handle()?;
         let base = base.map(|base| self.commit_at(&repository, base)).transpose()?;
         let paths: Vec<String> = changes.keys().map(|path| self.path_at_top(path)).collect();
         let mut blobs = Changes::new();
-        for (path, content) in paths.iter().zip(changes.values()) {
+        for (path, (name, content)) in paths.iter().zip(changes) {
             // What is committed is what was given: no line ends change.
             let blob = content.as_ref().map(|bytes| repository.blob(bytes)).transpose();
-            blobs.insert(path, blob.map_err(self.failed("writing"))?);
+            let blob = blob.map_err(self.failed("writing"))?;
+            blobs.insert(path, blob.map(|blob| Written { blob, executable: executables.contains(name) }));
         }
         let before = base.as_ref().map(git2::Commit::tree_id);
         let tree = match self.changed(&repository, before, &blobs, "")? {
@@ -79,7 +102,7 @@ impl Repository {
         let before = before.map(|id| self.tree(repository, id)).transpose()?;
         let mut after = repository.treebuilder(before.as_ref()).map_err(self.failed("writing"))?;
         // By the first part of each path: what becomes of a file of that name, and of what lies below a folder of that name.
-        let mut names: BTreeMap<&str, (Option<Option<Oid>>, Changes<'_>)> = BTreeMap::new();
+        let mut names: BTreeMap<&str, (Option<Option<Written>>, Changes<'_>)> = BTreeMap::new();
         for (path, content) in changes {
             match path.split_once('/') {
                 None => names.entry(path).or_default().0 = Some(*content),
@@ -96,10 +119,10 @@ impl Repository {
             let entry = before.as_ref().and_then(|tree| tree.get_name(name));
             let kind = entry.as_ref().and_then(git2::TreeEntry::kind);
             let is_folder = kind == Some(ObjectType::Tree);
-            if let Some(Some(blob)) = file {
-                let executable = entry.as_ref().is_some_and(|entry| entry.filemode() == EXECUTABLE);
+            if let Some(Some(Written { blob, executable })) = file {
+                let executable = executable || entry.as_ref().is_some_and(|entry| entry.filemode() == EXECUTABLE);
                 after.insert(name, blob, if executable { EXECUTABLE } else { FILE }).map_err(refused)?;
-            } else if file == Some(None) && entry.is_some() && !is_folder {
+            } else if matches!(file, Some(None)) && entry.is_some() && !is_folder {
                 after.remove(name).map_err(refused)?;
             }
             // A file in a folder takes the place of a file of the folder's name.

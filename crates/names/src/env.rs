@@ -4,10 +4,14 @@
 pub const TRIAL: &str = "SLIPWAY_TRIAL";
 /// The content of the trial's experiment file: the id of its blob in git.
 pub const EXPERIMENT_BLOB: &str = "SLIPWAY_EXPERIMENT_BLOB";
+/// The code of the trial's program, `trainers/<name>/`: the id of its tree in git.
+pub const PROGRAM_TREE: &str = "SLIPWAY_PROGRAM_TREE";
 /// The commit that holds the trial's experiment, in TrainJobs that were rendered before they named its content.
 pub const COMMIT: &str = "SLIPWAY_COMMIT";
 /// The file of that experiment, relative to the repository's root.
 pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";
+/// The parameters of a program as a JSON object; the launcher sets it for the program.
+pub const PARAMETERS: &str = "SLIPWAY_PARAMETERS";
 /// Where datasets are stored: `s3://<bucket>`.
 pub const DATASETS: &str = "SLIPWAY_DATASETS";
 /// A folder for verified downloads.

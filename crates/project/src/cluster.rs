@@ -1,7 +1,9 @@
-//! `clusters/<env>/cluster.yaml`: prices, limits and the trainer's image of an environment.
+//! `clusters/<env>/cluster.yaml`: prices, limits and the trainers' images of an environment.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slipway_source::{Finding, Position, position_of, suggestion, typed};
+use slipway_source::{Finding, Position, document, position_of, suggestion, typed};
 
 use crate::header::{ApiVersion, Metadata};
 use crate::tree::Tree;
@@ -28,11 +30,14 @@ enum Kind {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusterSpec {
-    /// The image that new TrainJobs are rendered with.
+    /// The image of the built-in trainer, which new TrainJobs are rendered with.
     pub trainer_image: String,
+    /// The images of the project's own trainers by their names, which are those of the folders in trainers/.
+    #[serde(default)]
+    pub trainers: BTreeMap<String, String>,
     /// The most trials that one experiment may have in this environment.
     pub max_trials: Option<usize>,
-    /// What CPU costs.
+    /// What CPUs and GPUs cost.
     pub prices: Prices,
     /// Whether every image must be named by its digest.
     #[serde(default)]
@@ -64,12 +69,15 @@ impl Default for Requires {
     }
 }
 
-/// What CPU costs.
+/// What CPUs and GPUs cost.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Prices {
     /// The price of one CPU for one hour.
     pub cpu_hour: f64,
+    /// The price of one GPU for one hour; `None` if the environment has no GPUs.
+    #[serde(default)]
+    pub gpu_hour: Option<f64>,
     /// The currency, such as `USD`.
     pub currency: String,
 }
@@ -87,20 +95,65 @@ pub fn misnamed(tree: &Tree, environment: &str, cluster: &Cluster) -> Option<Fin
     cluster.metadata.misnamed(&path, &tree.text(&path).unwrap_or_default(), environment)
 }
 
-/// A finding if the environment requires digests and the trainer's image has none.
+/// A finding for each trainer's image that has no digest, if the environment requires digests.
 #[must_use]
-pub fn unpinned_image(tree: &Tree, environment: &str, cluster: &ClusterSpec) -> Option<Finding> {
-    if !cluster.images_by_digest || cluster.trainer_image.contains("@sha256:") {
-        return None;
+pub fn unpinned_images(tree: &Tree, environment: &str, cluster: &ClusterSpec) -> Vec<Finding> {
+    if !cluster.images_by_digest {
+        return Vec::new();
     }
     let path = path(environment);
-    let at = position_of(&tree.text(&path).unwrap_or_default(), "spec.trainerImage");
-    let message =
-        format!("the trainer's image is {}, and {environment} requires images by digest", cluster.trainer_image);
-    Some(
-        Finding::at(&path, at, "image-without-digest", message)
-            .with_help("append @sha256:…; `slipway image push` prints it"),
-    )
+    let text = tree.text(&path).unwrap_or_default();
+    let own = cluster.trainers.iter().map(|(name, image)| (format!("image of trainer `{name}`"), image));
+    let images = std::iter::once(("trainer's image".to_owned(), &cluster.trainer_image)).chain(own);
+    let fields = std::iter::once("spec.trainerImage".to_owned())
+        .chain(cluster.trainers.keys().map(|name| format!("spec.trainers.{name}")));
+    let unpinned = images.zip(fields).filter(|((_, image), _)| !image.contains("@sha256:"));
+    unpinned
+        .map(|((what, image), field)| {
+            let message = format!("the {what} is {image}, and {environment} requires images by digest");
+            Finding::at(&path, position_of(&text, &field), "image-without-digest", message)
+                .with_help("append @sha256:…; `slipway image push` prints it")
+        })
+        .collect()
+}
+
+/// An environment's file with another image of a trainer, or with one more; everything else in it stays as it is. `None` if the file is not
+/// one that this can change, such as one whose `spec` is written in one line.
+#[must_use]
+pub fn with_trainer(text: &str, name: &str, image: &str) -> Option<String> {
+    let tree = document(text).ok()?;
+    let spec = tree.find("spec")?;
+    let changed = match spec.get("trainers") {
+        Some(trainers) => match trainers.entries().first() {
+            Some(_) if trainers.get(name).is_some() => {
+                let bytes = trainers.get(name)?.bytes.clone();
+                format!("{}{image}{}", &text[..bytes.start], &text[bytes.end..])
+            }
+            // above the first one, as it is indented
+            Some(first) => {
+                let line = line_start(text, first.key_at.line);
+                let indent = text[line..].split(|c| c != ' ').next().unwrap_or_default();
+                format!("{}{indent}{name}: {image}\n{}", &text[..line], &text[line..])
+            }
+            None => return None,
+        },
+        None => {
+            let entry = spec.entries().iter().find(|entry| entry.key == "trainerImage")?;
+            let line = line_start(text, entry.key_at.line);
+            let indent = text[line..].split(|c| c != ' ').next().unwrap_or_default();
+            let after = text[line..].find('\n').map_or(text.len(), |end| line + end + 1);
+            let gap = if text[..after].ends_with('\n') { "" } else { "\n" };
+            format!("{}{gap}{indent}trainers:\n{indent}  {name}: {image}\n{}", &text[..after], &text[after..])
+        }
+    };
+    // only what reads back with this image is a change
+    let read = typed::<Cluster>("cluster.yaml", &changed).ok()?;
+    (read.spec.trainers.get(name).map(String::as_str) == Some(image)).then_some(changed)
+}
+
+/// Where a line begins, counted from 1, as a byte of the text.
+fn line_start(text: &str, line: usize) -> usize {
+    text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum()
 }
 
 /// Reads an environment's file.
@@ -120,4 +173,32 @@ pub fn read(tree: &Tree, environment: &str) -> Result<Cluster, Finding> {
         )));
     };
     typed(&path, &text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::with_trainer;
+
+    const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1\nkind: Cluster\nmetadata: {name: local}\nspec:\n  trainerImage: r/trainer:1   # built in\n  prices: {cpuHour: 0.5, currency: EUR}\n";
+
+    #[test]
+    fn a_trainer_gets_its_image_and_the_rest_stays() {
+        let one = with_trainer(CLUSTER, "a", "r/a:1").unwrap();
+        assert_eq!(one, CLUSTER.replace("# built in\n", "# built in\n  trainers:\n    a: r/a:1\n"));
+        let two = with_trainer(&one, "b", "r/b:1").unwrap();
+        assert_eq!(two, one.replace("    a: r/a:1\n", "    b: r/b:1\n    a: r/a:1\n"));
+        let changed = with_trainer(&two, "a", "r/a@sha256:12").unwrap();
+        assert_eq!(changed, two.replace("r/a:1", "r/a@sha256:12"));
+        let on_one_line = CLUSTER.replace("  prices", "  trainers: {a: \"r/a:1\"}\n  prices");
+        assert_eq!(with_trainer(&on_one_line, "a", "r/a:2").unwrap(), on_one_line.replace("\"r/a:1\"", "r/a:2"));
+    }
+
+    #[test]
+    fn a_file_that_it_cannot_change_stays() {
+        let flow = "apiVersion: slipway.dev/v1alpha1\nkind: Cluster\nmetadata: {name: local}\nspec: {trainerImage: x, prices: {cpuHour: 1, currency: EUR}}\n";
+        assert_eq!(with_trainer(flow, "a", "r/a:1"), None);
+        assert_eq!(with_trainer("x: [", "a", "r/a:1"), None);
+        assert_eq!(with_trainer("", "a", "r/a:1"), None);
+    }
 }

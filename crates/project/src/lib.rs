@@ -17,6 +17,8 @@ mod tree;
 pub use count::count;
 pub use error::{Error, Result};
 pub use plan::Plan;
-pub use project::{DatasetFile, Environment, ExperimentFile, JobFile, Project, Rendering, jobs_folder};
+pub use project::{
+    DatasetFile, Environment, ExperimentFile, JobFile, Project, Rendering, TrainerFolder, jobs_folder, trainer_folder,
+};
 pub use rendered::Changes;
 pub use tree::Tree;

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::Value;
+use slipway_experiment::{Code, Program};
 
 use crate::count;
-use crate::project::{ExperimentFile, Project, Rendering};
+use crate::project::{ExperimentFile, Project, Rendering, trainer_folder};
 
 /// What happens once the named experiments are rendered and merged.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +18,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// The most CPU-hours that all starting TrainJobs can use together.
     pub cpu_hours: f64,
+    /// The most GPU-hours that all starting TrainJobs can use together.
+    pub gpu_hours: f64,
 }
 
 /// One experiment in one environment.
@@ -29,20 +32,43 @@ pub struct Change {
     pub experiment: String,
     /// Its file; `None` if the experiment no longer exists.
     pub file: Option<String>,
+    /// The program that it runs; `None` for the built-in trainer.
+    pub program: Option<Runs>,
     /// TrainJobs that start.
     pub starts: Vec<Start>,
     /// TrainJobs whose files are removed: running ones are cancelled, finished ones stay finished.
     pub stops: Vec<String>,
     /// The number of TrainJobs that stay as they are.
     pub stays: usize,
+    /// How many of those keep code of their program that differs from that of now.
+    pub keeps_code: usize,
     /// The most CPU-hours that the starting TrainJobs can use.
     pub cpu_hours: f64,
     /// The CPU-hours that the experiment may use altogether; `None` if it no longer exists.
     pub budget_cpu_hours: Option<f64>,
-    /// The price of `cpu_hours`, in `currency`.
+    /// The most GPU-hours that the starting TrainJobs can use.
+    pub gpu_hours: f64,
+    /// The GPU-hours that the experiment may use altogether; `None` if it has no GPUs, or no longer exists.
+    pub budget_gpu_hours: Option<f64>,
+    /// The price of `cpu_hours` and `gpu_hours`, in `currency`.
     pub cost: f64,
     /// The currency, such as `USD`.
     pub currency: String,
+}
+
+/// The most characters of a program's summary.
+const MAX_SUMMARY: usize = 500;
+
+/// The program of an experiment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Runs {
+    /// Where its code is: `trainers/<name>`, or an image.
+    pub code: String,
+    /// Command and arguments as the experiment has them.
+    pub command: Vec<String>,
+    /// The parameters that are not swept.
+    pub parameters: BTreeMap<String, Value>,
 }
 
 /// A TrainJob that starts.
@@ -57,6 +83,8 @@ pub struct Start {
     pub workers: u32,
     /// The most CPU-hours that it can use.
     pub cpu_hours: f64,
+    /// The most GPU-hours that it can use.
+    pub gpu_hours: f64,
 }
 
 impl Plan {
@@ -83,17 +111,22 @@ impl Plan {
                 environment: environment.clone(),
                 experiment: experiment.to_owned(),
                 file: None,
+                program: None,
                 starts: Vec::new(),
                 stops,
                 stays: 0,
+                keeps_code: 0,
                 cpu_hours: 0.0,
                 budget_cpu_hours: None,
+                gpu_hours: 0.0,
+                budget_gpu_hours: None,
                 cost: 0.0,
                 currency: target.cluster.prices.currency.clone(),
             }));
         }
         let cpu_hours = sum(changes.iter().map(|change| change.cpu_hours));
-        Self { changes, cpu_hours }
+        let gpu_hours = sum(changes.iter().map(|change| change.gpu_hours));
+        Self { changes, cpu_hours, gpu_hours }
     }
 
     /// One line: `starts 2 TrainJobs, stops 1`.
@@ -117,7 +150,7 @@ impl Plan {
         }
         let mut text = parts.join(", ");
         if starts > 0 {
-            let _ = write!(text, "; at most {} CPU-hours, {}", number(self.cpu_hours), self.price());
+            let _ = write!(text, "; at most {}, {}", hours(self.cpu_hours, self.gpu_hours), self.price());
         }
         text
     }
@@ -141,6 +174,9 @@ impl Change {
             renderings.iter().filter(|(path, _)| !rendered.contains(path.as_str())).map(|(_, job)| job).collect();
         // in the order of the sweep
         new.sort_by_key(|job| job.index);
+        let code = project.trainer_of(experiment).map(|trainer| trainer.tree.as_str());
+        let unchanged = base.rendered(&experiment.name, environment).filter(|(path, _)| renderings.contains_key(*path));
+        let keeps_code = unchanged.filter(|(_, file)| file.job.provenance().program_tree.as_deref() != code).count();
         let starts: Vec<Start> = new
             .into_iter()
             .map(|job| Start {
@@ -148,6 +184,7 @@ impl Change {
                 parameters: job.trial.parameters.clone(),
                 workers: job.trial.workers,
                 cpu_hours: job.cpu_hours,
+                gpu_hours: job.gpu_hours,
             })
             .collect();
         let stops: Vec<String> = base
@@ -160,19 +197,66 @@ impl Change {
         }
         let prices = &project.environments.get(environment)?.cluster.prices;
         let cpu_hours = sum(starts.iter().map(|start| start.cpu_hours));
+        let gpu_hours = sum(starts.iter().map(|start| start.gpu_hours));
+        let swept =
+            |name: &str| experiment.spec.sweep.axes.iter().any(|axis| axis.path == format!("parameters.{name}"));
         Some(Self {
             environment: environment.to_owned(),
             experiment: experiment.name.clone(),
             file: Some(source.file.clone()),
+            program: experiment.spec.work.program().map(|program| Runs::new(program, swept)),
             stays: renderings.len() - starts.len(),
+            keeps_code,
             starts,
             stops,
             cpu_hours,
             budget_cpu_hours: Some(experiment.spec.budget.cpu_hours),
-            cost: cpu_hours * prices.cpu_hour,
+            gpu_hours,
+            budget_gpu_hours: experiment.spec.budget.gpu_hours,
+            // without GPUs their price does not matter, and there may be none
+            cost: cpu_hours * prices.cpu_hour + gpu_hours * prices.gpu_hour.unwrap_or(0.0),
             currency: prices.currency.clone(),
         })
     }
+}
+
+impl Runs {
+    fn new(program: &Program, is_swept: impl Fn(&str) -> bool) -> Self {
+        let fixed = program.parameters.iter().filter(|(name, _)| !is_swept(name));
+        Self {
+            code: match &program.code {
+                Code::Trainer(name) => trainer_folder(name),
+                Code::Image(image) => image.clone(),
+            },
+            command: program.command.iter().chain(&program.args).cloned().collect(),
+            parameters: fixed.map(|(name, value)| (name.clone(), value.to_json())).collect(),
+        }
+    }
+
+    /// One line, such as `trainers/cnn: python train.py --lr ${lr}, with hidden=128`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let words: Vec<String> = self.command.iter().map(|word| shown(word)).collect();
+        let with = if self.parameters.is_empty() { "" } else { ", with " };
+        let line = format!("{}: {}{with}{}", self.code, words.join(" "), parameters(&self.parameters));
+        match line.char_indices().nth(MAX_SUMMARY) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
+    }
+}
+
+/// A word of a command, in quotes if it could be taken for several.
+fn shown(word: &str) -> String {
+    let is_one = !word.is_empty() && word.chars().all(|c| c.is_ascii_graphic() && !"\"'\\`".contains(c));
+    if is_one { word.to_owned() } else { format!("{word:?}") }
+}
+
+/// Hours as text, such as `2 CPU-hours and 1 GPU-hours`; GPUs are left out where there are none.
+#[must_use]
+pub fn hours(cpu: f64, gpu: f64) -> String {
+    let gpu = if gpu > 0.0 { format!(" and {} GPU-hours", number(gpu)) } else { String::new() };
+    format!("{} CPU-hours{gpu}", number(cpu))
 }
 
 /// The sum; 0, and not the -0 of an empty iterator, if there is nothing to add.
@@ -206,23 +290,32 @@ mod tests {
 
     #[test]
     fn a_summary_says_what_happens_and_nothing_else() {
-        let start =
-            |name: &str| Start { name: name.to_owned(), parameters: BTreeMap::new(), workers: 2, cpu_hours: 1.0 };
+        let start = |name: &str| Start {
+            name: name.to_owned(),
+            parameters: BTreeMap::new(),
+            workers: 2,
+            cpu_hours: 1.0,
+            gpu_hours: 0.0,
+        };
         let plan = |starts: Vec<Start>, stops: usize, stays: usize| {
             let cpu_hours = sum(starts.iter().map(|start| start.cpu_hours));
             let change = Change {
                 environment: "local".to_owned(),
                 experiment: "digits".to_owned(),
                 file: None,
+                program: None,
                 starts,
                 stops: vec![String::new(); stops],
                 stays,
+                keeps_code: 0,
                 cpu_hours,
                 budget_cpu_hours: None,
+                gpu_hours: 0.0,
+                budget_gpu_hours: None,
                 cost: cpu_hours * 0.5,
                 currency: "EUR".to_owned(),
             };
-            Plan { changes: vec![change], cpu_hours }.summary()
+            Plan { changes: vec![change], cpu_hours, gpu_hours: 0.0 }.summary()
         };
         assert_eq!(plan(vec![], 0, 2), "nothing to do: 2 TrainJobs up to date");
         assert_eq!(plan(vec![start("a")], 0, 0), "starts 1 TrainJob; at most 1 CPU-hours, 0.50 EUR");

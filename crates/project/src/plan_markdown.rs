@@ -60,16 +60,26 @@ fn section(change: &Change, limit: usize) -> String {
     if !change.starts.is_empty() {
         let _ = writeln!(text, "{}.\n", sentence(&cost(change)));
     }
+    if let Some(program) = &change.program {
+        let _ = writeln!(text, "Runs {}.\n", code(&program.summary()));
+    }
     if change.stays > 0 {
         let _ = writeln!(text, "{} unchanged.\n", count(change.stays, "TrainJob"));
     }
+    if let Some(note) = kept_code(change) {
+        let _ = writeln!(text, "⚠ {}.\n", sentence(&note));
+    }
     if !change.starts.is_empty() {
-        let _ = writeln!(text, "| starts | parameters | workers | at most CPU-hours |\n|---|---|---:|---:|");
+        let has_gpus = change.starts.iter().any(|start| start.gpu_hours > 0.0);
+        let (title, line, rest) = if has_gpus { (" at most GPU-hours |", "---:|", " |") } else { Default::default() };
+        let _ =
+            writeln!(text, "| starts | parameters | workers | at most CPU-hours |{title}\n|---|---|---:|---:|{line}");
         let rows = change.starts.iter().map(|start| {
-            let (parameters, hours) = (parameters(&start.parameters), number(start.cpu_hours));
-            format!("| `{}` | {parameters} | {} | {hours} |\n", start.name, start.workers)
+            let (parameters, hours) = (cell(&parameters(&start.parameters)), number(start.cpu_hours));
+            let gpus = if has_gpus { format!(" {} |", number(start.gpu_hours)) } else { String::new() };
+            format!("| `{}` | {parameters} | {} | {hours} |{gpus}\n", start.name, start.workers)
         });
-        list(&mut text, rows, limit, |left| format!("| … and {left} more | | | |\n"));
+        list(&mut text, rows, limit, |left| format!("| … and {left} more | | | |{rest}\n"));
     }
     if !change.stops.is_empty() {
         let _ = writeln!(text, "\nStops, if they still run:\n");
@@ -111,8 +121,38 @@ pub fn heading(change: &Change) -> String {
 /// What the starting jobs of a change can cost, such as `at most 2 of 4 CPU-hours, 0.08 USD`.
 #[must_use]
 pub fn cost(change: &Change) -> String {
-    let budget = change.budget_cpu_hours.map(|hours| format!(" of {}", number(hours))).unwrap_or_default();
-    format!("at most {}{budget} CPU-hours, {:.2} {}", number(change.cpu_hours), change.cost, change.currency)
+    let of = |budget: Option<f64>| budget.map(|hours| format!(" of {}", number(hours))).unwrap_or_default();
+    let mut hours = format!("{}{} CPU-hours", number(change.cpu_hours), of(change.budget_cpu_hours));
+    if change.gpu_hours > 0.0 {
+        let _ = write!(hours, " and {}{} GPU-hours", number(change.gpu_hours), of(change.budget_gpu_hours));
+    }
+    format!("at most {hours}, {:.2} {}", change.cost, change.currency)
+}
+
+/// That unchanged TrainJobs do not run the code of now; `None` if all do.
+#[must_use]
+pub fn kept_code(change: &Change) -> Option<String> {
+    let code = &change.program.as_ref()?.code;
+    let jobs = count(change.keeps_code, "unchanged TrainJob");
+    let (keep, run) = if change.keeps_code == 1 { ("keeps", "it was") } else { ("keep", "they were") };
+    (change.keeps_code > 0).then(|| {
+        format!(
+            "{jobs} {keep} the code that {run} rendered with, and {code} has changed: raise `rerun` to run the new code"
+        )
+    })
+}
+
+/// A text as code in Markdown, between more backquotes than it has in a row.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let quotes = "`".repeat(longest + 1);
+    let gap = if longest > 0 { " " } else { "" };
+    format!("{quotes}{gap}{}{gap}{quotes}", text.replace(['\r', '\n'], " "))
+}
+
+/// A text in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\r', '\n'], " ")
 }
 
 /// The text with a capital letter.
@@ -132,23 +172,28 @@ mod tests {
             parameters: [("training.seed".to_owned(), index.into())].into(),
             workers: 2,
             cpu_hours: 1.0,
+            gpu_hours: 0.0,
         };
         Change {
             environment: "local".to_owned(),
             experiment: name.to_owned(),
             file: Some(format!("experiments/{name}.yaml")),
+            program: None,
             starts: (0..starts).map(start).collect(),
             stops: (0..stops).map(|index| format!("{name}-{index:08x}")).collect(),
             stays: 1,
+            keeps_code: 0,
             cpu_hours: starts as f64,
             budget_cpu_hours: Some(starts as f64),
+            gpu_hours: 0.0,
+            budget_gpu_hours: None,
             cost: 1.0,
             currency: "EUR".to_owned(),
         }
     }
 
     fn plan(changes: Vec<Change>) -> Plan {
-        Plan { cpu_hours: changes.iter().map(|change| change.cpu_hours).sum(), changes }
+        Plan { cpu_hours: changes.iter().map(|change| change.cpu_hours).sum(), gpu_hours: 0.0, changes }
     }
 
     #[test]

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_experiment::{
-    Dataset, DatasetRef, Experiment, Limits, Provenance, TrainJob, Trial, parse_dataset, parse_with, read_job, render,
+    Code, Dataset, DatasetRef, Experiment, Limits, Provenance, TrainJob, Trial, Work, parse_dataset, parse_with,
+    read_job, render,
 };
 use slipway_git::blob_id;
+use slipway_names::env;
 use slipway_source::{Finding, position_of};
 
 use crate::cluster::{self, ClusterSpec};
 use crate::references;
 use crate::serving;
-use crate::tree::Tree;
+use crate::tree::{TRAINERS, Tree};
 
 /// Everything that the files declare, and every mistake in them. A file with a mistake is left out of the other fields.
 #[derive(Debug, Default)]
@@ -20,10 +22,23 @@ pub struct Project {
     pub experiments: Vec<ExperimentFile>,
     /// The datasets by name.
     pub datasets: BTreeMap<String, DatasetFile>,
+    /// The trainers, programs of one's own, by name.
+    pub trainers: BTreeMap<String, TrainerFolder>,
     /// The environments by name.
     pub environments: BTreeMap<String, Environment>,
     /// Every mistake, sorted by file, line and column.
     pub findings: Vec<Finding>,
+    /// What is probably not meant, but is no mistake; sorted as the findings.
+    pub warnings: Vec<Finding>,
+}
+
+/// The code of a program: `trainers/<name>/`.
+#[derive(Debug)]
+pub struct TrainerFolder {
+    /// The id that git gives to it: that of its tree.
+    pub tree: String,
+    /// Whether a file of it reads the parameters from the environment.
+    pub(crate) reads_parameters: bool,
 }
 
 /// An experiment with its file.
@@ -78,6 +93,8 @@ pub struct Rendering {
     pub index: usize,
     /// The most CPU-hours that it can use.
     pub cpu_hours: f64,
+    /// The most GPU-hours that it can use.
+    pub gpu_hours: f64,
 }
 
 /// The folder of an environment's rendered TrainJobs.
@@ -93,9 +110,12 @@ impl Project {
         let mut project = Self::default();
         project.read_environments(tree);
         project.read_datasets(tree);
+        project.read_trainers(tree);
         project.read_experiments(tree);
-        project.findings.extend(tree.unread(&["clusters", "datasets", "experiments", "overlays"]));
-        project.findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        project.findings.extend(tree.unread(&["clusters", "datasets", "experiments", "overlays", TRAINERS]));
+        for findings in [&mut project.findings, &mut project.warnings] {
+            findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        }
         project
     }
 
@@ -104,6 +124,7 @@ impl Project {
     pub fn is_empty(&self) -> bool {
         self.experiments.is_empty()
             && self.datasets.is_empty()
+            && self.trainers.is_empty()
             && self.environments.is_empty()
             && self.findings.is_empty()
     }
@@ -115,9 +136,9 @@ impl Project {
         }
     }
 
-    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered and committed keeps its image
-    /// and the content of the experiment that it names; any other gets those of now. Empty if the experiment is not for this environment or
-    /// its dataset is not pinned.
+    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered and committed keeps its image, the code of
+    /// its program and the content of the experiment that it names; any other gets those of now. Empty if the experiment is not for this
+    /// environment, its dataset is not pinned, or its program has no image there.
     #[must_use]
     pub fn render(&self, source: &ExperimentFile, environment: &str) -> BTreeMap<String, Rendering> {
         let experiment = &source.experiment;
@@ -127,15 +148,23 @@ impl Project {
             return BTreeMap::new();
         }
         let folder = jobs_folder(environment);
-        let fresh =
-            Provenance { image: target.cluster.trainer_image.clone(), blob: Some(source.blob.clone()), commit: None };
+        let Some(image) = image(experiment, &target.cluster) else { return BTreeMap::new() };
+        let program_tree = self.trainer_of(experiment).map(|trainer| trainer.tree.clone());
+        let fresh = Provenance { image, blob: Some(source.blob.clone()), commit: None, program_tree };
         let renderings = experiment.trials(&dataset).into_iter().enumerate().map(|(index, trial)| {
             let path = format!("{folder}/{}.yaml", trial.name);
             let kept = target.jobs.get(&path).filter(|file| file.is_committed).map(|file| &file.job);
             let provenance = kept.map_or_else(|| fresh.clone(), TrainJob::provenance);
             let file = kept.and_then(TrainJob::experiment_file).unwrap_or(&source.file);
             let text = render(experiment, &trial, file, &provenance);
-            (path, Rendering { text, index, cpu_hours: experiment.trial_cpu_hours(&trial), trial })
+            let rendering = Rendering {
+                text,
+                index,
+                cpu_hours: experiment.trial_cpu_hours(&trial),
+                gpu_hours: experiment.trial_gpu_hours(&trial),
+                trial,
+            };
+            (path, rendering)
         });
         renderings.collect()
     }
@@ -158,6 +187,12 @@ impl Project {
         Some(DatasetRef { name: name.clone(), digest })
     }
 
+    /// The code of the experiment's program; `None` for the built-in trainer, for an image that was built elsewhere, and if there is no such
+    /// folder.
+    pub(crate) fn trainer_of(&self, experiment: &Experiment) -> Option<&TrainerFolder> {
+        self.trainers.get(experiment.spec.work.program()?.trainer()?)
+    }
+
     fn read_environments(&mut self, tree: &Tree) {
         let mut names = tree.folders_in("clusters");
         names.extend(tree.folders_in("overlays"));
@@ -167,7 +202,7 @@ impl Project {
             match cluster::read(tree, &name) {
                 Ok(cluster) => {
                     self.findings.extend(cluster::misnamed(tree, &name, &cluster));
-                    self.findings.extend(cluster::unpinned_image(tree, &name, &cluster.spec));
+                    self.findings.extend(cluster::unpinned_images(tree, &name, &cluster.spec));
                     let jobs = self.read_jobs(tree, &name);
                     self.findings.extend(serving::read(tree, &name).err());
                     self.environments.insert(name, Environment { cluster: cluster.spec, jobs });
@@ -213,6 +248,15 @@ impl Project {
         }
     }
 
+    fn read_trainers(&mut self, tree: &Tree) {
+        for name in tree.folders_in(TRAINERS) {
+            let folder = trainer_folder(&name);
+            let Some(id) = tree.folder_id(&folder) else { continue };
+            let reads_parameters = tree.mentions(&folder, env::PARAMETERS);
+            self.trainers.insert(name, TrainerFolder { tree: id, reads_parameters });
+        }
+    }
+
     fn read_experiments(&mut self, tree: &Tree) {
         // the parser does not know the environments, so it applies the highest limit; `references` checks each environment's own
         let most = self.environments.values().filter_map(|environment| environment.cluster.max_trials).max();
@@ -239,6 +283,7 @@ impl Project {
             by_name.insert(experiment.name.clone(), file.clone());
             self.findings.extend(misnamed(file, text, "experiment", &experiment.name));
             let findings = references::check(self, &source);
+            self.warnings.extend(references::unused_parameters(self, &source));
             if findings.is_empty() {
                 self.experiments.push(source);
             } else {
@@ -246,6 +291,23 @@ impl Project {
             }
         }
         self.experiments.sort_by(|a, b| a.file.cmp(&b.file));
+    }
+}
+
+/// The folder of a trainer's code.
+#[must_use]
+pub fn trainer_folder(name: &str) -> String {
+    format!("{TRAINERS}/{name}")
+}
+
+/// The image that runs an experiment in an environment; `None` if the environment has none of its trainer.
+fn image(experiment: &Experiment, cluster: &ClusterSpec) -> Option<String> {
+    match &experiment.spec.work {
+        Work::BuiltIn { .. } => Some(cluster.trainer_image.clone()),
+        Work::Program(program) => match &program.code {
+            Code::Trainer(name) => cluster.trainers.get(name).cloned(),
+            Code::Image(image) => Some(image.clone()),
+        },
     }
 }
 

@@ -1,13 +1,14 @@
 //! Checks that everything an experiment refers to exists and fits it, so that no job starts in vain.
 
 use slipway_experiment::{Setting, Split};
+use slipway_names::env;
 use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
 
 use crate::cluster;
-use crate::project::{ExperimentFile, Project};
+use crate::project::{Environment, ExperimentFile, Project, trainer_folder};
 
 /// A finding for each reference to something that does not exist, to a dataset that is too small, or to an environment that does not allow
-/// the sweep.
+/// the sweep, has no image of the trainer, or no price of a GPU.
 pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
     let ExperimentFile { file, experiment, text, .. } = source;
     let finding = |path, code, message: String, help: String| {
@@ -32,7 +33,22 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
             findings.extend(too_large_batches(source, &spec.split));
         }
     }
+    let trainer = experiment.spec.work.program().and_then(|program| program.trainer());
+    if let Some(trainer) = trainer.filter(|trainer| !project.trainers.contains_key(*trainer)) {
+        let names: Vec<&str> = project.trainers.keys().map(String::as_str).collect();
+        let message = format!("there is no trainer `{trainer}`: {} does not exist", trainer_folder(trainer));
+        let known = if names.is_empty() {
+            "no folder is in trainers/ yet".to_owned()
+        } else {
+            suggestion(trainer, "folders in trainers", &names)
+        };
+        let help = format!("{known}; `slipway new NAME --program {trainer}` makes one");
+        findings.push(finding("spec.program.trainer", "unknown-trainer", message, help));
+    }
     for name in &experiment.spec.environments {
+        if let Some(environment) = project.environments.get(name) {
+            findings.extend(not_ready(project, source, name, environment));
+        }
         let trials = experiment.trial_count();
         match project.environments.get(name).map(|environment| environment.cluster.max_trials) {
             None => {
@@ -55,6 +71,60 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
     findings
 }
 
+/// A finding if the environment has no image of the experiment's trainer, and one if it has no price of its GPUs.
+fn not_ready(project: &Project, source: &ExperimentFile, name: &str, environment: &Environment) -> Vec<Finding> {
+    let ExperimentFile { file, experiment, text, .. } = source;
+    let finding = |path, code, message: String, help: String| {
+        Finding::at(file, position_of(text, path), code, message).with_help(help)
+    };
+    let cluster = &environment.cluster;
+    let mut findings = Vec::new();
+    // a trainer that does not exist has a finding of its own
+    if let Some(trainer) = experiment.spec.work.program().and_then(|program| program.trainer())
+        && project.trainers.contains_key(trainer)
+        && !cluster.trainers.contains_key(trainer)
+    {
+        let file = cluster::path(name);
+        let message = format!("trainer `{trainer}` has no image in {name}");
+        let help = format!("add `trainers: {{{trainer}: IMAGE}}` below `spec` of {file}");
+        findings.push(finding("spec.program.trainer", "trainer-without-image", message, help));
+    }
+    if experiment.spec.workers.gpu > 0 && cluster.prices.gpu_hour.is_none() {
+        let file = cluster::path(name);
+        let message = format!("a GPU has no price in {name}, so nobody can say what this costs");
+        let help = format!("add `gpuHour` below `spec.prices` of {file}, or set `gpu: 0`");
+        findings.push(finding("spec.workers.gpu", "gpu-without-price", message, help));
+    }
+    findings
+}
+
+/// A warning for each parameter that reaches nothing: neither command nor arguments name it, and no file of the trainer reads the
+/// parameters from the environment. What the image of another place reads is not known.
+pub(crate) fn unused_parameters(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
+    let Some(program) = source.experiment.spec.work.program() else { return Vec::new() };
+    let Some((trainer, folder)) = program.trainer().and_then(|name| Some((name, project.trainers.get(name)?))) else {
+        return Vec::new();
+    };
+    if folder.reads_parameters {
+        return Vec::new();
+    }
+    let unused = program.parameters.keys().filter(|name| !program.mentions(name));
+    let tree = document(&source.text).ok();
+    let entries = tree.as_ref().and_then(|tree| tree.find("spec.parameters")).map(Node::entries).unwrap_or_default();
+    unused
+        .map(|name| {
+            let at = entries.iter().find(|entry| entry.key == *name).map_or(Position::START, |entry| entry.key_at);
+            let message = format!("nobody uses the parameter `{name}`");
+            let help = format!(
+                "write ${{{name}}} into spec.program.args, or read {} in {}; or remove it",
+                env::PARAMETERS,
+                trainer_folder(trainer)
+            );
+            Finding::at(&source.file, at, "unused-parameter", message).with_help(help)
+        })
+        .collect()
+}
+
 /// A finding for each batch size with which no step could be made: the trainer refuses a batch that the training split does not fill.
 fn too_large_batches(source: &ExperimentFile, split: &Split) -> Vec<Finding> {
     let experiment = &source.experiment;
@@ -65,7 +135,7 @@ fn too_large_batches(source: &ExperimentFile, split: &Split) -> Vec<Finding> {
             .iter()
             .filter_map(|value| if let Setting::BatchSize(size) = value { Some(*size) } else { None })
             .collect(),
-        None => vec![experiment.spec.training.batch_size],
+        None => experiment.spec.work.built_in().map(|(_, training)| training.batch_size).into_iter().collect(),
     };
     let positions = batch_size_positions(&source.text);
     let too_large = sizes.into_iter().enumerate().filter(|(_, size)| *size > split.train);

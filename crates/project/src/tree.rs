@@ -1,16 +1,20 @@
 //! The project's files, in the work tree or at a revision. They are the input of every command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use slipway_git::{Other, Repository};
+use slipway_git::{Leaf, Other, Repository, tree_id};
 use slipway_source::{Finding, Position};
 
 use crate::{Changes, Error, Result};
 
 /// The folders that decide what runs. Nothing else is read.
-const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
+const FOLDERS: [&str; 7] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays", TRAINERS];
+
+/// The folder with the programs: a folder of its own for each.
+pub(crate) const TRAINERS: &str = "trainers";
 
 /// Files by path relative to the project's folder, with `/` between folders.
 ///
@@ -19,6 +23,8 @@ const FOLDERS: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experimen
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     files: BTreeMap<String, Vec<u8>>,
+    /// Those that can be executed.
+    executables: BTreeSet<String>,
     /// What is not read.
     others: BTreeMap<String, Other>,
 }
@@ -27,8 +33,9 @@ impl Tree {
     /// The work tree as it is now, committed or not.
     pub fn of_work_tree(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
+        let repository = if root.join(TRAINERS).is_dir() { repository(root)? } else { None };
         for folder in FOLDERS {
-            tree.read(root, folder.to_owned())?;
+            tree.read(root, folder.to_owned(), repository.as_ref())?;
         }
         tree.convert_line_ends(root)?;
         Ok(tree)
@@ -37,30 +44,63 @@ impl Tree {
     /// The files that are committed at a revision.
     pub fn at(repository: &Repository, revision: &str) -> Result<Self> {
         let files = repository.read_all(revision, &FOLDERS)?;
-        Ok(Self { files, others: repository.others(revision, &FOLDERS)? })
+        let executables = repository.executables(revision, &FOLDERS)?;
+        Ok(Self { files, executables, others: repository.others(revision, &FOLDERS)? })
+    }
+
+    /// The id that git gives to a folder with what is in it: that of its tree. `None` if there is no such folder, or if it holds another
+    /// repository.
+    #[must_use]
+    pub fn folder_id(&self, folder: &str) -> Option<String> {
+        let mut leaves: BTreeMap<&str, Leaf<'_>> = BTreeMap::new();
+        for (path, bytes) in &self.files {
+            let Some(name) = inside(path, folder) else { continue };
+            let leaf = if self.executables.contains(path) { Leaf::Executable(bytes) } else { Leaf::File(bytes) };
+            leaves.insert(name, leaf);
+        }
+        for (path, other) in &self.others {
+            let Some(name) = inside(path, folder) else { continue };
+            let Other::Link(target) = other else { return None };
+            leaves.insert(name, Leaf::Link(target));
+        }
+        tree_id(leaves)
+    }
+
+    /// The files in a folder and below it.
+    pub fn files_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
+        self.files.keys().map(String::as_str).filter(move |path| inside(path, folder).is_some())
+    }
+
+    /// Whether a file below a folder holds a text.
+    #[must_use]
+    pub fn mentions(&self, folder: &str, text: &str) -> bool {
+        let files = self.files.iter().filter(|(path, _)| inside(path, folder).is_some());
+        files.map(|(_, bytes)| bytes).any(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+    }
+
+    /// The files that can be executed.
+    #[must_use]
+    pub fn executables(&self) -> &BTreeSet<String> {
+        &self.executables
     }
 
     /// Gives files with the line ends of Windows those that git would commit them with, as `core.autocrlf` and `.gitattributes` ask for:
     /// otherwise every such file would differ from its commit.
     fn convert_line_ends(&mut self, root: &Path) -> Result<()> {
-        let mut repository = None;
+        let mut git = None;
         for (path, bytes) in self.files.iter_mut().filter(|(_, bytes)| bytes.windows(2).any(|two| two == b"\r\n")) {
-            if repository.is_none() {
-                repository = match Repository::project(root) {
-                    Err(slipway_git::Error::NotARepository(_)) => return Ok(()),
-                    found => Some(found?),
-                };
+            if git.is_none() {
+                git = repository(root)?;
             }
-            if let Some(repository) = &repository {
-                *bytes = repository.as_committed(path)?;
-            }
+            let Some(git) = &git else { return Ok(()) };
+            *bytes = git.as_committed(path)?;
         }
         Ok(())
     }
 
     /// Reads a file, or a folder and everything below it. What an editor removes meanwhile was not there, and a pipe or a socket is
-    /// nobody's file.
-    fn read(&mut self, root: &Path, name: String) -> Result<()> {
+    /// nobody's file. Of a program, what git ignores is not read: the bytecode of Python, a virtual environment and the like are no code.
+    fn read(&mut self, root: &Path, name: String, repository: Option<&Repository>) -> Result<()> {
         let path = root.join(&name);
         let failed = |source| Error::File { path: path.clone(), source };
         let kind = match path.symlink_metadata() {
@@ -73,14 +113,26 @@ impl Tree {
         } else if kind.is_dir() && path.join(".git").symlink_metadata().is_ok() {
             self.others.insert(name, Other::Submodule);
         } else if kind.is_dir() {
+            let mut inside = Vec::new();
             for entry in std::fs::read_dir(&path).map_err(failed)? {
                 let entry = entry.map_err(failed)?.file_name();
-                self.read(root, format!("{name}/{}", entry.to_string_lossy()))?;
+                inside.push(format!("{name}/{}", entry.to_string_lossy()));
+            }
+            if let Some(repository) = repository.filter(|_| below(&name, TRAINERS)) {
+                let paths: Vec<&str> = inside.iter().map(String::as_str).collect();
+                let ignored: BTreeSet<String> = repository.ignored(&paths)?.into_iter().map(str::to_owned).collect();
+                inside.retain(|path| !ignored.contains(path));
+            }
+            for path in inside {
+                self.read(root, path, repository)?;
             }
         } else if kind.is_file() {
             match std::fs::read(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                bytes => drop(self.files.insert(name, bytes.map_err(failed)?)),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                bytes => drop(self.files.insert(name.clone(), bytes.map_err(failed)?)),
+            }
+            if is_executable(&path) {
+                self.executables.insert(name);
             }
         }
         Ok(())
@@ -155,6 +207,7 @@ impl Tree {
         let files = self.files.iter().filter(|(path, _)| inside(path));
         let others = self.others.iter().filter(|(path, _)| inside(path));
         Self {
+            executables: self.executables.iter().filter(|path| inside(path)).cloned().collect(),
             files: files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect(),
             others: others.map(|(path, other)| (path.clone(), other.clone())).collect(),
         }
@@ -201,7 +254,7 @@ impl Tree {
         tree
     }
 
-    /// Adds or replaces a file.
+    /// Adds or replaces a file, which is as executable as before.
     pub fn insert(&mut self, path: &str, bytes: Vec<u8>) {
         self.files.insert(path.to_owned(), bytes);
     }
@@ -209,7 +262,33 @@ impl Tree {
     /// Removes a file.
     pub fn remove(&mut self, path: &str) {
         self.files.remove(path);
+        self.executables.remove(path);
     }
+
+    /// Makes a file executable, as one of another tree is.
+    pub fn copy_mode(&mut self, path: &str, from: &Self) {
+        if from.executables.contains(path) {
+            self.executables.insert(path.to_owned());
+        }
+    }
+}
+
+/// The repository that the project is in, if it is in one.
+fn repository(root: &Path) -> Result<Option<Repository>> {
+    match Repository::project(root) {
+        Err(slipway_git::Error::NotARepository(_)) => Ok(None),
+        found => Ok(Some(found?)),
+    }
+}
+
+/// Whether its owner can execute a file, which is what git records.
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o100 != 0)
+}
+
+/// The part of a path below a folder.
+fn inside<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
+    path.strip_prefix(folder)?.strip_prefix('/')
 }
 
 /// Whether a path is a folder, or in it.

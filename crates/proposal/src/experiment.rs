@@ -6,20 +6,25 @@ use slipway_deployment::{Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
 use slipway_project::plan_markdown::markdown_with;
-use slipway_project::{Changes, Plan, Project, Tree, count, rendered};
+use slipway_project::{Changes, Plan, Project, Tree, cluster, count, rendered, trainer_folder};
+use slipway_source::Finding;
 
 use crate::{Error, Remote, Result};
 
-/// Experiment files, the declarations of their datasets and their rendered TrainJobs, on top of the remote's default branch. The work tree,
-/// the index and the current branch stay as they are.
+/// Experiment files, the declarations of their datasets, the code of their programs with its images, and their rendered TrainJobs, on top of
+/// the remote's default branch. The work tree, the index and the current branch stay as they are.
 #[derive(Debug)]
 pub struct ExperimentProposal {
     /// What the proposal starts, stops and costs.
     pub plan: Plan,
+    /// What is probably not meant in the named files.
+    pub warnings: Vec<Finding>,
     base: Base,
     names: BTreeSet<String>,
-    /// What differs from the base: the named files, the declarations of their datasets, and their rendered TrainJobs.
+    /// What differs from the base: the named files, what they need, and their rendered TrainJobs.
     changes: Changes,
+    /// Files of the changes that can be executed.
+    executables: BTreeSet<String>,
 }
 
 /// What the pull request is merged into.
@@ -49,7 +54,8 @@ impl ExperimentProposal {
         let plan = Plan::new(&before, &project, Some(&names));
         let mut changes = sources;
         changes.extend(rendered::changes(&project, Some(&names)));
-        Ok(Self { plan, base, names, changes })
+        let warnings = project.warnings.into_iter().filter(|warning| files.contains(&warning.file)).collect();
+        Ok(Self { plan, warnings, base, names, changes, executables: proposed.executables().clone() })
     }
 
     /// Whether the remote already has everything.
@@ -65,7 +71,7 @@ impl ExperimentProposal {
     pub async fn open(self, git: &Repository, remote: &Remote, kustomize: Option<&Kustomize>) -> Result<Opened> {
         let title = self.title();
         let base = &self.base.commit;
-        let head = git.commit(Some(base), &self.changes, &title)?;
+        let head = git.commit_with_executables(Some(base), &self.changes, &self.executables, &title)?;
         // named by its content, so that the same proposal gets the same branch
         let name = self.names.first().map_or("experiment", String::as_str);
         let branch = format!("slipway/{name}-{}-{}", short(base), short(&git.tree_of(&head)?));
@@ -87,16 +93,19 @@ pub(crate) fn short(id: &str) -> &str {
     &id[..8.min(id.len())]
 }
 
-/// The base with the named files, and with the declarations of the datasets that they need, as they are in `here`. Also
-/// returns the files that differ.
+/// The base with the named files, and with what they need, as it is in `here`: the declarations of their datasets, the code of their
+/// programs, and the images of that code. Also returns the files that differ.
 fn with_sources(here: &Tree, base: &Tree, files: &[String]) -> Result<(Tree, Changes)> {
     let mut tree = base.clone();
     let mut sources = Changes::new();
-    let mut take = |tree: &mut Tree, file: &str| {
+    let take = |tree: &mut Tree, sources: &mut Changes, file: &str| {
         if here.bytes(file) != base.bytes(file) {
             let content = here.bytes(file).map(<[u8]>::to_vec);
             match &content {
-                Some(bytes) => tree.insert(file, bytes.clone()),
+                Some(bytes) => {
+                    tree.insert(file, bytes.clone());
+                    tree.copy_mode(file, here);
+                }
                 None => tree.remove(file),
             }
             sources.insert(file.to_owned(), content);
@@ -109,18 +118,38 @@ fn with_sources(here: &Tree, base: &Tree, files: &[String]) -> Result<(Tree, Cha
         if here.bytes(file).or(base.bytes(file)).is_none() {
             return Err(Error::NoSuchFile(file.clone()));
         }
-        take(&mut tree, file);
+        take(&mut tree, &mut sources, file);
     }
     // rendered jobs do not decide which dataset an experiment names, and there may be thousands
-    let local = Project::read(&here.limited_to(&["clusters", "datasets", "experiments"]));
-    let datasets: BTreeSet<&String> = local
-        .experiments
-        .iter()
-        .filter(|source| files.contains(&source.file))
-        .filter_map(|source| Some(&local.datasets.get(&source.experiment.spec.dataset)?.file))
-        .collect();
+    let local = Project::read(&here.limited_to(&["clusters", "datasets", "experiments", "trainers"]));
+    let named =
+        || local.experiments.iter().filter(|source| files.contains(&source.file)).map(|source| &source.experiment);
+    let datasets: BTreeSet<&String> =
+        named().filter_map(|experiment| Some(&local.datasets.get(&experiment.spec.dataset)?.file)).collect();
     for file in datasets {
-        take(&mut tree, file);
+        take(&mut tree, &mut sources, file);
+    }
+    let trainers = named().filter_map(|experiment| Some((experiment, experiment.spec.work.program()?.trainer()?)));
+    for (experiment, name) in trainers {
+        let folder = trainer_folder(name);
+        let code: BTreeSet<String> = here.files_in(&folder).chain(base.files_in(&folder)).map(str::to_owned).collect();
+        for file in &code {
+            take(&mut tree, &mut sources, file);
+        }
+        // a job must not run another image than the one of this code
+        for environment in &experiment.spec.environments {
+            let image = local.environments.get(environment).and_then(|found| found.cluster.trainers.get(name));
+            let Some(image) = image else { continue };
+            let file = cluster::path(environment);
+            let Some(text) = tree.text(&file) else { continue };
+            match cluster::with_trainer(&text, name, image) {
+                Some(changed) if changed != text => {
+                    tree.insert(&file, changed.clone().into_bytes());
+                    sources.insert(file, Some(changed.into_bytes()));
+                }
+                _ => {}
+            }
+        }
     }
     Ok((tree, sources))
 }

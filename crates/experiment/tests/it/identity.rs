@@ -66,7 +66,8 @@ fn the_grid_is_every_combination_in_order() {
     let points: Vec<String> = trials
         .iter()
         .map(|trial| {
-            format!("{} {} {}", trial.model.architecture, trial.training.optimizer.learning_rate, trial.training.seed)
+            let (model, training) = trial.work.built_in().expect("of the built-in trainer");
+            format!("{} {} {}", model.architecture, training.optimizer.learning_rate, training.seed)
         })
         .collect();
     let expected = [

@@ -6,6 +6,7 @@ mod crd;
 mod hostile;
 mod identity;
 mod jobs;
+mod programs;
 mod properties;
 mod rendering;
 mod schema;

@@ -63,7 +63,7 @@ proptest! {
         let names: BTreeSet<_> = trials.iter().map(|trial| &trial.name).collect();
         prop_assert_eq!(names.len(), count);
 
-        let provenance = Provenance { image, blob, commit };
+        let provenance = Provenance { image, blob, commit, program_tree: None };
         for trial in &trials {
             let host = format!("{}-node-0-{}-abcde", trial.name, trial.workers - 1);
             prop_assert!(host.len() <= 63);

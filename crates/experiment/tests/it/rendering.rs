@@ -41,7 +41,7 @@ fn without_blob_gate_and_dropout() {
         &experiment,
         trial,
         "experiments/a folder/null: #.yaml",
-        &Provenance { image, blob: None, commit: None }
+        &Provenance { image, blob: None, commit: None, program_tree: None }
     ));
 }
 

@@ -24,5 +24,10 @@ pub(crate) fn dataset() -> DatasetRef {
 }
 
 pub(crate) fn provenance() -> Provenance {
-    Provenance { image: "slipway/trainer:0.1.0".to_owned(), blob: Some("0123456789".repeat(4)), commit: None }
+    Provenance {
+        image: "slipway/trainer:0.1.0".to_owned(),
+        blob: Some("0123456789".repeat(4)),
+        commit: None,
+        program_tree: None,
+    }
 }

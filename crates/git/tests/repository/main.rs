@@ -9,6 +9,7 @@ mod projects;
 mod references;
 mod remotes;
 mod signatures;
+mod trees;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

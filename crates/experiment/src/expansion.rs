@@ -1,7 +1,9 @@
-//! `$(NAME)` in a container's arguments, as the kubelet expands it.
+//! `$(NAME)` in a container's arguments and in the values of its environment variables, as the kubelet expands it.
+//!
+//! Source: <https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/>.
 
 /// Replaces each `$(NAME)` that names a variable; `$$` is a dollar sign; anything else stays as it is.
-pub(crate) fn expand(text: &str, variables: &[(String, String)]) -> String {
+pub fn expand(text: &str, variables: &[(String, String)]) -> String {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -20,6 +22,11 @@ pub(crate) fn expand(text: &str, variables: &[(String, String)]) -> String {
     expanded + rest
 }
 
+/// The text that [`expand`] makes this text of, whatever variables there are.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
 fn reference<'a>(text: &'a str, variables: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
     let (name, after) = text.strip_prefix('(')?.split_once(')')?;
     // As in a container, the last of two with the same name counts.
@@ -29,7 +36,7 @@ fn reference<'a>(text: &'a str, variables: &'a [(String, String)]) -> Option<(&'
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{escape, expand};
 
     #[test]
     fn references_are_expanded_as_kubernetes_does() {
@@ -38,6 +45,7 @@ mod tests {
             [("$(A)-$(B)", "one-$(A)"), ("$$(A) $(C) $A $( $", "$(A) $(C) $A $( $"), ("ä$(A)ö", "äoneö")]
         {
             assert_eq!(expand(text, &variables), expected);
+            assert_eq!(expand(&escape(text), &variables), text);
         }
     }
 }
