@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use slipway_job::Environment;
 use slipway_model::{Architecture, Config};
 use tch::Tensor;
 
-use crate::environment::Environment;
 use crate::failure::{Failure, Result};
 use crate::train::{Event, Optimizer, Plan, synthetic, train};
 use crate::workers::Workers;

@@ -1,9 +1,8 @@
 //! The dataset that a trial names, fetched by its digest.
 
-use std::path::PathBuf;
-
-use slipway_dataset::{Dataset, Digest, Error, RetryBudget, Split, Store};
+use slipway_dataset::{Dataset, Digest, RetryBudget, Split, Store};
 use slipway_experiment::DatasetRef;
+use slipway_job::cache;
 use slipway_names::env;
 
 use crate::failure::{Failure, Result};
@@ -37,13 +36,6 @@ pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
     Ok(fetched)
 }
 
-/// `SLIPWAY_CACHE`, or a folder in the system's temporary folder. A worker writes nowhere else.
-pub(crate) fn cache() -> PathBuf {
-    std::env::var_os(env::CACHE)
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| std::env::temp_dir().join("slipway-cache"), PathBuf::from)
-}
-
 impl Data {
     /// Converts a fetched dataset into tensors.
     pub(crate) fn new(dataset: &Dataset) -> Result<Self> {
@@ -56,18 +48,5 @@ impl Data {
             validation: images(&dataset.validation)?,
             test: images(&dataset.test)?,
         })
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            error if error.is_unavailable() => Self::Service(error.to_string()),
-            // the certificate may have been renewed when another pod starts
-            Error::Tls { .. } => Self::Service(error.to_string()),
-            // a full disk, for example: another node may have more room
-            Error::File { .. } => Self::Unexpected(error.to_string()),
-            error => Self::Input(error.to_string()),
-        }
     }
 }

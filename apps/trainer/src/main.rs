@@ -5,25 +5,15 @@
 //! 7 the gate's metric is missing or NaN, 8 another worker was lost, 143 stopped by SIGTERM. docs/configuration.md says how a cluster
 //! reacts to each.
 
-mod attempts;
 mod bench;
 mod data;
 mod describe;
-mod environment;
 mod evaluate;
 mod failure;
 mod font;
-mod gate;
 mod images;
 mod pictures;
-mod progress;
-mod recorder;
-mod registration;
-mod rendezvous;
-mod reporter;
 mod run;
-mod signals;
-mod status;
 mod train;
 mod workers;
 
@@ -31,11 +21,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use slipway_job::Environment;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::environment::Environment;
 use crate::failure::Result;
 
 /// One worker of a distributed training job: reads SLIPWAY_TRIAL and PET_* from its environment.
@@ -58,7 +48,8 @@ fn main() -> ExitCode {
     let launched = Instant::now();
     let arguments = Arguments::parse();
     slipway_c10d::tune_allocator();
-    let filter = slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), "warn,slipway_trainer=info");
+    let filter =
+        slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), "warn,slipway_trainer=info,slipway_job=info");
     let messages = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(messages.with_filter(filter)).init();
     match start(&arguments, launched) {

@@ -3,28 +3,28 @@
 use std::time::Instant;
 
 use slipway_experiment::{Model, OptimizerName, Training, Trial};
+use slipway_job::{
+    Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache, judge, params,
+    publish, trial, upload,
+};
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
-use slipway_model::{Bundle, Config};
-use slipway_names::{env, tag};
+use slipway_model::{Bundle, Config, FILES};
+use slipway_names::tag;
 use tokio::runtime::Runtime;
 
-use crate::attempts::Attempts;
-use crate::data::{Data, cache, fetch};
-use crate::describe::{self, Origin};
-use crate::environment::Environment;
+use crate::data::{Data, fetch};
+use crate::describe;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::failure::{Failure, Result};
-use crate::gate::{Metrics, Verdict, judge};
 use crate::pictures;
-use crate::recorder::{Recorder, Start};
-use crate::registration::{Registration, publish, upload};
-use crate::reporter::Reporter;
-use crate::signals::Conclusion;
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
 use crate::workers::Workers;
 
 /// Momentum of stochastic gradient descent: the usual value.
 const MOMENTUM: f64 = 0.9;
+
+/// What to do about a metric that is not a number.
+const ADVICE: &str = "look at the run's loss, and lower training.optimizer.learningRate if it diverged";
 
 /// Trains the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
 pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
@@ -38,7 +38,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
-    let conclusion = Conclusion::listen(&runtime)?;
+    let conclusion = Conclusion::listen(&runtime, std::future::ready(()), slipway_c10d::exit_at_once)?;
     let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
     if environment.membership.rank == 0 {
         runtime.block_on(attempts.end_runs(&client))?;
@@ -59,7 +59,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             experiment: trial.experiment.clone(),
             name: trial.name.clone(),
             tags: origin.tags(&trial),
-            params: describe::params(&trial),
+            params: params(&trial),
         };
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
@@ -104,24 +104,6 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         }
     }
     done
-}
-
-fn trial(environment: &Environment) -> Result<Trial> {
-    let text = std::env::var(env::TRIAL).map_err(|_| {
-        Failure::Input(
-            "SLIPWAY_TRIAL is not set: start this program from a TrainJob that `slipway render` wrote".to_owned(),
-        )
-    })?;
-    let trial = Trial::from_json(&text).map_err(|error| Failure::Input(format!("SLIPWAY_TRIAL: {error}")))?;
-    let world_size = environment.membership.world_size;
-    if world_size != trial.workers as usize {
-        return Err(Failure::Input(format!(
-            "{world_size} workers were started (PET_NNODES × PET_NPROC_PER_NODE), but the trial needs {}: set \
-             `spec.trainer.numNodes` to {} and `numProcPerNode` to 1",
-            trial.workers, trial.workers
-        )));
-    }
-    Ok(trial)
 }
 
 /// The network and the training of a trial of this program.
@@ -178,9 +160,9 @@ fn train_and_report(
                 if let Some((_, _, loss)) = losses.last() {
                     reporter.note(|progress| progress.metric("loss", *loss));
                 }
-                recorder.log(
-                    losses.into_iter().map(|(step, time, loss)| Metric::new("loss", loss, time, step as i64)).collect(),
-                )
+                let metrics = losses.into_iter();
+                let metrics = metrics.map(|(step, time, loss)| Metric::new("loss", loss, time, step as i64));
+                Ok(recorder.log(metrics.collect())?)
             }
             Event::Epoch { epoch, validation_accuracy, images_per_second } => {
                 tracing::info!(event = "epoch", epoch, validation_accuracy, images_per_second);
@@ -189,10 +171,10 @@ fn train_and_report(
                     progress.metric("images_per_second", images_per_second);
                 });
                 let (time, step) = (now_ms(), epoch as i64);
-                recorder.log(vec![
+                Ok(recorder.log(vec![
                     Metric::new("validation_accuracy", validation_accuracy, time, step),
                     Metric::new("images_per_second", images_per_second, time, step),
-                ])
+                ])?)
             }
         }
     })
@@ -235,8 +217,12 @@ impl Job<'_> {
             self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "none"))?;
             return self.finish(&run, reporter);
         };
-        let metrics = Metrics { accuracy: Some(evaluation.accuracy), validation_accuracy: trained.validation_accuracy };
-        match judge(gate, metrics)? {
+        let value = |metric: &slipway_experiment::Metric| match metric.as_str() {
+            slipway_experiment::Metric::ACCURACY => Some(evaluation.accuracy),
+            slipway_experiment::Metric::VALIDATION_ACCURACY => trained.validation_accuracy,
+            _ => None,
+        };
+        match judge(gate, value, ADVICE)? {
             Verdict::Refused(unmet) => {
                 let reasons: Vec<_> = unmet.iter().map(ToString::to_string).collect();
                 tracing::warn!(event = "gate", passed = false, reason = reasons.join("; "));
@@ -303,34 +289,12 @@ impl Job<'_> {
             Tag::new(tag::IMAGES_PER_SECOND, format!("{:.1}", trained.images_per_second)),
             Tag::new(tag::SECONDS, format!("{seconds:.2}")),
         ]);
-        let params = describe::params(self.trial);
-        let registration =
-            Registration { model, job: &self.trial.name, run, bundle: folder.path(), params: &params, tags: &tags };
-        let logged = self.runtime.block_on(upload(self.client, &registration))?;
+        let params = params(self.trial);
+        let registration = Registration { model, job: &self.trial.name, run, params: &params, tags: &tags };
+        let logged = self.runtime.block_on(upload(self.client, &registration, folder.path(), &FILES))?;
         self.conclusion.claim(self.runtime);
         let version = self.runtime.block_on(publish(self.client, &registration, &logged))?;
         tracing::info!(event = "registered", model, version = version.version, %digest);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn trial() -> Trial {
-        let digest = format!("sha256:{}", "0".repeat(64));
-        Trial::from_json(
-            &serde_json::json!({
-                "name": "mnist-cnn-1a2b3c4d", "experiment": "mnist-cnn",
-                "dataset": {"name": "mnist-10k", "digest": digest},
-                "model": {"architecture": "cnn", "dropout": 0.25},
-                "training": {"epochs": 3, "batchSize": 64, "optimizer": {"name": "adam", "learningRate": 0.001}, "seed": 7},
-                "workers": 2, "parameters": {"training.optimizer.learningRate": 0.001},
-                "register": {"model": "mnist", "require": {"accuracy": ">= 0.97"}},
-            })
-            .to_string(),
-        )
-        .unwrap()
     }
 }

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use slipway_c10d::{Group, Op, Store, StoreConfig};
+use slipway_job::{Environment, rendezvous};
 use tch::{Kind, Tensor};
 
-use crate::environment::Environment;
 use crate::failure::Result;
-use crate::rendezvous;
 
 /// How long one collective operation may take before a hanging worker ends the job. A worker that dies ends it at once.
 const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);

@@ -7,16 +7,12 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::failure::{Failure, Result};
-use crate::recorder::RunHandle;
-
-/// Exit code of a program that SIGTERM ended, as shells and Kubernetes report it.
-const TERMINATED: u8 = 128 + 15;
+use crate::{Failure, Result, RunHandle, exit};
 
 /// Decides who concludes a run: the worker, by registering or failing, or the signal that stops it. The first to claim it wins, so
 /// that a stopped run is never registered and a registration is never interrupted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Conclusion {
+pub struct Conclusion {
     claim: Arc<Mutex<()>>,
     /// The worker's claim. It is never released, because the process exits next.
     workers: Arc<OnceLock<OwnedMutexGuard<()>>>,
@@ -25,7 +21,17 @@ pub(crate) struct Conclusion {
 
 impl Conclusion {
     /// Listens for SIGTERM from now on. Otherwise the first process of a container ignores it.
-    pub(crate) fn listen(runtime: &Runtime) -> Result<Self> {
+    ///
+    /// A worker that is stopped waits for `before`, marks its run as killed, and calls `end` with its exit code; `end` must not wait for
+    /// what other threads do.
+    ///
+    /// # Errors
+    /// When signals cannot be caught.
+    pub fn listen(
+        runtime: &Runtime,
+        before: impl Future<Output = ()> + Send + 'static,
+        end: fn(u8) -> !,
+    ) -> Result<Self> {
         let conclusion = Self::default();
         let _inside = runtime.enter();
         let mut terminate = signal(SignalKind::terminate())
@@ -33,33 +39,34 @@ impl Conclusion {
         let stopped = conclusion.clone();
         runtime.spawn(async move {
             if terminate.recv().await.is_some() {
-                stopped.stop().await;
+                stopped.stop(before, end).await;
             }
         });
         Ok(conclusion)
     }
 
     /// Sets the run that a signal marks as killed.
-    pub(crate) fn set_run(&self, run_handle: RunHandle) {
+    pub fn set_run(&self, run_handle: RunHandle) {
         let _ = self.run.set(run_handle);
     }
 
     /// Claims the conclusion for the worker; it may be called twice. If a signal came first, the process exits during this call.
-    pub(crate) fn claim(&self, runtime: &Runtime) {
+    pub fn claim(&self, runtime: &Runtime) {
         self.workers.get_or_init(|| runtime.block_on(Arc::clone(&self.claim).lock_owned()));
     }
 
-    async fn stop(self) {
+    async fn stop(self, before: impl Future<Output = ()>, end: fn(u8) -> !) {
         tracing::warn!(
             event = "stopping",
             "asked to stop (SIGTERM): the job was deleted, its deadline has passed, or its node is being drained"
         );
         // if a registration is in progress, it finishes, and the process exits by itself
         let _claim = self.claim.lock().await;
+        before.await;
         if let Some(run_handle) = self.run.get() {
             run_handle.end(RunStatus::Killed, "stopped from outside (SIGTERM)").await;
         }
         tracing::warn!(event = "stopped", "nothing is registered");
-        slipway_c10d::exit_at_once(TERMINATED);
+        end(exit::TERMINATED);
     }
 }

@@ -10,26 +10,28 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::attempts::{kill_open_runs, until_answered};
-use crate::failure::{Failure, Result};
-use crate::train::now_ms;
+use crate::now_ms;
+use crate::{Failure, Result};
 
 /// How long marking a failed run may take; the reason is already in the log.
 const MARKING: Duration = Duration::from_secs(10);
 
 /// A run's description before it begins.
 #[derive(Clone, Debug)]
-pub(crate) struct Start {
+pub struct Start {
     /// MLflow's experiment.
-    pub(crate) experiment: String,
+    pub experiment: String,
     /// The run's name: the TrainJob's.
-    pub(crate) name: String,
-    pub(crate) tags: Vec<Tag>,
-    pub(crate) params: Vec<Param>,
+    pub name: String,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// Its parameters.
+    pub params: Vec<Param>,
 }
 
 /// Collects metrics and sends them from a background task.
 #[derive(Debug)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     client: Client,
     runtime: Handle,
     run: watch::Receiver<Option<Run>>,
@@ -39,7 +41,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// Creates the run in the background.
-    pub(crate) fn start(client: Client, runtime: Handle, start: Start) -> Self {
+    pub fn start(client: Client, runtime: Handle, start: Start) -> Self {
         let (metrics, received) = unbounded_channel();
         let (created, run) = watch::channel(None);
         let task = runtime.spawn(record(client.clone(), start, created, received));
@@ -47,12 +49,15 @@ impl Recorder {
     }
 
     /// A handle that can end the run from elsewhere.
-    pub(crate) fn run_handle(&self) -> RunHandle {
+    pub fn run_handle(&self) -> RunHandle {
         RunHandle { client: self.client.clone(), run: self.run.clone() }
     }
 
-    /// Queues metrics. Fails if MLflow has failed permanently.
-    pub(crate) fn log(&mut self, metrics: Vec<Metric>) -> Result<()> {
+    /// Queues metrics.
+    ///
+    /// # Errors
+    /// When MLflow has failed for good.
+    pub fn log(&mut self, metrics: Vec<Metric>) -> Result<()> {
         if let Some(sender) = &self.metrics
             && sender.send(metrics).is_ok()
         {
@@ -62,8 +67,11 @@ impl Recorder {
         self.finish().map(drop)
     }
 
-    /// Waits until everything is sent.
-    pub(crate) fn finish(&mut self) -> Result<Run> {
+    /// Waits until the run exists and everything is sent.
+    ///
+    /// # Errors
+    /// When MLflow has refused or failed for good.
+    pub fn finish(&mut self) -> Result<Run> {
         self.metrics = None;
         let task = self.task.take().ok_or_else(|| Failure::Unexpected("the run is already finished".to_owned()))?;
         match self.runtime.block_on(task) {
@@ -76,14 +84,14 @@ impl Recorder {
 
 /// Ends a run that did not finish by itself.
 #[derive(Clone, Debug)]
-pub(crate) struct RunHandle {
+pub struct RunHandle {
     client: Client,
     run: watch::Receiver<Option<Run>>,
 }
 
 impl RunHandle {
     /// Sets the run's status and the reason, if MLflow answers in time. Waits for a run that is being created.
-    pub(crate) async fn end(&self, status: RunStatus, reason: &str) {
+    pub async fn end(&self, status: RunStatus, reason: &str) {
         let mut created = self.run.clone();
         let marked = tokio::time::timeout(MARKING, async {
             // the task that creates the run has failed, and has reported why

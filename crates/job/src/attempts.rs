@@ -11,7 +11,7 @@ use slipway_mlflow::{Client, Error, ModelVersion, Run, RunStatus};
 use slipway_names::tag;
 use tokio::time::Instant;
 
-use crate::train::now_ms;
+use crate::now_ms;
 
 /// Why an earlier attempt's run was ended by a later one.
 const KILLED: &str =
@@ -19,14 +19,17 @@ const KILLED: &str =
 
 /// The version and the runs of the earlier attempts.
 #[derive(Debug)]
-pub(crate) struct Attempts {
+pub struct Attempts {
     version: Option<ModelVersion>,
     runs: Vec<Run>,
 }
 
 impl Attempts {
     /// Asks MLflow.
-    pub(crate) async fn look(client: &Client, trial: &Trial) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn look(client: &Client, trial: &Trial) -> Result<Self, Error> {
         let version = match &trial.register {
             Some(gate) => registered_before(client, &gate.model, &trial.name).await?,
             None => None,
@@ -35,16 +38,19 @@ impl Attempts {
     }
 
     /// What an earlier attempt has completed; `None` if this one has to train. A trial that its gate refused is complete as well.
-    pub(crate) fn completed(&self) -> Option<String> {
+    pub fn completed(&self) -> Option<String> {
         if let Some(version) = &self.version {
             return Some(format!("version {} of {} is registered", version.version, version.name));
         }
-        let finished = self.runs.iter().find(|run| run.status == RunStatus::Finished)?;
+        let finished = self.runs.iter().find(|run| is_concluded(run))?;
         Some(format!("run {} is finished", finished.run_id))
     }
 
     /// Ends the runs that their attempts could not end. The run of a registered version is finished; every other one was killed.
-    pub(crate) async fn end_runs(&self, client: &Client) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn end_runs(&self, client: &Client) -> Result<(), Error> {
         let registered = self.version.as_ref().and_then(|version| version.run_id.as_deref());
         for run in self.runs.iter().filter(|run| is_open(run)) {
             if registered == Some(run.run_id.as_str()) {
@@ -66,7 +72,10 @@ pub(crate) async fn kill_open_runs(client: &Client, experiment: &str, job: &str)
 }
 
 /// The version that a TrainJob registered, if any. A job registers only once.
-pub(crate) async fn registered_before(client: &Client, model: &str, job: &str) -> Result<Option<ModelVersion>, Error> {
+///
+/// # Errors
+/// When MLflow refuses or fails.
+pub async fn registered_before(client: &Client, model: &str, job: &str) -> Result<Option<ModelVersion>, Error> {
     let versions = client.search_model_versions(model).await?;
     Ok(versions.into_iter().find(|version| version.status == "READY" && version.tag(tag::TRAINJOB) == job))
 }
@@ -76,8 +85,19 @@ async fn runs_of(client: &Client, experiment: &str, job: &str) -> Result<Vec<Run
     client.search_runs(&[&id], &format!("tags.\"{}\" = '{job}'", tag::TRAINJOB), &[]).await
 }
 
+/// Whether a run is finished, gate and all. A program of one's own finishes its run itself when it ends, before anybody looked at
+/// its metrics; only the gate's tag says that the attempt got to its end.
+fn is_concluded(run: &Run) -> bool {
+    run.status == RunStatus::Finished && run.tags.contains_key(tag::GATE)
+}
+
+/// Whether a run's attempt ended without a word.
 fn is_open(run: &Run) -> bool {
-    matches!(run.status, RunStatus::Running | RunStatus::Scheduled)
+    match run.status {
+        RunStatus::Running | RunStatus::Scheduled => true,
+        RunStatus::Finished => !is_concluded(run),
+        RunStatus::Failed | RunStatus::Killed => false,
+    }
 }
 
 async fn kill(client: &Client, run: &Run) -> Result<(), Error> {
@@ -97,7 +117,10 @@ const BUDGET: Duration = Duration::from_secs(12 * 60);
 ///
 /// The client itself does not repeat such a request, because nobody knows whether it was carried out. `step` must find out, or leave
 /// at worst something that nothing refers to. It hears whether it is repeated.
-pub(crate) async fn until_answered<T, F>(step: impl Fn(bool) -> F) -> Result<T, Error>
+///
+/// # Errors
+/// The last one of the step.
+pub async fn until_answered<T, F>(step: impl Fn(bool) -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {

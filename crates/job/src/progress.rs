@@ -1,59 +1,60 @@
 //! A trial's progress.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// A trial's progress, as rank 0 sees it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress {
+pub struct Progress {
     /// Completed steps.
     steps: usize,
     /// Steps of the whole training; 0 until it begins.
     of: usize,
-    /// When the first step was completed; the time before it says nothing about the speed.
-    first_step: Option<Instant>,
-    metrics: BTreeMap<&'static str, f64>,
+    /// When the first steps were completed, and how many; the time before says nothing about the speed.
+    first: Option<(Instant, usize)>,
+    metrics: BTreeMap<Cow<'static, str>, f64>,
     concluded: bool,
 }
 
 impl Progress {
     /// Records that `steps` of `of` steps are completed.
-    pub(crate) fn step(&mut self, steps: usize, of: usize, now: Instant) {
-        self.first_step.get_or_insert(now);
+    pub fn step(&mut self, steps: usize, of: usize, now: Instant) {
+        self.first.get_or_insert((now, steps));
         (self.steps, self.of) = (steps, of);
     }
 
     /// Records the latest value of a metric, and ignores NaN and infinities.
-    pub(crate) fn metric(&mut self, name: &'static str, value: f64) {
+    pub fn metric(&mut self, name: impl Into<Cow<'static, str>>, value: f64) {
         if value.is_finite() {
-            self.metrics.insert(name, value);
+            self.metrics.insert(name.into(), value);
         }
     }
 
     /// Records that everything is done, including the registration.
-    pub(crate) fn conclude(&mut self) {
+    pub fn conclude(&mut self) {
         self.concluded = true;
     }
 
     /// The progress in percent. It stays at 99 until the conclusion, because evaluation and registration follow the last step.
-    pub(crate) fn percentage(&self) -> usize {
+    pub fn percentage(&self) -> usize {
         if self.concluded { 100 } else { (100 * self.steps / self.of.max(1)).min(99) }
     }
 
-    /// How long the remaining steps will take at the speed so far; `None` before the second step.
-    pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
+    /// How long the remaining steps will take at the speed so far; `None` until there are two reports of steps.
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
         if self.concluded {
             return Some(Duration::ZERO);
         }
-        let since = now.saturating_duration_since(self.first_step?);
-        // the first step is where the measurement begins
-        let measured = self.steps.checked_sub(1).filter(|steps| *steps > 0)?;
+        let (begun, steps) = self.first?;
+        let since = now.saturating_duration_since(begun);
+        let measured = self.steps.checked_sub(steps).filter(|steps| *steps > 0)?;
         Some(since.mul_f64(self.of.saturating_sub(self.steps) as f64 / measured as f64))
     }
 
     /// The latest value of each metric.
-    pub(crate) fn metrics(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        self.metrics.iter().map(|(name, value)| (*name, *value))
+    pub fn metrics(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.metrics.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 }
 

@@ -2,27 +2,32 @@
 
 use std::time::Duration;
 
-use crate::failure::{Failure, Result};
+use crate::{Failure, Result};
 
 /// This worker's membership in the group of workers: its rank, the group's size, and where rank 0 listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Membership {
-    pub(crate) rank: usize,
-    pub(crate) world_size: usize,
-    pub(crate) master_host: String,
-    pub(crate) master_port: u16,
+pub struct Membership {
+    /// From 0; rank 0 alone logs and registers.
+    pub rank: usize,
+    /// The number of workers.
+    pub world_size: usize,
+    /// The host of rank 0.
+    pub master_host: String,
+    /// The port on that host; 0 for a single worker.
+    pub master_port: u16,
 }
 
 /// Settings of one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Environment {
-    pub(crate) membership: Membership,
+pub struct Environment {
+    /// Its place among the workers.
+    pub membership: Membership,
     /// `OMP_NUM_THREADS`: the threads of one operation.
-    pub(crate) threads: i32,
+    pub threads: i32,
     /// `SLIPWAY_RENDEZVOUS_TIMEOUT`: how long to wait for the others.
-    pub(crate) rendezvous_timeout: Duration,
+    pub rendezvous_timeout: Duration,
     /// `SLIPWAY_PROGRESS_SECONDS`: the time between two progress reports.
-    pub(crate) progress_interval: Duration,
+    pub progress_interval: Duration,
 }
 
 /// The largest world size that is accepted; a larger one is surely a mistake.
@@ -30,7 +35,10 @@ const MAX_WORKERS: usize = 4096;
 
 impl Environment {
     /// Reads this process's environment.
-    pub(crate) fn read() -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Failure::Input`] for a variable that is malformed, and for `PET_*` that are incomplete.
+    pub fn read() -> Result<Self> {
         Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
@@ -38,7 +46,10 @@ impl Environment {
     ///
     /// Without any `PET_*`, this is the only worker. If one is set, all five must be set and valid: a worker that ignored a
     /// broken one would silently train alone.
-    pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Environment::read`].
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let threads = number(&lookup, "OMP_NUM_THREADS", 1, 1024)?.unwrap_or(1);
         let seconds = |name, most, default: usize| -> Result<Duration> {
             Ok(Duration::from_secs(number(&lookup, name, 1, most)?.unwrap_or(default) as u64))

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 use crate::status::StatusApi;
+use crate::{Failure, Result};
 
 /// The longest pause while reports fail.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The reporter of rank 0. A failure is logged once, and never fails the trial.
 #[derive(Debug)]
-pub(crate) struct Reporter {
+pub struct Reporter {
     progress: Arc<Mutex<Progress>>,
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
@@ -22,7 +22,10 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// Starts reporting to the API that the environment names, at most once per `interval`. Does nothing if it names none. Each report
     /// changes the TrainJob, so everyone who watches the TrainJob is notified.
-    pub(crate) fn start(interval: Duration) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(interval: Duration) -> Result<Self> {
         let progress = Arc::default();
         let api = StatusApi::from_lookup(|name| std::env::var(name).ok()).unwrap_or_else(|reason| {
             tracing::warn!(event = "progress_not_reported", "{reason}");
@@ -33,13 +36,25 @@ impl Reporter {
         Ok(Self { progress, thread })
     }
 
+    /// A reporter that nobody hears, for every other rank.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { progress: Arc::default(), thread: None }
+    }
+
+    /// Whether anybody takes the reports.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.thread.is_some()
+    }
+
     /// Applies a change to the progress.
-    pub(crate) fn note(&self, change: impl FnOnce(&mut Progress)) {
+    pub fn note(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Reports that the trial is done. Returns within seconds, even if the report fails.
-    pub(crate) fn conclude(mut self) {
+    pub fn conclude(mut self) {
         self.note(Progress::conclude);
         if let Some((wake, thread)) = self.thread.take() {
             let _ = wake.send(());

@@ -3,40 +3,40 @@
 use std::path::Path;
 
 use slipway_mlflow::{Client, Error, LoggedModel, LoggedModelStatus, ModelVersion, Param, Run, Tag};
-use slipway_model::FILES;
 
 use crate::attempts::{registered_before, until_answered};
 
 /// What to register.
 #[derive(Debug)]
-pub(crate) struct Registration<'a> {
+pub struct Registration<'a> {
     /// The registered model's name.
-    pub(crate) model: &'a str,
+    pub model: &'a str,
     /// The TrainJob's name.
-    pub(crate) job: &'a str,
+    pub job: &'a str,
     /// The run that trained it.
-    pub(crate) run: &'a Run,
-    /// Folder of the saved bundle.
-    pub(crate) bundle: &'a Path,
+    pub run: &'a Run,
     /// The trial's parameters.
-    pub(crate) params: &'a [Param],
+    pub params: &'a [Param],
     /// Tags of the version. They are set when it is created, so that no version is ever without them.
-    pub(crate) tags: &'a [Tag],
+    pub tags: &'a [Tag],
 }
 
-/// Uploads the bundle as a logged model of the run. If the upload fails, the logged model is marked as failed.
-pub(crate) async fn upload(client: &Client, registration: &Registration<'_>) -> Result<LoggedModel, Error> {
-    let Registration { model, run, bundle, params, tags, .. } = registration;
+/// Uploads these files of a folder as a logged model of the run. If the upload fails, the logged model is marked as failed.
+///
+/// # Errors
+/// When a file cannot be read, or MLflow refuses or fails.
+pub async fn upload(
+    client: &Client,
+    registration: &Registration<'_>,
+    folder: &Path,
+    files: &[&str],
+) -> Result<LoggedModel, Error> {
+    let Registration { model, run, params, tags, .. } = registration;
     // one that was created and whose id never arrived stays empty, and nothing refers to it
     let create = |_| client.create_logged_model(&run.experiment_id, model, &run.run_id, params, tags);
     let logged = until_answered(create).await?;
     let uploaded = async {
-        for file in FILES {
-            let path = bundle.join(file);
-            let read = tokio::fs::read(&path).await;
-            let bytes = read.map_err(|error| Error::File { path, reason: error.to_string() })?;
-            client.upload_logged_model_artifact(&logged, file, bytes).await?;
-        }
+        add_files(client, &logged, folder, files).await?;
         client.finalize_logged_model(&logged.model_id, LoggedModelStatus::Ready).await?;
         Ok(())
     };
@@ -50,8 +50,25 @@ pub(crate) async fn upload(client: &Client, registration: &Registration<'_>) -> 
     Ok(logged)
 }
 
+/// Adds these files of a folder to a logged model.
+///
+/// # Errors
+/// When a file cannot be read, or MLflow refuses or fails.
+pub async fn add_files(client: &Client, logged: &LoggedModel, folder: &Path, files: &[&str]) -> Result<(), Error> {
+    for file in files {
+        let path = folder.join(file);
+        let read = tokio::fs::read(&path).await;
+        let bytes = read.map_err(|error| Error::File { path, reason: error.to_string() })?;
+        client.upload_logged_model_artifact(logged, file, bytes).await?;
+    }
+    Ok(())
+}
+
 /// Creates a version from a completely uploaded logged model, unless this TrainJob has one.
-pub(crate) async fn publish(
+///
+/// # Errors
+/// When MLflow refuses or fails.
+pub async fn publish(
     client: &Client,
     registration: &Registration<'_>,
     logged: &LoggedModel,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::environment::Membership;
-use crate::failure::{Failure, Result};
+use crate::{Failure, Result};
 
 /// The first pause between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -16,18 +16,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where the workers meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Meeting {
+pub struct Meeting {
     /// The address of rank 0.
-    pub(crate) master: SocketAddr,
+    pub master: SocketAddr,
     /// This worker's address, as the others can reach it.
-    pub(crate) own: IpAddr,
+    pub own: IpAddr,
 }
 
 /// Waits until rank 0's name resolves: on rank 0, to an address of this machine; on the others, to an address that accepts connections.
 ///
 /// Wrong addresses are not accepted: with a name that still resolves to a deleted pod, or a worker that announces its loopback
 /// address, all workers would wait in vain.
-pub(crate) fn find(membership: &Membership, timeout: Duration) -> Result<Meeting> {
+///
+/// # Errors
+/// [`Failure::Peer`] when the time is up.
+pub fn find(membership: &Membership, timeout: Duration) -> Result<Meeting> {
     search(membership, timeout, |host, port| (host, port).to_socket_addrs().map(Iterator::collect))
 }
 
