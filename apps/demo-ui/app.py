@@ -40,6 +40,7 @@ HEADLINES = {
     Form.PICTURE: ("Upload a picture", "and ask any registered model what it is"),
     Form.TABLE: ("Fill in a row", "and ask any registered model about it"),
     Form.JSON: ("Write a request", "and see what any registered model answers"),
+    None: ("Ask a model", "any that is registered"),
 }
 WAITING = {
     Form.DRAWING: ("Nothing drawn yet", "Draw a {thing} and the answer appears here"),
@@ -109,7 +110,7 @@ def title(version: Version, served: str | None) -> str:
     return " · ".join(parts)
 
 
-def headline(place, form: Form, thing: str) -> None:
+def headline(place, form: Form | None, thing: str) -> None:
     """Shows the headline for a form, and keeps it for the next run."""
     st.session_state.headline = form, thing
     title, what = HEADLINES[form]
@@ -155,10 +156,12 @@ def key_of(version: Version, signature: Signature) -> str:
     return f"{version.model} {hash(signature.inputs)}"
 
 
-def no_form(failure: ServerError) -> None:
+def no_form(version: Version, failure: ServerError) -> None:
     """Says why nothing can be asked."""
     if failure.passing:
         problem(f"{failure}.", HELP)
+    elif flavor := version.tag("flavor"):
+        st.warning(f"This version is a model of MLflow's flavour `{flavor}`, which the model server does not run; `mlflow models serve` does.")
     else:
         st.warning(f"{failure}. Choose another version.")
 
@@ -171,8 +174,10 @@ def ask(server: Access, version: Version, signature: Signature, request: Request
     try:
         given = Server(server).ask(version.model, version.number, request)
     except ServerError as error:
-        nothing(signature)
-        kept = " Your drawing is kept." if signature.form is Form.DRAWING else ""
+        kept = ""
+        if signature.form is Form.DRAWING:
+            nothing(signature)
+            kept = " Your drawing is kept."
         st.warning(f"{error}.{kept}{f' {HELP}' if error.passing else ''}")
         return
     found = classes(given, signature.labels)
@@ -242,6 +247,7 @@ def main() -> None:
             signature = signature_of(server, version.model, version.number, version.tag("digest"))
         except ServerError as error:
             failure = error
+            headline(brand, None, "")
         else:
             headline(brand, signature.form, signature.thing)
             if signature.form is Form.DRAWING:
@@ -252,7 +258,7 @@ def main() -> None:
         if signature:
             ask(server, version, signature, request, seen)
         else:
-            no_form(failure)
+            no_form(version, failure)
     with right.container(border=True, height="stretch"):
         about(mlflow, public, version)
 

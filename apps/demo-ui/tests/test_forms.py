@@ -195,13 +195,18 @@ class Json(Everywhere):
 
 
 class Signatures(Everywhere):
-    def test_a_version_that_no_server_can_run_says_why(self):
-        refusal = (409, {"error": "version 1 of `wine` has the flavour sklearn, which this server does not run"})
+    def test_a_version_that_cannot_be_asked_says_why(self):
+        refusal = (404, {"error": "version 1 of wine has no digest in its tag slipway.digest"})
         with form("wine", {("GET", "/v2/models/wine/versions/1"): refusal}) as self.app:
-            self.assertIn("has the flavour sklearn, which this server does not run. Choose another version.", text(self.app))
+            self.assertIn("answered 404: version 1 of wine has no digest in its tag slipway.digest. Choose another version.", text(self.app))
+            self.assertIn("<h1>Ask a model</h1>", html(self.app))
             self.assertEqual(len(self.app.selectbox), 2)
             # and what is known of it is still shown
             self.assertIn('data-version="1"', html(self.app))
+
+    def test_a_version_of_another_flavour_says_what_runs_it(self):
+        with page(registry(version(1, "forest", flavor="sklearn")), {}) as self.app:
+            self.assertIn("MLflow's flavour `sklearn`, which the model server does not run; `mlflow models serve` does.", text(self.app))
 
     def test_names_from_a_model_cannot_be_markup(self):
         name = "<img src=x onerror=alert(1)>"
