@@ -5,7 +5,7 @@ export default function ({ data, parentElement }) {
   const answered = data.label !== null;
   part(".answer").classList.toggle("waiting", !answered);
   const label = part(".label");
-  label.textContent = answered ? data.label : "?";
+  label.textContent = label.title = answered ? data.label : "?";
   label.classList.toggle("word", label.textContent.length > 2);
   part(".sure").textContent = data.sure;
   part(".by").textContent = data.by;

@@ -8,6 +8,7 @@ import streamlit as st
 
 from classes import Classes, values
 from server import Answer, Output
+from verbatim import verbatim
 
 HERE = Path(__file__).parent
 HTML = """
@@ -77,7 +78,7 @@ def content(answer: Answer, classes: Classes, seen: str | None) -> dict:
 def show_tensors(answer: Answer) -> None:
     """The beginning of each tensor, with its name, datatype and shape, and all of the answer as a download."""
     for output in answer.outputs[:MOST_TENSORS]:
-        st.markdown(f"**{_words(output.name)}** · {_words(output.datatype)} [{', '.join(map(str, output.shape))}]")
+        st.markdown(f"**{verbatim(output.name)}** · {verbatim(output.datatype)} [{', '.join(map(str, output.shape))}]")
         st.code(preview(output), language=None, wrap_lines=False)
     if len(answer.outputs) > MOST_TENSORS:
         st.caption(f"And {len(answer.outputs) - MOST_TENSORS} more outputs, which the download has.")
@@ -138,8 +139,3 @@ def _table(classes: Classes) -> str:
         f'{TABLE_STYLE}<div class="rows" data-testid="rows" tabindex="0" role="region" aria-label="The answers, by row"><table>'
         f"<thead><tr><th>Row</th><th>Answer</th><th>Probability</th></tr></thead><tbody>{''.join(lines)}{last}</tbody></table></div>"
     )
-
-
-def _words(text: str) -> str:
-    """A name as it is, without Markdown's signs having their meaning."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-.!|$:~" else sign for sign in text[:LONGEST_TEXT])

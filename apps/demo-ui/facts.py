@@ -81,6 +81,8 @@ def _figures(version: Version) -> str:
         ("to train", f"{seconds:.1f} s" if seconds is not None else None),
     ]
     parts = [(name, value) for name, value in parts if value]
+    if not parts:
+        return ""
     return '<div class="figures">' + "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for name, value in parts) + "</div>"
 
 

@@ -14,6 +14,7 @@ import picture
 import table
 from server import Request, request_of
 from signature import Form, Signature, Tensor
+from verbatim import verbatim
 
 # MB of a file that is uploaded.
 MOST_UPLOAD = 10
@@ -88,7 +89,7 @@ def _row(tensor: Tensor, key: str) -> Request | None:
     with st.form(key, border=False):
         sides = st.columns(2, gap="small") if len(names) > LONG_ROW else [st.container()]
         # column by column, so that the tabulator goes through the fields in their order
-        numbers = [sides[at * len(sides) // len(names)].number_input(name, key=f"{key} {at}", **options) for at, name in enumerate(names)]
+        numbers = [sides[at * len(sides) // len(names)].number_input(verbatim(name), key=f"{key} {at}", **options) for at, name in enumerate(names)]
         asked = _asked(key)
     return request_of(tensor, np.array([numbers])) if asked else None
 
@@ -111,7 +112,7 @@ def _csv(tensor: Tensor, key: str) -> Request | None:
         st.warning(f"{error}.")
         return None
     if rows.ignored:
-        st.caption(f"The model does not take {', '.join(rows.ignored[:10])}.")
+        st.caption(f"The model does not take {', '.join(map(verbatim, rows.ignored[:10]))}.")
     return request_of(tensor, rows.values)
 
 
@@ -122,7 +123,7 @@ def _json(signature: Signature, key: str) -> Request | None:
         if json_request.hides_numbers(signature):
             st.caption("`data` that is empty is sent as zeros.")
         asked = _asked(key)
-    st.caption(" · ".join(f"`{tensor.name}` {tensor}" for tensor in signature.inputs[:MOST_INPUTS]))
+    st.caption(" · ".join(f"**{verbatim(tensor.name)}** {tensor}" for tensor in signature.inputs[:MOST_INPUTS]))
     if not asked:
         return None
     try:

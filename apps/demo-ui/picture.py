@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 ENDINGS = ("avif", "bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp")
 # A decoded pixel has four bytes, so a picture takes at most 64 MB; a small file can claim any size.
 MOST_PIXELS = 16_000_000
+MOST_ON_A_SIDE = 20_000
+# What the picture may have after it was made small, so that it can be copied.
+ENOUGH_PIXELS = 4_000_000
+ALLOWED = f"at most {MOST_PIXELS // 1_000_000} million are allowed, and {MOST_ON_A_SIDE:,} on a side"
 # Pictures are decoded one at a time, so that several people do not need the memory of several pictures.
 DECODING = threading.Lock()
 # Pixels that are converted at once.
@@ -74,10 +79,8 @@ def _decoded(upload: bytes, tensor: Tensor) -> tuple[Image.Image, tuple[int, int
     """The picture in L or RGB, upright and not much larger than needed; its own size; what was done."""
     try:
         image = Image.open(io.BytesIO(upload), formats=FORMATS)
-        if image.width * image.height > MOST_PIXELS:
-            raise NotAPicture(
-                f"The picture has {image.width} × {image.height} pixels, and at most {MOST_PIXELS // 1_000_000} million are allowed; make it smaller"
-            )
+        if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_ON_A_SIDE:
+            raise NotAPicture(f"The picture has {image.width} × {image.height} pixels, and {ALLOWED}; make it smaller")
         size, steps = image.size, []
         if getattr(image, "is_animated", False):
             steps.append("the first of its pictures")
@@ -91,7 +94,7 @@ def _decoded(upload: bytes, tensor: Tensor) -> tuple[Image.Image, tuple[int, int
     except UnidentifiedImageError:
         raise NotAPicture(f"The file is not a picture; upload one of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
-        raise NotAPicture(f"The picture has more than {MOST_PIXELS // 1_000_000} million pixels; make it smaller") from None
+        raise NotAPicture(f"The picture has far too many pixels, and {ALLOWED}; make it smaller") from None
     except Exception as error:
         # what Pillow raises for a broken file depends on the format, and on where the file is broken
         raise NotAPicture(f"The picture cannot be read: {str(error) or type(error).__name__}") from error
@@ -102,9 +105,10 @@ def _decoded(upload: bytes, tensor: Tensor) -> tuple[Image.Image, tuple[int, int
 
 
 def _smaller(image: Image.Image, tensor: Tensor, steps: list[str]) -> Image.Image:
-    """The picture in L, RGB or RGBA. One of many pixels comes at a fraction of its size, still twice as large as needed, so that scaling it is
-    fast. It is converted in strips, because a copy of all of it would need its memory again."""
-    factor = max(1, min(image.width // (2 * _wanted(tensor.shape[3])), image.height // (2 * _wanted(tensor.shape[2]))))
+    """The picture in L, RGB or RGBA. One of many pixels comes at a fraction of its size, if possible twice as large as needed, so that scaling it
+    is fast. It is converted in strips, because a copy of all of it would need its memory again."""
+    enough = min(image.width // (2 * _wanted(tensor.shape[3])), image.height // (2 * _wanted(tensor.shape[2])))
+    factor = max(1, enough, math.isqrt(image.width * image.height // ENOUGH_PIXELS))
     rows = factor * max(1, STRIP // (image.width * factor))
     converted = _conversion(image, rows, steps)
     small, below = None, 0
@@ -181,7 +185,11 @@ def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> tuple[Image.
     if same or fit == STRETCH:
         return image.resize(size, bilinear), "scaled to" if same else "stretched to"
     if fit == PAD:
-        return ImageOps.pad(image, size, bilinear, color="white"), "with white borders scaled to"
+        scale = min(size[0] / image.width, size[1] / image.height)
+        inner = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), bilinear)
+        padded = Image.new(image.mode, size, "white")
+        padded.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+        return padded, "with white borders scaled to"
     return ImageOps.fit(image, size, bilinear), "its middle scaled to"
 
 

@@ -93,6 +93,14 @@ class ToATensor(unittest.TestCase):
         ]:
             self.assertEqual(prepare(file(halves(size=size)), Tensor("x", "FP32", shape)).values.shape[2:], expected, (shape, size))
 
+    def test_thin_pictures_fit(self):
+        tensors = GREY, Tensor("x", "FP32", (-1, 3, 1, 1)), Tensor("x", "FP32", (-1, 1, -1, -1)), Tensor("x", "FP32", (-1, 1, 4, 200))
+        for size in ((1, 1), (5000, 1), (1, 5000), (3000, 2), (16_000, 1000), (3, 7)):
+            for tensor in tensors:
+                for fit in (CUT, PAD, STRETCH):
+                    values = prepare(file(Image.new("L", size, 255)), tensor, fit).values
+                    self.assertEqual((values.min(), values.ndim), (1, 4), (size, tensor, fit))
+
     def test_a_picture_that_is_read_in_strips_is_whole(self):
         rows = np.linspace(0, 255, 3999).astype(np.uint8)
         values = prepare(file(Image.fromarray(np.tile(rows[:, None], (1, 3001)))), GREY, STRETCH).values[0, 0]
@@ -183,8 +191,9 @@ class NoPictures(unittest.TestCase):
 
     def test_a_small_file_of_many_pixels_is_refused_before_it_is_decoded(self):
         self.refused(png_that_claims(5000, 5000), "has 5000 × 5000 pixels, and at most 16 million are allowed")
-        self.refused(png_that_claims(60_000, 60_000), "more than 16 million pixels")
+        self.refused(png_that_claims(60_000, 60_000), "far too many pixels, and at most 16 million are allowed")
         self.refused(file(Image.new("1", (4001, 4000))), "has 4001 × 4000 pixels")
+        self.refused(file(Image.new("1", (20_001, 1))), "and 20,000 on a side; make it smaller")
 
     def test_the_most_pixels_are_read(self):
         self.assertEqual(prepare(file(Image.new("1", (4000, 4000), 1)), GREY).values.min(), 1)
