@@ -4,27 +4,33 @@ export default function ({ data, parentElement }) {
   const part = (selector) => parentElement.querySelector(selector);
   const answered = data.label !== null;
   part(".answer").classList.toggle("waiting", !answered);
-  part(".digit").textContent = answered ? data.label : "?";
-  part(".sure").textContent = answered ? data.sure : "Nothing drawn yet";
-  part(".by").textContent = answered ? data.by : "Draw a digit and the answer appears here";
+  const label = part(".label");
+  label.textContent = label.title = answered ? data.label : "?";
+  label.classList.toggle("word", label.textContent.length > 2);
+  part(".sure").textContent = data.sure;
+  part(".by").textContent = data.by;
+  part(".note").textContent = data.note;
+  part("figure").hidden = !data.seen;
   if (data.seen) part("img").src = data.seen;
 
   const bars = part(".bars");
-  data.probabilities.forEach((probability, digit) => {
-    const bar = bars.children[digit] ?? bars.appendChild(newBar(digit));
+  bars.classList.toggle("named", data.bars.some(({ name }) => name.length > 2));
+  while (bars.children.length > data.bars.length) bars.lastChild.remove();
+  data.bars.forEach(({ name, probability, best }, at) => {
+    const bar = bars.children[at] ?? bars.appendChild(newBar(at));
     const percent = `${(probability * 100).toFixed(1)} %`;
-    bar.classList.toggle("best", digit === data.label);
+    bar.classList.toggle("best", best);
+    bar.querySelector(".name").textContent = bar.querySelector(".name").title = name;
     bar.querySelector(".fill").style.width = `${probability * 100}%`;
     bar.querySelector(".value").textContent = answered ? percent : "";
-    bar.setAttribute("aria-label", answered ? `${digit}: ${percent}` : `${digit}`);
+    bar.setAttribute("aria-label", answered ? `${name}: ${percent}` : name);
     bar.dataset.probability = probability;
   });
 }
 
-function newBar(digit) {
+function newBar(at) {
   const bar = document.createElement("li");
-  bar.dataset.testid = `bar-${digit}`;
+  bar.dataset.testid = `bar-${at}`;
   bar.innerHTML = '<span class="name"></span><span class="track"><span class="fill" style="display:block"></span></span><span class="value"></span>';
-  bar.querySelector(".name").textContent = digit;
   return bar;
 }

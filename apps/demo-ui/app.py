@@ -1,8 +1,10 @@
-"""The demo page: choose a registered version, draw a digit, and see the version's answer and how it was trained.
+"""The demo page: choose a registered version, give it what it takes, and see its answer and how it was trained.
+
+Digits are drawn; for other models the form is made from the version's signature.
 
 Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, the
-address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. Streamlit's own options are STREAMLIT_*; its health check is
-/_stcore/health.
+address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. Streamlit's own options are
+STREAMLIT_*; its health check is /_stcore/health.
 """
 
 import os
@@ -12,11 +14,14 @@ import streamlit as st
 import access
 import answer
 import digit
+import forms
 from access import Access, SettingsError
 from canvas import canvas
+from classes import classes
 from facts import facts
 from registry import Registry, RegistryError, Run, Version, run_page
-from server import Server, ServerError
+from server import Request, Server, ServerError, request_of
+from signature import FLOATS, Form, Signature
 
 STYLE = """
 <style>
@@ -28,8 +33,22 @@ STYLE = """
 .brand h1 { margin: 0; padding: 0; font-size: 1.7rem; letter-spacing: -.01em; }
 .brand span { opacity: .65; }
 </style>
-<div class="brand"><h1>Draw a digit</h1><span>and ask any registered model what it is</span></div>
 """
+# The headline for each form, and what the answer says before anything was asked.
+HEADLINES = {
+    Form.DRAWING: ("Draw a {thing}", "and ask any registered model what it is"),
+    Form.PICTURE: ("Upload a picture", "and ask any registered model what it is"),
+    Form.TABLE: ("Fill in a row", "and ask any registered model about it"),
+    Form.JSON: ("Write a request", "and see what any registered model answers"),
+    None: ("Ask a model", "any that is registered"),
+}
+WAITING = {
+    Form.DRAWING: ("Nothing drawn yet", "Draw a {thing} and the answer appears here"),
+    Form.PICTURE: ("No picture yet", "Upload one and the answer appears here"),
+    Form.TABLE: ("Nothing asked yet", "Fill in the numbers and press Ask"),
+    Form.JSON: ("Nothing asked yet", "Write a request and press Ask"),
+}
+DIGITS = tuple("0123456789")
 # What to do when a service cannot be reached.
 HELP = (
     "On one machine, `slipway up` starts the services, and `.slipway/logs/` shows why one of them stopped. "
@@ -55,6 +74,12 @@ def run_of(mlflow: Access, run_id: str) -> Run:
 @st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
 def in_service(server: Access, model: str) -> str | None:
     return Server(server).in_service(model)
+
+
+# A version never changes, and its digest tells it from one of the same number in another registry.
+@st.cache_data(max_entries=1000, show_spinner="Asking the server what the version takes …")
+def signature_of(server: Access, model: str, version: str, digest: str | None) -> Signature:
+    return Server(server).signature(model, version)
 
 
 @st.fragment(run_every=CACHE_SECONDS)
@@ -85,13 +110,20 @@ def title(version: Version, served: str | None) -> str:
     return " · ".join(parts)
 
 
+def headline(place, form: Form | None, thing: str) -> None:
+    """Shows the headline for a form, and keeps it for the next run."""
+    st.session_state.headline = form, thing
+    title, what = HEADLINES[form]
+    place.html(f'{STYLE}<div class="brand"><h1>{title.format(thing=thing)}</h1><span>{what}</span></div>')
+
+
 def choose(models: dict[str, list[Version]], server: Access) -> Version:
     """The chosen version; at first the one in service."""
     model = st.selectbox("Model", list(models), key="model", label_visibility="collapsed")
     try:
         served = in_service(server, model)
     except ServerError:
-        served = None  # the error is shown in place of the answer once a digit is drawn
+        served = None  # the error is shown in place of the answer
     by_number = {version.number: version for version in models[model]}
     numbers = list(by_number)
     start = numbers.index(served) if served in by_number else 0
@@ -106,20 +138,66 @@ def choose(models: dict[str, list[Version]], server: Access) -> Version:
     return by_number[chosen]
 
 
-def ask(server: Access, version: Version, drawn: str | None) -> None:
-    """Shows the answer for the drawing, or why there is none."""
+def drawing(signature: Signature) -> tuple[Request | None, str | None]:
+    """Shows the canvas. Returns the request for the drawing, and the picture that the model sees as a data URL."""
+    drawn = canvas("Draw a digit, 0 to 9" if signature.thing == "digit" else "Draw a character")
     try:
         image = digit.from_data_url(drawn)
-        if image is None:
-            answer.show(None)
-            return
-        answer.show(Server(server).ask(version.model, version.number, image), digit.to_data_url(image))
-    except ServerError as error:
-        answer.show(None)
-        st.warning(f"{error}. Your drawing is kept. {HELP}")
     except digit.NotAPicture as error:
-        answer.show(None)
         st.warning(f"{error}. Clear the canvas and draw again.")
+        return None, None
+    if image is None:
+        return None, None
+    return request_of(signature.inputs[0], image[None, None]), digit.to_data_url(image)
+
+
+def key_of(version: Version, signature: Signature) -> str:
+    """Versions of a model that take the same share a form, so that what was filled in can be asked of each of them."""
+    return f"{version.model} {hash(signature.inputs)}"
+
+
+def no_form(version: Version, failure: ServerError) -> None:
+    """Says why nothing can be asked."""
+    if failure.passing:
+        problem(f"{failure}.", HELP)
+    elif flavor := version.tag("flavor"):
+        st.warning(f"This version is a model of MLflow's flavour `{flavor}`, which the model server does not run; `mlflow models serve` does.")
+    else:
+        st.warning(f"{failure}. Choose another version.")
+
+
+def ask(server: Access, version: Version, signature: Signature, request: Request | None, seen: str | None) -> None:
+    """Shows the answer to the request, or why there is none."""
+    if request is None:
+        nothing(signature)
+        return
+    try:
+        given = Server(server).ask(version.model, version.number, request)
+    except ServerError as error:
+        kept = ""
+        if signature.form is Form.DRAWING:
+            nothing(signature)
+            kept = " Your drawing is kept."
+        st.warning(f"{error}.{kept}{f' {HELP}' if error.passing else ''}")
+        return
+    found = classes(given, signature.labels)
+    if found is None:
+        answer.show_tensors(given)
+        return
+    answer.show_classes(given, found, seen)
+    if signature.form is not Form.DRAWING:
+        with st.expander("All numbers"):
+            answer.show_tensors(given)
+
+
+def nothing(signature: Signature) -> None:
+    """A placeholder for the answer, with the classes that it will have as far as they can be known and shown."""
+    names = signature.labels
+    if not names and signature.form is Form.DRAWING:
+        floats = [tensor for tensor in signature.outputs if tensor.datatype in FLOATS and tensor.shape[1:] == (len(DIGITS),)]
+        names = DIGITS if floats else ()
+    sure, by = WAITING[signature.form]
+    answer.waiting(sure, by.format(thing=signature.thing), names if len(names) <= answer.MOST_BARS else ())
 
 
 def about(mlflow: Access, public: Access, version: Version) -> None:
@@ -135,8 +213,9 @@ def about(mlflow: Access, public: Access, version: Version) -> None:
 
 
 def main() -> None:
-    st.set_page_config(page_title="Slipway · draw a digit", page_icon="✏️", layout="wide")
-    st.html(STYLE)
+    st.set_page_config(page_title="Slipway · ask a model", page_icon="✏️", layout="wide")
+    brand = st.empty()
+    headline(brand, *st.session_state.get("headline", (Form.DRAWING, "digit")))
     if missing := " and ".join(name for name in ("MLFLOW_TRACKING_URI", "SLIPWAY_SERVER_URL") if not os.environ.get(name)):
         st.error(f"{missing} must be set for this page. `make demo` and `slipway up` do so.")
         return
@@ -163,9 +242,23 @@ def main() -> None:
     left, middle, right = st.columns(3, gap="medium")
     with left.container(border=True, height="stretch"):
         version = choose(models, server)
-        drawn = canvas()
+        signature, failure, request, seen = None, None, None, None
+        try:
+            signature = signature_of(server, version.model, version.number, version.tag("digest"))
+        except ServerError as error:
+            failure = error
+            headline(brand, None, "")
+        else:
+            headline(brand, signature.form, signature.thing)
+            if signature.form is Form.DRAWING:
+                request, seen = drawing(signature)
+            else:
+                request = forms.show(signature, key_of(version, signature))
     with middle.container(border=True, height="stretch"):
-        ask(server, version, drawn)
+        if signature:
+            ask(server, version, signature, request, seen)
+        else:
+            no_form(version, failure)
     with right.container(border=True, height="stretch"):
         about(mlflow, public, version)
 

@@ -6,6 +6,8 @@ const wired = new WeakMap();
 export default function (component) {
   const canvas = component.parentElement.querySelector("canvas");
   const sender = wired.get(canvas) ?? wire(component.parentElement, canvas);
+  canvas.setAttribute("aria-label", component.data.hint);
+  component.parentElement.querySelector(".hint").textContent = component.data.hint;
   sender.send = (image) => component.setStateValue("image", image);
 }
 

@@ -9,7 +9,7 @@ STYLE = """
 .facts h4 { margin: 1.1rem 0 .4rem; padding: 0; font-size: .8rem; font-weight: 600; opacity: .6; letter-spacing: .02em; }
 .facts dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .2rem .9rem; margin: 0; padding: 0; font-size: .9rem; }
 .facts dt, .facts dd { margin: 0 !important; padding: 0; }
-.facts dt { opacity: .7; white-space: nowrap; }
+.facts dt { opacity: .7; white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis; }
 .facts dd { text-align: right; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .facts .figures { display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem; }
 .facts .figures b { display: block; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -29,6 +29,8 @@ SETTINGS = {
     "training.seed": "Seed",
     "workers": "Workers",
 }
+# Parameters of a program, which may log any number of them.
+MOST_SETTINGS = 12
 
 
 def facts(version: Version, run: Run | None, run_page: str | None) -> str:
@@ -43,6 +45,11 @@ def settings(version: Version, run: Run | None) -> list[tuple[str, str]]:
     """Name and value of each hyperparameter that is known, as HTML."""
     parameters = run.parameters if run else {}
     rows = [(title, escape(parameters[key])) for key, title in SETTINGS.items() if key in parameters]
+    if not any(key.startswith(("model.", "training.")) for key in parameters):
+        others = sorted(key for key in parameters if key not in SETTINGS)
+        rows += [(escape(key.removeprefix("parameters.")), escape(parameters[key])) for key in others[:MOST_SETTINGS]]
+        if len(others) > MOST_SETTINGS:
+            rows.append((f"and {len(others) - MOST_SETTINGS} more", "in MLflow"))
     if not rows and version.tag("architecture"):
         rows = [("Architecture", escape(version.tag("architecture")))]
     return rows
@@ -69,10 +76,13 @@ def origin(version: Version, run_page: str | None) -> list[tuple[str, str]]:
 def _figures(version: Version) -> str:
     accuracy, speed, seconds = (version.figure(name) for name in ("accuracy", "images-per-second", "seconds"))
     parts = [
-        ("test accuracy", f"{accuracy * 100:.1f} %" if accuracy is not None else "–"),
-        ("images/s", f"{speed:,.0f}".replace(",", "\u202f") if speed is not None else "–"),
-        ("to train", f"{seconds:.1f} s" if seconds is not None else "–"),
+        ("test accuracy", f"{accuracy * 100:.1f} %" if accuracy is not None else None),
+        ("images/s", f"{speed:,.0f}".replace(",", "\u202f") if speed is not None else None),
+        ("to train", f"{seconds:.1f} s" if seconds is not None else None),
     ]
+    parts = [(name, value) for name, value in parts if value]
+    if not parts:
+        return ""
     return '<div class="figures">' + "".join(f"<div><b>{escape(value)}</b><span>{name}</span></div>" for name, value in parts) + "</div>"
 
 

@@ -3,28 +3,11 @@
 //   node draw.mjs URL [--strokes FILE] [--screenshot FILE]
 //
 // FILE of --strokes is a list of {digit, strokes}; a stroke is a list of [x, y], each 0 to 1 of the canvas. Ends with 0 when each digit
-// was answered right, and with 1 and the reason otherwise. CHROMIUM names the browser when it is not where Debian puts it.
+// was answered right, and with 1 and the reason otherwise.
 
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
-
-const PATIENCE = 30_000; // milliseconds for any one condition; each is waited for, none is slept through
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
-
-function browserPath() {
-  const known = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"];
-  const found = known.find((path) => path && existsSync(path));
-  if (!found) throw new Error("no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path");
-  return found;
-}
+import { PATIENCE, run, settled, withPage } from "./browser.mjs";
 
 async function draw(page, strokes) {
   const canvas = page.getByTestId("canvas");
@@ -94,13 +77,8 @@ async function main() {
   if (!url) throw new Error("usage: node draw.mjs URL [--strokes FILE] [--screenshot FILE]");
   const digits = JSON.parse(readFileSync(values.strokes ?? new URL("strokes.json", import.meta.url), "utf8"));
 
-  const browser = await chromium.launch({ executablePath: browserPath(), headless: true, args: FLAGS });
-  try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    const broken = [];
-    page.on("pageerror", (error) => broken.push(error.message));
-    await page.goto(url, { timeout: PATIENCE });
-    await page.getByTestId("canvas").waitFor({ timeout: PATIENCE }).catch(async () => {
+  await withPage(url, { width: 1280, height: 800 }, async (page) => {
+    await page.getByTestId("canvas").waitFor().catch(async () => {
       throw new Error(`no canvas at ${url}; the page says: ${await page.locator("body").innerText()}`);
     });
     await opensOnTheServedVersion(page);
@@ -112,17 +90,11 @@ async function main() {
       console.log(`drew a ${digit}: answered ${digit}, probability ${sure.toFixed(4)}`);
       if (values.screenshot && digit === digits[0].digit) {
         await page.mouse.move(0, 0);
-        await page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').waitFor({ timeout: PATIENCE });
+        await settled(page);
         await page.screenshot({ path: values.screenshot, animations: "disabled" });
       }
     }
-    if (broken.length) throw new Error(`errors in the page: ${broken.join("; ")}`);
-  } finally {
-    await browser.close();
-  }
+  });
 }
 
-main().catch((error) => {
-  console.error(`browser test: ${error.message.split("\nCall log:")[0]}`); // without Playwright's own steps
-  process.exitCode = 1;
-});
+run(main);

@@ -1,9 +1,15 @@
 """Stand-ins for MLflow and the model server on loopback. Each test sets their answers."""
 
 import json
+import math
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+
+from server import JSON_LENGTH
+from signature import NUMPY
 
 
 class StandIn:
@@ -21,7 +27,8 @@ class StandIn:
                 self.answer("GET", None)
 
             def do_POST(self):
-                self.answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                self.answer("POST", read(content, int(self.headers[JSON_LENGTH] or len(content))))
 
             def answer(self, method, body):
                 url = urlparse(self.path)
@@ -54,10 +61,22 @@ class StandIn:
         self.server.server_close()
 
 
-def version(number: int, **tags: str) -> dict:
+def read(content: bytes, json_length: int) -> dict:
+    """A request's body; tensors in binary form become lists."""
+    body, rest = json.loads(content[:json_length]), content[json_length:]
+    for tensor in body["inputs"]:
+        if size := tensor.get("parameters", {}).pop("binary_data_size", None):
+            data, rest = np.frombuffer(rest[:size], NUMPY[tensor["datatype"]]), rest[size:]
+            assert data.size == math.prod(tensor["shape"]), tensor
+            tensor["data"] = data.tolist()
+    assert not rest, "bytes are left over"
+    return body
+
+
+def version(number: int, model: str = "mnist", **tags: str) -> dict:
     """A registered version in MLflow's form."""
     return {
-        "name": "mnist",
+        "name": model,
         "version": str(number),
         "run_id": f"run{number}",
         "status": "READY",
@@ -66,10 +85,13 @@ def version(number: int, **tags: str) -> dict:
 
 
 def registry(*versions: dict) -> dict:
-    """MLflow with one model and these versions."""
+    """MLflow with these versions."""
+    models = list(dict.fromkeys(version["name"] for version in versions))
     return {
-        ("GET", "/api/2.0/mlflow/registered-models/search"): {"registered_models": [{"name": "mnist"}] if versions else []},
-        ("GET", "/api/2.0/mlflow/model-versions/search"): {"model_versions": list(versions)},
+        ("GET", "/api/2.0/mlflow/registered-models/search"): {"registered_models": [{"name": model} for model in models]},
+        ("GET", "/api/2.0/mlflow/model-versions/search"): lambda query, _: {
+            "model_versions": [version for version in versions if query["filter"] == f"name='{version['name']}'"]
+        },
         ("GET", "/api/2.0/mlflow/runs/get"): {
             "run": {
                 "info": {"experiment_id": "5"},
@@ -79,17 +101,41 @@ def registry(*versions: dict) -> dict:
     }
 
 
+def tensor(name: str, datatype: str, *shape: int, data: list | None = None, columns: list[str] | None = None) -> dict:
+    """A tensor of a signature, or with `data` of an answer."""
+    return {
+        "name": name,
+        "datatype": datatype,
+        "shape": list(shape),
+        **({"columns": columns} if columns else {}),
+        **({} if data is None else {"data": data}),
+    }
+
+
+def served(name: str, inputs: list[dict], outputs: list[dict], answer, labels: list[str] | None = None, number: str = "1") -> dict:
+    """A server with one version of a model, in service. `answer` is the answer's outputs, or a function of the request's inputs."""
+    metadata = {"name": name, "versions": [number], "platform": "libtorch", "inputs": inputs, "outputs": outputs}
+    metadata |= {"labels": labels} if labels else {}
+
+    def infer(_, body):
+        found = answer(body["inputs"]) if callable(answer) else answer
+        return found if isinstance(found, tuple) else {"model_name": name, "model_version": number, "outputs": found}
+
+    return {
+        ("GET", f"/v2/models/{name}"): metadata,
+        ("GET", f"/v2/models/{name}/versions/{number}"): metadata,
+        ("POST", f"/v2/models/{name}/versions/{number}/infer"): infer,
+    }
+
+
 def answers_with(label: int, number: str) -> dict:
-    """A server whose version `number` takes everything for `label`."""
+    """A server whose version `number` takes every digit for `label`."""
     probabilities = [0.01] * 10
     probabilities[label] = 0.91
-    return {
-        ("POST", f"/v2/models/mnist/versions/{number}/infer"): {
-            "model_name": "mnist",
-            "model_version": number,
-            "outputs": [
-                {"name": "probabilities", "datatype": "FP32", "shape": [1, 10], "data": probabilities},
-                {"name": "label", "datatype": "INT64", "shape": [1], "data": [label]},
-            ],
-        }
-    }
+    return served(
+        "mnist",
+        [tensor("image", "FP32", -1, 1, 28, 28)],
+        [tensor("probabilities", "FP32", -1, 10), tensor("label", "INT64", -1)],
+        [tensor("probabilities", "FP32", 1, 10, data=probabilities), tensor("label", "INT64", 1, data=[label])],
+        number=number,
+    )

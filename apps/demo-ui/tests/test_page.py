@@ -10,14 +10,14 @@ from unittest.mock import patch
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from stand_in import StandIn, answers_with, registry, version
+from stand_in import StandIn, answers_with, registry, served, tensor, version
 from test_digit import drawn, url
 
 APP = Path(__file__).parents[1] / "app.py"
 NOBODY = "http://127.0.0.1:9"
 SEVEN = url(drawn([(150, 130), (400, 130), (260, 450)]))
 VERSIONS = [version(1, accuracy="0.974"), version(2, accuracy="0.981", dataset="mnist-10k", commit="<b>0123456789ab"), version(3, accuracy="0.969")]
-SERVER = {("GET", "/v2/models/mnist"): {"name": "mnist", "versions": ["2"]}, **answers_with(7, "2"), **answers_with(1, "3")}
+SERVER = {**answers_with(1, "3"), **answers_with(7, "2")}
 
 
 @contextmanager
@@ -58,13 +58,37 @@ class Page(unittest.TestCase):
             self.assertEqual((model.value, chosen.value), ("mnist", "2"))
             self.assertEqual(chosen.options, ["Version 3 · 96.9 %", "Version 2 · in service · 98.1 %", "Version 1 · 97.4 %"])
             self.assertIsNone(shown(app)["label"])
+            self.assertEqual([bar["name"] for bar in shown(app)["bars"]], list("0123456789"))
+            self.assertIn("Draw a digit", app.get("html")[0].proto.body)
 
     def test_a_drawing_is_answered_by_the_chosen_version(self):
         with page(registry(*VERSIONS), SERVER, SEVEN) as app:
-            self.assertEqual((shown(app)["label"], shown(app)["sure"]), (7, "91.0 % sure"))
-            self.assertEqual(len(shown(app)["probabilities"]), 10)
+            self.assertEqual((shown(app)["label"], shown(app)["sure"]), ("7", "91.0 % sure"))
+            self.assertEqual([bar["name"] for bar in shown(app)["bars"]], list("0123456789"))
             app.selectbox[1].select("3").run()
-            self.assertEqual(shown(app)["label"], 1)
+            self.assertEqual(shown(app)["label"], "1")
+
+    def test_letters_are_drawn_too_and_logits_become_probabilities(self):
+        letters = served(
+            "mnist", [tensor("x", "FP32", -1, 1, 28, 28)], [tensor("z", "FP32", -1, 3)], [tensor("z", "FP32", 1, 3, data=[0, 9, 0])], ["A", "B", "C"]
+        )
+        with page(registry(version(1)), letters, SEVEN) as app:
+            self.assertIn("Draw a character", app.get("html")[0].proto.body)
+            self.assertEqual((shown(app)["label"], shown(app)["sure"]), ("B", "over 99.9 % sure"))
+            self.assertEqual(shown(app)["note"], "Probabilities by softmax of z, whose numbers are not probabilities.")
+            self.assertIsNotNone(shown(app)["seen"])
+
+    def test_a_program_has_facts_of_its_own(self):
+        mlflow = registry(version(1, seconds="12.3"))
+        parameters = {"workers": "2", "parameters.hidden": "128", **{f"z{at:02}": "<i>" for at in range(20)}}
+        run = {"info": {"experiment_id": "5"}, "data": {"params": [{"key": key, "value": value} for key, value in parameters.items()]}}
+        mlflow["GET", "/api/2.0/mlflow/runs/get"] = {"run": run}
+        with page(mlflow, SERVER) as app:
+            facts = app.get("html")[-1].proto.body
+            for part in ("12.3 s", "Workers", "<dt>hidden</dt><dd>128</dd>", "<dt>z10</dt><dd>&lt;i&gt;</dd>", "and 9 more"):
+                self.assertIn(part, facts)
+            for part in ("test accuracy", "images/s", "z11", "<i>"):
+                self.assertNotIn(part, facts)
 
     def test_the_facts_are_of_the_chosen_version_and_escaped(self):
         with page(registry(*VERSIONS), SERVER) as app:
@@ -83,7 +107,7 @@ class Page(unittest.TestCase):
         with StandIn(registry(*VERSIONS)) as mlflow, StandIn(SERVER) as server, patch.dict(os.environ, environment):
             with_login = [one.address.replace("://", "://ann:marked%2F@") for one in (mlflow, server)]
             with page(*with_login, SEVEN) as app:
-                self.assertEqual(shown(app)["label"], 7)
+                self.assertEqual(shown(app)["label"], "7")
                 self.assertIn('href="https://mlflow.example/#/', app.get("html")[-1].proto.body)
                 self.assertNotIn("marked", everything(app))
             for service in (mlflow, server):
@@ -124,8 +148,15 @@ class Page(unittest.TestCase):
     def test_server_down_keeps_the_page_and_says_what_to_do(self):
         with page(registry(*VERSIONS), NOBODY, SEVEN) as app:
             self.assertIn(f"The model server does not answer at {NOBODY}", text(app))
-            self.assertIn("Your drawing is kept", text(app))
+            self.assertIn("slipway up", text(app))
             self.assertEqual(len(app.selectbox), 2)
+            self.assertFalse(app.exception)
+
+    def test_a_server_that_goes_down_leaves_the_drawing(self):
+        infer = ("POST", "/v2/models/mnist/versions/2/infer")
+        with page(registry(*VERSIONS), {**SERVER, infer: (503, {"error": "queue is full"}, {"Retry-After": "0"})}, SEVEN) as app:
+            self.assertIn("answered 503: queue is full. Your drawing is kept. On one machine", text(app))
+            self.assertIsNone(shown(app)["label"])
             self.assertFalse(app.exception)
 
     def test_addresses_that_are_not_set_are_named(self):

@@ -1,0 +1,65 @@
+"""The forms in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+from models import models
+from stand_in import StandIn, registry
+
+PAGE = Path(__file__).parents[1]
+SCRIPT = PAGE.parents[1] / "tests/browser/forms.mjs"
+
+
+class Browser(unittest.TestCase):
+    def test_models_that_are_not_drawn(self):
+        versions, answers = models()
+        mlflow, server = self.enterContext(StandIn(registry(*versions))), self.enterContext(StandIn(answers))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "STREAMLIT_SERVER_PORT": str(port),
+            "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+            "MLFLOW_TRACKING_URI": mlflow.address,
+            "SLIPWAY_SERVER_URL": server.address,
+        }
+        log = self.enterContext(tempfile.TemporaryFile())
+        page = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py"], cwd=PAGE, env=environment, stdout=log, stderr=log)
+        self.addCleanup(page.wait)
+        self.addCleanup(page.kill)
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while not healthy(url):
+            self.assertIsNone(page.poll(), text(log))
+            self.assertLess(time.monotonic(), deadline, text(log))
+            time.sleep(0.05)
+        done = subprocess.run(["node", SCRIPT, url], capture_output=True, text=True, timeout=240, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr + text(log))
+        self.assertNotIn("Traceback", text(log))
+
+
+def healthy(url: str) -> bool:
+    try:
+        with build_opener(ProxyHandler({})).open(f"{url}/_stcore/health", timeout=5) as answer:
+            return answer.read() == b"ok"
+    except OSError:
+        return False
+
+
+def text(log) -> str:
+    log.seek(0)
+    return log.read().decode()
+
+
+if __name__ == "__main__":
+    unittest.main()

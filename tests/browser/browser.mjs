@@ -1,0 +1,50 @@
+// Starts Debian's Chromium, or the one that CHROMIUM names, and opens the page in it.
+
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+export const PATIENCE = 30_000; // milliseconds for any one condition; each is waited for, none is slept through
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+];
+
+function browserPath() {
+  const known = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"];
+  const found = known.find((path) => path && existsSync(path));
+  if (!found) throw new Error("no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path");
+  return found;
+}
+
+/** Opens `url`, runs `test` on the page, and fails if it does or if a script of the page failed. */
+export async function withPage(url, viewport, test) {
+  const browser = await chromium.launch({ executablePath: browserPath(), headless: true, args: FLAGS });
+  try {
+    const page = await browser.newPage({ viewport });
+    page.setDefaultTimeout(PATIENCE);
+    const broken = [];
+    page.on("pageerror", (error) => broken.push(error.message));
+    await page.goto(url);
+    await test(page);
+    if (broken.length) throw new Error(`errors in the page: ${broken.join("; ")}`);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Waits until Streamlit has shown everything. */
+export async function settled(page) {
+  await page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').waitFor();
+}
+
+/** Ends the process with 1 and the reason if `main` fails, without Playwright's own steps. */
+export function run(main) {
+  main().catch((error) => {
+    console.error(`browser test: ${error.message.split("\nCall log:")[0]}`);
+    process.exitCode = 1;
+  });
+}
