@@ -44,13 +44,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use slipway_repositories::git;
 
-    fn git(folder: &Path, arguments: &[&str]) {
-        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        let done = std::process::Command::new("git").arg("-C").arg(folder).args(identity).args(arguments).status();
-        assert!(done.unwrap().success(), "{arguments:?}");
-    }
+    use super::*;
 
     fn commit(folder: &Path, files: &[&str]) {
         for file in files {

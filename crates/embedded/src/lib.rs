@@ -19,6 +19,7 @@ mod followed;
 mod forge;
 mod health;
 mod jobs;
+mod listening;
 mod lock;
 mod log;
 mod mlflow;

@@ -3,20 +3,18 @@
 use std::path::Path;
 
 use crate::child::{Child, Launch};
-use crate::port::Port;
-use crate::{Credentials, Result, Supervisor, health};
+use crate::{Credentials, Result, Supervisor, health, listening};
 
 /// Runs MLflow's application in one process; its first lines say why.
 const SCRIPT: &str = include_str!("mlflow_server.py");
 
-/// Starts MLflow; it does not answer yet.
-pub(crate) fn start(
+/// Starts MLflow and returns it with its address once it has one; it does not answer yet.
+pub(crate) async fn start(
     supervisor: &Supervisor,
     python: &Path,
     state: &Path,
     s3: (&str, &Credentials),
-    port: Port,
-) -> Result<Child> {
+) -> Result<(Child, String)> {
     let (endpoint, credentials) = s3;
     let mut environment = credentials.environment(endpoint);
     environment.extend(
@@ -34,20 +32,12 @@ pub(crate) fn start(
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     let store = format!("sqlite:///{}", state.join("mlflow.db").display());
-    let arguments =
-        vec!["-c".into(), SCRIPT.into(), port.number().to_string().into(), store.into(), "s3://mlflow".into()];
-    port.release();
-    Child::spawn(
-        supervisor,
-        Launch {
-            name: "MLflow",
-            program: python,
-            arguments,
-            environment,
-            folder: state,
-            log: state.join("logs/mlflow.log"),
-        },
-    )
+    let arguments = vec!["-c".into(), SCRIPT.into(), store.into(), "s3://mlflow".into()];
+    let log = state.join("logs/mlflow.log");
+    let launch = Launch { name: "MLflow", program: python, arguments, environment, folder: state, log };
+    let mut child = Child::spawn(supervisor, launch)?;
+    let url = listening::url("MLflow", &mut child, "mlflow").await?;
+    Ok((child, url))
 }
 
 /// Returns once it answers.

@@ -3,19 +3,21 @@
 `mlflow server` imports everything twice, once to start uvicorn and once in uvicorn, and a third time for background jobs that
 nothing here uses; that is most of its start. What it passes on to the application is set here by MLflow's own names for it.
 
-Arguments: port, backend store URI, artifacts destination.
+Arguments: backend store URI, artifacts destination. The first line that it prints says where it will answer.
 """
 
+import json
 import os
 import socket
 import sys
 
-port, store, artifacts = sys.argv[1:]
+store, artifacts = sys.argv[1:]
 
-# The port was free just now. Taken before the imports, which last seconds, it is not given to another program meanwhile.
+# A free port, taken before the imports, which last seconds.
 listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("127.0.0.1", int(port)))
+listener.bind(("127.0.0.1", 0))
+port = listener.getsockname()[1]
+print(json.dumps({"mlflow": f"127.0.0.1:{port}"}), flush=True)
 
 from mlflow.server.constants import (  # noqa: E402
     ARTIFACT_ROOT_ENV_VAR,
@@ -36,5 +38,5 @@ from mlflow.server.handlers import _get_model_registry_store, _get_tracking_stor
 # The tables are created now, so that whoever gets an answer from /health finds them.
 _get_tracking_store()
 _get_model_registry_store()
-config = uvicorn.Config(app, host="127.0.0.1", port=int(port), timeout_graceful_shutdown=1)
+config = uvicorn.Config(app, host="127.0.0.1", port=port, timeout_graceful_shutdown=1)
 uvicorn.Server(config).run(sockets=[listener])

@@ -6,18 +6,51 @@ use slipway_names::env;
 
 use crate::child::{Child, Launch};
 use crate::port::Port;
-use crate::{Programs, Result, Supervisor, health};
+use crate::{Error, Programs, Result, Supervisor, health};
 
-/// Starts the page; it does not answer yet.
-pub(crate) fn start(
+/// How often the page is started at most, if another program takes its port each time.
+const STARTS: u32 = 3;
+
+/// Starts the page and returns it with its address once it answers. Between [`Port::release`] and the moment at which Streamlit listens, another
+/// program may take the port; then the page gets another one, unless the port is `given` by a person.
+pub(crate) async fn start(
     supervisor: &Supervisor,
     programs: &Programs,
     state: &Path,
-    mlflow: &str,
-    server: &str,
-    port: Port,
+    services: (&str, &str),
+    mut port: Port,
+    given: Option<u16>,
+) -> Result<(Child, String)> {
+    let mut starts = 1;
+    loop {
+        let url = port.url();
+        let number = port.release();
+        let mut child = spawn(supervisor, programs, state, services, number)?;
+        match health::answers("the page", &mut child, &format!("{url}/_stcore/health")).await {
+            Ok(()) => return Ok((child, url)),
+            Err(Error::Ended { tail, .. }) if given.is_none() && starts < STARTS && names_taken(&tail, number) => {
+                tracing::warn!("another program took port {number}, so the page gets another one");
+                port = Port::take(None)?;
+                starts += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether Streamlit says that it cannot have its port.
+fn names_taken(tail: &str, port: u16) -> bool {
+    tail.contains(&format!("Port {port} is not available"))
+}
+
+fn spawn(
+    supervisor: &Supervisor,
+    programs: &Programs,
+    state: &Path,
+    (mlflow, server): (&str, &str),
+    port: u16,
 ) -> Result<Child> {
-    let number = port.release().to_string();
+    let number = port.to_string();
     let app = programs.demo_ui.join("app.py");
     let mut arguments: Vec<std::ffi::OsString> = vec!["-m".into(), "streamlit".into(), "run".into(), app.into()];
     let options = [
@@ -45,9 +78,4 @@ pub(crate) fn start(
         supervisor,
         Launch { name: "the page", program: &programs.python, arguments, environment, folder, log },
     )
-}
-
-/// Returns once it answers.
-pub(crate) async fn ready(child: &mut Child, url: &str) -> Result<()> {
-    health::answers("the page", child, &format!("{url}/_stcore/health")).await
 }

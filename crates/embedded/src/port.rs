@@ -24,10 +24,6 @@ impl Port {
         Ok(Self { listener, number })
     }
 
-    pub(crate) fn number(&self) -> u16 {
-        self.number
-    }
-
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.number)
     }

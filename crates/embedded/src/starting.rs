@@ -6,6 +6,7 @@ use std::time::Instant;
 use slipway_git::Repository;
 use slipway_names::env;
 
+use crate::child::Child;
 use crate::configuration::machine_cpu_millis;
 use crate::port::Port;
 use crate::queue::Queue;
@@ -23,16 +24,17 @@ use crate::{
 pub struct Starting {
     // Dropped in this order: nothing may write to the folder once its lock is gone.
     queue: Queue,
+    /// With its address and when it was started.
+    mlflow: (Child, String, Instant),
     s3: S3,
     folder: StateFolder,
     configuration: Configuration,
     credentials: Credentials,
     forge: Repository,
-    mlflow_port: Port,
     page_port: Port,
 }
 
-/// Takes the state folder, starts S3 and opens the forge: well under a second.
+/// Takes the state folder, starts S3, opens the forge and begins to start MLflow: well under a second.
 ///
 /// # Errors
 /// When a program is missing, the state folder cannot be taken, or the repository has no commit.
@@ -49,13 +51,16 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
     let started = Instant::now();
     let forge = forge::open(folder.path(), &configuration.repository).await?;
     (configuration.observer)("forge", started.elapsed());
-    let (mlflow_port, page_port) = (Port::take(None)?, Port::take(configuration.page_port)?);
+    let page_port = Port::take(configuration.page_port)?;
+    let (supervisor, python) = (&configuration.supervisor, &configuration.programs.python);
+    let started = Instant::now();
+    let (mlflow, mlflow_url) = mlflow::start(supervisor, python, folder.path(), (&s3.url, &credentials)).await?;
 
     let mut environment = credentials.environment(&s3.url);
     let cache = folder.path().join("cache").display().to_string();
     environment.extend(
         [
-            (env::MLFLOW_TRACKING_URI, mlflow_port.url().as_str()),
+            (env::MLFLOW_TRACKING_URI, mlflow_url.as_str()),
             (env::DATASETS, "s3://datasets"),
             (env::CACHE, &cache),
             ("NO_PROXY", "127.0.0.1,localhost"),
@@ -69,7 +74,8 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         jobs: folder.path().join("jobs"),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),
     });
-    Ok(Starting { queue, s3, folder, configuration, credentials, forge, mlflow_port, page_port })
+    let mlflow = (mlflow, mlflow_url, started);
+    Ok(Starting { queue, mlflow, s3, folder, configuration, credentials, forge, page_port })
 }
 
 fn take(state: &Path, afresh: bool) -> Result<(StateFolder, Credentials)> {
@@ -82,11 +88,6 @@ impl Starting {
     /// URL of the S3 endpoint.
     pub fn s3(&self) -> &str {
         &self.s3.url
-    }
-
-    /// URL that MLflow will have.
-    pub fn mlflow(&self) -> String {
-        self.mlflow_port.url()
     }
 
     /// Keys of the S3 endpoint.
@@ -110,32 +111,29 @@ impl Starting {
     /// # Errors
     /// When one of them ends or does not answer in time; then nothing is left running.
     pub async fn ready(self) -> Result<Running> {
-        let Self { queue, s3, folder, configuration, credentials, forge, mlflow_port, page_port } = self;
-        let Configuration { programs, supervisor, observer, .. } = configuration;
+        let Self { queue, s3, folder, configuration, forge, mlflow, page_port, credentials: _ } = self;
+        let Configuration { programs, supervisor, observer, page_port: given_port, .. } = configuration;
         files::write(&folder.path().join(sync::SERVED), sync::NO_MODELS)?;
         followed::forget(folder.path())?;
-        let (mlflow_url, page_url) = (mlflow_port.url(), page_port.url());
+        let (mut mlflow_child, mlflow_url, mlflow_started) = mlflow;
         let started = Instant::now();
 
-        let mlflow_child =
-            mlflow::start(&supervisor, &programs.python, folder.path(), (&s3.url, &credentials), mlflow_port)?;
         let tracking = async {
-            let mut child = mlflow_child;
-            mlflow::ready(&mut child, &mlflow_url).await?;
-            observer("mlflow", started.elapsed());
+            mlflow::ready(&mut mlflow_child, &mlflow_url).await?;
+            observer("mlflow", mlflow_started.elapsed());
             let (forge, desired, state) = (forge.clone(), queue.desired(), folder.path().to_owned());
             let sync = tokio::spawn(async move { sync::follow(forge, &desired, &state).await });
-            Ok::<_, Error>((child, Task::new("what follows main", sync)))
+            Ok::<_, Error>(Task::new("what follows main", sync))
         };
         let serving = async {
             let (child, url) = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
             observer("server", started.elapsed());
-            let mut page = page::start(&supervisor, &programs, folder.path(), &mlflow_url, &url, page_port)?;
-            page::ready(&mut page, &page_url).await?;
+            let services = (mlflow_url.as_str(), url.as_str());
+            let page = page::start(&supervisor, &programs, folder.path(), services, page_port, given_port).await?;
             observer("page", started.elapsed());
             Ok((child, url, page))
         };
-        let ((mlflow, sync), (server, server_url, page)) = match tokio::try_join!(tracking, serving) {
+        let (sync, (server, server_url, (page, page_url))) = match tokio::try_join!(tracking, serving) {
             Ok(started) => started,
             Err(error) => {
                 // It must not write to the folder once that is given up.
@@ -154,7 +152,7 @@ impl Starting {
         };
         state.publish(&folder)?;
         let mut services = Services::default();
-        for (name, child) in [("MLflow", mlflow), ("the model server", server), ("the page", page)] {
+        for (name, child) in [("MLflow", mlflow_child), ("the model server", server), ("the page", page)] {
             services.add(name, child);
         }
         Ok(Running { state, services, sync, queue, s3, folder })

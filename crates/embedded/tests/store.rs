@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use slipway_embedded::{Configuration, Error, Programs, State, Supervisor, begin};
-
-fn git(folder: &Path, arguments: &[&str]) {
-    let done = std::process::Command::new("git").arg("-C").arg(folder).args(arguments).status().unwrap();
-    assert!(done.success());
-}
+use slipway_repositories::git;
 
 /// What runs in MLflow's own Python against the running server.
 const USE: &str = r#"
@@ -53,36 +49,40 @@ async fn mlflow_keeps_its_artifacts_on_our_s3() {
     assert!(status.success(), "{status}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "is run by mlflow_keeps_its_artifacts_on_our_s3"]
-async fn the_loop() {
+fn python() -> PathBuf {
     let python = std::env::var_os("SLIPWAY_PYTHON").map(PathBuf::from);
-    let python = python.expect("SLIPWAY_PYTHON is not set: run this through `make test`");
-    let folder = tempfile::tempdir().unwrap();
-    let (repository, demo_ui) = (folder.path().join("repository"), folder.path().join("page"));
+    python.expect("SLIPWAY_PYTHON is not set: run this through `make test`")
+}
+
+/// A loop in a folder with a small page, and with a server that says where it listens and does no more.
+fn configuration(folder: &Path, python: PathBuf) -> Configuration {
+    let (repository, demo_ui) = (folder.join("repository"), folder.join("page"));
     std::fs::create_dir_all(&repository).unwrap();
     std::fs::create_dir_all(&demo_ui).unwrap();
     std::fs::write(demo_ui.join("app.py"), "import streamlit\nstreamlit.write('here')\n").unwrap();
     git(&repository, &["init", "--quiet"]);
-    git(
-        &repository,
-        &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "-m", "first"],
-    );
+    git(&repository, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
     // Says where it listens as the server does; the loop needs no more of it to start.
-    let server = folder.path().join("server");
+    let server = folder.join("server");
     std::fs::write(&server, "#!/bin/sh\necho '{\"internal\":\"127.0.0.1:1\"}'\nexec sleep 1000\n").unwrap();
     std::fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-
-    let configuration = Configuration {
+    Configuration {
         repository,
-        state: folder.path().join("state"),
+        state: folder.join("state"),
         afresh: true,
-        programs: Programs { trainer: server.clone(), server, python: python.clone(), demo_ui },
+        programs: Programs { trainer: server.clone(), server, python, demo_ui },
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         page_port: None,
         cpu_millis: None,
         observer: Arc::new(|_, _| {}),
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "is run by mlflow_keeps_its_artifacts_on_our_s3"]
+async fn the_loop() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = configuration(folder.path(), python());
     let starting = begin(configuration.clone()).await.unwrap();
     assert!(matches!(begin(configuration.clone()).await.err(), Some(Error::Locked { .. })));
     assert_eq!(State::read(&configuration.state).unwrap(), None, "it is not ready yet");
@@ -90,7 +90,7 @@ async fn the_loop() {
     let state = State::read(&configuration.state).unwrap().unwrap();
     assert_eq!(&state, running.addresses());
 
-    let used = tokio::process::Command::new(&python)
+    let used = tokio::process::Command::new(python())
         .args(["-c", USE, &state.mlflow])
         .env("MLFLOW_DISABLE_TELEMETRY", "true")
         .env("NO_PROXY", "127.0.0.1")
@@ -107,4 +107,50 @@ async fn the_loop() {
     }
     // Everything is free again.
     drop(begin(configuration).await.unwrap());
+}
+
+/// In place of Python: just before the page starts, another program takes the port that is meant for it. The first times, as often as the file
+/// `times` has lines.
+const TAKING: &str = r#"#!/bin/sh
+case "$*" in *"streamlit run"*)
+  if [ -s FOLDER/times ]; then
+    sed -i 1d FOLDER/times
+    port=$(echo "$*" | sed 's/.*--server.port \([0-9]*\).*/\1/')
+    PYTHON -c "
+import socket, time
+taken = socket.create_server(('127.0.0.1', $port))
+open('FOLDER/taken-$port', 'w')
+time.sleep(1000)" &
+    while [ ! -e FOLDER/taken-$port ]; do sleep 0.01; done
+  fi
+esac
+exec PYTHON "$@"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_port_is_taken_gets_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("python");
+    let text = TAKING.replace("FOLDER", &folder.path().display().to_string());
+    std::fs::write(&script, text.replace("PYTHON", &python().display().to_string())).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut configuration = configuration(folder.path(), script);
+    let taken = || -> Vec<String> {
+        let names = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());
+        names.filter_map(|name| name.to_string_lossy().strip_prefix("taken-").map(str::to_owned)).collect()
+    };
+
+    std::fs::write(folder.path().join("times"), "1\n2\n").unwrap();
+    let running = begin(configuration.clone()).await.unwrap().ready().await.unwrap();
+    let page = running.addresses().page.clone();
+    assert_eq!(taken().len(), 2);
+    assert!(taken().iter().all(|port| !page.ends_with(&format!(":{port}"))), "{page}");
+    running.shutdown().await.unwrap();
+
+    // the port that a person asks for is not replaced
+    let given = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    configuration.page_port = Some(given);
+    std::fs::write(folder.path().join("times"), "1\n").unwrap();
+    let error = begin(configuration).await.unwrap().ready().await.err().unwrap().to_string();
+    assert!(error.contains("the page ended") && error.contains(&format!("Port {given} is not available")), "{error}");
 }

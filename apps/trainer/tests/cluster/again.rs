@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use slipway_mlflow::RunStatus;
+use slipway_mlflow_server::Mlflow;
 
 use crate::between::{self, Fault};
-use crate::mlflow::Mlflow;
 use crate::objects::Objects;
 use crate::worker::{Running, free_port, trial, worker};
 

@@ -4,7 +4,6 @@
 
 mod again;
 mod between;
-mod mlflow;
 mod objects;
 mod progress;
 mod status_api;

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use slipway_mlflow::RunStatus;
+use slipway_mlflow_server::Mlflow;
 
-use crate::mlflow::Mlflow;
 use crate::objects::Objects;
 use crate::status_api::{Mounted, StatusApi};
 use crate::worker::{Running, free_port, trial, until, worker};

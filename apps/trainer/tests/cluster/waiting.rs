@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::mlflow::Mlflow;
+use slipway_mlflow_server::Mlflow;
+
 use crate::objects::Objects;
 use crate::worker::{Running, free_port, trial, worker};
 
