@@ -106,13 +106,14 @@ mod tests {
         let model = Model::new(&Config::mnist(Architecture::Mlp, 0.0), 1).unwrap();
         let images = synthetic(501, 3).unwrap();
         let whole = evaluate(&model, &images).unwrap();
-        let alone = Workers { rank: 0, world_size: 1, group: None };
+        let alone = Workers { rank: 0, world_size: 1, group: None, rank_0: None };
         assert_eq!(accuracy(&model, &images, &alone).unwrap(), whole.accuracy);
         assert_eq!(whole.confusion.iter().flatten().sum::<u32>(), 501);
         let right: u32 = (0..10).map(|i| whole.confusion[i][i]).sum();
         assert_eq!(whole.mistakes.len() as u32, 501 - right);
         assert!(whole.mistakes.windows(2).all(|w| w[0].probability >= w[1].probability));
-        let covered: usize = (0..3).map(|rank| Workers { rank, world_size: 3, group: None }.part(501).len()).sum();
+        let covered: usize =
+            (0..3).map(|rank| Workers { rank, world_size: 3, group: None, rank_0: None }.part(501).len()).sum();
         assert_eq!(covered, 501);
     }
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use slipway_experiment::{Model, OptimizerName, Training, Trial};
 use slipway_job::{
-    Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache, judge, params,
-    publish, trial, upload,
+    Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache,
+    end_orphaned_run, exit, judge, params, publish, trial, upload,
 };
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
 use slipway_model::{Bundle, Config, FILES};
@@ -54,12 +54,14 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
     let workers = Workers::meet(environment)?;
     tracing::info!(event = "workers_met", rank = workers.rank, workers = workers.world_size);
+    let begun = workers.of_rank_0(now_ms())?;
     let mut recorder = workers.leads().then(|| {
         let start = Start {
             experiment: trial.experiment.clone(),
             name: trial.name.clone(),
             tags: origin.tags(&trial),
             params: params(&trial),
+            begun,
         };
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
@@ -99,8 +101,12 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         });
     if let Err(failure) = &done {
         conclusion.claim(&runtime);
-        if let Some(run_handle) = run_handle {
-            runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string()));
+        match (run_handle, workers.rank_0) {
+            (Some(run_handle), _) => runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string())),
+            (None, Some(rank_0)) if failure.code() == exit::PEER => {
+                runtime.block_on(end_orphaned_run(&client, &trial, rank_0, begun));
+            }
+            (None, _) => {}
         }
     }
     done

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn alone() -> Workers {
-        Workers { rank: 0, world_size: 1, group: None }
+        Workers { rank: 0, world_size: 1, group: None, rank_0: None }
     }
 
     fn plan(architecture: Architecture) -> Plan {
@@ -283,7 +283,7 @@ mod tests {
         let data = synthetic(20, 1).unwrap();
         let error = train(&plan(Architecture::Mlp), &data, &data, &alone(), |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("training.batchSize"), "{error}");
-        let three = Workers { rank: 0, world_size: 3, group: None };
+        let three = Workers { rank: 0, world_size: 3, group: None, rank_0: None };
         assert!(train(&plan(Architecture::Mlp), &data, &data, &three, |_| Ok(())).is_err());
     }
 

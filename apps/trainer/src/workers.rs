@@ -1,5 +1,6 @@
 //! The workers of one job, and the operations that they do together.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use slipway_c10d::{Group, Op, Store, StoreConfig};
@@ -19,6 +20,8 @@ pub(crate) struct Workers {
     pub(crate) rank: usize,
     pub(crate) world_size: usize,
     pub(crate) group: Option<Group>,
+    /// Where rank 0 listens for as long as it lives; `None` for a single worker.
+    pub(crate) rank_0: Option<SocketAddr>,
 }
 
 impl Workers {
@@ -27,7 +30,7 @@ impl Workers {
         let membership = &environment.membership;
         let (rank, world_size) = (membership.rank, membership.world_size);
         if world_size == 1 {
-            return Ok(Self { rank, world_size, group: None });
+            return Ok(Self { rank, world_size, group: None, rank_0: None });
         }
         let begun = Instant::now();
         let meeting = rendezvous::find(membership, environment.rendezvous_timeout)?;
@@ -40,12 +43,18 @@ impl Workers {
             timeout: environment.rendezvous_timeout.saturating_sub(begun.elapsed()).max(MIN_STORE_TIMEOUT),
         })?;
         let group = Group::gloo(store, rank, Some(&meeting.own.to_string()), COLLECTIVE_TIMEOUT)?;
-        Ok(Self { rank, world_size, group: Some(group) })
+        Ok(Self { rank, world_size, group: Some(group), rank_0: Some(meeting.master) })
     }
 
     /// Whether this worker is rank 0, which alone logs and registers.
     pub(crate) fn leads(&self) -> bool {
         self.rank == 0
+    }
+
+    /// The number that rank 0 has. It is exact up to 2^53.
+    pub(crate) fn of_rank_0(&self, number: i64) -> Result<i64> {
+        let number = if self.leads() { number as f64 } else { 0.0 };
+        Ok(self.sum(&[number])?[0] as i64)
     }
 
     /// Sums the numbers of all workers, element by element.

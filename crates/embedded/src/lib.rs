@@ -23,6 +23,7 @@ mod listening;
 mod lock;
 mod log;
 mod mlflow;
+mod open_runs;
 mod page;
 mod port;
 mod programs;

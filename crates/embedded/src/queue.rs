@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::scheduler::{Files, Runner, Scheduler};
 use crate::task::Task;
 use crate::training_runtime::TrainingRuntime;
-use crate::{Error, Jobs, Result, workers};
+use crate::{Error, Jobs, Result, open_runs, workers};
 
 /// The running queue. Dropped, its jobs end.
 #[derive(Debug)]
@@ -40,7 +40,11 @@ impl Queue {
         let runtime = Arc::new(runtime);
         let runner: Runner = Box::new(move |job, folder, stop| {
             let runtime = Arc::clone(&runtime);
-            Box::pin(async move { workers::run(&job, &folder, &runtime, stop).await })
+            Box::pin(async move {
+                let outcome = workers::run(&job, &folder, &runtime, stop).await;
+                open_runs::end(&job, &runtime, &outcome).await;
+                outcome
+            })
         });
         Self::with_runner(jobs, cpu_millis, runner)
     }

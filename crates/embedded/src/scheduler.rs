@@ -111,11 +111,28 @@ impl Scheduler {
                 continue;
             }
             // One that cannot be read stays as it is: `slipway status` says so.
-            if let Ok(Some(status)) = JobStatus::read(&folder.path())
-                && matches!(status.phase, Phase::Pending | Phase::Running)
-            {
-                self.record(&name, status.cancelled());
+            match JobStatus::read(&folder.path()) {
+                Ok(Some(status)) if status.phase == Phase::Pending => self.record(&name, status.cancelled()),
+                Ok(Some(status)) if status.phase == Phase::Running => self.cancel_interrupted(&name, status),
+                _ => {}
             }
+        }
+    }
+
+    /// Cancels a job whose workers were killed together with an earlier loop: it is run once more, and stopped before its workers start.
+    fn cancel_interrupted(&mut self, name: &str, status: JobStatus) {
+        let folder = self.folder.join(name);
+        let file = files::read_if_there(&folder.join("job.yaml")).ok().flatten();
+        match file.and_then(|text| read_job("job.yaml", &text).ok()) {
+            Some(job) => {
+                self.publish(name, status);
+                let stop = CancellationToken::new();
+                stop.cancel();
+                let run = (self.runner)(job, folder, stop.clone());
+                self.running.insert(name.to_owned(), Running { stop, cpu_millis: 0 });
+                self.runs.spawn(name.to_owned(), run);
+            }
+            None => self.record(name, status.cancelled()),
         }
     }
 

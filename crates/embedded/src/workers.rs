@@ -35,6 +35,9 @@ impl Outcome {
 /// Runs all workers in the job's folder until they are done, one fails, the deadline passes, or `stop` is asked for. None of
 /// them is left when this returns.
 pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime, stop: CancellationToken) -> Outcome {
+    if stop.is_cancelled() {
+        return Outcome::Stopped;
+    }
     let deadline = tokio::time::sleep(Duration::from_secs(job.active_deadline_seconds));
     tokio::pin!(deadline);
     let mut starts = 0;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use slipway_embedded::{JobStatus, Phase, Queue, Supervisor, TrainingRuntime};
+use slipway_mlflow::{LoggedModelStatus, Run, RunStatus, Tag};
+use slipway_mlflow_server::Mlflow;
 use tempfile::TempDir;
 
 /// Far more than anything here takes.
@@ -19,10 +21,14 @@ struct Bench {
 }
 
 fn runtime(folder: &Path, cpus: u64) -> TrainingRuntime {
+    runtime_with(folder, cpus, "http://127.0.0.1:9")
+}
+
+fn runtime_with(folder: &Path, cpus: u64, mlflow: &str) -> TrainingRuntime {
     TrainingRuntime {
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         trainer: PathBuf::from("/bin/false"),
-        environment: vec![("MLFLOW_TRACKING_URI".to_owned(), "http://127.0.0.1:9".to_owned())],
+        environment: vec![("MLFLOW_TRACKING_URI".to_owned(), mlflow.to_owned())],
         jobs: folder.join("jobs"),
         cpu_millis: cpus * 1000,
     }
@@ -64,9 +70,13 @@ spec:
 
 impl Bench {
     fn new(cpus: u64) -> Self {
+        Self::with(|folder| runtime(folder, cpus))
+    }
+
+    fn with(runtime: impl FnOnce(&Path) -> TrainingRuntime) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("jobs")).unwrap();
-        let queue = Queue::start(runtime(folder.path(), cpus));
+        let queue = Queue::start(runtime(folder.path()));
         Self { folder, queue, files: BTreeMap::new() }
     }
 
@@ -337,6 +347,84 @@ async fn only_the_port_of_rank_0_starts_workers_again() {
     bench.add("a", 1, 60, "echo . >> starts; echo '127.0.0.1:1: Address already in use' >&2; exit 1");
     assert_eq!(bench.finished("a").await.phase, Phase::Failed);
     assert_eq!(std::fs::read_to_string(bench.path("jobs/a/starts")).unwrap(), ".\n");
+}
+
+/// What rank 0 creates when it begins.
+async fn open_run(mlflow: &Mlflow, job: &str) {
+    let experiment = mlflow.client.get_or_create_experiment("test").await.unwrap();
+    mlflow.client.create_run(&experiment, job, &[Tag::new("slipway.trainjob", job)], 0).await.unwrap();
+}
+
+async fn runs_of(mlflow: &Mlflow, job: &str) -> Vec<Run> {
+    mlflow.client.runs_of_job("test", job).await.unwrap()
+}
+
+#[tokio::test]
+async fn no_run_of_a_job_that_has_ended_stays_open() {
+    let mlflow = Mlflow::start().await;
+    let mut bench = Bench::with(|folder| runtime_with(folder, 4, &mlflow.url));
+    for job in ["killed", "late", "removed", "cut", "other"] {
+        open_run(&mlflow, job).await;
+    }
+    let pid = bench.path("pid");
+    bench.add("killed", 1, 60, &format!("echo $$ > {}; exec sleep 1000", pid.display()));
+    bench.add("late", 1, 1, "exec sleep 1000");
+    bench.add("removed", 1, 60, "exec sleep 1000");
+    bench.add("cut", 1, 60, "exec sleep 1000");
+    bench.running("removed").await;
+    kill_process(pid_in(&pid).await, Signal::KILL).unwrap();
+    bench.remove("removed");
+    for (job, phase, status, reason) in [
+        ("killed", Phase::Failed, RunStatus::Failed, "killed by signal 9"),
+        ("late", Phase::Failed, RunStatus::Failed, "TrainJob exceeded its active deadline"),
+        ("removed", Phase::Cancelled, RunStatus::Killed, "stopped from outside"),
+    ] {
+        assert_eq!(bench.finished(job).await.phase, phase, "{job}");
+        let runs = runs_of(&mlflow, job).await;
+        assert_eq!((runs.len(), runs[0].status), (1, status), "{job}: {runs:?}");
+        assert!(runs[0].tags["slipway.failure"].contains(reason) && runs[0].end_time.is_some(), "{job}: {runs:?}");
+    }
+    assert_eq!(runs_of(&mlflow, "other").await[0].status, RunStatus::Running, "it is no job of this loop");
+
+    // a loop that was killed together with its workers, and whose job was removed from main before the next one began
+    bench.running("cut").await;
+    let Bench { folder, queue, .. } = bench;
+    tokio::time::timeout(PATIENCE, queue.shutdown()).await.unwrap().unwrap();
+    open_run(&mlflow, "cut").await;
+    let queue = Queue::start(runtime_with(folder.path(), 4, &mlflow.url));
+    queue.apply(BTreeMap::new());
+    let cut = tokio::time::timeout(PATIENCE, queue.jobs().finished("cut")).await.unwrap().unwrap();
+    assert_eq!(cut.phase, Phase::Cancelled);
+    let runs = runs_of(&mlflow, "cut").await;
+    assert!(runs.len() == 2 && runs.iter().all(|run| run.status == RunStatus::Killed), "{runs:?}");
+}
+
+#[tokio::test]
+async fn the_run_of_a_registered_version_is_finished_though_its_worker_was_killed() {
+    let mlflow = Mlflow::start().await;
+    let client = &mlflow.client;
+    open_run(&mlflow, "a").await;
+    let run = runs_of(&mlflow, "a").await.remove(0);
+    let logged = client.create_logged_model(&run.experiment_id, "m", &run.run_id, &[], &[]).await.unwrap();
+    client.finalize_logged_model(&logged.model_id, LoggedModelStatus::Ready).await.unwrap();
+    client.get_or_create_registered_model("m").await.unwrap();
+    let (source, tags) = (format!("models:/{}", logged.model_id), [Tag::new("slipway.trainjob", "a")]);
+    client.create_model_version("m", &source, &run.run_id, &logged.model_id, &tags).await.unwrap();
+
+    let mut bench = Bench::with(|folder| runtime_with(folder, 1, &mlflow.url));
+    let trial = serde_json::json!({
+        "name": "a", "experiment": "test", "dataset": {"name": "d", "digest": format!("sha256:{}", "0".repeat(64))},
+        "model": {"architecture": "mlp"},
+        "training": {"epochs": 1, "batchSize": 1, "optimizer": {"name": "adam", "learningRate": 0.1}, "seed": 1},
+        "workers": 1, "parameters": {}, "register": {"model": "m", "require": {"accuracy": ">= 0.5"}},
+    });
+    let variable =
+        format!("      - {{name: SLIPWAY_TRIAL, value: {}}}\n    resources", serde_json::json!(trial.to_string()));
+    let file = String::from_utf8(job("a", 1, 60, "kill -KILL $$")).unwrap().replace("    resources", &variable);
+    bench.files.insert("a.yaml".to_owned(), file.into_bytes());
+    bench.queue.apply(bench.files.clone());
+    assert_eq!(bench.finished("a").await.phase, Phase::Failed);
+    assert_eq!(runs_of(&mlflow, "a").await[0].status, RunStatus::Finished);
 }
 
 /// Not a test: the process that the next one kills.

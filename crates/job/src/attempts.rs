@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use slipway_experiment::Trial;
 use slipway_mlflow::{Client, Error, ModelVersion, Run, RunStatus};
-use slipway_names::tag;
 use tokio::time::Instant;
 
 use crate::now_ms;
@@ -31,10 +30,10 @@ impl Attempts {
     /// When MLflow refuses or fails.
     pub async fn look(client: &Client, trial: &Trial) -> Result<Self, Error> {
         let version = match &trial.register {
-            Some(gate) => registered_before(client, &gate.model, &trial.name).await?,
+            Some(gate) => client.version_of_job(&gate.model, &trial.name).await?,
             None => None,
         };
-        Ok(Self { version, runs: runs_of(client, &trial.experiment, &trial.name).await? })
+        Ok(Self { version, runs: client.runs_of_job(&trial.experiment, &trial.name).await? })
     }
 
     /// What an earlier attempt has completed; `None` if this one has to train. A trial that its gate refused is complete as well.
@@ -42,7 +41,7 @@ impl Attempts {
         if let Some(version) = &self.version {
             return Some(format!("version {} of {} is registered", version.version, version.name));
         }
-        let finished = self.runs.iter().find(|run| is_concluded(run))?;
+        let finished = self.runs.iter().find(|run| run.is_concluded())?;
         Some(format!("run {} is finished", finished.run_id))
     }
 
@@ -52,11 +51,11 @@ impl Attempts {
     /// When MLflow refuses or fails.
     pub async fn end_runs(&self, client: &Client) -> Result<(), Error> {
         let registered = self.version.as_ref().and_then(|version| version.run_id.as_deref());
-        for run in self.runs.iter().filter(|run| is_open(run)) {
+        for run in self.runs.iter().filter(|run| run.is_open()) {
             if registered == Some(run.run_id.as_str()) {
                 client.update_run(&run.run_id, RunStatus::Finished, now_ms()).await?;
             } else {
-                kill(client, run).await?;
+                kill(client, run, KILLED).await?;
             }
         }
         Ok(())
@@ -65,45 +64,16 @@ impl Attempts {
 
 /// Marks every run of a TrainJob that is still open as killed.
 pub(crate) async fn kill_open_runs(client: &Client, experiment: &str, job: &str) -> Result<(), Error> {
-    for run in runs_of(client, experiment, job).await?.iter().filter(|run| is_open(run)) {
-        kill(client, run).await?;
+    for run in client.runs_of_job(experiment, job).await?.iter().filter(|run| run.is_open()) {
+        kill(client, run, KILLED).await?;
     }
     Ok(())
 }
 
-/// The version that a TrainJob registered, if any. A job registers only once.
-///
-/// # Errors
-/// When MLflow refuses or fails.
-pub async fn registered_before(client: &Client, model: &str, job: &str) -> Result<Option<ModelVersion>, Error> {
-    let versions = client.search_model_versions(model).await?;
-    Ok(versions.into_iter().find(|version| version.status == "READY" && version.tag(tag::TRAINJOB) == job))
-}
-
-async fn runs_of(client: &Client, experiment: &str, job: &str) -> Result<Vec<Run>, Error> {
-    let Some(id) = client.get_experiment(experiment).await? else { return Ok(Vec::new()) };
-    client.search_runs(&[&id], &format!("tags.\"{}\" = '{job}'", tag::TRAINJOB), &[]).await
-}
-
-/// Whether a run is finished, gate and all. A program of one's own finishes its run itself when it ends, before anybody looked at
-/// its metrics; only the gate's tag says that the attempt got to its end.
-fn is_concluded(run: &Run) -> bool {
-    run.status == RunStatus::Finished && run.tags.contains_key(tag::GATE)
-}
-
-/// Whether a run's attempt ended without a word.
-fn is_open(run: &Run) -> bool {
-    match run.status {
-        RunStatus::Running | RunStatus::Scheduled => true,
-        RunStatus::Finished => !is_concluded(run),
-        RunStatus::Failed | RunStatus::Killed => false,
-    }
-}
-
-async fn kill(client: &Client, run: &Run) -> Result<(), Error> {
-    tracing::info!(event = "run_killed", run_id = run.run_id);
-    client.set_tag(&run.run_id, tag::FAILURE, KILLED).await?;
-    client.update_run(&run.run_id, RunStatus::Killed, now_ms()).await
+/// Marks a run as killed, with the reason.
+pub(crate) async fn kill(client: &Client, run: &Run, reason: &str) -> Result<(), Error> {
+    tracing::info!(event = "run_killed", run_id = run.run_id, reason);
+    client.end_unfinished_run(&run.run_id, RunStatus::Killed, reason, now_ms()).await
 }
 
 /// The first pause between two tries.

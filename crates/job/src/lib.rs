@@ -11,6 +11,7 @@ pub mod exit;
 mod failure;
 mod gate;
 mod origin;
+mod orphan;
 mod progress;
 mod recorder;
 mod registration;
@@ -22,12 +23,13 @@ mod trial;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use attempts::{Attempts, registered_before, until_answered};
+pub use attempts::{Attempts, until_answered};
 pub use cache::cache;
 pub use environment::{Environment, Membership};
 pub use failure::Failure;
 pub use gate::{Verdict, judge};
 pub use origin::{Origin, params};
+pub use orphan::end_orphaned_run;
 pub use progress::Progress;
 pub use recorder::{Recorder, RunHandle, Start};
 pub use registration::{Registration, add_files, publish, upload};

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use slipway_mlflow::{Client, Metric, Param, Run, RunStatus, Tag};
-use slipway_names::tag;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -27,6 +26,8 @@ pub struct Start {
     pub tags: Vec<Tag>,
     /// Its parameters.
     pub params: Vec<Param>,
+    /// When the attempt began, in milliseconds since 1970, which tells the runs of a TrainJob's attempts apart.
+    pub begun: i64,
 }
 
 /// Collects metrics and sends them from a background task.
@@ -97,8 +98,7 @@ impl RunHandle {
             // the task that creates the run has failed, and has reported why
             let Ok(run) = created.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
             let Some(run) = run else { return Ok(()) };
-            self.client.set_tag(&run.run_id, tag::FAILURE, reason).await?;
-            self.client.update_run(&run.run_id, status, now_ms()).await
+            self.client.end_unfinished_run(&run.run_id, status, reason, now_ms()).await
         });
         match marked.await {
             Ok(Ok(())) => {}
@@ -116,9 +116,8 @@ async fn record(
     created: watch::Sender<Option<Run>>,
     mut received: UnboundedReceiver<Vec<Metric>>,
 ) -> Result<Run, slipway_mlflow::Error> {
-    let begun = now_ms();
     let (to, of) = (&client, &start);
-    let run = until_answered(move |is_repeated| create_run(to, of, begun, is_repeated)).await?;
+    let run = until_answered(move |is_repeated| create_run(to, of, is_repeated)).await?;
     tracing::info!(event = "run", run_id = run.run_id, experiment = start.experiment, name = start.name);
     created.send_replace(Some(run.clone()));
     client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
@@ -132,16 +131,11 @@ async fn record(
     Ok(run)
 }
 
-async fn create_run(
-    client: &Client,
-    start: &Start,
-    begun: i64,
-    is_repeated: bool,
-) -> Result<Run, slipway_mlflow::Error> {
+async fn create_run(client: &Client, start: &Start, is_repeated: bool) -> Result<Run, slipway_mlflow::Error> {
     let experiment = client.get_or_create_experiment(&start.experiment).await?;
     if is_repeated {
         // a run may have been created whose id never arrived
         kill_open_runs(client, &start.experiment, &start.name).await?;
     }
-    client.create_run(&experiment, &start.name, &start.tags, begun).await
+    client.create_run(&experiment, &start.name, &start.tags, start.begun).await
 }

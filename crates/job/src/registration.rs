@@ -4,7 +4,7 @@ use std::path::Path;
 
 use slipway_mlflow::{Client, Error, LoggedModel, LoggedModelStatus, ModelVersion, Param, Run, Tag};
 
-use crate::attempts::{registered_before, until_answered};
+use crate::attempts::until_answered;
 
 /// What to register.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub async fn publish(
     let source = format!("models:/{}", logged.model_id);
     until_answered(|_| async {
         client.get_or_create_registered_model(model).await?;
-        if let Some(version) = registered_before(client, model, job).await? {
+        if let Some(version) = client.version_of_job(model, job).await? {
             return Ok(version);
         }
         client.create_model_version(model, &source, &run.run_id, &logged.model_id, tags).await

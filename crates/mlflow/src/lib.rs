@@ -24,6 +24,7 @@ mod credentials_file;
 mod error;
 mod experiments;
 mod inputs;
+mod job_runs;
 mod login;
 mod models;
 mod registry;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipway_mlflow::RunStatus;
+use slipway_mlflow::{RunStatus, Tag};
 use slipway_mlflow_server::Mlflow;
 
 use crate::between::{self, Fault};
@@ -78,6 +78,31 @@ async fn the_run_of_a_killed_attempt_does_not_stay_running() {
     assert_eq!((runs.len(), killed.len(), finished), (2, 1, 1), "{runs:?}");
     assert!(killed[0].tags["slipway.failure"].contains("killed") && killed[0].end_time.is_some(), "{killed:?}");
     assert_eq!(mlflow.versions("blocks").await, 1);
+}
+
+/// On the last attempt no later one marks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_of_a_rank_0_that_was_killed_is_ended_by_the_worker_that_is_left() {
+    let (mlflow, objects) = (Mlflow::start().await, Objects::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let (port, trial) = (free_port(), trial(&objects, 2, ENDLESS));
+    let [mut rank_0, rank_1] = [0, 1].map(|rank| {
+        let cache = folder.path().join(format!("cache-{rank}"));
+        Running::start(&mut worker(rank, port, &trial, &objects, &mlflow.url, &cache))
+    });
+    rank_0.until("first_step");
+    let run = mlflow.run("blocks-mlp").await;
+    // the next attempt's rank 0 has begun already
+    let job = Tag::new("slipway.trainjob", trial["name"].as_str().unwrap());
+    let later = run.start_time.unwrap() + 1;
+    let next = mlflow.client.create_run(&run.experiment_id, "next", &[job], later).await.unwrap();
+    rank_0.kill();
+    let (code, log) = tokio::task::spawn_blocking(move || rank_1.end()).await.unwrap();
+    assert_eq!(code, Some(8), "{log}");
+    let killed = mlflow.client.get_run(&run.run_id).await.unwrap();
+    assert_eq!(killed.status, RunStatus::Killed, "{log}");
+    assert!(killed.tags["slipway.failure"].contains("the worker with rank 0 ended") && killed.end_time.is_some());
+    assert_eq!(mlflow.client.get_run(&next.run_id).await.unwrap().status, RunStatus::Running, "it is not its own");
 }
 
 #[tokio::test(flavor = "multi_thread")]
