@@ -44,14 +44,14 @@ pub enum Error {
         /// Why the last attempt failed.
         reason: String,
     },
-    /// No encrypted connection to the store could be made, such as with a certificate that is not trusted.
+    /// No encrypted connection could be made, such as with a certificate that is not trusted.
     #[error(
-        "no TLS connection to the object store at {endpoint}: {reason}; if an authority of your own signed its certificate, set SSL_CERT_FILE to a \
-         file with the authority's; otherwise compare AWS_ENDPOINT_URL_S3 and this machine's clock with the certificate"
+        "no TLS connection to {service}: {reason}; if an authority of your own signed its certificate, set SSL_CERT_FILE to a file with the \
+         authority's; otherwise compare its address (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_STS, …) and this machine's clock with the certificate"
     )]
     Tls {
-        /// Its address.
-        endpoint: String,
+        /// The store with its address, or what gives the credentials for it.
+        service: String,
         /// What the TLS library says.
         reason: String,
     },

@@ -40,7 +40,7 @@ impl Bucket {
             return match error {
                 SdkError::ConstructionFailure(_) => Error::Configuration(chain(error)),
                 _ => match tls(error) {
-                    Some(reason) => Error::Tls { endpoint, reason },
+                    Some(reason) => Error::Tls { service: format!("the object store at {endpoint}"), reason },
                     // "Connection refused" is what helps, not the layers around it
                     None => Error::Unreachable { endpoint, reason: root(error) },
                 },
@@ -92,6 +92,9 @@ fn credentials(endpoint: String, error: &CredentialsError) -> Error {
             "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (tried {})",
             tried.join("; ").replace('\n', " ")
         ));
+    }
+    if let Some(reason) = tls(error) {
+        return Error::Tls { service: format!("what gives credentials for the object store at {endpoint}"), reason };
     }
     let transient =
         !matches!(error, CredentialsError::InvalidConfiguration(_) | CredentialsError::CredentialsNotLoaded(_));

@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use slipway_http::{Url, is_loopback};
 
 const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
@@ -54,8 +55,15 @@ struct Route {
 impl HttpConnector for Route {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = if is_near(request.uri()) { &self.routes.direct } else { &self.routes.proxied };
-        client.http_connector(&self.settings, &self.components).call(request)
+        let answer = client.http_connector(&self.settings, &self.components).call(request);
+        HttpConnectorFuture::new(async { answer.await.map_err(hopeless_if_tls) })
     }
+}
+
+/// A certificate does not change from one call to the next. The SDK, which takes such an error for one of the network, would call again: for the
+/// store, and for each service that gives credentials.
+fn hopeless_if_tls(error: ConnectorError) -> ConnectorError {
+    if slipway_causes::tls(&error).is_some() { ConnectorError::other(error.into(), None) } else { error }
 }
 
 /// Whether no proxy can reach it: this machine's loopback, and the link that instance metadata and Pod Identity answer on.
