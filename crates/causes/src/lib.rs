@@ -5,7 +5,7 @@
 
 mod address;
 
-pub use address::{hide_login, without_password};
+pub use address::{hide_login, hide_logins, holds_secret, without_password};
 
 use std::error::Error;
 use std::io;

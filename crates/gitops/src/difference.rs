@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use similar::TextDiff;
+use slipway_causes::hide_logins;
 
 use crate::environment::Environment;
 use crate::locate::stem;
@@ -38,7 +39,7 @@ pub struct Difference {
     pub name: String,
     /// How it differs.
     pub change: Change,
-    /// A unified diff of its YAML with sorted keys.
+    /// A unified diff of its YAML with sorted keys, without the logins of addresses in it.
     pub diff: String,
 }
 
@@ -107,7 +108,10 @@ fn difference(environment: &str, one: Option<Owned<'_>>, two: Option<Owned<'_>>)
     };
     let text = |side: Option<Owned<'_>>| side.map(|(_, object)| yaml(object)).unwrap_or_default();
     let (before, after) = (text(one), text(two));
-    let diff = TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).to_string();
+    let diff = match before == after {
+        true => "# only the login in an address differs, which is not shown\n".to_owned(),
+        false => TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).to_string(),
+    };
     Difference {
         environment: environment.to_owned(),
         application,
@@ -119,9 +123,10 @@ fn difference(environment: &str, one: Option<Owned<'_>>, two: Option<Owned<'_>>)
     }
 }
 
-/// An object as YAML with sorted keys, so that only its content counts.
+/// An object as YAML with sorted keys, so that only its content counts. It shows no login.
 fn yaml(object: &Object) -> String {
-    serde_saphyr::to_string(&sorted(object.node.to_json())).unwrap_or_else(|error| format!("# {error}\n"))
+    serde_saphyr::to_string(&without_logins(sorted(object.node.to_json())))
+        .unwrap_or_else(|error| format!("# {error}\n"))
 }
 
 fn sorted(value: Json) -> Json {
@@ -132,6 +137,15 @@ fn sorted(value: Json) -> Json {
             Json::Object(sorted.into_iter().collect::<Map<_, _>>())
         }
         Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+fn without_logins(value: Json) -> Json {
+    match value {
+        Json::String(text) => Json::String(hide_logins(&text)),
+        Json::Object(map) => map.into_iter().map(|(key, value)| (key, without_logins(value))).collect(),
+        Json::Array(items) => items.into_iter().map(without_logins).collect(),
         other => other,
     }
 }

@@ -405,6 +405,10 @@ async fn upstream(surrounding: &Surrounding) -> Result<()> {
             let mut check = surrounding.command(&program("slipway")?, &[("XDG_CACHE_HOME", &builds)])?;
             ensure!(!surrounding.finish(check.args(arguments)).await?, "{source} was rendered");
         }
+        for arguments in [&["diff"][..], &["diff", "-o", "json"], &["diff", "--markdown"]] {
+            let mut diff = surrounding.command(&program("slipway")?, &[("XDG_CACHE_HOME", &builds)])?;
+            surrounding.finish(diff.args(arguments)).await?;
+        }
     }
     std::fs::remove_file(file)?;
     std::fs::write(list, before)?;

@@ -4,6 +4,7 @@ mod builds;
 mod duplicates;
 mod images;
 mod index;
+mod logins;
 mod names;
 mod pod_references;
 mod projects;
@@ -89,6 +90,7 @@ fn of_environment(files: &Files, environment: &Environment, demands: &Demands) -
     duplicates::check(environment, &mut findings);
     names::check(environment, &index, &mut findings);
     projects::check(environment, &mut findings);
+    logins::check(environment, &mut findings);
     waves::check(environment, &mut findings);
     images::check(environment, demands, &mut findings);
     requirements::check(environment, &mut findings);

@@ -41,6 +41,38 @@ fn the_same_tree_does_not_differ() {
 }
 
 #[test]
+fn a_difference_shows_no_login() {
+    let path = "clusters/local/applications.yaml";
+    let with = |login: &str, text: &str| {
+        let mut repository = Repository::new();
+        repository.replace(
+            path,
+            "repoURL: https://example.org/upstream.git",
+            &format!("repoURL: 'https://{login}example.org/upstream.git'"),
+        );
+        repository.replace("base/web/web.yaml", "level: info", &format!("level: 'info {text}'"));
+        environment(&repository)
+    };
+    let (without, first, second) = (
+        with("", ""),
+        with("ann:s3cret-1@", "at http://ann:s3cret@db/x"),
+        with("ann:s3cret-2@", "at http://ann:s3cret@db/y"),
+    );
+    for (before, after, lines) in [
+        (None, Some(&first), 0),
+        (Some(&first), None, 0),
+        (Some(&without), Some(&first), 1),
+        (Some(&first), Some(&second), 1),
+    ] {
+        let all = compare(before, after);
+        let text = serde_json::to_string(&all).unwrap() + &markdown(&all);
+        assert!(!all.is_empty() && !text.contains("s3cret") && text.contains("http://db/"), "{text}");
+        let only_a_login = all.iter().filter(|one| one.diff.contains("only the login in an address differs")).count();
+        assert_eq!(only_a_login, lines, "{text}");
+    }
+}
+
+#[test]
 fn each_object_that_differs_is_shown_alone() {
     let all = changed(|repository| {
         repository.replace("base/web/web.yaml", "level: info", "level: debug");

@@ -69,6 +69,9 @@ fn a_correct_repository_has_no_findings() {
 #[case::document_without_a_kind(JOB, "kind: TrainJob\n", "kind: TrainJob\n---\n", &["not-an-object | apiVersion: trainer.kubeflow.org/v1alpha1", "not-an-object | metadata: {name: digits-1, namespace: training}"])]
 #[case::infinite(JOB, "image: example.org/trainer:1", "image: example.org/trainer:1\n    numNodes: .inf", &["yaml-number | numNodes: .inf"])]
 #[case::remote("base/web/kustomization.yaml", "[web.yaml]", "[web.yaml, https://example.org/base?ref=main]", &["remote-base | resources: [web.yaml, https://example.org/base?ref=main]"])]
+#[case::login(APPS, "source: {repoURL: https://example.org/upstream.git", "source: {repoURL: 'https://ann:s3cret@example.org/upstream.git'", &["login-in-address | source: {repoURL: 'https://ann:s3cret@example.org/upstream.git', targetRevision: v1, path: manifests}", "source-not-permitted | source: {repoURL: 'https://ann:s3cret@example.org/upstream.git', targetRevision: v1, path: manifests}"])]
+#[case::token(APPS, "source: {repoURL: https://example.org/upstream.git", "source: {repoURL: 'https://glpat-s3cret89012345678@example.org/upstream.git'", &["login-in-address | source: {repoURL: 'https://glpat-s3cret89012345678@example.org/upstream.git', targetRevision: v1, path: manifests}", "source-not-permitted | source: {repoURL: 'https://glpat-s3cret89012345678@example.org/upstream.git', targetRevision: v1, path: manifests}"])]
+#[case::login_of_a_project(APPS, "'https://example.org/*'", "'https://example.org/*', 'https://ann:s3cret@example.org/x'", &["login-in-address | sourceRepos: ['https://example.org/*', 'https://ann:s3cret@example.org/x']"])]
 #[case::syntax(JOB, "spec:", "spec: [", &["yaml-syntax | name: rust"])]
 #[case::build("base/web/kustomization.yaml", "web.yaml", "wep.yaml", &["kustomize-build | resources: [wep.yaml]"])]
 fn one_mistake_has_its_finding(#[case] file: &str, #[case] from: &str, #[case] to: &str, #[case] expected: &[&str]) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use slipway_causes::without_password;
 use slipway_cluster::{
     Bootstrap as Content, Cluster, Credential, DynamicObject, Error, Examined, Expected, Goal, JobsPolicy, Options,
     Report, Requirements, Template, TrainingJobs, bootstrap, pins_architecture, preflight,
@@ -178,8 +179,8 @@ impl Bootstrap {
             Ok(false) => "the deployed folders differ from the last commit".to_owned(),
             Err(error) => format!("cannot compare the deployed folders with the last commit ({error})"),
         };
-        context
-            .warn(format!("{difference}: Argo CD follows {}, so push what it should deploy", environment.repository()));
+        let followed = without_password(environment.repository());
+        context.warn(format!("{difference}: Argo CD follows {followed}, so push what it should deploy"));
     }
 }
 
