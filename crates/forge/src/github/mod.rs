@@ -57,7 +57,7 @@ impl GitHub {
     /// [`Error::NoToken`], [`Error::AppKey`].
     pub fn of(url: &str) -> Result<Option<Self>> {
         let variables = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self::of_remote(url, &variables, program::gh_token, program::ssh_host)
+        Self::of_remote(url, &variables, program::gh_token, |name| program::ssh_host(name, &variables))
     }
 
     fn of_remote(

@@ -6,6 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::Variables;
+
 const LIMIT: Duration = Duration::from_secs(5);
 /// With one of these set, `gh auth token` gives it back whatever the host.
 const TOKENS: [&str; 4] = ["GH_TOKEN", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
@@ -20,9 +22,18 @@ pub(crate) fn gh_token(host: &str) -> Option<String> {
     Some(output(command, LIMIT)?.trim().to_owned()).filter(|token| !token.is_empty())
 }
 
-/// The host that `~/.ssh/config` gives for a name. Returns `None` if `ssh` cannot tell.
-pub(crate) fn ssh_host(name: &str) -> Option<String> {
-    let mut command = Command::new("ssh");
+/// The host that `~/.ssh/config` gives for a name, asked of the ssh that git runs. Returns `None` if that cannot tell.
+pub(crate) fn ssh_host(name: &str, variables: Variables) -> Option<String> {
+    let mut command = match (variables("GIT_SSH_COMMAND"), variables("GIT_SSH")) {
+        (Some(line), _) => {
+            // a line of a shell, as for git
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("{line} \"$@\"")).arg("sh");
+            shell
+        }
+        (None, Some(program)) => Command::new(program),
+        (None, None) => Command::new("ssh"),
+    };
     command.args(["-G", name]);
     let settings = output(command, LIMIT)?;
     settings.lines().find_map(|line| line.strip_prefix("hostname ")).map(|host| host.trim().to_owned())

@@ -1,5 +1,10 @@
 //! What a remote's URL names, and which server that is.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::github::program::ssh_host;
 use crate::github::remote::RemoteRepository;
 use crate::github::server::{api_of, is_named, serves};
 
@@ -57,6 +62,33 @@ fn an_ssh_alias_is_the_host_that_it_stands_for() {
     assert_eq!(host("git@other:octo/cat"), "other");
     // a name of https is never an alias
     assert_eq!(host("https://work/octo/cat"), "work");
+}
+
+#[test]
+fn the_real_ssh_resolves_an_alias() {
+    let installed = Command::new("ssh").arg("-V").stderr(Stdio::null()).status();
+    assert!(installed.is_ok_and(|status| status.success()), "there is no ssh: install the package openssh-client");
+    let folder = tempfile::tempdir().unwrap();
+    let (config, script) = (folder.path().join("a config"), folder.path().join("own-ssh"));
+    fs::write(&config, "Host work\n  HostName ssh.GitHub.com\n  Port 443\nHost *.corp\n  HostName git.example.org\n")
+        .unwrap();
+    let command = format!("ssh -F '{}'", config.display());
+    fs::write(&script, format!("#!/bin/sh\nexec {command} \"$@\"\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for variables in [
+        variables(&[("GIT_SSH_COMMAND", &command), ("GIT_SSH", "/none")]),
+        variables(&[("GIT_SSH", &script.display().to_string())]),
+    ] {
+        let resolve = |name: &str| ssh_host(name, &variables);
+        let host = |url: &str| RemoteRepository::of(url).unwrap().resolved(resolve).host;
+        assert_eq!(host("git@work:octo/cat.git"), "github.com");
+        assert_eq!(host("ssh://git@team.corp/octo/cat"), "git.example.org");
+        assert_eq!(host("git@other.example:octo/cat"), "other.example");
+    }
+    // the user's own configuration, whatever is in it
+    assert_eq!(ssh_host("127.0.0.1", &variables(&[])).as_deref(), Some("127.0.0.1"));
+    let broken = variables(&[("GIT_SSH_COMMAND", "ssh -F /none/config")]);
+    assert_eq!(ssh_host("work", &broken), None);
 }
 
 #[test]
