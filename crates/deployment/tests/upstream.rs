@@ -3,18 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use slipway_deployment::{Kustomize, Programs, Result, environments, render};
 use slipway_gitops::Object;
 use slipway_project::Tree;
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let settings = ["-c", "user.name=A Person", "-c", "user.email=a@example.org"];
-    let done = Command::new("git").arg("-C").arg(folder).args(settings).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
-}
+use slipway_repositories::git;
 
 fn write(root: &Path, path: &str, text: &str) {
     fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();

@@ -63,20 +63,12 @@ impl BareForge {
         &self.path
     }
 
-    /// The branch that pull requests are merged into: the one that HEAD names. A repository that was made with another name for its first
-    /// branch than the one that was pushed has a HEAD that leads nowhere; then it is `main` if there is one.
+    /// The branch that pull requests are merged into.
     ///
     /// # Errors
     /// When the repository cannot be read.
     pub fn default_branch(&self) -> Result<String> {
-        let head = self.repository.symbolic_reference("HEAD")?;
-        let named = head.and_then(|name| name.strip_prefix(BRANCHES).map(str::to_owned));
-        let exists =
-            |branch: &str| Ok::<_, Error>(self.repository.reference(&format!("{BRANCHES}{branch}"))?.is_some());
-        match named {
-            Some(branch) if exists(&branch)? || !exists("main")? => Ok(branch),
-            _ => Ok("main".to_owned()),
-        }
+        Ok(self.repository.default_branch()?)
     }
 
     /// The pull request that brought a commit of the default branch, however it was merged: as the merge of this forge recorded it, by its

@@ -61,6 +61,21 @@ impl Repository {
         }
     }
 
+    /// The branch of a bare repository that others start from: the one that HEAD names. A repository that was made with another name for its
+    /// first branch than the one that was pushed has a HEAD that leads nowhere; then it is `main` if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Repository`].
+    pub fn default_branch(&self) -> Result<String> {
+        const BRANCHES: &str = "refs/heads/";
+        let named = self.symbolic_reference("HEAD")?.and_then(|name| name.strip_prefix(BRANCHES).map(str::to_owned));
+        let exists = |branch: &str| Ok::<_, Error>(self.reference(&format!("{BRANCHES}{branch}"))?.is_some());
+        match named {
+            Some(branch) if exists(&branch)? || !exists("main")? => Ok(branch),
+            _ => Ok("main".to_owned()),
+        }
+    }
+
     /// All references whose names begin so, with the ids that they lead to.
     ///
     /// # Errors

@@ -52,13 +52,6 @@ pub struct Deployed {
     pub omitted: bool,
 }
 
-impl Deployed {
-    /// Whether it deploys TrainJobs only. Such an Application becomes healthy when they are done, however long they take.
-    pub fn is_jobs(&self) -> bool {
-        !self.objects.is_empty() && self.objects.iter().all(|object| object.id.kind == "TrainJob")
-    }
-}
-
 impl Environment {
     /// Every object with the Application that deploys it.
     pub fn objects(&self) -> impl Iterator<Item = (&Deployed, &Object)> + Clone {

@@ -41,11 +41,8 @@ impl History {
     pub fn of_remote(repository: &Repository, remote: Option<&str>, forge: Option<&Forge>) -> Result<Self> {
         if let Some(Forge::Bare(forge)) = forge {
             let there = Repository::open(forge.path())?.below(repository.prefix());
-            let head = there.symbolic_reference("HEAD")?;
-            let exists = |name: &String| there.reference(name).ok().flatten().is_some();
-            let revision = head.filter(exists).unwrap_or_else(|| "refs/heads/main".to_owned());
-            let name = revision.trim_start_matches("refs/heads/");
-            let branch = format!("{name} of {}", forge.path().display());
+            let name = there.default_branch()?;
+            let (revision, branch) = (format!("refs/heads/{name}"), format!("{name} of {}", forge.path().display()));
             return Ok(Self { repository: there, branch, revision, update: None, warning: None });
         }
         let Some(remote) = remote else { return Ok(Self::at(repository, "HEAD")) };

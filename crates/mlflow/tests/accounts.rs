@@ -2,58 +2,28 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use slipway_mlflow::{Client, LoggedModelStatus, Metric, Run, RunStatus, Tag};
+use slipway_mlflow_server::Mlflow;
+use tempfile::TempDir;
 
-/// MLflow on a loopback port, with its files in a folder. Both are gone with the value.
+/// What the pod has: the files of MLflow, and the accounts.
+struct Pod(TempDir);
+
+/// MLflow in its pod.
 struct Server {
-    folder: PathBuf,
-    port: u16,
-    processes: Option<Child>,
+    // ended before its files go
+    mlflow: Mlflow,
+    pod: Pod,
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.processes.take() {
-            // `mlflow server` starts others, all of them in the group that it leads
-            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
-            let _ = child.wait();
-        }
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-impl Server {
-    /// As the pod starts: the tables, the accounts, the server.
-    fn start() -> Self {
-        // a `%` has a meaning in the file that MLflow reads, which holds the address of its database
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("accounts-100%-{}", std::process::id()));
-        fs::create_dir_all(folder.join("accounts")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { folder, port, processes: None };
-        for (name, password) in [("admin", "admin-secret"), ("trainer", "trainer-secret"), ("reader", "reader-secret")]
-        {
-            server.set_password(name, password);
-        }
-        server.run(&["-m", "mlflow", "db", "upgrade", &server.database()]);
-        server.make_accounts();
-        let arguments = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1", "--app-name", "basic-auth"];
-        let log = fs::File::create(server.folder.join("log")).unwrap();
-        let mut command = server.python(&arguments);
-        command.args(["--port", &port.to_string()]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
-        server.processes = Some(command.spawn().unwrap());
-        server
-    }
-
+impl Pod {
     fn set_password(&self, name: &str, password: &str) {
-        fs::write(self.folder.join("accounts").join(name), password).unwrap();
+        fs::write(self.0.path().join("accounts").join(name), password).unwrap();
     }
 
     fn make_accounts(&self) {
@@ -62,37 +32,51 @@ impl Server {
     }
 
     fn database(&self) -> String {
-        format!("sqlite:///{}", self.folder.join("mlflow.db").display())
+        format!("sqlite:///{}", self.0.path().join("mlflow.db").display())
     }
 
-    fn python(&self, arguments: &[&str]) -> Command {
-        let python =
-            std::env::var_os("SLIPWAY_PYTHON").expect("SLIPWAY_PYTHON is not set: run this through `make test`");
-        let mut command = Command::new(python);
-        command.args(arguments).stdin(Stdio::null());
-        command.env("MLFLOW_BACKEND_STORE_URI", self.database());
-        command.env("MLFLOW_ARTIFACTS_DESTINATION", self.folder.join("artifacts"));
-        command.env("MLFLOW_AUTH_CONFIG_PATH", self.folder.join("login.ini"));
-        command.env("ACCOUNTS", self.folder.join("accounts"));
-        command.env("MLFLOW_FLASK_SERVER_SECRET_KEY", "any");
-        command.env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false").env("MLFLOW_DISABLE_TELEMETRY", "true");
+    fn python(&self) -> Command {
+        let folder = self.0.path();
+        let mut command = slipway_mlflow_server::python(folder);
+        command
+            .env("MLFLOW_BACKEND_STORE_URI", self.database())
+            .env("MLFLOW_ARTIFACTS_DESTINATION", folder.join("artifacts"))
+            .env("MLFLOW_AUTH_CONFIG_PATH", folder.join("login.ini"))
+            .env("ACCOUNTS", folder.join("accounts"))
+            .env("MLFLOW_FLASK_SERVER_SECRET_KEY", "any");
         command
     }
 
     fn run(&self, arguments: &[&str]) {
-        let done = self.python(arguments).output().unwrap();
+        let done = self.python().args(arguments).output().unwrap();
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+impl Server {
+    /// As the pod starts: the tables, the accounts, the server. Its probes give no login.
+    async fn start() -> Self {
+        // a `%` has a meaning in the file that MLflow reads, which holds the address of its database
+        let pod = Pod(tempfile::Builder::new().prefix("accounts-100%-").tempdir().unwrap());
+        fs::create_dir(pod.0.path().join("accounts")).unwrap();
+        for (name, password) in [("admin", "admin-secret"), ("trainer", "trainer-secret"), ("reader", "reader-secret")]
+        {
+            pod.set_password(name, password);
+        }
+        pod.run(&["-m", "mlflow", "db", "upgrade", &pod.database()]);
+        pod.make_accounts();
+        let mlflow = Mlflow::with_login(pod.python(), &pod.0.path().join("log")).await;
+        Self { mlflow, pod }
     }
 
     fn client(&self, login: &str) -> Client {
-        let at = if login.is_empty() { String::new() } else { format!("{login}@") };
-        Client::new(&format!("http://{at}127.0.0.1:{}", self.port)).unwrap()
+        Client::new(&self.mlflow.url.replace("://", &format!("://{login}@"))).unwrap()
     }
 
     /// The status of a call as it is, without this client.
     async fn status(&self, login: Option<(&str, &str)>, method: Method, path: &str, body: &Value) -> StatusCode {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("http://127.0.0.1:{}/api/2.0/{path}", self.port);
+        let url = format!("{}/api/2.0/{path}", self.mlflow.url);
         let mut request = http.request(method, url).header("content-type", "application/json").body(body.to_string());
         if let Some((user, password)) = login {
             request = request.basic_auth(user, Some(password));
@@ -121,9 +105,7 @@ async fn train(client: &Client, experiment: &str, model: &str) -> Run {
 
 #[tokio::test]
 async fn each_account_may_do_its_work_and_no_more() {
-    let server = Server::start();
-    // the probes of the pod give no login
-    server.client("").wait_until_healthy(Duration::from_secs(300)).await.unwrap();
+    let server = Server::start().await;
     let search = "mlflow/registered-models/search";
     let none = Value::Null;
     assert_eq!(server.status(None, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
@@ -142,7 +124,7 @@ async fn each_account_may_do_its_work_and_no_more() {
     let reader = server.client("reader:reader-secret");
     let versions = reader.search_all_model_versions().await.unwrap();
     assert_eq!(versions.len(), 3);
-    let file = server.folder.join("downloaded");
+    let file = server.pod.0.path().join("downloaded");
     reader.download_artifact(&run.artifact_uri, "notes.txt", 4, &file).await.unwrap();
     assert_eq!(fs::read(&file).unwrap(), b"text");
     assert_eq!(reader.metric_history(&run.run_id, "loss").await.unwrap().len(), 1);
@@ -156,8 +138,8 @@ async fn each_account_may_do_its_work_and_no_more() {
     assert_eq!(server.status(login, Method::PUT, &path, &json!("other")).await, StatusCode::FORBIDDEN);
 
     // a new password is in force once the accounts are made again, and the old one is not
-    server.set_password("reader", "another-secret");
-    server.make_accounts();
+    server.pod.set_password("reader", "another-secret");
+    server.pod.make_accounts();
     assert_eq!(server.status(login, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
     assert_eq!(server.client("reader:another-secret").search_all_model_versions().await.unwrap().len(), 3);
 }

@@ -4,16 +4,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use slipway_git::Repository;
 use slipway_project::{Project, Tree};
-
-fn git(folder: &Path, arguments: &[&str]) {
-    let settings = ["-c", "user.name=A Person", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always"];
-    let done = Command::new("git").arg("-C").arg(folder).args(settings).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
+use slipway_repositories::git;
 
 fn write(root: &Path, path: &str, text: &str) {
     fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
@@ -49,7 +43,8 @@ fn the_work_tree_and_a_commit_are_read_by_the_same_rules() {
     ] {
         symlink(target, root.join(link)).unwrap();
     }
-    git(root, &["submodule", "--quiet", "add", &other.display().to_string(), "base/module"]);
+    let local = ["-c", "protocol.file.allow=always"];
+    git(root, &[&local[..], &["submodule", "--quiet", "add", &other.display().to_string(), "base/module"]].concat());
     git(root, &["add", "-A"]);
     git(root, &["commit", "--quiet", "-m", "first"]);
 

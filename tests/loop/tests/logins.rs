@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use slipway_loop::login_mlflow::{ESCAPED, LoginMlflow, PASSWORD, TOKEN, USER};
+use slipway_loop::login_mlflow::{self, ESCAPED, PASSWORD, TOKEN, USER};
 use slipway_loop::process::{Process, free_port};
 use slipway_loop::programs::{forge_of, fresh_clone, given, program};
 use slipway_loop::secrets::holds_none;
+use slipway_mlflow_server::Mlflow;
 
 /// A way to log in: its name, the login in the address, the variables, and the content of `~/.mlflow/credentials`.
 struct Way {
@@ -91,7 +92,7 @@ struct Setting {
     forge: PathBuf,
     store: Vec<(String, String)>,
     digest: String,
-    mlflow: LoginMlflow,
+    mlflow: Mlflow,
     _loop: Process,
 }
 
@@ -119,7 +120,7 @@ impl Setting {
         let digest = add_with_keys_of_another_store(&clone, &text(&state["s3"]))?;
         let mlflow_folder = folder.path().join("mlflow");
         std::fs::create_dir(&mlflow_folder)?;
-        let mlflow = LoginMlflow::start(&mlflow_folder).await?;
+        let mlflow = login_mlflow::start(&mlflow_folder).await?;
         Ok(Self { folder, clone, forge, store, digest, mlflow, _loop: running })
     }
 
@@ -146,7 +147,7 @@ impl Setting {
         }
         command
             .env("HOME", home)
-            .env("MLFLOW_TRACKING_URI", format!("http://{login}{}", self.mlflow.host))
+            .env("MLFLOW_TRACKING_URI", self.mlflow.url.replace("://", &format!("://{login}")))
             .envs(way.variables.iter().copied())
             .envs(environment.iter().copied())
             .current_dir(&self.clone);

@@ -205,7 +205,8 @@ fn content(tree: &Tree, environment: &Environment, programs: Programs<'_>) -> Re
         let folders = deployed.application.sources.iter().filter_map(|source| source.path.as_deref());
         pins.as_ref().is_some_and(|path| folders.into_iter().any(|folder| path.starts_with(&format!("{folder}/"))))
     };
-    let root_name = root.map(|object| object.id.name.clone()).unwrap_or_default();
+    let root_name = root.map(|object| object.id.name.as_str()).unwrap_or_default();
+    let jobs_name = jobs_application(environment).map(|deployed| deployed.application.name());
     Ok(Content {
         environment: environment.name.clone(),
         argocd_namespace: root.map(|object| object.id.namespace.clone()).unwrap_or_default(),
@@ -217,10 +218,10 @@ fn content(tree: &Tree, environment: &Environment, programs: Programs<'_>) -> Re
             .applications
             .iter()
             .map(|deployed| {
-                let name = deployed.application.name().to_owned();
-                // the root is healthy only when all the others are, jobs among them
-                let goal = if name == root_name || deployed.is_jobs() { Goal::Synced } else { Goal::Healthy };
-                Expected { name, goal, needs_registry: serves_pins(deployed) }
+                let name = deployed.application.name();
+                // jobs are healthy when they are done, however long they take, and the root when all the others are
+                let goal = if name == root_name || Some(name) == jobs_name { Goal::Synced } else { Goal::Healthy };
+                Expected { name: name.to_owned(), goal, needs_registry: serves_pins(deployed) }
             })
             .collect(),
         jobs: training_jobs(environment)?,
@@ -228,13 +229,17 @@ fn content(tree: &Tree, environment: &Environment, programs: Programs<'_>) -> Re
 }
 
 /// The Application that deploys the folder of rendered jobs.
-fn training_jobs(environment: &Environment) -> Result<Option<TrainingJobs>, Failure> {
+fn jobs_application(environment: &Environment) -> Option<&Deployed> {
     let folder = jobs_folder(&environment.name);
     let deploys = |source: &slipway_gitops::Source| source.path.as_deref() == Some(folder.as_str());
-    let Some(jobs) = environment.applications.iter().find(|one| one.application.sources.iter().any(deploys)) else {
+    environment.applications.iter().find(|one| one.application.sources.iter().any(deploys))
+}
+
+/// The training jobs, with their Application as the root applies it.
+fn training_jobs(environment: &Environment) -> Result<Option<TrainingJobs>, Failure> {
+    let Some((jobs, root)) = jobs_application(environment).zip(environment.applications.first()) else {
         return Ok(None);
     };
-    let Some(root) = environment.applications.first() else { return Ok(None) };
     let application = objects_of(std::iter::once(root.application.applied(&jobs.application.object)))?.pop();
     let count = jobs.objects.iter().filter(|object| object.id.kind == "TrainJob").count();
     Ok(application.map(|application| TrainingJobs { application, count }))

@@ -9,5 +9,7 @@ mod own_tree;
 mod project;
 mod propose;
 mod render;
+#[path = "../ran/mod.rs"]
+mod ran;
 mod status;
 mod upstream;

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 pub(crate) use slipway_repositories::git;
 use tempfile::TempDir;
+
+pub(crate) use crate::ran::Ran;
 
 pub(crate) const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
 kind: Experiment
@@ -120,35 +122,11 @@ impl Project {
         command.arg("--repo").arg(self.root()).args(arguments).current_dir(self.root());
         command.env_remove("SLIPWAY_REMOTE").env_remove("MLFLOW_TRACKING_URI");
         change(&mut command);
-        Ran(command.output().unwrap())
+        Ran::of(command.output().unwrap())
     }
 }
 
-/// What a run of the program did.
-#[derive(Debug)]
-pub(crate) struct Ran(Output);
-
 impl Ran {
-    pub(crate) fn of(output: Output) -> Self {
-        Self(output)
-    }
-
-    pub(crate) fn code(&self) -> i32 {
-        self.0.status.code().unwrap()
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.stdout).into_owned()
-    }
-
-    pub(crate) fn errors(&self) -> String {
-        String::from_utf8_lossy(&self.0.stderr).into_owned()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.0.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
     /// `file:line:column code` of every finding.
     pub(crate) fn findings(&self) -> Vec<String> {
         let json = self.json();

@@ -73,7 +73,7 @@ fn an_unsigned_mirror_locks_nothing() {
     let keyring = repository.path("keyring.gpg");
     fs::write(&keyring, "").unwrap();
     let mut command = repository.command(&["lock", "thing"]);
-    let ran = Ran(command.env("SLIPWAY_DEBIAN_KEYRING", keyring).output().unwrap());
+    let ran = Ran::of(command.env("SLIPWAY_DEBIAN_KEYRING", keyring).output().unwrap());
     assert_eq!(ran.code(), 6, "{ran:?}");
     assert!(ran.errors().contains("InRelease is not signed by Debian's keys; nothing was locked"), "{ran:?}");
     assert_eq!(repository.read("apps/thing/image.lock"), before);

@@ -53,7 +53,7 @@ fn a_mirror_on_this_machine_is_asked_past_a_proxy() {
     for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         command.env(name, "http://127.0.0.1:1");
     }
-    let ran = Ran(command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap());
+    let ran = Ran::of(command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap());
     assert_eq!(ran.code(), 0, "{ran:?}");
 }
 

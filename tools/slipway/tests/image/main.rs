@@ -8,6 +8,8 @@ mod mirror;
 mod output;
 mod pin;
 mod python;
+#[path = "../ran/mod.rs"]
+mod ran;
 mod repository;
 mod signing_in;
 mod verify;

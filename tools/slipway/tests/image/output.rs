@@ -57,7 +57,7 @@ fn on_a_small_disk(repository: &Repository, bytes: usize, arguments: &str) -> Ra
     if arguments.contains("cache") {
         command.env("XDG_CACHE_HOME", &disk);
     }
-    Ran(command.output().unwrap())
+    Ran::of(command.output().unwrap())
 }
 
 #[test]

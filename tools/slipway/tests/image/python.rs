@@ -39,7 +39,7 @@ fn with_wheel(digest: Option<Digest>) -> Repository {
 
 fn build(repository: &Repository) -> Ran {
     let mut command: Command = repository.command(&["build", "thing", "-o", "json"]);
-    Ran(command.env("PIP_FIND_LINKS", repository.path("index")).output().unwrap())
+    Ran::of(command.env("PIP_FIND_LINKS", repository.path("index")).output().unwrap())
 }
 
 #[test]

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use serde_json::Value;
 use slipway_digest::Digest;
 use slipway_image::{Archive, Lock, Locked, Package, Platform, Wheel};
+use slipway_repositories::git;
 use tempfile::TempDir;
 
 use crate::archives::deb;
 use crate::mirror::{Answer, Mirror};
+pub(crate) use crate::ran::Ran;
 
 pub(crate) const DECLARATION: &str = "apiVersion: slipway.dev/v1alpha1
 kind: Image
@@ -58,7 +59,7 @@ impl Repository {
         // any program will do, such as this test's own
         fs::copy("/proc/self/exe", new.path("target/release/thing")).unwrap();
         new.lock();
-        new.git(&["init", "--quiet"]);
+        git(&new.root(), &["init", "--quiet"]);
         new.commit();
         new
     }
@@ -97,13 +98,8 @@ impl Repository {
     }
 
     pub(crate) fn commit(&self) {
-        self.git(&["add", "-A"]);
-        self.git(&["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "change"]);
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let done = Command::new("git").arg("-C").arg(self.root()).args(arguments).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        git(&self.root(), &["add", "-A"]);
+        git(&self.root(), &["commit", "--quiet", "-m", "change"]);
     }
 
     /// The command line in this repository, with a cache of its own.
@@ -124,7 +120,7 @@ impl Repository {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran(self.command(arguments).output().unwrap())
+        Ran::of(self.command(arguments).output().unwrap())
     }
 
     /// Runs a command that must fail with this code; returns its error output.
@@ -153,25 +149,4 @@ pub(crate) fn everything(folder: &Path) -> Vec<PathBuf> {
         found.push(path);
     }
     found
-}
-
-#[derive(Debug)]
-pub(crate) struct Ran(pub(crate) Output);
-
-impl Ran {
-    pub(crate) fn code(&self) -> i32 {
-        self.0.status.code().unwrap()
-    }
-
-    pub(crate) fn errors(&self) -> String {
-        String::from_utf8_lossy(&self.0.stderr).into_owned()
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.stdout).into_owned()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.0.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
 }

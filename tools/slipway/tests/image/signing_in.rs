@@ -39,7 +39,7 @@ async fn no_log_and_no_error_shows_them(#[case] configuration: &str) {
     fs::write(repository.path("docker/config.json"), configuration.replace("REGISTRY", &address)).unwrap();
     let mut command = repository.command(&["push", "thing", "--to", &format!("{address}/team")]);
     command.env("DOCKER_CONFIG", repository.path("docker")).env("SLIPWAY_LOG", "trace");
-    let ran = Ran(command.output().unwrap());
+    let ran = Ran::of(command.output().unwrap());
     assert_eq!(ran.code(), 6, "{ran:?}");
     let all = ran.text() + &ran.errors();
     assert!(all.contains("TRACE"), "nothing was logged: {all}");
