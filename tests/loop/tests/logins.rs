@@ -12,6 +12,8 @@ use slipway_loop::process::{Process, free_port};
 use slipway_loop::programs::{forge_of, fresh_clone, given, program};
 use slipway_loop::secrets::holds_none;
 use slipway_mlflow_server::Mlflow;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// A way to log in: its name, the login in the address, the variables, and the content of `~/.mlflow/credentials`.
 struct Way {
@@ -187,6 +189,18 @@ impl Setting {
         finished(command.arg("--remote").arg(&self.forge), "slipway promote")
     }
 
+    /// Asks what a version came from.
+    fn trace(&self, way: &Way, version: &str) -> Result<(Option<i32>, String)> {
+        let mut command = self.command(program("slipway")?, way, &[("SLIPWAY_LOG", "trace")])?;
+        finished(command.args(["trace", &format!("mnist@{version}"), "-o", "json"]), "slipway trace")
+    }
+
+    /// Asks a cluster, which has nothing but the address of this MLflow in its user's environment, for its versions.
+    fn status(&self, way: &Way, kubeconfig: &Path) -> Result<(Option<i32>, String)> {
+        let mut command = self.command(program("slipway")?, way, &[("SLIPWAY_LOG", "trace")])?;
+        finished(command.env("KUBECONFIG", kubeconfig).args(["status", "--cluster"]), "slipway status --cluster")
+    }
+
     /// What the server answers once it has read its list.
     async fn server(&self, way: &Way, models: &str) -> Result<Answers> {
         let list = self.folder.path().join(format!("models-{}.yaml", way.name));
@@ -274,6 +288,7 @@ fn finished(command: &mut Command, what: &str) -> Result<(Option<i32>, String)> 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() -> Result<()> {
     let setting = Setting::new().await?;
+    let kubeconfig = empty_cluster(setting.folder.path()).await?;
     for (way, version) in ways().iter().zip(1..) {
         let version = version.to_string();
         let (code, log) = setting.trainer(way)?;
@@ -281,6 +296,19 @@ async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() ->
 
         let (code, text) = setting.promote(way, &version)?;
         ensure!(code == Some(0) && text.contains("opened pull request"), "slipway promote, {}: {text}", way.name);
+
+        // its trial was never proposed, so there is no more to find than what MLflow says
+        let (code, text_of_trace) = setting.trace(way, &version)?;
+        let run = format!("\"version\": \"{version}\"");
+        ensure!(
+            code == Some(3) && text_of_trace.contains(&run),
+            "slipway trace, {}: {code:?} {text_of_trace}",
+            way.name
+        );
+
+        let (code, text_of_status) = setting.status(way, &kubeconfig)?;
+        let trial = format!("login-{}-1a2b3c4d", way.name);
+        ensure!(code == Some(0) && text_of_status.contains(&trial), "slipway status, {}: {text_of_status}", way.name);
 
         let models = promoted(&setting.forge, &text)?;
         let Answers { ready: (status, body), other: (other, said) } = setting.server(way, &models).await?;
@@ -303,6 +331,11 @@ async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() ->
         ensure!(code == Some(6) && log.contains(&said), "trainer, {}: {code:?} {log}", way.name);
         let (code, text) = setting.promote(&way, "1")?;
         ensure!(code == Some(6) && text.contains(&said), "slipway promote, {}: {code:?} {text}", way.name);
+        let (code, text) = setting.trace(&way, "1")?;
+        ensure!(code == Some(6) && text.contains(&said), "slipway trace, {}: {code:?} {text}", way.name);
+        // the cluster's own state is shown all the same
+        let (code, text) = setting.status(&way, &kubeconfig)?;
+        ensure!(code == Some(0) && text.contains(&said), "slipway status, {}: {code:?} {text}", way.name);
         let answers = setting.server(&way, models).await?;
         for (status, body) in [answers.ready, answers.other] {
             ensure!(status == 503 && body.contains(&said), "server, {}: {status} {body}", way.name);
@@ -311,6 +344,36 @@ async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() ->
         ensure!(page.contains(&said), "page, {}: {page}", way.name);
     }
     Ok(())
+}
+
+/// A kubeconfig for an API server that answers every list with an empty one.
+async fn empty_cluster(folder: &Path) -> Result<PathBuf> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 65536];
+                while let Ok(1..) = stream.read(&mut request).await {
+                    let list = r#"{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}"#;
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{list}",
+                        list.len()
+                    );
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+    });
+    let file = folder.join("kubeconfig");
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "empty",
+        "clusters": [{"name": "empty", "cluster": {"server": format!("http://{address}")}}],
+        "contexts": [{"name": "empty", "context": {"cluster": "empty", "user": "nobody"}}],
+        "users": [{"name": "nobody", "user": {}}],
+    });
+    std::fs::write(&file, text.to_string())?;
+    Ok(file)
 }
 
 /// The `models.yaml` of the pull request that was just opened.

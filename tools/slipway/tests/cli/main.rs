@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that panics has failed")]
 
 mod check;
+mod cluster;
 mod deployed;
 mod json;
 mod lineage;
 mod own_tree;
 mod project;
 mod propose;
-mod render;
 #[path = "../ran/mod.rs"]
 mod ran;
+mod render;
 mod status;
 mod upstream;
