@@ -68,3 +68,50 @@ fn the_gateway_apis_definitions_can_be_left_to_the_cloud() {
     }
     is_right(&check(&tree));
 }
+
+/// A file of this repository.
+fn own(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What follows each `before` in a text, up to the first character that no version has.
+fn versions<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    let of_a_version = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+    text.match_indices(before)
+        .map(|(at, _)| &text[at + before.len()..])
+        .map(|rest| &rest[..rest.find(|c| !of_a_version(c)).unwrap_or(rest.len())])
+        .collect()
+}
+
+#[test]
+fn kind_and_the_test_cluster_run_the_same_minor_version_of_kubernetes() {
+    let minor = |version: &str| version.split('.').take(2).collect::<Vec<_>>().join(".");
+    let own_cluster = own("tools/testbed/modules/kube/go.mod");
+    let tested = versions(&own_cluster, "\tk8s.io/kubernetes v");
+    let kind = own("clusters/local/kind.yaml");
+    let of_kind = versions(&kind, "image: kindest/node:v");
+    assert_eq!((tested.len(), of_kind.len()), (1, 1), "{tested:?} {of_kind:?}");
+    assert_eq!(minor(of_kind[0]), minor(tested[0]));
+    // docs/kind.md says what its readers get
+    assert_eq!(
+        versions(&own("docs/kind.md"), "a real Kubernetes ").first().map(|one| minor(one)),
+        Some(minor(tested[0]))
+    );
+}
+
+/// Trainer refuses a configuration with a field that it does not know, and 2.4 renames those below `certManagement`. So ours has none of them,
+/// and `make test-gitops` reads it by the code of the version that is deployed.
+#[test]
+fn trainers_configuration_names_no_field_that_its_next_release_renames() {
+    let application = own("argocd/applications/kubeflow-trainer/application.yaml");
+    let of_testbed = own("tools/testbed/manifests/trainer/controller_manager_config.yaml");
+    for text in [&application, &of_testbed] {
+        assert!(text.contains("kind: Configuration") && !text.contains("certManagement"), "{text}");
+    }
+    let modules = own("tools/testbed/modules/controllers/go.mod");
+    let read_by = versions(&modules, "github.com/kubeflow/trainer/v2 v");
+    let deployed = versions(&application, "targetRevision: v");
+    assert_eq!(read_by.len(), 1, "{read_by:?}");
+    assert!(deployed.len() == 4 && deployed.iter().all(|one| *one == read_by[0]), "{deployed:?} {read_by:?}");
+}
