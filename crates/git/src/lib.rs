@@ -9,6 +9,7 @@
 mod committer;
 mod error;
 mod history;
+mod ignored;
 mod merge;
 mod program;
 mod read;
@@ -22,6 +23,7 @@ mod write;
 
 pub use error::{Error, Result};
 pub use history::{Commit, Missing, PathChange, PathHistory, blob_id};
+pub use ignored::Ignored;
 pub use merge::Merge;
 pub use program::OLDEST_GIT;
 pub use read::Other;

@@ -1,8 +1,5 @@
 //! What git tracks in the work tree, and how that differs from HEAD. The index is read and never written.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use git2::StatusOptions;
 
 use crate::{Repository, Result};
@@ -63,30 +60,6 @@ impl Repository {
             Some(Tracked { path: below(&name, &top)?, mode: entry.mode })
         });
         Ok(entries.collect())
-    }
-
-    /// Of these files and folders of the work tree, those that git would not add: `.gitignore` and its like name them, and git does not track
-    /// them, nor anything in such a folder.
-    ///
-    /// # Errors
-    /// [`Error::Repository`](crate::Error::Repository) when there is no work tree.
-    pub fn ignored<'p>(&self, paths: &[&'p str]) -> Result<BTreeSet<&'p str>> {
-        let repository = self.handle()?;
-        let index = repository.index().map_err(self.failed("reading the index of"))?;
-        let is_tracked = |path: &str| {
-            let folder = format!("{path}/");
-            index.get_path(Path::new(path), 0).is_some()
-                || index.iter().any(|entry| entry.path.starts_with(folder.as_bytes()))
-        };
-        let mut ignored = BTreeSet::new();
-        for path in paths {
-            let at_top = self.path_at_top(path);
-            let rule = repository.is_path_ignored(&at_top).map_err(self.failed("reading the ignored files of"))?;
-            if rule && !is_tracked(&at_top) {
-                ignored.insert(*path);
-            }
-        }
-        Ok(ignored)
     }
 
     /// The bytes that git would commit of a file of the work tree: with its line ends as `core.autocrlf` and `.gitattributes` ask for.

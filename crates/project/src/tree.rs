@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use slipway_git::{Leaf, Other, Repository, tree_id};
+use slipway_git::{Ignored, Leaf, Other, Repository, tree_id};
 use slipway_source::{Finding, Position};
 
 use crate::{Changes, Error, Result};
@@ -19,7 +19,7 @@ pub(crate) const TRAINERS: &str = "trainers";
 /// Files by path relative to the project's folder, with `/` between folders.
 ///
 /// The work tree and a revision are read by the same rules: regular files count, links are not followed, and another repository inside is
-/// not part of the project.
+/// not part of the project. What git ignores in the work tree is in no revision, so it is not read.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     files: BTreeMap<String, Vec<u8>>,
@@ -33,11 +33,14 @@ impl Tree {
     /// The work tree as it is now, committed or not.
     pub fn of_work_tree(root: &Path) -> Result<Self> {
         let mut tree = Self::default();
-        let repository = if root.join(TRAINERS).is_dir() { repository(root)? } else { None };
+        let repository = repository(root)?;
+        let ignored = repository.as_ref().map(Repository::ignored).transpose()?.flatten();
         for folder in FOLDERS {
-            tree.read(root, folder.to_owned(), repository.as_ref())?;
+            tree.read(root, folder.to_owned(), ignored.as_ref())?;
         }
-        tree.convert_line_ends(root)?;
+        if let Some(repository) = repository {
+            tree.convert_line_ends(&repository)?;
+        }
         Ok(tree)
     }
 
@@ -86,21 +89,19 @@ impl Tree {
 
     /// Gives files with the line ends of Windows those that git would commit them with, as `core.autocrlf` and `.gitattributes` ask for:
     /// otherwise every such file would differ from its commit.
-    fn convert_line_ends(&mut self, root: &Path) -> Result<()> {
-        let mut git = None;
+    fn convert_line_ends(&mut self, repository: &Repository) -> Result<()> {
         for (path, bytes) in self.files.iter_mut().filter(|(_, bytes)| bytes.windows(2).any(|two| two == b"\r\n")) {
-            if git.is_none() {
-                git = repository(root)?;
-            }
-            let Some(git) = &git else { return Ok(()) };
-            *bytes = git.as_committed(path)?;
+            *bytes = repository.as_committed(path)?;
         }
         Ok(())
     }
 
     /// Reads a file, or a folder and everything below it. What an editor removes meanwhile was not there, and a pipe or a socket is
-    /// nobody's file. Of a program, what git ignores is not read: the bytecode of Python, a virtual environment and the like are no code.
-    fn read(&mut self, root: &Path, name: String, repository: Option<&Repository>) -> Result<()> {
+    /// nobody's file.
+    fn read(&mut self, root: &Path, name: String, ignored: Option<&Ignored>) -> Result<()> {
+        if ignored.map(|ignored| ignored.holds(&name)).transpose()?.unwrap_or_default() {
+            return Ok(());
+        }
         let path = root.join(&name);
         let failed = |source| Error::File { path: path.clone(), source };
         let kind = match path.symlink_metadata() {
@@ -113,18 +114,9 @@ impl Tree {
         } else if kind.is_dir() && path.join(".git").symlink_metadata().is_ok() {
             self.others.insert(name, Other::Submodule);
         } else if kind.is_dir() {
-            let mut inside = Vec::new();
             for entry in std::fs::read_dir(&path).map_err(failed)? {
                 let entry = entry.map_err(failed)?.file_name();
-                inside.push(format!("{name}/{}", entry.to_string_lossy()));
-            }
-            if let Some(repository) = repository.filter(|_| below(&name, TRAINERS)) {
-                let paths: Vec<&str> = inside.iter().map(String::as_str).collect();
-                let ignored: BTreeSet<String> = repository.ignored(&paths)?.into_iter().map(str::to_owned).collect();
-                inside.retain(|path| !ignored.contains(path));
-            }
-            for path in inside {
-                self.read(root, path, repository)?;
+                self.read(root, format!("{name}/{}", entry.to_string_lossy()), ignored)?;
             }
         } else if kind.is_file() {
             match std::fs::read(&path) {

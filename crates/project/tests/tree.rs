@@ -70,3 +70,76 @@ fn the_work_tree_and_a_commit_are_read_by_the_same_rules() {
     let project = Project::read(&here);
     assert!(project.findings.iter().any(|one| one.code == "link" && one.file == "experiments/same.yaml"));
 }
+
+fn paths(tree: &Tree) -> Vec<&str> {
+    tree.files().keys().map(String::as_str).collect()
+}
+
+/// An ignored file is in no commit, so Argo CD never sees it.
+#[test]
+fn what_git_ignores_is_read_in_neither() {
+    let folder = tempfile::tempdir().unwrap();
+    for (project, top) in [("alone", "alone"), ("mono/ml", "mono")] {
+        let (root, top) = (&folder.path().join(project), &folder.path().join(top));
+        for path in [
+            "base/a/a.yaml",
+            "base/a/local.yaml",
+            "base/a/mine.yaml",
+            "base/a/node_modules/deep/x.yaml",
+            "base/kept/local.yaml",
+            "base/kept/other.yaml",
+            "overlays/local/kept.yaml",
+            "overlays/local/x.yaml",
+            "overlays/new/x.yaml",
+        ] {
+            write(root, path, "x: 1\n");
+        }
+        symlink("a", root.join("base/local.link")).unwrap();
+        git(top.parent().unwrap(), &["init", "--quiet", &top.display().to_string()]);
+        write(root, "base/nested/x.yaml", "x: 1\n");
+        git(&root.join("base/nested"), &["init", "--quiet"]);
+        let (everywhere, here) = (
+            "node_modules/\nlocal.yaml\n*.link\nnested\n",
+            "/overlays/local/\n/overlays/new\n!/base/kept/local.yaml\n",
+        );
+        write(top, ".gitignore", everywhere);
+        write(root, ".gitignore", &format!("{}{here}", if root == top { everywhere } else { "" }));
+        write(top, ".git/info/exclude", "mine.yaml\n");
+        git(top, &["add", "-A"]);
+        // tracked in spite of a rule, as its other files are not
+        git(root, &["add", "--force", "overlays/local/kept.yaml"]);
+        git(top, &["commit", "--quiet", "-m", "first"]);
+
+        let here = Tree::of_work_tree(root).unwrap();
+        let committed = Tree::at(&Repository::project(root).unwrap(), "HEAD").unwrap();
+        assert_eq!(
+            paths(&here),
+            ["base/a/a.yaml", "base/kept/local.yaml", "base/kept/other.yaml", "overlays/local/kept.yaml"],
+            "{project}"
+        );
+        assert_eq!(here.files(), committed.files(), "{project}");
+        let folders = ["base", "overlays"];
+        assert_eq!((here.unread(&folders), committed.unread(&folders)), (vec![], vec![]), "{project}");
+        // a new file that no rule names is read before it is committed
+        write(root, "base/a/b.yaml", "x: 1\n");
+        assert_eq!(paths(&Tree::of_work_tree(root).unwrap())[..2], ["base/a/a.yaml", "base/a/b.yaml"]);
+    }
+}
+
+#[test]
+fn rules_of_no_repository_and_of_one_that_ignores_the_project_do_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = &folder.path().join("outer/scratch/project");
+    write(root, "base/local.yaml", "x: 1\n");
+    write(root, ".gitignore", "local.yaml\n");
+    assert_eq!(paths(&Tree::of_work_tree(root).unwrap()), ["base/local.yaml"], "no repository");
+    let outer = &folder.path().join("outer");
+    git(outer, &["init", "--quiet"]);
+    assert_eq!(paths(&Tree::of_work_tree(root).unwrap()), [""; 0]);
+    write(outer, ".gitignore", "scratch\n");
+    assert_eq!(
+        paths(&Tree::of_work_tree(root).unwrap()),
+        ["base/local.yaml"],
+        "the repository does not hold the project"
+    );
+}

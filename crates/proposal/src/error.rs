@@ -16,6 +16,9 @@ pub enum Error {
     /// A proposed path is not an experiment file.
     #[error("{0} is not an experiment file: experiments are declared in experiments/<name>.yaml")]
     NotAnExperiment(String),
+    /// Git ignores a proposed file.
+    #[error("git ignores {0}, so it is not part of the project: `git check-ignore -v {0}` names the rule")]
+    Ignored(String),
     /// A proposed file is neither here nor on the remote.
     #[error("{0} does not exist, neither here nor on the remote: `slipway new NAME` writes experiments/NAME.yaml")]
     NoSuchFile(String),

@@ -40,9 +40,13 @@ impl ExperimentProposal {
     /// the remote but not in `here` withdraws its experiment.
     ///
     /// # Errors
-    /// [`Error::NotAnExperiment`] and [`Error::NoSuchFile`]; [`Error::Invalid`] when the files, or what they refer to, have mistakes; when the remote cannot be
-    /// fetched from.
+    /// [`Error::NotAnExperiment`], [`Error::Ignored`] and [`Error::NoSuchFile`]; [`Error::Invalid`] when the files, or what they refer to, have
+    /// mistakes; when the remote cannot be fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, here: &Tree, files: &[String]) -> Result<Self> {
+        // it is there for the person, though not in the tree: that is no withdrawal
+        if let Some(file) = ignored(git, files)? {
+            return Err(Error::Ignored(file.clone()));
+        }
         let branch = remote.forge.default_branch().await?;
         let commit = git.fetch(&remote.name, &branch)?;
         let tree = Tree::at(git, &commit)?;
@@ -86,6 +90,17 @@ impl ExperimentProposal {
         let names = self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         if starts > 0 { format!("Train {names} ({})", count(starts, "TrainJob")) } else { format!("Change {names}") }
     }
+}
+
+/// The first of the files that git ignores in the work tree.
+fn ignored<'a>(git: &Repository, files: &'a [String]) -> Result<Option<&'a String>> {
+    let Some(ignored) = git.ignored()? else { return Ok(None) };
+    for file in files {
+        if git.root().join(git.path_at_top(file)).exists() && ignored.holds(file)? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// The first eight digits of an object's id.

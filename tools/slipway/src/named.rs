@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use slipway_git::Repository;
 use slipway_project::Project;
 use slipway_proposal::Error;
 use slipway_source::{Finding, closest};
@@ -46,7 +47,9 @@ pub(crate) fn need_content(context: &Context, project: &Project) -> Result<(), F
 /// Why a named file declares no experiment.
 fn no_experiment(context: &Context, project: &Project, file: String) -> Failure {
     if context.root.join(&file).exists() {
-        return Error::NotAnExperiment(file).into();
+        let ignored = Repository::project(&context.root).and_then(|git| git.ignored()).ok().flatten();
+        let is_ignored = ignored.is_some_and(|ignored| ignored.holds(&file).unwrap_or_default());
+        return if is_ignored { Error::Ignored(file).into() } else { Error::NotAnExperiment(file).into() };
     }
     let known: Vec<&str> = project.experiments.iter().map(|source| source.file.as_str()).collect();
     // files are named after their experiments, and some people give the experiment's name

@@ -369,3 +369,25 @@ fn colours_are_for_terminals_and_for_those_who_ask() {
     assert!(!project.run(&["check"]).text().contains('\u{1b}'), "a pipe shows no colours");
     assert!(project.run(&["check", "--color", "always"]).text().contains("\u{1b}[32m"));
 }
+
+/// Argo CD never sees what git ignores.
+#[test]
+fn what_git_ignores_is_not_checked() {
+    for inside in ["", "mono/ml"] {
+        let project = Project::inside(inside);
+        assert_eq!(project.run(&["render"]).code(), 0);
+        project.write("experiments/mine.yaml", "not an experiment\n");
+        project.write("overlays/local/training-jobs/mine.yaml", "not a job\n");
+        assert_eq!(project.run(&["check"]).code(), 3);
+        project.write(".gitignore", "mine.yaml\n");
+        let ran = project.run(&["check"]);
+        assert_eq!(ran.code(), 0, "{ran:?}");
+        // a rule does not hide what is committed
+        project.git(&["add", "--force", "experiments/mine.yaml"]);
+        let ran = project.run(&["check", "-o", "json"]);
+        assert!(
+            ran.code() == 3 && ran.findings().iter().all(|one| one.starts_with("experiments/mine.yaml:")),
+            "{ran:?}"
+        );
+    }
+}

@@ -429,3 +429,23 @@ fn counts_price_and_warnings_stand_first_in_the_body_of_hundreds() {
     assert!(places[0] == 0 && places.is_sorted(), "{places:?}: {body}");
     assert_eq!(body.matches("are not followed").count(), 10, "{body}");
 }
+
+#[test]
+fn what_git_ignores_is_neither_proposed_nor_withdrawn() {
+    let project = Project::new();
+    let forge = project.forge();
+    project.write("experiments/mine.yaml", &EXPERIMENT.replace("name: digits", "name: mine"));
+    // on the remote's main it is there, and here it is ignored
+    project.commit("mine");
+    project.git(&["push", "--quiet", &forge, "HEAD:main"]);
+    project.git(&["reset", "--quiet", "HEAD~1"]);
+    project.write(".gitignore", "mine.yaml\n");
+    for arguments in [&["propose", "experiments/mine.yaml", "--remote", &forge][..], &["plan", "experiments/mine.yaml"]]
+    {
+        let ran = project.run(arguments);
+        assert_eq!(ran.code(), 3, "{ran:?}");
+        assert!(ran.errors().contains("git ignores experiments/mine.yaml"), "{ran:?}");
+        assert!(ran.errors().contains("git check-ignore -v experiments/mine.yaml"), "{ran:?}");
+    }
+    assert!(git(Path::new(&forge), &["for-each-ref", "refs/pull"]).is_empty());
+}
