@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What each worker of a trial takes: memory.py around every worker, with the MLflow, S3 and dataset of a loop that is up.
 
-usage: trial.py [--state .slipway/demo] [--workers 1] [--batch 64] [--limit MIB] [--trainer PATH] cnn|mlp
+usage: trial.py [--state .slipway/demo] [--workers 1] [--batch 64] [--limit MIB] [--trainer PATH] cnn|mlp|resnet
 """
 
 import argparse
@@ -19,7 +19,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slip
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("architecture", choices=("cnn", "mlp"))
+    parser.add_argument("architecture", choices=("cnn", "mlp", "resnet"))
     parser.add_argument("--state", type=Path, default=Path(".slipway/demo"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)

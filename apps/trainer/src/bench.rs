@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::builder::PossibleValuesParser;
 use slipway_job::Environment;
 use slipway_model::{Architecture, Config};
 use tch::Tensor;
 
+use crate::augment::Augmentation;
 use crate::failure::{Failure, Result};
+use crate::schedule::{Decay, Schedule};
 use crate::train::{Event, Optimizer, Plan, synthetic, train};
 use crate::workers::Workers;
 
 /// Options of `slipway-trainer bench`. Workers are set by `PET_*`, as in a job; rank 0 prints.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// `cnn` or `mlp`.
-    #[arg(long, default_value = "cnn")]
+    /// The network.
+    #[arg(long, default_value = "cnn", value_parser = PossibleValuesParser::new(Architecture::WORDS.iter().map(|(word, _)| *word)))]
     architecture: String,
     /// Images in one step, across all workers.
     #[arg(long, default_value_t = 64)]
@@ -23,12 +26,30 @@ pub(crate) struct Options {
     /// Steps to train.
     #[arg(long, default_value_t = 100)]
     steps: usize,
+    /// Training images [default: enough for one epoch, at most 8000].
+    #[arg(long)]
+    images: Option<usize>,
     /// Probability that a hidden unit is dropped.
     #[arg(long, default_value_t = 0.25)]
     dropout: f64,
-    /// Learning rate of Adam.
+    /// The optimizer.
+    #[arg(long, value_enum, default_value = "adam")]
+    optimizer: Algorithm,
+    /// Its learning rate.
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
+    /// Lets the learning rate fall along half a cosine.
+    #[arg(long)]
+    cosine: bool,
+    /// The most pixels by which images are moved.
+    #[arg(long, default_value_t = 0)]
+    shift: usize,
+    /// The most degrees by which images are turned.
+    #[arg(long, default_value_t = 0.0)]
+    rotation: f64,
+    /// Stops after so many epochs without a better accuracy, and keeps the best weights.
+    #[arg(long)]
+    patience: Option<usize>,
     /// Seed of the weights, the order of the images and dropout.
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -37,25 +58,46 @@ pub(crate) struct Options {
     weights: Option<PathBuf>,
 }
 
+/// The optimizers, with the settings of an experiment that names no others.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Algorithm {
+    Adam,
+    Adamw,
+    Sgd,
+}
+
 /// Trains and prints one JSON object: `imagesPerSecond`, `firstStepSeconds` since launch, `losses`, `workers`, …
 pub(crate) fn run(options: &Options, environment: &Environment, launched: Instant) -> Result<()> {
     let architecture: Architecture = options
         .architecture
         .parse()
         .map_err(|error: slipway_model::UnknownArchitecture| Failure::Input(format!("--architecture: {error}")))?;
+    let fitting = options.batch_size.saturating_mul(options.steps.clamp(1, 125)).min(8_000);
+    let images = options.images.unwrap_or(fitting);
+    let steps_per_epoch = (images / options.batch_size.max(1)).max(1);
+    let augmentation = Augmentation { shift: options.shift, rotation: options.rotation };
     let plan = Plan {
         model: Config::mnist(architecture, options.dropout),
-        epochs: usize::MAX,
+        epochs: options.steps.div_ceil(steps_per_epoch),
         batch_size: options.batch_size,
-        optimizer: Optimizer::Adam { learning_rate: options.learning_rate },
+        optimizer: match options.optimizer {
+            Algorithm::Adam => Optimizer::Adam { weight_decay: 0.0 },
+            Algorithm::Adamw => Optimizer::AdamW { weight_decay: 0.01 },
+            Algorithm::Sgd => Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 },
+        },
+        learning_rate: options.learning_rate,
+        schedule: Schedule { decay: if options.cosine { Decay::Cosine } else { Decay::None }, ..Schedule::CONSTANT },
+        augmentation: (options.shift > 0 || options.rotation > 0.0).then_some(augmentation),
+        patience: options.patience,
         seed: options.seed,
         max_steps: Some(options.steps),
     };
     let workers = Workers::meet(environment)?;
-    let images = synthetic(options.batch_size.saturating_mul(options.steps.clamp(1, 125)).min(8_000), 1)?;
+    let images = synthetic(images, 1)?;
     let held_out = synthetic(100, 2)?;
     let mut first_step = f64::NAN;
     let mut losses = Vec::new();
+    let mut kept_epoch = None;
     let trained = train(&plan, &images, &held_out, &workers, |event| {
         match event {
             Event::Step { done: 1, .. } => {
@@ -63,6 +105,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
                 tracing::info!(event = "first_step", seconds = first_step);
             }
             Event::Losses(more) => losses.extend(more.into_iter().map(|(_, _, loss)| loss)),
+            Event::Kept { epoch, .. } => kept_epoch = Some(epoch),
             Event::Step { .. } | Event::Epoch { .. } => {}
         }
         Ok(())
@@ -81,6 +124,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         "threads": environment.threads,
         "batchSize": options.batch_size,
         "steps": trained.steps,
+        "keptEpoch": kept_epoch,
         "imagesPerSecond": trained.images_per_second,
         "firstStepSeconds": first_step,
         "losses": losses,

@@ -2,6 +2,7 @@
 
 use tch::{Kind, Tensor};
 
+use crate::augment::EpochAugmentation;
 use crate::failure::{Failure, Result};
 
 /// Labelled images in memory, one byte per pixel. Each batch is converted to floats in 0..1 when it is used.
@@ -50,6 +51,20 @@ impl Images {
         Ok((to_floats(&pixels)?, self.labels.f_index_select(0, &indices)?))
     }
 
+    /// The same with each image changed.
+    pub(crate) fn augmented_at(&self, indices: &[i64], augmentation: &EpochAugmentation) -> Result<(Tensor, Tensor)> {
+        let at = Tensor::f_from_slice(indices)?;
+        let pixels = self.pixels.f_index_select(0, &at)?;
+        let size = pixels.size();
+        let mut bytes = vec![0u8; pixels.numel()];
+        pixels.f_copy_data(&mut bytes, pixels.numel())?;
+        let mut changed = Vec::with_capacity(bytes.len());
+        for (index, image) in indices.iter().zip(bytes.chunks_exact(bytes.len() / indices.len())) {
+            augmentation.apply(*index, image, [self.height, self.width], &mut changed);
+        }
+        Ok((Tensor::f_from_slice(&changed)?.f_view(size.as_slice())?, self.labels.f_index_select(0, &at)?))
+    }
+
     /// `length` consecutive images and labels, in the form of [`Self::at`].
     pub(crate) fn range(&self, start: usize, length: usize) -> Result<(Tensor, Tensor)> {
         let (start, length) = (start as i64, length as i64);
@@ -73,12 +88,28 @@ fn to_floats(pixels: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::augment::Augmentation;
 
     #[test]
     fn damaged_data_is_refused() {
         assert!(Images::new(&[0; 8], &[0, 1], [2, 2], 10).is_ok());
         assert!(Images::new(&[0; 7], &[0, 1], [2, 2], 10).is_err());
         assert!(Images::new(&[0; 8], &[0, 10], [2, 2], 10).unwrap_err().to_string().contains("label 10 of image 1"));
+    }
+
+    #[test]
+    fn an_image_changes_alike_in_every_batch() {
+        let images = crate::train::synthetic(6, 1).unwrap();
+        let epoch = Augmentation { shift: 2, rotation: 10.0 }.of_epoch(7, 0);
+        let (together, labels) = images.augmented_at(&[4, 0, 5], &epoch).unwrap();
+        let (alone, label) = images.augmented_at(&[5], &epoch).unwrap();
+        assert_eq!(together.size(), [3, 1, 28, 28]);
+        assert!(together.narrow(0, 2, 1).equal(&alone) && labels.narrow(0, 2, 1).equal(&label));
+        assert!(!alone.equal(&images.at(&[5]).unwrap().0));
+        // without a change, the numbers are those of the image itself
+        let epoch = Augmentation { shift: 0, rotation: 0.0 }.of_epoch(7, 0);
+        let unchanged = images.augmented_at(&[4, 0, 5], &epoch).unwrap();
+        assert!(unchanged.0.equal(&images.at(&[4, 0, 5]).unwrap().0));
     }
 
     #[test]

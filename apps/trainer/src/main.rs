@@ -5,15 +5,18 @@
 //! 7 the gate's metric is missing or NaN, 8 another worker was lost, 143 stopped by SIGTERM. docs/configuration.md says how a cluster
 //! reacts to each.
 
+mod augment;
 mod bench;
 mod data;
 mod describe;
+mod early_stopping;
 mod evaluate;
 mod failure;
 mod font;
 mod images;
 mod pictures;
 mod run;
+mod schedule;
 mod train;
 mod workers;
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use slipway_experiment::{Model, OptimizerName, Training, Trial};
+use slipway_experiment::{Model, OptimizerName, ScheduleName, Training, Trial};
 use slipway_job::{
     Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache,
     end_orphaned_run, exit, judge, params, publish, trial, upload,
@@ -12,16 +12,20 @@ use slipway_model::{Bundle, Config, FILES};
 use slipway_names::tag;
 use tokio::runtime::Runtime;
 
+use crate::augment::Augmentation;
 use crate::data::{Data, fetch};
 use crate::describe;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::failure::{Failure, Result};
 use crate::pictures;
+use crate::schedule::{Decay, Schedule};
 use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
 use crate::workers::Workers;
 
-/// Momentum of stochastic gradient descent: the usual value.
+/// Momentum of stochastic gradient descent if an experiment does not say: the usual value.
 const MOMENTUM: f64 = 0.9;
+/// Weight decay of AdamW if an experiment does not say: PyTorch's default.
+const ADAMW_WEIGHT_DECAY: f64 = 0.01;
 
 /// What to do about a metric that is not a number.
 const ADVICE: &str = "look at the run's loss, and lower training.optimizer.learningRate if it diverged";
@@ -126,7 +130,7 @@ fn built_in(trial: &Trial) -> Result<(&Model, &Training)> {
 fn plan((model, training): (&Model, &Training), data: &Data) -> Plan {
     let architecture = model.architecture;
     let dropout = model.dropout.unwrap_or_else(|| architecture.default_dropout());
-    let learning_rate = training.optimizer.learning_rate;
+    let (momentum, weight_decay) = (training.optimizer.momentum, training.optimizer.weight_decay);
     Plan {
         model: Config {
             input: [1, data.train.height as i64, data.train.width as i64],
@@ -136,12 +140,32 @@ fn plan((model, training): (&Model, &Training), data: &Data) -> Plan {
         epochs: training.epochs as usize,
         batch_size: training.batch_size as usize,
         optimizer: match training.optimizer.name {
-            OptimizerName::Adam => Optimizer::Adam { learning_rate },
-            OptimizerName::Sgd => Optimizer::Sgd { learning_rate, momentum: MOMENTUM },
+            OptimizerName::Adam => Optimizer::Adam { weight_decay: weight_decay.unwrap_or(0.0) },
+            OptimizerName::Adamw => Optimizer::AdamW { weight_decay: weight_decay.unwrap_or(ADAMW_WEIGHT_DECAY) },
+            OptimizerName::Sgd => {
+                Optimizer::Sgd { momentum: momentum.unwrap_or(MOMENTUM), weight_decay: weight_decay.unwrap_or(0.0) }
+            }
         },
+        learning_rate: training.optimizer.learning_rate,
+        schedule: training.schedule.map_or(Schedule::CONSTANT, schedule),
+        augmentation: training.augmentation.map(|augmentation| Augmentation {
+            shift: augmentation.shift.unwrap_or(0) as usize,
+            rotation: augmentation.rotation.unwrap_or(0.0),
+        }),
+        patience: training.early_stopping.map(|stopping| stopping.patience as usize),
         seed: training.seed,
         max_steps: None,
     }
+}
+
+fn schedule(schedule: slipway_experiment::Schedule) -> Schedule {
+    let decay = match (schedule.name, schedule.every.zip(schedule.factor)) {
+        (ScheduleName::Cosine, _) => Decay::Cosine,
+        (ScheduleName::Step, Some((every, factor))) => Decay::Step { every: every as usize, factor },
+        // a trial with a schedule `step` that lacks one of the two is refused when it is read
+        (ScheduleName::Constant, _) | (ScheduleName::Step, None) => Decay::None,
+    };
+    Schedule { warmup_epochs: schedule.warmup_epochs.unwrap_or(0) as usize, decay }
 }
 
 /// Trains, and reports events to MLflow and to Kubernetes.
@@ -181,6 +205,10 @@ fn train_and_report(
                     Metric::new("validation_accuracy", validation_accuracy, time, step),
                     Metric::new("images_per_second", images_per_second, time, step),
                 ])?)
+            }
+            Event::Kept { epoch, validation_accuracy } => {
+                tracing::info!(event = "kept", epoch, validation_accuracy);
+                Ok(recorder.log(vec![Metric::new("best_epoch", epoch as f64, now_ms(), epoch as i64)])?)
             }
         }
     })

@@ -6,9 +6,12 @@ use slipway_c10d::{Reducer, ReducerConfig, zero_grad};
 use slipway_model::{Config, Model, SplitMix64};
 use tch::{Reduction, Tensor};
 
+use crate::augment::Augmentation;
+use crate::early_stopping::{Best, EarlyStopping};
 use crate::evaluate;
 use crate::failure::{Failure, Result};
 use crate::images::Images;
+use crate::schedule::Schedule;
 use crate::workers::Workers;
 
 /// What is trained, and how.
@@ -19,18 +22,27 @@ pub(crate) struct Plan {
     /// Images in one step, across all workers.
     pub(crate) batch_size: usize,
     pub(crate) optimizer: Optimizer,
+    pub(crate) learning_rate: f64,
+    pub(crate) schedule: Schedule,
+    /// How training images are changed; the other splits are left as they are.
+    pub(crate) augmentation: Option<Augmentation>,
+    /// If set, training stops after so many epochs in a row without a better accuracy on the validation split, and the weights of the best
+    /// epoch are kept.
+    pub(crate) patience: Option<usize>,
     pub(crate) seed: u64,
     /// If set, training stops after this many steps.
     pub(crate) max_steps: Option<usize>,
 }
 
-/// The optimizer and its settings.
+/// The optimizer and its settings, without the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Optimizer {
-    /// Kingma and Ba, 2015, with their defaults except for the learning rate.
-    Adam { learning_rate: f64 },
+    /// Kingma and Ba, 2015, with their defaults.
+    Adam { weight_decay: f64 },
+    /// Loshchilov and Hutter, 2019.
+    AdamW { weight_decay: f64 },
     /// Stochastic gradient descent with momentum.
-    Sgd { learning_rate: f64, momentum: f64 },
+    Sgd { momentum: f64, weight_decay: f64 },
 }
 
 /// An event of training. Every worker reports the same events with the same numbers.
@@ -42,6 +54,8 @@ pub(crate) enum Event {
     Losses(Vec<(usize, i64, f64)>),
     /// An epoch is over.
     Epoch { epoch: usize, validation_accuracy: f64, images_per_second: f64 },
+    /// Training is over, and the weights after this epoch are kept. Reported if the plan has a patience; otherwise the last epoch's are kept.
+    Kept { epoch: usize, validation_accuracy: f64 },
 }
 
 /// A trained model.
@@ -51,7 +65,7 @@ pub(crate) struct Trained {
     /// Training images per second, over all workers; the time of evaluation is not counted.
     pub(crate) images_per_second: f64,
     pub(crate) steps: usize,
-    /// Accuracy on the validation split after the last epoch; `None` if no step was made.
+    /// The model's accuracy on the validation split; `None` if no step was made.
     pub(crate) validation_accuracy: Option<f64>,
 }
 
@@ -59,7 +73,7 @@ pub(crate) struct Trained {
 const STEPS_BETWEEN_LOSSES: usize = 100;
 
 impl Plan {
-    /// Images of one step on one worker.
+    /// Images of one step on one worker. Fails if the plan does not fit to the workers or to the data.
     fn local_batch(&self, workers: &Workers, train: &Images) -> Result<usize> {
         if !self.batch_size.is_multiple_of(workers.world_size) || self.batch_size == 0 {
             return Err(Failure::Input(format!(
@@ -71,6 +85,14 @@ impl Plan {
             return Err(Failure::Input(format!(
                 "training.batchSize is {}, but there are only {} training images: use at most that many",
                 self.batch_size, train.count
+            )));
+        }
+        if let Some(Augmentation { shift, .. }) = self.augmentation
+            && shift >= train.height.min(train.width)
+        {
+            return Err(Failure::Input(format!(
+                "training.augmentation.shift is {shift}, but the images have {}x{} pixels, so nothing would be left of some: use less",
+                train.height, train.width
             )));
         }
         Ok(self.batch_size / workers.world_size)
@@ -93,19 +115,22 @@ pub(crate) fn train(
     // masks of dropout differ from worker to worker, as they do from image to image
     tch::manual_seed(SplitMix64::new(plan.seed ^ ((workers.rank as u64) << 32)).next_u64() as i64);
     let parameters = model.named_parameters();
-    let mut optimizer = optimizer(plan.optimizer, &parameters)?;
+    let mut optimizer = optimizer(plan, &parameters)?;
     let reducer = match &workers.group {
         Some(group) => Some(Reducer::new(group, &parameters, ReducerConfig::default())?),
         None => None,
     };
 
-    let of = plan.epochs.saturating_mul(train.count / plan.batch_size).min(plan.max_steps.unwrap_or(usize::MAX));
+    let steps_per_epoch = train.count / plan.batch_size;
+    let of = plan.epochs.saturating_mul(steps_per_epoch).min(plan.max_steps.unwrap_or(usize::MAX));
     let mut order: Vec<i64> = (0..train.count as i64).collect();
     let mut spent = Duration::ZERO;
     let mut step = 0;
     let mut last_accuracy = None;
+    let mut stopping = plan.patience.map(EarlyStopping::new);
     for epoch in 0..plan.epochs {
         shuffle(&mut order, plan.seed, epoch);
+        let augmentation = plan.augmentation.map(|augmentation| augmentation.of_epoch(plan.seed, epoch));
         let begun = Instant::now();
         let mut done = 0;
         let mut losses = Losses::default();
@@ -113,7 +138,11 @@ pub(crate) fn train(
             if plan.max_steps.is_some_and(|most| step >= most) {
                 break;
             }
-            let (images, labels) = train.at(&batch[workers.rank * local..(workers.rank + 1) * local])?;
+            let own = &batch[workers.rank * local..(workers.rank + 1) * local];
+            let (images, labels) = match &augmentation {
+                Some(augmentation) => train.augmented_at(own, augmentation)?,
+                None => train.at(own)?,
+            };
             if let Some(reducer) = &reducer {
                 reducer.prepare_forward()?;
             }
@@ -125,6 +154,8 @@ pub(crate) fn train(
             }
             zero_grad(&parameters)?;
             loss.f_backward()?;
+            optimizer
+                .set_learning_rate(plan.learning_rate * plan.schedule.share(step, steps_per_epoch, plan.epochs))?;
             optimizer.step()?;
             losses.push(step, loss.f_double_value(&[])?);
             step += 1;
@@ -146,9 +177,22 @@ pub(crate) fn train(
         last_accuracy = Some(validation_accuracy);
         let images_per_second = (done * plan.batch_size) as f64 / took.as_secs_f64();
         report(Event::Epoch { epoch, validation_accuracy, images_per_second })?;
+        // all workers have the same accuracy, so they decide alike
+        if let Some(stopping) = &mut stopping
+            && stopping.is_over(epoch, validation_accuracy, &model)?
+        {
+            break;
+        }
     }
     let images_per_second = (step * plan.batch_size) as f64 / spent.as_secs_f64();
-    Ok(Trained { model, images_per_second, steps: step, validation_accuracy: last_accuracy })
+    let last = Trained { model, images_per_second, steps: step, validation_accuracy: last_accuracy };
+    match stopping.and_then(EarlyStopping::best) {
+        Some(Best { epoch, validation_accuracy, model }) => {
+            report(Event::Kept { epoch, validation_accuracy })?;
+            Ok(Trained { model, validation_accuracy: Some(validation_accuracy), ..last })
+        }
+        None => Ok(last),
+    }
 }
 
 /// Sets `order` to the order of an epoch's images, which depends on seed and epoch alone.
@@ -161,11 +205,13 @@ fn shuffle(order: &mut [i64], seed: u64, epoch: usize) {
     SplitMix64::new(seed).shuffle(order);
 }
 
-fn optimizer(kind: Optimizer, parameters: &[(String, Tensor)]) -> Result<slipway_c10d::Optimizer> {
-    Ok(match kind {
-        Optimizer::Adam { learning_rate } => slipway_c10d::Optimizer::adam(parameters, learning_rate)?,
-        Optimizer::Sgd { learning_rate, momentum } => {
-            slipway_c10d::Optimizer::sgd(parameters, learning_rate, momentum)?
+fn optimizer(plan: &Plan, parameters: &[(String, Tensor)]) -> Result<slipway_c10d::Optimizer> {
+    let rate = plan.learning_rate;
+    Ok(match plan.optimizer {
+        Optimizer::Adam { weight_decay } => slipway_c10d::Optimizer::adam(parameters, rate, weight_decay)?,
+        Optimizer::AdamW { weight_decay } => slipway_c10d::Optimizer::adamw(parameters, rate, weight_decay)?,
+        Optimizer::Sgd { momentum, weight_decay } => {
+            slipway_c10d::Optimizer::sgd(parameters, rate, momentum, weight_decay)?
         }
     })
 }
@@ -209,23 +255,30 @@ pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
-/// Synthetic images for tests and benchmarks: each class is a bright block at its own place, with noise over it.
+/// Synthetic images of MNIST's shape for tests and benchmarks.
 pub(crate) fn synthetic(count: usize, seed: u64) -> Result<Images> {
+    synthetic_of(count, seed, 28)
+}
+
+/// Synthetic square images: each of ten classes is a bright block at its own place, with noise over it.
+pub(crate) fn synthetic_of(count: usize, seed: u64, side: usize) -> Result<Images> {
     let mut random = SplitMix64::new(seed);
-    let mut pixels = Vec::with_capacity(count * 784);
+    let mut pixels = Vec::with_capacity(count * side * side);
     let mut labels = Vec::with_capacity(count);
+    let scaled = |pixels: usize| pixels * side / 28;
     for _ in 0..count {
         let label = (random.next_u64() % 10) as u8;
         let (row, column) = (4 + 10 * usize::from(label / 5), 2 + 5 * usize::from(label % 5));
-        for y in 0..28 {
-            for x in 0..28 {
-                let ink = if (row..row + 8).contains(&y) && (column..column + 4).contains(&x) { 160 } else { 0 };
+        let (rows, columns) = (scaled(row)..scaled(row + 8), scaled(column)..scaled(column + 4));
+        for y in 0..side {
+            for x in 0..side {
+                let ink = if rows.contains(&y) && columns.contains(&x) { 160 } else { 0 };
                 pixels.push(ink + (random.next_u64() % 80) as u8);
             }
         }
         labels.push(label);
     }
-    Images::new(&pixels, &labels, [28, 28], 10)
+    Images::new(&pixels, &labels, [side, side], 10)
 }
 
 #[cfg(test)]
@@ -233,6 +286,7 @@ mod tests {
     use slipway_model::Architecture;
 
     use super::*;
+    use crate::schedule::Decay;
 
     fn alone() -> Workers {
         Workers { rank: 0, world_size: 1, group: None, rank_0: None }
@@ -243,7 +297,11 @@ mod tests {
             model: Config::mnist(architecture, 0.25),
             epochs: 1,
             batch_size: 32,
-            optimizer: Optimizer::Adam { learning_rate: 1e-3 },
+            optimizer: Optimizer::Adam { weight_decay: 0.0 },
+            learning_rate: 1e-3,
+            schedule: Schedule::CONSTANT,
+            augmentation: None,
+            patience: None,
             seed: 7,
             max_steps: None,
         }
@@ -260,6 +318,7 @@ mod tests {
                     Event::Losses(more) => losses.extend(more),
                     Event::Epoch { validation_accuracy, .. } => accuracy = validation_accuracy,
                     Event::Step { done, of } => steps.push((done, of)),
+                    Event::Kept { .. } => panic!("without a patience, the last weights are kept"),
                 }
                 Ok(())
             })
@@ -273,7 +332,8 @@ mod tests {
     #[test]
     fn a_diverging_trial_fails_its_gate() {
         let data = synthetic(320, 1).unwrap();
-        let plan = Plan { optimizer: Optimizer::Sgd { learning_rate: 1e30, momentum: 0.9 }, ..plan(Architecture::Mlp) };
+        let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let plan = Plan { optimizer, learning_rate: 1e30, ..plan(Architecture::Mlp) };
         let error = train(&plan, &data, &data, &alone(), |_| Ok(())).unwrap_err();
         assert!(matches!(error, Failure::Gate(_)), "{error}");
     }
@@ -285,6 +345,105 @@ mod tests {
         assert!(error.to_string().contains("training.batchSize"), "{error}");
         let three = Workers { rank: 0, world_size: 3, group: None, rank_0: None };
         assert!(train(&plan(Architecture::Mlp), &data, &data, &three, |_| Ok(())).is_err());
+    }
+
+    /// A plan without dropout, whose masks come from a generator that all tests of this process share.
+    fn repeatable(architecture: Architecture) -> Plan {
+        Plan { model: Config::mnist(architecture, 0.0), ..plan(architecture) }
+    }
+
+    /// Accuracies after each epoch, the weights in the end and what was kept.
+    fn outcome(plan: &Plan, data: &Images, held_out: &Images) -> (Vec<f64>, Trained, Option<usize>) {
+        let (mut accuracies, mut kept) = (Vec::new(), None);
+        let trained = train(plan, data, held_out, &alone(), |event| {
+            match event {
+                Event::Epoch { validation_accuracy, .. } => accuracies.push(validation_accuracy),
+                Event::Kept { epoch, .. } => kept = Some(epoch),
+                Event::Step { .. } | Event::Losses(_) => {}
+            }
+            Ok(())
+        })
+        .unwrap();
+        (accuracies, trained, kept)
+    }
+
+    fn same_weights(a: &Model, b: &Model) -> bool {
+        a.named_parameters().iter().zip(&b.named_parameters()).all(|((_, a), (_, b))| a.equal(b))
+    }
+
+    #[test]
+    fn every_optimizer_and_schedule_learns_and_does_so_alike_when_repeated() {
+        let (data, held_out) = (synthetic(1_000, 1).unwrap(), synthetic(200, 2).unwrap());
+        let sgd = Plan {
+            optimizer: Optimizer::Sgd { momentum: 0.9, weight_decay: 5e-4 },
+            learning_rate: 0.02,
+            epochs: 2,
+            ..repeatable(Architecture::Mlp)
+        };
+        let adam = Plan { optimizer: Optimizer::Adam { weight_decay: 1e-4 }, learning_rate: 1e-3, ..sgd.clone() };
+        let adamw = Plan { optimizer: Optimizer::AdamW { weight_decay: 0.01 }, ..adam.clone() };
+        let scheduled = |warmup_epochs, decay| Plan { schedule: Schedule { warmup_epochs, decay }, ..sgd.clone() };
+        let step = Decay::Step { every: 1, factor: 0.1 };
+        let augmentation = Some(Augmentation { shift: 1, rotation: 5.0 });
+        let plans = [
+            sgd.clone(),
+            adam,
+            adamw,
+            scheduled(1, Decay::None),
+            scheduled(0, Decay::Cosine),
+            scheduled(1, Decay::Cosine),
+            scheduled(0, step),
+            Plan { augmentation, ..sgd.clone() },
+        ];
+        let mut weights: Vec<Model> = Vec::new();
+        for plan in plans {
+            let (accuracies, trained, _) = outcome(&plan, &data, &held_out);
+            assert!(accuracies[1] > 0.9, "{plan:?}: {accuracies:?}");
+            let (again, repeated, _) = outcome(&plan, &data, &held_out);
+            assert!(accuracies == again && same_weights(&trained.model, &repeated.model), "{plan:?}");
+            assert!(weights.iter().all(|other| !same_weights(other, &trained.model)), "no effect: {plan:?}");
+            weights.push(trained.model);
+        }
+    }
+
+    #[test]
+    fn every_network_learns_images_of_eight_by_eight() {
+        let (data, held_out) = (synthetic_of(1_000, 1, 8).unwrap(), synthetic_of(200, 2, 8).unwrap());
+        for &(_, architecture) in Architecture::WORDS {
+            let model = Config { input: [1, 8, 8], ..Config::mnist(architecture, 0.0) };
+            let plan = Plan { model, epochs: 3, learning_rate: 3e-3, ..plan(architecture) };
+            let (accuracies, _, _) = outcome(&plan, &data, &held_out);
+            assert!(accuracies[2] > 0.9, "{architecture}: {accuracies:?}");
+        }
+    }
+
+    #[test]
+    fn training_stops_early_and_keeps_the_best_weights() {
+        let (data, held_out) = (synthetic(320, 1).unwrap(), synthetic(100, 2).unwrap());
+        let whole = Plan { epochs: 12, ..repeatable(Architecture::Mlp) };
+        let (all, _, kept) = outcome(&whole, &data, &held_out);
+        assert_eq!((all.len(), kept), (12, None));
+        let best = all.iter().copied().fold(0.0, f64::max);
+        let first = all.iter().position(|accuracy| *accuracy == best).unwrap();
+        assert!(first + 2 < 11, "there is something to stop: {all:?}");
+
+        let stopping = Plan { patience: Some(2), ..whole.clone() };
+        let (accuracies, trained, kept) = outcome(&stopping, &data, &held_out);
+        assert_eq!((accuracies.as_slice(), kept), (&all[..first + 3], Some(first)));
+        assert_eq!((trained.steps, trained.validation_accuracy), ((first + 3) * 10, Some(best)));
+        // the weights are those of a training that ended with this epoch
+        let (_, shorter, _) = outcome(&Plan { epochs: first + 1, ..whole }, &data, &held_out);
+        assert!(same_weights(&trained.model, &shorter.model));
+    }
+
+    #[test]
+    fn a_shift_beyond_the_image_is_refused() {
+        let data = synthetic_of(320, 1, 8).unwrap();
+        let model = Config { input: [1, 8, 8], ..Config::mnist(Architecture::Mlp, 0.0) };
+        let augmentation = Some(Augmentation { shift: 8, rotation: 0.0 });
+        let plan = Plan { model, augmentation, ..plan(Architecture::Mlp) };
+        let error = train(&plan, &data, &data, &alone(), |_| Ok(())).unwrap_err();
+        assert!(matches!(error, Failure::Input(_)) && error.to_string().contains("8x8 pixels"), "{error}");
     }
 
     #[test]

@@ -12,23 +12,35 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// Adam of Kingma and Ba (2015), with PyTorch's defaults except for the learning rate.
+    /// Adam of Kingma and Ba (2015), with PyTorch's defaults except for the learning rate. `weight_decay` times each parameter is added to
+    /// its gradient.
     ///
     /// # Errors
-    /// [`Error::Optimizer`] when libtorch refuses the learning rate or a parameter.
-    pub fn adam(parameters: &[(String, Tensor)], learning_rate: f64) -> Result<Self> {
+    /// [`Error::Optimizer`] when libtorch refuses a setting or a parameter.
+    pub fn adam(parameters: &[(String, Tensor)], learning_rate: f64, weight_decay: f64) -> Result<Self> {
         // SAFETY: the arguments are plain numbers.
-        let handle = unsafe { torch_sys::ato_adam(learning_rate, 0.9, 0.999, 0.0, 1e-8, false) };
+        let handle = unsafe { torch_sys::ato_adam(learning_rate, 0.9, 0.999, weight_decay, 1e-8, false) };
         Self::over(parameters, handle)
     }
 
-    /// Stochastic gradient descent with momentum.
+    /// AdamW of Loshchilov and Hutter (2019): Adam, where each step takes `learning_rate` × `weight_decay` of a parameter from it, whatever
+    /// its gradient.
     ///
     /// # Errors
-    /// [`Error::Optimizer`] when libtorch refuses the learning rate, the momentum or a parameter.
-    pub fn sgd(parameters: &[(String, Tensor)], learning_rate: f64, momentum: f64) -> Result<Self> {
+    /// [`Error::Optimizer`] when libtorch refuses a setting or a parameter.
+    pub fn adamw(parameters: &[(String, Tensor)], learning_rate: f64, weight_decay: f64) -> Result<Self> {
         // SAFETY: the arguments are plain numbers.
-        let handle = unsafe { torch_sys::ato_sgd(learning_rate, momentum, 0.0, 0.0, 0) };
+        let handle = unsafe { torch_sys::ato_adamw(learning_rate, 0.9, 0.999, weight_decay, 1e-8, false) };
+        Self::over(parameters, handle)
+    }
+
+    /// Stochastic gradient descent with momentum. `weight_decay` times each parameter is added to its gradient.
+    ///
+    /// # Errors
+    /// [`Error::Optimizer`] when libtorch refuses a setting or a parameter.
+    pub fn sgd(parameters: &[(String, Tensor)], learning_rate: f64, momentum: f64, weight_decay: f64) -> Result<Self> {
+        // SAFETY: the arguments are plain numbers.
+        let handle = unsafe { torch_sys::ato_sgd(learning_rate, momentum, 0.0, weight_decay, 0) };
         Self::over(parameters, handle)
     }
 
@@ -41,6 +53,16 @@ impl Optimizer {
             last_error("giving a parameter to the optimizer")?;
         }
         Ok(optimizer)
+    }
+
+    /// Changes the learning rate of the steps to come.
+    ///
+    /// # Errors
+    /// [`Error::Optimizer`] with libtorch's message.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        // SAFETY: the handle is valid, and `&mut self` keeps others away for the call.
+        unsafe { torch_sys::ato_set_learning_rate(self.handle, learning_rate) };
+        last_error("changing the learning rate")
     }
 
     /// Updates every parameter that has a gradient.
@@ -81,22 +103,50 @@ mod tests {
         vec![("x".to_owned(), Tensor::full([2], 1.0, (Kind::Float, Device::Cpu)).set_requires_grad(true))]
     }
 
+    /// The parameter, which begins at 1, after steps along the gradient of sum(x²), one for each learning rate.
+    fn after(make: impl Fn(&[(String, Tensor)]) -> Result<Optimizer>, learning_rates: &[f64]) -> f64 {
+        let parameters = parameter();
+        let mut optimizer = make(&parameters).unwrap();
+        for rate in learning_rates {
+            optimizer.set_learning_rate(*rate).unwrap();
+            crate::zero_grad(&parameters).unwrap();
+            (&parameters[0].1 * &parameters[0].1).sum(Kind::Float).backward();
+            optimizer.step().unwrap();
+        }
+        parameters[0].1.double_value(&[0])
+    }
+
     #[test]
     fn a_step_follows_the_gradient() {
-        let parameters = parameter();
-        let mut optimizer = Optimizer::sgd(&parameters, 0.1, 0.0).unwrap();
-        // the gradient of sum(x²) at 1 is 2
-        (&parameters[0].1 * &parameters[0].1).sum(Kind::Float).backward();
-        optimizer.step().unwrap();
-        assert!((parameters[0].1.double_value(&[0]) - 0.8).abs() < 1e-6);
+        // the gradient at 1 is 2
+        let plain = after(|p| Optimizer::sgd(p, 0.1, 0.0, 0.0), &[0.1]);
+        assert!((plain - 0.8).abs() < 1e-6, "{plain}");
+    }
+
+    #[test]
+    fn each_setting_has_its_effect() {
+        // 1 − 0.1 · 2 = 0.8, then 0.8 − 0.01 · 1.6
+        let slower = after(|p| Optimizer::sgd(p, 0.1, 0.0, 0.0), &[0.1, 0.01]);
+        assert!((slower - 0.784).abs() < 1e-6, "{slower}");
+        // the second step adds half of the first gradient: 0.8 − 0.1 · (1.6 + 1)
+        let heavy = after(|p| Optimizer::sgd(p, 0.1, 0.5, 0.0), &[0.1, 0.1]);
+        assert!((heavy - 0.54).abs() < 1e-6, "{heavy}");
+        // the gradient is 2 + 0.5
+        let decayed = after(|p| Optimizer::sgd(p, 0.1, 0.0, 0.5), &[0.1]);
+        assert!((decayed - 0.75).abs() < 1e-6, "{decayed}");
+        // Adam's first step is the learning rate, however large the gradient; AdamW takes 0.1 · 0.5 off before it
+        let adam = after(|p| Optimizer::adam(p, 0.1, 0.5), &[0.1]);
+        assert!((adam - 0.9).abs() < 1e-6, "{adam}");
+        let adamw = after(|p| Optimizer::adamw(p, 0.1, 0.5), &[0.1]);
+        assert!((adamw - 0.85).abs() < 1e-6, "{adamw}");
     }
 
     #[test]
     fn a_failure_is_an_error_and_not_a_panic() {
-        assert!(matches!(Optimizer::adam(&parameter(), -1.0), Err(Error::Optimizer { .. })));
+        assert!(matches!(Optimizer::adam(&parameter(), -1.0, 0.0), Err(Error::Optimizer { .. })));
         // a gradient of another shape, which autograd refuses to set; the data behind the parameter changes under it instead
         let parameters = parameter();
-        let mut optimizer = Optimizer::adam(&parameters, 0.1).unwrap();
+        let mut optimizer = Optimizer::adam(&parameters, 0.1, 0.0).unwrap();
         parameters[0].1.sum(Kind::Float).backward();
         let mut grad = parameters[0].1.grad();
         grad.set_data(&Tensor::zeros([3], (Kind::Float, Device::Cpu)));

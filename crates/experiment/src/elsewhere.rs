@@ -1,7 +1,7 @@
 //! Where a field belongs that somebody wrote in another place, or by a name that other tools use.
 
 /// Every field of the experiment file by its path. The schema has the same ones, as a test checks.
-const FIELDS: [&str; 37] = [
+const FIELDS: [&str; 49] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -28,11 +28,23 @@ const FIELDS: [&str; 37] = [
     "spec.rerun",
     "spec.sweep",
     "spec.training",
+    "spec.training.augmentation",
+    "spec.training.augmentation.rotation",
+    "spec.training.augmentation.shift",
     "spec.training.batchSize",
+    "spec.training.earlyStopping",
+    "spec.training.earlyStopping.patience",
     "spec.training.epochs",
     "spec.training.optimizer",
     "spec.training.optimizer.learningRate",
+    "spec.training.optimizer.momentum",
     "spec.training.optimizer.name",
+    "spec.training.optimizer.weightDecay",
+    "spec.training.schedule",
+    "spec.training.schedule.every",
+    "spec.training.schedule.factor",
+    "spec.training.schedule.name",
+    "spec.training.schedule.warmupEpochs",
     "spec.training.seed",
     "spec.workers",
     "spec.workers.count",
@@ -42,7 +54,7 @@ const FIELDS: [&str; 37] = [
 ];
 
 /// What other tools call them, in lower case and without `-` and `_`.
-const ALIASES: [(&str, &str); 39] = [
+const ALIASES: [(&str, &str); 46] = [
     ("arch", "spec.model.architecture"),
     ("network", "spec.model.architecture"),
     ("batch", "spec.training.batchSize"),
@@ -58,6 +70,13 @@ const ALIASES: [(&str, &str); 39] = [
     ("lr", "spec.training.optimizer.learningRate"),
     ("rate", "spec.training.optimizer.learningRate"),
     ("optim", "spec.training.optimizer.name"),
+    ("wd", "spec.training.optimizer.weightDecay"),
+    ("lrscheduler", "spec.training.schedule"),
+    ("scheduler", "spec.training.schedule"),
+    ("gamma", "spec.training.schedule.factor"),
+    ("stepsize", "spec.training.schedule.every"),
+    ("warmup", "spec.training.schedule.warmupEpochs"),
+    ("earlystop", "spec.training.earlyStopping"),
     ("randomseed", "spec.training.seed"),
     ("nodes", "spec.workers.count"),
     ("nnodes", "spec.workers.count"),
@@ -136,9 +155,11 @@ mod tests {
             ("optimizer", Some("spec.training.optimizer")),
             // what is trained, and what it is registered as
             ("model", None),
-            // of the experiment, and of the optimizer
+            ("momentum", Some("spec.training.optimizer.momentum")),
+            ("lr-scheduler", Some("spec.training.schedule")),
+            // of the experiment, of the optimizer and of the schedule
             ("name", None),
-            ("momentum", None),
+            ("nesterov", None),
         ] {
             assert_eq!(field(name), path, "{name}");
         }

@@ -6,7 +6,7 @@ use crate::deadline::DeadlineError;
 use crate::program::parameter;
 use crate::quantity::QuantityError;
 use crate::reader::Reader;
-use crate::{Architecture, Bound, Comparison, Deadline, Metric, OptimizerName, Quantity, Setting};
+use crate::{Architecture, Bound, Comparison, Deadline, Metric, OptimizerName, Quantity, ScheduleName, Setting};
 
 pub(crate) fn architecture(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Architecture> {
     reader.word(node, path, Architecture::WORDS)
@@ -32,6 +32,42 @@ pub(crate) fn learning_rate(reader: &Reader<'_>, node: &Node, path: &str) -> Opt
     reader.number(node, path, |value| value > 0.0 && value <= 10.0, "a number more than 0 and at most 10")
 }
 
+pub(crate) fn momentum(reader: &Reader<'_>, node: &Node, path: &str) -> Option<f64> {
+    reader.number(node, path, |value| (0.0..1.0).contains(&value), "a number from 0 to less than 1")
+}
+
+pub(crate) fn weight_decay(reader: &Reader<'_>, node: &Node, path: &str) -> Option<f64> {
+    reader.number(node, path, |value| (0.0..=1.0).contains(&value), "a number from 0 to 1")
+}
+
+pub(crate) fn schedule_name(reader: &Reader<'_>, node: &Node, path: &str) -> Option<ScheduleName> {
+    reader.word(node, path, ScheduleName::WORDS)
+}
+
+pub(crate) fn warmup_epochs(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u32> {
+    reader.integer32(node, path, 0..=9_999)
+}
+
+pub(crate) fn every(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u32> {
+    reader.integer32(node, path, 1..=10_000)
+}
+
+pub(crate) fn factor(reader: &Reader<'_>, node: &Node, path: &str) -> Option<f64> {
+    reader.number(node, path, |value| value > 0.0 && value < 1.0, "a number more than 0 and less than 1")
+}
+
+pub(crate) fn shift(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u32> {
+    reader.integer32(node, path, 0..=1_024)
+}
+
+pub(crate) fn rotation(reader: &Reader<'_>, node: &Node, path: &str) -> Option<f64> {
+    reader.number(node, path, |value| (0.0..=180.0).contains(&value), "degrees, a number from 0 to 180")
+}
+
+pub(crate) fn patience(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u32> {
+    reader.integer32(node, path, 1..=10_000)
+}
+
 pub(crate) fn seed(reader: &Reader<'_>, node: &Node, path: &str) -> Option<u64> {
     reader.integer(node, path, 0..=u64::MAX >> 1)
 }
@@ -53,6 +89,15 @@ pub(crate) fn setting(reader: &Reader<'_>, field: &str, node: &Node, path: &str)
         "training.batchSize" => batch_size(reader, node, path).map(Setting::BatchSize),
         "training.optimizer.name" => optimizer_name(reader, node, path).map(Setting::OptimizerName),
         "training.optimizer.learningRate" => learning_rate(reader, node, path).map(Setting::LearningRate),
+        "training.optimizer.momentum" => momentum(reader, node, path).map(Setting::Momentum),
+        "training.optimizer.weightDecay" => weight_decay(reader, node, path).map(Setting::WeightDecay),
+        "training.schedule.name" => schedule_name(reader, node, path).map(Setting::ScheduleName),
+        "training.schedule.warmupEpochs" => warmup_epochs(reader, node, path).map(Setting::WarmupEpochs),
+        "training.schedule.every" => every(reader, node, path).map(Setting::Every),
+        "training.schedule.factor" => factor(reader, node, path).map(Setting::Factor),
+        "training.augmentation.shift" => shift(reader, node, path).map(Setting::Shift),
+        "training.augmentation.rotation" => rotation(reader, node, path).map(Setting::Rotation),
+        "training.earlyStopping.patience" => patience(reader, node, path).map(Setting::Patience),
         "training.seed" => seed(reader, node, path).map(Setting::Seed),
         "workers.count" => worker_count(reader, node, path).map(Setting::Workers),
         _ => {

@@ -81,7 +81,7 @@ impl Grid {
     }
 
     /// The values that a field takes over all trials, with their positions: the swept ones, otherwise `own`.
-    fn values<T>(
+    pub(crate) fn values<T>(
         &self,
         field: &str,
         own: Option<(T, Position)>,
@@ -96,6 +96,11 @@ impl Grid {
                 .collect(),
             None => own.into_iter().collect(),
         }
+    }
+
+    /// Whether a field is swept.
+    pub(crate) fn sweeps(&self, field: &str) -> bool {
+        self.positions.contains_key(field)
     }
 }
 
@@ -268,10 +273,10 @@ fn check_batches(reader: &Reader<'_>, facts: &Facts<'_>, grid: &Grid, workers: &
         Setting::BatchSize(size) => Some(*size),
         _ => None,
     });
-    let swept = |field: &str| grid.positions.contains_key(field);
     for (size, size_at) in &batches {
         for (count, count_at) in workers.iter().filter(|(count, _)| !size.is_multiple_of(*count)) {
-            let at = if swept("workers.count") && !swept("training.batchSize") { *count_at } else { *size_at };
+            let at =
+                if grid.sweeps("workers.count") && !grid.sweeps("training.batchSize") { *count_at } else { *size_at };
             let message = format!("batchSize {size} is not divisible by {count} workers");
             let nearest = (size / count).max(1) * count;
             let help = format!("every worker has an equal share: use {nearest} or {}", nearest + count);

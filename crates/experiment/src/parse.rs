@@ -6,12 +6,10 @@ use slipway_source::{Finding, Node, Position, Value, document, excerpt, suggesti
 
 use crate::elsewhere;
 use crate::grid::{Facts, Grid, check};
+use crate::parse_training::{self, TrainingParts, model, training};
 use crate::program::{self, Kind};
 use crate::reader::{Fields, ROOT, Reader};
-use crate::{
-    Bound, Budget, Experiment, Limits, Metric, Model, Optimizer, Parameter, Register, Spec, Training, Work, Workers,
-    fields, spec,
-};
+use crate::{Bound, Budget, Experiment, Limits, Metric, Parameter, Register, Spec, Work, Workers, fields, spec};
 
 /// The version of the file formats that this crate reads.
 pub(crate) const API_VERSION: &str = "slipway.dev/v1alpha1";
@@ -84,7 +82,7 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
 
     let facts = Facts {
         name,
-        batch_size: work.batch_size,
+        batch_size: work.training.batch_size,
         workers: workers.count,
         cpu: workers.cpu,
         gpu: workers.gpu,
@@ -95,6 +93,9 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
         sweep_at: fields.optional("sweep").map_or(node.at, |node| node.at),
     };
     check(reader, &facts, grid.as_ref(), limits);
+    if let Some(grid) = &grid {
+        parse_training::check(reader, &work.training, grid);
+    }
 
     Some(Experiment {
         name: name?.0.to_owned(),
@@ -121,7 +122,11 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
 }
 
 /// A field that may be absent. `None` if it is present and wrong; `Some(None)` if it is absent.
-fn optional<'n, T>(fields: &Fields<'n>, name: &str, read: impl FnOnce(&'n Node) -> Option<T>) -> Option<Option<T>> {
+pub(crate) fn optional<'n, T>(
+    fields: &Fields<'n>,
+    name: &str,
+    read: impl FnOnce(&'n Node) -> Option<T>,
+) -> Option<Option<T>> {
     match fields.optional(name) {
         Some(node) => read(node).map(Some),
         None => Some(None),
@@ -149,7 +154,7 @@ pub(crate) fn header<'n>(reader: &Reader<'_>, root: &Fields<'n>, kind: &str) -> 
 /// What the experiment runs, as far as it could be read.
 struct WorkParts {
     whole: Option<Work>,
-    batch_size: Option<(u32, Position)>,
+    training: TrainingParts,
 }
 
 /// Reads `spec.program`, or `spec.model` and `spec.training`, of a specification at `at`.
@@ -170,7 +175,10 @@ fn work<'p>(
             }
         }
         let program = fields.optional("program").and_then(|node| program::program(reader, node, parameters));
-        return (WorkParts { whole: program.map(Work::Program), batch_size: None }, Kind::Program(parameters));
+        return (
+            WorkParts { whole: program.map(Work::Program), training: TrainingParts::default() },
+            Kind::Program(parameters),
+        );
     }
     if let Some(node) = fields.optional("parameters") {
         let message = "spec.parameters are those of a program, and this experiment has none";
@@ -182,66 +190,12 @@ fn work<'p>(
         let help =
             "add `program:` to train by a program of your own, or `model:` and `training:` for the built-in trainer";
         reader.add(at, "missing-field", message, help);
-        return (WorkParts { whole: None, batch_size: None }, Kind::BuiltIn);
+        return (WorkParts { whole: None, training: TrainingParts::default() }, Kind::BuiltIn);
     }
     let model = reader.required(fields, "model").and_then(|node| model(reader, node));
     let training = reader.required(fields, "training").map(|node| training(reader, node)).unwrap_or_default();
     let whole = model.zip(training.whole()).map(|(model, training)| Work::BuiltIn { model, training });
-    (WorkParts { whole, batch_size: training.batch_size }, Kind::BuiltIn)
-}
-
-fn model(reader: &Reader<'_>, node: &Node) -> Option<Model> {
-    let map = reader.map(node, "spec.model", &["architecture", "dropout"])?;
-    let architecture = reader
-        .required(&map, "architecture")
-        .and_then(|node| fields::architecture(reader, node, "spec.model.architecture"));
-    let dropout = optional(&map, "dropout", |node| fields::dropout(reader, node, "spec.model.dropout"));
-    Some(Model { architecture: architecture?, dropout: dropout? })
-}
-
-/// `spec.training` as far as it could be read.
-#[derive(Default)]
-struct TrainingParts {
-    epochs: Option<u32>,
-    batch_size: Option<(u32, Position)>,
-    optimizer: Option<Optimizer>,
-    seed: Option<u64>,
-}
-
-impl TrainingParts {
-    fn whole(&self) -> Option<Training> {
-        Some(Training {
-            epochs: self.epochs?,
-            batch_size: self.batch_size?.0,
-            optimizer: self.optimizer?,
-            seed: self.seed?,
-        })
-    }
-}
-
-fn training(reader: &Reader<'_>, node: &Node) -> TrainingParts {
-    let Some(map) = reader.map(node, "spec.training", &["epochs", "batchSize", "optimizer", "seed"]) else {
-        return TrainingParts::default();
-    };
-    TrainingParts {
-        epochs: reader.required(&map, "epochs").and_then(|node| fields::epochs(reader, node, "spec.training.epochs")),
-        batch_size: reader
-            .required(&map, "batchSize")
-            .and_then(|node| Some((fields::batch_size(reader, node, "spec.training.batchSize")?, node.at))),
-        optimizer: reader.required(&map, "optimizer").and_then(|node| optimizer(reader, node)),
-        seed: reader.required(&map, "seed").and_then(|node| fields::seed(reader, node, "spec.training.seed")),
-    }
-}
-
-fn optimizer(reader: &Reader<'_>, node: &Node) -> Option<Optimizer> {
-    let map = reader.map(node, "spec.training.optimizer", &["name", "learningRate"])?;
-    let name = reader
-        .required(&map, "name")
-        .and_then(|node| fields::optimizer_name(reader, node, "spec.training.optimizer.name"));
-    let rate = reader
-        .required(&map, "learningRate")
-        .and_then(|node| fields::learning_rate(reader, node, "spec.training.optimizer.learningRate"));
-    Some(Optimizer { name: name?, learning_rate: rate? })
+    (WorkParts { whole, training }, Kind::BuiltIn)
 }
 
 /// `spec.workers` as far as it could be read.

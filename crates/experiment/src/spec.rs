@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use slipway_architecture::Architecture;
 
 use crate::{Bound, Deadline, Metric, Quantity, Sweep, Work};
 
@@ -53,60 +52,6 @@ pub struct Spec {
 /// The overlays of an experiment that names none.
 pub(crate) fn default_environments() -> Vec<String> {
     vec!["local".to_owned()]
-}
-
-/// The network.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
-pub struct Model {
-    /// The architecture.
-    pub architecture: Architecture,
-    /// The share of units dropped during training, from 0 to less than 1. The default depends on the architecture.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
-    pub dropout: Option<f64>,
-}
-
-/// How the network is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
-pub struct Training {
-    /// Passes over the training split.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub epochs: u32,
-    /// Images per step, over all workers; must be divisible by the number of workers.
-    #[schemars(range(min = 1, max = 1_048_576))]
-    pub batch_size: u32,
-    /// The optimizer.
-    pub optimizer: Optimizer,
-    /// Seed of initialisation, shuffling and dropout.
-    #[schemars(range(min = 0, max = 9_223_372_036_854_775_807_u64))]
-    pub seed: u64,
-}
-
-/// The optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(inline)]
-pub struct Optimizer {
-    /// The algorithm.
-    pub name: OptimizerName,
-    /// The learning rate, more than 0 and at most 10.
-    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 10))]
-    pub learning_rate: f64,
-}
-
-/// An optimizer that the trainer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum OptimizerName {
-    /// Adam.
-    Adam,
-    /// Stochastic gradient descent.
-    Sgd,
 }
 
 /// The processes of one trial, and the CPU, memory and GPUs of each.
@@ -184,5 +129,3 @@ macro_rules! words {
     };
 }
 pub(crate) use words;
-
-words!(OptimizerName { Adam = "adam", Sgd = "sgd" });

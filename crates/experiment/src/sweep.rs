@@ -5,7 +5,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use crate::trial::Point;
-use crate::{Architecture, OptimizerName, Parameter, Work};
+use crate::{
+    Architecture, Augmentation, EarlyStopping, Model, OptimizerName, Parameter, Schedule, ScheduleName, Training, Work,
+};
 
 /// One value of one swept field.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,24 @@ pub enum Setting {
     OptimizerName(OptimizerName),
     /// `training.optimizer.learningRate`
     LearningRate(f64),
+    /// `training.optimizer.momentum`
+    Momentum(f64),
+    /// `training.optimizer.weightDecay`
+    WeightDecay(f64),
+    /// `training.schedule.name`
+    ScheduleName(ScheduleName),
+    /// `training.schedule.warmupEpochs`
+    WarmupEpochs(u32),
+    /// `training.schedule.every`
+    Every(u32),
+    /// `training.schedule.factor`
+    Factor(f64),
+    /// `training.augmentation.shift`
+    Shift(u32),
+    /// `training.augmentation.rotation`
+    Rotation(f64),
+    /// `training.earlyStopping.patience`
+    Patience(u32),
     /// `training.seed`
     Seed(u64),
     /// `workers.count`
@@ -37,13 +57,22 @@ pub enum Setting {
 
 impl Setting {
     /// Every path that a sweep of the built-in trainer may name, relative to `spec`.
-    pub const PATHS: [&'static str; 8] = [
+    pub const PATHS: [&'static str; 17] = [
         "model.architecture",
         "model.dropout",
+        "training.augmentation.rotation",
+        "training.augmentation.shift",
         "training.batchSize",
+        "training.earlyStopping.patience",
         "training.epochs",
         "training.optimizer.learningRate",
+        "training.optimizer.momentum",
         "training.optimizer.name",
+        "training.optimizer.weightDecay",
+        "training.schedule.every",
+        "training.schedule.factor",
+        "training.schedule.name",
+        "training.schedule.warmupEpochs",
         "training.seed",
         Self::WORKERS,
     ];
@@ -59,8 +88,20 @@ impl Setting {
         match self {
             Self::Architecture(value) => value.as_str().into(),
             Self::OptimizerName(value) => value.as_str().into(),
-            Self::Dropout(value) | Self::LearningRate(value) => (*value).into(),
-            Self::Epochs(value) | Self::BatchSize(value) | Self::Workers(value) => (*value).into(),
+            Self::ScheduleName(value) => value.as_str().into(),
+            Self::Dropout(value)
+            | Self::LearningRate(value)
+            | Self::Momentum(value)
+            | Self::WeightDecay(value)
+            | Self::Factor(value)
+            | Self::Rotation(value) => (*value).into(),
+            Self::Epochs(value)
+            | Self::BatchSize(value)
+            | Self::WarmupEpochs(value)
+            | Self::Every(value)
+            | Self::Shift(value)
+            | Self::Patience(value)
+            | Self::Workers(value) => (*value).into(),
             Self::Seed(value) => (*value).into(),
             Self::Parameter { value, .. } => value.to_json(),
         }
@@ -73,14 +114,30 @@ impl Setting {
             (Self::Parameter { name, value }, Work::Program(program)) => {
                 program.parameters.insert(name.clone(), value.clone());
             }
-            (Self::Architecture(value), Work::BuiltIn { model, .. }) => model.architecture = *value,
-            (Self::Dropout(value), Work::BuiltIn { model, .. }) => model.dropout = Some(*value),
-            (Self::Epochs(value), Work::BuiltIn { training, .. }) => training.epochs = *value,
-            (Self::BatchSize(value), Work::BuiltIn { training, .. }) => training.batch_size = *value,
-            (Self::OptimizerName(value), Work::BuiltIn { training, .. }) => training.optimizer.name = *value,
-            (Self::LearningRate(value), Work::BuiltIn { training, .. }) => training.optimizer.learning_rate = *value,
-            (Self::Seed(value), Work::BuiltIn { training, .. }) => training.seed = *value,
-            (Self::Parameter { .. }, Work::BuiltIn { .. }) | (_, Work::Program(_)) => {}
+            (setting, Work::BuiltIn { model, training }) => setting.apply_built_in(model, training),
+            (_, Work::Program(_)) => {}
+        }
+    }
+
+    fn apply_built_in(&self, model: &mut Model, training: &mut Training) {
+        match self {
+            Self::Architecture(value) => model.architecture = *value,
+            Self::Dropout(value) => model.dropout = Some(*value),
+            Self::Epochs(value) => training.epochs = *value,
+            Self::BatchSize(value) => training.batch_size = *value,
+            Self::OptimizerName(value) => training.optimizer.name = *value,
+            Self::LearningRate(value) => training.optimizer.learning_rate = *value,
+            Self::Momentum(value) => training.optimizer.momentum = Some(*value),
+            Self::WeightDecay(value) => training.optimizer.weight_decay = Some(*value),
+            Self::ScheduleName(value) => training.schedule.get_or_insert(Schedule::NONE).name = *value,
+            Self::WarmupEpochs(value) => training.schedule.get_or_insert(Schedule::NONE).warmup_epochs = Some(*value),
+            Self::Every(value) => training.schedule.get_or_insert(Schedule::NONE).every = Some(*value),
+            Self::Factor(value) => training.schedule.get_or_insert(Schedule::NONE).factor = Some(*value),
+            Self::Shift(value) => training.augmentation.get_or_insert(Augmentation::NONE).shift = Some(*value),
+            Self::Rotation(value) => training.augmentation.get_or_insert(Augmentation::NONE).rotation = Some(*value),
+            Self::Patience(patience) => training.early_stopping = Some(EarlyStopping { patience: *patience }),
+            Self::Seed(value) => training.seed = *value,
+            Self::Workers(_) | Self::Parameter { .. } => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use slipway_digest::Digest;
 
 use crate::spec::is_zero;
+use crate::training::{Impossible, impossible};
 use crate::{Experiment, Model, Program, Register, Training, Work};
 
 /// A dataset with the content that `datasets/<name>.yaml` pins.
@@ -132,20 +133,11 @@ impl Trial {
         training: &Training,
         wrong: impl Fn(&'static str, &dyn ToString, &'static str) -> TrialError,
     ) -> Result<(), TrialError> {
-        if training.epochs == 0 {
-            return Err(wrong("training.epochs", &training.epochs, "at least 1"));
+        if let Some(Impossible { field, found, expected }) = impossible(model, training) {
+            return Err(TrialError::Field { field, found, expected });
         }
         if training.batch_size == 0 || !training.batch_size.is_multiple_of(self.workers) {
             return Err(wrong("training.batchSize", &training.batch_size, "a multiple of the number of workers"));
-        }
-        let rate = training.optimizer.learning_rate;
-        if !(rate > 0.0 && rate.is_finite()) {
-            return Err(wrong("training.optimizer.learningRate", &rate, "more than 0"));
-        }
-        if let Some(dropout) = model.dropout
-            && !(0.0..1.0).contains(&dropout)
-        {
-            return Err(wrong("model.dropout", &dropout, "0 to less than 1"));
         }
         let required = self.register.iter().flat_map(|register| register.require.keys());
         if let Some(metric) = required.into_iter().find(|metric| !metric.is_built_in()) {

@@ -29,13 +29,13 @@ impl SplitMix64 {
         }
     }
 
+    /// A number, uniform in [0, 1).
+    pub fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// `n` numbers, uniform in [-bound, bound).
     pub(crate) fn uniform(&mut self, n: usize, bound: f64) -> Vec<f32> {
-        (0..n)
-            .map(|_| {
-                let unit = (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-                ((2.0 * unit - 1.0) * bound) as f32
-            })
-            .collect()
+        (0..n).map(|_| ((2.0 * self.unit() - 1.0) * bound) as f32).collect()
     }
 }

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use slipway_experiment::{Finding, Limits, parse, parse_with};
 
-use crate::text::{CNN, MLP, with};
+use crate::text::{CNN, MLP, RESNET, with};
 
 fn findings(text: &str) -> Vec<Finding> {
     parse("e.yaml", text).expect_err("the text should be refused")
@@ -22,7 +22,7 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("dataset: mnist-10k", "dataset: a234567890123456789012345678901234567890123456789012345678901234", 7, 12, "name-too-long", "spec.dataset has 64 characters", "at most 63")]
 #[case("dataset: mnist-10k", "datset: mnist-10k", 7, 3, "unknown-field", "unknown field `datset` in spec", "did you mean `dataset`? allowed: dataset, model,")]
 #[case("  dataset: mnist-10k\n", "", 7, 3, "missing-field", "missing field `dataset` in spec", "add `dataset:`")]
-#[case("architecture: cnn", "architecture: ccn", 8, 25, "wrong-value", "spec.model.architecture cannot be `ccn`", "did you mean `cnn`? allowed: mlp, cnn")]
+#[case("architecture: cnn", "architecture: ccn", 8, 25, "wrong-value", "spec.model.architecture cannot be `ccn`", "did you mean `cnn`? allowed: mlp, cnn, resnet")]
 #[case("dropout: 0.25", "dropout: 1.0", 8, 39, "out-of-range", "spec.model.dropout is 1.0", "from 0 to less than 1")]
 #[case("dropout: 0.25", "dropout: -0.1", 8, 39, "out-of-range", "spec.model.dropout is -0.1", "from 0 to less than 1")]
 #[case("dropout: 0.25", "dropout: .nan", 8, 39, "out-of-range", "spec.model.dropout is .nan", "from 0 to less than 1")]
@@ -34,7 +34,7 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("epochs: 3", "epochs: [3]", 9, 22, "wrong-type", "must be a whole number, found a list", "from 1 to 10000")]
 #[case("batchSize: 64", "batch_size: 64", 9, 25, "unknown-field", "unknown field `batch_size` in spec.training", "did you mean `batchSize`?")]
 #[case("batchSize: 64", "batchSize: 63", 9, 36, "batch-not-divisible", "batchSize 63 is not divisible by 2 workers", "use 62 or 64")]
-#[case("name: adam", "name: adamw", 9, 58, "wrong-value", "spec.training.optimizer.name cannot be `adamw`", "did you mean `adam`?")]
+#[case("name: adam", "name: addam", 9, 58, "wrong-value", "spec.training.optimizer.name cannot be `addam`", "did you mean `adam`?")]
 #[case("learningRate: 0.001}", "learningRate: 0}", 9, 78, "out-of-range", "learningRate is 0", "more than 0 and at most 10")]
 #[case("learningRate: 0.001}", "learningRate: 1e400}", 9, 78, "out-of-range", "learningRate is 1e400", "more than 0 and at most 10")]
 #[case("seed: 7", "seed: 99999999999999999999", 9, 92, "out-of-range", "spec.training.seed is 99999999999999999999", "9223372036854775807")]
@@ -104,6 +104,7 @@ fn one_mistake(
 fn the_examples_are_valid() {
     assert_eq!(parse("e.yaml", CNN).map(|experiment| experiment.trial_count()), Ok(2));
     assert_eq!(parse("e.yaml", MLP).map(|experiment| experiment.trial_count()), Ok(1));
+    assert_eq!(parse("e.yaml", RESNET).map(|experiment| experiment.trial_count()), Ok(1));
 }
 
 #[test]

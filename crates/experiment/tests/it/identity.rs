@@ -109,7 +109,7 @@ fn a_trial_reads_back_from_its_json() {
 #[case("\"learningRate\":0.001", "\"learningRate\":-1", "learningRate is -1")]
 #[case("sha256:", "sha1:", "dataset.digest is sha1:")]
 #[case("\"seed\":7", "\"seed\":7,\"sed\":8", "unknown field `sed`")]
-#[case("\"cnn\"", "\"resnet\"", "unknown variant `resnet`")]
+#[case("\"cnn\"", "\"vgg\"", "unknown variant `vgg`")]
 #[case(">= 0.95", "about 1", "is not a bound")]
 fn a_damaged_trial_is_refused(#[case] old: &str, #[case] new: &str, #[case] message: &str) {
     let json = experiment(CNN).trials(&dataset())[0].to_json();

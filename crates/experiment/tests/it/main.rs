@@ -11,3 +11,4 @@ mod properties;
 mod rendering;
 mod schema;
 mod text;
+mod training;

@@ -12,14 +12,29 @@ use crate::text::dataset;
 /// One valid experiment file, and the number of its trials.
 fn experiments() -> impl Strategy<Value = (String, usize)> {
     let identity = ("[a-z]([a-z0-9-]{0,37}[a-z0-9])?", option::of(1..5_u32), option::of(Just("mnist")));
-    let model = (prop_oneof![Just("mlp"), Just("cnn")], option::of(0.0..0.99_f64));
-    let training = (1..100_u32, 1..64_u32, prop_oneof![Just("adam"), Just("sgd")], 1e-9..10.0_f64, 0..u64::MAX >> 1);
+    let model = (prop_oneof![Just("mlp"), Just("cnn"), Just("resnet")], option::of(0.0..0.99_f64));
+    let training = (
+        1..100_u32,
+        1..64_u32,
+        prop_oneof![Just("adam"), Just("adamw"), Just("sgd")],
+        1e-9..10.0_f64,
+        0..u64::MAX >> 1,
+    );
+    let more = (
+        option::of((1..100_u32, 0.01..0.99_f64)),
+        option::of((0..9_u32, 0.0..180.0_f64)),
+        option::of(1..9_u32),
+        option::of(0.0..1.0_f64),
+    );
     let workers = (1..9_u32, 1..4000_u32, 16..100_000_u32, 1..10_000_u32);
     let sweep = (btree_set(0..1000_u32, 0..4), btree_set(1..10_000_u32, 0..4), btree_set(1..100_u32, 0..3));
-    (identity, model, training, workers, sweep).prop_map(|(identity, model, training, workers, sweep)| {
+    (identity, model, training, more, workers, sweep).prop_map(|(identity, model, training, more, workers, sweep)| {
         let mut axes = BTreeMap::new();
         axes.insert("training.seed", sweep.0.iter().map(u32::to_string).collect::<Vec<_>>());
-        axes.insert("training.optimizer.learningRate", sweep.1.iter().map(|rate| format!("{}", f64::from(*rate) / 1e4)).collect());
+        axes.insert(
+            "training.optimizer.learningRate",
+            sweep.1.iter().map(|rate| format!("{}", f64::from(*rate) / 1e4)).collect(),
+        );
         axes.insert("training.epochs", sweep.2.iter().map(u32::to_string).collect());
         axes.retain(|_, values| !values.is_empty());
         let trials = axes.values().map(Vec::len).product();
@@ -29,9 +44,18 @@ fn experiments() -> impl Strategy<Value = (String, usize)> {
         spec.insert("model", format!("{{architecture: {}{dropout}}}", model.0));
         let (epochs, share, optimizer, rate, seed) = training;
         let batch = share * workers.0;
+        let (step, change, patience, decay) = more;
+        let decay = decay.map(|decay| format!(", weightDecay: {decay}")).unwrap_or_default();
+        let optimizer = format!("{{name: {optimizer}, learningRate: {rate}{decay}}}");
+        let more = [
+            step.map(|(every, factor)| format!(", schedule: {{name: step, every: {every}, factor: {factor}}}")),
+            change.map(|(shift, degrees)| format!(", augmentation: {{shift: {shift}, rotation: {degrees}}}")),
+            patience.map(|patience| format!(", earlyStopping: {{patience: {patience}}}")),
+        ];
+        let more: String = more.into_iter().flatten().collect();
         spec.insert(
             "training",
-            format!("{{epochs: {epochs}, batchSize: {batch}, optimizer: {{name: {optimizer}, learningRate: {rate}}}, seed: {seed}}}"),
+            format!("{{epochs: {epochs}, batchSize: {batch}, optimizer: {optimizer}, seed: {seed}{more}}}"),
         );
         spec.insert("workers", format!("{{count: {}, cpu: {}m, memory: {}Mi}}", workers.0, workers.1, workers.2));
         spec.insert("budget", format!("{{cpuHours: 1000000, deadline: {}s}}", workers.3));
@@ -43,10 +67,16 @@ fn experiments() -> impl Strategy<Value = (String, usize)> {
             spec.insert("rerun", rerun.to_string());
         }
         if let Some(model) = identity.2 {
-            spec.insert("register", format!("{{model: {model}, require: {{accuracy: '>= 0.9', validation_accuracy: '> 0.5'}}}}"));
+            spec.insert(
+                "register",
+                format!("{{model: {model}, require: {{accuracy: '>= 0.9', validation_accuracy: '> 0.5'}}}}"),
+            );
         }
         let spec: String = spec.iter().map(|(key, value)| format!("  {key}: {value}\n")).collect();
-        let text = format!("apiVersion: slipway.dev/v1alpha1\nkind: Experiment\nmetadata: {{name: {}}}\nspec:\n{spec}", identity.0);
+        let text = format!(
+            "apiVersion: slipway.dev/v1alpha1\nkind: Experiment\nmetadata: {{name: {}}}\nspec:\n{spec}",
+            identity.0
+        );
         (text, trials)
     })
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use slipway_experiment::schema;
 
-use crate::text::{CNN, MLP, with};
+use crate::text::{CNN, MLP, RESNET, with};
 
 fn validator() -> jsonschema::Validator {
     let schema: Value = serde_json::from_str(&schema()).unwrap();
@@ -23,7 +23,7 @@ fn the_file_is_what_the_types_say() {
 
 #[test]
 fn the_examples_fit() {
-    for text in [CNN, MLP] {
+    for text in [CNN, MLP, RESNET] {
         if let Err(error) = validator().validate(&value(text)) {
             panic!("{}: {error}", error.instance_path());
         }
@@ -36,7 +36,15 @@ fn mistakes_do_not() {
         ("dropout", "dropuot"),
         ("dropout: 0.25", "dropout: 1"),
         ("dropout: 0.25", "dropout: null"),
-        ("architecture: cnn", "architecture: resnet"),
+        ("architecture: cnn", "architecture: vgg"),
+        ("seed: 7", "seed: 7, schedule: {name: cosin}"),
+        ("seed: 7", "seed: 7, schedule: {warmupEpochs: 1}"),
+        ("seed: 7", "seed: 7, schedule: {name: step, every: 0, factor: 0.1}"),
+        ("seed: 7", "seed: 7, augmentation: {}"),
+        ("seed: 7", "seed: 7, augmentation: {rotation: 181}"),
+        ("seed: 7", "seed: 7, augmentation: null"),
+        ("seed: 7", "seed: 7, earlyStopping: {}"),
+        ("[0.001, 0.003]", "[0.1]\n    training.schedule.name: [none]"),
         ("epochs: 3", "epochs: 3.5"),
         ("[0.001, 0.003]", "[]"),
         ("[0.001, 0.003]", "[0]"),

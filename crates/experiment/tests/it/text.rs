@@ -8,6 +8,9 @@ pub(crate) const CNN: &str = include_str!("../../../../experiments/mnist-cnn.yam
 /// A valid experiment of one trial.
 pub(crate) const MLP: &str = include_str!("../../../../experiments/mnist-mlp.yaml");
 
+/// A valid experiment of one trial that says more about its training.
+pub(crate) const RESNET: &str = include_str!("../../../../experiments/mnist-resnet.yaml");
+
 /// The experiment of a valid text.
 pub(crate) fn experiment(text: &str) -> Experiment {
     parse("experiment.yaml", text).unwrap_or_else(|findings| panic!("{findings:#?}"))
