@@ -1,6 +1,6 @@
 //! Compiles the C++ shim against libtorch's headers and links it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::exit;
 
 fn main() {
@@ -29,13 +29,42 @@ fn main() {
         .include(root.join("include/torch/csrc/api/include"))
         .include("shim/gloo_min")
         .file("shim/shim.cpp")
+        .file("shim/engine.cpp")
         .compile("slipway_c10d_shim");
+    forwarding_library();
     let lib = root.join("lib");
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
     // for this package's tests; each program has its own build script for the same
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+}
+
+/// Links the empty libtorch.so that compiled packages name as a library that they need. PyTorch's own only leads to libtorch_cpu.so, which
+/// programs link to themselves, and to libraries for GPUs.
+fn forwarding_library() {
+    let folder = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    let (source, library) = (folder.join("empty.c"), folder.join("libtorch.so"));
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system != "linux") {
+        write(&library, "");
+        return;
+    }
+    write(&source, "");
+    let linked = cc::Build::new()
+        .get_compiler()
+        .to_command()
+        .args(["-shared", "-nostdlib", "-s", "-Wl,-soname,libtorch.so", "-Wl,--build-id=none", "-o"])
+        .args([&library, &source])
+        .status();
+    if !linked.is_ok_and(|status| status.success()) {
+        fail("the C compiler cannot link a shared library");
+    }
+}
+
+fn write(file: &Path, text: &str) {
+    if let Err(error) = std::fs::write(file, text) {
+        fail(&format!("{}: {error}", file.display()));
+    }
 }
 
 fn fail(message: &str) -> ! {

@@ -1,6 +1,7 @@
 //! Reads the bodies of requests: each up to a maximum length, and all of them together up to another. Compressed bodies count
 //! decompressed.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -8,10 +9,11 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::{Layer, Service, service_fn};
+use tower_http::decompression::{DecompressionBody, RequestDecompressionLayer};
 
 use crate::refusal::Refusal;
 
@@ -126,11 +128,14 @@ impl HttpBody for Arrives {
     }
 }
 
-/// Marks requests whose bodies are compressed, and says what is wrong if the server cannot decompress them. What is not read of such a
+/// Answers a request whose body may be compressed, and says what is wrong if the server cannot decompress it. What is not read of such a
 /// body is discarded, because a client that is still writing would not see the refusal.
-pub async fn compressed(mut request: Request, next: Next) -> Response {
+pub async fn decompressed<F: Future<Output = Response>>(
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let Some(encoding) = request.headers().get(header::CONTENT_ENCODING).cloned() else {
-        return next.run(request).await;
+        return answer(request).await;
     };
     request.extensions_mut().insert(Compressed);
     let mut rest = None;
@@ -139,7 +144,21 @@ pub async fn compressed(mut request: Request, next: Next) -> Response {
         rest = Some(Arrives(Arc::clone(&arriving)));
         Body::new(Arrives(arriving))
     });
-    let response = next.run(request).await;
+    let mut answer = Some(answer);
+    let mut service =
+        RequestDecompressionLayer::new().layer(service_fn(|request: Request<DecompressionBody<Body>>| {
+            let answering = answer.take().map(|answer| answer(request.map(Body::new)));
+            async move {
+                Ok::<_, Infallible>(match answering {
+                    Some(answering) => answering.await,
+                    None => Response::default(),
+                })
+            }
+        }));
+    let response = match service.call(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
+    };
     if let Some(mut rest) = rest {
         let mut discarded = 0;
         while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await

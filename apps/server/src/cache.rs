@@ -59,9 +59,16 @@ impl Kept {
 }
 
 impl Cache {
-    /// `<folder>/models`, with at most `most` bytes. What a killed server has left incomplete is removed.
+    /// `<folder>/models`, with at most `most` bytes. What a killed server has left incomplete or unpacked is removed.
     pub fn open(folder: &Path, most: u64) -> Self {
         let cache = Self { folder: folder.join("models"), most, held: Arc::default() };
+        let unpacked = temporary(folder);
+        if unpacked.exists() {
+            remove(&unpacked);
+        }
+        if let Err(error) = std::fs::create_dir_all(&unpacked) {
+            tracing::warn!(event = "not_writable", "{}: {error}; compiled models cannot be loaded", unpacked.display());
+        }
         for entry in std::fs::read_dir(&cache.folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(PART) {
                 remove(&entry.path());
@@ -144,8 +151,7 @@ impl Cache {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(hex) = name.strip_prefix("sha256-") else { continue };
             let path = entry.path();
-            let files = std::fs::read_dir(&path).into_iter().flatten().flatten();
-            let bytes = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+            let bytes = size(&path);
             let used = entry.metadata().and_then(|folder| folder.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
             all.push(Kept { path, bytes, used, digest: Digest::from_hex(hex).ok() });
         }
@@ -176,6 +182,11 @@ impl Drop for Part {
     }
 }
 
+/// Where libtorch unpacks compiled packages while they are loaded.
+pub fn temporary(folder: &Path) -> PathBuf {
+    folder.join("unpacked")
+}
+
 /// Removes a folder, and returns whether it is gone.
 fn remove(folder: &Path) -> bool {
     match std::fs::remove_dir_all(folder) {
@@ -185,6 +196,16 @@ fn remove(folder: &Path) -> bool {
             false
         }
     }
+}
+
+/// The bytes of all files below a folder.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => size(&entry.path()),
+        found => found.map_or(0, |found| found.len()),
+    };
+    entries.map(of).sum()
 }
 
 fn mib(bytes: u64) -> String {

@@ -26,13 +26,17 @@ impl Drain {
     pub fn has_begun(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// An answer, which is the last of its connection once the drain has begun.
+    pub fn last_if_begun(&self, mut response: Response) -> Response {
+        if self.has_begun() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
 
 /// Closes each connection after its next answer once the drain has begun.
 pub async fn ends_connections(State(drain): State<Drain>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    if drain.has_begun() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+    drain.last_if_begun(next.run(request).await)
 }

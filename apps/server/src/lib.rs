@@ -5,6 +5,7 @@
 //!                            \--on demand--> Registry (MLflow, verified) --> Cache
 //! ```
 
+pub mod address;
 pub mod bench;
 pub mod body;
 pub mod cache;
@@ -15,11 +16,17 @@ pub mod exchange;
 pub mod fatal;
 pub mod follow;
 pub mod infer;
+pub mod interface;
 pub mod loaded;
 pub mod metrics;
 pub mod models;
+pub mod network;
 pub mod refusal;
 pub mod registry;
+pub mod room;
 pub mod routes;
 pub mod settings;
+pub mod statistics;
+pub mod tensor;
+pub mod trial;
 pub mod workers;

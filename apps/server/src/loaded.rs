@@ -4,11 +4,15 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use slipway_digest::Digest;
-use slipway_model::{Bundle, Config};
 use slipway_serving::Pin;
+use slipway_signature::Content;
 
-/// The most images in one call of a model, whether one request brought them or several.
-pub const MOST_IMAGES: usize = 64;
+use crate::interface::{BATCH, Interface};
+use crate::network::Network;
+use crate::room::{Room, Share, resident};
+use crate::statistics::Statistics;
+use crate::tensor::Array;
+use crate::trial::Found;
 
 /// A version of a model, with a copy for each worker. The copies share the weights, and their calls do not block each other.
 #[derive(Debug)]
@@ -17,29 +21,72 @@ pub struct Loaded {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Digest of its configuration and weights.
+    /// Digest of the files that were loaded.
     pub digest: Digest,
-    config: Config,
-    bundles: Vec<Mutex<Bundle>>,
+    /// What it takes and gives.
+    pub interface: Interface,
+    /// What it has answered so far.
+    pub statistics: Statistics,
+    memory: Share,
+    networks: Vec<Mutex<Network>>,
+}
+
+/// Why a model is not loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotLoaded {
+    /// It needs more memory than is free; others could make room for it.
+    #[error("{0}")]
+    NoRoom(String),
+    /// It does not run, or cannot be had.
+    #[error("{0}")]
+    Failed(String),
 }
 
 impl Loaded {
-    /// Loads a bundle from its folder and warms it up, so that no request waits for a cold model.
+    /// Loads a model from its folder and warms it up, so that no request waits for a cold model. `found` is what its trial found, which
+    /// a built-in network does not need. While this runs, nothing else loads: the memory that it takes is measured.
     ///
     /// # Errors
-    /// When the folder does not hold a model, or the model does not run.
-    pub fn load(pin: &Pin, folder: &Path, workers: usize) -> slipway_model::Result<Self> {
-        let bundle = Bundle::load(folder)?;
-        let config = bundle.config().clone();
-        let pixels = config.pixels();
-        // OpenMP keeps this number for each thread, and this is not one of the workers.
-        tch::set_num_threads(1);
-        for images in [1, MOST_IMAGES] {
-            bundle.probabilities(&vec![0.0; images * pixels], images)?;
+    /// When the folder does not hold a model, the model does not run, or there is no room for it.
+    pub fn load(
+        pin: &Pin,
+        folder: &Path,
+        content: Content,
+        found: Option<Found>,
+        workers: usize,
+        room: &Room,
+    ) -> Result<Self, NotLoaded> {
+        let failed = |reason: String| NotLoaded::Failed(format!("version {} of {}: {reason}", pin.version, pin.name));
+        let no_room = |reason: String| NotLoaded::NoRoom(format!("version {} of {}: {reason}", pin.version, pin.name));
+        // at least its files, and what its trial needed
+        let least = size(folder, content).map_err(failed)?.max(found.map_or(0, |found| found.bytes));
+        let memory = room.take(least).map_err(no_room)?;
+        let before = resident();
+        let workers = workers.max(1);
+        let (mut network, mut interface) = Network::load(content, folder, workers).map_err(failed)?;
+        if let Some(Found { most, other, .. }) = found {
+            (interface.most, interface.other) = (most, other);
         }
-        let bundles = (0..workers.max(1)).map(|_| Mutex::new(bundle.share())).collect();
+        for rows in if interface.batched { vec![1, interface.most] } else { vec![1] } {
+            network
+                .run(&interface, &interface.zeros(rows))
+                .map_err(|reason| failed(format!("it does not answer zeros: {reason}")))?;
+        }
+        let mut networks = Vec::with_capacity(workers);
+        for _ in 1..workers {
+            networks.push(Mutex::new(network.share().map_err(failed)?));
+        }
+        networks.push(Mutex::new(network));
+        let grown = resident().saturating_sub(before);
+        let memory = if grown > least {
+            drop(memory);
+            room.take(grown).map_err(no_room)?
+        } else {
+            memory
+        };
         let Pin { name, version, digest } = pin.clone();
-        Ok(Self { name, version: version.to_string(), digest, config, bundles })
+        let statistics = Statistics::default();
+        Ok(Self { name, version: version.to_string(), digest, interface, statistics, memory, networks })
     }
 
     /// Whether this is the pinned version.
@@ -47,34 +94,54 @@ impl Loaded {
         self.name == pin.name && self.version == pin.version.to_string() && self.digest == pin.digest
     }
 
-    /// The model's configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// The memory that it takes, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory.bytes()
     }
 
-    /// Probabilities of `images` images, row by row, by the worker with this index.
+    /// The most rows of a batch from several requests; 1 if each request runs alone.
+    pub fn batch(&self) -> usize {
+        if self.interface.batched { self.interface.most.min(BATCH) } else { 1 }
+    }
+
+    /// The model's answer to inputs that are as its interface says, by the worker with this index.
     ///
     /// # Errors
-    /// When libtorch fails.
-    pub fn probabilities(&self, worker: usize, pixels: &[f32], images: usize) -> slipway_model::Result<Vec<f32>> {
-        let bundle = &self.bundles[worker % self.bundles.len()];
+    /// When the model fails.
+    pub fn run(&self, worker: usize, inputs: &[Array]) -> Result<Vec<Array>, String> {
+        let network = &self.networks[worker % self.networks.len()];
         // A call that panicked left nothing half done: the weights are frozen.
-        bundle.lock().unwrap_or_else(PoisonError::into_inner).probabilities(pixels, images)
+        network.lock().unwrap_or_else(PoisonError::into_inner).run(&self.interface, inputs)
     }
+}
+
+/// The bytes of the files that count.
+fn size(folder: &Path, content: Content) -> Result<u64, String> {
+    let files = content.files(folder).map_err(|error| error.to_string())?;
+    Ok(files.iter().filter_map(|file| folder.join(file).metadata().ok()).map(|file| file.len()).sum())
 }
 
 #[cfg(test)]
 impl Loaded {
     /// A network with fresh weights.
-    pub(crate) fn fresh(seed: u64, workers: usize) -> (Self, Bundle) {
-        let config = Config::mnist(slipway_model::Architecture::Mlp, 0.0);
-        let bundle = Bundle::new(&slipway_model::Model::new(&config, seed).unwrap()).unwrap();
-        let bundles = (0..workers).map(|_| Mutex::new(bundle.share())).collect();
-        (Self { name: "mnist".into(), version: seed.to_string(), digest: Digest::of([]), config, bundles }, bundle)
+    pub(crate) fn fresh(seed: u64, workers: usize) -> (Self, slipway_model::Bundle) {
+        let config = slipway_model::Config::mnist(slipway_model::Architecture::Mlp, 0.0);
+        let bundle = slipway_model::Bundle::new(&slipway_model::Model::new(&config, seed).unwrap()).unwrap();
+        let networks = (0..workers).map(|_| Mutex::new(Network::Bundle(bundle.share()))).collect();
+        let model = Self {
+            name: "mnist".into(),
+            version: seed.to_string(),
+            digest: Digest::of([]),
+            interface: Interface::of_bundle(&config),
+            statistics: Statistics::default(),
+            memory: Room::new(1).take(1).unwrap(),
+            networks,
+        };
+        (model, bundle)
     }
 
     /// Keeps a worker inside its call until the guard is dropped.
-    pub(crate) fn hold(&self, worker: usize) -> std::sync::MutexGuard<'_, Bundle> {
-        self.bundles[worker].lock().unwrap()
+    pub(crate) fn hold(&self, worker: usize) -> std::sync::MutexGuard<'_, Network> {
+        self.networks[worker].lock().unwrap()
     }
 }

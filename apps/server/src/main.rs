@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use slipway_names::env::{LISTEN, LISTEN_INTERNAL};
+use slipway_server::address::{App, Versions};
 use slipway_server::body::Memory;
-use slipway_server::cache::Cache;
+use slipway_server::cache::{Cache, temporary};
 use slipway_server::connections::{Connections, limit};
 use slipway_server::drain::Drain;
 use slipway_server::fatal::Fatal;
@@ -16,8 +17,10 @@ use slipway_server::follow::follow;
 use slipway_server::metrics::Metrics;
 use slipway_server::models::Models;
 use slipway_server::registry::Registry;
-use slipway_server::routes::{App, Versions, routes};
+use slipway_server::room::Room;
+use slipway_server::routes::routes;
 use slipway_server::settings::Settings;
+use slipway_server::trial;
 use slipway_server::workers::Workers;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,11 +52,20 @@ fn start() -> Result<(), Fatal> {
     match (arguments.next(), arguments.next(), arguments.next()) {
         (None, ..) => {
             let settings = Settings::read(|name| std::env::var(name).ok())?;
+            // The only folder that it may write to. No thread has started yet.
+            slipway_c10d::set_temporary_folder(&temporary(&settings.cache));
             let runtime = tokio::runtime::Runtime::new().map_err(unexpected("threads"))?;
             runtime.block_on(serve(settings))
         }
         (Some(command), Some(folder), None) if command == "bench" => {
             print_line(&slipway_server::bench::bench(&PathBuf::from(folder))?)
+        }
+        (Some(command), Some(folder), Some(room)) if command == trial::COMMAND => {
+            let room = room.to_str().and_then(|room| room.parse().ok());
+            let room = room.ok_or_else(|| Fatal::Input("the room for a trial is a number of bytes".to_owned()))?;
+            print_line(&trial::run(&PathBuf::from(folder), room))?;
+            // libtorch's destructors have nothing to do any more.
+            slipway_c10d::exit_at_once(0)
         }
         _ => Err(Fatal::Input(
             "usage: slipway-server (configured by its environment), or slipway-server bench FOLDER".to_owned(),
@@ -64,8 +76,9 @@ fn start() -> Result<(), Fatal> {
 async fn serve(settings: Settings) -> Result<(), Fatal> {
     let metrics = Metrics::new().map_err(|error| Fatal::Unexpected(error.to_string()))?;
     let cache = Cache::open(&settings.cache, settings.cache_bytes);
-    let registry =
-        Registry::new(&settings.mlflow, cache, settings.workers).map_err(|error| Fatal::Input(error.to_string()))?;
+    let room = Room::new(settings.model_memory);
+    let registry = Registry::new(&settings.mlflow, cache, settings.workers, room)
+        .map_err(|error| Fatal::Input(error.to_string()))?;
     let workers =
         Workers::start(settings.workers, settings.queue, metrics.clone()).map_err(unexpected("starting workers"))?;
     let models = Arc::new(Models::new(registry));

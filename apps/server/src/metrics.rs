@@ -24,7 +24,7 @@ pub struct Metrics {
     pub waiting: IntGauge,
     /// Seconds that a request waited for a worker.
     pub waited: Histogram,
-    /// Images in one call of a model.
+    /// Rows in one call of a model.
     pub batch: Histogram,
     /// Seconds of one call of a model.
     pub inference: Histogram,
@@ -32,6 +32,8 @@ pub struct Metrics {
     pub workers: IntGauge,
     /// 1 for each version in service.
     pub in_service: IntGaugeVec,
+    /// The memory of each loaded version, in bytes.
+    pub model_memory: IntGaugeVec,
     /// 1 while requests should be sent here.
     pub ready: IntGauge,
     /// Reloads of `models.yaml`.
@@ -67,10 +69,15 @@ impl Metrics {
             bodies: gauge("request_bodies_bytes", "Memory for the bodies of requests that are not answered yet")?,
             waiting: gauge("requests_waiting", "Inference requests that wait for a worker")?,
             waited: histogram("wait_duration_seconds", "Seconds that a request waited for a worker", &seconds)?,
-            batch: histogram("batch_images", "Images in one call of a model", &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])?,
+            batch: histogram(
+                "batch_images",
+                "Images, or rows, in one call of a model",
+                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0],
+            )?,
             inference: histogram("inference_duration_seconds", "Seconds of one call of a model", &seconds)?,
             workers: gauge("workers", "Threads that run models")?,
             in_service: gauges("model_info", "1 for each version in service", &["model", "version", "digest"])?,
+            model_memory: gauges("model_memory_bytes", "Memory of each loaded version", &["model", "version"])?,
             ready: gauge("ready", "1 while requests should be sent here")?,
             reloads: Reloads {
                 total: counters("models_reloads_total", "Attempts to serve what models.yaml says", &["result"])?,
@@ -89,7 +96,7 @@ impl Metrics {
         for result in ["success", "failure"] {
             metrics.reloads.total.with_label_values(&[result]);
         }
-        let all: [Box<dyn Collector>; 15] = [
+        let all: [Box<dyn Collector>; 16] = [
             Box::new(build),
             Box::new(metrics.requests.clone()),
             Box::new(metrics.seconds.clone()),
@@ -101,6 +108,7 @@ impl Metrics {
             Box::new(metrics.inference.clone()),
             Box::new(metrics.workers.clone()),
             Box::new(metrics.in_service.clone()),
+            Box::new(metrics.model_memory.clone()),
             Box::new(metrics.ready.clone()),
             Box::new(metrics.reloads.total.clone()),
             Box::new(metrics.reloads.last_successful.clone()),

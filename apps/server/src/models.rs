@@ -8,7 +8,7 @@ use slipway_serving::{Pin, Pins};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::catalog::{Catalog, Listing};
-use crate::loaded::Loaded;
+use crate::loaded::{Loaded, NotLoaded};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 
@@ -62,6 +62,14 @@ impl Models {
         self.in_service.load_full()
     }
 
+    /// Every loaded version: those in service, and those that were asked for by version.
+    pub fn loaded(&self) -> Vec<Arc<Loaded>> {
+        let mut loaded: Vec<_> = self.in_service().values().cloned().collect();
+        let kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.extend(kept.iter().filter_map(|(_, cell)| cell.get().cloned()));
+        loaded
+    }
+
     /// Puts exactly these versions into service. Loads the new ones first; if one fails, everything stays as it was.
     ///
     /// # Errors
@@ -84,7 +92,7 @@ impl Models {
             let same = now.get(&pin.name).filter(|loaded| loaded.is(pin));
             let loaded = match same {
                 Some(loaded) => Arc::clone(loaded),
-                None => self.registry.load(pin).await?,
+                None => self.load_with_room(pin).await.map_err(|reason| reason.to_string())?,
             };
             next.insert(pin.name.clone(), loaded);
         }
@@ -148,12 +156,20 @@ impl Models {
         let cell = self.cell_of(|kept| kept == pin).unwrap_or_else(|| self.keep(pin.clone()));
         let load = async || {
             let _load = self.loads.acquire().await.map_err(|error| error.to_string())?;
-            self.registry.load(pin).await
+            self.load_with_room(pin).await.map_err(|reason| reason.to_string())
         };
         // Concurrent requests load it once; a failure is not kept.
         let loaded = cell.get_or_try_init(load).await.map(Arc::clone);
         self.forget(pin);
         loaded
+    }
+
+    /// Loads a version. If there is no room for it, versions that are not in service make room.
+    async fn load_with_room(&self, pin: &Pin) -> Result<Arc<Loaded>, NotLoaded> {
+        match self.registry.load(pin).await {
+            Err(NotLoaded::NoRoom(_)) if self.forget_all() => self.registry.load(pin).await,
+            other => other,
+        }
     }
 
     async fn unknown(&self, name: &str, version: &str) -> Refusal {
@@ -180,6 +196,14 @@ impl Models {
             loaded -= usize::from(goes);
             !goes
         });
+    }
+
+    /// Drops every loaded version that is not in service, and returns whether there was one.
+    fn forget_all(&self) -> bool {
+        let mut kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = kept.len();
+        kept.retain(|(_, cell)| !cell.initialized());
+        kept.len() < before
     }
 
     /// The cell of a version that is kept on demand, which becomes the most recently used. Returns `None` if it is not kept.

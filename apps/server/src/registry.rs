@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_digest::Digest;
-use slipway_mlflow::{Client, ModelVersion, Retry};
+use slipway_mlflow::{Artifact, Client, ModelVersion, Retry};
 use slipway_names::tag;
 
 use slipway_serving::Pin;
-use slipway_signature::{CONFIG_FILE, WEIGHTS_FILE, digest};
+use slipway_signature::{CONFIG_FILE, Content, FOLDER, MODEL_FILE, WEIGHTS_FILE, digest};
+use tokio::sync::Mutex;
 
 use crate::cache::{Cache, Part};
-use crate::loaded::Loaded;
+use crate::loaded::{Loaded, NotLoaded};
 use crate::refusal::Refusal;
+use crate::room::Room;
+use crate::trial::trial;
 
-/// The files of a version that are needed.
-const FILES: [&str; 2] = [CONFIG_FILE, WEIGHTS_FILE];
 /// A client waits for these answers, so there are few attempts and short pauses.
 const RETRY: Retry = Retry::at_most(2).pausing(Duration::from_millis(100), Duration::from_millis(100));
 
@@ -27,15 +28,18 @@ pub struct Registry {
     client: Client,
     cache: Cache,
     workers: usize,
+    room: Room,
+    /// Held while a model is loaded, because the memory that it takes is measured.
+    loading: Arc<Mutex<()>>,
 }
 
 impl Registry {
-    /// The registry at `mlflow`, with downloads in `cache`.
+    /// The registry at `mlflow`, with downloads in `cache` and loaded models in `room`.
     ///
     /// # Errors
     /// When `mlflow` is not a valid address.
-    pub fn new(mlflow: &str, cache: Cache, workers: usize) -> slipway_mlflow::Result<Self> {
-        Ok(Self { client: Client::at(mlflow)?.with_retry(RETRY), cache, workers })
+    pub fn new(mlflow: &str, cache: Cache, workers: usize, room: Room) -> slipway_mlflow::Result<Self> {
+        Ok(Self { client: Client::at(mlflow)?.with_retry(RETRY), cache, workers, room, loading: Arc::default() })
     }
 
     /// Sets which versions are in service: their downloads are kept.
@@ -79,14 +83,27 @@ impl Registry {
     ///
     /// # Errors
     /// Why it cannot be loaded.
-    pub async fn load(&self, pin: &Pin) -> Result<Arc<Loaded>, String> {
+    pub async fn load(&self, pin: &Pin) -> Result<Arc<Loaded>, NotLoaded> {
         let _in_use = self.cache.use_now(pin.digest);
         let folder = self.cache.of(&pin.digest);
-        if !self.is_cached(pin, &folder).await? {
-            self.download(pin, &folder).await?;
-        }
-        let (workers, pin) = (self.workers, pin.clone());
-        blocking(move || Loaded::load(&pin, &folder, workers).map_err(|error| error.to_string())).await?.map(Arc::new)
+        let had = async || {
+            if !self.is_cached(pin, &folder).await? {
+                self.download(pin, &folder).await?;
+            }
+            slipway_signature::content(&folder).map_err(|error| error.to_string())
+        };
+        let content = had().await.map_err(NotLoaded::Failed)?;
+        let _alone = self.loading.lock().await;
+        let found = match content {
+            Content::Bundle => None,
+            Content::Servable => {
+                let failed = |reason| NotLoaded::Failed(format!("version {} of {}: {reason}", pin.version, pin.name));
+                Some(trial(&folder, self.room.free()).await.map_err(failed)?)
+            }
+        };
+        let (workers, room, pin) = (self.workers, self.room.clone(), pin.clone());
+        let loaded = blocking(move || Loaded::load(&pin, &folder, content, found, workers, &room)).await;
+        loaded.map_err(NotLoaded::Failed)?.map(Arc::new)
     }
 
     /// Whether the cache holds the version. Removes a damaged copy.
@@ -115,14 +132,16 @@ impl Registry {
         let failed = |error: slipway_mlflow::Error| error.to_string();
         let uri = self.client.download_uri(&pin.name, &pin.version.to_string()).await.map_err(failed)?;
         let listed = self.client.list_artifacts(&uri).await.map_err(failed)?;
-        let sizes =
-            FILES.map(|file| listed.iter().find(|artifact| artifact.path == file).map_or(0, |found| found.size));
-        if let Some(at) = sizes.iter().position(|size| *size == 0) {
-            return Err(format!("the registry lists no {} of version {} of {}", FILES[at], pin.version, pin.name));
-        }
-        let part = self.part(pin, sizes.iter().sum()).await?;
-        for (file, size) in FILES.into_iter().zip(sizes) {
-            self.client.download_artifact(&uri, file, size, &part.path().join(file)).await.map_err(failed)?;
+        let files = needed(&listed)
+            .map_err(|missing| format!("the registry lists no {missing} of version {} of {}", pin.version, pin.name))?;
+        let part = self.part(pin, files.iter().map(|file| file.size).sum()).await?;
+        for Artifact { path, size } in files {
+            let file = part.path().join(path);
+            if let Some(folder) = file.parent() {
+                let created = tokio::fs::create_dir_all(folder).await;
+                created.map_err(|error| format!("writing {}: {error}", folder.display()))?;
+            }
+            self.client.download_artifact(&uri, path, *size, &file).await.map_err(failed)?;
         }
         let (pin, folder) = (pin.clone(), folder.to_owned());
         blocking(move || {
@@ -145,6 +164,19 @@ impl Registry {
         let part = blocking(move || cache.part(bytes)).await?;
         part.map_err(|reason| format!("version {} of {} cannot be downloaded: {reason}", pin.version, pin.name))
     }
+}
+
+/// The files of a version that are needed, of those that the registry lists.
+///
+/// # Errors
+/// The file that is missing.
+fn needed(listed: &[Artifact]) -> Result<Vec<&Artifact>, &'static str> {
+    let there = |name: &str| listed.iter().find(|artifact| artifact.path == name && artifact.size > 0);
+    if there(MODEL_FILE).is_some() {
+        let inside = |artifact: &&Artifact| artifact.path.split_once('/').is_some_and(|(folder, _)| folder == FOLDER);
+        return Ok(listed.iter().filter(inside).collect());
+    }
+    [CONFIG_FILE, WEIGHTS_FILE].into_iter().map(|file| there(file).ok_or(file)).collect()
 }
 
 /// Runs work that blocks outside the threads that answer requests.

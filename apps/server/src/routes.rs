@@ -1,84 +1,42 @@
 //! The HTTP interface: probes, metrics, and the Open Inference Protocol.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use slipway_model::Config;
-use tokio::sync::watch;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
-use tower_http::decompression::RequestDecompressionLayer;
 
-use crate::body::{self, Memory};
-use crate::drain::{Drain, ends_connections};
-use crate::exchange::{bounded, counted};
-use crate::follow::Readiness;
+use crate::address::{Address, App, Entry, Versions};
+use crate::body;
+use crate::drain::ends_connections;
+use crate::exchange::{Answered, bounded, compressed, compression, counted};
 use crate::infer;
+use crate::interface::Interface;
 use crate::loaded::Loaded;
-use crate::metrics::Metrics;
-use crate::models::Models;
 use crate::refusal::Refusal;
-use crate::workers::Workers;
+use crate::statistics::Durations;
 
-/// A shorter answer is not compressed: it fits into one packet.
-const LEAST_COMPRESSED: u64 = 1024;
+/// The protocol's extensions that the server has.
+pub const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_repository", "statistics"];
 /// Reading a longer body takes a millisecond or more, which the threads that answer everybody do not have.
 const LONG: usize = 256 << 10;
 
-/// Which versions an address answers for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Versions {
-    /// Those in service: for everybody.
-    InService,
-    /// Every registered version, which is loaded when it is asked for: for the page and for people inside.
-    Registered,
-}
-
-/// The state that all handlers share.
-#[derive(Clone)]
-pub struct App {
-    /// The models that answer.
-    pub models: Arc<Models>,
-    /// The threads that run them.
-    pub workers: Arc<Workers>,
-    /// The metrics.
-    pub metrics: Metrics,
-    /// Whether the first list is in service.
-    pub ready: watch::Receiver<Readiness>,
-    /// Whether the server was asked to stop.
-    pub drain: Drain,
-    /// The memory for requests' bodies.
-    pub memory: Memory,
-}
-
-/// The state of one address.
-#[derive(Clone)]
-struct Address {
-    app: Arc<App>,
-    versions: Versions,
-}
-
 /// All routes of an address that answers for these versions.
 pub fn routes(app: App, versions: Versions) -> Router {
+    let app = Arc::new(app);
+    let address = Address { app: Arc::clone(&app), versions };
+    // Without layers, each of which costs allocations for every request: `answer` does what they do.
     let inference = Router::new()
         .route("/v2/models/{model}/infer", post(infer_in_service))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
-        .method_not_allowed_fallback(wrong_method)
-        // As one layer, the first outermost: each layer of a router costs allocations.
-        .route_layer((
-            from_fn_with_state(app.metrics.clone(), counted),
-            from_fn(bounded),
-            from_fn(body::compressed),
-            RequestDecompressionLayer::new(),
-        ));
+        .method_not_allowed_fallback(wrong_method);
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
@@ -87,35 +45,26 @@ pub fn routes(app: App, versions: Versions) -> Router {
         .route("/v2/health/live", get(async || Json(json!({ "live": true }))))
         .route("/v2/health/ready", get(ready))
         .route("/v2/models", get(models))
+        .route("/v2/models/stats", get(all_statistics))
         .route("/v2/models/{model}", get(model))
         .route("/v2/models/{model}/ready", get(model_ready))
+        .route("/v2/models/{model}/stats", get(model_statistics))
         .route("/v2/models/{model}/versions/{version}", get(version))
         .route("/v2/models/{model}/versions/{version}/ready", get(version_ready))
+        .route("/v2/models/{model}/versions/{version}/stats", get(version_statistics))
+        .route("/v2/repository/index", post(index))
+        .route("/v2/repository/models/{model}/{action}", post(promoted))
         .fallback(async || Refusal::missing("unknown path; /v2/models lists the models"))
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn(bounded))
+        .layer((compression(), from_fn_with_state(app.drain.clone(), ends_connections), from_fn(bounded)))
         .merge(inference)
-        .layer((
-            CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(LEAST_COMPRESSED)),
-            from_fn_with_state(app.drain.clone(), ends_connections),
-        ))
-        .with_state(Address { app: Arc::new(app), versions })
+        .with_state(address)
 }
 
 async fn wrong_method() -> Refusal {
     Refusal {
         status: StatusCode::METHOD_NOT_ALLOWED,
         message: "this path does not support the method; use POST for infer and GET for the rest".to_owned(),
-    }
-}
-
-impl App {
-    /// Whether requests should be sent here.
-    fn is_ready(&self) -> Result<(), Refusal> {
-        if self.drain.has_begun() {
-            return Err(Refusal::unavailable("the server was asked to stop; it still answers for a while"));
-        }
-        self.ready.borrow().clone().map_err(Refusal::unavailable)
     }
 }
 
@@ -130,6 +79,11 @@ async fn ready(State(Address { app, .. }): State<Address>) -> Result<Json<Value>
 async fn metrics(State(Address { app, .. }): State<Address>) -> Response {
     app.metrics.bodies.set(i64::try_from(app.memory.in_use()).unwrap_or(i64::MAX));
     app.metrics.ready.set(i64::from(app.is_ready().is_ok()));
+    app.metrics.model_memory.reset();
+    for loaded in app.models.loaded() {
+        let memory = i64::try_from(loaded.memory()).unwrap_or(i64::MAX);
+        app.metrics.model_memory.with_label_values(&[&loaded.name, &loaded.version]).set(memory);
+    }
     match app.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -137,49 +91,22 @@ async fn metrics(State(Address { app, .. }): State<Address>) -> Response {
 }
 
 async fn server() -> Json<Value> {
-    Json(
-        json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data"] }),
-    )
-}
-
-impl Address {
-    /// A model's version in service, or the version that is asked for.
-    async fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Loaded>, Refusal> {
-        match (self.versions, version) {
-            (Versions::Registered, Some(version)) => self.app.models.find_registered(name, version).await,
-            _ => self.app.models.find_in_service(name, version),
-        }
-    }
-
-    /// The versions of every model that this address answers for, the one in service first and then the newest; and whether they are
-    /// complete. Without MLflow, the versions in service still answer.
-    async fn versions(&self) -> (BTreeMap<String, Vec<String>>, bool) {
-        let in_service = self.app.models.in_service();
-        let mut versions: BTreeMap<String, Vec<String>> =
-            in_service.iter().map(|(name, loaded)| (name.clone(), vec![loaded.version.clone()])).collect();
-        if self.versions == Versions::InService {
-            return (versions, true);
-        }
-        let Some(registered) = self.app.models.registered().await else { return (versions, false) };
-        for version in registered.iter() {
-            let of_model = versions.entry(version.name.clone()).or_default();
-            if of_model.first() != Some(&version.version) {
-                of_model.push(version.version.clone());
-            }
-        }
-        (versions, true)
-    }
+    Json(json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS }))
 }
 
 /// Every model with its versions.
 async fn models(State(address): State<Address>) -> Json<Value> {
     let (versions, complete) = address.versions().await;
     let in_service = address.app.models.in_service();
+    let loaded = address.loaded();
     let models: Vec<Value> = versions
         .into_iter()
         .map(|(name, versions)| {
             let served = in_service.get(&name).map(|loaded| loaded.version.clone());
-            json!({ "name": name, "versions": versions, "in_service": served })
+            let of_model = loaded.iter().filter(|loaded| loaded.name == name && versions.contains(&loaded.version));
+            let memory: serde_json::Map<_, _> =
+                of_model.map(|loaded| (loaded.version.clone(), loaded.memory().into())).collect();
+            json!({ "name": name, "versions": versions, "in_service": served, "memory_bytes": memory })
         })
         .collect();
     Json(json!({ "models": models, "complete": complete }))
@@ -216,55 +143,140 @@ async fn version_ready(
     Ok(Json(json!({ "name": loaded.name, "version": loaded.version, "ready": true })))
 }
 
-async fn infer_in_service(
-    State(address): State<Address>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    answer(&address, &name, None, request).await
+type Named<T> = Result<Path<T>, PathRejection>;
+
+async fn infer_in_service(State(address): State<Address>, path: Named<String>, request: Request) -> Response {
+    match path {
+        Ok(Path(name)) => answer(&address, &name, None, request).await,
+        Err(rejected) => unnamed(&rejected).into_response(),
+    }
 }
 
-async fn infer_version(
-    State(address): State<Address>,
-    Path((name, version)): Path<(String, String)>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    answer(&address, &name, Some(&version), request).await
+async fn infer_version(State(address): State<Address>, path: Named<(String, String)>, request: Request) -> Response {
+    match path {
+        Ok(Path((name, version))) => answer(&address, &name, Some(&version), request).await,
+        Err(rejected) => unnamed(&rejected).into_response(),
+    }
 }
 
-async fn answer(address: &Address, name: &str, version: Option<&str>, request: Request) -> Result<Response, Refusal> {
+/// Why a path names no model.
+fn unnamed(rejected: &PathRejection) -> Refusal {
+    Refusal { status: rejected.status(), message: rejected.body_text() }
+}
+
+/// Answers an inference request.
+async fn answer(address: &Address, name: &str, version: Option<&str>, request: Request) -> Response {
+    let app = &address.app;
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
+    let response = body::decompressed(request, async |request| {
+        counted(&app.metrics, infer(address, name, version, request)).await.into_response()
+    });
+    app.drain.last_if_begun(compressed(accepted, response.await).await)
+}
+
+async fn infer(address: &Address, name: &str, version: Option<&str>, request: Request) -> Answered<Response> {
     let (head, body) = request.into_parts();
-    let body = address.app.memory.read(body, head.extensions.get()).await?;
-    let model = address.find(name, version).await?;
-    let mut response = ask(&address.app, &model, &head.headers, body).await.into_response();
-    response.extensions_mut().insert(model);
-    Ok(response)
+    let body = match address.app.memory.read(body, head.extensions.get()).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal.into(),
+    };
+    match address.find(name, version).await {
+        Ok(model) => {
+            let result = ask(&address.app, &model, &head.headers, body).await;
+            Answered { model: Some(model), result }
+        }
+        Err(refusal) => refusal.into(),
+    }
 }
 
 async fn ask(app: &App, model: &Arc<Loaded>, headers: &HeaderMap, body: body::Held) -> Result<Response, Refusal> {
     let (bytes, _part) = body.split();
     let json_length = headers.get(infer::JSON_LENGTH);
-    let infer::Images { id, pixels, images, wanted } = if bytes.len() <= LONG {
-        infer::read(&bytes, json_length, model.config())?
+    let infer::Asked { id, inputs, rows, wanted } = if bytes.len() <= LONG {
+        infer::read(&bytes, json_length, &model.interface)?
     } else {
         let (model, json_length) = (Arc::clone(model), json_length.cloned());
-        let read = move || infer::read(&bytes, json_length.as_ref(), model.config());
+        let read = move || infer::read(&bytes, json_length.as_ref(), &model.interface);
         tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::unexpected(error.to_string()))??
     };
-    let probabilities = app.workers.ask(Arc::clone(model), pixels, images).await?;
-    infer::response(model, id, &wanted, images, &probabilities)
+    let outputs = app.workers.ask(Arc::clone(model), inputs, rows).await?;
+    infer::response(model, id, &wanted, &outputs)
 }
 
 fn metadata(model: &Loaded, versions: &[String]) -> Value {
-    let Config { input: [channels, height, width], classes, .. } = model.config();
-    json!({
+    let Interface { platform, inputs, outputs, labels, .. } = &model.interface;
+    let mut metadata = json!({
         "name": model.name,
         "versions": versions,
-        "platform": "libtorch",
-        "inputs": [{"name": "image", "datatype": "FP32", "shape": [-1, channels, height, width]}],
-        "outputs": [
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, classes]},
-            {"name": "label", "datatype": "INT64", "shape": [-1]},
-        ],
+        "platform": platform,
+        "inputs": inputs,
+        "outputs": outputs,
+    });
+    if !labels.is_empty() {
+        metadata["labels"] = json!(labels);
+    }
+    metadata
+}
+
+#[derive(Deserialize)]
+struct Which {
+    #[serde(default)]
+    ready: bool,
+}
+
+/// Every version that this address answers for, in the form of the protocol's repository extension.
+async fn index(State(address): State<Address>, body: Bytes) -> Result<Json<Vec<Entry>>, Refusal> {
+    let which: Which = match body.trim_ascii() {
+        b"" => Which { ready: false },
+        body => serde_json::from_slice(body)
+            .map_err(|error| Refusal::request(format!("the body is not {{\"ready\": true or false}}: {error}")))?,
+    };
+    Ok(Json(address.index(which.ready).await))
+}
+
+/// Versions are put into service by pull requests, not by requests.
+async fn promoted(Path((model, action)): Path<(String, String)>) -> Refusal {
+    Refusal::request(format!(
+        "{action} of {model}: versions are put into service by a pull request; `slipway promote` opens one"
+    ))
+}
+
+async fn all_statistics(State(address): State<Address>) -> Json<Value> {
+    Json(json!({ "model_stats": address.loaded().iter().map(|model| statistics(model)).collect::<Vec<_>>() }))
+}
+
+async fn model_statistics(State(address): State<Address>, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
+    let loaded = address.find(&name, None).await?;
+    Ok(Json(json!({ "model_stats": [statistics(&loaded)] })))
+}
+
+async fn version_statistics(
+    State(address): State<Address>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Value>, Refusal> {
+    let loaded = address.find(&name, Some(&version)).await?;
+    Ok(Json(json!({ "model_stats": [statistics(&loaded)] })))
+}
+
+/// The counts of a version, as the protocol's statistics extension writes them.
+fn statistics(model: &Loaded) -> Value {
+    let counts = model.statistics.counts();
+    let of = |durations: &Durations| json!({ "count": durations.count, "ns": durations.ns });
+    let batches = counts.batches.iter().map(|(rows, infer)| json!({ "batch_size": rows, "compute_infer": of(infer) }));
+    json!({
+        "name": model.name,
+        "version": model.version,
+        "last_inference": counts.last_inference,
+        "inference_count": counts.inferences,
+        "execution_count": counts.executions,
+        "inference_stats": {
+            "success": of(&counts.success),
+            "fail": of(&counts.fail),
+            "queue": of(&counts.queue),
+            "compute_input": of(&counts.input),
+            "compute_infer": of(&counts.infer),
+            "compute_output": of(&counts.output),
+        },
+        "batch_stats": batches.collect::<Vec<_>>(),
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use slipway_names::env;
 
 use crate::fatal::Fatal;
+use crate::room::half_of_memory;
 
 /// The environment, checked.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub cache: PathBuf,
     /// `SLIPWAY_CACHE_MIB`: the most that it may hold, in bytes here. Default 1536 MiB.
     pub cache_bytes: u64,
+    /// `SLIPWAY_MODEL_MEMORY_MIB`: the most memory of all loaded models together, in bytes here. Default: half of what the process may use.
+    pub model_memory: u64,
     /// `SLIPWAY_WORKERS`: threads that run models. Default: the machine's cores.
     pub workers: usize,
     /// `SLIPWAY_QUEUE`: requests that may wait for a worker; more are refused with 503. Default 1024.
@@ -76,6 +79,10 @@ impl Settings {
             mlflow: required(env::MLFLOW_TRACKING_URI, "MLflow's address, such as http://127.0.0.1:5000")?,
             cache: required(env::CACHE, "a folder for downloaded models")?.into(),
             cache_bytes: (number("SLIPWAY_CACHE_MIB", 1, 1 << 30, 1536)? as u64) << 20,
+            model_memory: match number("SLIPWAY_MODEL_MEMORY_MIB", 1, 1 << 30, 0)? as u64 {
+                0 => half_of_memory(),
+                mib => mib << 20,
+            },
             workers: number("SLIPWAY_WORKERS", 1, 65_536, cores)?,
             queue: number("SLIPWAY_QUEUE", 1, 65_536, 1024)?,
             drain: seconds("SLIPWAY_DRAIN_SECONDS", 0)?,
@@ -111,6 +118,7 @@ mod tests {
             ("SLIPWAY_LISTEN_INTERNAL", "8081"),
             ("SLIPWAY_CONNECTIONS", "0"),
             ("SLIPWAY_CACHE_MIB", "2Gi"),
+            ("SLIPWAY_MODEL_MEMORY_MIB", "0"),
             ("SLIPWAY_WORKERS", "0"),
             ("SLIPWAY_WORKERS", "-1"),
             ("SLIPWAY_QUEUE", "many"),

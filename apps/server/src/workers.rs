@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::loaded::{Loaded, MOST_IMAGES};
+use crate::loaded::Loaded;
 use crate::metrics::Metrics;
+use crate::tensor::Array;
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,14 +29,23 @@ pub enum NoAnswer {
     Model(String),
 }
 
-type Answer = Result<Vec<f32>, NoAnswer>;
+/// The outputs of a model, as its interface says.
+type Answer = Result<Vec<Array>, NoAnswer>;
 
 struct Request {
     model: Arc<Loaded>,
-    pixels: Vec<f32>,
-    images: usize,
+    inputs: Vec<Array>,
+    rows: usize,
     answer: oneshot::Sender<Answer>,
     since: Instant,
+}
+
+impl Request {
+    /// Whether both can be one batch: the same model, and the same shapes but for the number of rows.
+    fn fits(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.model, &other.model)
+            && self.inputs.iter().zip(&other.inputs).all(|(a, b)| a.shape.get(1..) == b.shape.get(1..))
+    }
 }
 
 #[derive(Default)]
@@ -85,11 +95,11 @@ impl Workers {
         Ok(Self { shared, threads })
     }
 
-    /// The probabilities of `images` images.
+    /// The model's answer to inputs that are as its interface says, `rows` along the first dimension.
     ///
     /// # Errors
     /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
-    pub async fn ask(&self, model: Arc<Loaded>, pixels: Vec<f32>, images: usize) -> Answer {
+    pub async fn ask(&self, model: Arc<Loaded>, inputs: Vec<Array>, rows: usize) -> Answer {
         let (answer, answered) = oneshot::channel();
         {
             let mut queue = self.shared.queue();
@@ -100,7 +110,7 @@ impl Workers {
             if waiting >= self.shared.capacity {
                 return Err(NoAnswer::Busy(waiting));
             }
-            queue.waiting.push_back(Request { model, pixels, images, answer, since: Instant::now() });
+            queue.waiting.push_back(Request { model, inputs, rows, answer, since: Instant::now() });
             self.shared.metrics.waiting.set(i64::try_from(waiting + 1).unwrap_or(i64::MAX));
         }
         self.shared.arrived.notify_one();
@@ -135,12 +145,13 @@ fn next(shared: &Shared) -> Option<Vec<Request>> {
             let mut batch = vec![first];
             // While another worker is idle, it is about to take the waiting requests.
             if queue.idle == 0 {
-                let mut images = batch[0].images;
+                let most = batch[0].model.batch();
+                let mut rows = batch[0].rows;
                 let mut at = 0;
-                while at < queue.waiting.len() && images < MOST_IMAGES {
+                while at < queue.waiting.len() && rows < most {
                     let other = &queue.waiting[at];
-                    if Arc::ptr_eq(&other.model, &batch[0].model) && images + other.images <= MOST_IMAGES {
-                        images += other.images;
+                    if rows + other.rows <= most && batch[0].fits(other) {
+                        rows += other.rows;
                         batch.extend(queue.waiting.remove(at));
                     } else {
                         at += 1;
@@ -165,58 +176,66 @@ fn run(shared: &Shared, index: usize, mut batch: Vec<Request>) {
     batch.retain(|request| !request.answer.is_closed());
     let Some(first) = batch.first() else { return };
     let model = Arc::clone(&first.model);
-    let images: usize = batch.iter().map(|request| request.images).sum();
+    let rows: usize = batch.iter().map(|request| request.rows).sum();
     let begun = Instant::now();
     for request in &batch {
         shared.metrics.waited.observe((begun - request.since).as_secs_f64());
     }
-    shared.metrics.batch.observe(images as f64);
-    let mut joined;
-    let pixels: &[f32] = if let [alone] = batch.as_slice() {
-        &alone.pixels
+    shared.metrics.batch.observe(rows as f64);
+    let joined;
+    let inputs: &[Array] = if let [alone] = batch.as_slice() {
+        &alone.inputs
     } else {
-        joined = Vec::with_capacity(batch.iter().map(|request| request.pixels.len()).sum());
-        batch.iter().for_each(|request| joined.extend_from_slice(&request.pixels));
+        joined = join(&batch);
         &joined
     };
+    let ready = Instant::now();
     // A panic of libtorch's binding must not take the server with it.
-    let done = std::panic::catch_unwind(AssertUnwindSafe(|| model.probabilities(index, pixels, images)));
-    shared.metrics.inference.observe(begun.elapsed().as_secs_f64());
-    let done = done.map_or_else(
-        |_| Err(NoAnswer::Model("it panicked; the log says where".to_owned())),
-        |result| match result {
-            Ok(probabilities) if probabilities.iter().all(|p| p.is_finite()) => Ok(probabilities),
-            Ok(_) => Err(NoAnswer::Model("it returned numbers that are not finite".to_owned())),
-            Err(error) => Err(NoAnswer::Model(error.to_string())),
-        },
-    );
-    if let Err(error) = &done {
-        tracing::error!(event = "model_failed", model = model.name, version = model.version, "{error}");
-    }
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| model.run(index, inputs)));
+    let took = ready.elapsed();
+    shared.metrics.inference.observe(took.as_secs_f64());
+    let waited: Vec<Duration> = batch.iter().map(|request| begun - request.since).collect();
+    let done = done.unwrap_or_else(|_| Err("it panicked; the log says where".to_owned()));
     match done {
-        Ok(probabilities) => {
-            let classes = probabilities.len() / images.max(1);
-            let mut begin = 0;
-            for request in batch {
-                let end = begin + request.images * classes;
-                let _ = request.answer.send(Ok(probabilities[begin..end].to_vec()));
-                begin = end;
+        Ok(outputs) => {
+            let mut answers = Vec::with_capacity(batch.len());
+            if batch.len() == 1 {
+                answers.push(outputs);
+            } else {
+                let mut from = 0;
+                for request in &batch {
+                    answers.push(outputs.iter().map(|output| output.of_rows(from, request.rows)).collect());
+                    from += request.rows;
+                }
+            }
+            let apart = ready.elapsed() - took;
+            model.statistics.executed(rows, waited.into_iter(), [ready - begun, took, apart]);
+            for (request, answer) in batch.into_iter().zip(answers) {
+                let _ = request.answer.send(Ok(answer));
             }
         }
+        // One request may be at fault, such as by an index that the model does not have. The others do not fail with it.
+        Err(_) if batch.len() > 1 => batch.into_iter().for_each(|request| run(shared, index, vec![request])),
         Err(error) => {
+            tracing::error!(event = "model_failed", model = model.name, version = model.version, "{error}");
             for request in batch {
-                let _ = request.answer.send(Err(error.clone()));
+                let _ = request.answer.send(Err(NoAnswer::Model(error.clone())));
             }
         }
     }
 }
 
+/// Each input of all requests as one. Requests of a batch fit together, so nothing is lost.
+fn join(batch: &[Request]) -> Vec<Array> {
+    let inputs = batch.first().map_or(0, |first| first.inputs.len());
+    (0..inputs).filter_map(|at| Array::joined(batch.iter().filter_map(|request| request.inputs.get(at)))).collect()
+}
+
 #[cfg(test)]
 #[expect(clippy::await_holding_lock, reason = "a held model is a busy worker; nothing here awaits the lock")]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::tensor::Elements;
 
     fn picture(of: u32, images: usize) -> Vec<f32> {
         (0..images as u32 * 784).map(|i| ((i * 31 + of * 7) % 101) as f32 / 101.0).collect()
@@ -225,6 +244,17 @@ mod tests {
     fn workers(count: usize, capacity: usize) -> (Arc<Workers>, Metrics) {
         let metrics = Metrics::new().unwrap();
         (Arc::new(Workers::start(count, capacity, metrics.clone()).unwrap()), metrics)
+    }
+
+    /// Pictures as the model takes them.
+    fn input(of: u32, images: usize) -> Vec<Array> {
+        let elements = Elements::Fp32(picture(of, images));
+        vec![Array { shape: vec![images as i64, 1, 28, 28], elements }]
+    }
+
+    fn probabilities(answer: &[Array]) -> &[f32] {
+        let Elements::Fp32(numbers) = &answer[0].elements else { panic!("{answer:?}") };
+        numbers
     }
 
     type Asked = tokio::task::JoinHandle<Answer>;
@@ -238,7 +268,7 @@ mod tests {
         reached: impl Fn() -> bool,
     ) -> Asked {
         let (workers, model) = (Arc::clone(workers), Arc::clone(model));
-        let asked = tokio::spawn(async move { workers.ask(model, picture(of, images), images).await });
+        let asked = tokio::spawn(async move { workers.ask(model, input(of, images), images).await });
         until(reached).await;
         asked
     }
@@ -260,10 +290,11 @@ mod tests {
     async fn a_lone_request_is_answered_as_the_bundle_does() {
         let (model, bundle) = Loaded::fresh(1, 2);
         let (workers, metrics) = workers(2, 8);
-        let got = workers.ask(Arc::new(model), picture(3, 2), 2).await.unwrap();
+        let got = workers.ask(Arc::new(model), input(3, 2), 2).await.unwrap();
         // As many threads as a worker uses: sums are then the same to the last bit.
         tch::set_num_threads(1);
-        assert_eq!(got, bundle.probabilities(&picture(3, 2), 2).unwrap());
+        assert_eq!(probabilities(&got), bundle.probabilities(&picture(3, 2), 2).unwrap());
+        assert_eq!((got[0].shape.as_slice(), got[1].shape.as_slice()), (&[2, 10][..], &[2][..]));
         assert_eq!((metrics.batch.get_sample_count(), metrics.batch.get_sample_sum()), (1, 2.0));
     }
 
@@ -287,13 +318,16 @@ mod tests {
         }
         let of_other = ask(&workers, &other, 9, 1, waiting(6)).await;
         drop(held);
-        assert!(close(&first.await.unwrap().unwrap(), &bundle.probabilities(&picture(0, 1), 1).unwrap()));
+        assert!(close(
+            probabilities(&first.await.unwrap().unwrap()),
+            &bundle.probabilities(&picture(0, 1), 1).unwrap()
+        ));
         for (asked, at, images) in asked {
             let want = bundle.probabilities(&picture(at as u32, images), images).unwrap();
-            assert!(close(&asked.await.unwrap().unwrap(), &want), "{at}");
+            assert!(close(probabilities(&asked.await.unwrap().unwrap()), &want), "{at}");
         }
         let want = other_bundle.probabilities(&picture(9, 1), 1).unwrap();
-        assert!(close(&of_other.await.unwrap().unwrap(), &want));
+        assert!(close(probabilities(&of_other.await.unwrap().unwrap()), &want));
         // Alone; 1 + 3 + 1 + 2, past the 60 that would be too many; the 60; the other model.
         assert_eq!((count(), metrics.batch.get_sample_sum()), (4, 69.0));
         assert_eq!(metrics.waiting.get(), 0);
@@ -308,7 +342,7 @@ mod tests {
         let first = ask(&workers, &model, 0, 1, || metrics.batch.get_sample_count() == 1).await;
         let gone = ask(&workers, &model, 1, 5, || metrics.waiting.get() == 1).await;
         let second = ask(&workers, &model, 2, 2, || metrics.waiting.get() == 2).await;
-        assert_eq!(workers.ask(Arc::clone(&model), picture(3, 1), 1).await, Err(NoAnswer::Busy(2)));
+        assert_eq!(workers.ask(Arc::clone(&model), input(3, 1), 1).await, Err(NoAnswer::Busy(2)));
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
         drop(held);
@@ -322,8 +356,8 @@ mod tests {
         let (broken, _) = Loaded::fresh(1, 0);
         let (whole, _) = Loaded::fresh(1, 1);
         let (workers, _) = workers(1, 8);
-        let error = workers.ask(Arc::new(broken), picture(0, 1), 1).await.unwrap_err();
+        let error = workers.ask(Arc::new(broken), input(0, 1), 1).await.unwrap_err();
         assert!(matches!(error, NoAnswer::Model(_)), "{error}");
-        assert!(workers.ask(Arc::new(whole), picture(0, 1), 1).await.is_ok());
+        assert!(workers.ask(Arc::new(whole), input(0, 1), 1).await.is_ok());
     }
 }

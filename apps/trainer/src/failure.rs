@@ -61,7 +61,9 @@ impl From<slipway_c10d::Error> for Failure {
             }
             Error::Rendezvous { .. } | Error::Collective { .. } => Self::Peer(error.to_string()),
             Error::Reducer { reason, .. } if is_lost_connection(reason) => Self::Peer(error.to_string()),
-            Error::Reducer { .. } | Error::Optimizer { .. } | Error::Argument(_) => Self::Unexpected(error.to_string()),
+            Error::Reducer { .. } | Error::Optimizer { .. } | Error::Engine(_) | Error::Argument(_) => {
+                Self::Unexpected(error.to_string())
+            }
         }
     }
 }

@@ -13,9 +13,10 @@
 #include <torch/csrc/distributed/c10d/logger.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
-#include <cstring>
 #include <memory>
 #include <string>
+
+#include "guard.h"
 
 using Milliseconds = std::chrono::milliseconds;
 using StoreHandle = c10::intrusive_ptr<c10d::Store>;
@@ -28,18 +29,6 @@ struct Reducer {
   std::shared_ptr<c10d::Reducer> reducer;
   std::shared_ptr<c10d::Logger> logger;
 };
-
-#define GUARD(...)                                             \
-  try {                                                        \
-    __VA_ARGS__;                                               \
-    return nullptr;                                            \
-  } catch (const c10::Error& e) {                              \
-    return strdup(e.what_without_backtrace());                 \
-  } catch (const std::exception& e) {                          \
-    return strdup(e.what());                                   \
-  } catch (...) {                                              \
-    return strdup("a C++ exception of an unknown type");       \
-  }
 
 // Size of one coalesced broadcast, as torch.nn.parallel.DistributedDataParallel uses.
 constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error between workers. After any error except [`Error::Argument`] and [`Error::Optimizer`], the group cannot be used any longer.
+/// An error between workers. After any error except [`Error::Argument`], [`Error::Engine`] and [`Error::Optimizer`], the group cannot be used any longer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The workers did not find each other.
@@ -48,6 +48,9 @@ pub enum Error {
         /// libtorch's message.
         reason: String,
     },
+    /// A model cannot be loaded or does not run.
+    #[error("{0}")]
+    Engine(String),
     /// An argument that c10d does not accept.
     #[error("{0}")]
     Argument(String),

@@ -1,4 +1,4 @@
-//! The C surface of `shim/shim.cpp`.
+//! The C surface of `shim/`.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
@@ -53,6 +53,20 @@ unsafe extern "C" {
     pub(crate) fn c10d_reducer_prepare_backward(reducer: Handle) -> Message;
 
     pub(crate) fn c10d_zero_grad(tensors: *const Handle, count: usize) -> Message;
+
+    pub(crate) fn engine_library(path: *const c_char) -> Message;
+    pub(crate) fn engine_script(path: *const c_char, out: *mut Handle) -> Message;
+    pub(crate) fn engine_package(path: *const c_char, runners: usize, out: *mut Handle) -> Message;
+    pub(crate) fn engine_share(engine: Handle, out: *mut Handle) -> Message;
+    pub(crate) fn engine_free(engine: Handle) -> Message;
+    pub(crate) fn engine_run(
+        engine: Handle,
+        inputs: *const Handle,
+        input_count: usize,
+        outputs: *const *const c_char,
+        output_count: usize,
+        out: *mut Handle,
+    ) -> Message;
 }
 
 /// Takes ownership of a message of the shim. `Ok` if it is null; otherwise `Err` with its text.

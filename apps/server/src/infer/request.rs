@@ -1,54 +1,24 @@
 //! Reads requests.
 
 use axum::http::HeaderValue;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use slipway_model::Config;
+use slipway_signature::Datatype;
 
-use super::numbers::Numbers;
-use super::output::{Requested, Wanted, wanted};
-use crate::loaded::MOST_IMAGES;
+use super::given::{checked, place, shaped, shapes, too_many};
+use super::json::{Request, Tensor, parse};
+use super::wanted::{Wanted, wanted};
+use crate::interface::{Interface, names};
 use crate::refusal::Refusal;
+use crate::tensor::{Array, Elements, count};
 
-#[derive(Debug, Deserialize)]
-struct Request {
-    id: Option<String>,
-    parameters: Option<RequestParameters>,
-    inputs: Vec<Tensor>,
-    outputs: Option<Vec<Requested>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct RequestParameters {
-    #[serde(default)]
-    binary_data_output: bool,
-}
-
-#[derive(Debug, Deserialize)]
-struct Tensor {
-    #[serde(default)]
-    name: String,
-    datatype: String,
-    shape: Vec<u64>,
-    parameters: Option<TensorParameters>,
-    data: Option<Numbers>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct TensorParameters {
-    binary_data_size: Option<u64>,
-    shared_memory_region: Option<IgnoredAny>,
-}
-
-/// A checked request: `images` × channels × height × width numbers from 0, paper, to 1, ink.
+/// A checked request.
 #[derive(Debug)]
-pub struct Images {
+pub struct Asked {
     /// Repeated in the response.
     pub id: Option<String>,
-    /// The pixels, row by row.
-    pub pixels: Vec<f32>,
-    /// The number of images.
-    pub images: usize,
+    /// The inputs, as the model takes them.
+    pub inputs: Vec<Array>,
+    /// Their rows; 1 if the model is not batched.
+    pub rows: usize,
     /// The outputs that are asked for, at least one.
     pub wanted: Vec<Wanted>,
 }
@@ -56,88 +26,120 @@ pub struct Images {
 /// Reads a request's body for a model. `json_length` is the header [`super::JSON_LENGTH`], without which the whole body is JSON.
 ///
 /// # Errors
-/// 400 with what is allowed; 413 for more images than one call takes.
-pub fn read(body: &[u8], json_length: Option<&HeaderValue>, config: &Config) -> Result<Images, Refusal> {
+/// 400 with what is allowed; 413 for more rows than one request may have.
+pub fn read(body: &[u8], json_length: Option<&HeaderValue>, interface: &Interface) -> Result<Asked, Refusal> {
     let (json, binary) = split(body, json_length)?;
     if json_length.is_some() && json.is_empty() {
-        return read_raw(binary, config);
+        return read_raw(binary, interface);
     }
-    let request: Request = serde_json::from_slice(json).map_err(|error| {
-        let shapes = shapes(config);
-        Refusal::request(format!(
-            "the body is not an inference request: {error}; expected {{\"inputs\": [{{\"name\": \"image\", \"datatype\": \"FP32\", \
-             \"shape\": {shapes}, \"data\": [numbers from 0 to 1]}}]}}"
-        ))
+    let expected: Vec<Datatype> = interface.inputs.iter().map(|input| input.datatype).collect();
+    let Request { id, binary: by_default, inputs, outputs } = parse(json, &expected).map_err(|error| {
+        Refusal::request(format!("the body is not an inference request: {error}; expected {}", form(interface)))
     })?;
-    let wanted = wanted(request.outputs, request.parameters.unwrap_or_default().binary_data_output)?;
-    let [input] = <[Tensor; 1]>::try_from(request.inputs)
-        .map_err(|inputs| Refusal::request(format!("{} inputs; expected one, named image", inputs.len())))?;
-    if !input.name.is_empty() && input.name != "image" {
-        return Err(Refusal::request(format!("the input is named `{}`; expected image", start_of(&input.name))));
+    let wanted = wanted(interface, outputs, by_default)?;
+    if inputs.len() != interface.inputs.len() {
+        let (found, all) = (inputs.len(), names(&interface.inputs));
+        return Err(Refusal::request(match interface.inputs.len() {
+            1 => format!("{found} inputs; expected one, named {all}"),
+            number => format!("{found} inputs; expected {number}: {all}"),
+        }));
     }
-    if input.datatype != "FP32" {
-        return Err(Refusal::request(format!("the datatype is `{}`; expected FP32", start_of(&input.datatype))));
+    let mut arrays = Vec::with_capacity(inputs.len());
+    // the bytes of binary tensors follow each other in the order of the inputs
+    let mut rest = binary;
+    let announced = inputs.iter().filter_map(|input| input.binary_data_size).fold(0, u64::saturating_add);
+    for input in inputs {
+        let at = place(interface, &input.name)?;
+        let shape = shaped(interface, at, &input.datatype, &input.shape)?;
+        let elements =
+            elements(interface, at, &shape, input, &mut rest, (binary.len(), announced, json_length.is_some()))?;
+        arrays.push((at, Array { shape, elements }));
     }
-    let images = images_of(&input.shape, config).ok_or_else(|| {
-        Refusal::request(format!("the shape is {:?}; expected {}", brief(&input.shape), shapes(config)))
-    })?;
-    if images > MOST_IMAGES {
-        return Err(too_many(images));
+    if !rest.is_empty() {
+        return Err(Refusal::request(if announced == 0 {
+            format!("the body has {} bytes after its JSON, but the input has no binary_data_size", binary.len())
+        } else {
+            format!("the body has {} bytes after its JSON; binary_data_size says {announced}", binary.len())
+        }));
     }
-    let expected = images * config.pixels();
-    let parameters = input.parameters.unwrap_or_default();
-    if parameters.shared_memory_region.is_some() {
+    let (inputs, rows) = checked(interface, arrays)?;
+    Ok(Asked { id, inputs, rows, wanted })
+}
+
+/// The elements of an input: from its JSON, or from the bytes after it, of which they are taken.
+fn elements(
+    interface: &Interface,
+    at: usize,
+    shape: &[i64],
+    input: Tensor,
+    rest: &mut &[u8],
+    (binary, announced, has_length): (usize, u64, bool),
+) -> Result<Elements, Refusal> {
+    if input.shared_memory {
         return Err(Refusal::request("shared memory is not supported; send data, or binary_data_size and the bytes"));
     }
-    let pixels = match (input.data, parameters.binary_data_size) {
-        (Some(Numbers(pixels)), None) if binary.is_empty() => pixels,
-        (Some(_), None) => {
-            return Err(Refusal::request(format!(
-                "the body has {} bytes after its JSON, but the input has no binary_data_size",
-                binary.len()
-            )));
-        }
+    match (input.data, input.binary_data_size) {
+        (Some(numbers), None) => numbers.problem.map_or(Ok(numbers.elements), |problem| Err(Refusal::request(problem))),
         (None, Some(size)) => {
-            let bytes = expected * size_of::<f32>();
+            let datatype = interface.inputs[at].datatype;
+            let bytes = count(shape).saturating_mul(datatype.size());
             if size != bytes as u64 {
                 return Err(Refusal::request(format!("binary_data_size is {size}; the shape needs {bytes}")));
             }
-            if json_length.is_none() {
+            if !has_length {
                 return Err(Refusal::request(
                     "the input has a binary_data_size, but the request has no header Inference-Header-Content-Length",
                 ));
             }
-            if binary.len() != bytes {
-                return Err(Refusal::request(format!(
-                    "the body has {} bytes after its JSON; binary_data_size says {bytes}",
-                    binary.len()
-                )));
-            }
-            floats(binary)
+            let (own, others) = rest.split_at_checked(bytes).ok_or_else(|| {
+                Refusal::request(format!(
+                    "the body has {binary} bytes after its JSON; binary_data_size says {announced}"
+                ))
+            })?;
+            *rest = others;
+            Ok(Elements::of_bytes(datatype, own))
         }
-        (Some(_), Some(_)) => return Err(Refusal::request("the input has both data and binary_data_size")),
-        (None, None) => return Err(Refusal::request("the input has neither data nor binary_data_size")),
-    };
-    if pixels.len() != expected {
-        return Err(Refusal::request(format!("data has {} numbers; the shape needs {expected}", pixels.len())));
+        (Some(_), Some(_)) => Err(Refusal::request("the input has both data and binary_data_size")),
+        (None, None) => Err(Refusal::request("the input has neither data nor binary_data_size")),
     }
-    checked(Images { id: request.id, pixels, images, wanted })
 }
 
 /// Reads a body that is one tensor and nothing else, whose answer is binary too: the extension's raw request.
-fn read_raw(binary: &[u8], config: &Config) -> Result<Images, Refusal> {
-    let bytes = config.pixels() * size_of::<f32>();
-    let images = binary.len() / bytes.max(1);
-    if images == 0 || images * bytes != binary.len() {
+fn read_raw(binary: &[u8], interface: &Interface) -> Result<Asked, Refusal> {
+    let [spec] = interface.inputs.as_slice() else {
+        let all = names(&interface.inputs);
+        return Err(Refusal::request(format!("a body without JSON is one tensor, but the model takes {all}")));
+    };
+    let mut shape = spec.shape.clone();
+    let fixed = if interface.batched { &mut shape[1..] } else { &mut shape[..] };
+    if fixed.contains(&-1) {
+        let expected = shapes(interface, spec);
+        return Err(Refusal::request(format!("a body without JSON has no shape, but the model takes {expected}")));
+    }
+    let bytes = count(fixed).saturating_mul(spec.datatype.size());
+    let rows = binary.len() / bytes.max(1);
+    if rows == 0 || rows * bytes != binary.len() || (!interface.batched && rows > 1) {
+        let each = if interface.images {
+            " for each image"
+        } else if interface.batched {
+            " for each row"
+        } else {
+            ""
+        };
         return Err(Refusal::request(format!(
-            "the body has {} bytes; a body without JSON has {bytes} bytes for each image",
+            "the body has {} bytes; a body without JSON has {bytes} bytes{each}",
             binary.len()
         )));
     }
-    if images > MOST_IMAGES {
-        return Err(too_many(images));
+    if interface.batched {
+        if rows > interface.most {
+            return Err(too_many(interface, rows));
+        }
+        shape[0] = rows as i64;
     }
-    checked(Images { id: None, pixels: floats(binary), images, wanted: wanted(None, true)? })
+    let array = Array { shape, elements: Elements::of_bytes(spec.datatype, binary) };
+    let (inputs, rows) = checked(interface, vec![(0, array)])?;
+    Ok(Asked { id: None, inputs, rows, wanted: wanted(interface, Vec::new(), true)? })
 }
 
 /// The JSON of a body, and the bytes after it.
@@ -152,59 +154,32 @@ fn split<'a>(body: &'a [u8], json_length: Option<&HeaderValue>) -> Result<(&'a [
     })
 }
 
-/// The protocol's bytes as numbers.
-fn floats(binary: &[u8]) -> Vec<f32> {
-    binary.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-}
-
-fn checked(images: Images) -> Result<Images, Refusal> {
-    match images.pixels.iter().position(|number| !(0.0..=1.0).contains(number)) {
-        None => Ok(images),
-        Some(at) => Err(Refusal::request(format!(
-            "data[{at}] is {}; expected a number from 0 (paper) to 1 (ink)",
-            images.pixels[at]
-        ))),
-    }
-}
-
-fn shapes(config: &Config) -> String {
-    let [channels, height, width] = config.input;
-    format!("[n, {channels}, {height}, {width}], [n, {height}, {width}] or [n, {}]", config.pixels())
-}
-
-fn too_many(images: usize) -> Refusal {
-    Refusal::too_much(format!("{images} images; at most {MOST_IMAGES} in one request"))
-}
-
-/// The number of images that a shape declares; `None` if the shape is not allowed.
-fn images_of(shape: &[u64], config: &Config) -> Option<usize> {
-    let (&images, rest) = shape.split_first()?;
-    let [channels, height, width] = config.input.map(i64::unsigned_abs);
-    let fits = rest == [channels, height, width]
-        || (channels == 1 && rest == [height, width])
-        || rest == [channels * height * width];
-    usize::try_from(images).ok().filter(|images| fits && *images > 0)
-}
-
-/// The first 40 characters of a text that a client sent.
-pub(super) fn start_of(text: &str) -> String {
-    text.chars().take(40).collect()
-}
-
-fn brief(shape: &[u64]) -> &[u64] {
-    &shape[..shape.len().min(8)]
+/// What a request looks like.
+fn form(interface: &Interface) -> String {
+    let numbers = if interface.images { "numbers from 0 to 1" } else { "numbers" };
+    let input = |spec| {
+        let shape = shapes(interface, spec);
+        let (name, datatype) = (&spec.name, spec.datatype);
+        format!("{{\"name\": \"{name}\", \"datatype\": \"{datatype}\", \"shape\": {shape}, \"data\": [{numbers}]}}")
+    };
+    format!("{{\"inputs\": [{}]}}", interface.inputs.iter().map(input).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use slipway_model::Architecture;
+    use slipway_model::{Architecture, Config};
+    use slipway_signature::Servable;
 
-    use super::super::Output;
     use super::*;
 
-    fn config() -> Config {
-        Config::mnist(Architecture::Mlp, 0.0)
+    fn digits() -> Interface {
+        Interface::of_bundle(&Config::mnist(Architecture::Mlp, 0.0))
+    }
+
+    fn pixels(asked: &Asked) -> &[f32] {
+        let [Array { elements: Elements::Fp32(pixels), .. }] = asked.inputs.as_slice() else { panic!("{asked:?}") };
+        pixels
     }
 
     fn body(shape: Value, data: Value) -> Vec<u8> {
@@ -223,9 +198,12 @@ mod tests {
             (json!([2, 784]), json!(flat)),
             (json!([2, 28, 28]), json!(nested)),
         ] {
-            let read = read(&body(shape, data), None, &config()).unwrap();
-            assert_eq!((read.images, read.pixels.len(), read.id.as_deref()), (2, 1568, Some("7")));
-            assert!(read.pixels.iter().all(|&pixel| pixel == 0.5));
+            let read = read(&body(shape, data), None, &digits()).unwrap();
+            assert_eq!(
+                (read.rows, read.inputs[0].shape.as_slice(), read.id.as_deref()),
+                (2, &[2, 1, 28, 28][..], Some("7"))
+            );
+            assert_eq!(pixels(&read), vec![0.5; 1568]);
         }
     }
 
@@ -243,7 +221,7 @@ mod tests {
             (b"\xff\xfe".to_vec(), 400, "inference request"),
             (body(json!([1, 784]), with(1.5)), 400, "data[3] is 1.5"),
             (body(json!([1, 784]), with(-0.5)), 400, "data[3]"),
-            (body(json!([1, 784]), with(1e300)), 400, "data[3] is inf"),
+            (body(json!([1, 784]), with(1e300)), 400, "data[3] is 1e300"),
             (
                 String::from_utf8(body(json!([1, 784]), with(0.5))).unwrap().replace("0.5", "NaN").into_bytes(),
                 400,
@@ -260,7 +238,7 @@ mod tests {
             (json!({"inputs": []}).to_string().into_bytes(), 400, "0 inputs"),
         ];
         for (body, status, says) in cases {
-            let refusal = read(&body, None, &config()).unwrap_err();
+            let refusal = read(&body, None, &digits()).unwrap_err();
             assert!(refusal.status == status && refusal.message.contains(says), "{says}: {refusal:?}");
         }
     }
@@ -285,19 +263,19 @@ mod tests {
 
     #[test]
     fn binary_tensors_are_little_endian_floats_after_the_json() {
-        let pixels: Vec<f32> = (0..2 * 784).map(|i| i as f32 / 2000.0).collect();
+        let given: Vec<f32> = (0..2 * 784).map(|i| i as f32 / 2000.0).collect();
         let input = json!({"shape": [2, 28, 28], "parameters": {"binary_data_size": 2 * 784 * 4, "other": [1]}});
-        let (body, length) = binary(input, json!({"id": "a", "parameters": {"sequence_id": 7}}), &bytes(&pixels));
-        let found = read(&body, Some(&length), &config()).unwrap();
-        assert_eq!((found.images, found.id.as_deref(), &found.pixels), (2, Some("a"), &pixels));
+        let (body, length) = binary(input, json!({"id": "a", "parameters": {"sequence_id": 7}}), &bytes(&given));
+        let found = read(&body, Some(&length), &digits()).unwrap();
+        assert_eq!((found.rows, found.id.as_deref(), pixels(&found)), (2, Some("a"), given.as_slice()));
         assert!(found.wanted.iter().all(|wanted| !wanted.binary));
         // Without JSON, the body is the tensor, and the answer is binary.
-        let raw = read(&bytes(&pixels), Some(&HeaderValue::from(0)), &config()).unwrap();
-        assert_eq!((raw.images, &raw.pixels), (2, &pixels));
-        assert_eq!(raw.wanted, Output::ALL.map(|output| Wanted { output, binary: true }));
+        let raw = read(&bytes(&given), Some(&HeaderValue::from(0)), &digits()).unwrap();
+        assert_eq!((raw.rows, pixels(&raw)), (2, given.as_slice()));
+        assert_eq!(raw.wanted, [0, 1].map(|output| Wanted { output, binary: true, classes: 0 }));
         // JSON alone may have the header too.
         let (body, length) = binary(json!({"data": vec![0.5; 784]}), json!({}), b"");
-        assert_eq!(read(&body, Some(&length), &config()).unwrap().pixels, vec![0.5; 784]);
+        assert_eq!(pixels(&read(&body, Some(&length), &digits()).unwrap()), vec![0.5; 784]);
     }
 
     #[test]
@@ -334,21 +312,21 @@ mod tests {
             ((b"{}".to_vec(), HeaderValue::from_static("99999999999999999999")), 400, "length of the JSON"),
         ];
         for ((body, length), status, says) in cases {
-            let refusal = read(&body, Some(&length), &config()).unwrap_err();
+            let refusal = read(&body, Some(&length), &digits()).unwrap_err();
             assert!(refusal.status == status && refusal.message.contains(says), "{says}: {refusal:?}");
         }
         let (body, _) = binary(sized(3136), json!({}), b"");
-        let refusal = read(&body, None, &config()).unwrap_err();
+        let refusal = read(&body, None, &digits()).unwrap_err();
         assert!(refusal.message.contains("no header Inference-Header-Content-Length"), "{refusal}");
     }
 
     #[test]
     fn the_outputs_are_those_that_were_asked_for() {
-        let (probabilities, label) = (Output::Probabilities, Output::Label);
+        let (probabilities, label) = (0, 1);
         let ask = |members: Value| {
             let mut request = json!({"inputs": [{"datatype": "FP32", "shape": [1, 784], "data": vec![0; 784]}]});
             request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-            read(request.to_string().as_bytes(), None, &config())
+            read(request.to_string().as_bytes(), None, &digits())
         };
         let binary = |on: bool| json!({"binary_data": on});
         let by_default = json!({"binary_data_output": true});
@@ -376,13 +354,82 @@ mod tests {
             (json!([{"name": "nope"}]), "no output `nope`; the outputs are probabilities and label"),
             (json!([{"name": "label"}, {"name": "label"}]), "label is asked for twice"),
             (
-                json!([{"name": "probabilities", "parameters": {"classification": 3}}]),
+                json!([{"name": "probabilities", "parameters": {"shared_memory_region": "a"}}]),
                 "an extension that this server does not have",
             ),
+            (json!([{"name": "label", "parameters": {"classification": 3}}]), "not one number for each class"),
             (json!([{}]), "missing field `name`"),
         ] {
             let refusal = ask(json!({"outputs": outputs})).unwrap_err();
             assert!(refusal.status == 400 && refusal.message.contains(says), "{says}: {refusal}");
         }
+    }
+
+    /// Two inputs, of which one has a second dimension of any size.
+    fn pair() -> Interface {
+        let json = r#"{"engine": "torchscript", "file": "m.ts", "inputs": [{"name": "ids", "datatype": "INT64", "shape": [-1, -1]},
+            {"name": "mask", "datatype": "BOOL", "shape": [-1, 2]}], "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 3]}]}"#;
+        Interface::of_servable(&Servable::parse(json.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn several_inputs_come_in_any_order_and_form() {
+        let ids = |extra: Value| {
+            let mut ids = json!({"name": "ids", "datatype": "INT64", "shape": [2, 3]});
+            ids.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            ids
+        };
+        let mask = json!({"data": [[true, false], [0, 1]], "shape": [2, 2], "datatype": "BOOL", "name": "mask"});
+        let numbers = json!({"data": [[1, 2, 3], [4, 5, -6]]});
+        let body = |inputs: Value| json!({"inputs": inputs}).to_string().into_bytes();
+        let expected = [
+            Array { shape: vec![2, 3], elements: Elements::Int64(vec![1, 2, 3, 4, 5, -6]) },
+            Array { shape: vec![2, 2], elements: Elements::Bool(vec![true, false, false, true]) },
+        ];
+        for inputs in [json!([ids(numbers.clone()), mask]), json!([mask, ids(numbers.clone())])] {
+            let asked = read(&body(inputs), None, &pair()).unwrap();
+            assert_eq!((asked.rows, asked.inputs.as_slice()), (2, &expected[..]));
+        }
+        // both binary, in the order of the request
+        let sized = |size: usize| json!({"parameters": {"binary_data_size": size}});
+        let mut binary_mask = json!({"name": "mask", "datatype": "BOOL", "shape": [2, 2]});
+        binary_mask.as_object_mut().unwrap().extend(sized(4).as_object().unwrap().clone());
+        let mut bytes = body(json!([binary_mask, ids(sized(48))]));
+        let length = HeaderValue::from(bytes.len());
+        for array in expected.iter().rev() {
+            array.elements.write(&mut bytes);
+        }
+        assert_eq!(read(&bytes, Some(&length), &pair()).unwrap().inputs, expected);
+
+        let other_mask = json!({"name": "mask", "datatype": "BOOL", "shape": [1, 2], "data": [1, 0]});
+        let wrong = |key: &str, value: Value| {
+            let mut mask = mask.clone();
+            mask[key] = value;
+            json!([ids(numbers.clone()), mask])
+        };
+        for (inputs, says) in [
+            (json!([ids(numbers.clone())]), "1 inputs; expected 2: ids and mask"),
+            (json!([ids(numbers.clone()), ids(numbers.clone())]), "the input `ids` is given twice"),
+            (json!([ids(numbers.clone()), other_mask]), "the input `mask` has 1 rows, and `ids` has 2"),
+            (wrong("name", json!("x")), "there is no input `x`; the inputs are ids and mask"),
+            (wrong("name", json!("")), "there is no input ``"),
+            (wrong("datatype", json!("UINT8")), "the input `mask`: the datatype is `UINT8`; expected BOOL"),
+            (wrong("datatype", json!("BYTES")), "the datatype is `BYTES`; expected BOOL"),
+            (wrong("shape", json!([2, 3])), "the input `mask`: the shape is [2, 3]; expected [n, 2]"),
+            (wrong("shape", json!([2, 0])), "expected [n, 2]"),
+            (wrong("data", json!([1, 0, 1])), "the input `mask`: data has 3 numbers; the shape needs 4"),
+            (wrong("data", json!([[1, 0], [1]])), "data is ragged"),
+            (wrong("data", json!([1, 0, 1, 7])), "data[3] is 7; BOOL holds true and false"),
+        ] {
+            let refusal = read(&body(inputs), None, &pair()).unwrap_err();
+            assert!(refusal.status == 400 && refusal.message.contains(says), "{says}: {refusal}");
+        }
+        let refusal = read(b"", Some(&HeaderValue::from(0)), &pair()).unwrap_err();
+        assert!(refusal.message.contains("the model takes ids and mask"), "{refusal}");
+        let refusal = read(b"x", None, &pair()).unwrap_err();
+        assert!(
+            refusal.message.contains(r#"{"name": "ids", "datatype": "INT64", "shape": [n, any], "data""#),
+            "{refusal}"
+        );
     }
 }

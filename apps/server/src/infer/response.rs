@@ -1,12 +1,13 @@
-//! Writes responses.
+//! Writes answers.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{JSON_LENGTH, Output, Wanted};
+use super::{JSON_LENGTH, Wanted, classes};
 use crate::loaded::Loaded;
 use crate::refusal::Refusal;
+use crate::tensor::{Array, Elements};
 
 #[derive(Debug, Serialize)]
 struct Body<'a> {
@@ -19,9 +20,9 @@ struct Body<'a> {
 
 #[derive(Debug, Serialize)]
 struct Tensor<'a> {
-    name: &'static str,
+    name: &'a str,
     datatype: &'static str,
-    shape: &'a [usize],
+    shape: Vec<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<Parameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,58 +37,49 @@ struct Parameters {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Data<'a> {
-    Floats(&'a [f32]),
-    Integers(&'a [i64]),
+    Numbers(&'a Elements),
+    Texts(Vec<String>),
 }
 
 impl Data<'_> {
-    fn datatype(&self) -> &'static str {
-        match self {
-            Self::Floats(_) => "FP32",
-            Self::Integers(_) => "INT64",
-        }
-    }
-
-    /// Appends the numbers as the protocol's bytes, and returns how many those are.
+    /// Appends the protocol's bytes, and returns how many those are. Each text follows its length.
     fn write(&self, bytes: &mut Vec<u8>) -> usize {
         let before = bytes.len();
         match self {
-            Self::Floats(numbers) => bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
-            Self::Integers(numbers) => bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
+            Self::Numbers(numbers) => return numbers.write(bytes),
+            Self::Texts(texts) => {
+                for text in texts {
+                    bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
         }
         bytes.len() - before
     }
 }
 
-/// The response of a model that gave these probabilities, with the outputs that are wanted, in their order.
+/// The answer of a model that gave these outputs, with those that are wanted, in their order.
 ///
 /// # Errors
-/// 500 when it cannot be written, which does not happen: all of its numbers are finite.
-pub fn response(
-    model: &Loaded,
-    id: Option<String>,
-    wanted: &[Wanted],
-    images: usize,
-    probabilities: &[f32],
-) -> Result<Response, Refusal> {
-    let classes = probabilities.len() / images.max(1);
-    let labels: Vec<i64> = probabilities.chunks(classes.max(1)).map(best).collect();
-    let (shape, shape_of_labels) = ([images, classes], [images]);
+/// 500 when a number is not finite and is wanted as JSON, which has no such numbers.
+pub fn response(model: &Loaded, id: Option<String>, wanted: &[Wanted], outputs: &[Array]) -> Result<Response, Refusal> {
     let mut binary = Vec::new();
-    let outputs = wanted.iter().map(|wanted| {
-        let (shape, data): (&[usize], _) = match wanted.output {
-            Output::Probabilities => (&shape, Data::Floats(probabilities)),
-            Output::Label => (&shape_of_labels, Data::Integers(&labels)),
-        };
-        let (name, datatype) = (wanted.output.name(), data.datatype());
-        if wanted.binary {
-            let parameters = Some(Parameters { binary_data_size: data.write(&mut binary) });
-            Tensor { name, datatype, shape, parameters, data: None }
-        } else {
-            Tensor { name, datatype, shape, parameters: None, data: Some(data) }
+    let mut tensors = Vec::with_capacity(wanted.len());
+    for Wanted { output, binary: as_bytes, classes } in wanted {
+        let (array, spec) = (&outputs[*output], &model.interface.outputs[*output]);
+        let mut tensor = tensor(array, &spec.name, *classes, model);
+        if *as_bytes {
+            let data = tensor.data.take();
+            tensor.parameters = data.map(|data| Parameters { binary_data_size: data.write(&mut binary) });
+        } else if *classes == 0 && !array.elements.are_finite() {
+            return Err(Refusal::unexpected(format!(
+                "the output `{}` has numbers that are not finite, which JSON does not have; ask for it as binary data",
+                spec.name
+            )));
         }
-    });
-    let body = Body { model_name: &model.name, model_version: &model.version, id, outputs: outputs.collect() };
+        tensors.push(tensor);
+    }
+    let body = Body { model_name: &model.name, model_version: &model.version, id, outputs: tensors };
     let mut bytes = serde_json::to_vec(&body).map_err(|error| Refusal::unexpected(error.to_string()))?;
     if !wanted.iter().any(|wanted| wanted.binary) {
         return Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response());
@@ -100,7 +92,17 @@ pub fn response(
     Ok((headers, bytes).into_response())
 }
 
-/// The index of the highest probability. On a tie the first class wins, as in other implementations of argmax.
-fn best(row: &[f32]) -> i64 {
-    (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best }) as i64
+/// An output as its numbers, or as its best classes.
+fn tensor<'a>(array: &'a Array, name: &'a str, most: usize, model: &'a Loaded) -> Tensor<'a> {
+    if most == 0 {
+        let (datatype, data) = (array.elements.datatype().as_str(), Some(Data::Numbers(&array.elements)));
+        return Tensor { name, datatype, shape: array.shape.clone(), parameters: None, data };
+    }
+    let rows = classes(array, &model.interface.labels, most);
+    let mut shape = array.shape.clone();
+    if let (Some(last), Some(first)) = (shape.last_mut(), rows.first()) {
+        *last = first.len() as i64;
+    }
+    let texts = rows.iter().flatten().map(ToString::to_string).collect();
+    Tensor { name, datatype: "BYTES", shape, parameters: None, data: Some(Data::Texts(texts)) }
 }

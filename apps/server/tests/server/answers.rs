@@ -135,15 +135,19 @@ async fn the_protocol_describes_the_server_and_its_models() {
     let (_, described) = server.get("/v2").await;
     assert_eq!(
         (&described["name"], &described["extensions"]),
-        (&json!("slipway-server"), &json!(["binary_tensor_data"]))
+        (&json!("slipway-server"), &json!(["binary_tensor_data", "classification", "model_repository", "statistics"]))
     );
     let (_, model) = server.get_inside("/v2/models/mnist").await;
     // The one in service, then the newest first.
     assert_eq!((&model["versions"], &model["complete"]), (&json!(["3", "12", "1"]), &json!(true)));
     assert_eq!((&model["name"], &model["platform"]), (&json!("mnist"), &json!("libtorch")));
     assert_eq!(model["inputs"], json!([{"name": "image", "datatype": "FP32", "shape": [-1, 1, 28, 28]}]));
-    let listed = |versions: &[&str]| json!({"name": "mnist", "versions": versions, "in_service": "3"});
     let models = server.get_inside("/v2/models").await.1;
+    let memory = models["models"][0]["memory_bytes"].clone();
+    // at least its weights: 784 × 256 of them in the first layer
+    assert!(memory["3"].as_u64().unwrap() > 784 * 256 * 4, "{memory}");
+    let listed =
+        |versions: &[&str]| json!({"name": "mnist", "versions": versions, "in_service": "3", "memory_bytes": memory});
     assert_eq!(models, json!({"models": [listed(&["3", "12", "1"])], "complete": true}));
     // What is not in service is nobody's business outside.
     assert_eq!(server.get("/v2/models/mnist").await.1["versions"], json!(["3"]));

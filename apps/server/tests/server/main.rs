@@ -8,6 +8,7 @@ mod confined;
 mod encodings;
 mod following;
 mod metrics;
+mod models;
 mod mount;
 mod process;
 mod proxy;

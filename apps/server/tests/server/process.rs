@@ -148,6 +148,7 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
         .env("MLFLOW_TRACKING_URI", mlflow)
         .env_remove("SLIPWAY_CACHE_MIB")
         .env_remove("SLIPWAY_CONNECTIONS")
+        .env_remove("SLIPWAY_MODEL_MEMORY_MIB")
         .env_remove("SLIPWAY_WORKERS")
         .env_remove("SLIPWAY_QUEUE")
         .env_remove("SLIPWAY_DRAIN_SECONDS")
@@ -163,9 +164,17 @@ pub(crate) async fn read(response: reqwest::Response) -> (u16, Value) {
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
-/// models.yaml with one version.
+/// models.yaml with one version of `mnist`.
 pub(crate) fn list(version: &str, digest: &str) -> String {
-    format!("models:\n  - name: mnist\n    version: \"{version}\"\n    digest: {digest}\n")
+    lists(&[("mnist", version, digest)])
+}
+
+/// models.yaml with these models, versions and digests.
+pub(crate) fn lists(versions: &[(&str, &str, &str)]) -> String {
+    let line = |(name, version, digest): &(&str, &str, &str)| {
+        format!("  - name: {name}\n    version: \"{version}\"\n    digest: {digest}\n")
+    };
+    format!("models:\n{}", versions.iter().map(line).collect::<String>())
 }
 
 /// Different for each `of`, between 0 and 1.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -13,11 +14,11 @@ use serde_json::{Value, json};
 use slipway_model::{Architecture, Bundle, Config, Model};
 use tokio::sync::watch;
 
-/// A registered version of `mnist`.
+/// A registered version of a model.
 #[derive(Clone)]
 pub(crate) struct Version {
-    config: Vec<u8>,
-    weights: Vec<u8>,
+    /// By path.
+    files: BTreeMap<String, Vec<u8>>,
     pub(crate) digest: String,
     /// The size of the weights that the registry lists, if it is not theirs.
     pub(crate) listed: Option<u64>,
@@ -25,9 +26,12 @@ pub(crate) struct Version {
     pub(crate) announced: bool,
 }
 
+const WEIGHTS: &str = "model.safetensors";
+
 #[derive(Default)]
 struct Holds {
-    versions: BTreeMap<String, Version>,
+    /// By the model's name and the version.
+    versions: BTreeMap<(String, String), Version>,
     down: bool,
     /// The paths of all requests.
     requests: Vec<String>,
@@ -68,17 +72,22 @@ impl Registry {
         let bundle = Bundle::new(&model).unwrap();
         let folder = tempfile::tempdir().unwrap();
         bundle.save(folder.path()).unwrap();
-        let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
-        let digest = slipway_signature::digest(folder.path()).unwrap().to_string();
-        let (config, weights) = (read("config.json"), read("model.safetensors"));
-        let made = Version { config, weights, digest: digest.clone(), listed: None, announced: true };
-        self.holds.lock().unwrap().versions.insert(version.to_owned(), made);
-        (bundle, digest)
+        (bundle, self.register_folder("mnist", version, folder.path()))
     }
 
-    /// Changes a registered version's files, digest or sizes.
+    /// Registers the files of a folder that count, and returns their digest.
+    pub(crate) fn register_folder(&self, name: &str, version: &str, folder: &Path) -> String {
+        let digest = slipway_signature::digest(folder).unwrap().to_string();
+        let names = slipway_signature::content(folder).unwrap().files(folder).unwrap();
+        let files = names.into_iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()));
+        let made = Version { files: files.collect(), digest: digest.clone(), listed: None, announced: true };
+        self.holds.lock().unwrap().versions.insert((name.to_owned(), version.to_owned()), made);
+        digest
+    }
+
+    /// Changes files, digest or sizes of a registered version of `mnist`.
     pub(crate) fn tamper(&self, version: &str, change: impl FnOnce(&mut Version)) {
-        change(self.holds.lock().unwrap().versions.get_mut(version).unwrap());
+        change(self.holds.lock().unwrap().versions.get_mut(&("mnist".to_owned(), version.to_owned())).unwrap());
     }
 
     /// Whether every request is answered with 500 from now on.
@@ -98,7 +107,7 @@ impl Registry {
 
     /// How often a version's weights were downloaded.
     pub(crate) fn downloads(&self, version: &str) -> usize {
-        self.requests(&format!("/m/{version}/model.safetensors"))
+        self.requests(&format!("/mnist/{version}/{WEIGHTS}"))
     }
 
     /// The most downloads of weights at once.
@@ -118,7 +127,7 @@ impl Drop for Registry {
 
 impl Version {
     pub(crate) fn flip_a_bit(&mut self) {
-        if let Some(last) = self.weights.last_mut() {
+        if let Some(last) = self.files.get_mut(WEIGHTS).and_then(|weights| weights.last_mut()) {
             *last ^= 1;
         }
     }
@@ -132,9 +141,25 @@ fn missing() -> Response {
     failure(StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST")
 }
 
-fn described(version: &str, made: &Version) -> Value {
+fn described((name, version): &(String, String), made: &Version) -> Value {
     let tags = json!([{"key": "slipway.digest", "value": made.digest}]);
-    json!({"name": "mnist", "version": version, "status": "READY", "tags": tags})
+    json!({"name": name, "version": version, "status": "READY", "tags": tags})
+}
+
+/// The entries of a folder, as MLflow lists them.
+fn listing(made: &Version, folder: &str) -> Value {
+    let mut entries = BTreeMap::new();
+    for (path, bytes) in &made.files {
+        let inside = if folder.is_empty() { Some(path.as_str()) } else { path.strip_prefix(&format!("{folder}/")) };
+        let Some(inside) = inside else { continue };
+        let size = made.listed.filter(|_| path == WEIGHTS).unwrap_or(bytes.len() as u64);
+        let entry = match inside.split_once('/') {
+            Some((name, _)) => json!({"path": name, "is_dir": true}),
+            None => json!({"path": inside, "is_dir": false, "file_size": size}),
+        };
+        entries.insert(entry["path"].to_string(), entry);
+    }
+    json!({"files": entries.into_values().collect::<Vec<_>>()})
 }
 
 async fn answer(
@@ -152,37 +177,36 @@ async fn answer(
         holds.versions.clone()
     };
     let asked = |key: &str| query.get(key).map(String::as_str);
-    if let Some(file) = path.strip_prefix("/api/2.0/mlflow-artifacts/artifacts/m/") {
-        let Some((made, file)) = file.split_once('/').and_then(|(v, file)| Some((versions.get(v)?, file))) else {
-            return missing();
-        };
-        if file == "config.json" {
-            return made.config.clone().into_response();
+    // MODEL/VERSION/PATH
+    let find = |path: &str| {
+        let mut parts = path.splitn(3, '/').map(str::to_owned);
+        let made = versions.get(&(parts.next()?, parts.next()?))?;
+        Some((made, parts.next().unwrap_or_default()))
+    };
+    if let Some(path) = path.strip_prefix("/api/2.0/mlflow-artifacts/artifacts/") {
+        let Some((made, file)) = find(path) else { return missing() };
+        let Some(bytes) = made.files.get(&file) else { return missing() };
+        if file == WEIGHTS {
+            return weights(made, &holds, held).await;
         }
-        return weights(made, &holds, held).await;
+        return bytes.clone().into_response();
     }
     if path.ends_with("/mlflow-artifacts/artifacts") {
-        let Some(made) = asked("path").and_then(|path| versions.get(path.strip_prefix("m/")?)) else {
-            return missing();
-        };
-        let size = made.listed.unwrap_or(made.weights.len() as u64);
-        return Json(json!({"files": [
-            {"path": "config.json", "is_dir": false, "file_size": made.config.len()},
-            {"path": "model.safetensors", "is_dir": false, "file_size": size},
-        ]}))
-        .into_response();
+        let Some((made, folder)) = asked("path").and_then(find) else { return missing() };
+        return Json(listing(made, &folder)).into_response();
     }
     if path.ends_with("/model-versions/search") {
-        let of_mnist = asked("filter").is_some_and(|filter| filter.is_empty() || filter.contains("'mnist'"));
-        let found = versions.iter().filter(|_| of_mnist).map(|(version, made)| described(version, made));
+        let all = asked("filter").is_some_and(str::is_empty);
+        let wanted = |name: &str| all || asked("filter").is_some_and(|filter| filter.contains(&format!("'{name}'")));
+        let found = versions.iter().filter(|(key, _)| wanted(&key.0)).map(|(key, made)| described(key, made));
         return Json(json!({"model_versions": found.collect::<Vec<_>>()})).into_response();
     }
-    let found = asked("version").filter(|_| asked("name") == Some("mnist"));
-    let Some((version, made)) = found.and_then(|version| versions.get_key_value(version)) else { return missing() };
+    let key = asked("name").zip(asked("version")).map(|(name, version)| (name.to_owned(), version.to_owned()));
+    let Some((key, made)) = key.and_then(|key| versions.get_key_value(&key)) else { return missing() };
     if path.ends_with("/get-download-uri") {
-        return Json(json!({"artifact_uri": format!("mlflow-artifacts:/m/{version}")})).into_response();
+        return Json(json!({"artifact_uri": format!("mlflow-artifacts:/{}/{}", key.0, key.1)})).into_response();
     }
-    Json(json!({"model_version": described(version, made)})).into_response()
+    Json(json!({"model_version": described(key, made)})).into_response()
 }
 
 async fn weights(made: &Version, holds: &Mutex<Holds>, mut held: watch::Receiver<bool>) -> Response {
@@ -193,7 +217,7 @@ async fn weights(made: &Version, holds: &Mutex<Holds>, mut held: watch::Receiver
     }
     let _ = held.wait_for(|held| !held).await;
     holds.lock().unwrap().downloads.0 -= 1;
-    let bytes = made.weights.clone();
+    let bytes = made.files[WEIGHTS].clone();
     if made.announced {
         return bytes.into_response();
     }

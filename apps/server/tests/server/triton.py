@@ -59,10 +59,18 @@ def main() -> None:
     later = client.async_infer("mnist", [tensor(True)]).get_result()
     agrees("asynchronous", later)
 
+    best = client.infer("mnist", [tensor(True)], outputs=[InferRequestedOutput("probabilities", class_count=2)])
+    best = best.as_numpy("probabilities")
+    check("two classes for each", best.shape == (IMAGES, 2))
+    check("the best comes first", [int(row[0].split(b":")[1]) for row in best] == list(label))
+    index = client.get_model_repository_index()
+    check("the index", index == [{"name": "mnist", "version": "3", "state": "READY", "reason": ""}])
+    [counts] = client.get_inference_statistics("mnist")["model_stats"]
+    check("the statistics", counts["version"] == "3" and counts["inference_stats"]["success"]["count"] == 10)
+    check("all statistics", client.get_inference_statistics()["model_stats"][0]["inference_count"] >= counts["inference_count"])
     for what, says, inputs, outputs in [
         ("an output that there is not", "no output `nope`", [tensor(True)], [InferRequestedOutput("nope")]),
-        ("another extension", "an extension that this server does not have", [tensor(True)],
-         [InferRequestedOutput("probabilities", class_count=3)]),
+        ("classes of what has none", "not one number for each class", [tensor(True)], [InferRequestedOutput("label", class_count=3)]),
         ("another shape", "expected [n, 1, 28, 28]", [tensor(True, PIXELS.reshape(IMAGES * 784))], None),
     ]:
         try:
