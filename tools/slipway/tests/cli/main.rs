@@ -6,6 +6,7 @@ mod deployed;
 mod json;
 mod lineage;
 mod own_tree;
+mod programs;
 mod project;
 mod propose;
 mod render;
