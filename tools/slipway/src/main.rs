@@ -22,6 +22,7 @@ mod services;
 mod uncommitted;
 mod unregistered;
 mod versions;
+mod warnings;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use slipway_project::plan::{number, parameters};
-use slipway_project::plan_markdown::{LISTED, cost, heading};
+use slipway_project::plan::{hours, parameters};
+use slipway_project::plan_markdown::{LISTED, cost, heading, kept_code};
 use slipway_project::{Plan, count};
 
 use crate::context::Context;
@@ -13,13 +13,17 @@ pub(crate) fn terminal(plan: &Plan, context: &Context) -> String {
     let mut text = String::new();
     for change in &plan.changes {
         let _ = writeln!(text, "{}", context.paint("1", &heading(change)));
+        if let Some(program) = &change.program {
+            let _ = writeln!(text, "  runs {}", program.summary());
+        }
         let width = change.starts.iter().map(|start| start.name.len()).max().unwrap_or(0);
         for start in change.starts.iter().take(LISTED) {
+            let workers = f64::from(start.workers.max(1));
             let line = format!(
-                "  + {:width$}  {} × {} CPU-hours  {}",
+                "  + {:width$}  {} × {}  {}",
                 start.name,
                 count(start.workers as usize, "worker"),
-                number(start.cpu_hours / f64::from(start.workers.max(1))),
+                hours(start.cpu_hours / workers, start.gpu_hours / workers),
                 parameters(&start.parameters),
             );
             let _ = writeln!(text, "{}", context.paint("32", line.trim_end()));
@@ -31,6 +35,9 @@ pub(crate) fn terminal(plan: &Plan, context: &Context) -> String {
         more(&mut text, change.stops.len(), "stop");
         if change.stays > 0 {
             let _ = writeln!(text, "  = {} unchanged", count(change.stays, "TrainJob"));
+        }
+        if let Some(note) = kept_code(change) {
+            let _ = writeln!(text, "  {}", context.paint("33", &format!("! {note}")));
         }
         if !change.starts.is_empty() {
             let _ = writeln!(text, "  {}", cost(change));

@@ -7,12 +7,14 @@ use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
 use slipway_project::rendered::Draft;
 use slipway_project::{Project, Tree, count, rendered};
+use slipway_source::Finding;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::need_content;
 use crate::renderers::{HelmArgs, KustomizeArgs};
 use crate::uncommitted::mark_uncommitted;
+use crate::warnings::warn;
 
 #[derive(Debug, Args)]
 #[command(
@@ -51,6 +53,8 @@ struct Checked {
     /// Sources in other repositories that were rendered.
     upstream: usize,
     skipped: Vec<String>,
+    /// What is probably not meant.
+    warnings: Vec<Finding>,
     findings: [(); 0],
 }
 
@@ -86,6 +90,7 @@ impl Check {
         for skipped in &skipped {
             context.warn(format!("skipped: {skipped}"));
         }
+        warn(context, &project.warnings);
         if !invalid.is_empty() {
             return Err(Failure::Invalid([invalid, out_of_date].concat()));
         }
@@ -109,6 +114,7 @@ impl Check {
             drafts: rendered::drafts(&project, None),
             upstream,
             skipped: skipped.into_iter().chain(note.clone()).collect(),
+            warnings: project.warnings,
             findings: [],
         };
         if !context.is_json() {

@@ -1,4 +1,6 @@
-//! `slipway new`: a commented experiment file to start from.
+//! `slipway new`: a commented experiment file to start from, and with `--program` a program that it runs.
+
+mod skeleton;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -9,31 +11,43 @@ use slipway_source::{Finding, suggestion};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::replace::replace;
+use skeleton::Skeleton;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slipway new mnist-wide\n  slipway new mnist-deep --architecture mlp --dataset mnist-10k"
+    after_help = "With --program, the experiment runs the code in trainers/TRAINER/. If that folder does not exist, it is made, with a PyTorch \
+                  program to start from.\n\n\
+                  Examples:\n  slipway new mnist-wide\n  slipway new mnist-deep --architecture mlp --dataset mnist-10k\n  \
+                  slipway new digits --program my-cnn"
 )]
 pub(crate) struct New {
     /// Names the experiment, its file and its TrainJobs: lower-case letters, digits and hyphens
     name: String,
-    /// The network
-    #[arg(long, default_value = "cnn", value_parser = PossibleValuesParser::new(Architecture::WORDS.iter().map(|(word, _)| *word)))]
+    /// The network of the built-in trainer
+    #[arg(long, default_value = "cnn", conflicts_with = "program", value_parser = PossibleValuesParser::new(Architecture::WORDS.iter().map(|(word, _)| *word)))]
     architecture: String,
     /// A dataset that datasets/ declares [default: the first one there]
     #[arg(long)]
     dataset: Option<String>,
+    /// Run a program of your own: the code in trainers/TRAINER/
+    #[arg(long, value_name = "TRAINER")]
+    program: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Created {
+    /// The experiment.
     file: String,
+    /// Every file that was written or changed, the experiment's included.
+    files: Vec<String>,
 }
 
 impl New {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let file = format!("experiments/{}.yaml", self.name);
-        let project = Project::read(&Tree::of_work_tree(&context.root)?);
+        let tree = Tree::of_work_tree(&context.root)?;
+        let project = Project::read(&tree);
         let dataset = match &self.dataset {
             Some(name) if project.datasets.contains_key(name) => name.clone(),
             Some(name) => {
@@ -45,7 +59,11 @@ impl New {
                 Failure::Input("no dataset is declared yet: declare one in datasets/<name>.yaml first".to_owned())
             })?,
         };
-        let text = text(&self.name, &self.architecture, &dataset);
+        let skeleton = self.program.as_deref().map(|trainer| Skeleton::new(&tree, &project, trainer)).transpose()?;
+        let text = match &skeleton {
+            Some(skeleton) => skeleton.experiment(&self.name, &dataset),
+            None => text(&self.name, &self.architecture, &dataset),
+        };
         parse(&file, &text).map_err(|findings| self.invalid_name(&findings))?;
         if let Some(same) = project.experiments.iter().find(|source| source.experiment.name == self.name) {
             return Err(Failure::Input(format!(
@@ -57,8 +75,22 @@ impl New {
         std::fs::File::create_new(&path)
             .and_then(|mut new| std::io::Write::write_all(&mut new, text.as_bytes()))
             .map_err(|error| Failure::Environment(format!("cannot write {file}: {error}")))?;
-        context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
-        context.json(&Created { file })
+        let mut files = vec![file.clone()];
+        for (path, content) in skeleton.iter().flat_map(Skeleton::files) {
+            let full = context.root.join(path);
+            let folder = full.parent().unwrap_or(&context.root);
+            std::fs::create_dir_all(folder)
+                .and_then(|()| replace(&full, content.as_bytes()))
+                .map_err(|error| Failure::Environment(format!("cannot write {path}: {error}")))?;
+            files.push(path.clone());
+        }
+        match &skeleton {
+            Some(skeleton) => skeleton.say(context, &files),
+            None => {
+                context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
+            }
+        }
+        context.json(&Created { file, files })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::named::named;
 use crate::plan_text;
 use crate::revision::tree_at;
 use crate::running::LoopArgs;
+use crate::warnings::warn;
 
 #[derive(Debug, Args)]
 #[command(
@@ -50,6 +51,7 @@ impl Plan {
         let git = Repository::project(&context.root)?;
         let (compared_with, base) = self.base(context, &git)?;
         let plan = Planned::new(&base, &project, only.as_ref());
+        warn(context, &project.warnings);
         if !context.is_json() {
             context.say(if self.markdown { markdown(&plan) } else { plan_text::terminal(&plan, context) });
             if !self.markdown {

@@ -16,11 +16,12 @@ use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::running::LoopArgs;
+use crate::warnings::warn;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The pull request holds the named files, the declarations of their datasets and the rendered TrainJobs, on top of the remote's \
-                  default branch. The work tree, the index and the current branch stay as they are. A named file that no longer exists \
+    after_help = "The pull request holds the named files, the declarations of their datasets, the code of their programs in trainers/ with \
+                  its images, and the rendered TrainJobs, on top of the remote's default branch. The work tree, the index and the current branch stay as they are. A named file that no longer exists \
                   withdraws its experiment.\n\n\
                   Examples:\n  slipway propose experiments/mnist-cnn.yaml\n  slipway propose experiments/mnist-cnn.yaml --dry-run"
 )]
@@ -61,6 +62,7 @@ impl Propose {
                 context.say(text);
             }
         };
+        warn(context, &proposal.warnings);
         say(plan_text::terminal(&proposal.plan, context));
         let plan = proposal.plan.clone();
         let pull_request = if self.dry_run {

@@ -1,6 +1,7 @@
 //! `slipway status`: jobs, versions and what is in service, of the loop on this machine or of a cluster.
 
 mod cluster;
+mod described;
 mod main_branch;
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_embedded::{JobStatus, State};
+use slipway_git::Repository;
 use slipway_mlflow::Client;
 
 use crate::context::Context;
@@ -18,6 +20,7 @@ use crate::local_loop::addresses;
 use crate::running::LoopArgs;
 use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
+use described::Described;
 use main_branch::MainBranch;
 
 #[derive(Debug, Args)]
@@ -54,6 +57,9 @@ struct Job {
     message: String,
     /// Why it registered nothing; `None` unless it is complete without a version.
     unregistered: Option<Unregistered>,
+    /// What it runs and what it may cost; `None` if it is no longer on main.
+    #[serde(flatten)]
+    described: Option<Described>,
 }
 
 impl Status {
@@ -74,8 +80,11 @@ impl Status {
         let mut jobs = jobs(&folder.join("jobs"))?;
         let versions = versions(context, &mlflow, Some(&state.server)).await?;
         let mut reasons = unregistered(&mlflow).await?;
+        let prefix = Repository::project(&context.root)?.prefix().to_owned();
+        let mut described = Described::on_main(&Repository::open(&state.forge)?.below(&prefix))?;
         for job in &mut jobs {
             job.unregistered = reasons.remove(&job.name);
+            job.described = described.remove(&job.name);
         }
         let main = MainBranch::read(context, &folder, &state, |name| jobs.iter().any(|job| job.name == name))?;
         let report = Report { running: true, addresses: Some(state), main, jobs, versions };
@@ -99,6 +108,7 @@ fn jobs(folder: &Path) -> Result<Vec<Job>, Failure> {
                 seconds: status.seconds(),
                 message: status.message().to_owned(),
                 unregistered: None,
+                described: None,
             });
         }
     }
@@ -127,11 +137,13 @@ fn show(context: &Context, report: &Report) {
         return;
     }
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "SECONDS", ""]);
+    table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "SECONDS", "RUNS", "AT MOST", ""]);
     for job in &report.jobs {
         let seconds = job.seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
         let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
-        table.add_row([job.name.clone(), job.phase.clone(), seconds, message]);
+        let described = job.described.as_ref();
+        let (runs, cost) = described.map(|one| (one.runs(), one.cost())).unwrap_or_default();
+        table.add_row([job.name.clone(), job.phase.clone(), seconds, runs, cost, message]);
     }
     context.say(format!("\n{}", table.trim_fmt()));
     show_versions(context, &report.versions);

@@ -7,6 +7,7 @@ mod deployed;
 mod json;
 mod lineage;
 mod own_tree;
+mod programs;
 mod project;
 mod propose;
 #[path = "../ran/mod.rs"]

@@ -8,13 +8,17 @@ use tempfile::TempDir;
 use crate::project::{Project, Ran};
 
 /// What `check` reads.
-const READ: [&str; 6] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays"];
+const READ: [&str; 7] = ["argocd", "base", "clusters", "datasets", "experiments", "overlays", "trainers"];
 
 fn copy() -> (Project, TempDir) {
     let project = Project::new();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for folder in READ {
         let _ = std::fs::remove_dir_all(project.root().join(folder));
+        // this repository need not have programs
+        if folder == "trainers" && !own.join(folder).is_dir() {
+            continue;
+        }
         let done = Command::new("cp").arg("-R").arg(own.join(folder)).arg(project.root()).status().unwrap();
         assert!(done.success(), "copying {folder}");
     }

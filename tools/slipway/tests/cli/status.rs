@@ -160,6 +160,34 @@ async fn what_is_merged_and_not_applied_yet_is_said_so() {
     assert!(text.contains(&format!("main    {}, applied\n", &merged[..8])), "{text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_says_what_it_runs_and_what_it_may_cost() {
+    let (mlflow, server) = (mlflow().await, MockServer::start().await);
+    let project = crate::programs::project();
+    assert_eq!(project.run(&["render"]).code(), 0);
+    project.commit("rendered");
+    project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+    let job = name(&project.list("overlays/local/training-jobs")[0]);
+    // the first call makes the state folder
+    assert_eq!(status(&project, &mlflow.uri(), &server.uri(), "json").code(), 0);
+    let folder = project.root().join(".slipway/jobs").join(&job);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("status.yaml"), COMPLETE).unwrap();
+    let ran = status(&project, &mlflow.uri(), &server.uri(), "json");
+    let jobs = ran.json()["jobs"].as_array().unwrap().clone();
+    let found = jobs.iter().find(|one| one["name"] == job.as_str()).unwrap();
+    assert_eq!(found["program"], "trainers/torch-cnn");
+    let rate = found["parameters"]["parameters.lr"].as_f64().unwrap();
+    assert_eq!((found["cpuHours"].as_f64(), found["gpuHours"].as_f64()), (Some(1.0), Some(1.0)));
+    assert_eq!((found["cost"].as_f64(), &found["currency"]), (Some(2.5), &json!("EUR")));
+    // one that is no longer on main
+    let gone = jobs.iter().find(|one| one["name"] == "refused-0123abcd").unwrap();
+    assert_eq!((&gone["program"], &gone["cost"]), (&Value::Null, &Value::Null));
+    let text = status_text(&project, &mlflow.uri(), &server.uri());
+    assert!(text.contains(&format!("trainers/torch-cnn lr={rate}")), "{text}");
+    assert!(text.contains("1 CPU-hours and 1 GPU-hours, 2.50 EUR"), "{text}");
+}
+
 /// The name of the job in a rendered file.
 fn name(file: &str) -> String {
     file.rsplit('/').next().unwrap().strip_suffix(".yaml").unwrap().to_owned()
