@@ -3,6 +3,7 @@
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde::Serialize;
+use slipway_names::env;
 
 use crate::connection::{Cluster, resource};
 use crate::error::Result;
@@ -24,6 +25,9 @@ pub struct Job {
     pub metrics: Vec<(String, String)>,
     /// The message of the condition that gives the phase.
     pub message: String,
+    /// The value of `SLIPWAY_TRIAL` as the object has it: what the TrainJob runs. `None` if somebody else made it.
+    #[serde(skip)]
+    pub trial: Option<String>,
 }
 
 /// The TrainJobs of all namespaces, by name. A cluster without Kubeflow Trainer has none.
@@ -49,6 +53,10 @@ fn job(object: &DynamicObject) -> Job {
         remaining_seconds: number(data, "/status/trainerStatus/estimatedRemainingSeconds"),
         metrics: metrics.iter().map(|one| (text(one, "/name").to_owned(), text(one, "/value").to_owned())).collect(),
         message: message.to_owned(),
+        trial: items(data, "/spec/trainer/env")
+            .iter()
+            .find(|one| text(one, "/name") == env::TRIAL)
+            .map(|one| text(one, "/value").to_owned()),
     }
 }
 
@@ -69,6 +77,10 @@ mod tests {
             ("Running", Some(50), Some(9))
         );
         assert_eq!(running.metrics, [("loss".to_owned(), "0.25".to_owned())]);
+        assert_eq!(running.trial, None);
+        object["spec"]["trainer"]["env"] =
+            json!([{"name": "A", "value": "1"}, {"name": "SLIPWAY_TRIAL", "value": "{}"}]);
+        assert_eq!(job(&object).trial.as_deref(), Some("{}"));
         object["status"]["conditions"] = json!([
             {"type": "Suspended", "status": "False"},
             {"type": "Failed", "status": "True", "message": "the gate did not pass"}

@@ -147,6 +147,18 @@ spec:
     }
 
     #[tokio::test]
+    async fn a_job_for_more_gpus_than_there_are_fails_before_it_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let queue = queue(folder.path(), |_| panic!("it must not start"));
+        let (name, text) = job("a");
+        let text = String::from_utf8(text).unwrap().replace("memory: 1Gi", "memory: 1Gi, nvidia.com/gpu: \"5000\"");
+        queue.apply([(name, text.into_bytes())].into());
+        let status = finished(&queue, "a").await;
+        assert_eq!(status.phase, Phase::Failed);
+        assert!(status.message().starts_with("it asks for 5000 GPUs, and this machine has "), "{}", status.message());
+    }
+
+    #[tokio::test]
     async fn a_run_that_panics_fails_its_job_and_gives_its_cpus_back() {
         let folder = tempfile::tempdir().unwrap();
         let queue = queue(folder.path(), |name| {

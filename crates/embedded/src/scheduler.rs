@@ -193,6 +193,14 @@ impl Scheduler {
             return;
         }
         match self.read(name) {
+            Ok(job) if all_gpus(&job) > machine_gpus() => {
+                let reason = format!(
+                    "it asks for {} GPUs, and this machine has {}: set `gpu: 0`, or run it in an environment that has them",
+                    all_gpus(&job),
+                    machine_gpus()
+                );
+                self.record(name, JobStatus::pending().failed("Unschedulable", &reason));
+            }
             Ok(job) => {
                 let interrupted = before.filter(|status| status.phase == Phase::Running);
                 let restarts = interrupted.map_or(0, |status| status.restarts + 1);
@@ -282,6 +290,19 @@ impl Scheduler {
 /// CPU that all nodes of a job request together, in thousandths.
 fn all_cpu_millis(job: &TrainJob) -> u64 {
     job.cpu_millis.saturating_mul(u64::from(job.num_nodes))
+}
+
+/// GPUs that all nodes of a job request together.
+fn all_gpus(job: &TrainJob) -> u64 {
+    u64::from(job.gpus) * u64::from(job.num_nodes)
+}
+
+/// NVIDIA's GPUs in this machine: the devices `/dev/nvidia0`, `/dev/nvidia1`, …
+fn machine_gpus() -> u64 {
+    let devices = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let names = devices.filter_map(|device| device.file_name().into_string().ok());
+    let is_gpu = |name: &String| name.strip_prefix("nvidia").is_some_and(|number| number.parse::<u32>().is_ok());
+    names.filter(is_gpu).count() as u64
 }
 
 /// Whether it may be the name of a folder.

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 use slipway_experiment::render;
 
+use crate::programs::FASHION;
 use crate::text::{CNN, MLP, dataset, experiment, provenance, with};
 
 /// The schema of a TrainJob, strict: the API server drops unknown fields silently, a rendered file must have none.
@@ -52,7 +53,7 @@ fn rendered_jobs_fit_trainers_schema() {
     let schema = trainjob_schema();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let half = with(MLP, "cpu: \"1\"", "cpu: 500m");
-    for text in [CNN, MLP, &half] {
+    for text in [CNN, MLP, &half, FASHION] {
         let experiment = experiment(text);
         for trial in experiment.trials(&dataset()) {
             let job = render(&experiment, &trial, "experiments/mnist.yaml", &provenance());

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use slipway_experiment::{Trial, parse, parse_dataset, read_job};
 
+use crate::programs::FASHION;
 use crate::text::{CNN, with};
 
 fn refused(text: &str) -> (usize, usize, &'static str) {
@@ -71,10 +72,11 @@ proptest! {
     }
 
     #[test]
-    fn no_damaged_experiment_panics(at in 0..CNN.len(), length in 0..40_usize, new in "[\\[\\]{}:,&*!|>'\"#a-z0-9.\n -]{0,12}") {
-        let end = (at + length).min(CNN.len());
-        if CNN.is_char_boundary(at) && CNN.is_char_boundary(end) {
-            let mut text = CNN.to_owned();
+    fn no_damaged_experiment_panics(whole in prop_oneof![Just(CNN), Just(FASHION)], at in any::<prop::sample::Index>(), length in 0..40_usize, new in "[\\[\\]{}$:,&*!|>'\"#a-z0-9.\n -]{0,12}") {
+        let at = at.index(whole.len());
+        let end = (at + length).min(whole.len());
+        if whole.is_char_boundary(at) && whole.is_char_boundary(end) {
+            let mut text = whole.to_owned();
             text.replace_range(at..end, &new);
             if let Err(findings) = parse("e.yaml", &text) {
                 let lines = text.lines().count();

@@ -81,6 +81,17 @@ fn experiments() -> impl Strategy<Value = (String, usize)> {
     })
 }
 
+/// A text in double quotes. YAML wants more characters escaped than JSON.
+fn yaml_text(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            format!("\\u{:04x}", u32::from(c))
+        }
+        c => c.to_string(),
+    };
+    serde_json::Value::from(text).to_string().chars().map(escaped).collect()
+}
+
 proptest! {
     #[test]
     fn rendering_reads_back_and_is_deterministic((text, count) in experiments(), file in any::<String>(), image in "\\PC+", blob in option::of("[0-9a-f]{40}|[0-9]{40}"), commit in option::of("[0-9a-f]{40}")) {
@@ -111,5 +122,41 @@ proptest! {
             prop_assert_eq!(&read.map_err(|error| TestCaseError::fail(error.to_string()))?, trial);
             prop_assert_eq!(render(&again, trial, job.experiment_file().unwrap_or_default(), &job.provenance()), yaml);
         }
+    }
+
+    /// Whatever texts a program is given, they arrive.
+    #[test]
+    fn a_program_gets_its_texts(command in "[^\0]{1,20}", args in prop::collection::vec("[^\0]{0,20}|[$(){}A-Z]{0,8}", 0..5), number in any::<f64>(), integer in any::<i64>(), flag in any::<bool>(), text in "[^\0]{0,40}|[$(){}A-Z]{0,8}") {
+        prop_assume!(number.is_finite());
+        let literal = |text: &str| yaml_text(&text.replace("${", "$${"));
+        let list: Vec<String> = args.iter().map(|text| literal(text)).chain(["\"${t}\"".to_owned(), "\"${n}\"".to_owned()]).collect();
+        let value = yaml_text(&text);
+        let yaml = format!("apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata: {{name: a}}
+spec:
+  dataset: d
+  program: {{trainer: t, command: [{}], args: [{}]}}
+  parameters: {{t: {value}, n: {number:?}, i: {integer}, f: {flag}}}
+  workers: {{count: 1, cpu: 1, memory: 1Gi}}
+  budget: {{cpuHours: 1, deadline: 1h}}
+", literal(&command), list.join(", "));
+        let experiment = parse("e.yaml", &yaml).map_err(|found| TestCaseError::fail(format!("{yaml}\n{found:#?}")))?;
+        let trial = &experiment.trials(&dataset())[0];
+        let provenance = Provenance { image: "i".to_owned(), blob: None, commit: None, program_tree: None };
+        let job = read_job("job.yaml", &render(&experiment, trial, "e.yaml", &provenance));
+        let job = job.map_err(|found| TestCaseError::fail(format!("{yaml}\n{found:#?}")))?;
+        let read = job.trial().map_err(|error| TestCaseError::fail(error.to_string()))?.unwrap();
+        let program = read.work.program().unwrap();
+        prop_assert_eq!(&program.command, &[command]);
+        prop_assert_eq!(&program.args[..args.len()], args.as_slice());
+        prop_assert_eq!(&program.args[args.len()], &text);
+        prop_assert_eq!(program.args[args.len() + 1].parse::<f64>(), Ok(number));
+        prop_assert_eq!(program.parameters["i"].to_json(), integer);
+        prop_assert_eq!(program.parameters["f"].to_json(), flag);
+        prop_assert_eq!(program.parameters["t"].to_json(), text);
+        let parameter = program.parameters["n"].to_json().as_f64().unwrap_or(f64::NAN);
+        // the JSON reader may be off by the last digit
+        prop_assert!(parameter == number || ((parameter - number) / number).abs() < 1e-15, "{parameter} {number}");
     }
 }

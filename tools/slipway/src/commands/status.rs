@@ -3,6 +3,7 @@
 mod cluster;
 mod described;
 mod main_branch;
+mod runs;
 
 use std::path::Path;
 
@@ -142,7 +143,7 @@ fn show(context: &Context, report: &Report) {
         let seconds = job.seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
         let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
         let described = job.described.as_ref();
-        let (runs, cost) = described.map(|one| (one.runs(), one.cost())).unwrap_or_default();
+        let (runs, cost) = described.map(|one| (one.runs.to_string(), one.cost())).unwrap_or_default();
         table.add_row([job.name.clone(), job.phase.clone(), seconds, runs, cost, message]);
     }
     context.say(format!("\n{}", table.trim_fmt()));

@@ -6,9 +6,11 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, train_jobs};
+use slipway_experiment::{Trial, expand};
 use slipway_mlflow::Client;
 use slipway_names::env::MLFLOW_TRACKING_URI;
 
+use super::runs::Runs;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::unregistered::{Unregistered, unregistered};
@@ -29,6 +31,9 @@ struct Report {
 struct Outcome {
     #[serde(flatten)]
     job: Job,
+    /// Empty for a TrainJob that somebody else made.
+    #[serde(flatten)]
+    runs: Runs,
     /// Why it registered nothing; `None` unless it is complete without a version, or if MLflow cannot be reached from here.
     unregistered: Option<Unregistered>,
 }
@@ -55,7 +60,10 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         }
     };
     let jobs = train_jobs(&cluster).await?;
-    let outcome = |job: Job| Outcome { unregistered: reasons.remove(&job.name), job };
+    let outcome = |job: Job| {
+        let trial = job.trial.as_deref().and_then(|text| Trial::from_json(&expand(text, &[])).ok());
+        Outcome { unregistered: reasons.remove(&job.name), runs: trial.map(Runs::new).unwrap_or_default(), job }
+    };
     let report = Report {
         context: cluster.context().to_owned(),
         components: components(&cluster, None).await?,
@@ -94,12 +102,12 @@ fn show(context: &Context, report: &Report) {
     context.say(table.trim_fmt());
     if !report.jobs.is_empty() {
         let mut table = Table::new();
-        table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "PROGRESS", "METRICS", ""]);
-        for Outcome { job, unregistered } in &report.jobs {
+        table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "PROGRESS", "METRICS", "RUNS", ""]);
+        for Outcome { job, runs, unregistered } in &report.jobs {
             let progress = job.progress.map(|percent| format!("{percent} %")).unwrap_or_default();
             let metrics: Vec<String> = job.metrics.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let message = unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
-            table.add_row([&job.name, &job.phase, &progress, &metrics.join(" "), &message]);
+            table.add_row([&job.name, &job.phase, &progress, &metrics.join(" "), &runs.to_string(), &message]);
         }
         context.say(format!("\n{}", table.trim_fmt()));
     }

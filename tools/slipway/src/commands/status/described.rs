@@ -3,23 +3,21 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 use slipway_experiment::TrainJob;
 use slipway_git::Repository;
 use slipway_project::cluster::Prices;
-use slipway_project::plan::{hours, parameters};
-use slipway_project::{Project, Tree, trainer_folder};
+use slipway_project::plan::hours;
+use slipway_project::{Project, Tree};
 
+use super::runs::Runs;
 use crate::failure::Failure;
 
 /// What a TrainJob runs and what it may cost.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Described {
-    /// `trainers/<name>` or an image; `None` for the built-in trainer.
-    program: Option<String>,
-    /// The values of the swept fields.
-    parameters: BTreeMap<String, Value>,
+    #[serde(flatten)]
+    pub(super) runs: Runs,
     /// The most CPU-hours that it can use.
     cpu_hours: f64,
     /// The most GPU-hours that it can use.
@@ -42,23 +40,14 @@ impl Described {
     }
 
     fn new(job: &TrainJob, prices: &Prices) -> Self {
-        let trial = job.trial().ok().flatten();
-        let program = trial.as_ref().and_then(|trial| trial.work.program());
         let (cpu_hours, gpu_hours) = (job.cpu_hours(), job.gpu_hours());
         Self {
-            program: program.map(|program| program.trainer().map_or_else(|| job.image.clone(), trainer_folder)),
-            parameters: trial.map(|trial| trial.parameters).unwrap_or_default(),
+            runs: job.trial().ok().flatten().map(Runs::new).unwrap_or_default(),
             cpu_hours,
             gpu_hours,
             cost: cpu_hours * prices.cpu_hour + gpu_hours * prices.gpu_hour.unwrap_or(0.0),
             currency: prices.currency.clone(),
         }
-    }
-
-    /// What it runs, such as `trainers/cnn learningRate=0.001`.
-    pub(super) fn runs(&self) -> String {
-        let words = [self.program.clone().unwrap_or_default(), parameters(&self.parameters)];
-        words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// What it may cost, such as `1 CPU-hours, 0.04 USD`.
