@@ -120,21 +120,24 @@ fn quantity(quantity: Quantity) -> String {
 
 /// A text in double quotes. YAML has JSON's escapes.
 fn quoted(text: &str) -> String {
-    let json = Value::from(text).to_string();
-    let mut quoted = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            // JSON leaves these characters as they are; YAML reads them as line breaks or refuses them.
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted
+    printable(&Value::from(text).to_string())
 }
 
 /// JSON in single quotes, where only the quote itself is escaped, so that it stays readable in a diff.
 fn quoted_json(json: &str) -> String {
-    format!("'{}'", json.replace('\'', "''"))
+    format!("'{}'", printable(json).replace('\'', "''"))
+}
+
+/// JSON without the characters that it leaves as they are in texts, but that YAML reads as line breaks or refuses: as escapes.
+fn printable(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                printable.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c => printable.push(c),
+        }
+    }
+    printable
 }
