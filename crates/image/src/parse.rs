@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use slipway_digest::Digest;
-use slipway_source::{Finding, Position, closest, typed};
+use slipway_source::{Finding, Position, closest, position_of, typed};
 
 use crate::declaration::{Base, File, Image, Python};
 use crate::error::{Error, Result};
@@ -116,10 +116,14 @@ pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
 /// The first mistake in its form; if its form is right, every mistake in its content.
 pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Finding>> {
     let image: Image = typed(file, text).map_err(|finding| vec![finding])?;
-    let mistakes: Vec<Finding> = check(file, &image)
+    let mut mistakes: Vec<Finding> = check(file, &image)
         .into_iter()
         .map(|(word, message)| Finding::at(file, position_of_word(text, &word), "image", message))
         .collect();
+    if Path::new(file).starts_with(PROGRAMS) {
+        let at = position_of(text, "spec.files");
+        mistakes.extend(of_program(&image).map(|message| Finding::at(file, at, "image", message)));
+    }
     if mistakes.is_empty() { Ok(image) } else { Err(mistakes) }
 }
 
@@ -181,9 +185,6 @@ fn check(file: &str, image: &Image) -> Vec<(String, String)> {
         if let Err(reason) = Patterns::new(std::slice::from_ref(text)) {
             report(text, reason);
         }
-    }
-    if Path::new(file).starts_with(PROGRAMS) {
-        found.extend(of_program(image).map(|message| ("files".to_owned(), message)));
     }
     found
 }

@@ -80,14 +80,14 @@ spec:
 #[case(
     "binary: slipway-launch",
     "binary: slipway-trainer",
-    12,
-    3,
+    13,
+    5,
     "needs `- {binary: slipway-launch, to: /usr/bin/slipway-launch}`"
 )]
-#[case("to: /opt/program", "to: /program", 12, 3, "needs `- {path: trainers/wine, to: /opt/program}`")]
-#[case("path: trainers/wine", "path: trainers/other", 12, 3, "the launcher starts what is in /opt/program")]
-#[case("nvidia-*", "\"nvidia-[\"", 11, 26, "is not a pattern")]
-#[case("\"*.lock\"", "\"[.lock\"", 14, 66, "is not a pattern")]
+#[case("to: /opt/program", "to: /program", 13, 5, "needs `- {path: trainers/wine, to: /opt/program}`")]
+#[case("path: trainers/wine", "path: trainers/other", 13, 5, "the launcher starts what is in /opt/program")]
+#[case("nvidia-*", "\"nvidia-[\"", 11, 27, "is not a pattern")]
+#[case("\"*.lock\"", "\"[.lock\"", 14, 69, "is not a pattern")]
 fn a_program(#[case] from: &str, #[case] to: &str, #[case] line: usize, #[case] column: usize, #[case] message: &str) {
     assert!(parse("trainers/wine/image.yaml", PROGRAM).is_ok());
     let mistakes = parse("trainers/wine/image.yaml", &PROGRAM.replacen(from, to, 1)).unwrap_err();
