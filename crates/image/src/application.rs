@@ -1,4 +1,4 @@
-//! The last layer: programs of this workspace and files of this repository.
+//! The last layers: programs of this workspace, and files of this repository.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use crate::layer::{self, Layer};
 use crate::libtorch;
 use crate::lock::Package;
 use crate::parse::Declared;
+use crate::patterns::Patterns;
 use crate::sources::Sources;
 use crate::tree::Content;
 
@@ -24,27 +25,35 @@ struct Item {
     elf: Option<Elf>,
 }
 
-/// The layer; `None` if the declaration names no file.
-pub(crate) fn layer(
+/// A layer with the programs and, above it, one with the files of the repository: a change of the latter leaves the former as it is.
+/// Each is there only if the declaration names something for it.
+pub(crate) fn layers(
     sources: &Sources,
     declared: &Declared,
     packages: &[Package],
     platform: Platform,
     fresh: bool,
-) -> Result<Option<Layer>> {
-    let mut items = Vec::new();
+) -> Result<Vec<Layer>> {
+    let (mut programs, mut repository) = (Vec::new(), Vec::new());
     for file in &declared.image.spec.files {
         match (&file.binary, &file.path) {
-            (Some(binary), _) => items.push(program(sources, declared, packages, platform, binary, &file.to)?),
-            (None, Some(path)) => items.extend(files(declared, file, path)?),
+            (Some(binary), _) => programs.push(program(sources, declared, packages, platform, binary, &file.to)?),
+            (None, Some(path)) => repository.extend(files(declared, file, path)?),
             (None, None) => {}
         }
     }
-    if items.is_empty() {
-        return Ok(None);
+    let mut made = Vec::new();
+    for (name, items) in [("programs", programs), ("files", repository)] {
+        if !items.is_empty() {
+            made.push(layer(sources, name, &items, fresh)?);
+        }
     }
+    Ok(made)
+}
+
+fn layer(sources: &Sources, name: &str, items: &[Item], fresh: bool) -> Result<Layer> {
     let mut inputs = Vec::new();
-    for item in &items {
+    for item in items {
         inputs.push(serde_json::json!([
             item.to,
             sources.cache.digest_of(&item.from)?.hex(),
@@ -52,8 +61,8 @@ pub(crate) fn layer(
             item.elf.is_some()
         ]));
     }
-    let made = layer::make(&sources.cache, "application", &serde_json::Value::from(inputs), fresh, |tree| {
-        for item in &items {
+    layer::make(&sources.cache, name, &serde_json::Value::from(inputs), fresh, |tree| {
+        for item in items {
             let content = match item.elf.as_ref().filter(|elf| elf.search.is_some()) {
                 Some(elf) => Content::Bytes(relocated(&item.from, elf)?),
                 None => Content::Disk(item.from.clone()),
@@ -61,8 +70,7 @@ pub(crate) fn layer(
             tree.file(&item.to, content, item.executable, &item.from.display().to_string())?;
         }
         Ok(())
-    })?;
-    Ok(Some(made))
+    })
 }
 
 /// A program whose search path for libraries names the image's folder instead of this machine's.
@@ -107,7 +115,7 @@ fn program(
     let native = is_native(platform);
     let option = if native { String::new() } else { format!(" --target {}", target(platform)) };
     let from = program_path(sources, platform, binary);
-    let command = format!("cargo build --release --locked --package {binary}{option}");
+    let command = format!("cargo build --release --locked --workspace --bin {binary}{option}");
     if !from.is_file() {
         if !native {
             let reason = format!(
@@ -149,10 +157,12 @@ fn version_of(version: &str) -> Option<(u32, u32)> {
 
 /// The tracked files at a path of the repository: those that every checkout of the commit has.
 fn files(declared: &Declared, file: &File, path: &str) -> Result<Vec<Item>> {
+    let except = Patterns::new(&file.except).map_err(|reason| Error::malformed("image.yaml", reason))?;
+    let is_out = |part: &str| except.leave_out(part) || part == "__pycache__" || part.ends_with(".pyc");
     let mut found = Vec::new();
     for Tracked { path: name, mode } in Repository::project(&declared.root)?.tracked(path)? {
         let inside = name.strip_prefix(path.trim_end_matches('/')).unwrap_or_default().trim_start_matches('/');
-        if inside.split('/').any(|part| file.except.iter().any(|except| except == part)) {
+        if inside.split('/').any(is_out) {
             continue;
         }
         if !matches!(mode, 0o100_644 | 0o100_755) {

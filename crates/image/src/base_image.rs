@@ -103,6 +103,7 @@ impl BaseImage {
                 diff_id: *diff_id,
                 size: layer.size,
                 media_type: layer.media_type.clone(),
+                stand_ins: Vec::new(),
             };
             if !made.is_whole(cache) {
                 let from = self.blobs.verified(layer)?;

@@ -46,7 +46,7 @@ fn for_platform(
 ) -> Result<PlatformImage> {
     let (cache, name, spec) = (&sources.cache, declared.name(), &declared.image.spec);
     // a missing program is found in no time, so it is looked for before the work that takes long
-    let application = application::layer(sources, declared, &locked.debian, platform, fresh)?;
+    let application = application::layers(sources, declared, &locked.debian, platform, fresh)?;
     let libraries = if spec.libtorch { Some(libtorch::libraries(&sources.libtorch, platform, name)?) } else { None };
     let mut layers = Vec::new();
     let mut inherited = Vec::new();

@@ -1,4 +1,4 @@
-//! The declaration of an image: `apps/<name>/image.yaml`.
+//! The declaration of an image: `apps/<name>/image.yaml`, or `trainers/<name>/image.yaml` for a training program.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ pub struct Spec {
     /// A layer with Python packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub python: Option<Python>,
-    /// The content of the last layer: what changes most.
+    /// The content of the last layers: programs, and above them files of the repository, which change most.
     #[serde(default)]
     pub files: Vec<File>,
     /// The user that the program runs as; it is written to /etc/passwd and /etc/group.
@@ -118,9 +118,39 @@ pub struct Python {
     pub version: String,
     /// A requirements file with a hash for each package, beside the declaration.
     pub requirements: String,
+    /// What is left out of the packages.
+    #[serde(default, skip_serializing_if = "Without::is_empty")]
+    pub without: Without,
 }
 
-/// A program, file or folder that is copied into the last layer.
+/// What is left out of Python packages, such as the parts that only a GPU uses. In each list `*` stands for any characters, and a
+/// pattern that begins with `!` keeps what an earlier one left out.
+///
+/// A library that is gone, and that a remaining one links to, is replaced by an empty one. It lets the remaining one load; a call of
+/// one of its functions ends the process with a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Without {
+    /// Packages that are not installed, such as `nvidia-*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// Files of packages, by their paths in the wheels, such as `torch/include/**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Sections of libraries whose content becomes zeros, such as `.nv_fatbin`, in which NVIDIA's compiler puts the code for GPUs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<String>,
+}
+
+impl Without {
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.files.is_empty() && self.sections.is_empty()
+    }
+}
+
+/// A program, file or folder that is copied into one of the last layers.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct File {
@@ -130,7 +160,7 @@ pub struct File {
     /// A file or folder, relative to the top of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Names below a folder that are left out, such as `tests`.
+    /// Names of files and folders below a folder that are left out, such as `tests` or `*.lock`. Compiled Python files always are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<String>,
     /// The absolute path in the image.

@@ -1,6 +1,7 @@
 //! What an ELF file links to, read from its dynamic section. <https://refspecs.linuxfoundation.org/elf/gabi4+/ch5.dynamic.html>
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -149,6 +150,32 @@ pub(crate) fn with_search(mut bytes: Vec<u8>, elf: &Elf, search: &str) -> Option
     Some(bytes)
 }
 
+/// Writes zeros over the sections of these names. A file that is not ELF, or has no such section, stays as it is.
+pub(crate) fn empty(bytes: &mut [u8], names: &[String]) {
+    for range in sections(bytes, names).unwrap_or_default() {
+        if let Some(content) = bytes.get_mut(range) {
+            content.fill(0);
+        }
+    }
+}
+
+fn sections(bytes: &[u8], names: &[String]) -> object::Result<Vec<Range<usize>>> {
+    use object::read::elf::{ElfFile64, SectionHeader};
+    use object::{Endianness, Object, ObjectSection};
+
+    let file = ElfFile64::<Endianness>::parse(bytes)?;
+    let mut found = Vec::new();
+    for section in file.sections() {
+        if names.iter().any(|name| section.name() == Ok(name))
+            && let Some((start, size)) = section.elf_section_header().file_range(file.endian())
+            && let (Ok(start), Ok(size)) = (usize::try_from(start), usize::try_from(size))
+        {
+            found.push(start..start.saturating_add(size));
+        }
+    }
+    Ok(found)
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).map_or(0, |bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
 }
@@ -179,6 +206,21 @@ mod tests {
         let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert!(compiler(&bytes).unwrap().starts_with("rustc version 1."));
         assert_eq!(compiler(b"nothing"), None);
+    }
+
+    #[test]
+    fn sections_are_emptied_in_place() {
+        let path = std::env::current_exe().unwrap();
+        let old = std::fs::read(&path).unwrap();
+        let mut new = old.clone();
+        empty(&mut new, &[".comment".to_owned(), ".none".to_owned()]);
+        assert_eq!(new.len(), old.len());
+        if cfg!(target_os = "linux") {
+            assert_ne!(compiler(&old), compiler(&new), "the comment says which compiler it was");
+        }
+        let mut text = b"not ELF".to_vec();
+        empty(&mut text, &[".comment".to_owned()]);
+        assert_eq!(text, b"not ELF");
     }
 
     #[test]

@@ -27,9 +27,12 @@ pub enum Error {
     /// Declarations have mistakes.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Declaration(Vec<Finding>),
+    /// No image is declared.
+    #[error("no image is declared: write trainers/<name>/image.yaml for a training program, or apps/<name>/image.yaml")]
+    NoImage,
     /// No image has this name.
     #[error(
-        "unknown image {name}{}: images are declared in apps/<name>/image.yaml; `slipway image list` shows them",
+        "unknown image {name}{}: images are declared in apps/<name>/image.yaml and trainers/<name>/image.yaml; `slipway image list` shows them",
         near.as_ref().map(|near| format!(" (did you mean {near}?)")).unwrap_or_default()
     )]
     UnknownImage {

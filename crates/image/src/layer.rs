@@ -34,6 +34,9 @@ pub struct Layer {
     pub size: u64,
     /// How it is compressed.
     pub media_type: String,
+    /// The paths of its libraries that stand in for others that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stand_ins: Vec<String>,
 }
 
 impl Layer {
@@ -90,7 +93,14 @@ pub(crate) fn make(
     let (sink, digest, size) = encoder.finish().map_err(full())?.finish();
     let part = sink.into_inner().map_err(|error| full()(error.into_error()))?;
     blobs.keep(part, &digest)?;
-    let layer = Layer { name: name.to_owned(), digest, diff_id, size, media_type: media_type::LAYER_ZSTD.to_owned() };
+    let layer = Layer {
+        name: name.to_owned(),
+        digest,
+        diff_id,
+        size,
+        media_type: media_type::LAYER_ZSTD.to_owned(),
+        stand_ins: tree.stand_ins(),
+    };
     let text = serde_json::to_vec(&layer).map_err(|error| Error::malformed("a layer", error))?;
     let mut part = cache.part(&keys)?;
     part.write_all(&text).map_err(Error::file("writing", &note))?;

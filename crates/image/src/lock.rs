@@ -1,4 +1,4 @@
-//! The lock: the exact packages that a declaration resolved to. `apps/<name>/image.lock`, JSON, committed.
+//! The lock: the exact packages that a declaration resolved to. `image.lock` beside the declaration, JSON, committed.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::parse::Declared;
 pub struct Lock {
     /// The format: 1.
     pub version: u32,
-    /// Of what the lock was made from: the base, the Python version and the requirements file.
+    /// Of what the lock was made from: the base, the Python version, the requirements file and the packages that are left out.
     #[serde(with = "slipway_digest::bare")]
     pub inputs: Digest,
     /// What goes into the image of each platform.
@@ -125,7 +125,12 @@ pub fn inputs(declared: &Declared) -> Result<Digest> {
         None => String::new(),
     };
     let python = spec.python.as_ref().map(|python| &python.version);
-    let all = serde_json::json!([VERSION, base_inputs(&declared.image), python, requirements]);
+    let without = spec.python.as_ref().map(|python| python.without.packages.as_slice()).unwrap_or_default();
+    let all = if without.is_empty() {
+        serde_json::json!([VERSION, base_inputs(&declared.image), python, requirements])
+    } else {
+        serde_json::json!([VERSION, base_inputs(&declared.image), python, requirements, without])
+    };
     Ok(Digest::of(all.to_string()))
 }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use slipway_digest::Digest;
-use slipway_source::{Finding, Position, closest, typed};
+use slipway_source::{Finding, Position, closest, position_of, typed};
 
-use crate::declaration::{Base, Image};
+use crate::declaration::{Base, File, Image, Python};
 use crate::error::{Error, Result};
+use crate::patterns::Patterns;
 
 /// A declaration and where it was found.
 #[derive(Clone, Debug)]
@@ -45,36 +46,58 @@ impl Declared {
 /// # Errors
 /// When a declaration cannot be read or has mistakes; the mistakes of all files are reported together.
 pub fn declared(root: &Path) -> Result<Vec<Declared>> {
-    let apps = root.join("apps");
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(&apps).map_err(Error::file("reading", &apps))? {
-        let folder = Path::new("apps").join(entry.map_err(Error::file("reading", &apps))?.file_name());
-        if root.join(&folder).join("image.yaml").is_file() {
-            folders.push(folder);
-        }
-    }
-    folders.sort();
-    let (mut found, mut mistakes) = (Vec::new(), Vec::new());
-    for folder in folders {
+    let (mut found, mut mistakes): (Vec<Declared>, _) = (Vec::new(), Vec::new());
+    for folder in [folders(root, "apps")?, folders(root, PROGRAMS)?].concat() {
         let file = folder.join("image.yaml");
         let path = root.join(&file);
         let text = std::fs::read_to_string(&path).map_err(Error::file("reading", &path))?;
         match parse(&file.display().to_string(), &text) {
-            Ok(image) => found.push(Declared { root: root.to_path_buf(), folder, image }),
+            Ok(image) => match found.iter().find(|other| other.name() == image.metadata.name) {
+                Some(other) => {
+                    let name = &image.metadata.name;
+                    let message = format!("{} is called {name} as well: rename one of them", other.folder.display());
+                    let at = position_of_word(&text, name);
+                    mistakes.push(Finding::at(&file.display().to_string(), at, "image", message));
+                }
+                None => found.push(Declared { root: root.to_path_buf(), folder, image }),
+            },
             Err(more) => mistakes.extend(more),
         }
     }
     if mistakes.is_empty() { Ok(found) } else { Err(Error::Declaration(mistakes)) }
 }
 
+/// The folder of training programs. Their images hold the launcher, which starts the program in [`PROGRAM`].
+const PROGRAMS: &str = "trainers";
+const LAUNCHER: &str = "slipway-launch";
+const PROGRAM: &str = "/opt/program";
+
+/// The folders with a declaration below a folder of the repository, sorted; none if there is no such folder.
+fn folders(root: &Path, below: &str) -> Result<Vec<PathBuf>> {
+    let top = root.join(below);
+    let entries = match std::fs::read_dir(&top) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::file("reading", &top))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let folder = Path::new(below).join(entry.map_err(Error::file("reading", &top))?.file_name());
+        if root.join(&folder).join("image.yaml").is_file() {
+            found.push(folder);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// The images of these names; all images if the list is empty.
 ///
 /// # Errors
-/// As [`declared`], and when a name is not declared.
+/// As [`declared`], and when a name is not declared, or nothing is.
 pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
     let all = declared(root)?;
     if names.is_empty() {
-        return Ok(all);
+        return if all.is_empty() { Err(Error::NoImage) } else { Ok(all) };
     }
     names
         .iter()
@@ -93,10 +116,14 @@ pub fn named(root: &Path, names: &[String]) -> Result<Vec<Declared>> {
 /// The first mistake in its form; if its form is right, every mistake in its content.
 pub fn parse(file: &str, text: &str) -> std::result::Result<Image, Vec<Finding>> {
     let image: Image = typed(file, text).map_err(|finding| vec![finding])?;
-    let mistakes: Vec<Finding> = check(file, &image)
+    let mut mistakes: Vec<Finding> = check(file, &image)
         .into_iter()
         .map(|(word, message)| Finding::at(file, position_of_word(text, &word), "image", message))
         .collect();
+    if Path::new(file).starts_with(PROGRAMS) {
+        let at = position_of(text, "spec.files");
+        mistakes.extend(of_program(&image).map(|message| Finding::at(file, at, "image", message)));
+    }
     if mistakes.is_empty() { Ok(image) } else { Err(mistakes) }
 }
 
@@ -150,7 +177,31 @@ fn check(file: &str, image: &Image) -> Vec<(String, String)> {
             report(path, format!("{path:?}, which goes to {}, must be inside the repository", item.to));
         }
     }
+    let mut patterns: Vec<&String> = spec.files.iter().flat_map(|item| &item.except).collect();
+    if let Some(Python { without, .. }) = &spec.python {
+        patterns.extend(without.packages.iter().chain(&without.files));
+    }
+    for text in patterns {
+        if let Err(reason) = Patterns::new(std::slice::from_ref(text)) {
+            report(text, reason);
+        }
+    }
     found
+}
+
+/// What the image of a training program lacks.
+fn of_program(image: &Image) -> impl Iterator<Item = String> {
+    let (folder, launcher) = (format!("{PROGRAMS}/{}", image.metadata.name), format!("/usr/bin/{LAUNCHER}"));
+    let has = |is: &dyn Fn(&File) -> bool| image.spec.files.iter().any(is);
+    let starts = has(&|file| file.binary.as_deref() == Some(LAUNCHER) && file.to == launcher);
+    let holds = has(&|file| file.path.as_deref() == Some(folder.as_str()) && file.to == PROGRAM);
+    let lines = [
+        (starts, format!("{{binary: {LAUNCHER}, to: {launcher}}}")),
+        (holds, format!("{{path: {folder}, to: {PROGRAM}}}")),
+    ];
+    lines.into_iter().filter(|(is_there, _)| !is_there).map(|(_, line)| {
+        format!("a program of {PROGRAMS}/ needs `- {line}` in files: the launcher starts what is in {PROGRAM}")
+    })
 }
 
 fn is_plain(name: &str) -> bool {

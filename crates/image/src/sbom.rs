@@ -11,7 +11,7 @@ use slipway_oci::Platform;
 
 use crate::application::{program_path, target};
 use crate::built::{Built, PlatformImage};
-use crate::declaration::Base;
+use crate::declaration::{Base, Spec, Without};
 use crate::error::{Error, Result};
 use crate::parse::Declared;
 use crate::sources::Sources;
@@ -31,6 +31,14 @@ pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage
         let purl = format!("pkg:pypi/{}@{}", wheel.name, encoded(&wheel.version));
         components.push(component("library", &wheel.name, &wheel.version, &purl, Some(wheel.sha256)));
     }
+    for path in image.layers.iter().flat_map(|layer| &layer.stand_ins) {
+        components.push(json!({
+            "type": "file",
+            "bom-ref": format!("stand-in:/{path}"),
+            "name": format!("/{path}"),
+            "description": "an empty library in the place of one that was left out",
+        }));
+    }
     if spec.libtorch {
         for (name, path) in crate::libtorch::libraries(&sources.libtorch, image.platform, declared.name())? {
             let purl = format!("pkg:generic/libtorch@2.13.0#{name}");
@@ -44,7 +52,7 @@ pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage
             components.push(component("library", &name, &version, &purl, None));
         }
     }
-    Ok(json!({
+    let mut document = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
@@ -59,7 +67,23 @@ pub(crate) fn document(declared: &Declared, built: &Built, image: &PlatformImage
             },
         },
         "components": components,
-    }))
+    });
+    let left_out = left_out(spec);
+    if !left_out.is_empty() {
+        document["metadata"]["component"]["properties"] = Value::from(left_out);
+    }
+    Ok(document)
+}
+
+/// What the declaration leaves out of Python packages, whose hashes are those of the whole wheels.
+fn left_out(spec: &Spec) -> Vec<Value> {
+    let Some(Without { packages, files, sections }) = spec.python.as_ref().map(|python| &python.without) else {
+        return Vec::new();
+    };
+    let property =
+        |kind: &str, pattern: &String| json!({ "name": format!("slipway:python.without.{kind}"), "value": pattern });
+    let all = [("packages", packages), ("files", files), ("sections", sections)];
+    all.into_iter().flat_map(|(kind, list)| list.iter().map(move |pattern| property(kind, pattern))).collect()
 }
 
 /// A part of a package URL. <https://github.com/package-url/purl-spec>

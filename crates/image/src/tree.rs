@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// The source of a file that stands in for a library that was left out.
+const STAND_IN: &str = "slipway's stand-in for a library that was left out";
 
 /// Where a file's bytes are.
 #[derive(Debug, Clone)]
@@ -74,6 +77,16 @@ impl Tree {
             Content::Spooled { offset: self.spooled - size, size }
         };
         self.file(path, content, executable, source)
+    }
+
+    /// Adds a library that no source brought.
+    pub(crate) fn stand_in(&mut self, path: &str, library: Vec<u8>) -> Result<()> {
+        self.file(path, Content::Bytes(library), true, STAND_IN)
+    }
+
+    /// The paths of the libraries that no source brought.
+    pub(crate) fn stand_ins(&self) -> Vec<String> {
+        self.nodes().filter(|(_, node)| node.from == STAND_IN).map(|(path, _)| path.to_owned()).collect()
     }
 
     /// Adds a symbolic link.
@@ -166,11 +179,49 @@ impl Tree {
         self.bytes(content).map(Some)
     }
 
+    /// Writes everything below a folder that is empty. Long runs of zeros take no space on the disk.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        for (path, node) in self.nodes() {
+            let to = folder.join(path);
+            match &node.kind {
+                Kind::Folder => std::fs::create_dir_all(&to).map_err(Error::file("making", &to))?,
+                Kind::Link(target) => {
+                    std::os::unix::fs::symlink(target, &to).map_err(Error::file("making", &to))?;
+                }
+                Kind::File { content, .. } => {
+                    let (reader, size) = self.open(content)?;
+                    let file = File::options().write(true).create_new(true).mode(node.mode).open(&to);
+                    let file = file.map_err(Error::file("writing", &to))?;
+                    copy(reader, size, &file).map_err(Error::file("writing", &to))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn bytes(&self, content: &Content) -> Result<Vec<u8>> {
         let (mut reader, size) = self.open(content)?;
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         reader.read_to_end(&mut bytes).map_err(Error::file("reading", "a file of the layer"))?;
         Ok(bytes)
+    }
+}
+
+/// Copies into an empty file, and leaves a hole where there are only zeros.
+fn copy(mut reader: impl Read, size: u64, file: &File) -> std::io::Result<()> {
+    const BLOCK: usize = 1 << 16;
+    let mut block = Vec::with_capacity(BLOCK);
+    let mut at = 0;
+    loop {
+        block.clear();
+        let read = reader.by_ref().take(BLOCK as u64).read_to_end(&mut block)?;
+        if read == 0 {
+            return file.set_len(size);
+        }
+        if block.iter().any(|byte| *byte != 0) {
+            file.write_all_at(&block, at)?;
+        }
+        at += read as u64;
     }
 }
 

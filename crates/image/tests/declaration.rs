@@ -1,4 +1,5 @@
 //! Mistakes in declarations are reported with line and column.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use rstest::rstest;
 use slipway_image::parse;
@@ -55,5 +56,64 @@ fn a_base_needs_a_digest() {
     assert!(
         mistakes[0].to_string().starts_with("apps/thing/image.yaml:7:10: ")
             && mistakes[0].message.contains("a tag moves")
+    );
+}
+
+const PROGRAM: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Image
+metadata:
+  name: wine
+spec:
+  base:
+    debian: {suite: bookworm, packages: [python3.11]}
+  python:
+    version: \"3.11\"
+    requirements: requirements.lock
+    without: {packages: [nvidia-*], files: [torch/include/**], sections: [.nv_fatbin]}
+  files:
+    - {binary: slipway-launch, to: /usr/bin/slipway-launch}
+    - {path: trainers/wine, to: /opt/program, except: [image.yaml, \"*.lock\"]}
+  entrypoint: [/usr/bin/slipway-launch]
+";
+
+#[rstest]
+#[case(
+    "binary: slipway-launch",
+    "binary: slipway-trainer",
+    13,
+    5,
+    "needs `- {binary: slipway-launch, to: /usr/bin/slipway-launch}`"
+)]
+#[case("to: /opt/program", "to: /program", 13, 5, "needs `- {path: trainers/wine, to: /opt/program}`")]
+#[case("path: trainers/wine", "path: trainers/other", 13, 5, "the launcher starts what is in /opt/program")]
+#[case("nvidia-*", "\"nvidia-[\"", 11, 27, "is not a pattern")]
+#[case("\"*.lock\"", "\"[.lock\"", 14, 69, "is not a pattern")]
+fn a_program(#[case] from: &str, #[case] to: &str, #[case] line: usize, #[case] column: usize, #[case] message: &str) {
+    assert!(parse("trainers/wine/image.yaml", PROGRAM).is_ok());
+    let mistakes = parse("trainers/wine/image.yaml", &PROGRAM.replacen(from, to, 1)).unwrap_err();
+    assert!(mistakes.len() == 1 && mistakes[0].message.contains(message), "{mistakes:?}");
+    assert_eq!((mistakes[0].line, mistakes[0].column), (line, column), "{mistakes:?}");
+}
+
+#[test]
+fn programs_are_declared_beside_apps_and_names_are_unique() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(slipway_image::declared(folder.path()).unwrap().is_empty());
+    let error = slipway_image::named(folder.path(), &[]).unwrap_err().to_string();
+    assert!(error.contains("no image is declared"), "{error}");
+    let write = |path: &str, text: &str| {
+        std::fs::create_dir_all(folder.path().join(path)).unwrap();
+        std::fs::write(folder.path().join(path).join("image.yaml"), text).unwrap();
+    };
+    write("trainers/wine", PROGRAM);
+    write("apps/thing", GOOD);
+    let names: Vec<String> =
+        slipway_image::declared(folder.path()).unwrap().iter().map(|one| one.name().to_owned()).collect();
+    assert_eq!(names, ["thing", "wine"]);
+    write("apps/wine", &GOOD.replace("thing", "wine"));
+    let error = slipway_image::declared(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("trainers/wine/image.yaml:4:9: ") && error.contains("apps/wine is called wine as well"),
+        "{error}"
     );
 }

@@ -10,8 +10,11 @@ use serde_json::Value;
 use slipway_loop::programs::program;
 use slipway_oci::{Descriptor, Layout, Manifest};
 
-/// Every image that this repository declares.
+/// The images of the stack.
 pub const ALL: [&str; 4] = ["demo-ui", "mlflow", "server", "trainer"];
+
+/// The images of training programs.
+pub const PROGRAMS: [&str; 3] = ["sklearn-wine", "torch-cnn", "wine"];
 
 /// Runs `slipway image … -o json` in a repository; returns what it prints.
 pub fn image(repository: &Path, arguments: &[&str]) -> Result<Value> {

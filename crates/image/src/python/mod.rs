@@ -1,8 +1,12 @@
 //! Python packages: locked from a requirements file with hashes, downloaded by pip, unpacked here.
 
+mod library;
 mod marker;
 mod pip;
 mod requirements;
+mod scheme;
+mod stand_in;
+mod venv;
 mod wheel;
 
 use std::path::Path;
@@ -10,12 +14,21 @@ use std::path::Path;
 use slipway_oci::Platform;
 
 use crate::cache::Cache;
-use crate::declaration::Python;
+use crate::declaration::{Python, Without};
 use crate::error::{Error, Result};
 use crate::layer::{self, Layer};
 use crate::lock::{Package, Wheel};
+use crate::patterns::Patterns;
+use crate::python::pip::For;
+use crate::python::requirements::Requirement;
+use crate::python::scheme::Scheme;
+use crate::tree::Tree;
 
-pub(crate) use pip::{Pip, fetch};
+pub(crate) use pip::Pip;
+pub use venv::venv;
+
+/// To be raised when the same wheels give another layer.
+const FORMAT: u32 = 2;
 
 /// The wheels of a requirements file for a platform: names of files and hashes. No wheel is downloaded.
 pub(crate) fn lock(
@@ -25,11 +38,9 @@ pub(crate) fn lock(
     platform: Platform,
     packages: &[Package],
 ) -> Result<Vec<Wheel>> {
-    let text = std::fs::read_to_string(file).map_err(Error::file("reading", file))?;
-    let all = requirements::parse(&file.display().to_string(), &text)?;
     let environment = marker::Environment::new(&python.version, patch(python, packages)?, platform);
     let mut fitting = Vec::new();
-    for requirement in all {
+    for requirement in wanted(file, &python.without)? {
         let here = match &requirement.marker {
             Some(marker) => environment
                 .holds(marker)
@@ -37,12 +48,33 @@ pub(crate) fn lock(
             None => true,
         };
         if here {
-            fitting.push(requirement);
+            fitting.push(Requirement { marker: None, ..requirement });
         }
     }
-    let mut wheels = pip.resolve(&fitting, &python.version, platform, glibc(packages))?;
+    let mut wheels = pip.resolve(&fitting, &For::image(python, platform, packages))?;
     wheels.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(wheels)
+}
+
+/// The requirements of a file without the packages that are left out.
+fn wanted(file: &Path, without: &Without) -> Result<Vec<Requirement>> {
+    let text = std::fs::read_to_string(file).map_err(Error::file("reading", file))?;
+    let shown = file.display().to_string();
+    let mut all = requirements::parse(&shown, &text)?;
+    let out = patterns(&without.packages)?;
+    if let Some(pattern) = out.useless(all.iter().map(Requirement::name)) {
+        let reason = format!(
+            "no package here is called {pattern}, which python.without.packages of image.yaml names: correct it there"
+        );
+        return Err(Error::malformed(shown, reason));
+    }
+    all.retain(|requirement| !out.leave_out(requirement.name()));
+    Ok(all)
+}
+
+/// The patterns of a declaration. Its reader has refused those that are malformed.
+fn patterns(texts: &[String]) -> Result<Patterns> {
+    Patterns::new(texts).map_err(|reason| Error::malformed("image.yaml", reason))
 }
 
 /// The whole version of the base's Python, such as `3.11.2`.
@@ -63,14 +95,6 @@ fn patch(python: &Python, packages: &[Package]) -> Result<String> {
     Ok(found.version.split('-').next().unwrap_or(&found.version).to_owned())
 }
 
-/// The minor version of the base's C library, with which PyPI's platform tags end; 28 if the base is another image.
-fn glibc(packages: &[Package]) -> u32 {
-    let libc = packages.iter().find(|package| package.name == "libc6");
-    let minor = libc
-        .and_then(|libc| libc.version.strip_prefix("2.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
-    minor.unwrap_or(28)
-}
-
 pub(crate) fn layer(
     cache: &Cache,
     pip: &Pip,
@@ -81,11 +105,25 @@ pub(crate) fn layer(
     fresh: bool,
 ) -> Result<Layer> {
     let hashes: Vec<String> = wheels.iter().map(|wheel| wheel.sha256.hex()).collect();
-    let inputs = serde_json::json!([python.version, hashes]);
+    let Without { files, sections, .. } = &python.without;
+    let inputs = serde_json::json!([FORMAT, python.version, hashes, files, sections]);
     layer::make(cache, "python", &inputs, fresh, |tree| {
-        for (wheel, path) in fetch(cache, pip, wheels, &python.version, platform, glibc(packages))? {
-            wheel::unpack(&path, wheel, &python.version, tree)?;
+        let found = pip::fetch(cache, pip, wheels, &For::image(python, platform, packages))?;
+        let scheme = Scheme::of_image(&python.version);
+        unpack(&found, &python.without, &scheme, tree)?;
+        // as people call it
+        for name in ["python", "python3"] {
+            tree.link(&format!("{}/{name}", scheme.scripts), &scheme.interpreter, "slipway")?;
         }
         Ok(())
     })
+}
+
+/// Unpacks wheels into a tree, without what is left out, and with a library in the place of each one that others miss now.
+fn unpack(wheels: &[(&Wheel, std::path::PathBuf)], without: &Without, scheme: &Scheme, tree: &mut Tree) -> Result<()> {
+    let out = patterns(&without.files)?;
+    for (wheel, path) in wheels {
+        wheel::unpack(path, wheel, scheme, &out, &without.sections, tree)?;
+    }
+    if without.is_empty() { Ok(()) } else { stand_in::add(tree, &scheme.packages) }
 }

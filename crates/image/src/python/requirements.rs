@@ -18,6 +18,13 @@ pub(crate) struct Requirement {
     pub(crate) hashes: Vec<Digest>,
 }
 
+impl Requirement {
+    /// The package's name, as the file has it.
+    pub(crate) fn name(&self) -> &str {
+        self.pin.split("==").next().unwrap_or_default()
+    }
+}
+
 /// The requirements. Whatever is not a pin with hashes is a mistake, because it could change without notice.
 pub(crate) fn parse(file: &str, text: &str) -> Result<Vec<Requirement>> {
     let (mut found, mut mistakes) = (Vec::new(), Vec::new());
@@ -78,6 +85,7 @@ mod tests {
         let found = parse("r", &text).unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].pin.as_str(), found[0].hashes.len(), found[1].line), ("a==1.0", 2, 5));
+        assert_eq!(found[0].name(), "a");
         assert_eq!(found[0].marker.as_deref(), Some("os_name == 'posix'"));
     }
 

@@ -24,7 +24,7 @@ fn a_missing_program_names_the_cargo_command() {
     let repository = Repository::new();
     fs::remove_file(repository.path("target/release/thing")).unwrap();
     let message = repository.fails(5, &["build", "thing"]);
-    assert!(message.contains("cargo build --release --locked --package thing"), "{message}");
+    assert!(message.contains("cargo build --release --locked --workspace --bin thing"), "{message}");
 }
 
 #[test]

@@ -48,3 +48,26 @@ fn a_tag_is_not_a_digest_and_nothing_is_written() {
     assert!(repository.fails(3, &["pin", &good, "--environment", "moon"]).contains("staging"));
     assert_eq!(repository.read("overlays/staging/thing/kustomization.yaml"), KUSTOMIZATION);
 }
+
+#[test]
+fn a_program_of_trainers_is_pinned_for_new_jobs() {
+    let repository = Repository::new();
+    repository.write("overlays/staging/thing/kustomization.yaml", KUSTOMIZATION);
+    repository.write("trainers/wine/image.yaml", "declared");
+    repository
+        .write("clusters/staging/cluster.yaml", "spec:\n  trainerImage: slipway/trainer:1\n  maxTrials: 9   # few\n");
+    let image = format!("registry.example.org/acme/wine@{}", digest());
+    let ran = repository.run(&["pin", &image, "-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert_eq!(ran.json()[0]["file"], "clusters/staging/cluster.yaml");
+    let expected =
+        format!("spec:\n  trainerImage: slipway/trainer:1\n  trainers:\n    wine: {image}\n  maxTrials: 9   # few\n");
+    assert_eq!(repository.read("clusters/staging/cluster.yaml"), expected);
+
+    repository.write("clusters/staging/cluster.yaml", "spec:\n  trainers: {wine: a}\n");
+    let message = repository.fails(3, &["pin", &image]);
+    assert!(
+        message.contains("clusters/staging/cluster.yaml:2: ") && message.contains("one program a line"),
+        "{message}"
+    );
+}

@@ -16,7 +16,7 @@ fn a_rebuild_is_compared_by_digest_and_then_by_file() {
     program.write_all(b"more").unwrap();
     let ran = repository.run(&["verify", "thing"]);
     assert_eq!(ran.code(), 4, "{ran:?}");
-    assert!(ran.text().contains("layer application: /usr/local/bin/thing differs"), "{ran:?}");
+    assert!(ran.text().contains("layer programs: /usr/local/bin/thing differs"), "{ran:?}");
     assert!(!ran.text().contains("layer debian"), "{ran:?}");
 }
 

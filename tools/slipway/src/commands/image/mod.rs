@@ -6,6 +6,8 @@ mod layout;
 mod lock;
 mod pin;
 mod push;
+mod trainers;
+mod venv;
 
 use std::path::PathBuf;
 
@@ -48,6 +50,12 @@ enum ImageCommand {
     /// Resolve packages to the newest versions and write them to image.lock
     #[command(after_help = "Example:\n  slipway image lock    # every image, the same versions in all of them")]
     Lock(lock::Lock),
+    /// Make a virtual environment of this machine with the Python packages of an image
+    #[command(
+        after_help = "The packages are those of the image, from the same lock and by the same rules, for this machine's Python.\n\n\
+                            Example:\n  $(slipway image venv torch-cnn)/bin/python trainers/torch-cnn/train.py --help"
+    )]
+    Venv(venv::Venv),
     /// Show which images are declared, and for which platforms they are locked
     #[command(after_help = "Example:\n  slipway image list -o json")]
     List,
@@ -109,6 +117,7 @@ impl Image {
             ImageCommand::Pin(command) => command.run(context),
             ImageCommand::Verify(command) => command.run(context),
             ImageCommand::Lock(command) => command.run(context),
+            ImageCommand::Venv(command) => command.run(context),
             ImageCommand::List => lock::list(context),
         }
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_digest::Digest;
 
-use super::kustomize;
+use super::{kustomize, trainers};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::replace::replace;
@@ -27,6 +27,8 @@ struct Image<'a> {
     repository: &'a str,
     digest: &'a str,
     name: &'a str,
+    /// Whether `trainers/<name>` of the project declares it.
+    is_program: bool,
 }
 
 /// A file that names an image.
@@ -39,7 +41,10 @@ struct Pinned {
 
 impl Pin {
     pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
-        let images: Vec<Image> = self.images.iter().map(|text| image(text)).collect::<Result<_, _>>()?;
+        let mut images: Vec<Image> = self.images.iter().map(|text| image(text)).collect::<Result<_, _>>()?;
+        for image in &mut images {
+            image.is_program = context.root.join("trainers").join(image.name).join("image.yaml").is_file();
+        }
         let environments = self.environments(&context.root)?;
         let mut edits: Vec<(PathBuf, String, String)> = Vec::new();
         let mut pinned = Vec::new();
@@ -112,7 +117,13 @@ impl Pin {
 /// The file with the new digest; `None` if it does not name the image.
 fn edited(file: &str, text: &str, image: &Image) -> Result<Option<String>, Failure> {
     if file.ends_with("/cluster.yaml") {
-        return Ok(if image.name == "trainer" { trainer(text, image.whole) } else { None });
+        return match image.name {
+            "trainer" => Ok(trainer(text, image.whole)),
+            name if image.is_program => trainers::pin(text, name, image.whole)
+                .map(Some)
+                .map_err(|(line, message)| Failure::Input(format!("{file}:{line}: {message}"))),
+            _ => Ok(None),
+        };
     }
     kustomize::pin(text, image.name, image.repository, image.digest)
         .map_err(|(line, message)| Failure::Input(format!("{file}:{line}: {message}")))
@@ -149,7 +160,7 @@ fn image(text: &str) -> Result<Image<'_>, Failure> {
     if name.is_empty() || name == repository || name.contains(':') {
         return Err(invalid("is not a registry, a repository and a digest with no tag between them"));
     }
-    Ok(Image { whole: text, repository, digest, name })
+    Ok(Image { whole: text, repository, digest, name, is_program: false })
 }
 
 /// The files of an environment that may name an image.
