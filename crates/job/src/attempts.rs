@@ -29,11 +29,14 @@ impl Attempts {
     /// # Errors
     /// When MLflow refuses or fails.
     pub async fn look(client: &Client, trial: &Trial) -> Result<Self, Error> {
-        let version = match &trial.register {
-            Some(gate) => client.version_of_job(&gate.model, &trial.name).await?,
-            None => None,
+        let version = async {
+            match &trial.register {
+                Some(gate) => client.version_of_job(&gate.model, &trial.name).await,
+                None => Ok(None),
+            }
         };
-        Ok(Self { version, runs: client.runs_of_job(&trial.experiment, &trial.name).await? })
+        let (version, runs) = tokio::try_join!(version, client.runs_of_job(&trial.experiment, &trial.name))?;
+        Ok(Self { version, runs })
     }
 
     /// What an earlier attempt has completed; `None` if this one has to train. A trial that its gate refused is complete as well.
