@@ -30,6 +30,14 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
                 let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
                 findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
             }
+            let kind = spec.source.kind();
+            if experiment.spec.work.program().is_none() && !matches!(kind, "npm" | "idx") {
+                let message = format!(
+                    "dataset `{dataset}` is made of `{kind}`; the built-in trainer reads grey images in IDX files"
+                );
+                let help = "train a program of your own on it (`spec.program`), or name another dataset".to_owned();
+                findings.push(finding("spec.dataset", "unfit-dataset", message, help));
+            }
             if let Some(Split::Made { train, .. }) = spec.split {
                 findings.extend(too_large_batches(source, train));
             }

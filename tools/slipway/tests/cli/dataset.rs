@@ -113,7 +113,7 @@ fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
 #[test]
 fn four_idx_files_of_a_server_are_pinned_one_by_one() {
     let place = Place::new();
-    let images = |count| write_images(3, 3, &vec![5; count * 9]).unwrap();
+    let images = |count: usize| write_images(3, 3, &vec![5; count * 9]).unwrap();
     let labels = |count: u8| write_labels(&(0..count).map(|n| n % 2).collect::<Vec<_>>()).unwrap();
     let files = [("/a", images(20)), ("/b", labels(20)), ("/c", images(6)), ("/d", labels(6))];
     let [a, b, c, d] = files.clone().map(|(name, content)| place.serve(name, content));
@@ -216,6 +216,20 @@ fn a_server_that_is_down_or_has_nothing_is_told_apart() {
     let down = place.run(&["dataset", "add", "datasets/d.yaml"]);
     assert_eq!(down.code(), 6);
     assert!(down.errors().contains("cannot download http://127.0.0.1:9/x"), "{}", down.errors());
+}
+
+#[test]
+fn the_built_in_trainer_is_given_no_table() {
+    let project = Project::new();
+    let digest = Digest::of("");
+    let table = "source: {csv: {from: t.csv, label: y}}, split: {train: 8000, validation: 1, test: 1, seed: 0}";
+    project.write(
+        "datasets/ten.yaml",
+        &format!("{{apiVersion: slipway.dev/v1alpha1, kind: Dataset, metadata: {{name: ten}}, spec: {{digest: \"{digest}\", {table}}}}}"),
+    );
+    let checked = project.run(&["-o", "json", "check"]);
+    assert_eq!(checked.code(), 3, "{}", checked.errors());
+    assert_eq!(checked.findings(), ["experiments/digits.yaml:6:12 unfit-dataset"]);
 }
 
 #[test]
