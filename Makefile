@@ -49,9 +49,9 @@ setup: clone ## download libtorch and the Python packages into the cache, and bu
 	@$(PYTHON) tools/setup/programs.py
 
 # Always together: the packages of a build decide the features of their dependencies, and so the bytes of the programs.
-PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-server
+PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-launcher -p slipway-server
 
-build: setup ## compile the command line, the trainer and the server
+build: setup ## compile the command line, the trainer, the launcher and the server
 	@echo "==> compiling (the first time takes some minutes)"
 	$(PROGRAMS)
 

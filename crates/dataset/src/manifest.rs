@@ -243,8 +243,7 @@ impl<T> Splits<T> {
         [("train", &self.train), ("validation", &self.validation), ("test", &self.test)].into_iter()
     }
 
-    /// The same of each split.
-    pub fn map<U>(&self, of: impl Fn(&T) -> U) -> Splits<U> {
+    fn map<U>(&self, of: impl Fn(&T) -> U) -> Splits<U> {
         Splits { train: of(&self.train), validation: of(&self.validation), test: of(&self.test) }
     }
 }

@@ -68,6 +68,18 @@ impl Recorder {
         self.finish().map(drop)
     }
 
+    /// Waits until the run exists. Its parameters may still be on their way.
+    ///
+    /// # Errors
+    /// When MLflow has refused or failed for good.
+    pub fn created(&mut self) -> Result<Run> {
+        let mut run = self.run.clone();
+        let created =
+            self.runtime.block_on(async { run.wait_for(Option::is_some).await.ok().and_then(|run| run.clone()) });
+        // the task that creates the run has failed, and says why
+        created.map_or_else(|| self.finish(), Ok)
+    }
+
     /// Waits until the run exists and everything is sent.
     ///
     /// # Errors

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::values::{read_pairs, read_text};
-use crate::{Client, Param, Result, Tag};
+use crate::{Client, Param, Result, Run, Tag};
 
 /// The status of a logged model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -65,6 +65,14 @@ struct Answer {
 }
 
 #[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    models: Vec<Model>,
+    #[serde(default)]
+    next_page_token: String,
+}
+
+#[derive(Deserialize)]
 struct Model {
     info: LoggedModel,
 }
@@ -95,6 +103,28 @@ impl Client {
     /// When there is no such model, or MLflow fails.
     pub async fn get_logged_model(&self, model_id: &str) -> Result<LoggedModel> {
         Ok(self.get::<Answer>(&format!("logged-models/{model_id}"), &[]).await?.model.info)
+    }
+
+    /// The models that a run made, in no order.
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn logged_models_of_run(&self, run: &Run) -> Result<Vec<LoggedModel>> {
+        let mut models = Vec::new();
+        let mut token = String::new();
+        loop {
+            let filter = format!("source_run_id = '{}'", run.run_id);
+            let mut body = json!({ "experiment_ids": [run.experiment_id], "filter": filter, "max_results": 50 });
+            if !token.is_empty() {
+                body["page_token"] = Value::String(token);
+            }
+            let page: Page = self.set(Method::POST, "logged-models/search", &body).await?;
+            models.extend(page.models.into_iter().map(|model| model.info));
+            token = page.next_page_token;
+            if token.is_empty() {
+                return Ok(models);
+            }
+        }
     }
 
     /// Uploads one file of a model; `path` is relative, with `/` between its parts.

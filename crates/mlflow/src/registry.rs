@@ -148,6 +148,14 @@ impl Client {
         self.versions("").await
     }
 
+    /// Every version that was made of this run's models.
+    ///
+    /// # Errors
+    /// When MLflow refuses or fails.
+    pub async fn model_versions_of_run(&self, run_id: &str) -> Result<Vec<ModelVersion>> {
+        self.versions(&format!("run_id = '{}'", run_id.replace('\'', "''"))).await
+    }
+
     async fn versions(&self, filter: &str) -> Result<Vec<ModelVersion>> {
         let mut versions = Vec::new();
         let mut token = String::new();

@@ -16,6 +16,16 @@ pub const PARAMETERS: &str = "SLIPWAY_PARAMETERS";
 pub const DATASETS: &str = "SLIPWAY_DATASETS";
 /// A folder for verified downloads.
 pub const CACHE: &str = "SLIPWAY_CACHE";
+/// The folder of a program's code.
+pub const PROGRAM: &str = "SLIPWAY_PROGRAM";
+/// Where a program finds the files of its dataset.
+pub const DATA: &str = "SLIPWAY_DATA";
+/// Where a program may put the files of a model.
+pub const OUTPUT: &str = "SLIPWAY_OUTPUT";
+/// A descriptor that takes a program's progress, as lines of JSON.
+pub const PROGRESS_FD: &str = "SLIPWAY_PROGRESS_FD";
+/// The seconds between SIGTERM and SIGKILL, for a server's requests and for a program.
+pub const GRACE_SECONDS: &str = "SLIPWAY_GRACE_SECONDS";
 /// The file that lists the versions in service.
 pub const MODELS: &str = "SLIPWAY_MODELS";
 /// The address at which the server answers for versions in service.

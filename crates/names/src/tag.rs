@@ -20,6 +20,10 @@ pub const ENGINE: &str = "slipway.engine";
 pub const FLAVOR: &str = "slipway.flavor";
 /// The network, such as `cnn`.
 pub const ARCHITECTURE: &str = "slipway.architecture";
+/// The git tree of the program's code.
+pub const PROGRAM_TREE: &str = "slipway.program-tree";
+/// Why no server can run a version.
+pub const UNSERVABLE: &str = "slipway.unservable";
 /// Accuracy on the test split, from 0 to 1.
 pub const ACCURACY: &str = "slipway.accuracy";
 /// Whether the gate was passed: `passed`, `refused`, or `none` if the experiment registers nothing.

@@ -1,0 +1,273 @@
+//! One trial, from its environment to a registered version.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use slipway_dataset::Unpacked;
+use slipway_experiment::{Parameter, Program, Trial, Work};
+use slipway_job::{
+    Attempts, Conclusion, Environment, Failure, Origin, Recorder, Reporter, Result, Start, cache, end_orphaned_run,
+    exit, now_ms, params, trial,
+};
+use slipway_mlflow::{Client, Retry, Run, RunStatus, Tag};
+use slipway_names::{env, tag};
+use tokio::runtime::Runtime;
+
+use crate::conclude::Outcome;
+use crate::data;
+use crate::ending::Ending;
+use crate::environment::{Given, Lead, Settings, variables};
+use crate::meeting::Meeting;
+use crate::processes::{Ended, Processes};
+use crate::progress::{Lines, watch_run};
+
+/// The port at which a single worker's program may meet itself, if nobody says another one; torchrun's.
+const ALONE: u16 = 29_500;
+
+/// Runs the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
+pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
+    let trial = trial(environment)?;
+    let Work::Program(program) = &trial.work else {
+        return Err(Failure::Input(
+            "the trial trains a network of the built-in trainer: its command is slipway-trainer, not slipway-launch"
+                .to_owned(),
+        ));
+    };
+    let settings = Settings::read()?;
+    let client = Client::from_env()?.with_retry(Retry::JOB);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
+    let processes = runtime.block_on(async { Processes::new(settings.grace) })?;
+    let conclusion = Conclusion::listen(&runtime, processes.clone().stop(), |code| std::process::exit(code.into()))?;
+    let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
+    let leads = environment.membership.rank == 0;
+    if leads {
+        runtime.block_on(attempts.end_runs(&client))?;
+    }
+    if let Some(completed) = attempts.completed() {
+        tracing::info!(event = "done_before", "nothing is left to do: {completed}");
+        if leads {
+            Reporter::start(environment.progress_interval)?.conclude();
+        }
+        return Ok(());
+    }
+    // the dataset is fetched while the workers meet
+    let unpacking = runtime.spawn(data::unpack(trial.dataset.clone()));
+    let begun = now_ms();
+    let meeting = runtime.block_on(Meeting::hold(environment, &trial.name, begun))?;
+    tracing::info!(
+        event = "workers_met",
+        rank = environment.membership.rank,
+        workers = environment.membership.world_size
+    );
+    let mut recorder = leads.then(|| {
+        let start = Start {
+            experiment: trial.experiment.clone(),
+            name: trial.name.clone(),
+            tags: tags(&trial),
+            params: params(&trial),
+            begun,
+        };
+        Recorder::start(client.clone(), runtime.handle().clone(), start)
+    });
+    let run_handle = recorder.as_ref().map(Recorder::run_handle);
+    if let Some(run_handle) = &run_handle {
+        conclusion.set_run(run_handle.clone());
+    }
+    let reporter = if leads { Reporter::start(environment.progress_interval)? } else { Reporter::silent() };
+    let mut job = Job {
+        trial: &trial,
+        program,
+        environment,
+        settings: &settings,
+        client: &client,
+        runtime: &runtime,
+        processes: &processes,
+        conclusion: &conclusion,
+        meeting,
+        launched,
+    };
+    let done = (|| {
+        let unpacked = runtime.block_on(unpacking);
+        let unpacked = unpacked.map_err(|error| Failure::Unexpected(format!("fetching the dataset: {error}")))??;
+        job.work(recorder.as_mut(), &unpacked, &reporter)
+    })();
+    match done {
+        Ok(()) => {
+            reporter.conclude();
+            Ok(())
+        }
+        Err(failure) => {
+            conclusion.claim(&runtime);
+            runtime.block_on(job.meeting.fail());
+            match (run_handle, job.meeting.rank_0()) {
+                (Some(run_handle), _) => runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string())),
+                (None, Some((rank_0, begun))) if failure.code() == exit::PEER => {
+                    runtime.block_on(end_orphaned_run(&client, &trial, rank_0, begun));
+                }
+                (None, _) => {}
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Tags that lead from a run or a version back to what made it.
+fn tags(trial: &Trial) -> Vec<Tag> {
+    let mut tags = Origin::read().tags(trial);
+    tags.extend(std::env::var(env::PROGRAM_TREE).ok().map(|tree| Tag::new(tag::PROGRAM_TREE, tree)));
+    tags
+}
+
+/// One worker's part of a trial.
+struct Job<'a> {
+    trial: &'a Trial,
+    program: &'a Program,
+    environment: &'a Environment,
+    settings: &'a Settings,
+    client: &'a Client,
+    runtime: &'a Runtime,
+    processes: &'a Processes,
+    conclusion: &'a Conclusion,
+    meeting: Meeting,
+    launched: Instant,
+}
+
+/// Folders of this worker in the cache.
+struct Folders {
+    output: PathBuf,
+    home: PathBuf,
+}
+
+impl Job<'_> {
+    /// Runs the program, and on rank 0, which has a recorder, concludes the trial.
+    fn work(&mut self, mut recorder: Option<&mut Recorder>, unpacked: &Unpacked, reporter: &Reporter) -> Result<()> {
+        let run = recorder.as_mut().map(|recorder| recorder.created()).transpose()?;
+        let run = run.as_ref();
+        let folders = self.folders()?;
+        let lines = run.map(|_| Lines::new()).transpose();
+        let lines = lines
+            .map_err(|error| Failure::Unexpected(format!("cannot make a pipe for the program's progress: {error}")))?;
+        let parameters: serde_json::Map<_, _> =
+            self.program.parameters.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+        let parameters = serde_json::Value::Object(parameters).to_string();
+        let mut membership = self.environment.membership.clone();
+        if membership.master_port == 0 {
+            membership.master_port = ALONE;
+        }
+        let lead = run.zip(lines.as_ref()).map(|(run, lines)| Lead {
+            run_id: &run.run_id,
+            experiment_id: &run.experiment_id,
+            output: &folders.output,
+            progress: lines.descriptor(),
+        });
+        let given = Given {
+            job: &self.trial.name,
+            membership: &membership,
+            data: &unpacked.folder,
+            parameters: &parameters,
+            home: &folders.home,
+            lead,
+        };
+        let variables = variables(std::env::vars_os(), &given);
+        // not empty: the trial was read from what `render` wrote
+        let (name, first) =
+            self.program.command.split_first().ok_or_else(|| Failure::Input("program.command is empty".to_owned()))?;
+        let mut command = Command::new(name);
+        command.args(first).args(&self.program.args).current_dir(&self.settings.program).env_clear().envs(&variables);
+        tracing::info!(
+            event = "program",
+            seconds = self.launched.elapsed().as_secs_f64(),
+            "starting {}",
+            self.program.command.join(" ")
+        );
+
+        let ended = self.run_program(&mut command, run, lines, reporter)?;
+        tracing::info!(event = "program_ended", seconds = ended.ran.as_secs_f64(), status = %ended.status);
+        if ended.immortal > 0 {
+            tracing::warn!(event = "left_behind", "{} processes of the program cannot be ended", ended.immortal);
+        }
+        self.judge_ending(&ended, run)?;
+        self.runtime.block_on(self.meeting.conclude())?;
+        let Some(run) = run else { return Ok(()) };
+        recorder.map(Recorder::finish).transpose()?;
+        let run = self.runtime.block_on(self.client.get_run(&run.run_id))?;
+        let outcome = Outcome {
+            trial: self.trial,
+            tags: tags(self.trial),
+            client: self.client,
+            runtime: self.runtime,
+            processes: self.processes,
+            conclusion: self.conclusion,
+            program: &self.settings.program,
+            command: name,
+            variables: &variables,
+            output: &folders.output,
+            unpacked,
+            run,
+            ran: ended.ran,
+        };
+        outcome.conclude()
+    }
+
+    fn folders(&self) -> Result<Folders> {
+        let base = cache();
+        let folders = Folders { output: base.join("output").join(&self.trial.name), home: base.join("home") };
+        // what an earlier attempt left there is not this one's
+        let made = match std::fs::remove_dir_all(&folders.output) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => std::fs::create_dir_all(&folders.output),
+        };
+        made.and_then(|()| std::fs::create_dir_all(&folders.home))
+            .map_err(|error| Failure::Unexpected(format!("cannot create folders in {}: {error}", base.display())))?;
+        Ok(folders)
+    }
+
+    fn run_program(
+        &self,
+        command: &mut Command,
+        run: Option<&Run>,
+        lines: Option<Lines>,
+        reporter: &Reporter,
+    ) -> Result<Ended> {
+        let epochs = match self.program.parameters.get("epochs") {
+            Some(Parameter::Number(number)) => number.as_f64(),
+            _ => None,
+        };
+        self.runtime.block_on(async {
+            let watching = async {
+                let Some((run, lines)) = run.zip(lines) else { return std::future::pending().await };
+                let logged = watch_run(self.client, &run.run_id, epochs, reporter, self.environment.progress_interval);
+                tokio::join!(logged, lines.watch(reporter));
+            };
+            tokio::pin!(watching);
+            let running = self.processes.run(command, None);
+            tokio::pin!(running);
+            let ended = tokio::select! {
+                ended = &mut running => ended?,
+                () = &mut watching => running.await?,
+            };
+            // without a limit it always ends
+            ended.ok_or_else(|| Failure::Unexpected("the program did not end".to_owned()))
+        })
+    }
+
+    /// Nothing if the program ended well here.
+    fn judge_ending(&mut self, ended: &Ended, run: Option<&Run>) -> Result<()> {
+        let lost = self.meeting.lost();
+        let logged_nothing = !ended.status.success() && {
+            // at once, because another worker's program may fail next, and asks who was first
+            self.runtime.block_on(self.meeting.fail());
+            let client = self.client.clone().with_retry(Retry::INTERACTIVE);
+            let found = run.map(|run| self.runtime.block_on(client.get_run(&run.run_id)));
+            // if MLflow is away, that may be why the program failed
+            found.is_none_or(|run| run.is_ok_and(|run| run.metrics.is_empty()))
+        };
+        let ending = Ending { status: ended.status, ran: ended.ran, errors: &ended.errors, lost, logged_nothing };
+        ending.result()
+    }
+}
