@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, test_kill_process_group};
+use rustix::process::test_kill_process_group;
+use slipway_processes::{Pid, Signal, signal_group};
 use tokio::process::ChildStdin;
 
-use crate::supervise::{GRACE, end_group};
+use crate::supervise::GRACE;
 use crate::{Error, Result, log};
 
 /// The command that runs [`crate::supervise`] on the arguments after it.
@@ -75,7 +76,7 @@ impl Child {
     pub(crate) async fn wait(&mut self) -> Exit {
         let status = self.supervisor.wait().await;
         if let Some(group) = self.group.take() {
-            end_group(group, Signal::KILL);
+            signal_group(group, Signal::KILL);
             gone(group).await;
         }
         Exit(status.ok())
@@ -87,7 +88,7 @@ impl Child {
         // The supervisor has its own time limit; after that it must be stuck itself.
         if tokio::time::timeout(GRACE * 2, self.wait()).await.is_err() {
             if let Some(group) = self.group {
-                end_group(group, Signal::KILL);
+                signal_group(group, Signal::KILL);
             }
             self.wait().await;
         }
@@ -112,6 +113,11 @@ async fn gone(group: Pid) {
 pub(crate) struct Exit(Option<ExitStatus>);
 
 impl Exit {
+    /// The exit code; `None` if a signal ended the supervisor.
+    pub(crate) fn code(self) -> Option<i32> {
+        self.0?.code()
+    }
+
     pub(crate) fn success(self) -> bool {
         self.0.is_some_and(|status| status.success())
     }

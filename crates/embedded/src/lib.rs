@@ -40,6 +40,7 @@ mod status;
 mod supervise;
 mod sync;
 mod task;
+mod trainers;
 mod training_runtime;
 mod workers;
 
@@ -58,4 +59,5 @@ pub use state::State;
 pub use state_folder::StateFolder;
 pub use status::{Condition, JobStatus, Phase};
 pub use supervise::supervise;
+pub use trainers::Trainers;
 pub use training_runtime::TrainingRuntime;

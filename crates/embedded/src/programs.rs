@@ -9,6 +9,8 @@ use crate::{Error, Result};
 pub struct Programs {
     /// `slipway-trainer`
     pub trainer: PathBuf,
+    /// `slipway-launch`
+    pub launcher: PathBuf,
     /// `slipway-server`
     pub server: PathBuf,
     /// A Python interpreter that has MLflow and Streamlit.
@@ -31,11 +33,12 @@ pub struct Program {
 }
 
 impl Programs {
-    /// Each where its environment variable says, otherwise where `make` puts it: the trainer and the server where `make build` or
+    /// Each where its environment variable says, otherwise where `make` puts it: the trainer, the launcher and the server where `make build` or
     /// `make install` puts them for this `executable`, Python in the cache folder, the page in the repository.
     pub fn find(executable: &Path, repository: &Path) -> Self {
         Self {
             trainer: path_from("SLIPWAY_TRAINER").unwrap_or_else(|| of_the_same_build(executable, "slipway-trainer")),
+            launcher: path_from("SLIPWAY_LAUNCHER").unwrap_or_else(|| of_the_same_build(executable, "slipway-launch")),
             server: path_from("SLIPWAY_SERVER").unwrap_or_else(|| of_the_same_build(executable, "slipway-server")),
             python: path_from("SLIPWAY_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python")),
             demo_ui: path_from("SLIPWAY_DEMO_UI").unwrap_or_else(|| repository.join("apps/demo-ui")),
@@ -43,13 +46,14 @@ impl Programs {
     }
 
     /// Every program, with how to get it.
-    pub fn each(&self) -> [Program; 4] {
+    pub fn each(&self) -> [Program; 5] {
         let made = |what, path: &Path, target, variable| {
             let how = format!("run `{target}` in Slipway's own repository, or set {variable}");
             Program { what, path: path.to_owned(), how, variable }
         };
         [
             made("the trainer", &self.trainer, "make build", "SLIPWAY_TRAINER"),
+            made("the launcher", &self.launcher, "make build", "SLIPWAY_LAUNCHER"),
             made("the model server", &self.server, "make build", "SLIPWAY_SERVER"),
             made("Python with MLflow and Streamlit", &self.python, "make setup", "SLIPWAY_PYTHON"),
             Program {
@@ -92,7 +96,7 @@ fn path_from(variable: &str) -> Option<PathBuf> {
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/slipway`
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let base = path_from("XDG_CACHE_HOME").or_else(|| path_from("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(|| PathBuf::from(".cache")).join("slipway")
 }

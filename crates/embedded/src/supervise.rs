@@ -2,18 +2,17 @@
 //!
 //! The parent holds the write end of the pipe that is this process's standard input, and never writes. However the parent
 //! ends, even by SIGKILL, the system closes that end, and end of file is the signal here. This needs no call that only one system has,
-//! and no child is ever without its supervisor: the supervisor starts first.
+//! and no child is ever without its supervisor: the supervisor starts first. On Linux it also adopts what leaves the process group.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use slipway_processes::{Family, Signal, signal_group};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Error, Result};
@@ -40,15 +39,21 @@ pub async fn supervise(command: &[OsString]) -> Result<u8> {
         program: program.to_string_lossy().into_owned(),
         source,
     };
-    let mut child = Command::new(program).args(arguments).stdin(Stdio::null()).spawn().map_err(spawn_error)?;
+    let mut family = Family::adopt().map_err(Error::NoPipe)?;
+    let started = family.spawn(Command::new(program).args(arguments).stdin(Stdio::null()));
+    let (child, _) = started.map_err(spawn_error)?;
     tokio::select! {
-        status = child.wait() => return status.map(code).map_err(spawn_error),
+        status = family.wait(child) => {
+            family.end().await;
+            return status.map(code).map_err(spawn_error);
+        }
         () = end_of(&mut parent) => {}
     }
     let group = rustix::process::getpid();
-    end_group(group, Signal::TERM);
-    let _ = tokio::time::timeout(GRACE, child.wait()).await;
-    end_group(group, Signal::KILL);
+    signal_group(group, Signal::TERM);
+    let _ = tokio::time::timeout(GRACE, family.wait(child)).await;
+    family.end().await;
+    signal_group(group, Signal::KILL);
     drop(caught);
     Ok(128)
 }
@@ -57,11 +62,6 @@ pub async fn supervise(command: &[OsString]) -> Result<u8> {
 async fn end_of(parent: &mut pipe::Receiver) {
     let mut ignored = [0; 64];
     while matches!(parent.read(&mut ignored).await, Ok(read) if read > 0) {}
-}
-
-/// Sends a signal to every process of the group; it is fine if none is left.
-pub(crate) fn end_group(leader: Pid, signal: Signal) {
-    let _ = kill_process_group(leader, signal);
 }
 
 fn code(status: ExitStatus) -> u8 {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::Supervisor;
+use crate::{Supervisor, Trainers};
 
 /// What every worker on this machine runs with.
 #[derive(Clone, Debug)]
@@ -11,6 +11,10 @@ pub struct TrainingRuntime {
     pub supervisor: Supervisor,
     /// The program that `slipway-trainer` stands for.
     pub trainer: PathBuf,
+    /// The program that `slipway-launch` stands for.
+    pub launcher: PathBuf,
+    /// Where the code and the packages of other programs come from.
+    pub trainers: Trainers,
     /// Environment variables of every worker: where MLflow and S3 are.
     pub environment: Vec<(String, String)>,
     /// The folder that holds a folder for each job.

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use slipway_experiment::{TrainJob, expand};
 use slipway_names::env;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::JoinMap;
 
 use crate::child::{Child, Exit, Launch};
 use crate::port::Port;
 use crate::training_runtime::TrainingRuntime;
-use crate::{Result, log};
+use crate::{Result, log, trainers};
 
 /// How many lines of a worker's log a failure quotes.
 const LINES: usize = 8;
+/// The exit code of a worker that lost another one, whose own exit says why.
+const PEER: i32 = 8;
+/// How long the end of that other worker is waited for.
+const CAUSE: Duration = Duration::from_secs(5);
 /// How often workers are started at most, if another program takes the port of rank 0 each time.
 const STARTS: u32 = 3;
 
@@ -30,6 +35,10 @@ impl Outcome {
     fn failed_jobs(message: String) -> Self {
         Self::Failed { reason: "FailedJobs", message }
     }
+
+    fn deadline_exceeded() -> Self {
+        Self::Failed { reason: "DeadlineExceeded", message: "TrainJob exceeded its active deadline".to_owned() }
+    }
 }
 
 /// Runs all workers in the job's folder until they are done, one fails, the deadline passes, or `stop` is asked for. None of
@@ -40,10 +49,19 @@ pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime
     }
     let deadline = tokio::time::sleep(Duration::from_secs(job.active_deadline_seconds));
     tokio::pin!(deadline);
+    let prepared = tokio::select! {
+        prepared = trainers::prepare(job, folder, runtime) => prepared,
+        () = &mut deadline => return Outcome::deadline_exceeded(),
+        () = stop.cancelled() => return Outcome::Stopped,
+    };
+    let own = match prepared {
+        Ok(own) => own,
+        Err(reason) => return Outcome::failed_jobs(reason),
+    };
     let mut starts = 0;
     loop {
         starts += 1;
-        let (port, children) = match start(job, folder, runtime) {
+        let (port, children) = match start(job, &own, folder, runtime) {
             Ok(started) => started,
             Err(error) => return Outcome::failed_jobs(error.to_string()),
         };
@@ -52,8 +70,7 @@ pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime
             failure = workers.first_failure(folder) => failure,
             () = &mut deadline => {
                 workers.stop().await;
-                let message = "TrainJob exceeded its active deadline".to_owned();
-                return Outcome::Failed { reason: "DeadlineExceeded", message };
+                return Outcome::deadline_exceeded();
             }
             () = stop.cancelled() => {
                 workers.stop().await;
@@ -72,11 +89,16 @@ pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime
 }
 
 /// Starts all workers; also returns the port that rank 0 is to listen on. It was free just now, and that is all: until rank 0 listens
-/// there, the system may give it to another program.
-fn start(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime) -> Result<(u16, Vec<Child>)> {
+/// there, the system may give it to another program. `own` are the variables of this job's program.
+fn start(
+    job: &TrainJob,
+    own: &[(String, String)],
+    folder: &Path,
+    runtime: &TrainingRuntime,
+) -> Result<(u16, Vec<Child>)> {
     let port = Port::take(None)?.release();
     let children: Result<Vec<Child>> =
-        (0..job.num_nodes).map(|rank| start_one(job, rank, port, folder, runtime)).collect();
+        (0..job.num_nodes).map(|rank| start_one(job, own, rank, port, folder, runtime)).collect();
     Ok((port, children?))
 }
 
@@ -88,8 +110,16 @@ async fn port_was_taken(folder: &Path, port: u16) -> bool {
     log::tail(&log_of(folder, 0), LINES).await.lines().any(names_it)
 }
 
-fn start_one(job: &TrainJob, rank: u32, port: u16, folder: &Path, runtime: &TrainingRuntime) -> Result<Child> {
+fn start_one(
+    job: &TrainJob,
+    own: &[(String, String)],
+    rank: u32,
+    port: u16,
+    folder: &Path,
+    runtime: &TrainingRuntime,
+) -> Result<Child> {
     let mut environment = runtime.environment.clone();
+    environment.extend_from_slice(own);
     for variable in &job.env {
         let value = expand(&variable.value, &environment);
         environment.push((variable.name.clone(), value));
@@ -107,16 +137,20 @@ fn start_one(job: &TrainJob, rank: u32, port: u16, folder: &Path, runtime: &Trai
         .map(|(name, value)| (name.to_owned(), value)),
     );
     let mut command = job.command.iter().chain(&job.args).map(|part| expand(part, &environment));
-    let program = program(&command.next().unwrap_or_default(), &runtime.trainer);
+    let program = program(&command.next().unwrap_or_default(), runtime);
     let arguments = command.map(Into::into).collect();
     let launch =
         Launch { name: "a worker", program: &program, arguments, environment, folder, log: log_of(folder, rank) };
     Child::spawn(&runtime.supervisor, launch)
 }
 
-/// The program that a command names. The trainer goes by its name in the image, which is not used here.
-fn program(command: &str, trainer: &Path) -> PathBuf {
-    if command == "slipway-trainer" { trainer.to_owned() } else { PathBuf::from(command) }
+/// The program that a command names. The trainer and the launcher go by their names in an image, which is not used here.
+fn program(command: &str, runtime: &TrainingRuntime) -> PathBuf {
+    match command {
+        "slipway-trainer" => runtime.trainer.clone(),
+        "slipway-launch" => runtime.launcher.clone(),
+        other => PathBuf::from(other),
+    }
 }
 
 fn log_of(folder: &Path, rank: u32) -> PathBuf {
@@ -140,21 +174,40 @@ impl Workers {
         Self { ends, stop }
     }
 
-    /// Describes the first worker that fails; `None` when all have succeeded.
+    /// Describes the worker that fails first; `None` when all have succeeded. One that only lost another worker gives way to that one.
     async fn first_failure(&mut self, folder: &Path) -> Option<String> {
+        let first = self.next_failure().await?;
+        let cause = match &first {
+            (_, Ok(exit)) if exit.code() == Some(PEER) => {
+                let cause = async {
+                    loop {
+                        match self.next_failure().await {
+                            Some((_, Ok(exit))) if exit.code() == Some(PEER) => {}
+                            other => return other,
+                        }
+                    }
+                };
+                tokio::time::timeout(CAUSE, cause).await.ok().flatten()
+            }
+            _ => None,
+        };
+        let (rank, ended) = cause.unwrap_or(first);
+        let exit = match ended {
+            Ok(exit) => exit,
+            Err(error) => return Some(format!("worker {rank} is no longer watched: {error}")),
+        };
+        let log = log_of(folder, rank);
+        Some(format!("worker {rank}: {exit}; the end of {}:\n{}", log.display(), log::tail(&log, LINES).await))
+    }
+
+    async fn next_failure(&mut self) -> Option<(u32, std::result::Result<Exit, JoinError>)> {
         while let Some((rank, ended)) = self.ends.join_next().await {
-            let exit = match ended {
-                Ok(None) => continue,
-                Ok(Some(exit)) if exit.success() => continue,
-                Ok(Some(exit)) => exit.to_string(),
-                Err(error) => return Some(format!("worker {rank} is no longer watched: {error}")),
-            };
-            let log = log_of(folder, rank);
-            return Some(format!(
-                "worker {rank}: {exit}; the end of {}:\n{}",
-                log.display(),
-                log::tail(&log, LINES).await
-            ));
+            match ended {
+                Ok(None) => {}
+                Ok(Some(exit)) if exit.success() => {}
+                Ok(Some(exit)) => return Some((rank, Ok(exit))),
+                Err(error) => return Some((rank, Err(error))),
+            }
         }
         None
     }

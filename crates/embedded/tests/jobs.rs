@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use slipway_embedded::{JobStatus, Phase, Queue, Supervisor, TrainingRuntime};
+use slipway_embedded::{JobStatus, Phase, Queue, Supervisor, Trainers, TrainingRuntime};
+use slipway_git::Repository;
 use slipway_mlflow::{LoggedModelStatus, Run, RunStatus, Tag};
 use slipway_mlflow_server::Mlflow;
 use tempfile::TempDir;
@@ -28,6 +29,12 @@ fn runtime_with(folder: &Path, cpus: u64, mlflow: &str) -> TrainingRuntime {
     TrainingRuntime {
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         trainer: PathBuf::from("/bin/false"),
+        launcher: PathBuf::from("/bin/false"),
+        trainers: Trainers {
+            forge: Repository::init_bare(&folder.join("forge.git")).unwrap(),
+            python: PathBuf::from("/bin/false"),
+            environments: folder.join("environments"),
+        },
         environment: vec![("MLFLOW_TRACKING_URI".to_owned(), mlflow.to_owned())],
         jobs: folder.join("jobs"),
         cpu_millis: cpus * 1000,
@@ -172,6 +179,45 @@ async fn a_worker_that_fails_ends_its_siblings() {
     let message = status.message();
     assert!(message.contains("worker 1: exit code 3") && message.contains("the digest differs"), "{message}");
     is_gone(pid_in(&pid).await).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_another_one_gives_way_to_it() {
+    let mut bench = Bench::new(2);
+    // rank 0 hears of it first, and ends first
+    let script = "if [ $PET_NODE_RANK = 0 ]; then exit 8; fi; sleep 0.5; echo out of patience >&2; exit 3";
+    bench.add("a", 2, 60, script);
+    let status = bench.finished("a").await;
+    assert!(
+        status.message().contains("worker 1: exit code 3") && status.message().contains("out of patience"),
+        "{}",
+        status.message()
+    );
+    // if no other one ends, it is what there is to say
+    bench.add("b", 1, 60, "exit 8");
+    assert!(bench.finished("b").await.message().contains("worker 0: exit code 8"));
+}
+
+/// On other systems only its process group can be found.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_leaves_the_process_group_ends_with_its_worker() {
+    let mut bench = Bench::new(2);
+    for (name, end) in [("ends", "exit 0"), ("killed", "kill -9 $$"), ("cancelled", "exec sleep 1000")] {
+        let pid = bench.path(name);
+        let script = format!(
+            "setsid sh -c 'trap \"\" TERM HUP; echo $$ > {0}.new; mv {0}.new {0}; sleep 1000' &
+             while [ ! -e {0} ]; do sleep 0.01; done; {end}",
+            pid.display()
+        );
+        bench.add(name, 1, 60, &script);
+        let daemon = pid_in(&pid).await;
+        if name == "cancelled" {
+            bench.remove(name);
+        }
+        bench.finished(name).await;
+        is_gone(daemon).await;
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ fn configuration(folder: &Path, python: PathBuf) -> Configuration {
         repository,
         state: folder.join("state"),
         afresh: true,
-        programs: Programs { trainer: server.clone(), server, python, demo_ui },
+        programs: Programs { trainer: server.clone(), launcher: server.clone(), server, python, demo_ui },
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         page_port: None,
         cpu_millis: None,

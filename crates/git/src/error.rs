@@ -77,6 +77,9 @@ pub enum Error {
     /// A path that cannot be in a commit.
     #[error("`{0}` cannot be a file in a commit: paths are relative, without `..` and `.git`")]
     Path(String),
+    /// A link or a submodule where only files are allowed.
+    #[error("`{0}` is a link or a submodule, not a file: replace it by a file, because nothing here is followed")]
+    NotAFile(String),
     /// An object that others refer to is not in the repository.
     #[error(
         "the repository lacks the object {0}: `git fsck` names what is missing, `git fetch --refetch` gets it again"

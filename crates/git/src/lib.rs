@@ -8,6 +8,7 @@
 
 mod committer;
 mod error;
+mod export;
 mod history;
 mod ignored;
 mod merge;
@@ -22,6 +23,7 @@ mod work_tree;
 mod write;
 
 pub use error::{Error, Result};
+pub use export::TreeFile;
 pub use history::{Commit, Missing, PathChange, PathHistory, blob_id};
 pub use ignored::Ignored;
 pub use merge::Merge;

@@ -239,7 +239,7 @@ impl Repository {
     }
 
     /// Many blobs, in the order of their ids.
-    fn contents(&self, repository: &git2::Repository, ids: &[Oid]) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn contents(&self, repository: &git2::Repository, ids: &[Oid]) -> Result<Vec<Vec<u8>>> {
         self.ensure(repository, ids)?;
         let objects = repository.odb().map_err(self.failed("reading"))?;
         let read = |id: &Oid| match objects.read(*id) {

@@ -3,7 +3,6 @@
 
 mod check;
 mod cluster;
-mod dataset;
 mod deployed;
 mod json;
 mod lineage;
