@@ -6,7 +6,6 @@ mod layout;
 mod lock;
 mod pin;
 mod push;
-mod trainers;
 mod venv;
 
 use std::path::PathBuf;

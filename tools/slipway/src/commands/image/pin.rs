@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_digest::Digest;
 
-use super::{kustomize, trainers};
+use super::kustomize;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::replace::replace;
@@ -119,9 +119,12 @@ fn edited(file: &str, text: &str, image: &Image) -> Result<Option<String>, Failu
     if file.ends_with("/cluster.yaml") {
         return match image.name {
             "trainer" => Ok(trainer(text, image.whole)),
-            name if image.is_program => trainers::pin(text, name, image.whole)
-                .map(Some)
-                .map_err(|(line, message)| Failure::Input(format!("{file}:{line}: {message}"))),
+            name if image.is_program => {
+                slipway_project::cluster::with_trainer(text, name, image.whole).map(Some).ok_or_else(|| {
+                    let example = "write `trainers:` below trainerImage, with one line `name: image` for each program";
+                    Failure::Input(format!("{file}: the image of {name} cannot be written into it: {example}"))
+                })
+            }
             _ => Ok(None),
         };
     }
