@@ -113,7 +113,7 @@ def with_triton() -> None:
             return
         with phase("installing tritonclient for the test of the model server"):
             on_base(VENV_TRITON, lock)
-            run([VENV_TRITON / "bin" / "python", "-c", "import tritonclient.http"],
+            run([VENV_TRITON / "bin" / "python", "-c", "import tritonclient.grpc, tritonclient.http"],
                 f"tritonclient was installed into {VENV_TRITON} but does not load.")
             (VENV_TRITON / "made-from").write_text(made_from)
 

@@ -93,6 +93,15 @@ impl Memory {
         if length > MAX_LENGTH { Err(too_long()) } else { Ok(held) }
     }
 
+    /// A part of this many bytes, for something that will be read.
+    ///
+    /// # Errors
+    /// 503 when there is no room.
+    pub fn part(&self, length: usize) -> Result<Part, Refusal> {
+        let mut part = Part(None);
+        self.add(&mut part, length).map(|()| part)
+    }
+
     /// How much of it is in use, in bytes.
     pub fn in_use(&self) -> usize {
         MAX_TOTAL - self.0.available_permits() * UNIT

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +17,10 @@ use crate::address::{Address, App, Entry, Versions};
 use crate::body;
 use crate::drain::ends_connections;
 use crate::exchange::{Answered, bounded, compressed, compression, counted};
+use crate::grpc;
 use crate::infer;
 use crate::interface::Interface;
+use crate::invocations;
 use crate::loaded::Loaded;
 use crate::refusal::Refusal;
 use crate::statistics::Durations;
@@ -36,8 +38,10 @@ pub fn routes(app: App, versions: Versions) -> Router {
     let inference = Router::new()
         .route("/v2/models/{model}/infer", post(infer_in_service))
         .route("/v2/models/{model}/versions/{version}/infer", post(infer_version))
+        .route("/invocations", post(invocations_of_mlflow))
         .method_not_allowed_fallback(wrong_method);
     Router::new()
+        .route("/ping", get(ping))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -58,13 +62,14 @@ pub fn routes(app: App, versions: Versions) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer((compression(), from_fn_with_state(app.drain.clone(), ends_connections), from_fn(bounded)))
         .merge(inference)
-        .with_state(address)
+        .with_state(address.clone())
+        .merge(grpc::routes(address))
 }
 
 async fn wrong_method() -> Refusal {
     Refusal {
         status: StatusCode::METHOD_NOT_ALLOWED,
-        message: "this path does not support the method; use POST for infer and GET for the rest".to_owned(),
+        message: "this path does not support the method; use POST for infer, invocations and the repository, and GET for the rest".to_owned(),
     }
 }
 
@@ -201,6 +206,92 @@ async fn ask(app: &App, model: &Arc<Loaded>, headers: &HeaderMap, body: body::He
     };
     let outputs = app.workers.ask(Arc::clone(model), inputs, rows).await?;
     infer::response(model, id, &wanted, &outputs)
+}
+
+/// Which model `/invocations` asks.
+#[derive(Deserialize)]
+struct Asked {
+    model: Option<String>,
+    version: Option<String>,
+}
+
+/// Answers as `mlflow models serve` does, for the model that is named or the only one in service.
+async fn invocations_of_mlflow(
+    State(address): State<Address>,
+    query: Result<Query<Asked>, QueryRejection>,
+    request: Request,
+) -> Response {
+    let Query(asked) = match query {
+        Ok(query) => query,
+        Err(rejected) => return as_mlflow(Refusal::request(rejected.body_text())),
+    };
+    let app = &address.app;
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
+    let response = body::decompressed(request, async |request| {
+        match counted(&app.metrics, invoke(&address, &asked, request)).await {
+            Ok(answer) => Json(answer).into_response(),
+            Err(refusal) => as_mlflow(refusal),
+        }
+    });
+    app.drain.last_if_begun(compressed(accepted, response.await).await)
+}
+
+async fn invoke(address: &Address, asked: &Asked, request: Request) -> Answered<Value> {
+    let app = &address.app;
+    let (head, body) = request.into_parts();
+    let found = async {
+        let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if let Some(kind) = kind.filter(|kind| !kind.trim_start().starts_with("application/json")) {
+            let message = format!("the Content-Type is {kind}; send application/json");
+            return Err(Refusal { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, message });
+        }
+        let held = app.memory.read(body, head.extensions.get()).await?;
+        let name = asked.model.clone().map_or_else(|| only_one(app), Ok)?;
+        Ok((held, address.find(&name, asked.version.as_deref()).await?))
+    };
+    let (held, model) = match found.await {
+        Ok(found) => found,
+        Err(refusal) => return refusal.into(),
+    };
+    let answer = async {
+        let (bytes, _part) = held.split();
+        let reading = Arc::clone(&model);
+        let read = tokio::task::spawn_blocking(move || invocations::read(&bytes, &reading.interface));
+        let invocation = read.await.map_err(|error| Refusal::unexpected(error.to_string()))??;
+        let outputs = app.workers.ask(Arc::clone(&model), invocation.inputs, invocation.rows).await?;
+        invocations::answer(&model.interface, &outputs, invocation.table)
+    };
+    let result = answer.await;
+    Answered { model: Some(model), result }
+}
+
+/// The name of the only model in service.
+fn only_one(app: &App) -> Result<String, Refusal> {
+    let in_service = app.models.in_service();
+    let names: Vec<&str> = in_service.keys().map(String::as_str).collect();
+    match names.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => Err(Refusal::missing(
+            "no model is in service; name a registered one at the internal address: ?model=NAME&version=N",
+        )),
+        several => Err(Refusal::request(format!("{} are in service; name one: ?model=NAME", several.join(", ")))),
+    }
+}
+
+/// A refusal in the form of MLflow's errors.
+fn as_mlflow(refusal: Refusal) -> Response {
+    let code = match refusal.status.as_u16() {
+        404 => "RESOURCE_DOES_NOT_EXIST",
+        503 => "TEMPORARILY_UNAVAILABLE",
+        500.. => "INTERNAL_ERROR",
+        _ => "BAD_REQUEST",
+    };
+    (refusal.status, Json(json!({ "error_code": code, "message": refusal.message }))).into_response()
+}
+
+/// Whether the server is ready, as MLflow's server says it.
+async fn ping(State(address): State<Address>) -> Result<&'static str, Refusal> {
+    address.app.is_ready().map(|()| "\n")
 }
 
 fn metadata(model: &Loaded, versions: &[String]) -> Value {

@@ -75,6 +75,34 @@ pub enum Error {
         /// The version.
         version: String,
     },
+    /// No server runs the version.
+    #[error(
+        "no server of this project runs version {version} of {model}: it is of MLflow's flavour {flavor}, and servers run the built-in networks, \
+         TorchScript (slipway/model.ts) and compiled packages of torch.export (slipway/model.pt2). `mlflow models serve -m models:/{model}/{version}` runs it; \
+         or register a version that was exported to one of those (docs/programs.md)"
+    )]
+    NotServable {
+        /// The registered model.
+        model: String,
+        /// The version.
+        version: String,
+        /// What it was saved with, such as `sklearn`.
+        flavor: String,
+    },
+    /// A server that is newer than this program may run the version.
+    #[error(
+        "version {version} of {model} is for the engine `{engine}`, which this `slipway` does not know: it knows {known}. Update it"
+    )]
+    UnknownEngine {
+        /// The registered model.
+        model: String,
+        /// The version.
+        version: String,
+        /// Its engine.
+        engine: String,
+        /// The engines that are known.
+        known: String,
+    },
     /// No version has an accuracy to choose by.
     #[error(
         "{0} has no version with an accuracy to choose by: did its trials pass their gate (`slipway status`)? Name one with --version"

@@ -14,7 +14,7 @@ use slipway_serving::{Pin, Pins};
 use crate::experiment::short;
 use crate::{Error, Remote, Result};
 
-/// The best version of a model: of those that are ready, have a digest, and were tested on the same data as the newest of them, the one with
+/// The best version of a model: of those that are ready, have a digest, run on a server, and were tested on the same data as the newest of them, the one with
 /// the highest accuracy. Accuracies on other data say nothing about each other. On a tie the oldest one wins, so that promoting again
 /// changes nothing.
 ///
@@ -23,7 +23,9 @@ use crate::{Error, Remote, Result};
 pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion> {
     let candidates: Vec<(f64, &ModelVersion)> = versions
         .iter()
-        .filter(|version| version.status == "READY" && !version.tag(tag::DIGEST).is_empty())
+        .filter(|version| {
+            version.status == "READY" && !version.tag(tag::DIGEST).is_empty() && servable(version).is_ok()
+        })
         .filter_map(|version| Some((version.tag(tag::ACCURACY).parse::<f64>().ok()?, version)))
         .filter(|(accuracy, _)| accuracy.is_finite())
         .collect();
@@ -67,9 +69,10 @@ impl Promotion {
     /// Prepares the promotion of a version on top of the remote's default branch.
     ///
     /// # Errors
-    /// [`Error::NoDigest`], [`Error::UnknownEnvironment`]; [`Error::Invalid`] when the environment's list of versions in service has a
+    /// [`Error::NotServable`] and [`Error::UnknownEngine`] when no server runs it; [`Error::NoDigest`], [`Error::UnknownEnvironment`]; [`Error::Invalid`] when the environment's list of versions in service has a
     /// mistake; when the remote cannot be fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, environment: &str, version: &ModelVersion) -> Result<Self> {
+        servable(version)?;
         let digest: Digest = version
             .tag(tag::DIGEST)
             .parse()
@@ -119,6 +122,7 @@ impl Promotion {
         let _ = writeln!(text, "| replaces | {replaces} |");
         for (name, key) in [
             ("accuracy on the test split", tag::ACCURACY),
+            ("engine", tag::ENGINE),
             ("architecture", tag::ARCHITECTURE),
             ("TrainJob", tag::TRAINJOB),
             ("experiment", tag::EXPERIMENT_FILE),
@@ -136,6 +140,22 @@ impl Promotion {
         text + "\nOnce merged, the server loads it without a restart and without failing a request. \
                 Reverting the merge restores the previous version.\n"
     }
+}
+
+/// The engines that a server has, by the tag of a version.
+const ENGINES: [&str; 3] = ["builtin", "torchscript", "aotinductor"];
+
+/// Whether a server runs a version. Versions of earlier releases have no engine, and are built-in networks.
+fn servable(version: &ModelVersion) -> Result<()> {
+    let (engine, flavor) = (version.tag(tag::ENGINE), version.tag(tag::FLAVOR));
+    let (model, number) = (version.name.clone(), version.version.clone());
+    if ENGINES.contains(&engine) || (engine.is_empty() && flavor.is_empty()) {
+        return Ok(());
+    }
+    if engine.is_empty() {
+        return Err(Error::NotServable { model, version: number, flavor: flavor.to_owned() });
+    }
+    Err(Error::UnknownEngine { model, version: number, engine: engine.to_owned(), known: ENGINES.join(", ") })
 }
 
 /// A registered model's name in the name of a branch, where git allows less than the registry: other characters become `-`.
@@ -167,6 +187,27 @@ mod tests {
         assert_eq!(best(&[version(3, "0.97", "a"), version(2, "0.98", "a"), version(1, "0.98", "a")]), Some(1));
         assert_eq!(best(&[version(2, "NaN", "a"), version(1, "0.5", "a")]), Some(1));
         assert_eq!(best(&[version(1, "", "a")]), None);
+    }
+
+    #[test]
+    fn a_version_that_no_server_runs_is_refused_by_its_flavour() {
+        let tagged = |tags: &[(&str, &str)]| {
+            let mut tagged = version(3, "0.9", "a");
+            tagged.tags.extend(tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+            tagged
+        };
+        for runs in
+            [&[][..], &[(tag::ENGINE, "torchscript")], &[(tag::ENGINE, "aotinductor"), (tag::FLAVOR, "pytorch")]]
+        {
+            assert!(servable(&tagged(runs)).is_ok(), "{runs:?}");
+        }
+        let forest = tagged(&[(tag::FLAVOR, "sklearn")]);
+        let error = servable(&forest).unwrap_err().to_string();
+        assert!(error.contains("runs version 3 of mnist: it is of MLflow's flavour sklearn"), "{error}");
+        assert!(error.contains("`mlflow models serve -m models:/mnist/3` runs it"), "{error}");
+        let error = servable(&tagged(&[(tag::ENGINE, "onnx")])).unwrap_err().to_string();
+        assert!(error.contains("the engine `onnx`") && error.contains("builtin, torchscript, aotinductor"), "{error}");
+        assert_eq!(best(&[forest, version(1, "0.5", "a")]), Some(1));
     }
 
     #[test]

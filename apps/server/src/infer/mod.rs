@@ -12,8 +12,8 @@ pub use classes::{Class, classes};
 pub use given::{checked, place, shaped};
 pub use numbers::{Numbers, OfType};
 pub use request::{Asked, read};
-pub use response::response;
-pub use wanted::{Wanted, wanted};
+pub use response::{encoded, response};
+pub use wanted::{Requested, Wanted, wanted};
 
 use axum::http::HeaderName;
 

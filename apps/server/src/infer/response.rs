@@ -92,6 +92,16 @@ pub fn response(model: &Loaded, id: Option<String>, wanted: &[Wanted], outputs: 
     Ok((headers, bytes).into_response())
 }
 
+/// An output as the protocol's bytes, with their datatype and shape.
+pub fn encoded(array: &Array, classes: usize, model: &Loaded) -> (&'static str, Vec<i64>, Vec<u8>) {
+    let Tensor { datatype, shape, data, .. } = tensor(array, "", classes, model);
+    let mut bytes = Vec::new();
+    if let Some(data) = data {
+        data.write(&mut bytes);
+    }
+    (datatype, shape, bytes)
+}
+
 /// An output as its numbers, or as its best classes.
 fn tensor<'a>(array: &'a Array, name: &'a str, most: usize, model: &'a Loaded) -> Tensor<'a> {
     if most == 0 {

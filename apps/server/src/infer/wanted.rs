@@ -36,6 +36,14 @@ pub struct Parameters {
     shared_memory_region: Option<IgnoredAny>,
 }
 
+impl Requested {
+    /// An output by its name, as its best classes if their number is not 0.
+    pub fn of(name: String, classes: usize) -> Self {
+        let parameters = Parameters { classification: Some(classes), ..Parameters::default() };
+        Self { name, parameters: Some(parameters) }
+    }
+}
+
 /// What a request asks for: every output if it does not say.
 ///
 /// # Errors

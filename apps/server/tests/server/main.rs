@@ -7,6 +7,7 @@ mod bounds;
 mod confined;
 mod encodings;
 mod following;
+mod invocations;
 mod metrics;
 mod models;
 mod mount;
