@@ -1,5 +1,6 @@
 //! What the loop is started with.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Configuration {
     pub programs: Programs,
     /// How to run them.
     pub supervisor: Supervisor,
+    /// How to install the packages of programs: see [`Trainers::packages`](crate::Trainers::packages).
+    pub packages: Vec<OsString>,
     /// The page's port; any free one for `None`.
     pub page_port: Option<u16>,
     /// CPUs for jobs, in thousandths; those of this machine for `None`.

@@ -96,7 +96,7 @@ fn path_from(variable: &str) -> Option<PathBuf> {
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/slipway`
-pub(crate) fn cache() -> PathBuf {
+fn cache() -> PathBuf {
     let base = path_from("XDG_CACHE_HOME").or_else(|| path_from("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(|| PathBuf::from(".cache")).join("slipway")
 }

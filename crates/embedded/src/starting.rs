@@ -17,8 +17,8 @@ use crate::state_folder::StateFolder;
 use crate::task::Task;
 use crate::training_runtime::TrainingRuntime;
 use crate::{
-    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, page, programs,
-    server, sync,
+    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, page, server,
+    sync,
 };
 
 /// A loop whose S3 and forge answer and whose other parts do not yet.
@@ -72,11 +72,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         supervisor: configuration.supervisor.clone(),
         trainer: configuration.programs.trainer.clone(),
         launcher: configuration.programs.launcher.clone(),
-        trainers: Trainers {
-            forge: forge.clone(),
-            python: configuration.programs.python.clone(),
-            environments: programs::cache().join("trainers"),
-        },
+        trainers: Trainers { forge: forge.clone(), packages: configuration.packages.clone() },
         environment,
         jobs: folder.path().join("jobs"),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),

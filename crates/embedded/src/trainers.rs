@@ -1,12 +1,10 @@
 //! What a program of one's own needs on this machine: its code as it was reviewed, and the packages of its lock.
 
 use std::ffi::OsString;
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use slipway_digest::Digest;
 use slipway_experiment::{Code, TrainJob, Work};
 use slipway_git::Repository;
 use slipway_names::env;
@@ -21,24 +19,19 @@ use crate::{Error, files, log};
 pub struct Trainers {
     /// Holds the code: what runs is what was merged, not what is in a work tree.
     pub forge: Repository,
-    /// The Python that makes virtual environments.
-    pub python: PathBuf,
-    /// Holds a virtual environment for each lock. Several loops may share it.
-    pub environments: PathBuf,
+    /// The command that makes a virtual environment from an `image.yaml` and its lock: given `--folder` and `--link`, as
+    /// `slipway image venv` takes them.
+    pub packages: Vec<OsString>,
 }
 
-/// The packages of a program.
-const LOCK: &str = "requirements.lock";
-/// Says that an environment is complete.
-const MADE: &str = "made";
-/// How many lines of pip's output a failure quotes.
+/// How many lines of the installation's output a failure quotes.
 const LINES: usize = 8;
-/// Between two looks at a lock that another process holds.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Seconds between SIGTERM and SIGKILL of a program: less than what its supervisor gives the launcher.
 const GRACE: &str = "1";
-/// What pip needs to reach a package index, besides its own variables.
-const NETWORK: [&str; 8] = [
+/// What pip needs to reach a package index, and where the cache is, besides pip's own variables.
+const NETWORK: [&str; 10] = [
+    "SLIPWAY_PYTHON",
+    "XDG_CACHE_HOME",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -71,9 +64,10 @@ pub(crate) async fn prepare(
             ));
         }
     };
-    let code = folder.join("program");
+    // the folder has the name that its image.yaml says
+    let code = folder.join("program").join(&name);
     export(job, &name, &code, &runtime.trainers.forge).await?;
-    let environment = install(&name, &code.join(LOCK), folder, runtime).await?;
+    let environment = install(&name, &code, folder, runtime).await?;
     let bin = environment.join("bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))
@@ -115,71 +109,31 @@ async fn export(job: &TrainJob, name: &str, code: &Path, forge: &Repository) -> 
     written.await.map_err(|error| format!("the code of trainers/{name}: {error}"))
 }
 
-/// The virtual environment of a lock, made if it is not there yet.
-async fn install(name: &str, lock: &Path, folder: &Path, runtime: &TrainingRuntime) -> Result<PathBuf, String> {
-    let python = &runtime.trainers.python;
-    let content = std::fs::read(lock).map_err(|error| {
-        format!("trainers/{name}/{LOCK}: {error}; it names the program's packages: `slipway image lock trainers/{name}` makes it from requirements.in")
-    })?;
-    let home = &runtime.trainers.environments;
-    let environment =
-        home.join(&Digest::of([&*content, interpreter(python).as_os_str().as_encoded_bytes()].concat()).hex()[..16]);
-    let file = |action: &str, path: &Path, error: std::io::Error| format!("{action} {}: {error}", path.display());
-    files::make_folder(home).map_err(|error| error.to_string())?;
-    let lock_file = environment.with_extension("lock");
-    let held = File::create(&lock_file).map_err(|error| file("creating", &lock_file, error))?;
-    loop {
-        match held.try_lock() {
-            Ok(()) => break,
-            // another job, or another loop, makes the same one
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
-            Err(TryLockError::Error(error)) => return Err(file("locking", &lock_file, error)),
-        }
+/// The virtual environment with the packages of a program's lock, as a link in the job's folder.
+async fn install(name: &str, code: &Path, folder: &Path, runtime: &TrainingRuntime) -> Result<PathBuf, String> {
+    let (link, log) = (folder.join("packages"), folder.join("packages.log"));
+    let mut command = runtime.trainers.packages.iter().cloned();
+    let program = PathBuf::from(command.next().unwrap_or_default());
+    let mut arguments: Vec<OsString> = command.collect();
+    arguments.extend(["--folder".into(), code.into(), "--link".into(), link.clone().into()]);
+    let launch = Launch {
+        name: "the installation of packages",
+        program: &program,
+        arguments,
+        environment: network(),
+        folder,
+        log: log.clone(),
+    };
+    let mut child = Child::spawn(&runtime.supervisor, launch).map_err(|error| error.to_string())?;
+    let exit = child.wait().await;
+    if !exit.success() {
+        let tail = log::tail(&log, LINES).await;
+        return Err(format!(
+            "the packages of trainers/{name} cannot be installed ({exit}); the end of {}:\n{tail}",
+            log.display()
+        ));
     }
-    if environment.join(MADE).is_file() && environment.join("bin/python").is_file() {
-        return Ok(environment);
-    }
-    tracing::info!("installing the packages of trainers/{name} into {}", environment.display());
-    match std::fs::remove_dir_all(&environment) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(file("removing", &environment, error));
-        }
-        _ => {}
-    }
-    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    let mut venv = words(&["-I", "-m", "venv"]);
-    venv.push(environment.clone().into());
-    let mut pip = words(&["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]);
-    pip.extend(words(&["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"]));
-    pip.push(lock.into());
-    for (program, arguments) in [(python.clone(), venv), (environment.join("bin/python"), pip)] {
-        let log = folder.join("packages.log");
-        let launch = Launch {
-            name: "the installation of packages",
-            program: &program,
-            arguments,
-            environment: network(),
-            folder,
-            log: log.clone(),
-        };
-        let mut child = Child::spawn(&runtime.supervisor, launch).map_err(|error| error.to_string())?;
-        let exit = child.wait().await;
-        if !exit.success() {
-            let tail = log::tail(&log, LINES).await;
-            return Err(format!(
-                "the packages of trainers/{name}/{LOCK} cannot be installed ({exit}); the end of {}:\n{tail}",
-                log.display()
-            ));
-        }
-    }
-    let made = environment.join(MADE);
-    std::fs::write(&made, "").map_err(|error| file("writing", &made, error))?;
-    Ok(environment)
-}
-
-/// The interpreter itself, whose name has its version: an environment is of no use to another one.
-fn interpreter(python: &Path) -> PathBuf {
-    python.canonicalize().unwrap_or_else(|_| python.to_owned())
+    link.canonicalize().map_err(|error| format!("the packages of trainers/{name}: {}: {error}", link.display()))
 }
 
 fn network() -> Vec<(String, String)> {

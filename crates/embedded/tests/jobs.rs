@@ -32,8 +32,7 @@ fn runtime_with(folder: &Path, cpus: u64, mlflow: &str) -> TrainingRuntime {
         launcher: PathBuf::from("/bin/false"),
         trainers: Trainers {
             forge: Repository::init_bare(&folder.join("forge.git")).unwrap(),
-            python: PathBuf::from("/bin/false"),
-            environments: folder.join("environments"),
+            packages: vec!["/bin/false".into()],
         },
         environment: vec![("MLFLOW_TRACKING_URI".to_owned(), mlflow.to_owned())],
         jobs: folder.join("jobs"),

@@ -72,6 +72,7 @@ fn configuration(folder: &Path, python: PathBuf) -> Configuration {
         afresh: true,
         programs: Programs { trainer: server.clone(), launcher: server.clone(), server, python, demo_ui },
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
+        packages: Vec::new(),
         page_port: None,
         cpu_millis: None,
         observer: Arc::new(|_, _| {}),

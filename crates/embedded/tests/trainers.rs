@@ -1,8 +1,9 @@
-//! Programs of one's own on one machine: their code as it was merged, and the packages of their lock. Needs SLIPWAY_PYTHON, which `make test`
-//! sets; the packages come from a folder.
+//! Programs of one's own on one machine: their code as it was merged, and the packages of their lock. Needs SLIPWAY_PYTHON and SLIPWAY_BIN,
+//! which `make test` sets; the packages come from a folder.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +26,20 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     wheel.writestr("hello-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     wheel.writestr("hello-1.0.dist-info/RECORD", "hello.py,,\nhello-1.0.dist-info/METADATA,,\nhello-1.0.dist-info/WHEEL,,\nhello-1.0.dist-info/RECORD,,\n")
 print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())
+"#;
+
+const IMAGE: &str = r#"
+apiVersion: slipway.dev/v1alpha1
+kind: Image
+metadata: {name: own}
+spec:
+  base: {debian: {suite: bookworm, packages: [python3.11]}}
+  python: {version: "3.11", requirements: requirements.lock}
+  files:
+    - {binary: slipway-launch, to: /usr/bin/slipway-launch}
+    - {path: trainers/own, to: /opt/program}
+  entrypoint: [/usr/bin/slipway-launch]
+  workdir: /opt/program
 "#;
 
 /// In place of the launcher: runs the program that the job's environment leads to.
@@ -61,15 +76,20 @@ impl Bench {
         let launcher = path("launcher");
         std::fs::write(&launcher, LAUNCHER).unwrap();
         std::fs::set_permissions(&launcher, PermissionsExt::from_mode(0o755)).unwrap();
+        let mut packages: Vec<OsString> = vec!["env".into(), "PIP_NO_INDEX=1".into()];
+        for (name, value) in
+            [("PIP_FIND_LINKS", path("wheels")), ("XDG_CACHE_HOME", path("cache")), ("SLIPWAY_PYTHON", python)]
+        {
+            packages.push(format!("{name}={}", value.display()).into());
+        }
+        let slipway = Path::new(&std::env::var_os("SLIPWAY_BIN").expect("SLIPWAY_BIN is not set; `make test` sets it"))
+            .join("slipway");
+        packages.extend([slipway.into(), "image".into(), "venv".into()]);
         let queue = Queue::start(TrainingRuntime {
             supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
             trainer: PathBuf::from("/bin/false"),
             launcher,
-            trainers: Trainers {
-                forge: Repository::open(&path("work")).unwrap(),
-                python,
-                environments: path("environments"),
-            },
+            trainers: Trainers { forge: Repository::open(&path("work")).unwrap(), packages },
             environment: Vec::new(),
             jobs: path("jobs"),
             cpu_millis: 4000,
@@ -94,8 +114,10 @@ impl Bench {
         git(&self.path("work"), &["rev-parse", "HEAD:trainers/own"])
     }
 
-    fn lock(&self, hash: &str) -> String {
-        format!("--no-index\n--find-links {}\nhello==1.0 --hash=sha256:{hash}\n", self.path("wheels").display())
+    /// A program with these packages.
+    fn with_packages(&self, train: &str, hash: &str) -> String {
+        let lock = format!("hello==1.0 --hash=sha256:{hash}\n");
+        self.program(&[("train.py", train), ("image.yaml", IMAGE), ("requirements.lock", &lock)])
     }
 
     async fn run(&mut self, name: &str, code: serde_json::Value, tree: Option<&str>) -> JobStatus {
@@ -145,7 +167,7 @@ async fn the_merged_code_runs_with_the_packages_of_its_lock() {
     let mut bench = Bench::new();
     let train =
         "import hello, os, sys; print(hello.WORLD, sys.prefix, os.getcwd(), os.environ['SLIPWAY_GRACE_SECONDS'])";
-    let tree = bench.program(&[("train.py", train), ("requirements.lock", &bench.lock(&bench.hash))]);
+    let tree = bench.with_packages(train, &bench.hash);
     // what is in the work tree, or was merged since, is not what this job was reviewed with
     bench.program(&[("train.py", "raise SystemExit('of another job')"), ("requirements.lock", "")]);
     std::fs::write(bench.path("work/trainers/own/train.py"), "raise SystemExit('not merged')").unwrap();
@@ -158,15 +180,13 @@ async fn the_merged_code_runs_with_the_packages_of_its_lock() {
         let status = bench.finished(name).await;
         assert_eq!(status.phase, Phase::Complete, "{}", status.message());
         let log = std::fs::read_to_string(bench.path(&format!("jobs/{name}/worker-0.log"))).unwrap();
-        let environments = bench.path("environments").canonicalize().unwrap();
+        let environments = bench.path("cache/slipway/venvs").canonicalize().unwrap();
         assert!(log.starts_with(&format!("world {}", environments.display())), "{log}");
-        assert!(log.contains(&format!("jobs/{name}/program")), "{log}");
+        assert!(log.contains(&format!("jobs/{name}/program/own")), "{log}");
     }
-    let made =
-        std::fs::read_dir(bench.path("environments")).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
-    let installations =
-        ["a", "b"].iter().filter(|name| bench.path(&format!("jobs/{name}/packages.log")).exists()).count();
-    assert_eq!((made, installations), (1, 1));
+    let made = |entry: &std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
+    let environments = std::fs::read_dir(bench.path("cache/slipway/venvs")).unwrap().flatten().filter(made).count();
+    assert_eq!(environments, 1, "two jobs with the same packages share them");
 }
 
 #[tokio::test]
@@ -191,13 +211,17 @@ async fn what_cannot_run_here_says_why() {
         status.message()
     );
 
-    let lockless = bench.program(&[("train.py", "")]);
-    let status = bench.run("lockless", own.clone(), Some(&lockless)).await;
-    assert!(status.message().contains("trainers/own/requirements.lock"), "{}", status.message());
+    let unpackaged = bench.program(&[("train.py", "")]);
+    let status = bench.run("unpackaged", own.clone(), Some(&unpackaged)).await;
+    assert!(status.message().contains("program/own/image.yaml"), "{}", status.message());
 
-    let wrong = bench.program(&[("train.py", ""), ("requirements.lock", &bench.lock(&"0".repeat(64)))]);
+    let lockless = bench.program(&[("train.py", ""), ("image.yaml", IMAGE)]);
+    let status = bench.run("lockless", own.clone(), Some(&lockless)).await;
+    assert!(status.message().contains("program/own/requirements.lock"), "{}", status.message());
+
+    let wrong = bench.with_packages("", &"0".repeat(64));
     let status = bench.run("wrong", own, Some(&wrong)).await;
     let message = status.message();
-    assert!(message.contains("cannot be installed (exit code 1)") && message.contains("DO NOT MATCH"), "{message}");
-    assert!(message.contains("packages.log"), "{message}");
+    assert!(message.contains("the packages of trainers/own cannot be installed (exit code"), "{message}");
+    assert!(message.contains(&bench.hash) && message.contains("packages.log"), "{message}");
 }

@@ -38,7 +38,7 @@ pub use error::{Error, Result};
 pub use layer::Layer;
 pub use layout::{write_folder, write_tar};
 pub use lock::{Archive, Lock, Locked, Package, Wheel, inputs as lock_inputs, locked_platforms};
-pub use parse::{Declared, declared, named, parse};
+pub use parse::{Declared, declared, declared_in, named, parse};
 pub use python::venv;
 pub use renew::{Indexes, renew};
 pub use revision::Revision;

@@ -41,6 +41,17 @@ impl Declared {
     }
 }
 
+/// The image that a folder declares, wherever the folder is.
+///
+/// # Errors
+/// When its `image.yaml` cannot be read or has mistakes.
+pub fn declared_in(folder: &Path) -> Result<Declared> {
+    let path = folder.join("image.yaml");
+    let text = std::fs::read_to_string(&path).map_err(Error::file("reading", &path))?;
+    let image = parse(&path.display().to_string(), &text).map_err(Error::Declaration)?;
+    Ok(Declared { root: folder.to_owned(), folder: PathBuf::new(), image })
+}
+
 /// Every declared image of a repository, sorted by name.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The loop on this machine, for the commands that start it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(crate) fn configuration(
         state,
         afresh: false,
         programs: Programs::find(&executable, &context.root),
+        packages: [executable.as_os_str(), "image".as_ref(), "venv".as_ref()].map(OsString::from).into(),
         supervisor: Supervisor(vec![executable.into(), crate::SUPERVISE.into()]),
         page_port,
         cpu_millis: None,

@@ -63,7 +63,9 @@ fn run(deployed: &Deployed, arguments: &[&str], mlflow: &str) -> Ran {
     let nowhere = deployed.project.top().join("nowhere");
     deployed.run_with(arguments, |command: &mut Command| {
         command.arg("-o").arg("json").env("MLFLOW_TRACKING_URI", mlflow).env_remove("KUBERNETES_SERVICE_HOST");
-        for variable in ["KUBECONFIG", "SLIPWAY_TRAINER", "SLIPWAY_LAUNCHER", "SLIPWAY_SERVER", "SLIPWAY_PYTHON", "SLIPWAY_DEMO_UI"] {
+        for variable in
+            ["KUBECONFIG", "SLIPWAY_TRAINER", "SLIPWAY_LAUNCHER", "SLIPWAY_SERVER", "SLIPWAY_PYTHON", "SLIPWAY_DEMO_UI"]
+        {
             command.env(variable, &nowhere);
         }
     })
