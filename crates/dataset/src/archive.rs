@@ -8,20 +8,20 @@ use tar::{Builder, EntryType, Header};
 
 /// A file for an archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The label, which is the folder's name.
-    pub(crate) label: String,
+    pub label: String,
     /// The file's name in that folder.
-    pub(crate) name: String,
+    pub name: String,
     /// Where the file is.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
 }
 
 /// The files of a folder that holds `<label>/<file>`, in the archive's order.
 ///
 /// # Errors
 /// If something else is there, or the folder cannot be read.
-pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>> {
+pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for label in std::fs::read_dir(folder)? {
         let label = label?;
@@ -45,7 +45,7 @@ fn text(entry: &std::fs::DirEntry) -> Result<String> {
 ///
 /// # Errors
 /// If a file cannot be read, or the archive not written.
-pub(crate) fn pack(entries: &[Entry], to: impl Write) -> Result<()> {
+pub fn pack(entries: &[Entry], to: impl Write) -> Result<()> {
     let mut archive = Builder::new(to);
     for Entry { label, name, path } in entries {
         let file = File::open(path)?;
@@ -62,7 +62,7 @@ pub(crate) fn pack(entries: &[Entry], to: impl Write) -> Result<()> {
 ///
 /// # Errors
 /// If it is not such an archive, or a file cannot be written.
-pub(crate) fn unpack(archive: impl Read, folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn unpack(archive: impl Read, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in tar::Archive::new(BufReader::new(archive)).entries()? {
         let mut entry = entry?;

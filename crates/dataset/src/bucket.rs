@@ -94,6 +94,11 @@ impl Bucket {
         Ok(Self { client: Client::from_conf(builder.build()), name: name.to_owned(), endpoint, region, budget })
     }
 
+    /// Another bucket, with the same keys.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

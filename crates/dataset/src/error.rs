@@ -133,6 +133,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The failure to do something with a file on this machine.
+    #[must_use]
+    pub fn file(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
+        let advice = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "; free some space there, or keep the cache on another disk (SLIPWAY_CACHE of a worker, XDG_CACHE_HOME of a person)"
+            }
+            _ => "",
+        };
+        Self::File { action, path: path.to_owned(), reason: format!("{error}{advice}") }
+    }
+
     /// Whether a later attempt, or one with renewed credentials, can succeed although nothing else changes: the store is down, or does
     /// not accept the key or the time of the request.
     #[must_use]
@@ -156,15 +168,4 @@ impl Error {
         }
         self
     }
-}
-
-/// The failure to do something with a file.
-pub(crate) fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
-    let advice = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            ": free some space there, or keep the cache on another disk (SLIPWAY_CACHE)"
-        }
-        _ => "",
-    };
-    Error::File { action, path: path.to_owned(), reason: format!("{error}{advice}") }
 }

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use slipway_digest::Hashing;
 
-use crate::error::failed;
 use crate::manifest::{Column, Format, Table};
-use crate::{Blob, Digest, Manifest, Result, archive};
+use crate::{Blob, Digest, Error, Manifest, Result, archive};
 
 /// Describes the dataset to a program.
 const DESCRIPTION: &str = "dataset.json";
@@ -56,10 +55,10 @@ impl Folder {
     pub(crate) fn lock_file(&self) -> Result<(File, PathBuf)> {
         let path = self.path.with_extension("lock");
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| failed("create", parent, &error))?;
+            std::fs::create_dir_all(parent).map_err(|error| Error::file("create", parent, &error))?;
         }
         let file = File::options().create(true).append(true).open(&path);
-        Ok((file.map_err(|error| failed("write", &path, &error))?, path))
+        Ok((file.map_err(|error| Error::file("write", &path, &error))?, path))
     }
 
     /// The parts that are not as they should be; `None` if the whole folder is right, and nothing else is in it.
@@ -75,7 +74,7 @@ impl Folder {
     pub(crate) fn stage(self) -> Result<Staging> {
         let path = self.path.with_extension("part");
         remove(&path)?;
-        std::fs::create_dir_all(&path).map_err(|error| failed("create", &path, &error))?;
+        std::fs::create_dir_all(&path).map_err(|error| Error::file("create", &path, &error))?;
         Ok(Staging { path, folder: self })
     }
 
@@ -120,15 +119,16 @@ impl Staging {
         let path = self.prepare(&part.name)?;
         std::fs::hard_link(file, &path)
             .or_else(|_| std::fs::copy(file, &path).map(drop))
-            .map_err(|error| failed("write", &path, &error))?;
+            .map_err(|error| Error::file("write", &path, &error))?;
         read_only(&path)
     }
 
     /// Unpacks a verified archive.
     pub(crate) fn unpack(&self, part: &Part, archive: File) -> Result<()> {
         let path = self.prepare(&part.name)?;
-        std::fs::create_dir(&path).map_err(|error| failed("create", &path, &error))?;
-        let files = archive::unpack(archive, &path).map_err(|error| failed("unpack an archive into", &path, &error))?;
+        std::fs::create_dir(&path).map_err(|error| Error::file("create", &path, &error))?;
+        let files =
+            archive::unpack(archive, &path).map_err(|error| Error::file("unpack an archive into", &path, &error))?;
         for file in files {
             read_only(&file)?;
         }
@@ -139,7 +139,7 @@ impl Staging {
     pub(crate) fn install(self) -> Result<()> {
         let description = self.path.join(DESCRIPTION);
         std::fs::write(&description, &self.folder.description)
-            .map_err(|error| failed("write", &description, &error))?;
+            .map_err(|error| Error::file("write", &description, &error))?;
         read_only(&description)?;
         let folder = &self.folder.path;
         let staged: BTreeSet<PathBuf> = files(&self.path)?.into_iter().collect();
@@ -147,7 +147,7 @@ impl Staging {
             remove(&folder.join(stranger))?;
         }
         if !folder.is_dir() {
-            return std::fs::rename(&self.path, folder).map_err(|error| failed("write", folder, &error));
+            return std::fs::rename(&self.path, folder).map_err(|error| Error::file("write", folder, &error));
         }
         for file in &staged {
             let path = folder.join(file);
@@ -155,7 +155,7 @@ impl Staging {
                 remove(&path)?;
             }
             create_parent(&path)?;
-            std::fs::rename(self.path.join(file), &path).map_err(|error| failed("write", &path, &error))?;
+            std::fs::rename(self.path.join(file), &path).map_err(|error| Error::file("write", &path, &error))?;
         }
         remove(&self.path)
     }
@@ -214,12 +214,12 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => return Err(failed("read", &path, &error)),
+            Err(error) => return Err(Error::file("read", &path, &error)),
         };
         for entry in entries {
-            let entry = entry.map_err(|error| failed("read", &path, &error))?;
+            let entry = entry.map_err(|error| Error::file("read", &path, &error))?;
             let name = within.join(entry.file_name());
-            let kind = entry.file_type().map_err(|error| failed("read", &entry.path(), &error))?;
+            let kind = entry.file_type().map_err(|error| Error::file("read", &entry.path(), &error))?;
             if kind.is_dir() { folders.push(name) } else { files.push(name) }
         }
     }
@@ -228,12 +228,12 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn create_parent(path: &Path) -> Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(parent).map_err(|error| failed("create", parent, &error))
+    std::fs::create_dir_all(parent).map_err(|error| Error::file("create", parent, &error))
 }
 
 fn read_only(path: &Path) -> Result<()> {
     let done = std::fs::set_permissions(path, Permissions::from_mode(READ_ONLY));
-    done.map_err(|error| failed("change the permissions of", path, &error))
+    done.map_err(|error| Error::file("change the permissions of", path, &error))
 }
 
 /// Removes a file or a folder, if it is there.
@@ -244,7 +244,7 @@ fn remove(path: &Path) -> Result<()> {
         Err(error) => Err(error),
     };
     match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("remove", path, &error)),
         _ => Ok(()),
     }
 }

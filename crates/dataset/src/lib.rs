@@ -11,7 +11,7 @@
 //!
 //! Nothing but the S3 API is assumed of the store.
 
-mod archive;
+pub mod archive;
 mod bucket;
 mod budget;
 mod cache;
@@ -32,9 +32,10 @@ mod unpack;
 mod upload;
 
 pub use budget::RetryBudget;
+pub use cache::{Cache, Part};
 pub use dataset::{Dataset, Split};
 pub use error::Error;
-pub use local::LocalDataset;
+pub use local::{LocalDataset, select};
 pub use manifest::{Blob, Column, ColumnType, FileBlob, Format, Idx, IdxBlobs, ImageFolders, Manifest, Splits, Table};
 pub use slipway_digest::Digest;
 pub use split::Sizes;

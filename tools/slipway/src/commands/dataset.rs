@@ -24,12 +24,12 @@ pub(crate) struct Dataset {
 
 #[derive(Debug, Subcommand)]
 enum DatasetCommand {
-    /// Download a declared dataset, store it by content, and pin its digest in the declaration
+    /// Read a declared dataset from its source, store it by content, and pin its digest and those of its files in the declaration
     #[command(after_help = "Example:\n  slipway dataset add datasets/mnist-10k.yaml")]
     Add {
         /// The declaration
         file: PathBuf,
-        /// Replace a pinned digest: experiments then train on other data
+        /// Replace pinned digests: experiments then train on other data
         #[arg(long)]
         repin: bool,
     },

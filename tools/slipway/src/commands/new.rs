@@ -111,7 +111,7 @@ metadata:
   name: {name}
 spec:
   dataset: {dataset}
-  model: {{architecture: {architecture}, dropout: 0.25}}
+  model: {{architecture: {architecture}}}
   training:
     epochs: 3
     batchSize: 64                 # global, divided over the workers

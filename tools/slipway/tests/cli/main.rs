@@ -3,6 +3,7 @@
 
 mod check;
 mod cluster;
+mod dataset;
 mod deployed;
 mod json;
 mod lineage;

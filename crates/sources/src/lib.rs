@@ -1,0 +1,30 @@
+//! From what people have to a dataset: IDX files, folders of images, CSV and Parquet, as files, archives, addresses and objects.
+//!
+//! ```text
+//! declaration --fetch--> files --open--> plain files --read, check, split--> LocalDataset
+//! ```
+//!
+//! Whatever does not fit the declaration is a [`Problem`] that says where in the data it is, and what to do. Only the command line uses this
+//! crate: a training program gets its dataset from the store.
+
+mod archive;
+mod classes;
+mod copy;
+mod csv;
+mod error;
+mod fetch;
+mod http;
+mod idx;
+mod images;
+mod make;
+mod open;
+mod parquet;
+mod splits;
+mod table;
+
+pub use archive::Limits;
+pub use error::{Error, Problem};
+pub use make::{Made, Places, make};
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,328 @@
+//! Tables: each row is an example.
+
+use std::path::{Path, PathBuf};
+
+use slipway_dataset::{Column, ColumnType, Format, LocalDataset, Splits, Table};
+use slipway_experiment::{CellType, Columns, Files};
+use slipway_source::{excerpt, suggestion};
+
+use crate::classes::Classes;
+use crate::fetch::Fetched;
+use crate::make::Work;
+use crate::open::{self, Plain};
+use crate::{Error, Result, csv, parquet, splits};
+
+/// How a table is written.
+#[derive(Debug, Clone)]
+pub(crate) enum Form {
+    Csv { delimiter: u8, header: Option<Vec<String>> },
+    Parquet,
+}
+
+/// What is in a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    Missing,
+    Text(String),
+    Integer(i64),
+    Number(f64),
+}
+
+/// A row: where it is, for messages, and its cells in the order of the columns that were asked for.
+pub(crate) struct Row<'a> {
+    pub(crate) place: &'a str,
+    pub(crate) cells: &'a mut Vec<Cell>,
+}
+
+/// Called with each row.
+pub(crate) type Take<'t> = &'t mut dyn FnMut(Row<'_>) -> Result<()>;
+
+/// The columns to read, and how.
+struct Reading<'a> {
+    form: Form,
+    kind: &'static str,
+    columns: Vec<Column>,
+    classes: Option<Classes<'a>>,
+    missing: bool,
+    field: String,
+}
+
+pub(crate) fn read(work: Work<'_>, form: Form, columns: &Columns, files: &Files<Vec<Fetched>>) -> Result<LocalDataset> {
+    let open = |files: &Vec<Fetched>| files.iter().map(|file| open::file(&work, file)).collect::<Result<Vec<Plain>>>();
+    let parts: Vec<Vec<Plain>> = match files {
+        Files::Whole(files) => vec![open(files)?],
+        Files::Parts { train, validation: None, test } => vec![open(train)?, open(test)?],
+        Files::Parts { train, validation: Some(validation), test } => {
+            vec![open(train)?, open(validation)?, open(test)?]
+        }
+    };
+    let field = format!("spec.source.{}", work.spec().source.kind());
+    let classes = Classes::of(work.spec(), columns.first_label, &field);
+    let columns_of = resolve(&form, &field, columns, classes.is_some(), &parts)?;
+    let kind = work.spec().source.kind();
+    let reading = Reading { form, kind, columns: columns_of, classes, missing: columns.missing, field: field.clone() };
+
+    let labels: Vec<Vec<u32>> = parts.iter().map(|part| reading.labels(part)).collect::<Result<_>>()?;
+    let places = places(&labels, work.spec().split)?;
+    if let Some(classes) = &reading.classes {
+        let train = labels.iter().zip(&places).flat_map(|(labels, places)| {
+            labels.iter().zip(places).filter(|(_, place)| **place == Some(0)).map(|(label, _)| *label)
+        });
+        classes.complete(&labels.concat(), &train.collect::<Vec<_>>())?;
+    }
+    let files = reading.write(&parts, &places, work.output.path())?;
+    let (name, labels) = (&work.declaration.name, work.spec().labels.clone());
+    let classes = reading.classes.map(|classes| classes.count as usize);
+    let Reading { mut columns, form, .. } = reading;
+    let label =
+        columns.pop().ok_or_else(|| Error::problem(&field, "missing-column", "there are no columns", "name some"))?;
+    let made = LocalDataset::of_files(name, work.output, &files, |splits| {
+        let table = Table { features: columns, label, classes, labels, splits };
+        if matches!(form, Form::Parquet) { Format::Parquet(table) } else { Format::Csv(table) }
+    });
+    Ok(made?)
+}
+
+/// The columns that are used: the features, then the label.
+fn resolve(
+    form: &Form,
+    field: &str,
+    declared: &Columns,
+    has_classes: bool,
+    parts: &[Vec<Plain>],
+) -> Result<Vec<Column>> {
+    let mut known: Option<(Vec<String>, &str)> = None;
+    for file in parts.iter().flatten() {
+        let names = match form {
+            Form::Csv { delimiter, header } => csv::header(file, *delimiter, header.as_deref())?,
+            Form::Parquet => parquet::header(file)?,
+        };
+        match &known {
+            Some((first, name)) if *first != names => {
+                let message = format!("{name} has the columns {}, but {} has {}", list(first), file.name, list(&names));
+                return Err(Error::problem(
+                    &file.field,
+                    "missing-column",
+                    message,
+                    "all files of a table have the same columns in the same order",
+                ));
+            }
+            Some(_) => {}
+            None => known = Some((names, &file.name)),
+        }
+    }
+    let (known, file) = known.unwrap_or_default();
+    let find = |name: &String, at: &str| {
+        if known.contains(name) {
+            return Ok(name.clone());
+        }
+        let names: Vec<&str> = known.iter().map(String::as_str).collect();
+        let message = format!("{file} has no column `{}`", excerpt(name));
+        Err(Error::problem(&format!("{field}.{at}"), "missing-column", message, suggestion(name, "it has", &names)))
+    };
+    let label = find(&declared.label, "label")?;
+    for name in declared.types.keys() {
+        find(name, "types")?;
+    }
+    let features = match &declared.features {
+        Some(features) => features.iter().map(|name| find(name, "features")).collect::<Result<Vec<_>>>()?,
+        None => known.iter().filter(|name| **name != label).cloned().collect(),
+    };
+    if features.is_empty() {
+        let message = format!("{file} has no column but the label");
+        return Err(Error::problem(&format!("{field}.label"), "missing-column", message, "is the delimiter right?"));
+    }
+    let of = |name: &String| match declared.types.get(name) {
+        Some(CellType::Text) => ColumnType::Text,
+        Some(CellType::Integer) => ColumnType::Integer,
+        Some(CellType::Number) | None => ColumnType::Number,
+    };
+    let mut columns: Vec<Column> = features.into_iter().map(|name| Column { kind: of(&name), name }).collect();
+    let kind = if has_classes { ColumnType::Integer } else { of(&label) };
+    columns.push(Column { name: label, kind });
+    Ok(columns)
+}
+
+fn list(names: &[String]) -> String {
+    const MOST: usize = 10;
+    let shown = names[..names.len().min(MOST)].join(", ");
+    if names.len() > MOST { format!("{shown} and {} more", names.len() - MOST) } else { shown }
+}
+
+/// For each row of each part: 0 to train on, 1 to validate with, 2 to test with; `None` if it is left out.
+fn places(labels: &[Vec<u32>], declared: Option<slipway_experiment::Split>) -> Result<Vec<Vec<Option<u8>>>> {
+    let placed = |count: usize, parts: &[(u8, &[usize])]| {
+        let mut places = vec![None; count];
+        for (place, indices) in parts {
+            indices.iter().for_each(|&index| places[index] = Some(*place));
+        }
+        places
+    };
+    let whole = |labels: &Vec<u32>, place| vec![Some(place); labels.len()];
+    match labels {
+        [all] => {
+            let Splits { train, validation, test } = splits::all(all, declared)?;
+            Ok(vec![placed(all.len(), &[(0, &train), (1, &validation), (2, &test)])])
+        }
+        [train, test] => {
+            let (stays, taken) = splits::cut(train, declared)?;
+            Ok(vec![placed(train.len(), &[(0, &stays), (1, &taken)]), whole(test, 2)])
+        }
+        parts => Ok(parts.iter().zip(0..).map(|(labels, place)| whole(labels, place)).collect()),
+    }
+}
+
+impl Reading<'_> {
+    fn each(&self, file: &Plain, take: Take<'_>) -> Result<()> {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        match &self.form {
+            Form::Csv { delimiter, header } => csv::each(file, *delimiter, header.as_deref(), &names, take),
+            Form::Parquet => parquet::each(file, &names, take),
+        }
+    }
+
+    /// The class of each row, 0 if the label is a quantity. Every cell is checked.
+    fn labels(&self, files: &[Plain]) -> Result<Vec<u32>> {
+        let mut labels = Vec::new();
+        for file in files {
+            let (mut numbers, mut places) = (Vec::new(), Vec::new());
+            self.each(file, &mut |row| {
+                let place = row.place.to_owned();
+                let label = self.check(file, row)?;
+                if let (Some(_), Cell::Integer(number)) = (&self.classes, label) {
+                    numbers.push(number);
+                    // of later ones, the first that is wrong is rarely asked for: they are counted
+                    if places.len() < 1000 {
+                        places.push(place);
+                    }
+                }
+                if self.classes.is_none() {
+                    labels.push(0);
+                }
+                Ok(())
+            })?;
+            if let Some(classes) = &self.classes {
+                let place = |index: usize| places.get(index).cloned().unwrap_or_else(|| format!("row {}", index + 1));
+                labels.extend(classes.numbered(&numbers, |index| format!("{}, {},", file.name, place(index)))?);
+            }
+        }
+        Ok(labels)
+    }
+
+    /// Checks the cells of a row against the types of their columns; gives the label, of a class its number in the source.
+    fn check(&self, file: &Plain, row: Row<'_>) -> Result<Cell> {
+        let place = row.place;
+        let Some((label, features)) = row.cells.split_last_mut() else { return Ok(Cell::Missing) };
+        for (cell, column) in features.iter().zip(&self.columns) {
+            if let Err(wrong) = fits(cell, column.kind, self.missing) {
+                return Err(self.wrong_cell(file, place, column, &wrong));
+            }
+        }
+        let column = &self.columns[self.columns.len() - 1];
+        let fit = match (&self.classes, &*label) {
+            (Some(classes), Cell::Text(text)) => match class(classes, text) {
+                Some(number) => return Ok(Cell::Integer(number)),
+                None => Err(format!("holds `{}`, which is no declared label", excerpt(text))),
+            },
+            (Some(_), Cell::Number(number)) if number.fract() == 0.0 && number.abs() < 1e9 => {
+                return Ok(Cell::Integer(*number as i64));
+            }
+            _ => fits(label, column.kind, false),
+        };
+        match fit {
+            Ok(()) => Ok(label.clone()),
+            Err(wrong) => Err(self.wrong_cell(file, place, column, &wrong)),
+        }
+    }
+
+    fn wrong_cell(&self, file: &Plain, place: &str, column: &Column, wrong: &str) -> Error {
+        let message = format!("{}, {place}, column `{}` {wrong}", file.name, excerpt(&column.name));
+        let is_label = self.columns.last() == Some(column);
+        let help = if is_label {
+            "correct it, or declare `labels:` with the name of each class; a quantity needs neither `labels:` nor `classes:`"
+        } else if wrong == EMPTY {
+            "fill it in, take the column out of `features`, or declare `missing: allowed`"
+        } else {
+            "correct it, take the column out of `features`, or declare its type: `types: {name: text}`"
+        };
+        Error::problem(&self.field, "wrong-cell", message, help)
+    }
+
+    /// Writes the rows of each split, in the order of the source.
+    fn write(
+        &self,
+        parts: &[Vec<Plain>],
+        places: &[Vec<Option<u8>>],
+        folder: &Path,
+    ) -> Result<Splits<(PathBuf, usize)>> {
+        let mut outputs = Vec::new();
+        for name in ["train", "validation", "test"] {
+            let path = folder.join(format!("{name}.{}", self.kind));
+            let output: Box<dyn Output> = match self.form {
+                Form::Csv { .. } => Box::new(csv::Writer::create(&path, &self.columns)?),
+                Form::Parquet => Box::new(parquet::Writer::create(&path, &self.columns, self.missing)?),
+            };
+            outputs.push((path, output, 0));
+        }
+        for (files, places) in parts.iter().zip(places) {
+            let mut places = places.iter();
+            for file in files {
+                self.each(file, &mut |row| {
+                    let label = self.check(file, Row { place: row.place, cells: row.cells })?;
+                    let Some(Some(place)) = places.next() else { return Ok(()) };
+                    if let (Some(last), Some(classes), Cell::Integer(number)) =
+                        (row.cells.last_mut(), &self.classes, label)
+                    {
+                        *last = Cell::Integer(classes.of_number(number));
+                    }
+                    let (_, output, count) = &mut outputs[usize::from(*place)];
+                    *count += 1;
+                    output.write(row.cells)
+                })?;
+            }
+        }
+        let mut written = Vec::new();
+        for (path, output, count) in outputs {
+            output.finish()?;
+            written.push((path, count));
+        }
+        let mut written = written.into_iter();
+        let mut next = || written.next().unwrap_or_default();
+        Ok(Splits { train: next(), validation: next(), test: next() })
+    }
+}
+
+/// A table that is being written.
+pub(crate) trait Output {
+    fn write(&mut self, cells: &[Cell]) -> Result<()>;
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// The number of a label as the source counts, also of one that is named.
+fn class(classes: &Classes<'_>, text: &str) -> Option<i64> {
+    if let Some(class) = classes.named(text) {
+        return Some(classes.number_of(class));
+    }
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0 && number.abs() < 1e9).then_some(number as i64)
+}
+
+const EMPTY: &str = "is empty";
+
+/// Whether a cell is what its column's type says; what is wrong otherwise.
+fn fits(cell: &Cell, kind: ColumnType, missing: bool) -> Result<(), String> {
+    let text = match cell {
+        Cell::Missing if missing => return Ok(()),
+        Cell::Missing => return Err(EMPTY.to_owned()),
+        Cell::Text(text) => text.clone(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Number(number) => number.to_string(),
+    };
+    let right = match kind {
+        ColumnType::Text => true,
+        ColumnType::Integer => text.parse::<i64>().is_ok(),
+        ColumnType::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
+    };
+    let expected = if kind == ColumnType::Integer { "a whole number" } else { "a finite number" };
+    if right { Ok(()) } else { Err(format!("holds `{}`, which is not {expected}", excerpt(&text))) }
+}

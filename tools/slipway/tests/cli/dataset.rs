@@ -1,0 +1,253 @@
+//! `slipway dataset add` of each kind of source, from paths, addresses and an object store, into a real S3 endpoint.
+
+use std::fs;
+use std::io::Write;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use slipway_dataset::idx::{write_images, write_labels};
+use slipway_digest::Digest;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use wiremock::matchers::path;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::project::{Project, Ran};
+
+/// A project with a dataset store and a file server.
+struct Place {
+    project: Project,
+    runtime: Runtime,
+    s3: String,
+    http: MockServer,
+    cache: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let project = Project::new();
+        let runtime = Runtime::new().unwrap();
+        let objects = project.top().join("../s3");
+        fs::create_dir(&objects).unwrap();
+        let (s3, http) = runtime.block_on(async {
+            let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&objects).unwrap());
+            service.set_auth(SimpleAuth::from_single("key", "secret"));
+            let service = service.build();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(async move {
+                let http = Builder::new(TokioExecutor::new());
+                while let Ok((socket, _)) = listener.accept().await {
+                    tokio::spawn(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
+                }
+            });
+            (url, MockServer::start().await)
+        });
+        Self { project, runtime, s3, http, cache: tempfile::tempdir().unwrap() }
+    }
+
+    fn serve(&self, name: &str, content: Vec<u8>) -> String {
+        let answer = Mock::given(path(name)).respond_with(ResponseTemplate::new(200).set_body_bytes(content));
+        self.runtime.block_on(self.http.register(answer));
+        format!("{}{name}", self.http.uri())
+    }
+
+    fn declare(&self, spec: &str) {
+        let head = "# mine\napiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {name: d}\nspec:\n";
+        self.project.write("datasets/d.yaml", &format!("{head}{spec}"));
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.project.run_with(arguments, |command| {
+            command
+                .env("AWS_ENDPOINT_URL", &self.s3)
+                .env("AWS_ACCESS_KEY_ID", "key")
+                .env("AWS_SECRET_ACCESS_KEY", "secret")
+                .env("AWS_REGION", "us-east-1")
+                .env("XDG_CACHE_HOME", self.cache.path())
+                .env_remove("SLIPWAY_DATASETS");
+        })
+    }
+
+    /// Adds the declared dataset: it is stored, pinned and complete, and adding it again changes nothing.
+    fn add(&self) -> String {
+        let added = self.run(&["dataset", "add", "datasets/d.yaml"]);
+        assert_eq!(added.code(), 0, "{}", added.errors());
+        assert!(added.text().contains("pinned in datasets/d.yaml"), "{}", added.text());
+        let pinned = self.project.read("datasets/d.yaml");
+        let again = self.run(&["-o", "json", "dataset", "add", "datasets/d.yaml"]);
+        assert_eq!(again.code(), 0, "{}", again.errors());
+        assert!(pinned.contains(&format!("digest: {}", again.json()["digest"].as_str().unwrap())), "{pinned}");
+        assert_eq!(self.project.read("datasets/d.yaml"), pinned);
+        let verified = self.run(&["dataset", "verify", "datasets/d.yaml"]);
+        assert_eq!(verified.code(), 0, "{}", verified.errors());
+        pinned
+    }
+
+    fn refused(&self) -> Vec<String> {
+        let refused = self.run(&["-o", "json", "dataset", "add", "datasets/d.yaml"]);
+        assert_eq!(refused.code(), 3, "{}", refused.errors());
+        refused.findings()
+    }
+}
+
+const SPLIT: &str = "  split: {train: 12, validation: 4, test: 4, seed: 0}\n";
+
+fn table() -> String {
+    let rows: String = (0..20).map(|n| format!("{n},{}\n", n % 2)).collect();
+    format!("x,y\n{rows}")
+}
+
+fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, content) in files {
+        writer.start_file(name.as_str(), stored).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn four_idx_files_of_a_server_are_pinned_one_by_one() {
+    let place = Place::new();
+    let images = |count: usize| write_images(3, 3, &vec![5; count * 9]).unwrap();
+    let labels = |count: u8| write_labels(&(0..count).map(|n| n % 2).collect::<Vec<_>>()).unwrap();
+    let files = [("/a", images(20)), ("/b", labels(20)), ("/c", images(6)), ("/d", labels(6))];
+    let [a, b, c, d] = files.clone().map(|(name, content)| place.serve(name, content));
+    place.declare(&format!(
+        "  source:\n    idx:\n      train: {{images: {a}, labels: {b}}} # the long part\n      test: {{images: {c}, labels: {d}}}\n  \
+         labels: [even, odd]\n  split: {{validation: 4, seed: 0}}\n"
+    ));
+    let pinned = place.add();
+    for (name, content) in files {
+        let pin = format!("{{from: {}{name}, digest: {}}}", place.http.uri(), Digest::of(content));
+        assert!(pinned.contains(&pin), "{pin}\n{pinned}");
+    }
+    assert!(pinned.starts_with("# mine\n") && pinned.contains("# the long part"), "{pinned}");
+
+    // the file changes on the server: both digests are named, and nothing changes here
+    place.runtime.block_on(place.http.reset());
+    let changed = write_labels(&[1; 20]).unwrap();
+    place.serve("/b", changed);
+    fs::remove_dir_all(place.cache.path().join("slipway/sources")).unwrap();
+    for (name, content) in [("/a", images(20)), ("/c", images(6)), ("/d", labels(6))] {
+        place.serve(name, content);
+    }
+    let column = pinned.lines().nth(8).unwrap().rfind("sha256:").unwrap() + 1;
+    assert_eq!(place.refused(), [format!("datasets/d.yaml:9:{column} digest-mismatch")]);
+    assert_eq!(place.project.read("datasets/d.yaml"), pinned);
+}
+
+#[test]
+fn folders_of_images_come_as_an_archive_or_as_they_are() {
+    let place = Place::new();
+    let pixel = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/files/pixel.png")).unwrap();
+    let files: Vec<(String, Vec<u8>)> =
+        (0..20).map(|n| (format!("pets/{}/{n}.png", ["cat", "dog"][n % 2]), pixel.clone())).collect();
+    let address = place.serve("/pets.zip", zip(&files));
+    place.declare(&format!(
+        "  source: {{images: {{from: {{from: {address}, inside: pets}}}}}}\n  labels: [cat, dog]\n  shape: [1, 1]\n{SPLIT}"
+    ));
+    let of_archive = place.add();
+    for (name, content) in &files {
+        let file = place.project.root().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+    place.declare(&format!("  source: {{images: {{from: pets}}}}\n{SPLIT}"));
+    let of_folder = place.add();
+    let digest = |text: &str| text.lines().find(|line| line.starts_with("  digest:")).unwrap().to_owned();
+    assert_eq!(digest(&of_archive), digest(&of_folder));
+    // a mistake is found at the field that declares otherwise
+    place.declare(&format!("  source: {{images: {{from: pets}}}}\n  shape: [2, 2]\n{SPLIT}"));
+    assert_eq!(place.refused(), ["datasets/d.yaml:7:10 wrong-shape"]);
+}
+
+#[test]
+fn tables_come_from_paths_and_objects() {
+    let place = Place::new();
+    place.project.write("files/t.csv", &table());
+    place.declare(&format!("  source: {{csv: {{from: files/t.csv, label: y}}}}\n  classes: 2\n{SPLIT}"));
+    let pinned = place.add();
+    assert!(pinned.contains(&format!("{{from: files/t.csv, digest: {}}}", Digest::of(table()))), "{pinned}");
+    // as an object, and as a table of quantities
+    let objects = place.project.top().join("../s3/raw");
+    fs::create_dir(&objects).unwrap();
+    fs::write(objects.join("t.csv"), table()).unwrap();
+    place.declare(&format!("  source: {{csv: {{from: s3://raw/t.csv, label: y}}}}\n{SPLIT}"));
+    assert!(place.add().contains("{from: s3://raw/t.csv, digest: sha256:"));
+    // the file changes: an error, unless the change is wanted
+    place.project.write("files/t.csv", &table().replace("19,1", "20,1"));
+    place.project.write("datasets/d.yaml", &pinned);
+    assert_eq!(place.refused().len(), 1);
+    let repinned = place.run(&["dataset", "add", "--repin", "datasets/d.yaml"]);
+    assert_eq!(repinned.code(), 0, "{}", repinned.errors());
+    let text = place.project.read("datasets/d.yaml");
+    assert!(text != pinned && text.len() == pinned.len(), "{text}");
+    place.project.write("files/t.csv", &table().replace("7,1", "seven,1"));
+    place.declare(&format!("  source: {{csv: {{from: files/t.csv, label: y}}}}\n  classes: 2\n{SPLIT}"));
+    let refused = place.run(&["dataset", "add", "datasets/d.yaml"]);
+    assert_eq!(refused.code(), 3);
+    let errors = refused.errors();
+    assert!(errors.contains("files/t.csv, line 9, column `x` holds `seven`, which is not a finite number"), "{errors}");
+    assert!(errors.contains("datasets/d.yaml:6:"), "{errors}");
+}
+
+#[test]
+fn a_parquet_file_is_stored() {
+    let place = Place::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/sources/tests/it/files/pandas.parquet");
+    place.declare(&format!(
+        "  source:\n    parquet:\n      from: {file}\n      features: [age, city]\n      types: {{city: text}}\n      label: bought\n  \
+         classes: 3\n{SPLIT}"
+    ));
+    assert!(place.add().contains(&format!("{{from: {file}, digest: sha256:")));
+}
+
+#[test]
+fn a_server_that_is_down_or_has_nothing_is_told_apart() {
+    let place = Place::new();
+    place.declare(&format!("  source: {{csv: {{from: {}/none, label: y}}}}\n{SPLIT}", place.http.uri()));
+    assert_eq!(place.refused(), ["datasets/d.yaml:6:24 not-found"]);
+    place.declare(&format!("  source: {{csv: {{from: \"http://127.0.0.1:9/x\", label: y}}}}\n{SPLIT}"));
+    let down = place.run(&["dataset", "add", "datasets/d.yaml"]);
+    assert_eq!(down.code(), 6);
+    assert!(down.errors().contains("cannot download http://127.0.0.1:9/x"), "{}", down.errors());
+}
+
+#[test]
+fn the_built_in_trainer_is_given_no_table() {
+    let project = Project::new();
+    let digest = Digest::of("");
+    let table = "source: {csv: {from: t.csv, label: y}}, split: {train: 8000, validation: 1, test: 1, seed: 0}";
+    project.write(
+        "datasets/ten.yaml",
+        &format!("{{apiVersion: slipway.dev/v1alpha1, kind: Dataset, metadata: {{name: ten}}, spec: {{digest: \"{digest}\", {table}}}}}"),
+    );
+    let checked = project.run(&["-o", "json", "check"]);
+    assert_eq!(checked.code(), 3, "{}", checked.errors());
+    assert_eq!(checked.findings(), ["experiments/digits.yaml:6:12 unfit-dataset"]);
+}
+
+#[test]
+fn the_declarations_of_this_repository_that_need_no_network_are_added() {
+    let place = Place::new();
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let files = place.project.root().join("datasets/files");
+    fs::create_dir(&files).unwrap();
+    for entry in fs::read_dir(format!("{repository}/datasets/files")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), files.join(entry.file_name())).unwrap();
+    }
+    for name in ["digits", "wine"] {
+        let file = format!("datasets/{name}.yaml");
+        let declared = fs::read_to_string(format!("{repository}/{file}")).unwrap();
+        place.project.write(&file, &declared);
+        let added = place.run(&["dataset", "add", &file]);
+        assert_eq!(added.code(), 0, "{}", added.errors());
+        assert_eq!(place.project.read(&file), declared, "it is pinned already");
+    }
+}
