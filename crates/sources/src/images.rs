@@ -4,7 +4,7 @@ use std::fs::File;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageReader};
+use image::{DynamicImage, ImageFormat, ImageReader};
 use slipway_dataset::archive::{Entry, pack};
 use slipway_dataset::{Format, ImageFolders, LocalDataset, Splits};
 use slipway_experiment::Files;
@@ -251,7 +251,7 @@ fn shape(entry: &Entry, field: &str) -> Result<[usize; 3]> {
     let path = &entry.path;
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let reader = reader.map_err(|error| Error::file("read", path, &error))?;
-    if reader.format().is_none() {
+    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)) {
         let message = format!("{} is neither a PNG nor a JPEG file", path.display());
         return Err(Error::problem(field, "wrong-file", message, "convert it, or take it out of the folder"));
     }
