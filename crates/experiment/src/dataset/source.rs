@@ -13,6 +13,7 @@ use crate::reader::{Fields, Reader};
 /// Where a dataset's files come from, and what is in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "a project has few of them")]
 pub enum Source {
     /// A package of the npm registry.
     Npm(NpmSource),
