@@ -102,6 +102,9 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             Ok(())
         }
         Err(failure) => {
+            if run_handle.is_some() && failure.code() == exit::PEER {
+                conclusion.settle(&runtime);
+            }
             conclusion.claim(&runtime);
             runtime.block_on(job.meeting.fail());
             match (run_handle, job.meeting.rank_0()) {

@@ -104,6 +104,9 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             }
         });
     if let Err(failure) = &done {
+        if run_handle.is_some() && failure.code() == exit::PEER {
+            conclusion.settle(&runtime);
+        }
         conclusion.claim(&runtime);
         match (run_handle, workers.rank_0) {
             (Some(run_handle), _) => runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string())),

@@ -31,7 +31,7 @@ impl Engine {
         let path = path(file)?;
         let mut handle = null_mut();
         // SAFETY: the path outlives the call, and the out pointer is valid for it.
-        check(unsafe { ffi::engine_script(path.as_ptr(), &mut handle) })?;
+        check(unsafe { ffi::engine_script(path.as_ptr(), &mut handle) }).map_err(in_file(file))?;
         Ok(Self { handle })
     }
 
@@ -49,7 +49,7 @@ impl Engine {
         let path = path(file)?;
         let mut handle = null_mut();
         // SAFETY: the path outlives the call, and the out pointer is valid for it.
-        check(unsafe { ffi::engine_package(path.as_ptr(), runners.max(1), &mut handle) })?;
+        check(unsafe { ffi::engine_package(path.as_ptr(), runners.max(1), &mut handle) }).map_err(in_file(file))?;
         Ok(Self { handle })
     }
 
@@ -129,6 +129,11 @@ fn path(file: &Path) -> Result<CString> {
 fn check(message: Message) -> Result<()> {
     // SAFETY: every caller passes what an entry of the shim returned.
     unsafe { ffi::take(message) }.map_err(|reason| Error::Engine(brief(&reason)))
+}
+
+/// Names the file, which libtorch's own message may leave out.
+fn in_file(file: &Path) -> impl Fn(Error) -> Error {
+    move |error| Error::Engine(format!("{}: {error}", file.display()))
 }
 
 /// The longest reason that is passed on, in characters.

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::config::Builder;
@@ -9,7 +10,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
-use futures::{TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use slipway_digest::Hashing;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
@@ -148,16 +149,31 @@ impl Bucket {
         size: u64,
     ) -> Result<Vec<CompletedPart>> {
         let part_size = PART.max(size.div_ceil(MOST_PARTS));
-        let parts = stream::try_unfold(reading, async |reading: &mut Reading| {
-            let bytes = reading.next(part_size).await?;
-            if bytes.is_empty() {
-                return Ok(None);
+        let failed = AtomicBool::new(false);
+        let parts = stream::unfold(reading, async |reading: &mut Reading| {
+            if failed.load(Ordering::Relaxed) {
+                return None;
             }
-            reading.number += 1;
-            Ok(Some(((reading.number, bytes), reading)))
+            match reading.next(part_size).await {
+                Ok(bytes) if bytes.is_empty() => None,
+                Ok(bytes) => {
+                    reading.number += 1;
+                    Some((Ok((reading.number, bytes)), reading))
+                }
+                Err(error) => Some((Err(error), reading)),
+            }
         });
-        let send = |(number, bytes)| self.send_part(key, upload, number, bytes);
-        parts.map_ok(send).try_buffered(CONCURRENT).try_collect().await
+        let send = async |part: Result<(i32, Bytes)>| {
+            let sent = match part {
+                Ok((number, bytes)) => self.send_part(key, upload, number, bytes).await,
+                Err(error) => Err(error),
+            };
+            failed.fetch_or(sent.is_err(), Ordering::Relaxed);
+            sent
+        };
+        // parts that are on their way are waited for: one that arrived after the upload was aborted would stay in the bucket
+        let sent: Vec<_> = parts.map(send).buffered(CONCURRENT).collect().await;
+        sent.into_iter().collect()
     }
 
     async fn send_part(&self, key: &str, upload: &str, number: i32, bytes: Bytes) -> Result<CompletedPart> {

@@ -1,6 +1,7 @@
 //! Stops the worker on SIGTERM: a deleted job, a deadline, a node that is drained.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use slipway_mlflow::RunStatus;
 use tokio::runtime::Runtime;
@@ -8,6 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{Failure, Result, RunHandle, exit};
+
+/// How long a signal may take that ends all workers of a job, after the first of them has ended.
+const SETTLING: Duration = Duration::from_secs(3);
 
 /// Decides who concludes a run: the worker, by registering or failing, or the signal that stops it. The first to claim it wins, so
 /// that a stopped run is never registered and a registration is never interrupted.
@@ -48,6 +52,13 @@ impl Conclusion {
     /// Sets the run that a signal marks as killed.
     pub fn set_run(&self, run_handle: RunHandle) {
         let _ = self.run.set(run_handle);
+    }
+
+    /// For a worker that has lost another one, before it claims the conclusion. Whoever stops a job sends its signals one after the other,
+    /// so the first worker may be gone before this one's arrives: the job was stopped then, and has not failed. If it arrives, the process
+    /// exits during this call.
+    pub fn settle(&self, runtime: &Runtime) {
+        runtime.block_on(async { tokio::time::sleep(SETTLING).await });
     }
 
     /// Claims the conclusion for the worker; it may be called twice. If a signal came first, the process exits during this call.

@@ -43,6 +43,27 @@ async fn a_worker_that_is_stopped_while_it_trains_says_so_and_registers_nothing(
     assert_eq!(mlflow.versions("blocks").await, 0);
 }
 
+/// Whoever stops a job sends its signals one after the other: rank 0 has lost the other worker before its own signal arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_workers_are_stopped_one_after_the_other_was_stopped_and_did_not_fail() {
+    let (mlflow, objects) = (Mlflow::start().await, Objects::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let mut trial = trial(&objects, 2, ENDLESS);
+    trial["experiment"] = "one-by-one".into();
+    let port = free_port();
+    let [mut first, second] = [0, 1].map(|rank| {
+        let cache = folder.path().join(format!("cache-{rank}"));
+        Running::start(&mut worker(rank, port, &trial, &objects, &mlflow.url, &cache))
+    });
+    first.until("first_step");
+    second.terminate();
+    assert_eq!(second.end().0, Some(143));
+    first.terminate();
+    let (code, log) = first.end();
+    assert_eq!(code, Some(143), "{log}");
+    assert_eq!(mlflow.run("one-by-one").await.status, RunStatus::Killed);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_waits_for_the_others_can_be_stopped() {
     let (mlflow, objects) = (Mlflow::start().await, Objects::start().await);

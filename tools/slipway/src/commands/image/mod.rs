@@ -52,7 +52,7 @@ enum ImageCommand {
     /// Make a virtual environment of this machine with the Python packages of an image
     #[command(
         after_help = "The packages are those of the image, from the same lock and by the same rules, for this machine's Python.\n\n\
-                            Example:\n  $(slipway image venv torch-cnn)/bin/python trainers/torch-cnn/train.py --help"
+                            Example:\n  $(slipway image venv wine)/bin/torchrun --help"
     )]
     Venv(venv::Venv),
     /// Show which images are declared, and for which platforms they are locked
