@@ -94,6 +94,7 @@ const RUNS: &[Run] = &[
     with("trace", &["mnist"], &[("MLFLOW_TRACKING_URI", "http://ann:m4rked/password@{stub}")]),
     with("trace", &["mnist"], &[("MLFLOW_TRACKING_URI", "http://{stub}")]),
     run("image list", &[]),
+    run("image venv", &["demo-ui"]),
     run("image lock", &["server"]),
     run("image lock", &["demo-ui"]),
     run("image build", &["server"]),
@@ -146,7 +147,10 @@ async fn the_table_has_every_command_and_the_services_are_those_of_apps() -> Res
         services.insert(entry?.file_name().to_string_lossy().into_owned());
     }
     // MLflow is not ours; it runs in the loop
-    ensure!(services == ["demo-ui", "mlflow", "server", "trainer"].map(str::to_owned).into(), "{services:?}");
+    ensure!(
+        services == ["demo-ui", "launcher", "mlflow", "server", "trainer"].map(str::to_owned).into(),
+        "{services:?}"
+    );
     Ok(())
 }
 
@@ -341,16 +345,25 @@ async fn where_everything_refuses() -> Result<()> {
          \"model\": {{\"architecture\": \"mlp\", \"dropout\": 0.1}}, \"training\": {{\"epochs\": 1, \"batchSize\": 64, \
          \"optimizer\": {{\"name\": \"adam\", \"learningRate\": 0.001}}, \"seed\": 7}}, \"workers\": 1, \"parameters\": {{}}}}"
     );
+    let own = trial.replace(
+        "\"model\": {\"architecture\": \"mlp\", \"dropout\": 0.1}, \"training\": {\"epochs\": 1, \"batchSize\": 64, \
+         \"optimizer\": {\"name\": \"adam\", \"learningRate\": 0.001}, \"seed\": 7}",
+        "\"program\": {\"trainer\": \"own\", \"command\": [\"python\"], \"args\": [], \"parameters\": {}}",
+    );
+    ensure!(own != trial, "the trial is not the one that is replaced");
     let trainer = program("slipway-trainer")?;
+    let launcher = program("slipway-launch")?;
     for (uri, endpoint) in [
         ("http://ann:m4rked-uri@{stub}", "http://{stub}"),
         ("http://ann:m4rked/uri@{stub}", "http://{stub}"),
         ("http://ann:m4rked-uri@{stub}", "http://ann:m4rked-s3@{stub}"),
     ] {
-        let variables =
-            [("SLIPWAY_TRIAL", trial.as_str()), ("MLFLOW_TRACKING_URI", uri), ("AWS_ENDPOINT_URL_S3", endpoint)];
-        let succeeded = surrounding.finish(&mut surrounding.command(&trainer, &variables)?).await?;
-        ensure!(!succeeded, "the trainer trained without data");
+        for (program, trial) in [(&trainer, &trial), (&launcher, &own)] {
+            let variables =
+                [("SLIPWAY_TRIAL", trial.as_str()), ("MLFLOW_TRACKING_URI", uri), ("AWS_ENDPOINT_URL_S3", endpoint)];
+            let succeeded = surrounding.finish(&mut surrounding.command(program, &variables)?).await?;
+            ensure!(!succeeded, "{} trained without data", program.display());
+        }
     }
     surrounding.finish(surrounding.command(&trainer, &[])?.args(["bench", "--steps", "2"])).await?;
     let server = program("slipway-server")?;

@@ -148,6 +148,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let needs_project = match &cli.command {
         Command::Doctor(_) => false,
         Command::Status(status) => status.needs_project(),
+        Command::Image(image) => image.needs_project(),
         _ => true,
     };
     let find = if needs_project { Context::new } else { Context::anywhere };

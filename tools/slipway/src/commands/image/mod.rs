@@ -52,7 +52,7 @@ enum ImageCommand {
     /// Make a virtual environment of this machine with the Python packages of an image
     #[command(
         after_help = "The packages are those of the image, from the same lock and by the same rules, for this machine's Python.\n\n\
-                            Example:\n  $(slipway image venv wine)/bin/torchrun --help"
+                            Example:\n  slipway image venv wine    # prints the folder; its Python is bin/python"
     )]
     Venv(venv::Venv),
     /// Show which images are declared, and for which platforms they are locked
@@ -109,6 +109,11 @@ impl SourceOptions {
 }
 
 impl Image {
+    /// Whether what it does is about a project; the packages of any folder's image can be installed.
+    pub(crate) fn needs_project(&self) -> bool {
+        !matches!(&self.command, ImageCommand::Venv(command) if command.folder.is_some())
+    }
+
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.command {
             ImageCommand::Build(command) => command.run(context),

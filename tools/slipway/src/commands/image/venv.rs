@@ -18,7 +18,7 @@ pub(crate) struct Venv {
     name: Option<String>,
     /// The folder of an image.yaml that is not in this repository
     #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
     /// A symbolic link to make to the virtual environment; it replaces an earlier link
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
