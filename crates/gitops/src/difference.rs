@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use similar::TextDiff;
-use slipway_causes::hide_logins;
+use slipway_causes::{hide_logins, without_password};
 
 use crate::environment::Environment;
 use crate::locate::stem;
@@ -144,7 +144,16 @@ fn sorted(value: Json) -> Json {
 fn without_logins(value: Json) -> Json {
     match value {
         Json::String(text) => Json::String(hide_logins(&text)),
-        Json::Object(map) => map.into_iter().map(|(key, value)| (key, without_logins(value))).collect(),
+        Json::Object(map) => {
+            let shown = |(key, value): (String, Json)| match value {
+                // a registry's address has no scheme; elsewhere such a text is something else, as an image's tag and digest are
+                Json::String(text) if key == "repoURL" && !text.contains("://") => {
+                    (key, Json::String(without_password(&text)))
+                }
+                value => (key, without_logins(value)),
+            };
+            map.into_iter().map(shown).collect()
+        }
         Json::Array(items) => items.into_iter().map(without_logins).collect(),
         other => other,
     }

@@ -73,6 +73,19 @@ fn a_difference_shows_no_login() {
 }
 
 #[test]
+fn a_difference_shows_no_login_of_a_registry() {
+    let mut repository = Repository::new();
+    repository.replace(
+        "clusters/local/applications.yaml",
+        "repoURL: https://example.org/upstream.git",
+        "repoURL: 'ann:s3cret@registry.example/charts'",
+    );
+    let all = compare(None, Some(&environment(&repository)));
+    let text = serde_json::to_string(&all).unwrap() + &markdown(&all);
+    assert!(!text.contains("s3cret") && text.contains("repoURL: registry.example/charts"), "{text}");
+}
+
+#[test]
 fn each_object_that_differs_is_shown_alone() {
     let all = changed(|repository| {
         repository.replace("base/web/web.yaml", "level: info", "level: debug");
