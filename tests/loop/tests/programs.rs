@@ -271,7 +271,7 @@ async fn scikit_learn_is_registered_and_not_served(project: &Project) -> Result<
     let job = project.start("sklearn-wine", &project.example("sklearn-wine")?).await?;
     project.completes(&job).await?;
     let refused = project.run(&["promote", "wine-sklearn", "--version", "1"]).await?;
-    let said = String::from_utf8_lossy(&refused.stderr);
-    ensure!(refused.status.code() == Some(7) && said.contains("sklearn"), "{:?}: {said}", refused.status);
+    let said = String::from_utf8_lossy(&refused.stdout);
+    ensure!(refused.status.code() == Some(3) && said.contains("sklearn"), "{:?}: {said}", refused.status);
     Ok(())
 }

@@ -43,7 +43,7 @@ const IMAGE: &str = "registry.example/fashion@sha256:0123456789abcdef0123456789a
 #[case("    command: [python, train.py]\n", "", 7, 5, "missing-field", "missing field `command` in spec.program", "add `command:`")]
 #[case("    command:", "    cmd:", 8, 5, "unknown-field", "unknown field `cmd` in spec.program", "did you mean `command`?")]
 #[case("--lr,", "--epochs, 3,", 9, 22, "wrong-type", "spec.program.args must be a text, found the number 3", "quote it: \"3\"")]
-#[case("${learningRate}", "${learnigRate}", 9, 18, "unknown-parameter", "names ${learnigRate}, and there is no such parameter", "did you mean `learningRate`?")]
+#[case("${learningRate}", "${learningRat}", 9, 18, "unknown-parameter", "names ${learningRat}, and there is no such parameter", "did you mean `learningRate`?")]
 #[case("${learningRate}", "${lr", 9, 18, "reference-syntax", "`${lr` has a `${` that is not closed", "close it: ${name}; or write $${ for a literal ${")]
 #[case("${learningRate}", "${HOME:-x}", 9, 18, "reference-syntax", "`${HOME:-x}` is not a reference to a parameter", "write $${ for a literal ${")]
 #[case("${learningRate}", "a\\0b", 9, 18, "wrong-value", "holds a NUL character", "remove it")]
@@ -77,7 +77,7 @@ const IMAGE: &str = "registry.example/fashion@sha256:0123456789abcdef0123456789a
 #[case("\">= 0.85\"", "0.85", 14, 50, "gate-syntax", "`0.85`, which is not a bound", "did you mean \">= 0.85\"?")]
 #[case("  program:", "  model: {architecture: cnn}\n  program:", 6, 10, "program-and-model", "spec.model is for the built-in trainer", "remove spec.model, or spec.program")]
 #[case("  program:", "  training: {epochs: 3}\n  program:", 6, 13, "program-and-model", "spec.training is for the built-in trainer", "spec.parameters")]
-#[case("  program:", "  progam:", 6, 3, "unknown-field", "unknown field `progam` in spec", "did you mean `program`?")]
+#[case("  program:", "  programme:", 6, 3, "unknown-field", "unknown field `programme` in spec", "did you mean `program`?")]
 fn one_mistake(
     #[case] old: &str,
     #[case] new: &str,
