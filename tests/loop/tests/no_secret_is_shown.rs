@@ -491,8 +491,17 @@ async fn where_everything_works() -> Result<()> {
     let surrounding = Surrounding::new(true).await?;
     // the others ask the stub, the internet, or for a version that nothing has registered
     let works = |run: &Run| {
-        let elsewhere =
-            ["doctor", "bootstrap", "promote", "trace", "image lock", "image build", "image verify", "image push"];
+        let elsewhere = [
+            "doctor",
+            "bootstrap",
+            "promote",
+            "trace",
+            "image lock",
+            "image build",
+            "image venv",
+            "image verify",
+            "image push",
+        ];
         !elsewhere.contains(&run.command)
             && run.variables.is_empty()
             && !run.arguments.iter().any(|text| {
