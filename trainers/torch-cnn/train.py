@@ -12,6 +12,9 @@ import mlflow
 import numpy as np
 import torch
 import torch.distributed as dist
+# DistributedDataParallel imports this, and its functions keep the process group that there is at that time. Imported before, the group is
+# freed at the end; otherwise its threads are still there when Python exits, and now and then abort it.
+import torch.distributed.nn.functional  # noqa: F401
 from mlflow.models import infer_signature
 from torch import nn
 from torch.nn import functional

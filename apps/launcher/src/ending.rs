@@ -38,7 +38,12 @@ const PLACE: [(&str, &str); 4] = [
 ];
 
 /// What people trip over, and the way out.
-const ADVICE: [(&str, &str); 2] = [
+const ADVICE: [(&str, &str); 3] = [
+    (
+        "terminate called without an active exception",
+        "Python was shutting down while PyTorch's process group was still there: import torch.distributed.nn.functional before \
+         init_process_group(), and call destroy_process_group() at the end",
+    ),
     (
         "does not match environment run ID",
         "the run belongs to the experiment of this job: remove mlflow.set_experiment() from the program, or call it only if MLFLOW_RUN_ID is not set",
@@ -94,7 +99,7 @@ impl Ending<'_> {
             };
             format!("the program {how} after {seconds:.1} s{notes}; {quoted}")
         };
-        // what kills a process outright is its own misfortune, whatever happens elsewhere
+        // what kills a process outright is a cause of its own, whatever happened elsewhere
         if let Some(signal @ (KILL | SEGMENTATION | BUS)) = signal {
             let note = if signal == KILL { "most likely it needs more memory than `spec.workers.memory`" } else { "" };
             return Err(Failure::Killed { signal: signal as u8, message: message(note) });
@@ -191,5 +196,7 @@ mod tests {
         let said = "mlflow.exceptions.MlflowException: Cannot start run with ID x because active experiment ID does not match environment run ID";
         let failure = ending(CODE_1, said).result().unwrap_err();
         assert!(failure.code() == 3 && failure.to_string().contains("remove mlflow.set_experiment()"), "{failure}");
+        let failure = ending(6, "terminate called without an active exception").result().unwrap_err();
+        assert!(failure.code() == 134 && failure.to_string().contains("destroy_process_group()"), "{failure}");
     }
 }
