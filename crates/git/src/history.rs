@@ -101,6 +101,17 @@ impl Repository {
         Ok(self.file(&repository, top, path)?.map(|id| id.to_string()))
     }
 
+    /// The id of the tree at a path. Returns `None` if there is no folder at that path.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision).
+    pub fn tree_at(&self, revision: &str, path: &str) -> Result<Option<String>> {
+        let repository = self.handle()?;
+        let top = self.commit_at(&repository, revision)?.tree_id();
+        let entry = self.entry(&repository, top, &self.path_at_top(path))?;
+        Ok(entry.filter(|(_, kind, _)| *kind == ObjectType::Tree).map(|(id, ..)| id.to_string()))
+    }
+
     /// What the first-parent history of a revision did to the files of a pattern: a path in which a part may be `*`, which stands for any
     /// folder.
     ///

@@ -15,8 +15,8 @@ mod resolve;
 pub use findings::{Unknown, unknown_contents};
 pub use history::History;
 pub use lineage::{
-    CommitLineage, DatasetLineage, ExperimentLineage, Lineage, Part, PullRequestLineage, Searched, TrainJobLineage,
-    Unresolved,
+    CommitLineage, DatasetLineage, ExperimentLineage, Lineage, Part, ProgramLineage, PullRequestLineage, Searched,
+    TrainJobLineage, Unresolved,
 };
 pub use origin::Origin;
 pub use resolve::resolve;

@@ -13,6 +13,8 @@ pub struct Lineage {
     pub train_job: TrainJobLineage,
     /// The experiment that it was rendered from.
     pub experiment: ExperimentLineage,
+    /// The code of a program of `trainers/`; `None` for the built-in trainer, and for an image that was built elsewhere.
+    pub program: Option<ProgramLineage>,
     /// The data; `None` if nothing names it.
     pub dataset: Option<DatasetLineage>,
     /// What could not be resolved.
@@ -61,6 +63,16 @@ pub struct ExperimentLineage {
     pub blob: Option<String>,
     /// The first commit of the branch with this content.
     pub commit: Option<CommitLineage>,
+}
+
+/// The code that a TrainJob runs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramLineage {
+    /// Its folder, by its path in the project; `None` if the TrainJob's file is unknown.
+    pub folder: Option<String>,
+    /// The content of that folder: the id of its tree.
+    pub tree: String,
 }
 
 /// A commit of the branch.
@@ -128,6 +140,8 @@ pub enum Part {
     Experiment,
     /// The commit that brought the experiment's content.
     ExperimentCommit,
+    /// The code of the program.
+    Program,
     /// The pull request of a commit.
     PullRequest,
 }
@@ -151,6 +165,7 @@ impl std::fmt::Display for Part {
             Self::TrainJobCommit => "the commit of the TrainJob",
             Self::Experiment => "the experiment's content",
             Self::ExperimentCommit => "the commit of the experiment",
+            Self::Program => "the program's code",
             Self::PullRequest => "the pull request",
         })
     }

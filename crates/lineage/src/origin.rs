@@ -17,6 +17,8 @@ pub struct Origin {
     pub blob: Option<String>,
     /// The commit that held the experiment, where the content is not named.
     pub commit: Option<String>,
+    /// The code of the program: the id of its tree. `None` for the built-in trainer.
+    pub program_tree: Option<String>,
     /// The dataset's name.
     pub dataset: Option<String>,
     /// The digest of the dataset's content.
@@ -46,6 +48,7 @@ impl Origin {
             experiment_file: tag(tag::EXPERIMENT_FILE),
             blob: tag(tag::EXPERIMENT_BLOB),
             commit: tag(tag::COMMIT),
+            program_tree: tag(tag::PROGRAM_TREE),
             dataset: tag(tag::DATASET),
             dataset_digest: tag(tag::DATASET_DIGEST),
         })

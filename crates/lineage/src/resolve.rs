@@ -1,12 +1,14 @@
 //! From a TrainJob to the content of its experiment, and to the commits of the branch that brought both.
 
-use slipway_experiment::{DatasetRef, Limits, TrainJob, Trial, parse_with, read_job};
+use slipway_experiment::{Code, DatasetRef, Limits, Program, TrainJob, Trial, Work, parse_with, read_job};
 
 use slipway_git::{Error, PathHistory, Result};
-use slipway_project::jobs_folder;
+use slipway_project::{jobs_folder, trainer_folder};
 
 use crate::brought::{Brought, never};
-use crate::lineage::{CommitLineage, DatasetLineage, ExperimentLineage, Lineage, Part, Searched, TrainJobLineage};
+use crate::lineage::{
+    CommitLineage, DatasetLineage, ExperimentLineage, Lineage, Part, ProgramLineage, Searched, TrainJobLineage,
+};
 use crate::{History, Origin};
 
 /// More trials than any environment allows: what is read here was checked when it was proposed.
@@ -32,10 +34,12 @@ pub fn resolve(history: &History, origin: &Origin) -> Result<Lineage> {
         train_job: TrainJobLineage { name: origin.train_job.clone(), ..TrainJobLineage::default() },
         experiment: ExperimentLineage { file: origin.experiment_file.clone(), ..ExperimentLineage::default() },
         dataset: origin.dataset_digest.clone().map(|digest| DatasetLineage { name: origin.dataset.clone(), digest }),
+        program: origin.program_tree.clone().map(|tree| ProgramLineage { folder: None, tree }),
         unresolved: Vec::new(),
     };
     let job = train_job(history, origin, &files, &mut lineage)?;
     experiment(history, origin, job.as_ref(), &mut lineage)?;
+    program(history, job.as_ref(), &mut lineage)?;
     Ok(lineage)
 }
 
@@ -140,6 +144,29 @@ fn experiment(history: &History, origin: &Origin, version: Option<&JobVersion>, 
         Ok(commit) => lineage.experiment.commit = Some(CommitLineage::of(&commit)),
         Err(reason) => lineage.unresolved(Part::ExperimentCommit, reason),
     }
+    Ok(())
+}
+
+/// The code that a TrainJob names must be in the commit that started it, or nobody can read what ran.
+fn program(history: &History, version: Option<&JobVersion>, lineage: &mut Lineage) -> Result<()> {
+    let Some(version) = version else { return Ok(()) };
+    let trial = version.job.trial().ok().flatten();
+    let Some(Work::Program(Program { code: Code::Trainer(trainer), .. })) = trial.map(|trial| trial.work) else {
+        return Ok(());
+    };
+    let folder = trainer_folder(&trainer);
+    let named = lineage.program.take().map(|program| program.tree).or_else(|| version.job.provenance().program_tree);
+    let Some(tree) = named else {
+        lineage.unresolved(Part::Program, format!("the TrainJob does not name the content of {folder}"));
+        return Ok(());
+    };
+    if let Some(commit) = lineage.train_job.commit.as_ref().map(|commit| commit.id.clone())
+        && history.repository.tree_at(&commit, &folder)?.as_ref() != Some(&tree)
+    {
+        let reason = format!("{folder} of commit {commit} is not the code that the TrainJob names, tree {tree}");
+        lineage.unresolved(Part::Program, reason);
+    }
+    lineage.program = Some(ProgramLineage { folder: Some(folder), tree });
     Ok(())
 }
 

@@ -127,6 +127,7 @@ impl Promotion {
             ("TrainJob", tag::TRAINJOB),
             ("experiment", tag::EXPERIMENT_FILE),
             ("experiment's content", tag::EXPERIMENT_BLOB),
+            ("program's code", tag::PROGRAM_TREE),
             ("commit", tag::COMMIT),
             ("dataset", tag::DATASET),
             ("dataset's content", tag::DATASET_DIGEST),

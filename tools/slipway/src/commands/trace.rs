@@ -139,8 +139,10 @@ impl Trace {
             // the lineage itself says why it was not found
             Err(_) if looks_like_a_job => return Ok(Subject { origin, version: None, run: None }),
             Err(failure) => {
-                return Err(failure
-                    .during(&format!("{name} is no TrainJob of {}, and no model can be looked up", history.branch)));
+                return Err(failure.during(&format!(
+                    "{name} is not a TrainJob of {}, and no model can be looked up",
+                    history.branch
+                )));
             }
         };
         match mlflow.latest_model_version(name).await? {
@@ -187,7 +189,7 @@ fn jobs_of(history: &History, name: &str) -> Result<Option<String>, Failure> {
 fn show(context: &Context, history: &History, traced: &Traced) {
     let line = |name: &str, text: &str| context.say(format!("{name:<13} {text}"));
     let heading = |name: &str, text: &str| context.say(context.paint("1", &format!("{name:<13} {text}")));
-    let Lineage { train_job, experiment, dataset, unresolved, .. } = &traced.lineage;
+    let Lineage { train_job, experiment, program, dataset, unresolved, .. } = &traced.lineage;
     if let Some(version) = &traced.version {
         heading("version", &format!("{}@{}", version.model, version.version));
         if let Some(digest) = &version.digest {
@@ -211,14 +213,15 @@ fn show(context: &Context, history: &History, traced: &Traced) {
     }
     show_commit(context, experiment.commit.as_ref());
     if let (Some(commit), Some(file)) = (&experiment.commit, &experiment.file) {
-        let folder = match history.repository.is_bare() {
-            true => format!(" -C {}", history.repository.root().display()),
-            false => String::new(),
-        };
         line(
             "  to read it",
-            &format!("git{folder} show {}:{}", short(&commit.id), history.repository.path_at_top(file)),
+            &format!("{} show {}:{}", git(history), short(&commit.id), history.repository.path_at_top(file)),
         );
+    }
+    if let Some(program) = program {
+        heading("program", program.folder.as_deref().unwrap_or("unknown"));
+        line("  content", &format!("tree {}", program.tree));
+        line("  to read it", &format!("{} ls-tree -r {}", git(history), short(&program.tree)));
     }
     if let Some(dataset) = dataset {
         heading("dataset", dataset.name.as_deref().unwrap_or_default());
@@ -228,6 +231,14 @@ fn show(context: &Context, history: &History, traced: &Traced) {
     for one in unresolved {
         let color = if one.part == Part::PullRequest { "33" } else { "31" };
         context.say(context.paint(color, &format!("{}: {}", one.part, one.reason)));
+    }
+}
+
+/// The git command that reads the repository from where `slipway` was started.
+fn git(history: &History) -> String {
+    match history.repository.is_bare() {
+        true => format!("git -C {}", history.repository.root().display()),
+        false => "git".to_owned(),
     }
 }
 
