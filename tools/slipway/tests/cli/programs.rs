@@ -239,6 +239,48 @@ fn a_parameter_that_nobody_uses_is_a_warning() {
     assert_eq!(json["warnings"][0]["code"], "unused-parameter");
 }
 
+/// From a job to the code that it runs, also when the folder has changed since.
+#[test]
+fn the_code_of_a_job_is_traced() {
+    let project = project();
+    let ran = propose(&project, &["-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let job = ran.json()["plan"]["changes"][0]["starts"][0]["name"].as_str().unwrap().to_owned();
+    let tree = project.git(&["rev-parse", "HEAD:trainers/torch-cnn"]);
+    let forge = project.forge();
+    git(std::path::Path::new(&forge), &["update-ref", "refs/heads/main", "refs/pull/1/head"]);
+    let pull = |project: &Project| {
+        project.git(&["fetch", "--quiet", &forge, "main"]);
+        project.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+    };
+    pull(&project);
+    project.write("trainers/torch-cnn/train.py", "import os\nprint('newer', os.environ['SLIPWAY_PARAMETERS'])\n");
+    project.commit("newer code");
+
+    let trace = |more: &[&str]| project.run(&[&["trace", &job, "--branch", "HEAD", "--remote", &forge], more].concat());
+    let ran = trace(&["-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert_eq!(ran.json()["program"], serde_json::json!({"folder": "trainers/torch-cnn", "tree": tree}));
+    let text = trace(&[]).text();
+    assert!(text.contains(&format!("tree {tree}")), "{text}");
+    let (_, command) = text.split_once("git ls-tree -r ").expect(&text);
+    let listed = project.git(&["ls-tree", "-r", "--name-only", command.split_whitespace().next().unwrap()]);
+    assert_eq!(listed, "data/labels.txt\ntrain.py");
+
+    // a job that was merged with other code than it names
+    let file = format!("{JOBS}/{job}.yaml");
+    let other = project.read(&file).replace(&tree, &"0123456789".repeat(4));
+    pull(&project);
+    project.git(&["rm", "--quiet", &file]);
+    project.commit("cancelled");
+    project.write(&file, &other);
+    project.commit("other code");
+    let ran = trace(&["-o", "json"]);
+    assert_eq!(ran.code(), 3, "{ran:?}");
+    let reasons = ran.json()["unresolved"].to_string();
+    assert!(reasons.contains("\"part\":\"program\"") && reasons.contains("is not the code"), "{reasons}");
+}
+
 #[test]
 fn a_new_program_can_be_run_and_never_overwrites() {
     let project = Project::new();
@@ -250,14 +292,18 @@ fn a_new_program_can_be_run_and_never_overwrites() {
     let checked = project.run(&["check"]);
     assert_eq!((checked.code(), checked.errors().as_str()), (0, ""), "{checked:?}");
     let image = project.read("trainers/my-cnn/image.yaml");
-    assert!(image.contains("name: my-cnn\n") && !image.contains("TRAINER"), "{image}");
+    assert!(image.contains("name: my-cnn\n") && !image.contains("wine"), "{image}");
     assert!(project.read("clusters/local/cluster.yaml").contains("  trainers:\n    my-cnn: slipway/my-cnn:0.1.0\n"));
     // nothing of it is committed, and all of it is proposed
     let forge = project.forge();
     let ran = project.run(&["propose", "experiments/shirts.yaml", "--remote", &forge]);
     assert_eq!(ran.code(), 0, "{ran:?}");
     let code = git(std::path::Path::new(&forge), &["ls-tree", "--name-only", "refs/pull/1/head:trainers/my-cnn"]);
-    assert_eq!(code, ".gitignore\nimage.yaml\nrequirements.in\ntrain.py");
+    assert_eq!(code, ".gitignore\nimage.lock\nimage.yaml\nrequirements.in\nrequirements.lock\ntrain.py");
+    let images = project.run(&["image", "list", "-o", "json"]);
+    let image = images.json()[0].clone();
+    // none if the lock did not fit the declaration
+    assert_eq!((&image["name"], &image["platforms"][0]), (&"my-cnn".into(), &"linux/amd64".into()), "{images:?}");
 
     project.write("trainers/my-cnn/train.py", "mine\n");
     let ran = project.run(&["new", "shoes", "--program", "my-cnn", "-o", "json"]);
@@ -269,6 +315,14 @@ fn a_new_program_can_be_run_and_never_overwrites() {
     assert!(!project.root().join("experiments/boots.yaml").exists());
     assert_eq!(project.run(&["new", "boots", "--program", "x", "--architecture", "cnn"]).code(), 2);
 }
+
+/// Runs a program, and fails if threads of PyTorch's process group are left: they may abort Python when it exits.
+const LEAVES_NO_THREAD: &str = "\
+import os, runpy, sys
+runpy.run_path(sys.argv.pop(1), run_name='__main__')
+threads = [open(f'/proc/self/task/{thread}/comm').read().strip() for thread in os.listdir('/proc/self/task')]
+assert 'pt_gloo_runloop' not in threads, threads
+";
 
 /// The program of the skeleton trains as torchrun starts it, with two processes, and logs what the gate asks for.
 #[test]
@@ -291,8 +345,10 @@ fn the_program_of_the_skeleton_trains() {
         std::fs::write(folder.join("labels-idx1-ubyte"), [head(1, &[count]), labels].concat()).unwrap();
     }
     let database = format!("sqlite:///{}", project.root().join("runs.db").display());
+    project.write("leaves_no_thread.py", LEAVES_NO_THREAD);
     let mut command = Command::new(&python);
-    command.args(["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]);
+    command.args(["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]);
+    command.arg(project.root().join("leaves_no_thread.py")).arg("train.py");
     command.args(["--epochs", "10", "--batch-size", "16", "--learning-rate", "0.01"]);
     command.current_dir(project.root().join("trainers/my-cnn")).env("SLIPWAY_DATA", &data).env("OMP_NUM_THREADS", "1");
     command

@@ -11,11 +11,18 @@ use crate::failure::Failure;
 const ENVIRONMENT: &str = "local";
 
 /// The files of `trainers/<name>/`. `TRAINER` in them stands for its name.
-const CODE: [(&str, &str); 4] = [
+const CODE: [(&str, &str); 2] = [
     (".gitignore", include_str!("../../../templates/program/gitignore")),
-    ("image.yaml", include_str!("../../../templates/program/image.yaml")),
-    ("requirements.in", include_str!("../../../templates/program/requirements.in")),
     ("train.py", include_str!("../../../templates/program/train.py")),
+];
+
+/// The packages and the image are those of an example, whose locks are tested; its name is in them.
+const EXAMPLE: &str = "wine";
+const PACKAGES: [(&str, &str); 4] = [
+    ("image.lock", include_str!("../../../../../trainers/wine/image.lock")),
+    ("image.yaml", include_str!("../../../../../trainers/wine/image.yaml")),
+    ("requirements.in", include_str!("../../../../../trainers/wine/requirements.in")),
+    ("requirements.lock", include_str!("../../../../../trainers/wine/requirements.lock")),
 ];
 
 const EXPERIMENT: &str = include_str!("../../../templates/program/experiment.yaml");
@@ -43,6 +50,7 @@ impl Skeleton {
         let mut files = BTreeMap::new();
         if !exists {
             files.extend(CODE.map(|(name, text)| (format!("{folder}/{name}"), text.replace("TRAINER", trainer))));
+            files.extend(PACKAGES.map(|(name, text)| (format!("{folder}/{name}"), text.replace(EXAMPLE, trainer))));
         }
         if let Some(environment) = project.environments.get(ENVIRONMENT)
             && !environment.cluster.trainers.contains_key(trainer)
