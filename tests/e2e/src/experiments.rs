@@ -76,9 +76,18 @@ impl Stack {
     /// # Errors
     /// If a command or the merge fails.
     pub fn start(&self, experiment: &Experiment) -> Result<Proposed> {
+        self.start_as_written(experiment.name, &experiment.yaml())
+    }
+
+    /// Starts an experiment whose file is given as its text.
+    ///
+    /// # Errors
+    /// If a command or the merge fails.
+    pub fn start_as_written(&self, name: &str, yaml: &str) -> Result<Proposed> {
         self.repository().pull()?;
-        fs::write(self.repository().root().join(experiment.file()), experiment.yaml())?;
-        let proposed = self.slipway(&["propose", &experiment.file()])?;
+        let file = format!("experiments/{name}.yaml");
+        fs::write(self.repository().root().join(&file), yaml)?;
+        let proposed = self.slipway(&["propose", &file])?;
         let number = proposed["pullRequest"]["number"].as_u64().context("no pull request was opened")?;
         let starts = proposed["plan"]["changes"].as_array().into_iter().flatten();
         let jobs = starts.flat_map(|change| change["starts"].as_array().cloned().unwrap_or_default());

@@ -52,13 +52,21 @@ impl Stack {
         Ok(runs)
     }
 
-    /// The registered versions.
+    /// The registered versions of the built-in trainer's model.
     ///
     /// # Errors
     /// If MLflow cannot be reached.
     pub fn versions(&self) -> Result<Vec<Version>> {
+        self.versions_of(MODEL)
+    }
+
+    /// The registered versions of a model.
+    ///
+    /// # Errors
+    /// If MLflow cannot be reached.
+    pub fn versions_of(&self, model: &str) -> Result<Vec<Version>> {
         let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
-        let found = self.ask(&format!("{api}/model-versions/search?filter=name%3D%27{MODEL}%27&max_results=1000"))?;
+        let found = self.ask(&format!("{api}/model-versions/search?filter=name%3D%27{model}%27&max_results=1000"))?;
         let all = found["model_versions"].as_array().cloned().unwrap_or_default();
         Ok(all.iter().map(version).collect())
     }

@@ -60,7 +60,7 @@ impl Stack {
     fn make() -> Result<Self> {
         let cluster = Cluster::new(&Cache::locate().context("HOME is not set")?, "e2e")?;
         let stack = Self::bootstrapped(cluster, None)?;
-        stack.add_dataset()?;
+        stack.add_dataset("datasets/mnist-10k.yaml")?;
         Ok(stack)
     }
 
@@ -239,11 +239,14 @@ impl Stack {
         self.notify_argocd(&before, &after)
     }
 
-    /// Adds the dataset as a person does: with the key from the cluster and `slipway dataset add`.
-    fn add_dataset(&self) -> Result<()> {
+    /// Adds a dataset as a person does: with the key from the cluster and `slipway dataset add`.
+    ///
+    /// # Errors
+    /// If its declaration or its files have a mistake, or the store refuses it.
+    pub fn add_dataset(&self, declaration: &str) -> Result<()> {
         let key = self.kubectl.secret("minio", "minio-user-datasets", "AWS_SECRET_ACCESS_KEY")?;
         let mut command = slipway(self.repository.root())?;
-        command.args(["dataset", "add", "datasets/mnist-10k.yaml"]);
+        command.args(["dataset", "add", declaration]);
         command.env("AWS_ENDPOINT_URL_S3", self.url("s3"));
         command.env("AWS_ACCESS_KEY_ID", "datasets").env("AWS_SECRET_ACCESS_KEY", key);
         run(&mut command).map(drop)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use slipway_loop::command;
 use slipway_loop::login_mlflow::{self, ESCAPED, PASSWORD, TOKEN, USER};
 use slipway_loop::process::{Process, free_port};
 use slipway_loop::programs::{forge_of, fresh_clone, given, program};
@@ -104,14 +105,8 @@ impl Setting {
         let (clone, forge) = (folder.path().join("slipway"), folder.path().join("forge.git"));
         fresh_clone(&clone)?;
         forge_of(&clone, &forge)?;
-        let mut up = Command::new(program("slipway")?);
-        up.arg("--repo").arg(&clone).arg("up");
-        let mut running = Process::start(&up, &folder.path().join("up.log"))?;
-        running.logs("press Ctrl-C").await?;
-        let read = |file: &str| -> Result<Value> {
-            Ok(serde_json::from_slice(&std::fs::read(clone.join(".slipway").join(file))?)?)
-        };
-        let (state, keys) = (read("state.json")?, read("credentials.json")?);
+        let (running, state) = command::up(&clone, &folder.path().join("up.log")).await?;
+        let keys: Value = serde_json::from_slice(&std::fs::read(clone.join(".slipway/credentials.json"))?)?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let store = [
             ("AWS_ENDPOINT_URL_S3", &state["s3"]),

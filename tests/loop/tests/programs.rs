@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 use slipway_forge::BareForge;
+use slipway_loop::answer::best;
 use slipway_loop::process::Process;
-use slipway_loop::programs::{fresh_clone, program};
+use slipway_loop::programs::fresh_clone;
+use slipway_loop::{command, squares, wine};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 /// Longer than a job takes whose packages have to be downloaded first.
 const JOB: Duration = Duration::from_secs(900);
@@ -30,24 +31,12 @@ impl Project {
         let folder = tempfile::tempdir()?;
         let clone = folder.path().join("slipway");
         fresh_clone(&clone)?;
-        let mut up = std::process::Command::new(program("slipway")?);
-        up.arg("--repo").arg(&clone).arg("up");
-        let mut running = Process::start(&up, &folder.path().join("up.log"))?;
-        running.logs("press Ctrl-C").await?;
-        let state = serde_json::from_slice(&std::fs::read(clone.join(".slipway/state.json"))?)?;
+        let (running, state) = command::up(&clone, &folder.path().join("up.log")).await?;
         Ok(Self { clone, state, _loop: running, _folder: folder })
     }
 
-    /// Runs a command that must succeed, and returns its JSON.
     async fn slipway(&self, arguments: &[&str]) -> Result<Value> {
-        let done = self.run(arguments).await?;
-        ensure!(done.status.success(), "slipway {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
-        Ok(serde_json::from_slice(&done.stdout)?)
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Result<std::process::Output> {
-        let mut command = Command::new(program("slipway")?);
-        Ok(command.arg("--repo").arg(&self.clone).args(["-o", "json"]).args(arguments).output().await?)
+        command::json(&self.clone, arguments).await
     }
 
     /// Merges the pull request that a command has opened.
@@ -123,59 +112,12 @@ impl Project {
     }
 }
 
-/// The class with the highest number of the first row.
-fn best(answer: &Value) -> Option<usize> {
-    let numbers: Vec<f64> = answer["outputs"][0]["data"].as_array()?.iter().filter_map(Value::as_f64).collect();
-    (0..numbers.len()).max_by(|a, b| numbers[*a].total_cmp(&numbers[*b]))
-}
-
-/// Images of ten classes, as Fashion-MNIST has them: each class has its own bright square.
-fn images(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder)?;
-    for (part, count) in [("train", 2000_u32), ("t10k", 400)] {
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        for index in 0..count {
-            let label = index % 10;
-            pixels.extend(image(label, index));
-            labels.push(label as u8);
-        }
-        let header = |magic: u32, sizes: &[u32]| {
-            [&[magic], sizes].concat().iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>()
-        };
-        let of_images = [header(0x803, &[count, 28, 28]), pixels].concat();
-        std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), of_images)?;
-        std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), [header(0x801, &[count]), labels].concat())?;
-    }
-    Ok(())
-}
-
-fn image(label: u32, noise: u32) -> Vec<u8> {
-    let (top, left) = (label / 5 * 14 + 2, label % 5 * 5 + 1);
-    let inside = |row: u32, column: u32| (top..top + 8).contains(&row) && (left..left + 5).contains(&column);
-    let pixel = |at: u32| if inside(at / 28, at % 28) { 200 } else { (at * 7 + noise * 13) % 40 };
-    (0..28 * 28).map(|at| pixel(at) as u8).collect()
-}
-
-const DATASET: &str = "\
-apiVersion: slipway.dev/v1alpha1
-kind: Dataset
-metadata: {name: squares}
-spec:
-  source:
-    idx:
-      train: {images: squares/train-images-idx3-ubyte, labels: squares/train-labels-idx1-ubyte}
-      test: {images: squares/t10k-images-idx3-ubyte, labels: squares/t10k-labels-idx1-ubyte}
-  classes: 10
-  split: {validation: 200, seed: 0}
-";
-
 #[tokio::test]
 async fn the_examples_train_on_two_workers_and_what_they_register_answers() -> Result<()> {
     let project = Project::new().await?;
     a_table_is_served(&project).await?;
-    images(&project.clone.join("squares"))?;
-    std::fs::write(project.clone.join("datasets/squares.yaml"), DATASET)?;
-    project.slipway(&["dataset", "add", "datasets/squares.yaml"]).await?;
+    squares::declare(&project.clone)?;
+    project.slipway(&["dataset", "add", squares::DECLARATION]).await?;
     images_are_served(&project).await?;
     a_gate_refuses(&project).await?;
     a_killed_worker_ends_the_job(&project).await?;
@@ -186,31 +128,16 @@ async fn a_table_is_served(project: &Project) -> Result<()> {
     project.slipway(&["dataset", "add", "datasets/wine.yaml"]).await?;
     let job = project.start("wine", &project.example("wine")?).await?;
     project.completes(&job).await?;
-    // the first row of the table, a wine of the first cultivar
-    let row = [14.23, 1.71, 2.43, 15.6, 127.0, 2.8, 3.06, 0.28, 2.29, 5.64, 1.04, 3.92, 1065.0];
-    let request = json!({"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 13], "data": row}]});
-    let answer = project.promoted_answer("wine", &request).await?;
+    let answer = project.promoted_answer("wine", &wine::request()).await?;
     ensure!(best(&answer) == Some(0), "{answer}");
     Ok(())
 }
 
-/// The example on other data, and with one learning rate.
-fn torch_cnn(project: &Project, name: &str) -> Result<String> {
-    let example = project.example("torch-cnn")?;
-    let (before, rest) = example.split_once("  sweep:\n").context("the example has a sweep")?;
-    let (_, after) = rest.split_once('\n').context("the sweep has one line")?;
-    Ok(format!("{before}{after}")
-        .replace("name: torch-cnn", &format!("name: {name}"))
-        .replace("dataset: fashion-mnist", "dataset: squares"))
-}
-
 async fn images_are_served(project: &Project) -> Result<()> {
-    let job = project.start("squares", &torch_cnn(project, "squares")?).await?;
+    let job = project.start("squares", &squares::torch_cnn(&project.clone, "squares")?).await?;
     project.completes(&job).await?;
     for label in [3, 8] {
-        let pixels: Vec<f64> = image(label, 4001).into_iter().map(|pixel| f64::from(pixel) / 255.0).collect();
-        let input = json!({"name": "input", "datatype": "FP32", "shape": [1, 1, 28, 28], "data": pixels});
-        let request = json!({"inputs": [input]});
+        let request = squares::request(label);
         let answer = if label == 3 {
             project.promoted_answer("fashion", &request).await?
         } else {
@@ -224,7 +151,7 @@ async fn images_are_served(project: &Project) -> Result<()> {
 }
 
 async fn a_gate_refuses(project: &Project) -> Result<()> {
-    let text = torch_cnn(project, "strict")?.replace("accuracy: \">= 0.85\"", "accuracy: \"> 1\"");
+    let text = squares::torch_cnn(&project.clone, "strict")?.replace("accuracy: \">= 0.85\"", "accuracy: \"> 1\"");
     let job = project.start("strict", &text).await?;
     let job = project.finished(&job).await?;
     let why = job["unregistered"].to_string();
@@ -233,7 +160,7 @@ async fn a_gate_refuses(project: &Project) -> Result<()> {
 }
 
 async fn a_killed_worker_ends_the_job(project: &Project) -> Result<()> {
-    let text = torch_cnn(project, "killed")?.replace("epochs: 3", "epochs: 1000");
+    let text = squares::torch_cnn(&project.clone, "killed")?.replace("epochs: 3", "epochs: 1000");
     let job = project.start("killed", &text).await?;
     let begun = Instant::now();
     while !project.log(&job).contains("epoch 1 ") {
@@ -270,7 +197,7 @@ fn program_of_rank(job: &str, rank: u32) -> Result<Pid> {
 async fn scikit_learn_is_registered_and_not_served(project: &Project) -> Result<()> {
     let job = project.start("sklearn-wine", &project.example("sklearn-wine")?).await?;
     project.completes(&job).await?;
-    let refused = project.run(&["promote", "wine-sklearn", "--version", "1"]).await?;
+    let refused = command::run(&project.clone, &["promote", "wine-sklearn", "--version", "1"]).await?;
     let said = String::from_utf8_lossy(&refused.stdout);
     ensure!(refused.status.code() == Some(3) && said.contains("sklearn"), "{:?}: {said}", refused.status);
     Ok(())

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use serde_json::Value;
 use slipway_forge::BareForge;
+use slipway_loop::command;
 use slipway_loop::demo::{self, Addresses, OpenDemo, Report};
-use slipway_loop::programs::{fresh_clone, given, program, repository};
+use slipway_loop::programs::{fresh_clone, given, repository};
 use slipway_loop::tracking;
 use tokio::process::Command;
 
@@ -66,7 +66,7 @@ async fn every_other_example_passes_its_own_gate(open: &OpenDemo, clone: &Path) 
         let file = entry?.file_name().into_string().ok().context("a name in UTF-8")?;
         let Some(name) = file.strip_suffix(".yaml").filter(|name| *name != "mnist-cnn") else { continue };
         others += 1;
-        let proposed = slipway(clone, &["propose", &format!("experiments/{file}")]).await?;
+        let proposed = command::json(clone, &["propose", &format!("experiments/{file}")]).await?;
         let number = proposed["pullRequest"]["number"].as_u64().context("no pull request was opened")?;
         BareForge::open(&open.addresses.forge)?.merge(number)?;
         let starts = proposed["plan"]["changes"].as_array().into_iter().flatten();
@@ -84,7 +84,7 @@ async fn every_other_example_passes_its_own_gate(open: &OpenDemo, clone: &Path) 
 async fn registers_a_version(clone: &Path, job: &str) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(180);
     loop {
-        let status = slipway(clone, &["status"]).await?;
+        let status = command::json(clone, &["status"]).await?;
         let found = |list: &str, key: &str| {
             status[list].as_array().into_iter().flatten().find(|one| one[key] == job).cloned().unwrap_or_default()
         };
@@ -97,14 +97,6 @@ async fn registers_a_version(clone: &Path, job: &str) -> Result<()> {
         ensure!(Instant::now() < deadline, "{job} has not finished: {state}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// Runs a command in the clone, and returns its JSON.
-async fn slipway(clone: &Path, arguments: &[&str]) -> Result<Value> {
-    let mut command = Command::new(program("slipway")?);
-    let done = command.arg("--repo").arg(clone).args(["-o", "json"]).args(arguments).output().await?;
-    ensure!(done.status.success(), "slipway {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
-    Ok(serde_json::from_slice(&done.stdout)?)
 }
 
 fn accuracies(report: &Report) -> Vec<(String, u64)> {

@@ -6,5 +6,6 @@ mod faults;
 mod learning;
 mod memory;
 mod mistakes;
+mod programs;
 mod rights;
 mod stopping;
