@@ -43,7 +43,7 @@ def classes(answer: Answer, labels: tuple[str, ...]) -> Classes | None:
 
 
 def values(output: Output) -> np.ndarray | None:
-    """An output's numbers in its shape; null is not a number. None if they are no numbers, or too many or few."""
+    """An output's numbers in its shape; null is not a number. None if they are not numbers, or too many or too few."""
     try:
         return np.array(output.data, dtype=np.float64).reshape(output.shape)
     except (TypeError, ValueError, OverflowError):

@@ -180,7 +180,7 @@ def _size(own: tuple[int, int], tensor: Tensor) -> tuple[int, int]:
 def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> tuple[Image.Image, str]:
     """The picture in a size, and how. Bilinear with antialiasing, as torchvision's Resize does it by default."""
     bilinear = Image.Resampling.BILINEAR
-    # one pixel more or less is no other shape
+    # one pixel more or less is the same shape
     same = abs(image.width * size[1] - image.height * size[0]) <= max(image.width, image.height, *size)
     if same or fit == STRETCH:
         return image.resize(size, bilinear), "scaled to" if same else "stretched to"

@@ -14,7 +14,7 @@ NUMPY = {
     **{f"FP{bits}": f"<f{bits // 8}" for bits in (16, 32, 64)},
 }
 FLOATS = ("FP16", "BF16", "FP32", "FP64")
-# A row with more columns is no form that anybody fills in.
+# Nobody fills in a form with more columns than this.
 MOST_COLUMNS = 50
 # The most pixels on a side of a picture; and if the model takes any size, so that the server takes the request.
 LONGEST_SIDE = 1024
@@ -129,5 +129,5 @@ def _tensor(found: object, where: str) -> Tensor:
 def _names(found: dict, member: str, where: str) -> tuple[str, ...]:
     names = found.get(member) or []
     if not isinstance(names, list):
-        raise SignatureError(f"The server's description of {where} has {member} that are no list")
+        raise SignatureError(f"The server's description of {where} has {member} that are not a list")
     return tuple(plain(str(name)) for name in names)

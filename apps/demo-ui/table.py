@@ -114,7 +114,7 @@ def _is_number(cell: str) -> bool:
 def _number(cell: str, tensor: Tensor) -> float | int:
     shown = cell[:40]
     if not cell:
-        raise ValueError("there is no number")
+        raise ValueError("the cell is empty")
     if not _is_number(cell):
         raise ValueError(f"`{shown}` is not a number" + ("; write a point before the decimals" if _is_number(cell.replace(",", ".")) else ""))
     low, high = bounds(tensor)

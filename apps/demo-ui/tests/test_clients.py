@@ -127,8 +127,8 @@ class AsksTheServer(unittest.TestCase):
             ("inputs", [{**good, "shape": [-1, "2"]}], "no name, datatype and shape"),
             ("inputs", [{**good, "shape": [-2]}], "no name, datatype and shape"),
             ("inputs", [tensor("x", "FP32", -1, 2, columns=["age"])], r"1 columns for inputs\[0\], whose shape is \[-1, 2\]"),
-            ("labels", {"a": 1}, "labels that are no list"),
-            ("inputs", [{**good, "columns": "ab"}], r"inputs\[0\] has columns that are no list"),
+            ("labels", {"a": 1}, "labels that are not a list"),
+            ("inputs", [{**good, "columns": "ab"}], r"inputs\[0\] has columns that are not a list"),
         ]:
             metadata = {"inputs": [good], "outputs": [good], member: value}
             with StandIn({("GET", "/v2/models/m/versions/1"): metadata}) as server, self.assertRaisesRegex(ServerError, reason):

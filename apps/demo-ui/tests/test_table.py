@@ -41,7 +41,7 @@ class Csv(unittest.TestCase):
             ("1,2,3\n\n4,x,6", NAMED, "Line 3, column 2 (height): `x` is not a number"),
             ("weight,age,height\n1,2,x", NAMED, "Line 2, column 3 (height): `x` is not a number"),
             ("1;2,5;3", NAMED, "Line 1, column 2 (height): `2,5` is not a number; write a point before the decimals"),
-            ("1,,3", NAMED, "Line 1, column 2 (height): there is no number"),
+            ("1,,3", NAMED, "Line 1, column 2 (height): the cell is empty"),
             ("1,nan,3", NAMED, "Line 1, column 2 (height): `nan` is not a finite number"),
             ("1,1e999,3", NAMED, "Line 1, column 2 (height): `1e999` is not a finite number"),
             ("1,1e39,3", NAMED, "Line 1, column 2 (height): `1e39` does not fit into FP32, which goes from -3.40282e+38 to 3.40282e+38"),

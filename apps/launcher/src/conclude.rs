@@ -1,8 +1,5 @@
 //! From a program that ended well on every worker to a registered version, on rank 0.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::Path;
 use std::time::Duration;
 
 use slipway_dataset::Unpacked;
@@ -16,7 +13,7 @@ use slipway_signature::{MODEL_FILE, Servable, content, digest};
 use tokio::runtime::Runtime;
 
 use crate::data;
-use crate::model::{Check, Checked, Found, find};
+use crate::model::{Check, Checked, Found, Program, find};
 use crate::processes::Processes;
 
 /// How many metrics a message lists.
@@ -33,12 +30,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) processes: &'a Processes,
     pub(crate) conclusion: &'a Conclusion,
-    /// The program's folder, command and environment.
-    pub(crate) program: &'a Path,
-    pub(crate) command: &'a str,
-    pub(crate) variables: &'a BTreeMap<OsString, OsString>,
-    /// Where it may have put files of a model.
-    pub(crate) output: &'a Path,
+    pub(crate) program: Program<'a>,
     pub(crate) unpacked: &'a Unpacked,
     /// The run with everything that the program logged.
     pub(crate) run: Run,
@@ -64,19 +56,12 @@ impl Outcome<'_> {
 
     /// The tags that say what the gate decided. If it is passed, a version exists afterwards.
     fn apply(&self, register: &Register) -> Result<Vec<Tag>> {
-        match judge(register, |metric| self.metric(metric), &self.listed())? {
-            Verdict::Refused(unmet) => {
-                let reasons: Vec<_> = unmet.iter().map(ToString::to_string).collect();
-                tracing::warn!(event = "gate", passed = false, reason = reasons.join("; "));
-                let unmet = serde_json::json!(unmet).to_string();
-                Ok(vec![Tag::new(tag::GATE, "refused"), Tag::new(tag::GATE_UNMET, unmet)])
-            }
-            Verdict::Passed => {
-                tracing::info!(event = "gate", passed = true);
-                self.register(&register.model)?;
-                Ok(vec![Tag::new(tag::GATE, "passed")])
-            }
+        let verdict = judge(register, |metric| self.metric(metric), &self.listed())?;
+        let tags = verdict.report();
+        if verdict == Verdict::Passed {
+            self.register(&register.model)?;
         }
+        Ok(tags)
     }
 
     /// The last value of a metric. MLflow keeps an infinity as the largest number.
@@ -98,8 +83,8 @@ impl Outcome<'_> {
 
     fn register(&self, model: &str) -> Result<()> {
         let (client, run) = (self.client, &self.run);
-        self.runtime.block_on(self.mind_own_versions())?;
-        let found = self.runtime.block_on(find(client, run, model, self.output))?;
+        self.runtime.block_on(self.warn_of_own_versions())?;
+        let found = self.runtime.block_on(find(client, run, model, self.program.output))?;
         let base = cache();
         let folder = tempfile::tempdir_in(&base).map_err(|error| {
             Failure::Unexpected(format!("cannot create a folder for the model in {}: {error}", base.display()))
@@ -108,9 +93,6 @@ impl Outcome<'_> {
             client,
             processes: self.processes,
             program: self.program,
-            command: self.command,
-            variables: self.variables,
-            output: self.output,
             into: folder.path(),
             labels: self.unpacked.manifest.labels(),
         };
@@ -171,7 +153,7 @@ impl Outcome<'_> {
     }
 
     /// Warns of versions that the program registered itself, past the gate.
-    async fn mind_own_versions(&self) -> Result<()> {
+    async fn warn_of_own_versions(&self) -> Result<()> {
         let mut versions = self.client.model_versions_of_run(&self.run.run_id).await?;
         versions.retain(|version| version.tag(tag::TRAINJOB).is_empty());
         if !versions.is_empty() {

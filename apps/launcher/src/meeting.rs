@@ -253,7 +253,7 @@ async fn introduction(
         (name == job && of.parse() == Ok(workers)).then_some(rank)
     });
     if rank.is_none() {
-        tracing::warn!(event = "stranger", "{from} is no worker of this job: it said {line:?}");
+        tracing::warn!(event = "stranger", "{from} is not a worker of this job: it said {line:?}");
     }
     Some((rank?, reader, writer))
 }
@@ -338,7 +338,7 @@ async fn find(membership: Membership, end: Instant) -> Result<SocketAddr> {
     Ok(found.map_err(|error| Failure::Unexpected(format!("looking for the worker with rank 0: {error}")))??.master)
 }
 
-/// The next line, without its end; `None` at the end of the connection, or if it is no line of ours.
+/// The next line, without its end; `None` at the end of the connection, or if it is not one of these lines.
 async fn next_line(from: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     let mut line = Vec::new();
     from.take(LONGEST_LINE).read_until(b'\n', &mut line).await.ok()?;

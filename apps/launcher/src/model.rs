@@ -81,16 +81,24 @@ pub(crate) struct Checked {
     refused: Option<String>,
 }
 
+/// A program that has run, as the check of its model runs in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program<'a> {
+    /// Folder of its code.
+    pub(crate) folder: &'a Path,
+    pub(crate) command: &'a str,
+    /// Its environment.
+    pub(crate) variables: &'a BTreeMap<OsString, OsString>,
+    /// Where it may have put files of a model.
+    pub(crate) output: &'a Path,
+}
+
 /// Checks a model, and writes the folder `slipway/` into the folder `into` if a server can run it.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     pub(crate) client: &'a Client,
     pub(crate) processes: &'a Processes,
-    /// The program's folder, command and environment.
-    pub(crate) program: &'a Path,
-    pub(crate) command: &'a str,
-    pub(crate) variables: &'a BTreeMap<OsString, OsString>,
-    pub(crate) output: &'a Path,
+    pub(crate) program: Program<'a>,
     pub(crate) into: &'a Path,
     pub(crate) labels: Option<&'a [String]>,
 }
@@ -102,21 +110,22 @@ impl Check<'_> {
         let file = |action: &str, path: &Path, error: std::io::Error| {
             Failure::Unexpected(format!("cannot {action} {}: {error}", path.display()))
         };
-        let mut task = serde_json::json!({"into": self.into, "program": self.program, "labels": self.labels});
+        let Program { folder, command: name, variables, output } = self.program;
+        let mut task = serde_json::json!({"into": self.into, "program": folder, "labels": self.labels});
         match found {
             Found::Logged(model) => task["model"] = self.download(model).await?.to_string_lossy().into(),
-            Found::File(name) => {
-                task["output"] = self.output.to_string_lossy().into();
-                task["file"] = (*name).into();
+            Found::File(made) => {
+                task["output"] = output.to_string_lossy().into();
+                task["file"] = (*made).into();
             }
         }
         let script = self.into.join("servable.py");
         std::fs::write(&script, SCRIPT).map_err(|error| file("write", &script, error))?;
-        let python = interpreter(self.command, self.program, self.variables.get(OsStr::new("PATH"))).ok_or_else(|| {
+        let python = interpreter(name, folder, variables.get(OsStr::new("PATH"))).ok_or_else(|| {
             Failure::Gate("there is no `python3` on the PATH of the program, so its model cannot be checked: add Python with MLflow to the image".to_owned())
         })?;
         let mut command = Command::new(&python);
-        command.arg("-I").arg(&script).arg(task.to_string()).current_dir(self.program).env_clear().envs(self.variables);
+        command.arg("-I").arg(&script).arg(task.to_string()).current_dir(folder).env_clear().envs(variables);
         command.env("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true").env("CUDA_VISIBLE_DEVICES", "");
         // it must not write to the run
         command.env_remove("MLFLOW_RUN_ID");

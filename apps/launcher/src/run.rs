@@ -7,10 +7,10 @@ use std::time::Instant;
 use slipway_dataset::Unpacked;
 use slipway_experiment::{Parameter, Program, Trial, Work};
 use slipway_job::{
-    Attempts, Conclusion, Environment, Failure, Origin, Recorder, Reporter, Result, Start, cache, end_orphaned_run,
-    exit, now_ms, params, trial,
+    Attempts, Conclusion, Environment, Failure, Origin, Recorder, Reporter, Result, Start, cache, now_ms, params,
+    runtime, trial,
 };
-use slipway_mlflow::{Client, Retry, Run, RunStatus, Tag};
+use slipway_mlflow::{Client, Retry, Run, Tag};
 use slipway_names::{env, tag};
 use tokio::runtime::Runtime;
 
@@ -19,6 +19,7 @@ use crate::data;
 use crate::ending::Ending;
 use crate::environment::{Given, Lead, Settings, variables};
 use crate::meeting::Meeting;
+use crate::model;
 use crate::processes::{Ended, Processes};
 use crate::progress::{Lines, watch_run};
 
@@ -36,11 +37,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     };
     let settings = Settings::read()?;
     let client = Client::from_env()?.with_retry(Retry::JOB);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime()?;
     let processes = runtime.block_on(async { Processes::new(settings.grace) })?;
     let conclusion = Conclusion::listen(&runtime, processes.clone().stop(), |code| std::process::exit(code.into()))?;
     let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
@@ -74,9 +71,8 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         };
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
-    let run_handle = recorder.as_ref().map(Recorder::run_handle);
-    if let Some(run_handle) = &run_handle {
-        conclusion.set_run(run_handle.clone());
+    if let Some(recorder) = &recorder {
+        conclusion.set_run(recorder.run_handle());
     }
     let reporter = if leads { Reporter::start(environment.progress_interval)? } else { Reporter::silent() };
     let mut job = Job {
@@ -102,18 +98,10 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             Ok(())
         }
         Err(failure) => {
-            if run_handle.is_some() && failure.code() == exit::PEER {
-                conclusion.settle(&runtime);
-            }
-            conclusion.claim(&runtime);
+            conclusion.claim_failed(&runtime, failure.code());
             runtime.block_on(job.meeting.fail());
-            match (run_handle, job.meeting.rank_0()) {
-                (Some(run_handle), _) => runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string())),
-                (None, Some((rank_0, begun))) if failure.code() == exit::PEER => {
-                    runtime.block_on(end_orphaned_run(&client, &trial, rank_0, begun));
-                }
-                (None, _) => {}
-            }
+            let (rank_0, reason) = (job.meeting.rank_0(), failure.to_string());
+            runtime.block_on(conclusion.end_failed(&client, &trial, rank_0, failure.code(), &reason));
             Err(failure)
         }
     }
@@ -206,10 +194,12 @@ impl Job<'_> {
             runtime: self.runtime,
             processes: self.processes,
             conclusion: self.conclusion,
-            program: &self.settings.program,
-            command: name,
-            variables: &variables,
-            output: &folders.output,
+            program: model::Program {
+                folder: &self.settings.program,
+                command: name,
+                variables: &variables,
+                output: &folders.output,
+            },
             unpacked,
             run,
             ran: ended.ran,

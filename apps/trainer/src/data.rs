@@ -1,11 +1,10 @@
 //! The dataset that a trial names, fetched by its digest.
 
-use slipway_dataset::{Dataset, Digest, RetryBudget, Split, Store};
+use slipway_dataset::{Dataset, RetryBudget, Split, Store};
 use slipway_experiment::DatasetRef;
-use slipway_job::cache;
-use slipway_names::env;
+use slipway_job::{cache, check_dataset_name, dataset_digest};
 
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::images::Images;
 
 /// The three splits of a dataset.
@@ -20,19 +19,10 @@ pub(crate) struct Data {
 /// Fetches the dataset from the cache, or from the object store that the environment names. Waits for minutes if the store is down.
 /// Everything that is read is verified.
 pub(crate) async fn fetch(dataset: DatasetRef) -> Result<Dataset> {
-    let digest: Digest =
-        dataset.digest.parse().map_err(|error| Failure::Input(format!("{}: dataset.digest: {error}", env::TRIAL)))?;
+    let digest = dataset_digest(&dataset)?;
     let store = Store::from_env(RetryBudget::Job).await?;
     let fetched = store.fetch(&digest, &cache()).await?;
-    if fetched.name != dataset.name {
-        return Err(Failure::Input(format!(
-            "{} names the dataset `{}`, but {digest} is `{}`: correct `spec.dataset` or `datasets/{}.yaml`",
-            env::TRIAL,
-            dataset.name,
-            fetched.name,
-            dataset.name
-        )));
-    }
+    check_dataset_name(&dataset, &fetched.name)?;
     Ok(fetched)
 }
 

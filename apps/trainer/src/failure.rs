@@ -1,6 +1,6 @@
 //! Why this program stops: for a reason of libtorch's, or for one that every worker of a job may have.
 
-use slipway_job::exit;
+use slipway_names::exit;
 
 /// Why a worker stops. Each message says what, where and what to do.
 #[derive(Debug, thiserror::Error)]

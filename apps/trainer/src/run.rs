@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use slipway_experiment::{Model, OptimizerName, ScheduleName, Training, Trial};
 use slipway_job::{
-    Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache,
-    end_orphaned_run, exit, judge, params, publish, trial, upload,
+    Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache, judge, now_ms,
+    params, publish, runtime, trial, upload,
 };
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
 use slipway_model::{Bundle, Config, FILES};
@@ -19,7 +19,7 @@ use crate::evaluate::{Evaluation, evaluate};
 use crate::failure::{Failure, Result};
 use crate::pictures;
 use crate::schedule::{Decay, Schedule};
-use crate::train::{Event, Optimizer, Plan, Trained, now_ms, train};
+use crate::train::{Event, Optimizer, Plan, Trained, train};
 use crate::workers::Workers;
 
 /// Momentum of stochastic gradient descent if an experiment does not say: the usual value.
@@ -36,12 +36,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let built_in = built_in(&trial)?;
     let origin = Origin::read();
     let client = Client::from_env()?.with_retry(Retry::JOB);
-    // one thread is enough: training itself is not asynchronous
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Unexpected(format!("cannot start the asynchronous runtime: {error}")))?;
+    let runtime = runtime()?;
     let conclusion = Conclusion::listen(&runtime, std::future::ready(()), slipway_c10d::exit_at_once)?;
     let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
     if environment.membership.rank == 0 {
@@ -70,9 +65,8 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
     let reporter = workers.leads().then(|| Reporter::start(environment.progress_interval)).transpose()?;
-    let run_handle = recorder.as_ref().map(Recorder::run_handle);
-    if let Some(run_handle) = &run_handle {
-        conclusion.set_run(run_handle.clone());
+    if let Some(recorder) = &recorder {
+        conclusion.set_run(recorder.run_handle());
     }
     let done = runtime
         .block_on(fetching)
@@ -104,17 +98,9 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             }
         });
     if let Err(failure) = &done {
-        if run_handle.is_some() && failure.code() == exit::PEER {
-            conclusion.settle(&runtime);
-        }
-        conclusion.claim(&runtime);
-        match (run_handle, workers.rank_0) {
-            (Some(run_handle), _) => runtime.block_on(run_handle.end(RunStatus::Failed, &failure.to_string())),
-            (None, Some(rank_0)) if failure.code() == exit::PEER => {
-                runtime.block_on(end_orphaned_run(&client, &trial, rank_0, begun));
-            }
-            (None, _) => {}
-        }
+        conclusion.claim_failed(&runtime, failure.code());
+        let rank_0 = workers.rank_0.map(|rank_0| (rank_0, begun));
+        runtime.block_on(conclusion.end_failed(&client, &trial, rank_0, failure.code(), &failure.to_string()));
     }
     done
 }
@@ -248,7 +234,7 @@ impl Job<'_> {
             Metric::new("seconds", seconds, time, step),
         ])?;
         let run = recorder.finish()?;
-        self.runtime.block_on(self.client.log_inputs(&run.run_id, &describe::inputs(self.trial, self.data)))?;
+        self.runtime.block_on(self.client.log_inputs(&run.run_id, &[describe::input(self.trial, self.data)]))?;
         self.runtime.block_on(self.log_evaluation(&run, &evaluation))?;
         let Some(gate) = &self.trial.register else {
             self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "none"))?;
@@ -259,19 +245,10 @@ impl Job<'_> {
             slipway_experiment::Metric::VALIDATION_ACCURACY => trained.validation_accuracy,
             _ => None,
         };
-        match judge(gate, value, ADVICE)? {
-            Verdict::Refused(unmet) => {
-                let reasons: Vec<_> = unmet.iter().map(ToString::to_string).collect();
-                tracing::warn!(event = "gate", passed = false, reason = reasons.join("; "));
-                let tags =
-                    [Tag::new(tag::GATE, "refused"), Tag::new(tag::GATE_UNMET, serde_json::json!(unmet).to_string())];
-                self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &tags))?;
-            }
-            Verdict::Passed => {
-                tracing::info!(event = "gate", passed = true);
-                self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "passed"))?;
-                self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
-            }
+        let verdict = judge(gate, value, ADVICE)?;
+        self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &verdict.report()))?;
+        if verdict == Verdict::Passed {
+            self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
         }
         self.finish(&run, reporter)
     }

@@ -1,8 +1,9 @@
 //! The training loop.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use slipway_c10d::{Reducer, ReducerConfig, zero_grad};
+use slipway_job::now_ms;
 use slipway_model::{Config, Model, SplitMix64};
 use tch::{Reduction, Tensor};
 
@@ -248,11 +249,6 @@ impl Losses {
         }
         Ok(Event::Losses(losses))
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
 /// Synthetic images of MNIST's shape for tests and benchmarks.

@@ -7,14 +7,14 @@ pub enum Layer {
     Flatten,
     /// A fully connected layer.
     Linear {
-        /// Its name.
+        /// Names its parameters: `<name>.weight` and `<name>.bias`.
         name: String,
         /// Numbers in one row of its output.
         outputs: i64,
     },
     /// A convolution whose padding keeps the size of the image, which `stride` then divides (rounded up).
     Convolution {
-        /// Its name.
+        /// Names its parameters: `<name>.weight` and `<name>.bias`.
         name: String,
         /// Channels of its output.
         outputs: i64,
@@ -25,7 +25,7 @@ pub enum Layer {
     },
     /// Normalises the channels of each image in groups (Wu and He, "Group Normalization", 2018).
     GroupNorm {
-        /// Its name.
+        /// Names its parameters: `<name>.weight` and `<name>.bias`.
         name: String,
         /// Number of groups; divides the number of channels.
         groups: i64,

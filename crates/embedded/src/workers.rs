@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_experiment::{TrainJob, expand};
-use slipway_names::env;
+use slipway_names::{env, exit as exit_code};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::JoinMap;
@@ -16,9 +16,7 @@ use crate::{Result, log, trainers};
 
 /// How many lines of a worker's log a failure quotes.
 const LINES: usize = 8;
-/// The exit code of a worker that lost another one, whose own exit says why.
-const PEER: i32 = 8;
-/// How long the end of that other worker is waited for.
+/// How long the end of the worker that another one has lost is waited for.
 const CAUSE: Duration = Duration::from_secs(5);
 /// How often workers are started at most, if another program takes the port of rank 0 each time.
 const STARTS: u32 = 3;
@@ -178,11 +176,11 @@ impl Workers {
     async fn first_failure(&mut self, folder: &Path) -> Option<String> {
         let first = self.next_failure().await?;
         let cause = match &first {
-            (_, Ok(exit)) if exit.code() == Some(PEER) => {
+            (_, Ok(exit)) if has_lost_another(*exit) => {
                 let cause = async {
                     loop {
                         match self.next_failure().await {
-                            Some((_, Ok(exit))) if exit.code() == Some(PEER) => {}
+                            Some((_, Ok(exit))) if has_lost_another(exit) => {}
                             other => return other,
                         }
                     }
@@ -221,6 +219,11 @@ impl Workers {
             }
         }
     }
+}
+
+/// Whether a worker ended because it had lost another one, whose own exit says why.
+fn has_lost_another(exit: Exit) -> bool {
+    exit.code() == Some(exit_code::PEER.into())
 }
 
 /// Waits for a worker's end, or ends it when told to.

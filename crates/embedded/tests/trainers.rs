@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use slipway_embedded::{JobStatus, Phase, Queue, Supervisor, Trainers, TrainingRuntime};
 use slipway_git::Repository;
+use slipway_repositories::git;
 use tempfile::TempDir;
 
 /// Making a virtual environment takes seconds.
@@ -51,13 +52,6 @@ struct Bench {
     files: BTreeMap<String, Vec<u8>>,
     /// Of `hello`.
     hash: String,
-}
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
-    let done = Command::new("git").arg("-C").arg(folder).args(identity).args(arguments).output().unwrap();
-    assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
 impl Bench {

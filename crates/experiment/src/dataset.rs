@@ -154,9 +154,9 @@ fn labels(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
             continue;
         };
         let message = if labels.iter().any(|other| other == label) {
-            "is there twice"
+            "is named twice"
         } else if label.is_empty() || label.chars().any(char::is_control) {
-            "is no name"
+            "is not a name"
         } else {
             labels.push(label.to_owned());
             continue;

@@ -48,17 +48,10 @@ impl Repository {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::Path;
-    use std::process::Command;
+
+    use slipway_repositories::git;
 
     use super::*;
-
-    fn git(folder: &Path, arguments: &[&str]) -> String {
-        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        let done = Command::new("git").arg("-C").arg(folder).args(identity).args(arguments).output().unwrap();
-        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap().trim().to_owned()
-    }
 
     #[test]
     fn a_tree_is_read_by_its_id_and_nothing_is_followed() {

@@ -1,6 +1,6 @@
 //! Why a worker stops, and the exit code that says so.
 
-use crate::exit;
+use slipway_names::exit;
 
 /// Why a worker stops. Each message says what, where and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! Whether a trained model may be registered.
 
 use slipway_experiment::{Metric, Register, Unmet};
+use slipway_mlflow::Tag;
+use slipway_names::tag;
 
 use crate::{Failure, Result};
 
@@ -11,6 +13,23 @@ pub enum Verdict {
     Passed,
     /// These bounds are not met.
     Refused(Vec<Unmet>),
+}
+
+impl Verdict {
+    /// The tags of the run that say so. The decision is logged, too.
+    pub fn report(&self) -> Vec<Tag> {
+        match self {
+            Self::Passed => {
+                tracing::info!(event = "gate", passed = true);
+                vec![Tag::new(tag::GATE, "passed")]
+            }
+            Self::Refused(unmet) => {
+                let reasons: Vec<_> = unmet.iter().map(ToString::to_string).collect();
+                tracing::warn!(event = "gate", passed = false, reason = reasons.join("; "));
+                vec![Tag::new(tag::GATE, "refused"), Tag::new(tag::GATE_UNMET, serde_json::json!(unmet).to_string())]
+            }
+        }
+    }
 }
 
 /// Compares metrics with what the trial requires.

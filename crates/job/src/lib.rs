@@ -6,8 +6,8 @@
 
 mod attempts;
 mod cache;
+mod dataset;
 mod environment;
-pub mod exit;
 mod failure;
 mod gate;
 mod origin;
@@ -17,6 +17,7 @@ mod recorder;
 mod registration;
 pub mod rendezvous;
 mod reporter;
+mod runtime;
 mod signals;
 mod status;
 mod trial;
@@ -25,15 +26,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use attempts::{Attempts, until_answered};
 pub use cache::cache;
+pub use dataset::{check_dataset_name, dataset_digest, dataset_input};
 pub use environment::{Environment, Membership};
 pub use failure::Failure;
 pub use gate::{Verdict, judge};
 pub use origin::{Origin, params};
-pub use orphan::end_orphaned_run;
 pub use progress::Progress;
 pub use recorder::{Recorder, RunHandle, Start};
 pub use registration::{Registration, add_files, publish, upload};
 pub use reporter::Reporter;
+pub use runtime::runtime;
 pub use signals::Conclusion;
 pub use trial::trial;
 

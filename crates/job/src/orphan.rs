@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Ends the attempt's run once rank 0 is gone, if it left the run open. Other attempts have runs that began at another time: theirs is not
 /// touched. `begun` is the run's [`Start::begun`](crate::Start), in milliseconds. While rank 0 lives, the run is its own.
-pub async fn end_orphaned_run(client: &Client, trial: &Trial, rank_0: SocketAddr, begun: i64) {
+pub(crate) async fn end_orphaned_run(client: &Client, trial: &Trial, rank_0: SocketAddr, begun: i64) {
     if timeout(LAST_WORDS, gone(rank_0)).await.is_err() {
         return;
     }

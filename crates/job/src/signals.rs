@@ -1,14 +1,18 @@
 //! Stops the worker on SIGTERM: a deleted job, a deadline, a node that is drained.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use slipway_mlflow::RunStatus;
+use slipway_experiment::Trial;
+use slipway_mlflow::{Client, RunStatus};
+use slipway_names::exit;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{Failure, Result, RunHandle, exit};
+use crate::orphan::end_orphaned_run;
+use crate::{Failure, Result, RunHandle};
 
 /// How long a signal may take that ends all workers of a job, after the first of them has ended.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -54,16 +58,37 @@ impl Conclusion {
         let _ = self.run.set(run_handle);
     }
 
-    /// For a worker that has lost another one, before it claims the conclusion. Whoever stops a job sends its signals one after the other,
-    /// so the first worker may be gone before this one's arrives: the job was stopped then, and has not failed. If it arrives, the process
-    /// exits during this call.
-    pub fn settle(&self, runtime: &Runtime) {
-        runtime.block_on(async { tokio::time::sleep(SETTLING).await });
-    }
-
     /// Claims the conclusion for the worker; it may be called twice. If a signal came first, the process exits during this call.
     pub fn claim(&self, runtime: &Runtime) {
         self.workers.get_or_init(|| runtime.block_on(Arc::clone(&self.claim).lock_owned()));
+    }
+
+    /// Claims the conclusion for a worker that failed with this exit code.
+    ///
+    /// Whoever stops a job sends its signals one after the other, so another worker may be gone before this one's arrives: the job was
+    /// stopped then, and has not failed. So the worker with the run, if it has lost another one, gives the signal a moment.
+    pub fn claim_failed(&self, runtime: &Runtime, code: u8) {
+        if code == exit::PEER && self.run.get().is_some() {
+            runtime.block_on(async { tokio::time::sleep(SETTLING).await });
+        }
+        self.claim(runtime);
+    }
+
+    /// Ends the run of a failed attempt, after [`Self::claim_failed`]. A worker without the run ends it if it has lost the one that has it:
+    /// `rank_0` is where that one listened, and when it began, in milliseconds since 1970.
+    pub async fn end_failed(
+        &self,
+        client: &Client,
+        trial: &Trial,
+        rank_0: Option<(SocketAddr, i64)>,
+        code: u8,
+        reason: &str,
+    ) {
+        match (self.run.get(), rank_0) {
+            (Some(run_handle), _) => run_handle.end(RunStatus::Failed, reason).await,
+            (None, Some((rank_0, begun))) if code == exit::PEER => end_orphaned_run(client, trial, rank_0, begun).await,
+            (None, _) => {}
+        }
     }
 
     async fn stop(self, before: impl Future<Output = ()>, end: fn(u8) -> !) {

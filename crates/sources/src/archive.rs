@@ -163,7 +163,7 @@ impl Archive<'_> {
     }
 
     fn link(&self, name: &str) -> Error {
-        self.refuse(format!("has {name}, which is no file but a link or a device"), "make it again with files alone")
+        self.refuse(format!("has {name}, which is a link or a device, not a file"), "make it again with files alone")
     }
 
     fn count(&self, budget: &mut Budget) -> Result<()> {
@@ -197,7 +197,7 @@ pub(crate) fn unreadable(field: &str, name: &str, what: &str, error: &std::io::E
             "do not trust it; if it is yours, give the files themselves",
         );
     }
-    let message = format!("{name} is no complete {what}: {error}");
+    let message = format!("{name} is not a complete {what}: {error}");
     Error::problem(field, "truncated", message, "download it again, and compare its size with the original's")
 }
 

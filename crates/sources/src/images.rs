@@ -44,7 +44,7 @@ pub(crate) fn read(work: Work<'_>, files: &Files<Vec<Fetched>>) -> Result<LocalD
             classes.named(&entry.label).ok_or_else(|| {
                 let names: Vec<&str> = labels.iter().map(String::as_str).collect();
                 let message = format!(
-                    "the folder {} is no declared label",
+                    "the folder {} is not a declared label",
                     entry.path.parent().unwrap_or(Path::new("")).display()
                 );
                 Error::problem("spec.labels", "unknown-label", message, suggestion(&entry.label, "declared", &names))
@@ -174,7 +174,7 @@ fn part(folders: &[(PathBuf, String)]) -> Result<Part> {
         for label in names(folder)? {
             let within = folder.join(&label);
             if !within.is_dir() {
-                let message = format!("{} is no folder of a label", within.display());
+                let message = format!("{} is not a folder of a label", within.display());
                 let help = "images are in folders that are named by their labels: cat/1.png; `inside:` names a folder further in";
                 return Err(Error::problem(field, "wrong-layout", message, help));
             }
@@ -183,7 +183,7 @@ fn part(folders: &[(PathBuf, String)]) -> Result<Part> {
                 if path.is_dir() {
                     let message = format!("{} is a folder within the folder of a label", path.display());
                     let help = format!(
-                        "put the images into {} itself; if `{label}` is no label, name it in `inside:`",
+                        "put the images into {} itself; if `{label}` is not a label, name it in `inside:`",
                         within.display()
                     );
                     return Err(Error::problem(field, "wrong-layout", message, help));

@@ -45,7 +45,7 @@ pub(crate) fn file(work: &Work<'_>, fetched: &Fetched) -> Result<Plain> {
     let archive = match (kind(path, field, name)?, &fetched.inside) {
         (Kind::Archive(form), _) => Archive { field, name, path, form, limits: work.limits },
         (_, Some(inside)) => {
-            let message = format!("{name} is no archive, so {inside} is not in it");
+            let message = format!("{name} is not an archive, so {inside} is not in it");
             return Err(Error::problem(
                 field,
                 "wrong-value",

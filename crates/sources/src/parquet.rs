@@ -90,7 +90,7 @@ fn reader(file: &Plain) -> Result<SerializedFileReader<File>> {
 }
 
 fn malformed(file: &Plain, error: &ParquetError) -> Error {
-    let message = format!("{} is no complete Parquet file: {error}", file.name);
+    let message = format!("{} is not a complete Parquet file: {error}", file.name);
     Error::problem(
         &file.field,
         "truncated",

@@ -74,8 +74,9 @@ pub(crate) fn read(work: Work<'_>, form: Form, columns: &Columns, files: &Files<
     let (name, labels) = (&work.declaration.name, work.spec().labels.clone());
     let classes = reading.classes.map(|classes| classes.count as usize);
     let Reading { mut columns, form, .. } = reading;
-    let label =
-        columns.pop().ok_or_else(|| Error::problem(&field, "missing-column", "there are no columns", "name some"))?;
+    let label = columns
+        .pop()
+        .ok_or_else(|| Error::problem(&field, "missing-column", "no column is named", "name at least one"))?;
     let made = LocalDataset::of_files(name, work.output, &files, |splits| {
         let table = Table { features: columns, label, classes, labels, splits };
         if matches!(form, Form::Parquet) { Format::Parquet(table) } else { Format::Csv(table) }
@@ -222,7 +223,7 @@ impl Reading<'_> {
         let fit = match (&self.classes, &*label) {
             (Some(classes), Cell::Text(text)) => match class(classes, text) {
                 Some(number) => return Ok(Cell::Integer(number)),
-                None => Err(format!("holds `{}`, which is no declared label", excerpt(text))),
+                None => Err(format!("holds `{}`, which is not a declared label", excerpt(text))),
             },
             (Some(_), Cell::Number(number)) if number.fract() == 0.0 && number.abs() < 1e9 => {
                 return Ok(Cell::Integer(*number as i64));

@@ -11,7 +11,7 @@ pub struct Class<'a> {
     pub value: f64,
     /// Its index.
     pub index: usize,
-    /// Its name.
+    /// What the version calls it; `None` if it has no labels.
     pub label: Option<&'a str>,
 }
 

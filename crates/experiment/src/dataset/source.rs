@@ -493,7 +493,7 @@ fn location(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Location> {
     };
     let Some((scheme, rest)) = text.split_once("://") else {
         if text.is_empty() || text.contains('\0') {
-            return refuse("wrong-value", "is no path", ALLOWED);
+            return refuse("wrong-value", "is not a path", ALLOWED);
         }
         return Some(Location::Path(text.to_owned()));
     };

@@ -37,7 +37,7 @@ async fn links_and_devices_are_refused() {
         project.write("a", builder.into_inner().unwrap());
         let problem = project.problem(SPEC).await;
         assert_eq!(problem.code, "unsafe-archive", "{kind:?}");
-        assert!(problem.message.contains("cat/1.png, which is no file but a link or a device"), "{problem:?}");
+        assert!(problem.message.contains("cat/1.png, which is a link or a device, not a file"), "{problem:?}");
     }
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     writer.add_symlink("cat/1.png", "/etc/passwd", zip::write::FileOptions::default()).unwrap();

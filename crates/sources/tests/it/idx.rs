@@ -135,7 +135,7 @@ async fn what_does_not_fit_is_said() {
             all,
             "spec.source.idx.images",
             "truncated",
-            "short.gz is no complete gzip file",
+            "short.gz is not a complete gzip file",
         ),
         (
             "images: y, labels: y",

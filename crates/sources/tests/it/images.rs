@@ -123,7 +123,7 @@ async fn what_does_not_fit_is_said() {
     project.write("short/cat/1.png", &png(40, 30, 0)[..60]);
     project.write("empty/cat/.keep", "");
     for (from, rest, field, code, message) in [
-        ("pets", "labels: [cat, bird]", "spec.labels", "unknown-label", "pets/dog is no declared label"),
+        ("pets", "labels: [cat, bird]", "spec.labels", "unknown-label", "pets/dog is not a declared label"),
         ("pets", "labels: [cat, dog, bird]", "spec.labels", "empty-class", "no example has the class 2 (bird)"),
         ("pets", "shape: [4, 3]", "spec.shape", "wrong-shape", "has the shape [3, 4], but [4, 3] is declared"),
         ("pets", "shape: [3, 4, 3]", "spec.shape", "wrong-shape", "has the shape [3, 4, 1], but [3, 4, 3] is declared"),
@@ -134,7 +134,7 @@ async fn what_does_not_fit_is_said() {
             "wrong-layout",
             "nested/a/b is a folder within the folder of a label",
         ),
-        ("flat", "", "spec.source.images.from", "wrong-layout", "flat/c.png is no folder of a label"),
+        ("flat", "", "spec.source.images.from", "wrong-layout", "flat/c.png is not a folder of a label"),
         ("[pets, bird]", "", "spec.source.images.from.0", "duplicate-name", "have the same label and name"),
         ("pets/cat/0.png", "", "spec.source.images.from", "wrong-value", "is neither a folder nor an archive"),
         ("{from: pets, inside: cats}", "", "spec.source.images.from.inside", "not-found", "pets has no cats"),

@@ -6,15 +6,11 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use slipway_dataset::{Credentials, Store};
 use slipway_experiment::parse_dataset;
+use slipway_object_store::{KEYS, serve};
 use slipway_sources::{Error, Limits, Made, Places, Problem, make};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 pub(crate) struct Project {
     folder: TempDir,
@@ -93,18 +89,8 @@ impl Project {
     async fn store(&self) -> Store {
         let folder = self.path().join("s3");
         std::fs::create_dir_all(&folder).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&folder).unwrap());
-        service.set_auth(SimpleAuth::from_single("key", "secret"));
-        let service = service.build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            let http = Builder::new(TokioExecutor::new());
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
-            }
-        });
-        let keys = Credentials { access_key: "key".to_owned(), secret_key: "secret".to_owned(), session_token: None };
+        let url = serve(&folder).await;
+        let keys = Credentials { access_key: KEYS.0.to_owned(), secret_key: KEYS.1.to_owned(), session_token: None };
         Store::new(&url, "datasets", keys, "us-east-1").unwrap()
     }
 }

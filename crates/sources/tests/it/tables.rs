@@ -163,7 +163,7 @@ async fn what_does_not_fit_is_said() {
             "label: kind, features: [age]",
             "labels: [a, b]",
             "wrong-cell",
-            "line 4, column `kind` holds `c`, which is no declared label",
+            "line 4, column `kind` holds `c`, which is not a declared label",
         ),
         (
             csv(["a", "b", "c"]),
@@ -252,6 +252,6 @@ async fn a_damaged_parquet_file_is_an_error_at_every_length() {
         project.write("t.parquet", &PANDAS[..length]);
         let problem = project.problem(&spec).await;
         assert_eq!(problem.code, "truncated", "{length}: {problem:?}");
-        assert!(problem.message.starts_with("t.parquet is no complete Parquet file"), "{problem:?}");
+        assert!(problem.message.starts_with("t.parquet is not a complete Parquet file"), "{problem:?}");
     }
 }

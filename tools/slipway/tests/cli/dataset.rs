@@ -3,13 +3,9 @@
 use std::fs;
 use std::io::Write;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use slipway_dataset::idx::{write_images, write_labels};
 use slipway_digest::Digest;
-use tokio::net::TcpListener;
+use slipway_object_store::serve;
 use tokio::runtime::Runtime;
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -31,20 +27,7 @@ impl Place {
         let runtime = Runtime::new().unwrap();
         let objects = project.top().join("../s3");
         fs::create_dir(&objects).unwrap();
-        let (s3, http) = runtime.block_on(async {
-            let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(&objects).unwrap());
-            service.set_auth(SimpleAuth::from_single("key", "secret"));
-            let service = service.build();
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let url = format!("http://{}", listener.local_addr().unwrap());
-            tokio::spawn(async move {
-                let http = Builder::new(TokioExecutor::new());
-                while let Ok((socket, _)) = listener.accept().await {
-                    tokio::spawn(http.serve_connection(TokioIo::new(socket), service.clone()).into_owned());
-                }
-            });
-            (url, MockServer::start().await)
-        });
+        let (s3, http) = runtime.block_on(async { (serve(&objects).await, MockServer::start().await) });
         Self { project, runtime, s3, http, cache: tempfile::tempdir().unwrap() }
     }
 
