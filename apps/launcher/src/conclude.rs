@@ -13,7 +13,7 @@ use slipway_signature::{MODEL_FILE, Servable, content, digest};
 use tokio::runtime::Runtime;
 
 use crate::data;
-use crate::model::{Check, Checked, Found, Program, find};
+use crate::model::{Check, Checked, Found, Workspace, find};
 use crate::processes::Processes;
 
 /// How many metrics a message lists.
@@ -30,7 +30,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) processes: &'a Processes,
     pub(crate) conclusion: &'a Conclusion,
-    pub(crate) program: Program<'a>,
+    pub(crate) workspace: Workspace<'a>,
     pub(crate) unpacked: &'a Unpacked,
     /// The run with everything that the program logged.
     pub(crate) run: Run,
@@ -57,11 +57,11 @@ impl Outcome<'_> {
     /// The tags that say what the gate decided. If it is passed, a version exists afterwards.
     fn apply(&self, register: &Register) -> Result<Vec<Tag>> {
         let verdict = judge(register, |metric| self.metric(metric), &self.listed())?;
-        let tags = verdict.report();
+        verdict.log();
         if verdict == Verdict::Passed {
             self.register(&register.model)?;
         }
-        Ok(tags)
+        Ok(verdict.tags())
     }
 
     /// The last value of a metric. MLflow keeps an infinity as the largest number.
@@ -84,7 +84,7 @@ impl Outcome<'_> {
     fn register(&self, model: &str) -> Result<()> {
         let (client, run) = (self.client, &self.run);
         self.runtime.block_on(self.warn_of_own_versions())?;
-        let found = self.runtime.block_on(find(client, run, model, self.program.output))?;
+        let found = self.runtime.block_on(find(client, run, model, self.workspace.output))?;
         let base = cache();
         let folder = tempfile::tempdir_in(&base).map_err(|error| {
             Failure::Unexpected(format!("cannot create a folder for the model in {}: {error}", base.display()))
@@ -92,7 +92,7 @@ impl Outcome<'_> {
         let check = Check {
             client,
             processes: self.processes,
-            program: self.program,
+            workspace: self.workspace,
             into: folder.path(),
             labels: self.unpacked.manifest.labels(),
         };

@@ -41,8 +41,8 @@ const PLACE: [(&str, &str); 4] = [
 const ADVICE: [(&str, &str); 3] = [
     (
         "terminate called without an active exception",
-        "Python was shutting down while PyTorch's process group was still there: import torch.distributed.nn.functional before \
-         init_process_group(), and call destroy_process_group() at the end",
+        "if it uses PyTorch, Python most likely shut down while the process group was still there: import torch.distributed.nn.functional \
+         before init_process_group(), and call destroy_process_group() at the end",
     ),
     (
         "does not match environment run ID",

@@ -81,15 +81,14 @@ pub(crate) struct Checked {
     refused: Option<String>,
 }
 
-/// A program that has run, as the check of its model runs in its place.
+/// Where a program has run, and with what: the check of its model runs there as well.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Program<'a> {
-    /// Folder of its code.
+pub(crate) struct Workspace<'a> {
+    /// The folder of the code.
     pub(crate) folder: &'a Path,
     pub(crate) command: &'a str,
-    /// Its environment.
     pub(crate) variables: &'a BTreeMap<OsString, OsString>,
-    /// Where it may have put files of a model.
+    /// Where the program may have put files of a model.
     pub(crate) output: &'a Path,
 }
 
@@ -98,7 +97,7 @@ pub(crate) struct Program<'a> {
 pub(crate) struct Check<'a> {
     pub(crate) client: &'a Client,
     pub(crate) processes: &'a Processes,
-    pub(crate) program: Program<'a>,
+    pub(crate) workspace: Workspace<'a>,
     pub(crate) into: &'a Path,
     pub(crate) labels: Option<&'a [String]>,
 }
@@ -110,7 +109,7 @@ impl Check<'_> {
         let file = |action: &str, path: &Path, error: std::io::Error| {
             Failure::Unexpected(format!("cannot {action} {}: {error}", path.display()))
         };
-        let Program { folder, command: name, variables, output } = self.program;
+        let Workspace { folder, command: name, variables, output } = self.workspace;
         let mut task = serde_json::json!({"into": self.into, "program": folder, "labels": self.labels});
         match found {
             Found::Logged(model) => task["model"] = self.download(model).await?.to_string_lossy().into(),

@@ -19,7 +19,7 @@ use crate::data;
 use crate::ending::Ending;
 use crate::environment::{Given, Lead, Settings, variables};
 use crate::meeting::Meeting;
-use crate::model;
+use crate::model::Workspace;
 use crate::processes::{Ended, Processes};
 use crate::progress::{Lines, watch_run};
 
@@ -194,7 +194,7 @@ impl Job<'_> {
             runtime: self.runtime,
             processes: self.processes,
             conclusion: self.conclusion,
-            program: model::Program {
+            workspace: Workspace {
                 folder: &self.settings.program,
                 command: name,
                 variables: &variables,

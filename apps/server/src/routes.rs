@@ -272,7 +272,7 @@ fn only_one(app: &App) -> Result<String, Refusal> {
     match names.as_slice() {
         [only] => Ok((*only).to_owned()),
         [] => Err(Refusal::missing(
-            "no model is in service; name a registered one at the internal address: ?model=NAME&version=N",
+            "no model is in service: merge a promotion (`slipway promote NAME`); or, at the internal address, name a version: ?model=NAME&version=N",
         )),
         several => Err(Refusal::request(format!("{} are in service; name one: ?model=NAME", several.join(", ")))),
     }

@@ -246,7 +246,8 @@ impl Job<'_> {
             _ => None,
         };
         let verdict = judge(gate, value, ADVICE)?;
-        self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &verdict.report()))?;
+        verdict.log();
+        self.runtime.block_on(self.client.log_batch(&run.run_id, &[], &[], &verdict.tags()))?;
         if verdict == Verdict::Passed {
             self.register(&gate.model, &run, &trained, &evaluation, seconds)?;
         }

@@ -69,7 +69,7 @@ mod tests {
             let name = file.strip_suffix(".rs").unwrap();
             assert!(
                 Architecture::WORDS.iter().any(|(word, _)| *word == name),
-                "src/networks/{file} is no architecture yet: add `mod {name};` and an entry `… = {name}` to `architectures!` in \
+                "src/networks/{file} is not an architecture yet: add `mod {name};` and an entry `… = {name}` to `architectures!` in \
                  src/networks.rs, then renew experiments/schema.json (docs/images.md says how)"
             );
         }

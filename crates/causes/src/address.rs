@@ -12,7 +12,7 @@ pub fn hide_login(text: &str, url: &str) -> String {
     hide_logins(&login(url).map_or_else(|| text.to_owned(), |login| text.replace(login, "")))
 }
 
-/// A text without the logins of the URLs in it. What is no secret stays: `ssh://git@`, and variables such as `$(USER):$(PASSWORD)@`.
+/// A text without the logins of the URLs in it. What is not secret stays: `ssh://git@`, and variables such as `$(USER):$(PASSWORD)@`.
 #[must_use]
 pub fn hide_logins(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

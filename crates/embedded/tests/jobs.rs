@@ -429,7 +429,7 @@ async fn no_run_of_a_job_that_has_ended_stays_open() {
         assert_eq!((runs.len(), runs[0].status), (1, status), "{job}: {runs:?}");
         assert!(runs[0].tags["slipway.failure"].contains(reason) && runs[0].end_time.is_some(), "{job}: {runs:?}");
     }
-    assert_eq!(runs_of(&mlflow, "other").await[0].status, RunStatus::Running, "it is no job of this loop");
+    assert_eq!(runs_of(&mlflow, "other").await[0].status, RunStatus::Running, "it is not a job of this loop");
 
     // a loop that was killed together with its workers, and whose job was removed from main before the next one began
     bench.running("cut").await;

@@ -101,19 +101,8 @@ impl Repository {
         Ok(self.file(&repository, top, path)?.map(|id| id.to_string()))
     }
 
-    /// The id of the tree at a path. Returns `None` if there is no folder at that path.
-    ///
-    /// # Errors
-    /// [`Error::NoRevision`](crate::Error::NoRevision).
-    pub fn tree_at(&self, revision: &str, path: &str) -> Result<Option<String>> {
-        let repository = self.handle()?;
-        let top = self.commit_at(&repository, revision)?.tree_id();
-        let entry = self.entry(&repository, top, &self.path_at_top(path))?;
-        Ok(entry.filter(|(_, kind, _)| *kind == ObjectType::Tree).map(|(id, ..)| id.to_string()))
-    }
-
     /// What the first-parent history of a revision did to the files of a pattern: a path in which a part may be `*`, which stands for any
-    /// folder.
+    /// folder. A path that ends with `/` is that of a folder, whose content is its tree.
     ///
     /// # Errors
     /// [`Error::NoRevision`](crate::Error::NoRevision).
@@ -208,8 +197,8 @@ impl Repository {
         found: &mut BTreeMap<String, String>,
     ) -> Result<()> {
         let Some((first, rest)) = pattern.split_once("*/") else {
-            if let Some((id, _, mode)) = self.entry(repository, tree, pattern)?
-                && crate::read::is_file(mode)
+            if let Some((id, kind, mode)) = self.entry(repository, tree, pattern)?
+                && if pattern.ends_with('/') { kind == ObjectType::Tree } else { crate::read::is_file(mode) }
             {
                 found.insert(format!("{folder}/{pattern}"), id.to_string());
             }

@@ -16,17 +16,23 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The tags of the run that say so. The decision is logged, too.
-    pub fn report(&self) -> Vec<Tag> {
+    /// The tags of a run that say what was decided.
+    pub fn tags(&self) -> Vec<Tag> {
         match self {
-            Self::Passed => {
-                tracing::info!(event = "gate", passed = true);
-                vec![Tag::new(tag::GATE, "passed")]
+            Self::Passed => vec![Tag::new(tag::GATE, "passed")],
+            Self::Refused(unmet) => {
+                vec![Tag::new(tag::GATE, "refused"), Tag::new(tag::GATE_UNMET, serde_json::json!(unmet).to_string())]
             }
+        }
+    }
+
+    /// Logs what was decided.
+    pub fn log(&self) {
+        match self {
+            Self::Passed => tracing::info!(event = "gate", passed = true),
             Self::Refused(unmet) => {
                 let reasons: Vec<_> = unmet.iter().map(ToString::to_string).collect();
                 tracing::warn!(event = "gate", passed = false, reason = reasons.join("; "));
-                vec![Tag::new(tag::GATE, "refused"), Tag::new(tag::GATE_UNMET, serde_json::json!(unmet).to_string())]
             }
         }
     }

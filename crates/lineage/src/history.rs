@@ -62,7 +62,7 @@ impl History {
             );
             return Ok(Self { warning: Some(warning), ..Self::at(repository, "HEAD") });
         }
-        // a name that is no remote is the default, `origin`, of a repository without one
+        // a name that is not a remote is the default, `origin`, of a repository without one
         let warning = remote.contains(['/', ':']).then(|| {
             let address = without_password(remote);
             format!("no remote of this repository has the address {address}, so the history of HEAD is searched")

@@ -73,6 +73,8 @@ pub struct ProgramLineage {
     pub folder: Option<String>,
     /// The content of that folder: the id of its tree.
     pub tree: String,
+    /// The first commit of the branch with this content.
+    pub commit: Option<CommitLineage>,
 }
 
 /// A commit of the branch.

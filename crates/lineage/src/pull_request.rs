@@ -60,6 +60,12 @@ impl Lineage {
             }
             known = Some(commit.clone());
         }
+        // mostly the same commit brings the code of a program
+        if let Some(commit) = self.program.as_mut().and_then(|program| program.commit.as_mut())
+            && let Some(same) = self.train_job.commit.as_ref().filter(|same| same.id == commit.id)
+        {
+            commit.pull_request.clone_from(&same.pull_request);
+        }
         for reason in reasons {
             self.unresolved(Part::PullRequest, reason);
         }

@@ -34,7 +34,7 @@ pub fn resolve(history: &History, origin: &Origin) -> Result<Lineage> {
         train_job: TrainJobLineage { name: origin.train_job.clone(), ..TrainJobLineage::default() },
         experiment: ExperimentLineage { file: origin.experiment_file.clone(), ..ExperimentLineage::default() },
         dataset: origin.dataset_digest.clone().map(|digest| DatasetLineage { name: origin.dataset.clone(), digest }),
-        program: origin.program_tree.clone().map(|tree| ProgramLineage { folder: None, tree }),
+        program: origin.program_tree.clone().map(|tree| ProgramLineage { folder: None, tree, commit: None }),
         unresolved: Vec::new(),
     };
     let job = train_job(history, origin, &files, &mut lineage)?;
@@ -48,7 +48,7 @@ fn pattern(origin: &Origin) -> String {
     format!("{}/{}.yaml", jobs_folder(origin.environment.as_deref().unwrap_or("*")), origin.train_job)
 }
 
-/// Finds the TrainJob's file. The newest content that names the same experiment as the origin is meant: a job that was removed may have been
+/// Finds the TrainJob's file. The newest content that names the same experiment and code as the origin is meant: a job that was removed may have been
 /// rendered again from another content that asks for the same.
 fn train_job(
     history: &History,
@@ -62,11 +62,13 @@ fn train_job(
     for (path, blob) in changed.chain(held) {
         let Ok(job) = read(history, path, blob)? else { continue };
         let provenance = job.provenance();
-        let is_same = match (&origin.blob, &origin.commit) {
-            (Some(named), _) => provenance.blob.as_ref() == Some(named),
-            (None, Some(named)) => provenance.commit.as_ref() == Some(named),
-            (None, None) => true,
-        };
+        let has_code = origin.program_tree.is_none() || provenance.program_tree == origin.program_tree;
+        let is_same = has_code
+            && match (&origin.blob, &origin.commit) {
+                (Some(named), _) => provenance.blob.as_ref() == Some(named),
+                (None, Some(named)) => provenance.commit.as_ref() == Some(named),
+                (None, None) => true,
+            };
         let version = JobVersion { path: path.clone(), blob: blob.clone(), job };
         if is_same {
             found = Some(version);
@@ -147,7 +149,7 @@ fn experiment(history: &History, origin: &Origin, version: Option<&JobVersion>, 
     Ok(())
 }
 
-/// The code that a TrainJob names must be in the commit that started it, or nobody can read what ran.
+/// The code that a TrainJob runs, and the commit that brought it: the job's own, or an earlier one, or a later one of the same proposal.
 fn program(history: &History, version: Option<&JobVersion>, lineage: &mut Lineage) -> Result<()> {
     let Some(version) = version else { return Ok(()) };
     let trial = version.job.trial().ok().flatten();
@@ -160,13 +162,16 @@ fn program(history: &History, version: Option<&JobVersion>, lineage: &mut Lineag
         lineage.unresolved(Part::Program, format!("the TrainJob does not name the content of {folder}"));
         return Ok(());
     };
-    if let Some(commit) = lineage.train_job.commit.as_ref().map(|commit| commit.id.clone())
-        && history.repository.tree_at(&commit, &folder)?.as_ref() != Some(&tree)
-    {
-        let reason = format!("{folder} of commit {commit} is not the code that the TrainJob names, tree {tree}");
-        lineage.unresolved(Part::Program, reason);
-    }
-    lineage.program = Some(ProgramLineage { folder: Some(folder), tree });
+    let path = format!("{folder}/");
+    let contents = history.repository.path_history(&history.revision, &path)?;
+    let commit = match Brought::find(&contents, &path, &tree).commit("this code", history) {
+        Ok(commit) => Some(CommitLineage::of(&commit)),
+        Err(reason) => {
+            lineage.unresolved(Part::Program, format!("tree {tree} of {folder}: {reason}"));
+            None
+        }
+    };
+    lineage.program = Some(ProgramLineage { folder: Some(folder), tree, commit });
     Ok(())
 }
 

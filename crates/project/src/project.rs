@@ -28,7 +28,7 @@ pub struct Project {
     pub environments: BTreeMap<String, Environment>,
     /// Every mistake, sorted by file, line and column.
     pub findings: Vec<Finding>,
-    /// What is probably not meant, but is no mistake; sorted as the findings.
+    /// What is probably not meant, but is not a mistake; sorted as the findings.
     pub warnings: Vec<Finding>,
 }
 
@@ -119,7 +119,7 @@ impl Project {
         project
     }
 
-    /// Whether the files declare nothing at all, as in a folder that is no project.
+    /// Whether the files declare nothing at all, as in a folder that is not a project.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.experiments.is_empty()

@@ -43,7 +43,7 @@ impl ExperimentProposal {
     /// [`Error::NotAnExperiment`], [`Error::Ignored`] and [`Error::NoSuchFile`]; [`Error::Invalid`] when the files, or what they refer to, have
     /// mistakes; when the remote cannot be fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, here: &Tree, files: &[String]) -> Result<Self> {
-        // it is there for the person, though not in the tree: that is no withdrawal
+        // it is there for the person, though not in the tree: that is not a withdrawal
         if let Some(file) = ignored(git, files)? {
             return Err(Error::Ignored(file.clone()));
         }

@@ -60,10 +60,12 @@ fn with_options(folder: &Path, options: Option<&Value>) -> Result<String> {
     let around = tempfile::tempdir()?;
     let up = "../".repeat(around.path().canonicalize()?.components().count());
     let mut kustomization = json!({"resources": [format!("{up}{}", folder.canonicalize()?.display())]});
-    for (key, value) in options.as_object().context("kustomize is no map")? {
+    for (key, value) in options.as_object().context("kustomize is not a map")? {
         kustomization[key] = match key.as_str() {
             "namespace" | "patches" => value.clone(),
-            "images" => value.as_array().context("images is no list")?.iter().map(image).collect::<Result<Value>>()?,
+            "images" => {
+                value.as_array().context("images is not a list")?.iter().map(image).collect::<Result<Value>>()?
+            }
             other => bail!("source.kustomize.{other} is not known to this test"),
         };
     }
@@ -73,7 +75,7 @@ fn with_options(folder: &Path, options: Option<&Value>) -> Result<String> {
 
 /// `NAME:TAG` or `NAME=NEW:TAG` in kustomize's words.
 fn image(text: &Value) -> Result<Value> {
-    let text = text.as_str().context("an image is no text")?;
+    let text = text.as_str().context("an image is not a text")?;
     let (target, tag) = text.rsplit_once(':').with_context(|| format!("{text} has no tag"))?;
     let (name, new) = target.split_once('=').unwrap_or((target, target));
     Ok(json!({"name": name, "newName": new, "newTag": tag}))

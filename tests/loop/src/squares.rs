@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use slipway_dataset::idx::{write_images, write_labels};
 
@@ -66,7 +66,15 @@ pub fn torch_cnn(project: &Path, name: &str) -> Result<String> {
     let example = std::fs::read_to_string(project.join("examples/torch-cnn/experiment.yaml"))?;
     let (before, rest) = example.split_once("  sweep:\n").context("the example has a sweep")?;
     let (_, after) = rest.split_once('\n').context("the sweep has one line")?;
-    Ok(format!("{before}{after}")
-        .replace("name: torch-cnn", &format!("name: {name}"))
-        .replace("dataset: fashion-mnist", "dataset: squares"))
+    let text = replaced(&format!("{before}{after}"), "name: torch-cnn", &format!("name: {name}"))?;
+    replaced(&text, "dataset: fashion-mnist", "dataset: squares")
+}
+
+/// Replaces the first place of a text that must be there.
+///
+/// # Errors
+/// If it is not there.
+pub fn replaced(text: &str, from: &str, to: &str) -> Result<String> {
+    ensure!(text.contains(from), "there is no `{from}` in:\n{text}");
+    Ok(text.replacen(from, to, 1))
 }

@@ -10,7 +10,8 @@ use slipway_forge::BareForge;
 use slipway_loop::answer::best;
 use slipway_loop::process::Process;
 use slipway_loop::programs::fresh_clone;
-use slipway_loop::{command, squares, wine};
+use slipway_loop::squares::{self, replaced};
+use slipway_loop::{command, wine};
 use tempfile::TempDir;
 
 /// Longer than a job takes whose packages have to be downloaded first.
@@ -151,7 +152,7 @@ async fn images_are_served(project: &Project) -> Result<()> {
 }
 
 async fn a_gate_refuses(project: &Project) -> Result<()> {
-    let text = squares::torch_cnn(&project.clone, "strict")?.replace("accuracy: \">= 0.85\"", "accuracy: \"> 1\"");
+    let text = replaced(&squares::torch_cnn(&project.clone, "strict")?, ">= 0.85", "> 1")?;
     let job = project.start("strict", &text).await?;
     let job = project.finished(&job).await?;
     let why = job["unregistered"].to_string();
@@ -160,7 +161,7 @@ async fn a_gate_refuses(project: &Project) -> Result<()> {
 }
 
 async fn a_killed_worker_ends_the_job(project: &Project) -> Result<()> {
-    let text = squares::torch_cnn(&project.clone, "killed")?.replace("epochs: 3", "epochs: 1000");
+    let text = replaced(&squares::torch_cnn(&project.clone, "killed")?, "epochs: 3", "epochs: 1000")?;
     let job = project.start("killed", &text).await?;
     let begun = Instant::now();
     while !project.log(&job).contains("epoch 1 ") {

@@ -1,4 +1,4 @@
-//! What is probably not meant, but is no mistake.
+//! What is probably not meant, but is not a mistake.
 
 use slipway_source::Finding;
 

@@ -121,7 +121,7 @@ async fn whatever_happened_to_the_files_is_mended() {
         assert_eq!(store.unpack(&digest, cache.path()).await.unwrap().folder, folder);
         assert!(content(&folder) == whole, "{mishap} is not mended");
     }
-    // what a killed process left is no obstacle, and does not stay
+    // what a killed process left is not an obstacle, and does not stay
     std::fs::remove_dir_all(folder.join("test")).unwrap();
     let left = folder.with_extension("part");
     std::fs::create_dir_all(left.join("test")).unwrap();

@@ -31,7 +31,7 @@ fn a_commit_leaves_the_work_tree_and_the_index_alone() {
     assert!(files.contains("100755"), "the script is still executable: {files}");
     assert_eq!(repository.read_all(&commit, &["new"]).unwrap()["new/very/deep/ü file.txt"], b"new");
     assert!(!repository.is_clean(&["a.txt"]).unwrap() && repository.is_clean(&["deep/er/b.txt"]).unwrap());
-    // nothing to change is no commit
+    // nothing to change makes no commit
     assert_eq!(repository.commit(Some(&commit), &BTreeMap::new(), "nothing").unwrap(), commit);
 }
 

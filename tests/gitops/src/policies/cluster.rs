@@ -72,7 +72,7 @@ impl Cluster {
         self.lets(from, Direction::Egress, Other::Outside(None), port, protocol)
     }
 
-    /// Whether a pod may open a connection to that port of an address that is no pod's.
+    /// Whether a pod may open a connection to that port of an address that does not belong to a pod.
     pub fn may_reach(&self, from: &Pod, address: IpAddr, port: u16, protocol: Protocol) -> bool {
         self.lets(from, Direction::Egress, Other::Outside(Some(address)), port, protocol)
     }

@@ -68,7 +68,7 @@ enum Which {
 pub(super) enum Other<'a> {
     /// A pod, with its namespace's labels.
     Pod(&'a Pod, &'a Labels),
-    /// Something that is no pod: at that address, or at whatever address.
+    /// Something that is not a pod: at that address, or at whatever address.
     Outside(Option<IpAddr>),
 }
 

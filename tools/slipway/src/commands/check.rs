@@ -48,7 +48,7 @@ struct Checked {
     jobs: usize,
     kustomizations: usize,
     objects: usize,
-    /// Experiments that have not started in an environment, which is no mistake.
+    /// Experiments that have not started in an environment, which is not a mistake.
     drafts: Vec<Draft>,
     /// Sources in other repositories that were rendered.
     upstream: usize,

@@ -19,7 +19,7 @@ use crate::versions::unknown_model;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Looks up the exact content of the experiment, the commit of the default branch that brought it, and its pull request, whichever way \
-                  that was merged. Only the pull request needs the forge; versions and runs are asked of MLflow. Exit code 0 if everything but the \
+                  that was merged, and the code of a program. Only the pull request needs the forge; versions and runs are asked of MLflow. Exit code 0 if everything but the \
                   pull request was found.\n\n\
                   Examples:\n  slipway trace mnist                # the newest version of a model\n  slipway trace mnist@3\n  \
                   slipway trace mnist-cnn-60e09a4e   # a TrainJob\n  slipway trace 0123456789abcdef0123456789abcdef -o json   # a run of MLflow"
@@ -129,7 +129,9 @@ impl Trace {
             return Ok(Subject { origin, version: None, run: None });
         }
         if let Some(jobs) = jobs_of(history, name)? {
-            return Err(Failure::Input(format!("{name} is an experiment: name one of its TrainJobs: {jobs}")));
+            return Err(Failure::Input(format!(
+                "{name} is an experiment: name one of its TrainJobs: {jobs}; or a version of a model, as in {name}@1"
+            )));
         }
         let looks_like_a_job = name
             .rsplit_once('-')
@@ -221,7 +223,10 @@ fn show(context: &Context, history: &History, traced: &Traced) {
     if let Some(program) = program {
         heading("program", program.folder.as_deref().unwrap_or("unknown"));
         line("  content", &format!("tree {}", program.tree));
-        line("  to read it", &format!("{} ls-tree -r {}", git(history), short(&program.tree)));
+        show_commit(context, program.commit.as_ref().filter(|commit| Some(*commit) != train_job.commit.as_ref()));
+        if program.commit.is_some() {
+            line("  to list it", &format!("{} ls-tree -r --full-tree {}", git(history), short(&program.tree)));
+        }
     }
     if let Some(dataset) = dataset {
         heading("dataset", dataset.name.as_deref().unwrap_or_default());
@@ -234,12 +239,11 @@ fn show(context: &Context, history: &History, traced: &Traced) {
     }
 }
 
-/// The git command that reads the repository from where `slipway` was started.
+/// A git command for the repository, as a person types it where `slipway` was started.
 fn git(history: &History) -> String {
-    match history.repository.is_bare() {
-        true => format!("git -C {}", history.repository.root().display()),
-        false => "git".to_owned(),
-    }
+    let root = history.repository.root();
+    let is_inside = std::env::current_dir().is_ok_and(|folder| folder.starts_with(root));
+    if is_inside && !history.repository.is_bare() { "git".to_owned() } else { format!("git -C '{}'", root.display()) }
 }
 
 fn show_commit(context: &Context, commit: Option<&CommitLineage>) {

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use slipway_dataset::idx::{write_images, write_labels};
+
 use crate::project::{Project, Ran, git};
 
 const FASHION: &str = "apiVersion: slipway.dev/v1alpha1
@@ -260,15 +262,28 @@ fn the_code_of_a_job_is_traced() {
     let trace = |more: &[&str]| project.run(&[&["trace", &job, "--branch", "HEAD", "--remote", &forge], more].concat());
     let ran = trace(&["-o", "json"]);
     assert_eq!(ran.code(), 0, "{ran:?}");
-    assert_eq!(ran.json()["program"], serde_json::json!({"folder": "trainers/torch-cnn", "tree": tree}));
+    let program = ran.json()["program"].clone();
+    assert_eq!((&program["folder"], &program["tree"]), (&"trainers/torch-cnn".into(), &tree.as_str().into()));
+    // the proposal did not change the code, which an earlier commit had brought
+    assert_eq!(program["commit"]["subject"], "a program");
     let text = trace(&[]).text();
     assert!(text.contains(&format!("tree {tree}")), "{text}");
-    let (_, command) = text.split_once("git ls-tree -r ").expect(&text);
-    let listed = project.git(&["ls-tree", "-r", "--name-only", command.split_whitespace().next().unwrap()]);
+    let (_, command) = text.split_once("git ls-tree -r --full-tree ").expect(&text);
+    let listed = command.split_whitespace().next().unwrap();
+    let listed = project.git(&["ls-tree", "-r", "--full-tree", "--name-only", listed]);
     assert_eq!(listed, "data/labels.txt\ntrain.py");
 
-    // a job that was merged with other code than it names
+    // the code has moved on when a job of the older code is merged
     let file = format!("{JOBS}/{job}.yaml");
+    let older = project.read(&file);
+    project.git(&["rm", "--quiet", &file]);
+    project.commit("not there yet");
+    project.write(&file, &older);
+    project.commit("merged late");
+    let ran = trace(&["-o", "json"]);
+    assert_eq!((ran.code(), ran.json()["program"].clone()), (0, program), "{ran:?}");
+
+    // a job of code that nobody has
     let other = project.read(&file).replace(&tree, &"0123456789".repeat(4));
     pull(&project);
     project.git(&["rm", "--quiet", &file]);
@@ -278,7 +293,10 @@ fn the_code_of_a_job_is_traced() {
     let ran = trace(&["-o", "json"]);
     assert_eq!(ran.code(), 3, "{ran:?}");
     let reasons = ran.json()["unresolved"].to_string();
-    assert!(reasons.contains("\"part\":\"program\"") && reasons.contains("is not the code"), "{reasons}");
+    assert!(
+        reasons.contains("\"part\":\"program\"") && reasons.contains("no commit of HEAD brought this code"),
+        "{reasons}"
+    );
 }
 
 #[test]
@@ -292,7 +310,10 @@ fn a_new_program_can_be_run_and_never_overwrites() {
     let checked = project.run(&["check"]);
     assert_eq!((checked.code(), checked.errors().as_str()), (0, ""), "{checked:?}");
     let image = project.read("trainers/my-cnn/image.yaml");
-    assert!(image.contains("name: my-cnn\n") && !image.contains("wine"), "{image}");
+    assert!(image.contains("name: my-cnn\n"), "{image}");
+    for text in [&image, &project.read("trainers/my-cnn/requirements.in")] {
+        assert!(!text.contains("wine") && !text.contains("../"), "{text}");
+    }
     assert!(project.read("clusters/local/cluster.yaml").contains("  trainers:\n    my-cnn: slipway/my-cnn:0.1.0\n"));
     // nothing of it is committed, and all of it is proposed
     let forge = project.forge();
@@ -316,12 +337,18 @@ fn a_new_program_can_be_run_and_never_overwrites() {
     assert_eq!(project.run(&["new", "boots", "--program", "x", "--architecture", "cnn"]).code(), 2);
 }
 
-/// Runs a program, and fails if threads of PyTorch's process group are left: they may abort Python when it exits.
+/// Runs a program, and fails if threads of PyTorch's process group, which were there, are left: they may abort Python when it exits.
 const LEAVES_NO_THREAD: &str = "\
 import os, runpy, sys
+import torch.distributed
+def threads():
+    return [open(f'/proc/self/task/{thread}/comm').read().strip() for thread in os.listdir('/proc/self/task')]
+def destroy(*arguments, destroy=torch.distributed.destroy_process_group):
+    assert 'pt_gloo_runloop' in threads(), threads()
+    destroy(*arguments)
+torch.distributed.destroy_process_group = destroy
 runpy.run_path(sys.argv.pop(1), run_name='__main__')
-threads = [open(f'/proc/self/task/{thread}/comm').read().strip() for thread in os.listdir('/proc/self/task')]
-assert 'pt_gloo_runloop' not in threads, threads
+assert 'pt_gloo_runloop' not in threads(), threads()
 ";
 
 /// The program of the skeleton trains as torchrun starts it, with two processes, and logs what the gate asks for.
@@ -331,18 +358,14 @@ fn the_program_of_the_skeleton_trains() {
     let project = Project::new();
     assert_eq!(project.run(&["new", "shirts", "--program", "my-cnn"]).code(), 0);
     let data = project.root().join("data");
-    for (split, count) in [("train", 64_u32), ("validation", 16), ("test", 16)] {
+    for (split, count) in [("train", 64_usize), ("validation", 16), ("test", 16)] {
         let folder = data.join(split);
         std::fs::create_dir_all(&folder).unwrap();
         // a black image is a 0, a white one a 1
         let labels: Vec<u8> = (0..count).map(|index| u8::from(index % 2 == 1)).collect();
         let images: Vec<u8> = labels.iter().flat_map(|label| [label * 255; 64]).collect();
-        let head = |kind: u8, sizes: &[u32]| {
-            let sizes = sizes.iter().flat_map(|size| size.to_be_bytes());
-            [0, 0, 8, kind].into_iter().chain(sizes).collect::<Vec<u8>>()
-        };
-        std::fs::write(folder.join("images-idx3-ubyte"), [head(3, &[count, 8, 8]), images].concat()).unwrap();
-        std::fs::write(folder.join("labels-idx1-ubyte"), [head(1, &[count]), labels].concat()).unwrap();
+        std::fs::write(folder.join("images-idx3-ubyte"), write_images(8, 8, &images).unwrap()).unwrap();
+        std::fs::write(folder.join("labels-idx1-ubyte"), write_labels(&labels).unwrap()).unwrap();
     }
     let database = format!("sqlite:///{}", project.root().join("runs.db").display());
     project.write("leaves_no_thread.py", LEAVES_NO_THREAD);

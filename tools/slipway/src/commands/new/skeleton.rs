@@ -16,14 +16,21 @@ const CODE: [(&str, &str); 2] = [
     ("train.py", include_str!("../../../templates/program/train.py")),
 ];
 
-/// The packages and the image are those of an example, whose locks are tested; its name is in them.
-const EXAMPLE: &str = "wine";
-const PACKAGES: [(&str, &str); 4] = [
+/// The packages and the image are those of an example, whose locks are tested. They hold neither its name nor its place.
+const LOCKS: [(&str, &str); 2] = [
     ("image.lock", include_str!("../../../../../trainers/wine/image.lock")),
-    ("image.yaml", include_str!("../../../../../trainers/wine/image.yaml")),
-    ("requirements.in", include_str!("../../../../../trainers/wine/requirements.in")),
     ("requirements.lock", include_str!("../../../../../trainers/wine/requirements.lock")),
 ];
+const DECLARATIONS: [(&str, &str); 2] = [
+    ("image.yaml", include_str!("../../../../../trainers/wine/image.yaml")),
+    ("requirements.in", include_str!("../../../../../trainers/wine/requirements.in")),
+];
+
+/// An example's declaration for another trainer, in a project that need not be a clone of this repository.
+fn declaration(text: &str, trainer: &str) -> String {
+    let text = text.replace("wine", trainer).replace(" -c ../../tools/setup/requirements.lock", "");
+    text.lines().filter(|line| !line.starts_with("# yaml-language-server")).map(|line| format!("{line}\n")).collect()
+}
 
 const EXPERIMENT: &str = include_str!("../../../templates/program/experiment.yaml");
 
@@ -50,7 +57,8 @@ impl Skeleton {
         let mut files = BTreeMap::new();
         if !exists {
             files.extend(CODE.map(|(name, text)| (format!("{folder}/{name}"), text.replace("TRAINER", trainer))));
-            files.extend(PACKAGES.map(|(name, text)| (format!("{folder}/{name}"), text.replace(EXAMPLE, trainer))));
+            files.extend(LOCKS.map(|(name, text)| (format!("{folder}/{name}"), text.to_owned())));
+            files.extend(DECLARATIONS.map(|(name, text)| (format!("{folder}/{name}"), declaration(text, trainer))));
         }
         if let Some(environment) = project.environments.get(ENVIRONMENT)
             && !environment.cluster.trainers.contains_key(trainer)
