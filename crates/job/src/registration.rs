@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures::future::try_join_all;
 use slipway_mlflow::{Client, Error, LoggedModel, LoggedModelStatus, ModelVersion, Param, Run, Tag};
 
 use crate::attempts::until_answered;
@@ -50,18 +51,20 @@ pub async fn upload(
     Ok(logged)
 }
 
-/// Adds these files of a folder to a logged model.
+/// Adds these files of a folder to a logged model, all at once: each is a request that MLflow passes on to the store.
 ///
 /// # Errors
 /// When a file cannot be read, or MLflow refuses or fails.
 pub async fn add_files(client: &Client, logged: &LoggedModel, folder: &Path, files: &[&str]) -> Result<(), Error> {
-    for file in files {
-        let path = folder.join(file);
-        let read = tokio::fs::read(&path).await;
-        let bytes = read.map_err(|error| Error::File { path, reason: error.to_string() })?;
-        client.upload_logged_model_artifact(logged, file, bytes).await?;
-    }
-    Ok(())
+    let add = |file: &&str| {
+        let (file, path) = (file.to_string(), folder.join(file));
+        async move {
+            let read = tokio::fs::read(&path).await;
+            let bytes = read.map_err(|error| Error::File { path, reason: error.to_string() })?;
+            client.upload_logged_model_artifact(logged, &file, bytes).await
+        }
+    };
+    try_join_all(files.iter().map(add)).await.map(drop)
 }
 
 /// Creates a version from a completely uploaded logged model, unless this TrainJob has one.
@@ -76,8 +79,9 @@ pub async fn publish(
     let Registration { model, job, run, tags, .. } = registration;
     let source = format!("models:/{}", logged.model_id);
     until_answered(|_| async {
-        client.get_or_create_registered_model(model).await?;
-        if let Some(version) = client.version_of_job(model, job).await? {
+        let (_, version) =
+            tokio::try_join!(client.get_or_create_registered_model(model), client.version_of_job(model, job))?;
+        if let Some(version) = version {
             return Ok(version);
         }
         client.create_model_version(model, &source, &run.run_id, &logged.model_id, tags).await
