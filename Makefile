@@ -32,7 +32,7 @@ TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images sl
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help clone setup setup-test setup-linters build build-tests install dist demo images test test-rust test-python test-loop \
+.PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
   test-cluster-smoke e2e lint advisories bench bench-images bench-cluster clean-cache
 
@@ -64,6 +64,10 @@ dist: clone ## compile the command line for distribution
 	cargo build --profile dist --locked -p slipway
 	@echo "$(DIST)"
 
+TO ?= package
+package: dist ## pack it for a release, into the folder TO; with TAG=v1.2.3, fail if that is not its version
+	@$(PYTHON) tools/setup/package.py "$(DIST)" "$(TO)" $(TAG)
+
 demo: build ## run the whole loop once, and leave the page open until Ctrl-C
 	@$(BIN)/slipway demo
 
@@ -85,8 +89,9 @@ test-rust: build-tests
 	$(TEST_ENV) cargo test $(TESTS) -- --skip $(LOOP_TEST)
 
 test-python: setup-test
-	@echo "==> tests of the page"
+	@echo "==> tests of the page, and of the script that installs a release"
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
+	$(VENV)/bin/python -m unittest discover -s tools/setup/tests
 
 # Read-only root file systems and host names of their own, as pods have them.
 test-confined: build-tests ## test the programs in mount namespaces; Linux, as root where namespaces are restricted
