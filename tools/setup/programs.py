@@ -1,10 +1,12 @@
-"""Builds the pinned kustomize and helm into the cache folder: ${XDG_CACHE_HOME:-~/.cache}/slipway/tools/bin.
+"""Builds programs from their pinned Go modules into the cache folder: ${XDG_CACHE_HOME:-~/.cache}/slipway/tools/bin.
 
-`slipway check`, `diff` and `bootstrap` run them. Their versions and those of their dependencies are in tools/testbed/modules.
+Run as a program, it builds kustomize and helm, which `slipway check`, `diff` and `bootstrap` run. The versions and those of the
+dependencies are in tools/testbed/modules.
 """
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +51,7 @@ class Program:
         return self.target.exists() and self.stamp.exists() and self.stamp.read_text() == self.made_from()
 
 
-PROGRAMS = (
+KUSTOMIZE_AND_HELM = (
     Program(
         "kustomize",
         "sigs.k8s.io/kustomize/kustomize/v5",
@@ -60,9 +62,10 @@ PROGRAMS = (
 )
 
 
-def main() -> None:
+def build(programs: Iterable[Program]) -> None:
+    """Builds those that are missing or out of date."""
     with alone("programs"):
-        missing = [program for program in PROGRAMS if not program.is_current()]
+        missing = [program for program in programs if not program.is_current()]
         if not missing:
             return
         # One Go for all of them, since they share dependencies.
@@ -75,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    build(KUSTOMIZE_AND_HELM)

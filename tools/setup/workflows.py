@@ -1,0 +1,114 @@
+"""Checks of .github/workflows that actionlint and zizmor do not make: workflows.py SLIPWAY
+
+- Workflows are thin: each step runs a target of the Makefile or a command of `slipway`, with options that it has, so anyone can run it at
+  home. The exceptions use only the programs in PLUMBING.
+- A fork's pull request gets nothing but the right to read: a workflow that one starts has no other permission and no secret.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a step may consist of without `make` and `slipway`.
+PLUMBING = {"apt-get", "git", "gh", "if", "fi"}
+
+
+def commands(script: str) -> Iterator[list[str]]:
+    """The words of each command, a pipeline's parts and conditions separately."""
+    for line in script.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars="|&;<>()")
+        words.whitespace_split = True
+        command: list[str] = []
+        for word in words:
+            if set(word) <= set("|&;()"):
+                yield command
+                command = []
+            else:
+                command.append(word)
+        yield command
+
+
+def called(command: list[str], program: str) -> list[str] | None:
+    """The words after the program's name, which may be a path or follow `xargs` and the like; None if it is not called."""
+    for at, word in enumerate(command[:-1]):
+        if Path(word).name == program and re.fullmatch(r"[a-z][a-z-]*", command[at + 1]):
+            return command[at + 1 :]
+    return None
+
+
+def wrong_target(arguments: list[str], targets: set[str]) -> str | None:
+    unknown = [word for word in arguments if "=" not in word and not word.startswith("-") and word not in targets]
+    return f"the Makefile has no target `{unknown[0]}`" if unknown else None
+
+
+def wrong_subcommand(arguments: list[str], slipway: str) -> str | None:
+    subcommand = []
+    for word in arguments:
+        if not re.fullmatch(r"[a-z][a-z-]*", word):
+            break
+        subcommand.append(word)
+    name = " ".join(["slipway", *subcommand])
+    done = subprocess.run([slipway, *subcommand, "--help"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return f"there is no command `{name}`: {done.stderr.strip().splitlines()[0]}"
+    known = set(re.findall(r"--[a-z][a-z-]*", done.stdout))
+    unknown = [word for word in arguments if re.fullmatch(r"--[a-z][a-z-]*", word) and word not in known]
+    return f"`{name}` has no option {unknown[0]}" if unknown else None
+
+
+def wrong_step(script: str, targets: set[str], slipway: str) -> Iterator[str]:
+    """What is wrong with the commands of a step."""
+    thin = False
+    for command in commands(script):
+        for arguments, wrong in [
+            (called(command, "make"), lambda words: wrong_target(words, targets)),
+            (called(command, "slipway"), lambda words: wrong_subcommand(words, slipway)),
+        ]:
+            if arguments is not None:
+                thin = True
+                if problem := wrong(arguments):
+                    yield problem
+    programs = {line.split()[0] for line in script.replace("\\\n", " ").splitlines() if line.strip()}
+    if not thin and not programs <= PLUMBING:
+        yield f"runs {', '.join(sorted(programs - PLUMBING))}, but neither make nor slipway: put what it does behind one of them"
+
+
+def wrong_rights(workflow: dict, text: str) -> Iterator[str]:
+    """What a pull request of a fork could get."""
+    # YAML 1.1 reads the key `on` as true.
+    triggers = workflow.get("on", workflow.get(True))
+    if "pull_request_target" in triggers:
+        yield "pull_request_target gives a fork's pull request the rights of this repository: use pull_request"
+    if "pull_request" not in triggers:
+        return
+    for name, job in workflow["jobs"].items():
+        if job.get("permissions", workflow.get("permissions")) not in ({}, {"contents": "read"}):
+            yield f"job {name}: a fork's pull request starts this workflow, so its jobs may have `contents: read` and nothing else"
+    if re.search(r"\bsecrets\s*[.\[]|secrets: inherit", text):
+        yield "a fork's pull request starts this workflow, so it may not use secrets"
+
+
+def main(slipway: str) -> int:
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    problems = []
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        text = path.read_text()
+        workflow = yaml.safe_load(text)
+        shown = path.relative_to(ROOT)
+        problems += [f"{shown}: {problem}" for problem in wrong_rights(workflow, text)]
+        for name, job in workflow["jobs"].items():
+            for step in job["steps"]:
+                found = wrong_step(step["run"], targets, slipway) if "run" in step else []
+                problems += [f"{shown}: job {name}, step `{step.get('name', step['run'])}`: {problem}" for problem in found]
+    print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+    return 3 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
