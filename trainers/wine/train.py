@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 # DistributedDataParallel imports this, and its functions keep the process group that there is at that time. Imported before, the group is
-# freed at the end; otherwise its threads are still there when Python exits, and now and then abort it.
+# freed at the end; otherwise its threads are still there when Python exits, and often abort it (PyTorch 2.13).
 import torch.distributed.nn.functional  # noqa: F401
 from mlflow.models import infer_signature
 from torch import nn
@@ -91,6 +91,8 @@ def main() -> None:
         mlflow.pytorch.log_model(network, name="model", signature=signature, input_example=example.numpy())
         mlflow.end_run()
         print(f"accuracy {found:.4f}", flush=True)
+    # Before the group: if the group ends together with the model, PyTorch 2.13 may wait for itself.
+    del model
     dist.destroy_process_group()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 # DistributedDataParallel imports this, and its functions keep the process group that there is at that time. Imported before, the group is
-# freed at the end; otherwise its threads are still there when Python exits, and now and then abort it.
+# freed at the end; otherwise its threads are still there when Python exits, and often abort it (PyTorch 2.13).
 import torch.distributed.nn.functional  # noqa: F401
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -103,10 +103,12 @@ def main() -> None:
         # The gate of the experiment looks at this one.
         mlflow.log_metric("accuracy", accuracy(model, test, device), step=options.epochs)
         model.eval()
-        example = test.tensors[0][:1].numpy()
+        # two images, because a model that is exported with one takes no more than one
+        example = test.tensors[0][:2].numpy()
         mlflow.pytorch.log_model(model.cpu(), name="model", input_example=example)
         mlflow.end_run()
-    dist.barrier()
+    # Before the group: if the group ends together with the model, PyTorch 2.13 may wait for itself.
+    del parallel
     dist.destroy_process_group()
 
 
