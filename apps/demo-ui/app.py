@@ -161,7 +161,8 @@ def no_form(version: Version, failure: ServerError) -> None:
     if failure.passing:
         problem(f"{failure}.", HELP)
     elif flavor := version.tag("flavor"):
-        st.warning(f"This version is a model of MLflow's flavour `{flavor}`, which the model server does not run; `mlflow models serve` does.")
+        why = version.tag("unservable") or "it runs other kinds of models"
+        st.warning(f"This version is a model of MLflow's flavour `{flavor}`. The model server does not run it: {why}. `mlflow models serve` does.")
     else:
         st.warning(f"{failure}. Choose another version.")
 

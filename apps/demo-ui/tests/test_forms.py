@@ -205,8 +205,9 @@ class Signatures(Everywhere):
             self.assertIn('data-version="1"', html(self.app))
 
     def test_a_version_of_another_flavour_says_what_runs_it(self):
-        with page(registry(version(1, "forest", flavor="sklearn")), {}) as self.app:
-            self.assertIn("MLflow's flavour `sklearn`, which the model server does not run; `mlflow models serve` does.", text(self.app))
+        with page(registry(version(1, "forest", flavor="sklearn", unservable="it does not take tensors")), {}) as self.app:
+            said = "MLflow's flavour `sklearn`. The model server does not run it: it does not take tensors. `mlflow models serve` does."
+            self.assertIn(said, text(self.app))
 
     def test_names_from_a_model_cannot_be_markup(self):
         name = "<img src=x onerror=alert(1)>"

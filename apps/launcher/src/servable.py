@@ -29,9 +29,12 @@ class Unservable(Exception):
 
 
 def said(error):
-    """The first line of what an error says."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:500]}" if text else type(error).__name__
+    """The line of an error that says most: mostly the first one, but the last one of TorchScript's interpreter."""
+    lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    line = lines[-1] if "TorchScript interpreter" in lines[0] else lines[0]
+    return f"{type(error).__name__}: {line.strip()[:500]}"
 
 
 # ---- tensors -------------------------------------------------------------------------------------------------------------------------
@@ -166,7 +169,9 @@ def to_torchscript(module, inputs):
             return converted
         except Exception as error:
             reasons.append(f"{way}: {error if isinstance(error, Unservable) else said(error)}")
-    raise Unservable(f"it cannot be converted to TorchScript ({'; '.join(reasons)})")
+    # what was fixed when the model was exported, such as the number of rows, is not in the module itself
+    hint = "; log it with serialization_format='pickle', or leave model.pt2 in SLIPWAY_OUTPUT" if isinstance(module, torch.fx.GraphModule) else ""
+    raise Unservable(f"it cannot be converted to TorchScript ({'; '.join(reasons)}){hint}")
 
 
 def run_raw(module, inputs):

@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// No server runs the version.
     #[error(
-        "no server of this project runs version {version} of {model}: it is of MLflow's flavour {flavor}, and servers run the built-in networks, \
+        "no server of this project runs version {version} of {model}: it is of MLflow's flavour {flavor}{reason}. Servers run the built-in networks, \
          TorchScript (slipway/model.ts) and compiled packages of torch.export (slipway/model.pt2). `mlflow models serve -m models:/{model}/{version}` runs it; \
          or register a version that was exported to one of those (docs/programs.md)"
     )]
@@ -88,6 +88,8 @@ pub enum Error {
         version: String,
         /// What it was saved with, such as `sklearn`.
         flavor: String,
+        /// `: ` and why, as far as it is known.
+        reason: String,
     },
     /// A server that is newer than this program may run the version.
     #[error(
@@ -105,7 +107,7 @@ pub enum Error {
     },
     /// No version has an accuracy to choose by.
     #[error(
-        "{0} has no version with an accuracy to choose by: did its trials pass their gate (`slipway status`)? Name one with --version"
+        "{0} has no version with the metric `accuracy` to choose by: name one with --version (`slipway status` lists them)"
     )]
     NoBestVersion(String),
     /// Many branches of this name hold commits that somebody added.

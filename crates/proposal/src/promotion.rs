@@ -19,7 +19,8 @@ use crate::{Error, Remote, Result};
 /// changes nothing.
 ///
 /// # Errors
-/// [`Error::NoBestVersion`] when no such version has an accuracy.
+/// [`Error::NoBestVersion`] when no such version has an accuracy; [`Error::NotServable`] and [`Error::UnknownEngine`] when no server runs the newest
+/// one, and there is no other.
 pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion> {
     let candidates: Vec<(f64, &ModelVersion)> = versions
         .iter()
@@ -36,7 +37,11 @@ pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a
         .filter(|(_, version)| version.tag(tag::DATASET_DIGEST) == data)
         .max_by(|(a, older), (b, newer)| a.total_cmp(b).then(newer.number().cmp(&older.number())))
         .map(|(_, version)| *version)
-        .ok_or_else(|| Error::NoBestVersion(model.to_owned()))
+        .ok_or_else(|| {
+            let newest = versions.iter().max_by_key(|version| version.number());
+            let refused = newest.and_then(|version| servable(version).err());
+            refused.unwrap_or_else(|| Error::NoBestVersion(model.to_owned()))
+        })
 }
 
 /// The version of this number.
@@ -154,7 +159,9 @@ fn servable(version: &ModelVersion) -> Result<()> {
         return Ok(());
     }
     if engine.is_empty() {
-        return Err(Error::NotServable { model, version: number, flavor: flavor.to_owned() });
+        let reason = Some(version.tag(tag::UNSERVABLE)).filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        return Err(Error::NotServable { model, version: number, flavor: flavor.to_owned(), reason });
     }
     Err(Error::UnknownEngine { model, version: number, engine: engine.to_owned(), known: ENGINES.join(", ") })
 }
@@ -209,6 +216,9 @@ mod tests {
         let error = servable(&tagged(&[(tag::ENGINE, "onnx")])).unwrap_err().to_string();
         assert!(error.contains("the engine `onnx`") && error.contains("builtin, torchscript, aotinductor"), "{error}");
         assert_eq!(best(&[forest, version(1, "0.5", "a")]), Some(1));
+        let fixed = tagged(&[(tag::FLAVOR, "pytorch"), (tag::UNSERVABLE, "it does not answer 3 rows at once")]);
+        let error = best_version("mnist", &[fixed]).unwrap_err().to_string();
+        assert!(error.contains("flavour pytorch: it does not answer 3 rows at once. Servers run"), "{error}");
     }
 
     #[test]

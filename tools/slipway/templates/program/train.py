@@ -1,6 +1,7 @@
-"""Trains a small network on images, as one of the processes that torchrun or slipway-launch starts.
+"""Trains a small network on images in IDX files, as one of the processes that torchrun or slipway-launch starts.
 
-To try it without Slipway:  SLIPWAY_DATA=… MLFLOW_TRACKING_URI=sqlite:///runs.db torchrun --nproc-per-node 2 train.py
+To try it without Slipway, with an MLflow at this address:
+SLIPWAY_DATA=… MLFLOW_TRACKING_URI=http://127.0.0.1:5000 torchrun --nproc-per-node 2 train.py
 """
 
 import argparse
