@@ -8,6 +8,7 @@ mod examined;
 mod failure;
 mod local_loop;
 mod lookup;
+mod missing_data;
 mod model_server;
 mod named;
 mod plan_text;

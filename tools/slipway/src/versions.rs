@@ -6,7 +6,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_mlflow::{Client, ModelVersion};
-use slipway_names::tag::{ACCURACY, TRAINJOB};
+use slipway_names::tag::{ACCURACY, TRAINJOB, UNSERVABLE};
 use slipway_proposal::Error;
 
 use crate::context::Context;
@@ -23,6 +23,9 @@ pub(crate) struct Version {
     trial: String,
     /// Whether the server answers with it; `None` if the server does not say.
     served: Option<bool>,
+    /// Why no server can answer with it; `None` if one can, as far as its tags say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unservable: Option<String>,
 }
 
 /// Every version of every model that MLflow has, and whether the server answers with it. A server that cannot be asked is a warning.
@@ -48,6 +51,7 @@ pub(crate) async fn versions(
             served: in_service.as_ref().map(|served| served.get(&model) == Some(&version.version)),
             accuracy: version.tag(ACCURACY).parse().ok(),
             trial: version.tag(TRAINJOB).to_owned(),
+            unservable: Some(version.tag(UNSERVABLE).to_owned()).filter(|reason| !reason.is_empty()),
             version: version.version,
             model,
         })
@@ -84,6 +88,7 @@ pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
     for version in versions {
         let accuracy = version.accuracy.map(|accuracy| format!("{accuracy:.4}")).unwrap_or_default();
         let served = match version.served {
+            _ if version.unservable.is_some() => "cannot be served",
             Some(true) => "served",
             Some(false) => "",
             None => "?",
@@ -91,4 +96,9 @@ pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
         table.add_row([&version.model, &version.version, &accuracy, &version.trial, served]);
     }
     context.say(format!("\n{}", table.trim_fmt()));
+    for Version { model, version, unservable, .. } in versions {
+        if let Some(reason) = unservable {
+            context.say(format!("{model} version {version} cannot be served: {reason}"));
+        }
+    }
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use slipway_git::Repository;
-use slipway_project::{Plan, Tree};
+use slipway_project::{Plan, Project, Tree};
 use slipway_proposal::ExperimentProposal;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::missing_data;
 use crate::named::in_project;
 use crate::plan_text;
 use crate::pull_request::PullRequestReport;
@@ -51,8 +52,8 @@ struct Proposed {
 impl Propose {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
-        let running = self.running.find(context)?.map(|(_, state)| state);
-        let remote = self.remote.find(&git, running.as_ref())?;
+        let running = self.running.find(context)?;
+        let remote = self.remote.find(&git, running.as_ref().map(|(_, state)| state))?;
         let files = self.files.iter().map(|file| in_project(context, file)).collect::<Result<Vec<_>, _>>()?;
         let here = Tree::of_work_tree(&context.root)?;
         let proposal = ExperimentProposal::prepare(&git, &remote, &here, &files).await?;
@@ -63,6 +64,9 @@ impl Propose {
             }
         };
         warn(context, &proposal.warnings);
+        if let Some((folder, state)) = &running {
+            missing_data::warn(context, folder, state, &Project::read(&here), &proposal.plan).await;
+        }
         say(plan_text::terminal(&proposal.plan, context));
         let plan = proposal.plan.clone();
         let pull_request = if self.dry_run {

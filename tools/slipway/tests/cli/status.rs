@@ -97,6 +97,53 @@ async fn what_is_served_is_asked_for_without_a_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_that_the_loop_lacks_is_said_before_the_merge() {
+    let project = Project::new();
+    let objects = project.root().join("../s3");
+    std::fs::create_dir_all(objects.join("datasets/manifests/sha256")).unwrap();
+    let store = slipway_object_store::serve(&objects).await;
+    let folder = project.root().join(".slipway");
+    let held = StateFolder::take(&folder, false).unwrap();
+    let nobody = || "http://127.0.0.1:9".to_owned();
+    let state = State {
+        pid: std::process::id(),
+        s3: store,
+        mlflow: nobody(),
+        server: nobody(),
+        page: nobody(),
+        forge: project.forge().into(),
+    };
+    state.publish(&held).unwrap();
+    let (access_key, secret_key) = slipway_object_store::KEYS;
+    let keys = json!({ "accessKey": access_key, "secretKey": secret_key });
+    std::fs::write(folder.join("credentials.json"), keys.to_string()).unwrap();
+
+    let propose = || project.run(&["propose", "experiments/digits.yaml", "--dry-run"]);
+    let lacks = propose();
+    let dataset = project.read("datasets/ten.yaml");
+    let says = "the data of ten is not in the store of the loop that runs here: run `slipway dataset add datasets/ten.yaml` before the merge";
+    assert!(lacks.code() == 0 && lacks.errors().contains(says), "{lacks:?}");
+    let digest = dataset.split("sha256:").nth(1).unwrap()[..64].to_owned();
+    std::fs::write(objects.join("datasets/manifests/sha256").join(format!("{digest}.json")), "{}").unwrap();
+    let has = propose();
+    assert_eq!((has.code(), has.errors().as_str()), (0, ""), "{has:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_no_server_runs_is_marked_and_says_why() {
+    let (mlflow, reason) = (MockServer::start().await, "it does not take tensors");
+    let tags = json!([{"key": "slipway.flavor", "value": "sklearn"}, {"key": "slipway.unservable", "value": reason}]);
+    let version = json!({ "name": "forest", "version": "1", "status": "READY", "source": "models:/m", "tags": tags });
+    let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
+    Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(answer).mount(&mlflow).await;
+    let project = Project::new();
+    let _held = publish(&project, &project.root().join(".slipway"), &mlflow.uri(), "http://127.0.0.1:9");
+    let text = project.run(&["status"]).text();
+    assert!(text.contains("cannot be served") && text.contains(reason), "{text}");
+    assert_eq!(project.run(&["status", "-o", "json"]).json()["versions"][0]["unservable"], reason);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_loop_whose_state_is_elsewhere_is_found_there() {
     let (project, mlflow) = (Project::new(), mlflow().await);
     let elsewhere = project.root().join("../state");
