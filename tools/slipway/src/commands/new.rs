@@ -5,7 +5,7 @@ mod skeleton;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
-use slipway_experiment::{Architecture, parse};
+use slipway_experiment::{Architecture, Source, parse};
 use slipway_project::{Project, Tree};
 use slipway_source::{Finding, suggestion};
 
@@ -85,7 +85,13 @@ impl New {
             files.push(path.clone());
         }
         match &skeleton {
-            Some(skeleton) => skeleton.say(context, &files),
+            Some(skeleton) => {
+                skeleton.say(context, &files);
+                let source = project.datasets.get(&dataset).map(|declared| &declared.dataset.spec.source);
+                if !matches!(source, Some(Source::Idx(_) | Source::Npm(_))) {
+                    skeleton.warn_of_other_files(context, &dataset);
+                }
+            }
             None => {
                 context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
             }

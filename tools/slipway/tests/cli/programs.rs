@@ -335,6 +335,16 @@ fn a_new_program_can_be_run_and_never_overwrites() {
     assert!(ran.code() == 3 && ran.errors().contains("--program My_CNN: a trainer is named by"), "{ran:?}");
     assert!(!project.root().join("experiments/boots.yaml").exists());
     assert_eq!(project.run(&["new", "boots", "--program", "x", "--architecture", "cnn"]).code(), 2);
+
+    // its code reads images
+    let declared = "apiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {name: rows}\nspec:\n  source: {csv: {from: rows.csv, label: y}}\n  \
+                    split: {train: 2, validation: 1, test: 1, seed: 0}\n";
+    project.write("datasets/rows.yaml", declared);
+    let ran = project.run(&["new", "boots", "--dataset", "rows", "--program", "boots"]);
+    assert!(
+        ran.code() == 0 && ran.errors().contains("train.py reads images in IDX files, and rows has other files"),
+        "{ran:?}"
+    );
 }
 
 /// Runs a program, and fails if threads of PyTorch's process group, which were there, are left: they may abort Python when it exits.

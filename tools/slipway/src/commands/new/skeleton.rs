@@ -86,6 +86,16 @@ impl Skeleton {
         &self.files
     }
 
+    /// Says that new code reads other files than the dataset has.
+    pub(super) fn warn_of_other_files(&self, context: &Context, dataset: &str) {
+        if !self.exists {
+            let folder = trainer_folder(&self.trainer);
+            context.warn(format!(
+                "warning: {folder}/train.py reads images in IDX files, and {dataset} has other files: change `split()` and `network()` there"
+            ));
+        }
+    }
+
     /// Says what was written and what to do next.
     pub(super) fn say(&self, context: &Context, files: &[String]) {
         for file in files {
