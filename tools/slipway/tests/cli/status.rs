@@ -17,10 +17,15 @@ jobsStatus: []
 
 /// MLflow with version 1 of the model `mnist`, and with two jobs that registered nothing.
 async fn mlflow() -> MockServer {
-    let version = json!({
+    mlflow_with(&json!({
         "name": "mnist", "version": "1", "status": "READY", "run_id": "r", "source": "models:/m",
         "tags": [{"key": "slipway.accuracy", "value": "0.97"}, {"key": "slipway.trainjob", "value": "digits-0123abcd"}]
-    });
+    }))
+    .await
+}
+
+/// The same with another version.
+async fn mlflow_with(version: &Value) -> MockServer {
     let stub = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
     Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(answer).mount(&stub).await;
@@ -131,11 +136,10 @@ async fn data_that_the_loop_lacks_is_said_before_the_merge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_no_server_runs_is_marked_and_says_why() {
-    let (mlflow, reason) = (MockServer::start().await, "it does not take tensors");
+    let reason = "it does not take tensors";
     let tags = json!([{"key": "slipway.flavor", "value": "sklearn"}, {"key": "slipway.unservable", "value": reason}]);
     let version = json!({ "name": "forest", "version": "1", "status": "READY", "source": "models:/m", "tags": tags });
-    let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
-    Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(answer).mount(&mlflow).await;
+    let mlflow = mlflow_with(&version).await;
     let project = Project::new();
     let _held = publish(&project, &project.root().join(".slipway"), &mlflow.uri(), "http://127.0.0.1:9");
     let text = project.run(&["status"]).text();
