@@ -90,7 +90,7 @@ async fn the_run_of_a_rank_0_that_was_killed_is_ended_by_the_worker_that_is_left
         let cache = folder.path().join(format!("cache-{rank}"));
         Running::start(&mut worker(rank, port, &trial, &objects, &mlflow.url, &cache))
     });
-    rank_0.until("first_step");
+    rank_0.until_it_trains();
     let run = mlflow.run("blocks-mlp").await;
     // the next attempt's rank 0 has begun already
     let job = Tag::new("slipway.trainjob", trial["name"].as_str().unwrap());

@@ -26,7 +26,7 @@ async fn a_worker_that_is_stopped_while_it_trains_says_so_and_registers_nothing(
             let cache = folder.path().join(format!("cache-{rank}"));
             Some(Running::start(&mut worker(rank, port, &trial, &objects, &mlflow.url, &cache)))
         });
-        workers[0].as_mut().unwrap().until("first_step");
+        workers[0].as_mut().unwrap().until_it_trains();
         let victim = workers[stopped].take().unwrap();
         victim.terminate();
         let (code, log) = victim.end();
@@ -55,7 +55,7 @@ async fn a_job_whose_workers_are_stopped_one_after_the_other_was_stopped_and_did
         let cache = folder.path().join(format!("cache-{rank}"));
         Running::start(&mut worker(rank, port, &trial, &objects, &mlflow.url, &cache))
     });
-    first.until("first_step");
+    first.until_it_trains();
     second.terminate();
     assert_eq!(second.end().0, Some(143));
     first.terminate();

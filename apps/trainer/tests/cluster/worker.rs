@@ -75,6 +75,13 @@ impl Running {
         }
     }
 
+    /// Waits until rank 0 has taken its first step and has its run, which is created meanwhile.
+    pub(crate) fn until_it_trains(&mut self) {
+        while !["\"event\":\"first_step\"", "\"event\":\"run\""].iter().all(|event| self.logged.contains(event)) {
+            self.until("\"event\"");
+        }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
