@@ -13,8 +13,9 @@ import sys
 
 store, artifacts = sys.argv[1:]
 
-# A free port, taken before the imports, which last seconds.
-listener = socket.socket()
+# A free port, taken before the imports, which last seconds. asyncio sets TCP_NODELAY only for a socket that is said to be of TCP; without it,
+# many an answer waits 40 ms for an acknowledgement.
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
 listener.bind(("127.0.0.1", 0))
 port = listener.getsockname()[1]
 print(json.dumps({"mlflow": f"127.0.0.1:{port}"}), flush=True)
