@@ -63,8 +63,7 @@ impl Connections {
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
-            // for all streams, so that none waits for a client that does not read another one's answer
-            .initial_connection_window_size(STREAMS * BUFFER as u32)
+            .initial_connection_window_size(4 * BUFFER as u32)
             .initial_stream_window_size(BUFFER as u32);
         let places = Arc::new(Semaphore::new(most as usize));
         Self { http: Arc::new(http), places, most, crowded: Arc::default(), ended }
