@@ -141,6 +141,35 @@ impl Stack {
         })?;
         Ok(end)
     }
+
+    /// Waits until a job is complete.
+    ///
+    /// # Errors
+    /// If it has failed, or has not ended within `limit`.
+    pub fn completes(&self, job: &str, limit: Duration) -> Result<()> {
+        let (end, message) = self.ended(job, limit)?;
+        anyhow::ensure!(end == "Complete", "{job}: {end}: {message}");
+        Ok(())
+    }
+
+    /// Kills one worker of a job, as a crash does.
+    ///
+    /// # Errors
+    /// If it has no such worker.
+    pub fn kill_worker(&self, job: &str, rank: usize) -> Result<()> {
+        let pod = format!("jobset.sigs.k8s.io/jobset-name={job},batch.kubernetes.io/job-completion-index={rank}");
+        self.kubectl().kill("training", &pod).map(drop)
+    }
+
+    /// Why a job has registered nothing, as `slipway status` says.
+    ///
+    /// # Errors
+    /// If the command fails, or does not show the job.
+    pub fn unregistered(&self, job: &str) -> Result<Value> {
+        let status = self.slipway(&["status", "--cluster"])?;
+        let found = status["jobs"].as_array().into_iter().flatten().find(|one| one["name"] == job);
+        Ok(found.context("status does not show the job")?["unregistered"].clone())
+    }
 }
 
 /// The condition that a job has ended with, and its message; `None` if it has not ended.

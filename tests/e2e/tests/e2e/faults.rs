@@ -35,8 +35,7 @@ fn a_killed_worker_is_not_the_end_of_a_job() -> Result<()> {
     let stack = Stack::get()?;
     for (name, rank) in [("e2e-leader", 0), ("e2e-worker", 1)] {
         let job = start(stack, name)?;
-        let pod = format!("jobset.sigs.k8s.io/jobset-name={job},batch.kubernetes.io/job-completion-index={rank}");
-        stack.kubectl().kill("training", &pod)?;
+        stack.kill_worker(&job, rank)?;
         completes(stack, name, &job)?;
         // the killed attempt has a run as well, which has ended
         let runs = stack.runs(name)?;
@@ -54,8 +53,7 @@ fn start(stack: &Stack, name: &'static str) -> Result<String> {
 
 /// Waits until the job is complete, and checks that nothing is half done: one version that can be served, and no run that stays open.
 fn completes(stack: &Stack, name: &str, job: &str) -> Result<()> {
-    let (end, message) = stack.ended(job, LIMIT)?;
-    ensure!(end == "Complete", "{job}: {end}: {message}");
+    stack.completes(job, LIMIT)?;
     let versions = stack.versions()?;
     let of: Vec<_> = versions.iter().filter(|version| version.job == job).collect();
     ensure!(of.len() == 1 && of[0].status == "READY" && !of[0].digest.is_empty(), "{job} registered {of:#?}");

@@ -36,8 +36,7 @@ fn a_merged_pull_request_trains_and_a_second_one_serves_what_a_browser_asks() ->
         ensure!(stack.pods_of(job)?.len() == 2, "{job} does not have two workers");
     }
     for job in &proposed.jobs {
-        let (end, message) = stack.ended(job, Duration::from_secs(300))?;
-        ensure!(end == "Complete", "{job}: {message}");
+        stack.completes(job, Duration::from_secs(300))?;
         let status = stack.job(job)?["status"].clone();
         ensure!(status["trainerStatus"]["progressPercentage"] == 100, "{status}");
     }
@@ -112,12 +111,9 @@ fn a_job_whose_model_was_refused_says_so() -> Result<()> {
     let stack = Stack::get()?;
     let proposed = stack.start(&REFUSED)?;
     let job = &proposed.jobs[0];
-    let (end, message) = stack.ended(job, Duration::from_secs(300))?;
-    ensure!(end == "Complete", "{message}");
+    stack.completes(job, Duration::from_secs(300))?;
     ensure!(!stack.versions()?.iter().any(|version| version.job == *job), "{job} registered a version");
-    let status = stack.slipway(&["status", "--cluster"])?;
-    let found = status["jobs"].as_array().into_iter().flatten().find(|one| one["name"] == job.as_str());
-    let reason = &found.context("status does not show the job")?["unregistered"];
+    let reason = stack.unregistered(job)?;
     let unmet = &reason["unmet"][0];
     ensure!(
         reason["because"] == "gateRefused" && unmet["metric"] == "accuracy" && unmet["bound"] == ">= 1",

@@ -19,7 +19,7 @@ fn a_table_is_trained_on_by_a_program_and_served() -> Result<()> {
     stack.add_dataset("datasets/wine.yaml")?;
     let example = std::fs::read_to_string(stack.repository().root().join("examples/wine/experiment.yaml"))?;
     let job = start(stack, "wine", &example)?;
-    completes(stack, &job)?;
+    stack.completes(&job, LIMIT)?;
     registered_once(stack, "wine", &job)?;
     let answer = promoted_answer(stack, "wine", &wine::request())?;
     ensure!(best(&answer) == Some(0), "{answer}");
@@ -70,9 +70,8 @@ fn a_program_of_which_a_worker_is_killed_trains_again_and_is_served() -> Result<
     let text = replaced(&text, "epochs: 3", "epochs: 150")?;
     let job = start(stack, "e2e-squares", &text)?;
     stack.training(&job, LIMIT)?;
-    let worker = format!("jobset.sigs.k8s.io/jobset-name={job},batch.kubernetes.io/job-completion-index=1");
-    stack.kubectl().kill("training", &worker)?;
-    completes(stack, &job)?;
+    stack.kill_worker(&job, 1)?;
+    stack.completes(&job, LIMIT)?;
     registered_once(stack, "fashion", &job)?;
     let runs = stack.runs("e2e-squares")?;
     let finished = runs.iter().filter(|run| run.status == "FINISHED").count();
@@ -88,11 +87,9 @@ fn a_gate_refuses_what_a_program_has_trained() -> Result<()> {
     add_squares(stack)?;
     let text = squares::torch_cnn(stack.repository().root(), "e2e-strict")?;
     let job = start(stack, "e2e-strict", &replaced(&text, ">= 0.85", "> 1")?)?;
-    completes(stack, &job)?;
+    stack.completes(&job, LIMIT)?;
     ensure!(stack.versions_of("fashion")?.iter().all(|version| version.job != job), "{job} registered a version");
-    let status = stack.slipway(&["status", "--cluster"])?;
-    let found = status["jobs"].as_array().into_iter().flatten().find(|one| one["name"] == job.as_str());
-    let reason = &found.context("status does not show the job")?["unregistered"];
+    let reason = stack.unregistered(&job)?;
     let unmet = &reason["unmet"][0];
     ensure!(reason["because"] == "gateRefused" && unmet["metric"] == "accuracy" && unmet["bound"] == "> 1", "{reason}");
     Ok(())
@@ -115,12 +112,6 @@ fn start(stack: &Stack, name: &str, text: &str) -> Result<String> {
     let proposed = stack.start_as_written(name, &replaced(text, "cpu: \"1\"", "cpu: 200m")?)?;
     ensure!(proposed.jobs.len() == 1, "{:?}", proposed.jobs);
     Ok(proposed.jobs[0].clone())
-}
-
-fn completes(stack: &Stack, job: &str) -> Result<()> {
-    let (end, message) = stack.ended(job, LIMIT)?;
-    ensure!(end == "Complete", "{job}: {end}: {message}");
-    Ok(())
 }
 
 fn registered_once(stack: &Stack, model: &str, job: &str) -> Result<()> {
