@@ -65,7 +65,8 @@ impl Propose {
         };
         warn(context, &proposal.warnings);
         if let Some((folder, state)) = &running {
-            missing_data::warn(context, folder, state, &Project::read(&here), &proposal.plan).await;
+            let declared = Project::read(&here.limited_to(&["clusters", "datasets", "experiments"]));
+            missing_data::warn(context, folder, state, &declared, &proposal.plan).await;
         }
         say(plan_text::terminal(&proposal.plan, context));
         let plan = proposal.plan.clone();
