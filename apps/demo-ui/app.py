@@ -3,7 +3,8 @@
 Digits are drawn; for other models the form is made from the version's signature.
 
 Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, the
-address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. Streamlit's own options are
+address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. SLIPWAY_FORGE, the bare
+repository of the loop on this machine, adds its pull requests with their reports. Streamlit's own options are
 STREAMLIT_*; its health check is /_stcore/health.
 """
 
@@ -15,6 +16,8 @@ import access
 import answer
 import digit
 import forms
+import pull_requests
+import report
 from access import Access, SettingsError
 from canvas import canvas
 from classes import classes
@@ -213,8 +216,44 @@ def about(mlflow: Access, public: Access, version: Version) -> None:
     st.html(facts(version, run, page))
 
 
+@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
+def known_pull_requests(forge: str) -> list[pull_requests.PullRequest]:
+    return pull_requests.pull_requests(forge)
+
+
+def show_pull_requests(forge: str) -> None:
+    """Shows the pull requests of the loop on this machine, and the report of the chosen one."""
+    st.html(f'{STYLE}<div class="brand"><h1>Pull requests</h1><span>what would start, and what came of it</span></div>')
+    try:
+        known = known_pull_requests(forge)
+    except pull_requests.ForgeError as error:
+        problem(f"{error}.", HELP)
+        return
+    if not known:
+        problem("There is no pull request yet.", "`slipway propose experiments/mnist-cnn.yaml` opens one.")
+        return
+    by_number = {one.number: one for one in known}
+    chosen = st.selectbox(
+        "Pull request",
+        list(by_number),
+        format_func=lambda number: f"#{number} · {by_number[number].title} · {by_number[number].state}",
+        label_visibility="collapsed",
+    )
+    one = by_number[chosen]
+    with st.container(border=True):
+        if not one.report:
+            st.markdown(f"There is no report of it yet: `slipway report {one.number}` writes it.")
+        for part in one.report:
+            report.show(part)
+
+
 def main() -> None:
     st.set_page_config(page_title="Slipway · ask a model", page_icon="✏️", layout="wide")
+    if forge := os.environ.get("SLIPWAY_FORGE"):
+        views = ["Ask a model", "Pull requests"]
+        if st.segmented_control("View", views, default=views[0], label_visibility="collapsed") == views[1]:
+            show_pull_requests(forge)
+            return
     brand = st.empty()
     headline(brand, *st.session_state.get("headline", (Form.DRAWING, "digit")))
     if missing := " and ".join(name for name in ("MLFLOW_TRACKING_URI", "SLIPWAY_SERVER_URL") if not os.environ.get(name)):

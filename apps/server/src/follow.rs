@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use crate::metrics::Metrics;
 use crate::models::Models;
 
-/// How often the file is read.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// How often the file is read, which takes some microseconds: a promotion is in service that much later.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The pause after a first failure.
+const PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause after failures.
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
@@ -107,7 +109,7 @@ pub async fn follow(path: PathBuf, models: Arc<Models>, metrics: Metrics, ready:
         if applied.is_none() {
             let _ = ready.send_replace(Err(reason.clone()));
         }
-        let pause = before.map_or(INTERVAL, |before| (before.pause * 2).min(MAX_PAUSE));
+        let pause = before.map_or(PAUSE, |before| (before.pause * 2).min(MAX_PAUSE));
         failure = Some(Failure { text, reason, pause, since: Instant::now() });
     }
 }

@@ -17,7 +17,7 @@ pub(crate) async fn start(
     supervisor: &Supervisor,
     programs: &Programs,
     state: &Path,
-    services: (&str, &str),
+    services: (&str, &str, &Path),
     mut port: Port,
     given: Option<u16>,
 ) -> Result<(Child, String)> {
@@ -47,10 +47,10 @@ fn spawn(
     supervisor: &Supervisor,
     programs: &Programs,
     state: &Path,
-    (mlflow, server): (&str, &str),
+    (mlflow, server, forge): (&str, &str, &Path),
     port: u16,
 ) -> Result<Child> {
-    let number = port.to_string();
+    let (number, forge) = (port.to_string(), forge.display().to_string());
     let app = programs.demo_ui.join("app.py");
     let mut arguments: Vec<std::ffi::OsString> = vec!["-m".into(), "streamlit".into(), "run".into(), app.into()];
     let options = [
@@ -64,6 +64,7 @@ fn spawn(
     let environment = [
         (env::MLFLOW_TRACKING_URI, mlflow),
         (env::SERVER_URL, server),
+        (env::FORGE, &forge),
         ("NO_PROXY", "127.0.0.1,localhost"),
         ("PYTHONUNBUFFERED", "1"),
         // The page's folder may be read-only, and is a person's work tree.

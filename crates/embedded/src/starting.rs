@@ -131,7 +131,7 @@ impl Starting {
         let serving = async {
             let (child, url) = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
             observer("server", started.elapsed());
-            let services = (mlflow_url.as_str(), url.as_str());
+            let services = (mlflow_url.as_str(), url.as_str(), forge.root());
             let page = page::start(&supervisor, &programs, folder.path(), services, page_port, given_port).await?;
             observer("page", started.elapsed());
             Ok((child, url, page))

@@ -1,7 +1,7 @@
 //! Where a field belongs that somebody wrote in another place, or by a name that other tools use.
 
 /// Every field of the experiment file by its path. The schema has the same ones, as a test checks.
-const FIELDS: [&str; 49] = [
+const FIELDS: [&str; 50] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -11,6 +11,7 @@ const FIELDS: [&str; 49] = [
     "spec.budget.cpuHours",
     "spec.budget.deadline",
     "spec.budget.gpuHours",
+    "spec.cancelled",
     "spec.dataset",
     "spec.environments",
     "spec.model",

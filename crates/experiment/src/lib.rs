@@ -9,6 +9,7 @@
 //! Rendering is deterministic: the same experiment, dataset digest and [`Provenance`] give the same bytes on every machine.
 
 mod bound;
+mod cancelled;
 mod cost;
 mod dataset;
 mod deadline;
@@ -36,6 +37,7 @@ mod trial;
 mod work;
 
 pub use bound::{Bound, BoundError, Comparison, Unmet};
+pub use cancelled::with_cancelled;
 pub use dataset::{
     CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource,
     ParquetSource, Source, SourceFile, Split, parse_dataset, pin_digest, pin_digests,

@@ -58,6 +58,7 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
         "program",
         "parameters",
         "sweep",
+        "cancelled",
         "workers",
         "budget",
         "register",
@@ -74,6 +75,7 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
         Some(node) => Grid::read(reader, node, &kind),
         None => Some(Grid::default()),
     };
+    let cancelled = optional(&fields, "cancelled", |node| cancelled(reader, node));
     let workers = reader.required(&fields, "workers").map(|node| workers(reader, node, &kind)).unwrap_or_default();
     let budget = reader.required(&fields, "budget").map(|node| budget(reader, node)).unwrap_or_default();
     let register = optional(&fields, "register", |node| register(reader, node, &kind));
@@ -103,6 +105,7 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
             dataset: dataset?.to_owned(),
             work: work.whole?,
             sweep: grid?.sweep,
+            cancelled: cancelled?.unwrap_or_default(),
             workers: Workers {
                 count: workers.count?.0,
                 cpu: workers.cpu?,
@@ -324,22 +327,27 @@ fn metric(reader: &Reader<'_>, name: &str, at: Position, kind: &Kind<'_>) -> Opt
 
 fn environments(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
     const HELP: &str = "name at least one folder of overlays/, such as [local]";
-    let nodes = reader.list(node, "spec.environments", HELP)?;
-    if nodes.is_empty() {
+    let names = names(reader, node, "spec.environments", HELP)?;
+    if names.is_empty() {
         reader.add(node.at, "out-of-range", "spec.environments is empty", HELP);
         return None;
     }
+    Some(names)
+}
+
+fn cancelled(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
+    const HELP: &str = "name TrainJobs of this experiment, such as [mnist-cnn-0a1b2c3d]; `slipway cancel` adds them";
+    names(reader, node, "spec.cancelled", HELP)
+}
+
+/// A list of names, each once.
+fn names(reader: &Reader<'_>, node: &Node, path: &str, help: &str) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     let mut whole = true;
-    for node in nodes {
-        match reader.label(node, "spec.environments") {
+    for node in reader.list(node, path, help)? {
+        match reader.label(node, path) {
             Some(name) if names.iter().any(|other| other == name) => {
-                reader.add(
-                    node.at,
-                    "wrong-value",
-                    format!("spec.environments has `{name}` twice"),
-                    "name each environment once",
-                );
+                reader.add(node.at, "wrong-value", format!("{path} has `{name}` twice"), "name each once");
                 whole = false;
             }
             Some(name) => names.push(name.to_owned()),

@@ -127,6 +127,11 @@ pub(crate) fn labels(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "items": label(generator), "minItems": 1, "uniqueItems": true, "default": ["local"]})
 }
 
+/// A list of TrainJobs.
+pub(crate) fn jobs(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "array", "items": label(generator), "uniqueItems": true, "default": []})
+}
+
 pub(crate) fn cpu(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)?m?$", "exclusiveMinimum": 0})
 }

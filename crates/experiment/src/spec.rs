@@ -33,6 +33,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Sweep::is_empty")]
     #[schemars(default)]
     pub sweep: Sweep,
+    /// TrainJobs of the sweep that are not rendered, by their names: `slipway cancel` adds them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, schema_with = "crate::schema::jobs")]
+    pub cancelled: Vec<String>,
     /// The processes of one trial, and the CPU, memory and GPUs of each.
     pub workers: Workers,
     /// The most that the experiment may cost.

@@ -17,6 +17,7 @@ mod read;
 mod references;
 mod remote;
 mod repository;
+mod revert;
 mod tree_id;
 mod upstream;
 mod work_tree;

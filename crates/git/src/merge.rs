@@ -1,8 +1,12 @@
 //! Merging two commits without a work tree.
 
+use std::path::Path;
+
 use git2::{ErrorCode, MergeOptions};
 
-use crate::{Repository, Result};
+use crate::Repository;
+
+type Result<T, E = crate::Error> = std::result::Result<T, E>;
 
 /// What a merge of two commits gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +20,47 @@ pub enum Merge {
 }
 
 impl Repository {
+    /// The newest commit that two commits have in common. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision).
+    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>> {
+        let repository = self.handle()?;
+        let (one, other) = (self.commit_at(&repository, one)?, self.commit_at(&repository, other)?);
+        match repository.merge_base(one.id(), other.id()) {
+            Ok(id) => Ok(Some(id.to_string())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(self.failed("merging in")(error)),
+        }
+    }
+
+    /// The paths, from the top, of the files that differ between two commits.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision); when the repository cannot be read.
+    pub fn changed_paths(&self, before: &str, after: &str) -> Result<Vec<String>> {
+        let repository = self.handle()?;
+        let tree = |revision: &str| self.tree(&repository, self.commit_at(&repository, revision)?.tree_id());
+        let difference = repository.diff_tree_to_tree(Some(&tree(before)?), Some(&tree(after)?), None);
+        let difference = difference.map_err(self.failed("comparing in"))?;
+        let paths = difference.deltas().filter_map(|delta| delta.new_file().path_bytes());
+        Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+    }
+
     /// Merges two commits into a tree; renamed files are followed. No reference moves.
     ///
     /// # Errors
     /// [`Error::NoRevision`](crate::Error::NoRevision); when the repository cannot be read or written.
     pub fn merge(&self, ours: &str, theirs: &str) -> Result<Merge> {
+        self.merge_with(ours, theirs, |_| false)
+    }
+
+    /// The same, but a file that both changed is as in `ours` if `takes_ours` says so for its path from the top, or as in `theirs` if `ours` does
+    /// not have it.
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn merge_with(&self, ours: &str, theirs: &str, takes_ours: impl Fn(&str) -> bool) -> Result<Merge> {
         let repository = self.handle()?;
         let (ours, theirs) = (self.commit_at(&repository, ours)?, self.commit_at(&repository, theirs)?);
         match repository.merge_base(ours.id(), theirs.id()) {
@@ -30,19 +70,53 @@ impl Repository {
         }
         let mut options = MergeOptions::new();
         options.find_renames(true);
-        let merged = repository.merge_commits(&ours, &theirs, Some(&options));
-        let mut index = merged.map_err(self.failed("merging in"))?;
-        if !index.has_conflicts() {
-            return Ok(Merge::Tree(index.write_tree_to(&repository).map_err(self.failed("merging in"))?.to_string()));
-        }
-        let mut files = Vec::new();
-        for conflict in index.conflicts().map_err(self.failed("merging in"))? {
-            let conflict = conflict.map_err(self.failed("merging in"))?;
-            let entry = conflict.our.or(conflict.their).or(conflict.ancestor);
-            files.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()));
-        }
-        files.sort();
-        files.dedup();
-        Ok(Merge::Conflict(files))
+        let merge = || {
+            let mut index = repository.merge_commits(&ours, &theirs, Some(&options))?;
+            take_ours(&mut index, &takes_ours)?;
+            merged(&repository, index)
+        };
+        merge().map_err(self.failed("merging in"))
     }
+}
+
+/// Ends the conflicts in files that are as in one of the commits.
+fn take_ours(index: &mut git2::Index, takes_ours: impl Fn(&str) -> bool) -> Result<(), git2::Error> {
+    if !index.has_conflicts() {
+        return Ok(());
+    }
+    let conflicts: Vec<_> = index.conflicts()?.collect::<Result<_, _>>()?;
+    for conflict in conflicts {
+        let sides = [conflict.our.as_ref(), conflict.their.as_ref(), conflict.ancestor.as_ref()];
+        let Some(path) = sides.iter().flatten().map(|side| side.path.clone()).next() else { continue };
+        let name = String::from_utf8_lossy(&path).into_owned();
+        if !takes_ours(&name) {
+            continue;
+        }
+        index.conflict_remove(Path::new(&name))?;
+        if let Some(mut entry) = conflict.our.or(conflict.their) {
+            // the stage of a side of a conflict
+            entry.flags &= !STAGE;
+            index.add(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// The bits of an index entry's flags that hold its stage.
+const STAGE: u16 = 0x3000;
+
+/// The tree of an index, or the files that are in conflict.
+pub(crate) fn merged(repository: &git2::Repository, mut index: git2::Index) -> Result<Merge, git2::Error> {
+    if !index.has_conflicts() {
+        return Ok(Merge::Tree(index.write_tree_to(repository)?.to_string()));
+    }
+    let mut files = Vec::new();
+    for conflict in index.conflicts()? {
+        let conflict = conflict?;
+        let entry = conflict.our.or(conflict.their).or(conflict.ancestor);
+        files.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()));
+    }
+    files.sort();
+    files.dedup();
+    Ok(Merge::Conflict(files))
 }

@@ -19,12 +19,20 @@ impl Repository {
     /// # Errors
     /// [`Error::NoBranch`]; [`Error::Git`] and [`Error::TimedOut`] when the remote cannot be reached.
     pub fn fetch(&self, remote: &str, branch: &str) -> Result<String> {
+        self.fetch_reference(remote, &format!("refs/heads/{branch}"))
+    }
+
+    /// Fetches a reference of a remote, such as `refs/pull/7/head`; its commit. No reference of this repository moves.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub fn fetch_reference(&self, remote: &str, name: &str) -> Result<String> {
         // A reference for each fetch, so that two at once do not meet.
         let here = format!("{FETCHED}/{}-{}", std::process::id(), FETCHES.fetch_add(1, Ordering::Relaxed));
-        self.fetch_into(remote, &format!("refs/heads/{branch}"), &here)?;
+        self.fetch_into(remote, name, &here)?;
         let fetched = self.reference(&here)?;
         self.remove_reference(&here)?;
-        fetched.ok_or_else(|| Error::NoBranch { remote: without_password(remote), branch: branch.to_owned() })
+        fetched.ok_or_else(|| Error::NoBranch { remote: without_password(remote), branch: name.to_owned() })
     }
 
     /// Fetches a reference of a remote, such as `HEAD`, into one of this repository. A remote that is a shallow clone will do.

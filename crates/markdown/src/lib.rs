@@ -1,4 +1,4 @@
-//! GitHub's Markdown, from texts that nobody has checked: names, values, messages, differences.
+//! GitHub's Markdown and lines of a terminal, from texts that nobody has checked: names, values, messages, differences.
 //!
 //! Each function takes any text and returns Markdown that it cannot leave: no link, mention, heading, HTML or end of a fence or cell in it has
 //! an effect. Control characters, and characters that change the direction of writing, are shown as `�`.
@@ -43,9 +43,15 @@ pub fn html_code(text: &str) -> String {
 /// Lines in a fence that none of them can close, with a line end after it. `language` is what GitHub colours it as, such as `diff`.
 #[must_use]
 pub fn fenced(language: &str, text: &str) -> String {
-    let text: String = text.chars().map(|c| if c == '\n' || c == '\t' { c } else { shown(c) }).collect();
+    let text = printable(text);
     let fence = "`".repeat(longest_run(&text).max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
+}
+
+/// A text for a terminal, in which nothing is a control sequence. Line ends and tabs stay.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' || c == '\t' { c } else { shown(c) }).collect()
 }
 
 /// At most `most` characters of a text, with a `…` in place of what is left out.

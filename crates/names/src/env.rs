@@ -34,6 +34,8 @@ pub const LISTEN: &str = "SLIPWAY_LISTEN";
 pub const LISTEN_INTERNAL: &str = "SLIPWAY_LISTEN_INTERNAL";
 /// The server's address, for the page.
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
+/// The bare repository of the loop on one machine, for the page.
+pub const FORGE: &str = "SLIPWAY_FORGE";
 /// The id of the GitHub App that opens pull requests.
 pub const GITHUB_APP_ID: &str = "SLIPWAY_GITHUB_APP_ID";
 /// The app's private key, in PEM format.

@@ -3,6 +3,7 @@
 //! Everything is computed from a [`Tree`], which is the work tree or a revision; nothing here uses the network.
 
 pub mod cluster;
+pub mod code_owners;
 mod count;
 mod error;
 pub mod header;

@@ -129,6 +129,34 @@ impl Plan {
         Self { changes, cpu_hours, gpu_hours }
     }
 
+    /// Compares the rendered TrainJobs of two states of a project: what happens when `after` is merged, whether or not it is what its experiments
+    /// render to.
+    #[must_use]
+    pub fn between(before: &Project, after: &Project) -> Self {
+        let environments: BTreeSet<&String> = before.environments.keys().chain(after.environments.keys()).collect();
+        let mut changes = Vec::new();
+        for environment in environments {
+            let jobs = |project: &'_ Project| -> BTreeMap<String, BTreeSet<String>> {
+                let mut jobs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+                for (path, file) in project.environments.get(environment).into_iter().flat_map(|one| &one.jobs) {
+                    let experiment = file.job.experiment().unwrap_or_default().to_owned();
+                    jobs.entry(experiment).or_default().insert(path.clone());
+                }
+                jobs
+            };
+            let (old, new) = (jobs(before), jobs(after));
+            let experiments: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            let none = BTreeSet::new();
+            for experiment in experiments {
+                let [old, new] = [&old, &new].map(|jobs| jobs.get(experiment).unwrap_or(&none));
+                changes.extend(Change::between((before, old), (after, new), environment, experiment));
+            }
+        }
+        let cpu_hours = sum(changes.iter().map(|change| change.cpu_hours));
+        let gpu_hours = sum(changes.iter().map(|change| change.gpu_hours));
+        Self { changes, cpu_hours, gpu_hours }
+    }
+
     /// One line: `starts 2 TrainJobs, stops 1`.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -214,6 +242,71 @@ impl Change {
             gpu_hours,
             budget_gpu_hours: experiment.spec.budget.gpu_hours,
             // without GPUs their price does not matter, and there may be none
+            cost: cpu_hours * prices.cpu_hour + gpu_hours * prices.gpu_hour.unwrap_or(0.0),
+            currency: prices.currency.clone(),
+        })
+    }
+}
+
+impl Change {
+    /// One experiment in one environment, by the paths of its rendered TrainJobs before and after.
+    fn between(
+        (before, old): (&Project, &BTreeSet<String>),
+        (after, new): (&Project, &BTreeSet<String>),
+        environment: &str,
+        experiment: &str,
+    ) -> Option<Self> {
+        let (was, is) = (before.environments.get(environment), after.environments.get(environment));
+        let source = after.experiments.iter().find(|source| source.experiment.name == experiment);
+        let started: Vec<&String> = new.difference(old).collect();
+        // in the order of the sweep; what the experiment does not ask for comes last
+        let order = match source {
+            Some(source) if !started.is_empty() => after.render(source, environment),
+            _ => BTreeMap::new(),
+        };
+        let mut starts: Vec<(usize, Start)> = Vec::with_capacity(started.len());
+        for path in started {
+            let job = &is?.jobs.get(path)?.job;
+            let start = Start {
+                name: job.name.clone(),
+                parameters: job.trial().ok().flatten().map(|trial| trial.parameters).unwrap_or_default(),
+                workers: job.num_nodes.saturating_mul(job.num_proc_per_node),
+                cpu_hours: job.cpu_hours(),
+                gpu_hours: job.gpu_hours(),
+            };
+            starts.push((order.get(path).map_or(usize::MAX, |rendering| rendering.index), start));
+        }
+        starts.sort_by_key(|(index, _)| *index);
+        let starts: Vec<Start> = starts.into_iter().map(|(_, start)| start).collect();
+        let stopped = old.difference(new).filter_map(|path| was?.jobs.get(path));
+        let stops: Vec<String> = stopped.map(|file| file.job.name.clone()).collect();
+        let code = source.and_then(|source| after.trainer_of(&source.experiment)).map(|trainer| trainer.tree.as_str());
+        let kept: Vec<&String> = new.intersection(old).collect();
+        let other_code = |path: &&&String| {
+            let job = is.and_then(|is| is.jobs.get(**path)).map(|file| file.job.provenance().program_tree);
+            source.is_some() && job.is_some_and(|tree| tree.as_deref() != code)
+        };
+        let keeps_code = kept.iter().filter(other_code).count();
+        let spec = source.map(|source| &source.experiment.spec);
+        let swept = |name: &str| {
+            spec.is_some_and(|spec| spec.sweep.axes.iter().any(|axis| axis.path == format!("parameters.{name}")))
+        };
+        let prices = &is.or(was)?.cluster.prices;
+        let cpu_hours = sum(starts.iter().map(|start| start.cpu_hours));
+        let gpu_hours = sum(starts.iter().map(|start| start.gpu_hours));
+        Some(Self {
+            environment: environment.to_owned(),
+            experiment: experiment.to_owned(),
+            file: source.map(|source| source.file.clone()),
+            program: spec.and_then(|spec| spec.work.program()).map(|program| Runs::new(program, swept)),
+            stays: kept.len(),
+            keeps_code,
+            starts,
+            stops,
+            cpu_hours,
+            budget_cpu_hours: spec.map(|spec| spec.budget.cpu_hours),
+            gpu_hours,
+            budget_gpu_hours: spec.and_then(|spec| spec.budget.gpu_hours),
             cost: cpu_hours * prices.cpu_hour + gpu_hours * prices.gpu_hour.unwrap_or(0.0),
             currency: prices.currency.clone(),
         })

@@ -151,7 +151,9 @@ impl Project {
         let Some(image) = image(experiment, &target.cluster) else { return BTreeMap::new() };
         let program_tree = self.trainer_of(experiment).map(|trainer| trainer.tree.clone());
         let fresh = Provenance { image, blob: Some(source.blob.clone()), commit: None, program_tree };
-        let renderings = experiment.trials(&dataset).into_iter().enumerate().map(|(index, trial)| {
+        let trials = experiment.trials(&dataset).into_iter().enumerate();
+        let wanted = trials.filter(|(_, trial)| !experiment.spec.cancelled.contains(&trial.name));
+        let renderings = wanted.map(|(index, trial)| {
             let path = format!("{folder}/{}.yaml", trial.name);
             let kept = target.jobs.get(&path).filter(|file| file.is_committed).map(|file| &file.job);
             let provenance = kept.map_or_else(|| fresh.clone(), TrainJob::provenance);
@@ -181,7 +183,7 @@ impl Project {
     }
 
     /// The experiment's dataset at its pinned content.
-    fn dataset_of(&self, experiment: &Experiment) -> Option<DatasetRef> {
+    pub(crate) fn dataset_of(&self, experiment: &Experiment) -> Option<DatasetRef> {
         let name = &experiment.spec.dataset;
         let digest = self.datasets.get(name)?.dataset.spec.digest.clone()?;
         Some(DatasetRef { name: name.clone(), digest })
@@ -284,6 +286,7 @@ impl Project {
             self.findings.extend(misnamed(file, text, "experiment", &experiment.name));
             let findings = references::check(self, &source);
             self.warnings.extend(references::unused_parameters(self, &source));
+            self.warnings.extend(references::unknown_cancelled(self, &source));
             if findings.is_empty() {
                 self.experiments.push(source);
             } else {

@@ -1,5 +1,7 @@
 //! Checks that everything an experiment refers to exists and fits it, so that no job starts in vain.
 
+use std::collections::BTreeSet;
+
 use slipway_experiment::{Setting, Split};
 use slipway_names::env;
 use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
@@ -131,6 +133,25 @@ pub(crate) fn unused_parameters(project: &Project, source: &ExperimentFile) -> V
                 trainer_folder(trainer)
             );
             Finding::at(&source.file, at, "unused-parameter", message).with_help(help)
+        })
+        .collect()
+}
+
+/// A warning for each cancelled TrainJob that the experiment does not ask for, such as after a change that gives its trials other names.
+pub(crate) fn unknown_cancelled(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
+    let ExperimentFile { file, experiment, text, .. } = source;
+    let cancelled = &experiment.spec.cancelled;
+    let Some(dataset) = project.dataset_of(experiment).filter(|_| !cancelled.is_empty()) else { return Vec::new() };
+    let trials: BTreeSet<String> = experiment.trials(&dataset).into_iter().map(|trial| trial.name).collect();
+    let tree = document(text).ok();
+    let items = tree.as_ref().map(|tree| tree.items_at("spec.cancelled")).unwrap_or_default();
+    let unknown = cancelled.iter().enumerate().filter(|(_, name)| !trials.contains(*name));
+    unknown
+        .map(|(index, name)| {
+            let at = items.get(index).map_or(Position::START, |item| item.at);
+            let message = format!("{} asks for no TrainJob `{name}`, so there is none to cancel", experiment.name);
+            Finding::at(file, at, "unknown-cancelled", message)
+                .with_help("remove it; a change of the experiment gives its TrainJobs other names")
         })
         .collect()
 }

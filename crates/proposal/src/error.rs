@@ -22,6 +22,89 @@ pub enum Error {
     /// A proposed file is neither here nor on the remote.
     #[error("{0} does not exist, neither here nor on the remote: `slipway new NAME` writes experiments/NAME.yaml")]
     NoSuchFile(String),
+    /// Neither an experiment nor a TrainJob has this name.
+    #[error(
+        "nothing on {branch} has the name {name}: neither an experiment nor a TrainJob{}",
+        close.as_ref().map(|close| format!("; did you mean {close}?")).unwrap_or_default()
+    )]
+    NothingToCancel {
+        /// The name that was given.
+        name: String,
+        /// The branch that was searched.
+        branch: String,
+        /// A name that is there and nearly the same.
+        close: Option<String>,
+    },
+    /// One trial of a sweep cannot be cancelled in one environment and go on in another.
+    #[error(
+        "{job} is rendered in {} too, and an experiment asks for the same trials in each: cancel it in all of them, without --environment",
+        others.join(" and ")
+    )]
+    CancelledInPart {
+        /// The TrainJob.
+        job: String,
+        /// The environments in which it would go on.
+        others: Vec<String>,
+    },
+    /// The experiment file cannot be edited by a program.
+    #[error(
+        "{file} is not written in lines, so {job} cannot be added to its `cancelled`: add it there by hand below `spec`, then \
+         `slipway propose {file}` removes its TrainJob"
+    )]
+    NotEditable {
+        /// The experiment file.
+        file: String,
+        /// The TrainJob.
+        job: String,
+    },
+    /// Nobody but its author may change a fork's branch.
+    #[error(
+        "pull request #{number} comes from a fork{}, whose branch only its author changes: there, `slipway render` writes what is missing; \
+         commit and push it",
+        repository.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
+    )]
+    OfFork {
+        /// Its number.
+        number: u64,
+        /// The fork; `None` if it is gone.
+        repository: Option<String>,
+    },
+    /// Only an open pull request can be changed.
+    #[error("pull request #{number} is {state}, so its branch is left as it is")]
+    NotOpen {
+        /// Its number.
+        number: u64,
+        /// Its state.
+        state: String,
+    },
+    /// A person decides what these files should be.
+    #[error("pull request #{number} and {base} both changed {files}: merge {base} into {branch} and decide there; rendered files need no decision")]
+    Conflict {
+        /// Its number.
+        number: u64,
+        /// The branch that it is merged into.
+        base: String,
+        /// Its own branch.
+        branch: String,
+        /// The files.
+        files: String,
+    },
+    /// Only what was merged can be undone.
+    #[error("pull request #{number} is {state}, so there is nothing to undo")]
+    NotMerged {
+        /// Its number.
+        number: u64,
+        /// Its state.
+        state: String,
+    },
+    /// Later commits changed the same lines.
+    #[error("pull request #{number} cannot be undone: later commits changed the same lines of {files}; make the change by hand")]
+    NotRevertible {
+        /// Its number.
+        number: u64,
+        /// The files.
+        files: String,
+    },
     /// The environment does not exist.
     #[error("unknown environment `{name}`; known: {}", known.join(", "))]
     UnknownEnvironment {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_deployment::{Kustomize, in_pull_request};
-use slipway_forge::{Opened, PullRequest};
+use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Project, Tree, cluster, count, rendered, trainer_folder};
 use slipway_source::Finding;
 
-use crate::{Error, Remote, Result};
+use crate::base::{Base, Proposal};
+use crate::{Error, Opening, Remote, Result};
 
 /// Experiment files, the declarations of their datasets, the code of their programs with its images, and their rendered TrainJobs, on top of
 /// the remote's default branch. The work tree, the index and the current branch stay as they are.
@@ -27,14 +28,6 @@ pub struct ExperimentProposal {
     executables: BTreeSet<String>,
 }
 
-/// What the pull request is merged into.
-#[derive(Debug)]
-struct Base {
-    branch: String,
-    commit: String,
-    tree: Tree,
-}
-
 impl ExperimentProposal {
     /// Prepares the proposal of `files`, experiment files by path in the project, as they are in the tree `here`. A file that exists on
     /// the remote but not in `here` withdraws its experiment.
@@ -47,10 +40,7 @@ impl ExperimentProposal {
         if let Some(file) = ignored(git, files)? {
             return Err(Error::Ignored(file.clone()));
         }
-        let branch = remote.forge.default_branch().await?;
-        let commit = git.fetch(&remote.name, &branch)?;
-        let tree = Tree::at(git, &commit)?;
-        let base = Base { branch, commit, tree };
+        let base = Base::fetch(git, remote).await?;
         let before = Project::read(&base.tree);
         let (proposed, sources) = with_sources(here, &base.tree, files)?;
         let project = Project::read(&proposed);
@@ -72,16 +62,19 @@ impl ExperimentProposal {
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.
-    pub async fn open(self, git: &Repository, remote: &Remote, kustomize: Option<&Kustomize>) -> Result<Opened> {
+    pub async fn open(
+        self,
+        git: &Repository,
+        remote: &Remote,
+        kustomize: Option<&Kustomize>,
+        opening: Opening,
+    ) -> Result<Opened> {
         let title = self.title();
-        let base = &self.base.commit;
-        let head = git.commit_with_executables(Some(base), &self.changes, &self.executables, &title)?;
-        // named by its content, so that the same proposal gets the same branch
-        let name = self.names.first().map_or("experiment", String::as_str);
-        let branch = format!("slipway/{name}-{}-{}", short(base), short(&git.tree_of(&head)?));
+        let head = git.commit_with_executables(Some(&self.base.commit), &self.changes, &self.executables, &title)?;
+        let name = self.names.first().map_or("experiment", String::as_str).to_owned();
         let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&self.changes), kustomize);
         let body = markdown_with(&self.plan, &deployed.summary) + &deployed.objects;
-        remote.open(git, &head, PullRequest { branch, base: self.base.branch, title, body }).await
+        self.base.open(git, remote, &head, Proposal { name, label: "train", title, body }, opening).await
     }
 
     /// The pull request's title, such as `Train mnist-cnn (2 TrainJobs)`.
@@ -101,11 +94,6 @@ fn ignored<'a>(git: &Repository, files: &'a [String]) -> Result<Option<&'a Strin
         }
     }
     Ok(None)
-}
-
-/// The first eight digits of an object's id.
-pub(crate) fn short(id: &str) -> &str {
-    &id[..8.min(id.len())]
 }
 
 /// The base with the named files, and with what they need, as it is in `here`: the declarations of their datasets, the code of their

@@ -1,13 +1,22 @@
-//! The pull requests that Slipway opens: one that starts an experiment, one that puts a version into service.
+//! The pull requests that Slipway opens: to start an experiment, to cancel TrainJobs, to put a version into service, to undo another one.
 //!
-//! Both are prepared first, so that a caller can show what they would do, and opened second.
+//! Each is prepared first, so that a caller can show what they would do, and opened second.
 
+mod base;
+mod cancellation;
 mod error;
 mod experiment;
 mod promotion;
+mod opening;
 mod remote;
+mod rendering;
+mod reversion;
 
+pub use cancellation::Cancellation;
 pub use error::{Error, Result};
 pub use experiment::ExperimentProposal;
+pub use opening::Opening;
 pub use promotion::{Promotion, best_version, numbered_version};
 pub use remote::Remote;
+pub use rendering::Rendered;
+pub use reversion::Reversion;

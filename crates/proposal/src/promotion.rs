@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 
 use slipway_deployment::{Kustomize, in_pull_request};
 use slipway_digest::Digest;
-use slipway_forge::{Opened, PullRequest};
+use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
 use slipway_names::tag;
-use slipway_project::{Changes, Tree, serving};
+use slipway_project::{Changes, serving};
 use slipway_serving::{Pin, Pins};
 
-use crate::experiment::short;
-use crate::{Error, Remote, Result};
+use crate::base::{Base, Proposal};
+use crate::{Error, Opening, Remote, Result};
 
 /// The best version of a model: of those that are ready, have a digest, run on a server, and were tested on the same data as the newest of them, the one with
 /// the highest accuracy. Accuracies on other data say nothing about each other. On a tie the oldest one wins, so that promoting again
@@ -63,9 +63,7 @@ pub struct Promotion {
     pub digest: Digest,
     version: ModelVersion,
     environment: String,
-    branch: String,
-    base: String,
-    tree: Tree,
+    base: Base,
     before: Pins,
     after: Pins,
 }
@@ -82,17 +80,15 @@ impl Promotion {
             .tag(tag::DIGEST)
             .parse()
             .map_err(|_| Error::NoDigest { model: version.name.clone(), version: version.version.clone() })?;
-        let branch = remote.forge.default_branch().await?;
-        let base = git.fetch(&remote.name, &branch)?;
-        let tree = Tree::at(git, &base)?;
-        let known = tree.folders_in("overlays");
+        let base = Base::fetch(git, remote).await?;
+        let known = base.tree.folders_in("overlays");
         if !known.iter().any(|name| name == environment) {
             return Err(Error::UnknownEnvironment { name: environment.to_owned(), known });
         }
-        let before = serving::read(&tree, environment).map_err(|finding| Error::Invalid(vec![finding]))?;
+        let before = serving::read(&base.tree, environment).map_err(|finding| Error::Invalid(vec![finding]))?;
         let after = before.with(Pin { name: version.name.clone(), version: version.number(), digest });
         let environment = environment.to_owned();
-        Ok(Self { digest, version: version.clone(), environment, branch, base, tree, before, after })
+        Ok(Self { digest, version: version.clone(), environment, base, before, after })
     }
 
     /// Whether the version is already in service.
@@ -105,17 +101,23 @@ impl Promotion {
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.
-    pub async fn open(self, git: &Repository, remote: &Remote, kustomize: Option<&Kustomize>) -> Result<Opened> {
+    pub async fn open(
+        self,
+        git: &Repository,
+        remote: &Remote,
+        kustomize: Option<&Kustomize>,
+        opening: Opening,
+    ) -> Result<Opened> {
         let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
         let title = format!("Serve {name} version {version} in {environment}");
         let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
-        let head = git.commit(Some(&self.base), &changes, &title)?;
-        let branch = format!("slipway/serve-{}-{version}-{environment}-{}", in_branch(name), short(&self.base));
-        let deployed = in_pull_request(&self.tree, &self.tree.with(&changes), kustomize);
+        let head = git.commit(Some(&self.base.commit), &changes, &title)?;
+        let branch = format!("serve-{}-{version}-{environment}", in_branch(name));
+        let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&changes), kustomize);
         // a version's tags can be long; they do not push the warnings out
         let gap = if deployed.summary.is_empty() { "" } else { "\n" };
         let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
-        remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
+        self.base.open(git, remote, &head, Proposal { name: branch, label: "serve", title, body }, opening).await
     }
 
     /// The pull request's body: what a reviewer needs to know about the version.

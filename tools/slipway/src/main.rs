@@ -11,6 +11,8 @@ mod lookup;
 mod missing_data;
 mod model_server;
 mod named;
+mod open_pull_requests;
+mod opening;
 mod plan_text;
 mod pull_request;
 mod remote;
@@ -37,8 +39,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use commands::{
-    bootstrap, check, dataset as dataset_command, demo, diff, doctor, image, new, plan as plan_command, promote,
-    propose, render, status, trace, up,
+    bootstrap, cancel, check, dataset as dataset_command, demo, diff, doctor, image, merge, new, plan as plan_command,
+    promote, propose, render, report as report_command, revert, show, status, trace, up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
@@ -89,6 +91,16 @@ enum Command {
     Propose(propose::Propose),
     /// Open the pull request that puts a version into service when it is merged
     Promote(promote::Promote),
+    /// Open the pull request that stops TrainJobs when it is merged
+    Cancel(cancel::Cancel),
+    /// Open the pull request that undoes a merged one
+    Revert(revert::Revert),
+    /// Write the report of a pull request: what it would do, and once it is merged, what came of it
+    Report(report_command::Report),
+    /// Show a pull request with its report
+    Show(show::Show),
+    /// Merge a pull request
+    Merge(merge::Merge),
     /// Set up a cluster that follows this repository
     Bootstrap(bootstrap::Bootstrap),
     /// Show jobs, versions and which version is in service
@@ -157,7 +169,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::New(command) => command.run(&context),
         Command::Plan(command) => command.run(&context),
-        Command::Render(command) => command.run(&context),
+        Command::Render(command) => wait(command.run(&context)),
         Command::Check(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
         Command::Diff(command) => command.run(&context),
@@ -165,6 +177,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Doctor(command) => wait(command.run(&context)),
         Command::Propose(command) => wait(command.run(&context)),
         Command::Promote(command) => wait(command.run(&context)),
+        Command::Cancel(command) => wait(command.run(&context)),
+        Command::Revert(command) => wait(command.run(&context)),
+        Command::Report(command) => wait(command.run(&context)),
+        Command::Show(command) => wait(command.run(&context)),
+        Command::Merge(command) => wait(command.run(&context)),
         Command::Status(command) => wait(command.run(&context)),
         Command::Trace(command) => wait(command.run(&context)),
         Command::Up(command) => wait(command.run(&context)),

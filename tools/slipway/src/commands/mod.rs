@@ -2,17 +2,22 @@
 //! folder.
 
 pub(crate) mod bootstrap;
+pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod image;
+pub(crate) mod merge;
 pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod propose;
 pub(crate) mod render;
+pub(crate) mod report;
+pub(crate) mod revert;
+pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod trace;
 pub(crate) mod up;

@@ -8,6 +8,7 @@ use slipway_proposal::{Error, Promotion, best_version, numbered_version};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::opening::OpeningArgs;
 use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
@@ -32,6 +33,8 @@ pub(crate) struct Promote {
     running: LoopArgs,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    opening: OpeningArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,7 +66,7 @@ impl Promote {
             }
             None
         } else {
-            let opened = promotion.open(&git, &remote, self.kustomize.find()?.as_ref()).await?;
+            let opened = promotion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
             if !context.is_json() {
                 context.say(format!(
                     "opened pull request #{} to serve {} version {}: {}",

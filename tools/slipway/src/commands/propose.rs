@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::missing_data;
 use crate::named::in_project;
+use crate::opening::OpeningArgs;
 use crate::plan_text;
 use crate::pull_request::PullRequestReport;
 use crate::remote::RemoteArgs;
@@ -39,6 +40,8 @@ pub(crate) struct Propose {
     dry_run: bool,
     #[command(flatten)]
     kustomize: KustomizeArgs,
+    #[command(flatten)]
+    opening: OpeningArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,7 +79,7 @@ impl Propose {
         } else if proposal.is_empty() {
             None
         } else {
-            let opened = proposal.open(&git, &remote, self.kustomize.find()?.as_ref()).await?;
+            let opened = proposal.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
             say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
             Some(opened.into())
         };

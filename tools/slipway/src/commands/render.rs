@@ -4,28 +4,41 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use slipway_git::Repository;
 use slipway_project::rendered::Draft;
 use slipway_project::{Changes, Project, Tree, count, rendered};
+use slipway_proposal::Rendered;
 use slipway_source::{Finding, Position};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::named;
+use crate::remote::RemoteArgs;
 use crate::replace::replace;
+use crate::running::LoopArgs;
 use crate::uncommitted::mark_uncommitted;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "`slipway propose` renders by itself. With --check, nothing is written, and the exit code is 4 if the same command without --check \
                   would write or remove a file.\n\n\
-                  Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check"
+                  With --pull-request, the experiments that the pull request adds or changes are rendered as they are once it is merged. If the base \
+                  branch has other TrainJobs of the same experiments by now, it is merged into the branch.\n\n\
+                  Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check\n  slipway render --pull-request 7"
 )]
 pub(crate) struct Render {
     /// Experiment files [default: all of experiments/]
     files: Vec<PathBuf>,
     /// Write nothing; fail if anything is out of date or not rendered yet
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pull_request")]
     check: bool,
+    /// Render what this pull request lacks, and push it to its branch; the work tree stays as it is
+    #[arg(long, value_name = "NUMBER", conflicts_with = "files")]
+    pull_request: Option<u64>,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    running: LoopArgs,
 }
 
 #[derive(Serialize)]
@@ -35,7 +48,10 @@ struct Written {
 }
 
 impl Render {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        if let Some(number) = self.pull_request {
+            return self.pull_request(context, number).await;
+        }
         let tree = Tree::of_work_tree(&context.root)?;
         let mut project = Project::read(&tree);
         let only = named(context, &project, &self.files)?;
@@ -60,6 +76,21 @@ impl Render {
             }
         }
         self.done(context, &changes)
+    }
+
+    /// Renders what a pull request lacks, and pushes it to its branch.
+    async fn pull_request(&self, context: &Context, number: u64) -> Result<(), Failure> {
+        let git = Repository::project(&context.root)?;
+        let running = self.running.find(context)?.map(|(_, state)| state);
+        let remote = self.remote.find(&git, running.as_ref())?;
+        let opened = remote.forge.get(number).await?;
+        let rendered = Rendered::prepare(&git, &remote, &opened)?;
+        if !rendered.is_empty() {
+            let commit = rendered.push(&git, &remote)?;
+            let merge = if rendered.merges_base { format!(" with {} merged into it", opened.base) } else { String::new() };
+            context.say(format!("pushed {} to {}{merge}", commit.get(..8).unwrap_or(&commit), opened.branch));
+        }
+        self.done(context, &rendered.changes)
     }
 
     fn done(&self, context: &Context, changes: &Changes) -> Result<(), Failure> {

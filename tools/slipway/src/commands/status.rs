@@ -12,12 +12,14 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_embedded::{JobStatus, State};
+use slipway_forge::forge_of;
 use slipway_git::Repository;
 use slipway_mlflow::Client;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::addresses;
+use crate::open_pull_requests::{OpenPullRequest, open_pull_requests, show_pull_requests};
 use crate::running::LoopArgs;
 use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
@@ -45,6 +47,7 @@ struct Report {
     running: bool,
     addresses: Option<State>,
     main: Option<MainBranch>,
+    pull_requests: Vec<OpenPullRequest>,
     jobs: Vec<Job>,
     versions: Vec<Version>,
 }
@@ -88,7 +91,8 @@ impl Status {
             job.described = described.remove(&job.name);
         }
         let main = MainBranch::read(context, &folder, &state, |name| jobs.iter().any(|job| job.name == name))?;
-        let report = Report { running: true, addresses: Some(state), main, jobs, versions };
+        let pull_requests = open_pull_requests(&forge_of(&state.forge.display().to_string())?).await?;
+        let report = Report { pull_requests, running: true, addresses: Some(state), main, jobs, versions };
         if !context.is_json() {
             show(context, &report);
         }
@@ -125,6 +129,7 @@ fn show(context: &Context, report: &Report) {
     if let Some(main) = main {
         context.say(format!("main    {}", main.summary()));
     }
+    show_pull_requests(context, &report.pull_requests);
     let waiting = main.and_then(MainBranch::waiting);
     if let Some(waiting) = &waiting {
         context.say(format!("\n{waiting}"));

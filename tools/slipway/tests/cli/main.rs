@@ -11,6 +11,7 @@ mod own_tree;
 mod programs;
 mod project;
 mod propose;
+mod pull_requests;
 #[path = "../ran/mod.rs"]
 mod ran;
 mod render;

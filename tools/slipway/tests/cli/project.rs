@@ -111,6 +111,17 @@ impl Project {
         git(&self.root(), arguments)
     }
 
+    /// Opens the first pull request of the forge for a branch, as if by another program.
+    pub(crate) fn open_by_hand(&self, branch: &str) {
+        let record = self.folder.path().join("record.json");
+        let text = format!(r#"{{"title": "By hand", "body": "", "branch": "{branch}", "base": "main", "state": "open"}}"#);
+        fs::write(&record, text).unwrap();
+        let forge = PathBuf::from(self.forge());
+        let blob = git(&forge, &["hash-object", "-w", record.to_str().unwrap()]);
+        git(&forge, &["update-ref", "refs/slipway/pull/1", &blob]);
+        git(&forge, &["update-ref", "refs/pull/1/head", &format!("refs/heads/{branch}")]);
+    }
+
     /// Runs the program; returns its exit code and its output.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, |_| {})

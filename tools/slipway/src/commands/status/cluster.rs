@@ -7,12 +7,15 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, train_jobs};
 use slipway_experiment::{Trial, expand};
+use slipway_forge::forge_of;
+use slipway_git::Repository;
 use slipway_mlflow::Client;
 use slipway_names::env::MLFLOW_TRACKING_URI;
 
 use super::runs::Runs;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::open_pull_requests::{OpenPullRequest, open_pull_requests, show_pull_requests};
 use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 
@@ -21,6 +24,8 @@ struct Report {
     context: String,
     addresses: Vec<Address>,
     components: Vec<Component>,
+    /// `None` if the project's repository has no forge that can be asked from here.
+    pull_requests: Option<Vec<OpenPullRequest>>,
     jobs: Vec<Outcome>,
     /// `None` if MLflow cannot be reached from here.
     versions: Option<Vec<Version>>,
@@ -64,7 +69,15 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         let trial = job.trial.as_deref().and_then(|text| Trial::from_json(&expand(text, &[])).ok());
         Outcome { unregistered: reasons.remove(&job.name), runs: trial.map(Runs::new).unwrap_or_default(), job }
     };
+    let pull_requests = match pull_requests(context).await {
+        Ok(found) => found,
+        Err(failure) => {
+            context.warn(format!("open pull requests are not shown: {failure}"));
+            None
+        }
+    };
     let report = Report {
+        pull_requests,
         context: cluster.context().to_owned(),
         components: components(&cluster, None).await?,
         jobs: jobs.into_iter().map(outcome).collect(),
@@ -75,6 +88,13 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         show(context, &report);
     }
     context.json(&report)
+}
+
+/// Those of the project that is here; `None` if there is none, or its repository has no remote `origin`.
+async fn pull_requests(context: &Context) -> Result<Option<Vec<OpenPullRequest>>, Failure> {
+    let Ok(git) = Repository::project(&context.root) else { return Ok(None) };
+    let Some(url) = git.remote_url("origin")? else { return Ok(None) };
+    Ok(Some(open_pull_requests(&forge_of(&url)?).await?))
 }
 
 async fn registry(
@@ -100,6 +120,7 @@ fn show(context: &Context, report: &Report) {
         table.add_row([&one.name, &one.sync, &one.health, message]);
     }
     context.say(table.trim_fmt());
+    show_pull_requests(context, report.pull_requests.as_deref().unwrap_or_default());
     if !report.jobs.is_empty() {
         let mut table = Table::new();
         table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "PROGRESS", "METRICS", "RUNS", ""]);

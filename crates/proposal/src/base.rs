@@ -1,0 +1,78 @@
+//! What a pull request is merged into.
+
+use slipway_forge::{Opened, PullRequest};
+use slipway_git::Repository;
+use slipway_project::Tree;
+use slipway_project::code_owners::{self, CodeOwners};
+
+use crate::{Opening, Remote, Result};
+
+/// The remote's default branch as it is now.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) branch: String,
+    pub(crate) commit: String,
+    pub(crate) tree: Tree,
+}
+
+impl Base {
+    /// # Errors
+    /// When the remote cannot be asked or fetched from.
+    pub(crate) async fn fetch(git: &Repository, remote: &Remote) -> Result<Self> {
+        let branch = remote.forge.default_branch().await?;
+        let commit = git.fetch(&remote.name, &branch)?;
+        let tree = Tree::at(git, &commit)?;
+        Ok(Self { branch, commit, tree })
+    }
+
+    /// Puts a commit on top of this base on a branch, and opens its pull request. If one is already open for the same change, returns that one.
+    ///
+    /// The branch is named by the base and the content, so that the same proposal gets the same branch.
+    ///
+    /// # Errors
+    /// When the repository cannot be read, or the remote refuses.
+    pub(crate) async fn open(
+        &self,
+        git: &Repository,
+        remote: &Remote,
+        head: &str,
+        proposal: Proposal,
+        opening: Opening,
+    ) -> Result<Opened> {
+        let Proposal { name, label, title, body } = proposal;
+        let branch = format!("slipway/{name}-{}-{}", short(&self.commit), short(&git.tree_of(head)?));
+        let Opening { draft, mut labels, mut reviewers } = opening;
+        labels.insert(0, label.to_owned());
+        reviewers.extend(self.code_owners(git, head)?);
+        let base = self.branch.clone();
+        remote.open(git, head, PullRequest { branch, base, title, body, draft, labels, reviewers }).await
+    }
+
+    /// The owners of the files that a commit changes, as this base names them. An address is no reviewer.
+    fn code_owners(&self, git: &Repository, head: &str) -> Result<Vec<String>> {
+        let whole = Repository::open(git.root())?;
+        for path in code_owners::PATHS {
+            let Some(text) = whole.read(&self.commit, path)? else { continue };
+            let owners = CodeOwners::parse(&String::from_utf8_lossy(&text));
+            let changed = whole.changed_paths(&self.commit, head)?;
+            let found = owners.of(changed.iter().map(String::as_str));
+            return Ok(found.into_iter().filter(|owner| !owner.contains('@')).map(str::to_owned).collect());
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// A pull request that is to be opened.
+pub(crate) struct Proposal {
+    /// What its branch is named after.
+    pub(crate) name: String,
+    /// The label of its kind.
+    pub(crate) label: &'static str,
+    pub(crate) title: String,
+    pub(crate) body: String,
+}
+
+/// The first eight digits of an object's id.
+pub(crate) fn short(id: &str) -> &str {
+    &id[..8.min(id.len())]
+}

@@ -1,0 +1,12 @@
+//! How a pull request is opened.
+
+/// How a pull request is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// As a draft: nobody is asked for a review yet.
+    pub draft: bool,
+    /// Labels besides the one for its kind.
+    pub labels: Vec<String>,
+    /// Users and teams (`org/team`) to ask for a review besides the code owners.
+    pub reviewers: Vec<String>,
+}

@@ -1,0 +1,105 @@
+//! The pull request that undoes another one.
+
+use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_forge::Opened;
+use slipway_git::{Merge, Repository};
+use slipway_project::plan_markdown::markdown_with;
+use slipway_project::{Plan, Project, Tree};
+
+use crate::base::{Base, Proposal};
+use crate::{Error, Opening, Remote, Result};
+
+/// The most commits of a pull request that was merged by rebase.
+const COMMITS: usize = 250;
+
+/// What a merged pull request brought, taken back on top of the remote's default branch.
+#[derive(Debug)]
+pub struct Reversion {
+    /// What starts and stops by it.
+    pub plan: Plan,
+    base: Base,
+    undone: Opened,
+    title: String,
+    /// The commit that undoes it. Nothing refers to it yet.
+    head: String,
+}
+
+impl Reversion {
+    /// Prepares the reversion of a merged pull request, whichever way it was merged.
+    ///
+    /// # Errors
+    /// [`Error::NotMerged`], [`Error::NotRevertible`]; when the remote cannot be fetched from.
+    pub async fn prepare(git: &Repository, remote: &Remote, number: u64) -> Result<Self> {
+        let undone = remote.forge.get(number).await?;
+        let Some(merge) = undone.merge_commit.clone().filter(|_| !undone.is_open()) else {
+            return Err(Error::NotMerged { number, state: undone.state.to_string() });
+        };
+        let base = Base::fetch(git, remote).await?;
+        let title = format!("Revert \"{}\"", undone.title);
+        let message = format!("{title}\n\nThis reverts pull request #{number}.\n");
+        let mut head = base.commit.clone();
+        for commit in merged_commits(git, remote, &undone, &merge)? {
+            let tree = match git.revert(&head, &commit)? {
+                Merge::Tree(tree) => tree,
+                Merge::Conflict(files) => return Err(Error::NotRevertible { number, files: files.join(", ") }),
+                Merge::Unrelated => return Err(Error::NotRevertible { number, files: "all files".to_owned() }),
+            };
+            // on the base each time: several commits are undone by one
+            head = git.commit_tree(&tree, &[&base.commit], &message)?;
+        }
+        let plan = Plan::between(&Project::read(&base.tree), &Project::read(&Tree::at(git, &head)?));
+        Ok(Self { plan, base, undone, title, head })
+    }
+
+    /// Whether nothing of it is there any more.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn is_empty(&self, git: &Repository) -> Result<bool> {
+        Ok(git.tree_of(&self.base.commit)? == git.tree_of(&self.head)?)
+    }
+
+    /// Commits, pushes and opens the pull request. If one is already open for the same change, returns that one.
+    ///
+    /// # Errors
+    /// When the repository cannot be written, or the remote refuses.
+    pub async fn open(
+        self,
+        git: &Repository,
+        remote: &Remote,
+        kustomize: Option<&Kustomize>,
+        opening: Opening,
+    ) -> Result<Opened> {
+        let number = self.undone.number;
+        let name = format!("revert-{number}");
+        let deployed = in_pull_request(&self.base.tree, &Tree::at(git, &self.head)?, kustomize);
+        let body =
+            format!("Reverts #{number}.\n\n{}{}", markdown_with(&self.plan, &deployed.summary), deployed.objects);
+        let proposal = Proposal { name, label: "revert", title: self.title, body };
+        self.base.open(git, remote, &self.head, proposal, opening).await
+    }
+}
+
+/// The commits of the base branch by which a pull request was merged, newest first: one merge, one squashed commit, or, after a rebase, as many
+/// as its branch has.
+fn merged_commits(git: &Repository, remote: &Remote, undone: &Opened, merge: &str) -> Result<Vec<String>> {
+    let one = vec![merge.to_owned()];
+    // the branch may be gone; this reference of a pull request stays
+    let head = git.fetch_reference(&remote.name, &format!("refs/pull/{}/head", undone.number))?;
+    if git.contains(merge, &head)? {
+        return Ok(one);
+    }
+    let (mut theirs, mut ours, mut commits) = (head, merge.to_owned(), Vec::new());
+    while commits.len() < COMMITS && !git.contains(merge, &theirs)? {
+        // a squashed commit has another message than the commits that it is made of
+        if git.commit_of(&ours)?.message.trim() != git.commit_of(&theirs)?.message.trim() {
+            return Ok(one);
+        }
+        commits.push(ours.clone());
+        match (git.first_parent(&theirs)?, git.first_parent(&ours)?) {
+            (Some(their), Some(our)) => (theirs, ours) = (their, our),
+            _ => break,
+        }
+    }
+    Ok(if commits.is_empty() { one } else { commits })
+}

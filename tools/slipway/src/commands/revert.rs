@@ -1,0 +1,70 @@
+//! `slipway revert`: the pull request that undoes a merged one.
+
+use clap::Args;
+use serde::Serialize;
+use slipway_git::Repository;
+use slipway_project::Plan;
+use slipway_proposal::Reversion;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::opening::OpeningArgs;
+use crate::plan_text;
+use crate::pull_request::PullRequestReport;
+use crate::remote::RemoteArgs;
+use crate::renderers::KustomizeArgs;
+use crate::running::LoopArgs;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Undoing a promotion puts the previous version back into service. Undoing a proposal cancels its TrainJobs. The pull request may have \
+                  been merged in any way: by a merge commit, by squash or by rebase.\n\n\
+                  Examples:\n  slipway revert 7\n  slipway revert 7 --dry-run"
+)]
+pub(crate) struct Revert {
+    /// The number of the merged pull request
+    number: u64,
+    /// Show what would start and stop, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    opening: OpeningArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    running: LoopArgs,
+    #[command(flatten)]
+    kustomize: KustomizeArgs,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reverted {
+    plan: Plan,
+    /// `None` on a dry run, or if nothing of it is left.
+    pull_request: Option<PullRequestReport>,
+}
+
+impl Revert {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let git = Repository::project(&context.root)?;
+        let running = self.running.find(context)?.map(|(_, state)| state);
+        let remote = self.remote.find(&git, running.as_ref())?;
+        let reversion = Reversion::prepare(&git, &remote, self.number).await?;
+        let plan = reversion.plan.clone();
+        let pull_request = if reversion.is_empty(&git)? {
+            context.say(format!("nothing of pull request #{} is left to undo", self.number));
+            None
+        } else if self.dry_run {
+            context.say(plan_text::terminal(&plan, context));
+            context.say("dry run: no pull request was opened");
+            None
+        } else {
+            context.say(plan_text::terminal(&plan, context));
+            let opened = reversion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
+            context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+            Some(opened.into())
+        };
+        context.json(&Reverted { plan, pull_request })
+    }
+}

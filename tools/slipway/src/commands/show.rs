@@ -1,0 +1,57 @@
+//! `slipway show`: a pull request with its report.
+
+use clap::Args;
+use serde::Serialize;
+use slipway_forge::Opened;
+use slipway_git::Repository;
+use slipway_markdown::printable;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::remote::RemoteArgs;
+use crate::running::LoopArgs;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Prints what stands on the page of the pull request: its description, and the report that `slipway report` wrote last.\n\n\
+                  Examples:\n  slipway show 3\n  slipway show 3 -o json | jq -r '.report[]'"
+)]
+pub(crate) struct Show {
+    /// The number of the pull request
+    number: u64,
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    running: LoopArgs,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    #[serde(flatten)]
+    pull_request: Opened,
+    /// The parts of the report as Markdown; empty if there is none.
+    report: Vec<String>,
+}
+
+impl Show {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let git = Repository::project(&context.root)?;
+        let running = self.running.find(context)?.map(|(_, state)| state);
+        let remote = self.remote.find(&git, running.as_ref())?;
+        let pull_request = remote.forge.get(self.number).await?;
+        let report = remote.forge.report(self.number).await?;
+        let head = pull_request.head.get(..8).unwrap_or_default();
+        let (title, state) = (printable(&pull_request.title), pull_request.state);
+        context.say(context.paint("1", &format!("#{} {title}", self.number)));
+        context.say(format!("{state}, {} at {head} into {}: {}", pull_request.branch, pull_request.base, pull_request.url));
+        if report.is_empty() {
+            context.say(format!("\n{}", printable(&pull_request.body).trim_end()));
+            context.say(format!("\nno report yet: `slipway report {}` writes it", self.number));
+        }
+        for part in &report {
+            context.say(format!("\n{}", printable(part).trim_end()));
+        }
+        context.json(&Shown { pull_request, report })
+    }
+}

@@ -1,0 +1,49 @@
+//! The pull requests that wait for a merge.
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde::Serialize;
+use slipway_forge::{Forge, Opened};
+use slipway_markdown::printable;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// A pull request that waits for a merge.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OpenPullRequest {
+    number: u64,
+    title: String,
+    branch: String,
+    url: String,
+    is_draft: bool,
+    labels: Vec<String>,
+}
+
+impl From<Opened> for OpenPullRequest {
+    fn from(opened: Opened) -> Self {
+        let Opened { number, title, branch, url, is_draft, labels, .. } = opened;
+        Self { number, title, branch, url, is_draft, labels }
+    }
+}
+
+/// Those of a forge, oldest first.
+pub(crate) async fn open_pull_requests(forge: &Forge) -> Result<Vec<OpenPullRequest>, Failure> {
+    Ok(forge.list_open().await?.into_iter().map(OpenPullRequest::from).collect())
+}
+
+/// Prints them as a table; nothing if there are none.
+pub(crate) fn show_pull_requests(context: &Context, pull_requests: &[OpenPullRequest]) {
+    if pull_requests.is_empty() {
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["PULL REQUEST", "WAITS FOR A MERGE", "BRANCH"]);
+    for one in pull_requests {
+        let draft = if one.is_draft { " (draft)" } else { "" };
+        let title = format!("{}{draft}", printable(&one.title));
+        table.add_row([format!("#{}", one.number), title, one.branch.clone()]);
+    }
+    context.say(format!("\n{}", table.trim_fmt()));
+}

@@ -1,0 +1,203 @@
+//! The life of pull requests in a bare repository: cancel, merge in each way, undo, render what is missing, show and report.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::project::{EXPERIMENT, Project, git};
+
+const EXPERIMENTS: &str = "experiments/digits.yaml";
+const JOBS: &str = "overlays/local/training-jobs";
+
+/// Runs a command with the forge of the project, as JSON; it succeeds.
+fn ask(project: &Project, arguments: &[&str]) -> Value {
+    let forge = project.forge();
+    let ran = project.run(&[arguments, &["--remote", &forge, "-o", "json"]].concat());
+    assert_eq!(ran.code(), 0, "{arguments:?}: {ran:?}");
+    ran.json()
+}
+
+/// The error of a command with the forge of the project.
+fn refused(project: &Project, arguments: &[&str]) -> String {
+    let forge = project.forge();
+    let ran = project.run(&[arguments, &["--remote", &forge]].concat());
+    assert_ne!(ran.code(), 0, "{arguments:?}: {ran:?}");
+    ran.errors()
+}
+
+fn number(answer: &Value) -> String {
+    answer["pullRequest"]["number"].as_u64().unwrap_or_else(|| panic!("{answer}")).to_string()
+}
+
+/// The rendered TrainJobs at a revision of the forge, by name.
+fn jobs(project: &Project, revision: &str) -> Vec<String> {
+    let listing = git(Path::new(&project.forge()), &["ls-tree", "--name-only", revision, &format!("{JOBS}/")]);
+    let names = listing.lines().filter_map(|path| path.strip_prefix(JOBS)?.strip_prefix('/')?.strip_suffix(".yaml"));
+    names.filter(|name| name.starts_with("digits-")).map(str::to_owned).collect()
+}
+
+/// A project whose experiment of two trials is merged.
+fn started() -> Project {
+    let project = Project::new();
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    ask(&project, &["merge", &opened]);
+    assert_eq!(jobs(&project, "main").len(), 2);
+    project
+}
+
+/// Takes over what was merged.
+fn pull(project: &Project) {
+    project.git(&["fetch", "--quiet", &project.forge(), "main"]);
+    project.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+}
+
+#[test]
+fn a_cancelled_experiment_has_no_jobs_and_is_a_draft() {
+    let project = started();
+    let planned = ask(&project, &["cancel", "digits", "--dry-run"]);
+    assert!(planned["pullRequest"].is_null(), "{planned}");
+    let opened = ask(&project, &["cancel", "digits"]);
+    assert_eq!(opened["plan"]["changes"][0]["stops"].as_array().unwrap().len(), 2, "{opened}");
+    assert_eq!(number(&ask(&project, &["cancel", "digits"])), number(&opened), "the same again is the same one");
+    ask(&project, &["merge", &number(&opened)]);
+    assert!(jobs(&project, "main").is_empty());
+    pull(&project);
+    assert_eq!(project.run(&["check"]).code(), 0);
+    assert!(refused(&project, &["cancel", "digits"]).contains("nothing on main has the name digits"));
+}
+
+#[test]
+fn a_cancelled_trial_stays_cancelled_when_the_others_are_rendered_again() {
+    let project = started();
+    let all = jobs(&project, "main");
+    let opened = ask(&project, &["cancel", &all[0]]);
+    assert_eq!(opened["plan"]["changes"][0]["stops"], serde_json::json!([all[0]]), "{opened}");
+    ask(&project, &["merge", &number(&opened)]);
+    assert_eq!(jobs(&project, "main"), all[1..]);
+    pull(&project);
+    let text = project.read(EXPERIMENTS);
+    assert!(text.contains(&format!("\n  cancelled: [{}]\n", all[0])), "{text}");
+    assert_eq!(project.run(&["check"]).code(), 0);
+    assert_eq!(project.run(&["render", "--check"]).code(), 0);
+    // the last one needs no mention: without TrainJobs it is a draft
+    ask(&project, &["merge", &number(&ask(&project, &["cancel", &all[1]]))]);
+    pull(&project);
+    assert_eq!(project.read(EXPERIMENTS), text);
+    assert_eq!(project.run(&["check"]).code(), 0);
+    // a change of the experiment gives its trials other names
+    project.write(EXPERIMENTS, &text.replace("epochs: 3", "epochs: 2"));
+    let warned = project.run(&["check"]);
+    assert!(warned.errors().contains("[unknown-cancelled]"), "{warned:?}");
+}
+
+#[test]
+fn a_name_that_is_not_there_is_said_with_a_near_one() {
+    let project = started();
+    let message = refused(&project, &["cancel", "digist"]);
+    assert!(message.contains("did you mean digits?"), "{message}");
+    let message = refused(&project, &["cancel", "digits", "--environment", "moon"]);
+    assert!(message.contains("unknown environment `moon`"), "{message}");
+}
+
+#[test]
+fn whichever_way_it_was_merged_it_can_be_undone() {
+    for method in ["merge", "squash", "rebase"] {
+        let project = Project::new();
+        let before = git(Path::new(&project.forge()), &["rev-parse", "main^{tree}"]);
+        let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+        assert!(refused(&project, &["revert", &opened]).contains("is open"));
+        // somebody adds a commit to the branch, so that a rebase makes two
+        let branch = ask(&project, &["show", &opened])["branch"].as_str().unwrap().to_owned();
+        project.git(&["fetch", "--quiet", &project.forge(), &branch]);
+        project.git(&["checkout", "--quiet", "FETCH_HEAD"]);
+        project.write("experiments/README.md", "what is tried here\n");
+        project.git(&["add", "-A"]);
+        project.git(&["commit", "--quiet", "-m", "Say what is tried"]);
+        project.git(&["push", "--quiet", &project.forge(), &format!("HEAD:{branch}")]);
+        project.git(&["checkout", "--quiet", "main"]);
+
+        let merged = ask(&project, &["merge", &opened, "--method", method]);
+        let parents = git(Path::new(&project.forge()), &["log", "-1", "--format=%P", "main"]);
+        assert_eq!(parents.split(' ').count(), if method == "merge" { 2 } else { 1 }, "{method}");
+        assert_eq!(merged["commit"].as_str().unwrap(), git(Path::new(&project.forge()), &["rev-parse", "main"]));
+        assert_eq!(ask(&project, &["show", &opened])["state"], "merged");
+        // something else goes on in between
+        project.git(&["fetch", "--quiet", &project.forge(), "main"]);
+        project.git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
+        let undone = ask(&project, &["revert", &opened]);
+        assert_eq!(undone["plan"]["changes"][0]["stops"].as_array().unwrap().len(), 2, "{undone}");
+        assert_eq!(number(&ask(&project, &["revert", &opened])), number(&undone), "{method}");
+        ask(&project, &["merge", &number(&undone), "--method", method]);
+        assert_eq!(git(Path::new(&project.forge()), &["rev-parse", "main^{tree}"]), before, "{method}");
+        let nothing = ask(&project, &["revert", &opened]);
+        assert!(nothing["pullRequest"].is_null(), "{method}: {nothing}");
+    }
+}
+
+#[test]
+fn what_was_edited_without_the_command_line_is_rendered_and_pushed() {
+    let project = Project::new();
+    let forge = project.forge();
+    // as on a web page: a branch with the experiment alone, and a pull request
+    project.git(&["checkout", "--quiet", "-b", "by-hand"]);
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    project.commit("Two epochs");
+    project.git(&["push", "--quiet", &forge, "by-hand"]);
+    project.open_by_hand("by-hand");
+    let rendered = ask(&project, &["render", "--pull-request", "1"]);
+    assert_eq!(rendered["written"].as_array().unwrap().len(), 2, "{rendered}");
+    assert_eq!(jobs(&project, "by-hand").len(), 2);
+    let head = git(Path::new(&forge), &["rev-parse", "by-hand"]);
+    let again = ask(&project, &["render", "--pull-request", "1"]);
+    assert_eq!(again["written"], serde_json::json!([]), "{again}");
+    assert_eq!(git(Path::new(&forge), &["rev-parse", "by-hand"]), head, "the second run changes nothing");
+}
+
+#[test]
+fn two_proposals_of_one_experiment_both_end_well() {
+    let project = started();
+    pull(&project);
+    let first = EXPERIMENT.replace("epochs: 3", "epochs: 2");
+    let second = EXPERIMENT.replace("seed: 7", "seed: 8");
+    assert!(first != second && second != EXPERIMENT, "{EXPERIMENT}");
+    project.write(EXPERIMENTS, &first);
+    let one = number(&ask(&project, &["propose", EXPERIMENTS]));
+    project.write(EXPERIMENTS, &second);
+    let two = number(&ask(&project, &["propose", EXPERIMENTS]));
+    ask(&project, &["merge", &one]);
+    let stale = ask(&project, &["report", &two, "--dry-run"]);
+    assert_eq!(stale["conclusion"], "failure", "its TrainJobs are not what the merged experiment asks for: {stale}");
+    let rendered = ask(&project, &["render", "--pull-request", &two]);
+    assert_eq!(rendered["written"].as_array().unwrap().len(), 2, "{rendered}");
+    assert_eq!(ask(&project, &["report", &two, "--dry-run"])["conclusion"], "success");
+    ask(&project, &["merge", &two]);
+    pull(&project);
+    assert_eq!(project.run(&["check"]).code(), 0);
+    assert_eq!(jobs(&project, "main").len(), 2);
+    let text = project.read(EXPERIMENTS);
+    assert!(text.contains("epochs: 2") && text.contains("seed: 8"), "{text}");
+}
+
+#[test]
+fn open_pull_requests_are_drafts_and_labelled_as_asked() {
+    let project = Project::new();
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS, "--draft", "--label", "urgent"]));
+    let shown = ask(&project, &["show", &opened]);
+    assert_eq!((&shown["isDraft"], &shown["labels"]), (&Value::Bool(true), &serde_json::json!(["train", "urgent"])));
+    assert!(refused(&project, &["merge", &opened]).contains("draft"));
+}
+
+#[test]
+fn a_report_is_written_once_and_shown() {
+    let project = Project::new();
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    let first = ask(&project, &["report", &opened]);
+    assert_eq!((&first["changed"], &first["conclusion"]), (&Value::Bool(true), &Value::from("success")), "{first}");
+    let again = ask(&project, &["report", &opened]);
+    assert_eq!(again["changed"], false, "{again}");
+    let shown = ask(&project, &["show", &opened]);
+    let report = shown["report"][0].as_str().unwrap();
+    for part in ["2 TrainJobs", "CPU-hours", "1.00 EUR", "learningRate"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+}
