@@ -7,7 +7,7 @@ use crate::{Repository, Result};
 /// What a merge of two commits gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// The id of the merged tree.
+    /// The id of the merged tree, which can be read as a revision.
     Tree(String),
     /// The paths, from the top, of the files that both changed in different ways.
     Conflict(Vec<String>),
@@ -16,6 +16,20 @@ pub enum Merge {
 }
 
 impl Repository {
+    /// The newest commit that both are based on. Returns `None` if they have no common history.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision).
+    pub fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>> {
+        let repository = self.handle()?;
+        let (one, other) = (self.commit_at(&repository, one)?, self.commit_at(&repository, other)?);
+        match repository.merge_base(one.id(), other.id()) {
+            Ok(base) => Ok(Some(base.to_string())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(self.failed("reading")(error)),
+        }
+    }
+
     /// Merges two commits into a tree; renamed files are followed. No reference moves.
     ///
     /// # Errors
