@@ -34,6 +34,17 @@ pub fn differences(before: &Tree, after: &Tree, programs: Programs<'_>, only: Op
     })
 }
 
+/// As [`differences`], from the files alone: nothing is fetched, so that a change which nobody has reviewed cannot choose what is. The
+/// Applications whose upstream sources change are in [`Differences::not_shown`].
+///
+/// # Errors
+/// When one of the trees cannot be built.
+pub fn own_differences(before: &Tree, after: &Tree, kustomize: &Kustomize) -> Result<Differences> {
+    let elsewhere =
+        |_: Side<'_>| Err(Error::Upstream("they come from another repository; `slipway diff` shows them".to_owned()));
+    changes(before, after, kustomize, None, elsewhere)
+}
+
 /// One Application before or after a change.
 type Side<'a> = (&'a Tree, &'a Environment, &'a Deployed);
 
@@ -184,9 +195,7 @@ pub fn in_pull_request(before: &Tree, after: &Tree, kustomize: Option<&Kustomize
         return InPullRequest::default();
     }
     // a proposal does not wait for other repositories
-    let elsewhere =
-        |_: Side<'_>| Err(Error::Upstream("they come from another repository; `slipway diff` shows them".to_owned()));
-    let summary = match kustomize.map(|kustomize| changes(before, after, kustomize, None, elsewhere)) {
+    let summary = match kustomize.map(|kustomize| own_differences(before, after, kustomize)) {
         Some(Ok(differences)) => {
             let objects = format!("\n## What changes in the clusters\n\n{}", markdown(&differences.objects));
             return InPullRequest { summary: differences.summary(), objects };

@@ -11,7 +11,7 @@ mod program;
 mod upstream;
 
 pub use credentials::{Credentials, credentials};
-pub use difference::{Differences, InPullRequest, differences, in_pull_request};
+pub use difference::{Differences, InPullRequest, differences, in_pull_request, own_differences};
 pub use error::{Error, Result};
 pub use examine::{Deployment, environments, examine};
 pub use helm::{HOW_TO_GET_HELM, Helm};

@@ -11,7 +11,7 @@ type Result<T, E = crate::Error> = std::result::Result<T, E>;
 /// What a merge of two commits gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// The id of the merged tree.
+    /// The id of the merged tree, which can be read as a revision.
     Tree(String),
     /// The paths, from the top, of the files that both changed in different ways.
     Conflict(Vec<String>),

@@ -72,7 +72,7 @@ impl Repository {
             && (is_signed(&there) || !is_signed(&here)))
     }
 
-    /// The paths of every file at a revision that is one of `prefixes` or lies below it, sorted; all files when `prefixes` is empty. Links
+    /// The paths of every file at a revision, or in a tree by its id, that is one of `prefixes` or lies below it, sorted; all files when `prefixes` is empty. Links
     /// and submodules are left out.
     ///
     /// # Errors
@@ -169,14 +169,30 @@ impl Repository {
 
     pub(crate) fn commit_at<'r>(&self, repository: &'r git2::Repository, revision: &str) -> Result<git2::Commit<'r>> {
         let found = repository.revparse_single(&format!("{revision}^{{commit}}"));
-        let commit = found.and_then(|object| object.peel_to_commit());
-        commit.map_err(|error| match error.code() {
+        found.and_then(|object| object.peel_to_commit()).map_err(|error| self.not_found(revision, error))
+    }
+
+    /// The tree of a revision; what a merge gives is a tree without a commit.
+    fn tree_at(&self, repository: &git2::Repository, revision: &str) -> Result<Oid> {
+        match self.commit_at(repository, revision) {
+            // a partial clone need not have the commit's tree yet
+            Ok(commit) => Ok(commit.tree_id()),
+            Err(Error::NoRevision(_)) => {
+                let found = repository.revparse_single(&format!("{revision}^{{tree}}"));
+                found.map(|object| object.id()).map_err(|error| self.not_found(revision, error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn not_found(&self, revision: &str, error: git2::Error) -> Error {
+        match error.code() {
             ErrorCode::NotFound | ErrorCode::InvalidSpec | ErrorCode::Peel | ErrorCode::UnbornBranch => {
                 Error::NoRevision(revision.to_owned())
             }
             ErrorCode::Ambiguous => Error::Ambiguous(revision.to_owned()),
             _ => self.failed("reading")(error),
-        })
+        }
     }
 
     fn entries(&self, repository: &git2::Repository, revision: &str, prefixes: &[&str]) -> Result<Vec<Entry>> {
@@ -186,7 +202,7 @@ impl Repository {
 
     /// Everything at a revision that is not a folder, with its mode, sorted by path.
     fn leaves(&self, repository: &git2::Repository, revision: &str, prefixes: &[&str]) -> Result<Vec<(Entry, i32)>> {
-        let top = self.commit_at(repository, revision)?.tree_id();
+        let top = self.tree_at(repository, revision)?;
         let all = [""];
         let prefixes = if prefixes.is_empty() { &all[..] } else { prefixes };
         let mut entries = Vec::new();

@@ -44,7 +44,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// The files that are committed at a revision.
+    /// The files that are committed at a revision, or those of a tree by its id.
     pub fn at(repository: &Repository, revision: &str) -> Result<Self> {
         let files = repository.read_all(revision, &FOLDERS)?;
         let executables = repository.executables(revision, &FOLDERS)?;

@@ -1,0 +1,118 @@
+//! The list of earlier plans, which a comment carries along.
+
+use serde::{Deserialize, Serialize};
+use slipway_markdown::{code, shortened};
+
+use crate::document::{SUMMARY, count};
+
+/// The most earlier plans that are listed.
+const LISTED: usize = 20;
+
+/// What a comment's hidden line begins and ends with.
+const OPENING: &str = "<!-- slipway:plans ";
+const CLOSING: &str = " -->";
+
+/// What a comment says in one line about a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Said {
+    commit: String,
+    summary: String,
+}
+
+/// What is known about the plans of a pull request: that of now, and earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plans {
+    now: Said,
+    /// The newest first.
+    earlier: Vec<Said>,
+}
+
+impl Plans {
+    /// The plan of a commit, with the ones that the previous comment knows. What somebody has put in their place is nothing.
+    pub(crate) fn new(head: &str, summary: &str, previous: Option<&str>) -> Self {
+        let known = previous.and_then(Self::read);
+        let known = known.into_iter().flat_map(|plans| std::iter::once(plans.now).chain(plans.earlier));
+        let earlier = known.filter(|said| said.commit != head).take(LISTED).collect();
+        Self { now: Said { commit: head.to_owned(), summary: shortened(summary, SUMMARY) }, earlier }
+    }
+
+    /// What a comment holds. Whoever may edit comments may have written it, so only what this program could have is taken.
+    fn read(comment: &str) -> Option<Self> {
+        let hidden = comment.lines().rev().find_map(|line| line.strip_prefix(OPENING)?.strip_suffix(CLOSING))?;
+        let mut plans: Self = serde_json::from_str(hidden).ok()?;
+        let is_commit = |commit: &str| {
+            (7..=64).contains(&commit.len()) && commit.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        if !is_commit(&plans.now.commit) {
+            return None;
+        }
+        plans.earlier.retain(|said| is_commit(&said.commit));
+        plans.earlier.truncate(LISTED);
+        for said in plans.earlier.iter_mut().chain([&mut plans.now]) {
+            said.summary = shortened(&said.summary, SUMMARY);
+        }
+        Some(plans)
+    }
+
+    /// The earlier plans as a folded list; empty if there are none.
+    pub(crate) fn markdown(&self) -> String {
+        if self.earlier.is_empty() {
+            return String::new();
+        }
+        let line = |said: &Said| format!("- {}: {}\n", code(&shortened(&said.commit, 10)), code(&said.summary));
+        let lines: String = self.earlier.iter().map(line).collect();
+        format!("<details><summary>{}</summary>\n\n{lines}\n</details>\n", count(self.earlier.len(), "earlier plan"))
+    }
+
+    /// The line that carries them along, which no reader sees. Nothing in it ends an HTML comment.
+    pub(crate) fn hidden(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mut escaped = String::with_capacity(json.len());
+        for c in json.chars() {
+            match c {
+                // these are only within texts: there are no numbers
+                '<' | '>' | '&' | '-' => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => escaped.push(c),
+            }
+        }
+        format!("{OPENING}{escaped}{CLOSING}\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(index: usize) -> String {
+        format!("{index:040x}")
+    }
+
+    #[test]
+    fn each_new_commit_pushes_the_plan_before_it_down() {
+        let mut comment = String::new();
+        for index in 0..30 {
+            let plans = Plans::new(&commit(index), &format!("plan {index} --> <b>"), Some(&comment));
+            assert_eq!(plans.earlier.len(), index.min(LISTED));
+            comment = format!("text\n{}{}", plans.markdown(), plans.hidden());
+            assert_eq!(Plans::new(&commit(index), &format!("plan {index} --> <b>"), Some(&comment)), plans);
+            assert_eq!(comment.matches("-->").count() - plans.markdown().matches("-->").count(), 1);
+        }
+        let back = Plans::new(&commit(28), "again", Some(&comment));
+        assert_eq!((back.earlier.len(), &back.earlier[0].commit), (20, &commit(29)));
+        assert!(back.earlier.iter().all(|said| said.commit != commit(28)));
+    }
+
+    #[test]
+    fn what_somebody_made_of_it_is_nothing_or_text() {
+        let good = Plans::new(&commit(1), "one", None).hidden();
+        for damaged in ["", "<!-- slipway:plans  -->", "<!-- slipway:plans {} -->", &good.replace("earlier", "later")] {
+            assert_eq!(Plans::new(&commit(2), "", Some(damaged)).earlier, []);
+        }
+        let other = good.replace(&commit(1), "@octo **x**");
+        assert_eq!(Plans::new(&commit(2), "", Some(&other)).earlier, []);
+        let long = good.replace("one", &"`@octo ".repeat(1_000));
+        let plans = Plans::new(&commit(2), "", Some(&long));
+        assert_eq!(plans.earlier[0].summary.chars().count(), SUMMARY);
+        assert!(plans.markdown().contains(": `` `@octo"), "{}", plans.markdown());
+    }
+}

@@ -1,0 +1,132 @@
+//! The TrainJobs that a change starts, stops and changes, from the rendered files alone: the file is the job.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use slipway_experiment::{TrainJob, Work, read_job};
+use slipway_project::cluster::{self, Prices};
+use slipway_project::{Tree, jobs_folder};
+
+/// What a change does to the TrainJobs of an environment.
+#[derive(Clone, Debug)]
+pub struct EnvironmentJobs {
+    /// The environment.
+    pub name: String,
+    /// What CPUs and GPUs cost there; why that is not known otherwise.
+    pub prices: Result<Prices, String>,
+    /// TrainJobs that start.
+    pub starts: Vec<Job>,
+    /// TrainJobs whose file is removed: a running one is cancelled.
+    pub stops: Vec<Job>,
+    /// TrainJobs whose file changes in place.
+    pub changes: Vec<Job>,
+    /// Files of TrainJobs that start or change and cannot be read, with the reason.
+    pub unreadable: Vec<(String, String)>,
+    /// How many TrainJobs stay as they are.
+    pub stays: usize,
+}
+
+/// A TrainJob as its file has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Job {
+    /// The TrainJob's name.
+    pub name: String,
+    /// Its experiment; empty if it names none.
+    pub experiment: String,
+    /// Its values of the swept parameters.
+    pub parameters: BTreeMap<String, Value>,
+    /// The number of workers.
+    pub workers: u32,
+    /// The CPUs of all workers together.
+    pub cpus: f64,
+    /// The GPUs of all workers together.
+    pub gpus: f64,
+    /// How long it may run, in seconds.
+    pub deadline: u64,
+    /// The epochs that it trains for; `None` for a program of one's own, or if the file does not say it.
+    pub epochs: Option<u32>,
+    /// The most CPU-hours that it can use.
+    pub cpu_hours: f64,
+    /// The most GPU-hours that it can use.
+    pub gpu_hours: f64,
+    /// The dataset's name and digest; `None` if the file does not say them.
+    pub dataset: Option<(String, String)>,
+    /// The image that it runs.
+    pub image: String,
+}
+
+impl EnvironmentJobs {
+    /// An environment in which nothing happens.
+    #[must_use]
+    pub fn new(name: String, prices: Result<Prices, String>) -> Self {
+        let (starts, stops, changes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, prices, starts, stops, changes, unreadable: Vec::new(), stays: 0 }
+    }
+
+    /// Compares the rendered files of every environment before and after a change. Files that are the same are not read.
+    pub(crate) fn all(before: &Tree, after: &Tree) -> Vec<Self> {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for tree in [before, after] {
+            names.extend(tree.folders_in("clusters"));
+            names.extend(tree.folders_in("overlays"));
+        }
+        names.into_iter().map(|name| Self::of(before, after, name)).collect()
+    }
+
+    fn of(before: &Tree, after: &Tree, name: String) -> Self {
+        let folder = jobs_folder(&name);
+        let prices = cluster::read(after, &name).or_else(|after| cluster::read(before, &name).map_err(|_| after));
+        let prices = prices.map(|cluster| cluster.spec.prices).map_err(|finding| finding.to_string());
+        let mut jobs = Self::new(name, prices);
+        for path in after.yaml_in(&folder) {
+            let was = before.bytes(path);
+            if was.is_some_and(|bytes| Some(bytes) == after.bytes(path)) {
+                jobs.stays += 1;
+                continue;
+            }
+            match read_job(path, &after.text(path).unwrap_or_default()) {
+                Ok(job) if was.is_some() => jobs.changes.push(Job::of(&job)),
+                Ok(job) => jobs.starts.push(Job::of(&job)),
+                Err(finding) => jobs.unreadable.push((path.to_owned(), finding.to_string())),
+            }
+        }
+        for path in before.yaml_in(&folder).filter(|path| after.bytes(path).is_none()) {
+            if let Ok(job) = read_job(path, &before.text(path).unwrap_or_default()) {
+                jobs.stops.push(Job::of(&job));
+            }
+        }
+        jobs
+    }
+
+    /// Whether the change does nothing here.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.starts.is_empty() && self.stops.is_empty() && self.changes.is_empty() && self.unreadable.is_empty()
+    }
+}
+
+impl Job {
+    fn of(job: &TrainJob) -> Self {
+        // what a worker would refuse is still a job that starts and costs
+        let trial = job.trial().ok().flatten();
+        let epochs = trial.as_ref().and_then(|trial| match &trial.work {
+            Work::BuiltIn { training, .. } => Some(training.epochs),
+            Work::Program(_) => None,
+        });
+        let nodes = f64::from(job.num_nodes);
+        let dataset = trial.as_ref().map(|trial| (trial.dataset.name.clone(), trial.dataset.digest.clone()));
+        Self {
+            name: job.name.clone(),
+            experiment: job.experiment().unwrap_or_default().to_owned(),
+            parameters: trial.map(|trial| trial.parameters).unwrap_or_default(),
+            workers: job.num_nodes,
+            cpus: nodes * job.cpu_millis as f64 / 1000.0,
+            gpus: nodes * f64::from(job.gpus),
+            deadline: job.active_deadline_seconds,
+            epochs,
+            cpu_hours: job.cpu_hours(),
+            gpu_hours: job.gpu_hours(),
+            dataset,
+            image: job.image.clone(),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a pull request says about itself: what it would start, stop and cost, what it changes in the clusters, and later what came of it.
+//!
+//! ```text
+//! git objects --Examination::of--> Examination --plan_report--> Document --compose--> Publication: the comment's parts, the check
+//! what MLflow has  -------------------------> Results --results_report-->  --write_whole--> one file with everything
+//! ```
+//!
+//! Only [`Examination::of`] reads anything. All of it comes from git objects, none from what a workflow of the change itself has computed.
+
+mod about;
+mod amount;
+mod compose;
+mod document;
+mod earlier;
+mod error;
+mod examination;
+mod expectation;
+mod jobs;
+mod link;
+mod plan;
+mod publication;
+mod reviewed;
+mod whole;
+
+pub use about::About;
+pub use compose::{PART_CHARACTERS, PARTS, compose};
+pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section};
+pub use error::{Error, Result};
+pub use examination::{Conflict, Examination, TrainerImage};
+pub use expectation::{Expectations, PastRun};
+pub use jobs::{EnvironmentJobs, Job};
+pub use plan::{CHECK, plan_report};
+pub use publication::{Annotation, CheckRun, Conclusion, Level, Publication};
+pub use whole::write_whole;

@@ -1,0 +1,60 @@
+//! Reviewed is what runs: whether the rendered files that a merge leaves are those that were reviewed, and those that experiments ask for.
+
+use std::collections::BTreeSet;
+
+use slipway_experiment::read_job;
+use slipway_project::{Project, Tree, count, rendered};
+use slipway_source::{Finding, Position};
+
+/// The most trials that are rendered. A change that nobody has reviewed must not decide how much memory this takes.
+const MAX_TRIALS: usize = 100_000;
+
+/// Whether a path is that of a rendered TrainJob.
+pub(crate) fn is_rendered(path: &str) -> bool {
+    matches!(path.split('/').collect::<Vec<_>>()[..], ["overlays", _, "training-jobs", _])
+}
+
+/// Rendered files whose content after the merge is neither that of the reviewed commit nor that of the base, which runs already: lines of
+/// both, which nobody has seen together.
+pub(crate) fn unreviewed(base: &Tree, head: &Tree, merged: &Tree) -> Vec<Finding> {
+    let paths: BTreeSet<&String> = [base, head, merged].into_iter().flat_map(|tree| tree.files().keys()).collect();
+    let differs = |path: &&String| {
+        let after = merged.bytes(path);
+        is_rendered(path) && after != head.bytes(path) && after != base.bytes(path)
+    };
+    let finding = |path: &String| {
+        Finding::at(
+            path,
+            Position::START,
+            "not-reviewed",
+            "merging gives this file another content than the reviewed one",
+        )
+        .with_help("render it on top of the base branch")
+    };
+    paths.into_iter().filter(differs).map(finding).collect()
+}
+
+/// Rendered files that differ from what the experiments of the same tree render to. A job that `base` has keeps the image, the code and the
+/// content that it names there; any other must have those of now, whatever its file says.
+pub(crate) fn out_of_date(base: &Tree, project: &mut Project) -> Vec<Finding> {
+    let trials: usize = project
+        .experiments
+        .iter()
+        .map(|source| source.experiment.trial_count().saturating_mul(source.experiment.spec.environments.len()))
+        .fold(0, usize::saturating_add);
+    if trials > MAX_TRIALS {
+        let message =
+            format!("the experiments ask for {}, and no more than {MAX_TRIALS} are compared", count(trials, "trial"));
+        return vec![Finding::at("experiments", Position::START, "too-many-trials", message)];
+    }
+    for (path, file) in project.environments.values_mut().flat_map(|environment| &mut environment.jobs) {
+        let before = base.bytes(path);
+        file.is_committed = before.is_some();
+        if before.is_some_and(|bytes| bytes != file.text.as_bytes())
+            && let Ok(job) = read_job(path, &base.text(path).unwrap_or_default())
+        {
+            file.job = job;
+        }
+    }
+    rendered::findings(project, None)
+}

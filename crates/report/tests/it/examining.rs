@@ -1,0 +1,199 @@
+//! What is said of changes in a repository.
+
+use slipway_report::{
+    About, Conclusion, Conflict, Document, Examination, Expectations, FIRST_LINES, Level, PastRun, compose, plan_report,
+};
+
+use crate::change::{Change, EXPERIMENT, dataset};
+
+fn about() -> About {
+    About { number: Some(7), base_branch: "main".to_owned(), reviewers: vec!["org/ml".to_owned()], ..About::default() }
+}
+
+fn report(change: &Change, base: &str, head: &str) -> (Examination, Document) {
+    let examination = Examination::of(&change.git, base, head, None).unwrap();
+    let run = PastRun {
+        experiment: "digits".to_owned(),
+        dataset_digest: String::new(),
+        workers: 2,
+        epochs: Some(3),
+        seconds: 90.0,
+    };
+    let document = plan_report(&examination, &about(), &Expectations { runs: vec![run], unavailable: None });
+    assert!(document.first.lines().count() <= FIRST_LINES, "{}", document.first);
+    (examination, document)
+}
+
+fn codes(examination: &Examination) -> Vec<&str> {
+    examination.not_as_reviewed.iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn a_change_says_what_it_starts_and_what_that_costs() {
+    let change = Change::new();
+    let head = change.rendered(&change.base);
+    let (examination, document) = report(&change, &change.base, &head);
+    assert!(!examination.is_refused(), "{examination:?}");
+    assert_eq!(document.check.conclusion, Conclusion::Success);
+    assert_eq!(document.summary, "starts 2 TrainJobs; at most 0.08 USD");
+    let first = &document.first;
+    assert!(first.starts_with("### Slipway: starts 2 TrainJobs\n"), "{first}");
+    for line in [
+        "| CPU-hours | 0.1 | 2 |",
+        "| price | `less than 0.01 USD` | `0.08 USD` |",
+        "- **Data:** `mnist` at `sha256:aaaaaaaa`",
+        "- **Images:** `registry.local/slipway-trainer@sha256:11111111`",
+        "- **Missing for the merge:** an approval by `org/ml`",
+    ] {
+        assert!(first.lines().any(|found| found == line), "{line}\n{first}");
+    }
+    let publication = compose(&document, &head, None);
+    assert_eq!(publication.parts.len(), 1);
+    let text = &publication.parts[0];
+    assert!(text.contains("<summary><code>local</code>: starts 2 TrainJobs</summary>"), "{text}");
+    assert!(text.contains("**`digits`**: at most 2 of 4 CPU-hours, `0.08 USD`"), "{text}");
+    assert!(text.contains("| `learningRate=0.003` | 2 | 0.05 | 1 | `0.04 USD` |"), "{text}");
+
+    // what is merged already stays, and another change beside it is no difference
+    let readme = change.commit(&head, &[("README.md", "x")]);
+    let (examination, document) = report(&change, &head, &readme);
+    assert_eq!(
+        (examination.environments[0].stays, document.summary.as_str()),
+        (2, "starts and stops no TrainJob, 2 stay")
+    );
+    let beside = change.commit(&change.base, &[("README.md", "x")]);
+    let (examination, document) = report(&change, &head, &beside);
+    assert!(!examination.is_refused());
+    assert_eq!(document.summary, "starts and stops no TrainJob, 2 stay");
+}
+
+#[test]
+fn a_removed_file_stops_its_job() {
+    let change = Change::new();
+    let rendered = change.rendered(&change.base);
+    let one = EXPERIMENT.replace("[0.001, 0.003]", "[0.001]");
+    let head = change.rendered(&change.commit(&rendered, &[("experiments/digits.yaml", &one)]));
+    let (examination, document) = report(&change, &rendered, &head);
+    assert!(!examination.is_refused(), "{examination:?}");
+    assert_eq!(document.summary, "stops 1 TrainJob, 1 stays");
+}
+
+#[test]
+fn what_the_base_has_changed_meanwhile_is_red() {
+    let change = Change::new();
+    let head = change.rendered(&change.base);
+    let base = change.commit(&change.base, &[("datasets/mnist.yaml", &dataset('b'))]);
+    let (examination, document) = report(&change, &base, &head);
+    assert_eq!(codes(&examination).len(), 3, "{examination:?}");
+    assert_eq!(document.check.conclusion, Conclusion::Failure);
+    assert!(document.first.contains("overlays/local/training-jobs/digits-"), "{}", document.first);
+    assert!(document.first.contains("`slipway render --pull-request 7`"), "{}", document.first);
+    assert!(document.check.annotations.iter().all(|annotation| annotation.level == Level::Failure));
+    // of a fork, nothing here can push to its branch
+    let fork = plan_report(&examination, &About { is_fork: true, ..about() }, &Expectations::default());
+    assert!(!fork.first.contains("--pull-request") && fork.first.contains("merged with `main`"), "{}", fork.first);
+    // rendered again on top of the base, it is as it should be
+    let merged = change.rendered(&change.commit(&head, &[("datasets/mnist.yaml", &dataset('b'))]));
+    let (examination, _) = report(&change, &base, &merged);
+    assert!(!examination.is_refused(), "{examination:?}");
+}
+
+#[test]
+fn another_image_in_a_rendered_file_is_red_whether_the_job_is_new_or_not() {
+    let change = Change::new();
+    let rendered = change.rendered(&change.base);
+    let jobs = change.jobs(&rendered);
+    let (path, text) = jobs.first_key_value().unwrap();
+    let hostile = text.replace("registry.local/slipway-trainer@sha256:1", "registry.evil/miner@sha256:2");
+    let head = change.commit(&rendered, &[(path, &hostile)]);
+    for base in [&change.base, &rendered] {
+        let (examination, document) = report(&change, base, &head);
+        assert_eq!(codes(&examination), ["edited"], "{examination:?}");
+        assert_eq!(document.check.conclusion, Conclusion::Failure);
+    }
+}
+
+#[test]
+fn a_mixture_that_nobody_has_seen_is_red() {
+    let change = Change::new();
+    let rendered = change.rendered(&change.base);
+    let jobs = change.jobs(&rendered);
+    let (path, text) = jobs.first_key_value().unwrap();
+    let base = change.commit(&rendered, &[(path, &format!("# above\n{text}"))]);
+    let head = change.commit(&rendered, &[(path, &format!("{text}# below\n"))]);
+    let (examination, _) = report(&change, &base, &head);
+    assert_eq!(codes(&examination), ["edited", "not-reviewed"], "{examination:?}");
+}
+
+#[test]
+fn a_conflict_in_rendered_files_is_resolved_by_rendering() {
+    let change = Change::new();
+    let rendered = change.rendered(&change.base);
+    let jobs = change.jobs(&rendered);
+    let (path, text) = jobs.first_key_value().unwrap();
+    let base = change.commit(&rendered, &[(path, &format!("# one\n{text}"))]);
+    let head = change.commit(&rendered, &[(path, &format!("# two\n{text}"))]);
+    let (examination, document) = report(&change, &base, &head);
+    let files = Conflict::Files { files: vec![path.clone()], only_rendered: true };
+    assert_eq!(examination.conflict, Some(files));
+    assert!(document.first.starts_with("### Slipway: cannot be merged: 1 file conflicts with the base branch\n"));
+    assert!(
+        document.first.contains("only rendered files do: `slipway render --pull-request 7` resolves it"),
+        "{}",
+        document.first
+    );
+
+    let base =
+        change.commit(&change.base, &[("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 4"))]);
+    let head =
+        change.commit(&change.base, &[("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 5"))]);
+    let (examination, document) = report(&change, &base, &head);
+    assert!(matches!(examination.conflict, Some(Conflict::Files { only_rendered: false, .. })));
+    assert!(document.first.contains("merge the base branch"), "{}", document.first);
+}
+
+#[test]
+fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
+    let change = Change::new();
+    let head = change.rendered(&change.base);
+    // the experiment is broken: its jobs start nevertheless
+    let broken = change.commit(&head, &[("experiments/digits.yaml", "spec: [")]);
+    let (examination, document) = report(&change, &change.base, &broken);
+    assert!(examination.is_refused());
+    assert!(
+        document.first.contains("starts 2 TrainJobs") && document.first.contains("`0.08 USD`"),
+        "{}",
+        document.first
+    );
+    // the environment is unknown
+    let unknown = change.commit(&head, &[("clusters/local/cluster.yaml", "")]);
+    let nowhere = change.commit(&change.base, &[("clusters/local/cluster.yaml", "")]);
+    let (_, document) = report(&change, &nowhere, &unknown);
+    assert!(document.first.contains("⚠ no price"), "{}", document.first);
+    assert!(document.first.contains("`local` has no prices: ``clusters/local/cluster.yaml:1:1:"), "{}", document.first);
+    // a job that cannot be read
+    let odd = change.commit(&change.base, &[("overlays/local/training-jobs/odd.yaml", "kind: Pod\n")]);
+    let (examination, document) = report(&change, &change.base, &odd);
+    assert!(examination.is_refused());
+    assert!(document.first.contains("⚠ 1 TrainJob file cannot be read"), "{}", document.first);
+    // an experiment that starts nothing
+    let more = EXPERIMENT.replace("name: digits", "name: more");
+    let draft = change.commit(&change.base, &[("experiments/more.yaml", &more)]);
+    let (examination, document) = report(&change, &change.base, &draft);
+    assert!(!examination.is_refused());
+    assert!(
+        document
+            .first
+            .contains("`experiments/more.yaml` is not rendered in `local`, so merging does not start its 2 TrainJobs")
+    );
+    // no history
+    let examination = Examination::of(&change.git, &change.base, &head, None).unwrap();
+    let expectations = Expectations { runs: vec![], unavailable: Some("MLflow does not answer".to_owned()) };
+    let document = plan_report(&examination, &about(), &expectations);
+    assert!(document.first.contains("| CPU-hours | ⚠ no history | 2 |"), "{}", document.first);
+    assert!(
+        document.first.contains("⚠ Nothing is expected of 2 TrainJobs: `MLflow does not answer`"),
+        "{}",
+        document.first
+    );
+}
