@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use slipway_markdown::{characters, code, fenced, html_code, shortened};
 
 use crate::document::{Block, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, Section, count, thousands};
-use crate::earlier::Plans;
+use crate::earlier::{EARLIER, Plans};
 use crate::publication::{CheckRun, Publication};
 
 /// The most characters of a part. GitHub accepts 65,536 in a comment, and what publishes it adds a line.
@@ -29,18 +30,59 @@ const LINES: usize = 600;
 /// The most characters of a kind in a count.
 const KIND: usize = 50;
 
-/// Packs a report into the parts of a comment, and keeps the list of earlier plans from `previous`, the first part as it stands now.
+/// A report in the parts of a comment, apart from the list of earlier plans, which is only known when it is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Packed {
+    /// The commit that it is about, 40 hex digits.
+    pub head: String,
+    /// One line of text for the list of earlier plans.
+    pub summary: String,
+    /// The parts.
+    parts: Vec<String>,
+    /// The check.
+    pub check: CheckRun,
+}
+
+impl Packed {
+    /// With the list of earlier plans from `previous`, the first part as it stands now.
+    #[must_use]
+    pub fn publication(mut self, previous: Option<&str>) -> Publication {
+        let earlier = Plans::new(&self.head, &self.summary, previous).text();
+        if let Some(first) = self.parts.first_mut() {
+            first.push_str(&earlier);
+        }
+        Publication { head: self.head, parts: self.parts, check: Some(self.check) }
+    }
+
+    /// Why this cannot have been packed here: it has more or longer parts. What reads a report from a file asks.
+    #[must_use]
+    pub fn excess(&self) -> Option<String> {
+        let long = self.parts.iter().map(|part| characters(part)).find(|characters| *characters > PART_CHARACTERS);
+        match long {
+            Some(characters) => Some(format!("a part has {characters} characters, and {PART_CHARACTERS} are the most")),
+            None if self.parts.len() > PARTS => Some(format!("it has {} parts, and {PARTS} are the most", self.parts.len())),
+            None => None,
+        }
+    }
+}
+
+/// The same as [`pack`] and [`Packed::publication`] in one step.
+#[must_use]
+pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publication {
+    pack(document, head).publication(previous)
+}
+
+/// Packs a report into the parts of a comment.
 ///
 /// At most [`PARTS`] parts of [`PART_CHARACTERS`] characters. The first lines are always complete. Of the sections, each gets its share of the
 /// space, objects of rare kinds first; a fence or a row is never cut. An object whose diff does not fit is named with its number of lines,
 /// and what is not even named is counted by kind.
 #[must_use]
-pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publication {
-    let plans = Plans::new(head, &document.summary, previous);
-    let (first, earlier, hidden) = (first(document), plans.markdown(), plans.hidden());
-    let used: usize = [&first, &earlier, &hidden].into_iter().map(|text| characters(text)).sum();
+pub fn pack(document: &Document, head: &str) -> Packed {
+    let first = first(document);
     let mut space = Space { left: [PART_CHARACTERS - LINES; PARTS] };
-    space.left[0] = space.left[0].saturating_sub(used + LINES);
+    space.left[0] = space.left[0].saturating_sub(characters(&first) + EARLIER + LINES);
 
     let mut needs: Vec<usize> = document.sections.iter().map(need).collect();
     share(&mut needs, space.total());
@@ -65,7 +107,7 @@ pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publi
                     left => format!("… and {}: {}\n\n", self::count(left, "more section"), document.everything),
                 };
                 let of = if count > 1 { format!("*Part 1 of {count}.*\n\n") } else { String::new() };
-                format!("{first}\n{part}{left}{of}{earlier}{hidden}")
+                format!("{first}\n{part}{left}{of}")
             }
             index => format!("*Part {} of {count}, continued from above.*\n\n{part}", index + 1),
         });
@@ -78,7 +120,7 @@ pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publi
         summary: format!("{first}\nThe comment at the pull request has the details.\n"),
         annotations: check.annotations.clone(),
     };
-    Publication { head: head.to_owned(), parts: whole, check: Some(check) }
+    Packed { head: head.to_owned(), summary: document.summary.clone(), parts: whole, check }
 }
 
 /// The first lines, within their bounds whoever made the document.

@@ -1,12 +1,15 @@
 //! The list of earlier plans, which a comment carries along.
 
 use serde::{Deserialize, Serialize};
-use slipway_markdown::{code, shortened};
+use slipway_markdown::{characters, code, shortened};
 
 use crate::document::{SUMMARY, count};
 
 /// The most earlier plans that are listed.
 const LISTED: usize = 20;
+
+/// The most characters of the list and of the line that carries it along.
+pub(crate) const EARLIER: usize = 12_000;
 
 /// What a comment's hidden line begins and ends with.
 const OPENING: &str = "<!-- slipway:plans ";
@@ -54,8 +57,18 @@ impl Plans {
         Some(plans)
     }
 
+    /// The list and the line that carries it along, in at most [`EARLIER`] characters: the oldest plans are left out.
+    pub(crate) fn text(mut self) -> String {
+        loop {
+            let text = self.markdown() + &self.hidden();
+            if characters(&text) <= EARLIER || self.earlier.pop().is_none() {
+                return text;
+            }
+        }
+    }
+
     /// The earlier plans as a folded list; empty if there are none.
-    pub(crate) fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         if self.earlier.is_empty() {
             return String::new();
         }
@@ -65,7 +78,7 @@ impl Plans {
     }
 
     /// The line that carries them along, which no reader sees. Nothing in it ends an HTML comment.
-    pub(crate) fn hidden(&self) -> String {
+    fn hidden(&self) -> String {
         let json = serde_json::to_string(self).unwrap_or_default();
         let mut escaped = String::with_capacity(json.len());
         for c in json.chars() {

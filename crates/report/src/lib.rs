@@ -23,7 +23,7 @@ mod reviewed;
 mod whole;
 
 pub use about::About;
-pub use compose::{PART_CHARACTERS, PARTS, compose};
+pub use compose::{PART_CHARACTERS, PARTS, Packed, compose, pack};
 pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section};
 pub use error::{Error, Result};
 pub use examination::{Conflict, Examination, TrainerImage};

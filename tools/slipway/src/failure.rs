@@ -238,6 +238,19 @@ impl From<slipway_proposal::Error> for Failure {
     }
 }
 
+impl From<slipway_report::Error> for Failure {
+    fn from(error: slipway_report::Error) -> Self {
+        use slipway_report::Error;
+
+        match error {
+            Error::NoRevision(_) => Self::Input(error.to_string()),
+            Error::Git(error) => error.into(),
+            Error::Project(error) => error.into(),
+            Error::Deployment(error) => error.into(),
+        }
+    }
+}
+
 impl From<slipway_image::Error> for Failure {
     fn from(error: slipway_image::Error) -> Self {
         use slipway_image::Error;

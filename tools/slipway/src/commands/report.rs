@@ -1,7 +1,7 @@
 //! `slipway report`: what a pull request would do, and once it is merged, what came of it, on its own page.
 
 mod artifact;
-mod finished;
+mod outcome;
 mod past_runs;
 mod planned;
 
@@ -9,11 +9,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::{CheckOutcome, Conclusion, Opened, Published};
+use slipway_forge::{CheckOutcome, Conclusion, Opened, Published, PullRequestState};
 use slipway_git::Repository;
-use slipway_mlflow::Client;
 use slipway_proposal::Remote;
-use slipway_report::Report as Packed;
+use slipway_report::{Document, Packed, pack};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -21,6 +20,7 @@ use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::running::LoopArgs;
 use crate::services;
+use planned::Planning;
 
 #[derive(Debug, Args)]
 #[command(
@@ -29,7 +29,8 @@ use crate::services;
                   Everything comes from git objects: nothing of the branch is checked out or run. Runs of the past, and the results after the merge, come \
                   from MLflow, if MLFLOW_TRACKING_URI is set or a loop runs here.\n\n\
                   Examples:\n  slipway report 7\n  slipway report 7 --dry-run\n  slipway report --base main --head-commit topic --dry-run\n  \
-                  slipway report --head octo:topic --commit 0123abcd… --to report\n  slipway report --head octo:topic --commit 0123abcd… --from report"
+                  slipway report --head octo:topic --commit 01234567 --to report\n  \
+                  slipway report --head octo:topic --commit 01234567 --from report"
 )]
 pub(crate) struct Report {
     /// The number of the pull request
@@ -56,6 +57,9 @@ pub(crate) struct Report {
     /// Publish nothing: print the report as Markdown
     #[arg(long)]
     dry_run: bool,
+    /// Where everything is that does not fit, such as the page of a workflow's artifact
+    #[arg(long, value_name = "URL", conflicts_with = "from")]
+    everything: Option<String>,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -65,14 +69,14 @@ pub(crate) struct Report {
 }
 
 /// What was done.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Reported {
     /// `None` without a pull request.
     number: Option<u64>,
     /// The commit that the report is about; `None` if nothing was done.
     head: Option<String>,
-    /// What the check says; `None` if nothing was done, or after the merge.
+    /// What the check says; `None` if nothing was done.
     conclusion: Option<Conclusion>,
     /// One line.
     summary: String,
@@ -80,7 +84,7 @@ struct Reported {
     changed: bool,
     /// What came of the check; `None` if nothing was published.
     check: Option<CheckOutcome>,
-    /// The comment's page.
+    /// The comment for a person; `None` if nothing was published.
     url: Option<String>,
 }
 
@@ -88,44 +92,50 @@ impl Report {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
         let running = self.running.find(context)?.map(|(_, state)| state);
-        let mlflow = services::mlflow(running.as_ref());
+        let kustomize = self.kustomize.find()?;
+        let planning = Planning {
+            git: &git,
+            kustomize: kustomize.as_ref(),
+            mlflow: services::mlflow(running.as_ref()).map_err(|failure| failure.to_string()),
+            everything: self.everything.as_deref(),
+        };
         if let (Some(base), Some(head)) = (&self.base, &self.head_commit) {
-            let planned = planned::Planned::of(&git, base, head, None, self.kustomize.find()?.as_ref(), mlflow).await?;
-            return self.unpublished(context, None, &planned.document, &planned.head);
+            let (document, head) = planning.of_revisions(base, head).await?;
+            return self.unpublished(context, None, &document, &head);
         }
         let remote = self.remote.find(&git, running.as_ref())?;
         let Some(opened) = self.pull_request(&remote).await? else {
-            let why = "no open pull request has this branch at this commit any more, so nothing is reported";
-            context.say(why);
-            return context.json(&Reported::nothing(why));
+            return nothing(context, "no open pull request has this branch at this commit any more, so nothing is done");
         };
         if let Some(folder) = &self.from {
             let packed = artifact::read(folder)?;
             if packed.head != opened.head {
-                let why = format!("the report is about {}, and #{} is at {} now: a newer report takes its place", packed.head, opened.number, opened.head);
-                context.say(&why);
-                return context.json(&Reported::nothing(&why));
+                let (about, number, head) = (&packed.head, opened.number, &opened.head);
+                let why = format!("the report is about {about}, and #{number} is at {head} now, so nothing is done");
+                return nothing(context, &why);
             }
-            return self.published(context, &remote, opened.number, &packed).await;
+            let published = remote.forge.publish(opened.number, async |_: &Opened, previous: Option<&str>| {
+                Ok::<_, Failure>(packed.clone().publication(previous))
+            });
+            return done(context, &packed, &published.await?);
         }
         if self.to.is_some() || self.dry_run {
-            let (document, head) = self.document(&git, &remote, &opened, mlflow).await?;
-            return self.unpublished(context, Some(opened.number), &document, &head);
+            let document = document(&planning, &remote, &opened).await?;
+            return self.unpublished(context, Some(opened.number), &document, &opened.head);
         }
-        let mlflow = mlflow.map_err(|failure| failure.to_string());
-        let mut last = None;
+        let packed = std::sync::Mutex::new(None);
         let published = remote.forge.publish(opened.number, async |opened: &Opened, previous: Option<&str>| {
-            let mlflow = mlflow.clone().map_err(Failure::Service);
-            let (document, head) = self.document(&git, &remote, opened, mlflow).await?;
-            let packed = Packed::pack(&document, &head);
-            Ok::<_, Failure>(packed.publication(previous))
+            let new = pack(&document(&planning, &remote, opened).await?, &opened.head);
+            let publication = new.clone().publication(previous);
+            *packed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(new);
+            Ok::<_, Failure>(publication)
         });
         let published = published.await?;
-        let _ = last.take().unwrap_or(());
-        self.done(context, &published, None)
+        let packed = packed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        done(context, &packed.ok_or_else(|| Failure::Unexpected("nothing was published".to_owned()))?, &published)
     }
 
-    /// The pull request that is meant; `None` if it is named by a branch that has moved, or is not open any more.
+    /// The pull request that is meant; `None` if it is named by a branch that has moved, or that has no open one any more.
     async fn pull_request(&self, remote: &Remote) -> Result<Option<Opened>, Failure> {
         match (self.number, &self.head, &self.commit) {
             (Some(number), ..) => Ok(Some(remote.forge.get(number).await?)),
@@ -135,7 +145,70 @@ impl Report {
                 })?;
                 Ok(remote.forge.find(owner, branch, commit).await?)
             }
-            _ => Err(Failure::Input("name a pull request: `slipway report 7`; `slipway status` lists the open ones".to_owned())),
+            _ => Err(Failure::Input(
+                "name a pull request, such as `slipway report 7`: `slipway status` lists the open ones".to_owned(),
+            )),
         }
     }
+
+    /// Prints a report, or writes it into a folder.
+    fn unpublished(
+        &self,
+        context: &Context,
+        number: Option<u64>,
+        document: &Document,
+        head: &str,
+    ) -> Result<(), Failure> {
+        let packed = pack(document, head);
+        if let Some(folder) = &self.to {
+            artifact::write(folder, document, &packed)?;
+            context.say(&packed.summary);
+        } else {
+            for part in packed.clone().publication(None).parts {
+                context.say(slipway_markdown::printable(&part));
+            }
+        }
+        let conclusion = Some(packed.check.conclusion);
+        context.json(&Reported {
+            number,
+            head: Some(packed.head),
+            conclusion,
+            summary: packed.summary,
+            ..Reported::default()
+        })
+    }
+}
+
+/// The report on a pull request: before the merge what it would do, after it what came of it.
+async fn document(planning: &Planning<'_>, remote: &Remote, opened: &Opened) -> Result<Document, Failure> {
+    match opened.state {
+        PullRequestState::Merged => outcome::of(planning, remote, opened).await,
+        PullRequestState::Open | PullRequestState::Closed => planning.of_pull_request(remote, opened).await,
+    }
+}
+
+fn done(context: &Context, packed: &Packed, published: &Published) -> Result<(), Failure> {
+    let number = published.pull_request.number;
+    context.say(&packed.summary);
+    let what = if published.changed { "wrote the report on" } else { "the report is up to date on" };
+    let url = published.url.clone().unwrap_or_default();
+    context.say(format!("{what} pull request #{number}: {url}"));
+    if let CheckOutcome::NotAllowed(reason) = &published.check {
+        context.warn(format!("no check was written: {reason}"));
+    }
+    context.json(&Reported {
+        number: Some(number),
+        head: Some(packed.head.clone()),
+        conclusion: Some(packed.check.conclusion),
+        summary: packed.summary.clone(),
+        changed: published.changed,
+        check: Some(published.check.clone()),
+        url: published.url.clone(),
+    })
+}
+
+/// Says why nothing was done, which is not a failure: a newer run does it.
+fn nothing(context: &Context, why: &str) -> Result<(), Failure> {
+    context.say(why);
+    context.json(&Reported { summary: why.to_owned(), ..Reported::default() })
 }
