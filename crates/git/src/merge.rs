@@ -110,6 +110,11 @@ pub(crate) fn merged(repository: &git2::Repository, mut index: git2::Index) -> R
     if !index.has_conflicts() {
         return Ok(Merge::Tree(index.write_tree_to(repository)?.to_string()));
     }
+    Ok(Merge::Conflict(conflicts(&index)?))
+}
+
+/// The paths that are in conflict, each once.
+pub(crate) fn conflicts(index: &git2::Index) -> Result<Vec<String>, git2::Error> {
     let mut files = Vec::new();
     for conflict in index.conflicts()? {
         let conflict = conflict?;
@@ -118,5 +123,5 @@ pub(crate) fn merged(repository: &git2::Repository, mut index: git2::Index) -> R
     }
     files.sort();
     files.dedup();
-    Ok(Merge::Conflict(files))
+    Ok(files)
 }
