@@ -141,6 +141,17 @@ impl Forge {
         }
     }
 
+    /// The parts of what is published on a pull request now, as Markdown; empty if nothing is.
+    ///
+    /// # Errors
+    /// [`Error::NoPullRequest`]; when the forge refuses or cannot be reached.
+    pub async fn published(&self, number: u64) -> Result<Vec<String>> {
+        match self {
+            Self::Bare(forge) => Ok(forge.published(number)?.map(|publication| publication.parts).unwrap_or_default()),
+            Self::GitHub(forge) => forge.published(number).await,
+        }
+    }
+
     /// The pull request that brought a commit of the default branch. `files` are paths with the ids of their blobs that the commit brought: a
     /// bare repository finds by them what was merged by other means. Returns `None` if the forge knows of none.
     ///

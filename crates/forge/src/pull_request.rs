@@ -23,6 +23,7 @@ pub struct PullRequest {
 
 /// A pull request that was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Opened {
     /// Its number, from 1.
     pub number: u64,
@@ -44,6 +45,8 @@ pub struct Opened {
     pub author: String,
     /// The names of its labels.
     pub labels: Vec<String>,
+    /// Who was asked for a review and has not given one, such as `octo`, or a team as `octo/team`; nobody in a bare repository.
+    pub reviewers: Vec<String>,
     /// Whether it is a draft.
     pub is_draft: bool,
     /// The repository that holds its branch, `owner/name`; in a bare repository its path. `None` if it was a fork that is gone.

@@ -50,7 +50,8 @@ pub struct ExperimentFile {
     pub experiment: Experiment,
     /// The id that git gives to the file's content: that of its blob.
     pub blob: String,
-    pub(crate) text: String,
+    /// The text of the file.
+    pub text: String,
 }
 
 /// A dataset with its file.

@@ -7,7 +7,7 @@ use slipway_markdown::{characters, code, fenced, html_code, shortened};
 
 use crate::document::{Block, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, Section, count, thousands};
 use crate::earlier::{EARLIER, Plans};
-use crate::publication::{CheckRun, Publication};
+use slipway_forge::{CheckRun, Publication};
 
 /// The most characters of a part. GitHub accepts 65,536 in a comment, and what publishes it adds a line.
 pub const PART_CHARACTERS: usize = 60_000;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::publication::{Annotation, Conclusion};
+use slipway_forge::{Annotation, Conclusion};
 
 /// A report as Markdown, in units that can be left out one by one.
 ///

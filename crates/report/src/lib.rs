@@ -18,7 +18,6 @@ mod expectation;
 mod jobs;
 mod link;
 mod plan;
-mod publication;
 mod reviewed;
 mod whole;
 
@@ -30,5 +29,5 @@ pub use examination::{Conflict, Examination, TrainerImage};
 pub use expectation::{Expectations, PastRun};
 pub use jobs::{EnvironmentJobs, Job};
 pub use plan::{CHECK, plan_report};
-pub use publication::{Annotation, CheckRun, Conclusion, Level, Publication};
+pub use slipway_forge::{Annotation, CheckRun, Conclusion, Level, Publication};
 pub use whole::write_whole;

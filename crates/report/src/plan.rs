@@ -16,7 +16,7 @@ use crate::examination::{Conflict, Examination, conflict_finding};
 use crate::expectation::{Estimates, Expectations, Expected};
 use crate::jobs::{EnvironmentJobs, Job};
 use crate::link::address;
-use crate::publication::{Annotation, Conclusion, Level};
+use slipway_forge::{Annotation, Conclusion, Level};
 
 /// The name of the check, by which a rule of the branch requires it.
 pub const CHECK: &str = "slipway";

@@ -312,6 +312,7 @@ impl BareForge {
             body,
             author: String::new(),
             labels,
+            reviewers: Vec::new(),
             is_draft: draft,
             head_repository: Some(self.path.display().to_string()),
             is_fork: false,

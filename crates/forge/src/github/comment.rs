@@ -1,6 +1,6 @@
 //! The comments of a report: those that carry its marker and are our own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use octocrab::map_github_error;
 use serde::Deserialize;
@@ -109,6 +109,16 @@ impl GitHub {
         comments.sort_by_key(|comment| comment.id);
         comments.dedup_by_key(|comment| comment.id);
         Ok(comments)
+    }
+
+    /// The parts that are published on a pull request, without their markers; of several first parts those of the oldest.
+    pub(crate) async fn published(&self, number: u64) -> Result<Vec<String>> {
+        let present = self.comments(number, &self.author().await?).await?;
+        let mut parts: BTreeMap<usize, &str> = BTreeMap::new();
+        for comment in &present {
+            parts.entry(comment.marker.part).or_insert_with(|| comment.text());
+        }
+        Ok(parts.into_values().map(str::to_owned).collect())
     }
 
     pub(crate) async fn write(&self, number: u64, steps: &Steps<'_>) -> Result<Written> {

@@ -104,6 +104,11 @@ impl GitHub {
             body: pull.body.unwrap_or_default(),
             author: pull.user.map(|user| user.login).unwrap_or_default(),
             labels: pull.labels.into_iter().map(|label| label.name).collect(),
+            reviewers: {
+                let users = pull.requested_reviewers.into_iter().map(|user| user.login);
+                let teams = pull.requested_teams.into_iter().map(|team| format!("{}/{}", self.owner, team.slug));
+                users.chain(teams).collect()
+            },
             is_draft: pull.draft.unwrap_or_default(),
             is_fork: head_repository.as_ref().is_none_or(|head| !same(head, &own)),
             head_repository,

@@ -40,7 +40,7 @@ impl Show {
         let running = self.running.find(context)?.map(|(_, state)| state);
         let remote = self.remote.find(&git, running.as_ref())?;
         let pull_request = remote.forge.get(self.number).await?;
-        let report = remote.forge.report(self.number).await?;
+        let report = remote.forge.published(self.number).await?;
         let head = pull_request.head.get(..8).unwrap_or_default();
         let (title, state) = (printable(&pull_request.title), pull_request.state);
         context.say(context.paint("1", &format!("#{} {title}", self.number)));
