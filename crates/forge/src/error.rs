@@ -36,6 +36,48 @@ pub enum Error {
         /// `merged` or `closed`.
         state: String,
     },
+    /// The branch has another newest commit than the caller looked at.
+    #[error("pull request #{number} is now at {head}, not at {expected}: look at what was added, then merge that")]
+    HeadMoved {
+        /// Its number.
+        number: u64,
+        /// The commit that was looked at.
+        expected: String,
+        /// The newest commit.
+        head: String,
+    },
+    /// A publication is about a commit that is not the newest any more.
+    #[error(
+        "the report is about {about}, but pull request #{number} is now at {head}: nothing is published; the report of that commit takes \
+         its place"
+    )]
+    Outdated {
+        /// Its number.
+        number: u64,
+        /// The commit that the publication is about.
+        about: String,
+        /// The newest commit.
+        head: String,
+    },
+    /// GitHub does not merge it.
+    #[error("pull request #{number} cannot be merged: {reason}; {advice}")]
+    NotMergeable {
+        /// Its number.
+        number: u64,
+        /// GitHub's reason.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// There is no such way to merge.
+    #[error("there is no merge method `{0}`: use merge, squash or rebase")]
+    UnknownMergeMethod(String),
+    /// Others changed the same thing on GitHub each time.
+    #[error("others kept changing the {what} on GitHub meanwhile: try again")]
+    Contended {
+        /// What was to be written, such as `report on pull request #1`.
+        what: String,
+    },
     /// Its base branch changed the same lines.
     #[error("pull request #{number} conflicts with {base} in {files}: propose it again, on the current {base}")]
     Conflict {
@@ -154,6 +196,7 @@ impl Error {
                     | Self::Unreadable { .. }
                     | Self::BranchMoved(_)
                     | Self::Busy { .. }
+                    | Self::Contended { .. }
             ),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 use slipway_causes::without_password;
 
-use crate::{BareForge, Error, GitHub, Opened, PullRequest, Result};
+use crate::{BareForge, Error, GitHub, MergeMethod, Opened, Publication, Published, PullRequest, Result};
 
 /// Where pull requests are opened.
 #[derive(Clone, Debug)]
@@ -36,7 +36,8 @@ pub fn forge_of(url: &str) -> Result<Forge> {
 }
 
 impl Forge {
-    /// Opens a pull request. Its branch must have been pushed.
+    /// Opens a pull request. Its branch must have been pushed. If one is open for the branch already, returns that one. Labels and
+    /// reviewers that are missing are added; what the forge refuses of them is a warning in the log.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
@@ -57,6 +58,86 @@ impl Forge {
                 Ok(forge.list()?.into_iter().find(|opened| opened.branch == branch && opened.is_open()))
             }
             Self::GitHub(forge) => forge.open_for(branch).await,
+        }
+    }
+
+    /// A pull request by its number.
+    ///
+    /// # Errors
+    /// [`Error::NoPullRequest`]; when the forge refuses or cannot be reached.
+    pub async fn get(&self, number: u64) -> Result<Opened> {
+        match self {
+            Self::Bare(forge) => forge.get(number),
+            Self::GitHub(forge) => forge.get(number).await,
+        }
+    }
+
+    /// All pull requests that are open, the newest last.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn list_open(&self) -> Result<Vec<Opened>> {
+        match self {
+            Self::Bare(forge) => Ok(forge.list()?.into_iter().filter(Opened::is_open).collect()),
+            Self::GitHub(forge) => forge.list_open().await,
+        }
+    }
+
+    /// The open pull request of a branch of somebody's repository, as an event of a workflow names it: by the owner of that repository, the
+    /// branch and its newest commit. Returns `None` if there is none, or its branch has moved since. A bare repository has one owner, whose
+    /// name does not matter.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn find(&self, head_owner: &str, branch: &str, commit: &str) -> Result<Option<Opened>> {
+        match self {
+            Self::Bare(forge) => {
+                let same = |opened: &Opened| opened.is_open() && opened.branch == branch && opened.head == commit;
+                Ok(forge.list()?.into_iter().find(same))
+            }
+            Self::GitHub(forge) => forge.find(head_owner, branch, commit).await,
+        }
+    }
+
+    /// Merges a pull request if its newest commit is still `head`. Returns the new commit of its base branch; one that is merged already
+    /// stays so, and its commit is returned.
+    ///
+    /// # Errors
+    /// [`Error::HeadMoved`], [`Error::NotOpen`], [`Error::NoPullRequest`]; [`Error::NotMergeable`], [`Error::Conflict`]; when the forge
+    /// refuses or cannot be reached.
+    pub async fn merge(&self, number: u64, method: MergeMethod, head: &str) -> Result<String> {
+        match self {
+            Self::Bare(forge) => forge.merge_if(number, method, head),
+            Self::GitHub(forge) => forge.merge(number, method, head).await,
+        }
+    }
+
+    /// Closes a pull request without a merge. One that is closed already stays so.
+    ///
+    /// # Errors
+    /// [`Error::NotOpen`] if it is merged; [`Error::NoPullRequest`]; when the forge refuses or cannot be reached.
+    pub async fn close(&self, number: u64) -> Result<()> {
+        match self {
+            Self::Bare(forge) => forge.close(number),
+            Self::GitHub(forge) => forge.close(number).await,
+        }
+    }
+
+    /// Publishes comments and a check on a pull request, in place of those that were published before. `publication` gets the pull request
+    /// and the first part that is there now; it is called again if a commit is pushed meanwhile, or somebody else publishes. What is there
+    /// already is not written again, and what others wrote is never touched.
+    ///
+    /// # Errors
+    /// Those of `publication`; [`Error::Outdated`] if it is not about the newest commit; [`Error::NoPullRequest`], [`Error::Contended`];
+    /// when the forge refuses or cannot be reached. A check that may not be written is no error.
+    pub async fn publish<E: From<Error>>(
+        &self,
+        number: u64,
+        publication: impl AsyncFn(&Opened, Option<&str>) -> std::result::Result<Publication, E>,
+    ) -> std::result::Result<Published, E> {
+        match self {
+            Self::Bare(forge) => forge.publish(number, publication).await,
+            Self::GitHub(forge) => forge.publish(number, publication).await,
         }
     }
 

@@ -7,10 +7,15 @@ mod bare;
 mod error;
 mod forge;
 mod github;
+mod marker;
+mod merge_method;
+mod publication;
 mod pull_request;
 
 pub use bare::{BareForge, number_in};
 pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
 pub use github::{Credentials, GitHub};
+pub use merge_method::MergeMethod;
+pub use publication::{Annotation, CheckOutcome, CheckRun, Conclusion, Level, Publication, Published};
 pub use pull_request::{Opened, PullRequest, PullRequestState};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A pull request to open. Its branch must be on the forge already.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PullRequest {
     /// The branch that holds the change.
     pub branch: String,
@@ -13,6 +13,12 @@ pub struct PullRequest {
     pub title: String,
     /// Markdown; GitHub gets at most 65,536 characters.
     pub body: String,
+    /// Whether it is opened as a draft, which nobody can merge yet.
+    pub draft: bool,
+    /// Names of labels.
+    pub labels: Vec<String>,
+    /// Who is asked for a review: `octo`, or `org/team`. A bare repository asks nobody.
+    pub reviewers: Vec<String>,
 }
 
 /// A pull request that was opened.
@@ -30,6 +36,22 @@ pub struct Opened {
     pub head: String,
     /// Whether it is open, merged or closed.
     pub state: PullRequestState,
+    /// The branch that it is merged into.
+    pub base: String,
+    /// Its description, Markdown. It is not to be trusted: whoever opened it wrote it.
+    pub body: String,
+    /// The login of whoever opened it; empty in a bare repository, and if that user is gone.
+    pub author: String,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// Whether it is a draft.
+    pub is_draft: bool,
+    /// The repository that holds its branch, `owner/name`; in a bare repository its path. `None` if it was a fork that is gone.
+    pub head_repository: Option<String>,
+    /// Whether its branch is in another repository than its base branch.
+    pub is_fork: bool,
+    /// The commit of the base branch that it was merged as; `None` unless it is merged.
+    pub merge_commit: Option<String>,
 }
 
 impl Opened {

@@ -1,6 +1,6 @@
 //! Merging two commits without a work tree.
 
-use git2::{ErrorCode, MergeOptions};
+use git2::{ErrorCode, Index, MergeOptions};
 
 use crate::{Repository, Result};
 
@@ -35,14 +35,19 @@ impl Repository {
         if !index.has_conflicts() {
             return Ok(Merge::Tree(index.write_tree_to(&repository).map_err(self.failed("merging in"))?.to_string()));
         }
-        let mut files = Vec::new();
-        for conflict in index.conflicts().map_err(self.failed("merging in"))? {
-            let conflict = conflict.map_err(self.failed("merging in"))?;
-            let entry = conflict.our.or(conflict.their).or(conflict.ancestor);
-            files.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()));
-        }
-        files.sort();
-        files.dedup();
-        Ok(Merge::Conflict(files))
+        Ok(Merge::Conflict(conflicts(&index).map_err(self.failed("merging in"))?))
     }
+}
+
+/// The paths that are in conflict, each once.
+pub(crate) fn conflicts(index: &Index) -> std::result::Result<Vec<String>, git2::Error> {
+    let mut files = Vec::new();
+    for conflict in index.conflicts()? {
+        let conflict = conflict?;
+        let entry = conflict.our.or(conflict.their).or(conflict.ancestor);
+        files.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()));
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ObjectType, Oid, Signature};
 
+use crate::committer::Committer;
 use crate::program::{line, one_line};
 use crate::read::{EXECUTABLE, FILE};
 use crate::repository::check_path;
@@ -150,13 +151,36 @@ impl Repository {
         parents: &[git2::Commit<'_>],
         message: &str,
     ) -> Result<String> {
-        let who = self.committer(repository)?;
+        self.make_commit_by(repository, self.committer(repository)?, (tree, parents), message.as_bytes())
+    }
+
+    /// Makes a commit with the message and the author of another one.
+    pub(crate) fn make_again(
+        &self,
+        repository: &git2::Repository,
+        commit: &git2::Commit<'_>,
+        tree: Oid,
+        parent: &git2::Commit<'_>,
+    ) -> Result<String> {
+        let mut who = self.committer(repository)?;
+        who.author = commit.author().to_owned();
+        self.make_commit_by(repository, who, (tree, std::slice::from_ref(parent)), commit.message_bytes())
+    }
+
+    fn make_commit_by(
+        &self,
+        repository: &git2::Repository,
+        who: Committer,
+        (tree, parents): (Oid, &[git2::Commit<'_>]),
+        message: &[u8],
+    ) -> Result<String> {
+        let message = String::from_utf8_lossy(message);
         if who.signs {
-            return self.make_signed_commit(tree, parents, (&who.author, &who.committer), message);
+            return self.make_signed_commit(tree, parents, (&who.author, &who.committer), &message);
         }
         let tree = repository.find_tree(tree).map_err(self.failed("reading"))?;
         let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
-        let made = repository.commit(None, &who.author, &who.committer, message, &tree, &parents);
+        let made = repository.commit(None, &who.author, &who.committer, &message, &tree, &parents);
         Ok(made.map_err(self.failed("writing"))?.to_string())
     }
 

@@ -81,7 +81,9 @@ impl ExperimentProposal {
         let branch = format!("slipway/{name}-{}-{}", short(base), short(&git.tree_of(&head)?));
         let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&self.changes), kustomize);
         let body = markdown_with(&self.plan, &deployed.summary) + &deployed.objects;
-        remote.open(git, &head, PullRequest { branch, base: self.base.branch, title, body }).await
+        remote
+            .open(git, &head, PullRequest { branch, base: self.base.branch, title, body, ..PullRequest::default() })
+            .await
     }
 
     /// The pull request's title, such as `Train mnist-cnn (2 TrainJobs)`.

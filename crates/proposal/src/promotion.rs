@@ -115,7 +115,9 @@ impl Promotion {
         // a version's tags can be long; they do not push the warnings out
         let gap = if deployed.summary.is_empty() { "" } else { "\n" };
         let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
-        remote.open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body }).await
+        remote
+            .open(git, &head, PullRequest { branch, base: self.branch.clone(), title, body, ..PullRequest::default() })
+            .await
     }
 
     /// The pull request's body: what a reviewer needs to know about the version.

@@ -16,8 +16,10 @@ use crate::{Error, Result};
 /// Who asks GitHub.
 #[derive(Clone)]
 pub enum Credentials {
-    /// A token: a person's, or that of a workflow.
+    /// A person's token.
     Token(SecretString),
+    /// The token that a runner gives to a workflow's job, as which it is `github-actions[bot]`.
+    Runner(SecretString),
     /// A GitHub App, which asks for a short-lived token for the repository and renews it.
     App {
         /// The app's number.
@@ -28,7 +30,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// A token.
+    /// A person's token.
     #[must_use]
     pub fn token(token: &str) -> Self {
         Self::Token(SecretString::from(token))
@@ -59,13 +61,18 @@ impl Credentials {
             let id = id.trim().parse().map_err(|_| Error::AppKey(format!("{} is not a number", env::GITHUB_APP_ID)))?;
             return Self::app(id, &app_key(variables)?).map(Some);
         }
-        Ok(token_for(host, variables).or_else(|| gh(host)).map(|token| Self::token(&token)))
+        let is_runner = variables("GITHUB_ACTIONS").as_deref() == Some("true");
+        Ok(match token_for(host, variables) {
+            // a workflow may have been given a person's token instead
+            Some(token) if is_runner && !is_of_a_person(&token) => Some(Self::Runner(SecretString::from(token))),
+            token => token.or_else(|| gh(host)).map(|token| Self::token(&token)),
+        })
     }
 
     /// For octocrab.
     pub(crate) fn state(&self) -> AuthState {
         match self {
-            Self::Token(token) => AuthState::AccessToken { token: token.clone() },
+            Self::Token(token) | Self::Runner(token) => AuthState::AccessToken { token: token.clone() },
             Self::App { id, key } => AuthState::App(AppAuth { app_id: AppId(*id), key: key.clone() }),
         }
     }
@@ -75,9 +82,16 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(_) => f.write_str("Token"),
+            Self::Runner(_) => f.write_str("Runner"),
             Self::App { id, .. } => write!(f, "App({id})"),
         }
     }
+}
+
+/// Whether a token is one of a person, or of an app in a person's name.
+/// <https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats>
+fn is_of_a_person(token: &str) -> bool {
+    ["ghp_", "github_pat_", "gho_", "ghu_"].iter().any(|prefix| token.starts_with(prefix))
 }
 
 fn app_key(variables: Variables) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Texts within GitHub's limits.
 
 /// The most characters of a description or a comment.
-const MOST: usize = 65_536;
+pub(crate) const MOST: usize = 65_536;
 /// The most characters of a title.
 const MOST_OF_TITLE: usize = 256;
 /// For what is written below the part that is kept.
@@ -17,11 +17,16 @@ pub(crate) fn bounded_title(title: &str) -> String {
 
 /// Markdown that GitHub takes: if it is too long it is cut at the end of a line, and its last line says how much is left out.
 pub(crate) fn bounded(body: &str) -> String {
+    bounded_to(body, MOST)
+}
+
+/// The same for another limit, which is more than a few hundred characters.
+pub(crate) fn bounded_to(body: &str, most: usize) -> String {
     let all = body.chars().count();
-    if all <= MOST {
+    if all <= most {
         return body.to_owned();
     }
-    let end = body.char_indices().nth(MOST - ROOM).map_or(body.len(), |(end, _)| end);
+    let end = body.char_indices().nth(most - ROOM).map_or(body.len(), |(end, _)| end);
     // a single line without an end is cut anywhere
     let kept =
         body.get(..end).and_then(|text| text.rfind('\n').map(|end| &text[..end]).or(Some(text))).unwrap_or_default();
@@ -34,5 +39,5 @@ pub(crate) fn bounded(body: &str) -> String {
         text.push_str("\n</details>");
     }
     let left = all - kept.chars().count();
-    format!("{text}\n\n… and {left} more characters, which do not fit here: GitHub takes {MOST}.\n")
+    format!("{text}\n\n… and {left} more characters, which do not fit here: GitHub takes {most}.\n")
 }

@@ -1,11 +1,19 @@
 //! GitHub, by octocrab.
 
 mod authentication;
+mod author;
 mod bounded;
+mod check_run;
 mod client;
+mod comment;
 mod commit;
+mod finding;
+mod merging;
+mod opening;
 mod patience;
 mod program;
+mod publishing;
+mod pull;
 mod refusal;
 mod remote;
 mod server;
@@ -14,22 +22,21 @@ mod tests;
 
 use std::sync::Arc;
 
-use octocrab::models::IssueState;
-use octocrab::models::pulls::PullRequest as Pull;
-use octocrab::params::State;
+use octocrab::models::InstallationId;
 use octocrab::{Octocrab, Page};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 pub use authentication::Credentials;
 
-use crate::{Error, Opened, PullRequest, PullRequestState, Result};
-use bounded::{bounded, bounded_title};
-use patience::{Repeat, is_fault, persist};
+use crate::{Error, Result};
+use patience::{Repeat, persist};
 use remote::RemoteRepository;
 use server::Variables;
 pub(crate) use server::is_public;
 
-/// The most pull requests that a page may hold.
+/// The most items that a page may hold.
 const PAGE: u8 = 100;
 
 /// A repository on GitHub, or on a GitHub Enterprise server.
@@ -39,8 +46,26 @@ pub struct GitHub {
     owner: String,
     repository: String,
     credentials: Credentials,
-    /// Made by the first request: it needs tokio's runtime, and an app asks for its installation.
-    client: Arc<OnceCell<Octocrab>>,
+    /// Made by the first request, because it needs tokio's runtime. An app signs with it as itself.
+    transport: Arc<OnceCell<Octocrab>>,
+    /// Made by the first request, because an app asks for its installation.
+    connection: Arc<OnceCell<Connection>>,
+    /// The login of the user whose token it is.
+    login: Arc<OnceCell<String>>,
+}
+
+/// A client that signs in, and as whom.
+struct Connection {
+    client: Octocrab,
+    /// Of an app, the name in its address.
+    app: Option<String>,
+}
+
+/// An app's installation. octocrab's own type does not have the app's name.
+#[derive(Deserialize)]
+struct Installation {
+    id: u64,
+    app_slug: Option<String>,
 }
 
 impl std::fmt::Debug for GitHub {
@@ -83,7 +108,15 @@ impl GitHub {
     #[must_use]
     pub fn new(api: &str, owner: &str, repository: &str, credentials: Credentials) -> Self {
         let [api, owner, repository] = [api.trim_end_matches('/'), owner, repository].map(str::to_owned);
-        Self { api, owner, repository, credentials, client: Arc::default() }
+        let (transport, connection, login) = <_>::default();
+        Self { api, owner, repository, credentials, transport, connection, login }
+    }
+
+    /// The same over a transport that there is already.
+    #[cfg(test)]
+    fn over(transport: Octocrab, owner: &str, repository: &str, credentials: Credentials) -> Self {
+        let transport = Arc::new(OnceCell::new_with(Some(transport)));
+        Self { transport, ..Self::new("https://api.github.com", owner, repository, credentials) }
     }
 
     /// The branch that pull requests are merged into.
@@ -97,95 +130,59 @@ impl GitHub {
         branch.ok_or_else(|| self.unreadable("the repository has no default branch"))
     }
 
-    pub(crate) async fn open_pull_request(&self, request: &PullRequest) -> Result<Opened> {
-        let client = self.client().await?;
-        let create = || async {
-            let pulls = client.pulls(&self.owner, &self.repository);
-            let create = pulls.create(bounded_title(&request.title), &request.branch, &request.base);
-            create.body(bounded(&request.body)).send().await
-        };
-        let error = match persist(Repeat::MakesAnother, create).await {
-            Ok(pull) => return self.opened(pull),
-            Err(error) => error,
-        };
-        // One that is open already is refused; one whose answer was lost may be there.
-        let refused = matches!(&error, octocrab::Error::GitHub { source, .. } if source.status_code.as_u16() == 422);
-        let opened = if refused || is_fault(&error) { self.open_for(&request.branch).await? } else { None };
-        opened.ok_or_else(|| refusal::explain(&self.api, &error))
-    }
-
-    pub(crate) async fn open_for(&self, branch: &str) -> Result<Option<Opened>> {
-        let client = self.client().await?;
-        let head = format!("{}:{branch}", self.owner);
-        let first = || async {
-            let pulls = client.pulls(&self.owner, &self.repository);
-            pulls.list().head(&head).state(State::Open).per_page(PAGE).send().await
-        };
-        let mut page: Page<Pull> = self.ask(Repeat::Harmless, first).await?;
-        loop {
-            if let Some(pull) = page.take_items().into_iter().find(|pull| pull.head.ref_field == branch) {
-                return self.opened(pull).map(Some);
-            }
-            // The path alone: credentials go with requests to this server, and with no others.
-            let next = page.next.as_ref().and_then(|next| next.path_and_query()?.as_str().parse().ok());
-            let following = || async { client.get_page(&next).await };
-            match self.ask(Repeat::Harmless, following).await? {
-                Some(next) => page = next,
-                None => return Ok(None),
-            }
-        }
-    }
-
-    /// The merged pull request that brought a commit; of several, the one that was merged as this commit.
-    pub(crate) async fn pull_request_of(&self, commit: &str) -> Result<Option<Opened>> {
-        let client = self.client().await?;
-        let pulls = || async {
-            let repository = client.repos(&self.owner, &self.repository);
-            repository.list_pulls(commit.to_owned()).per_page(PAGE).send().await
-        };
-        let page: Page<Pull> = self.ask(Repeat::Harmless, pulls).await?;
-        let mut merged: Vec<Pull> = page.items.into_iter().filter(|pull| pull.merged_at.is_some()).collect();
-        let exact = merged.iter().position(|pull| pull.merge_commit_sha.as_deref() == Some(commit));
-        match exact {
-            Some(at) => self.opened(merged.swap_remove(at)).map(Some),
-            None => merged.into_iter().next().map(|pull| self.opened(pull)).transpose(),
-        }
-    }
-
     /// Owner and repository.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.owner, self.repository)
     }
 
-    fn opened(&self, pull: Pull) -> Result<Opened> {
-        let state = match (pull.state, pull.merged_at) {
-            (_, Some(_)) => PullRequestState::Merged,
-            (Some(IssueState::Open), None) => PullRequestState::Open,
-            _ => PullRequestState::Closed,
-        };
-        let url = pull.html_url.ok_or_else(|| self.unreadable("a pull request has no html_url"))?;
-        Ok(Opened {
-            number: pull.number,
-            url: url.into(),
-            branch: pull.head.ref_field,
-            title: pull.title.unwrap_or_default(),
-            head: pull.head.sha,
-            state,
-        })
+    /// The path of something of this repository.
+    fn route(&self, rest: &str) -> String {
+        format!("/repos/{}/{}/{rest}", self.owner, self.repository)
     }
 
     async fn client(&self) -> Result<&Octocrab> {
-        self.client.get_or_try_init(|| self.connect()).await
+        Ok(&self.connection().await?.client)
     }
 
-    async fn connect(&self) -> Result<Octocrab> {
-        let client = client::connect(&self.api, &self.credentials)?;
-        let Credentials::App { .. } = self.credentials else { return Ok(client) };
-        let installation = || async { client.apps().get_repository_installation(&self.owner, &self.repository).await };
-        let id = self.ask(Repeat::Harmless, installation).await?.id;
+    async fn connection(&self) -> Result<&Connection> {
+        self.connection.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let transport = || async { client::connect(&self.api, &self.credentials) };
+        let client = self.transport.get_or_try_init(transport).await?;
+        let Credentials::App { .. } = self.credentials else {
+            return Ok(Connection { client: client.clone(), app: None });
+        };
+        let route = self.route("installation");
+        let installation = || client.get::<Installation, _, _>(&route, None::<&()>);
+        let Installation { id, app_slug } = self.ask(Repeat::Harmless, installation).await?;
         // octocrab renews the token that it gets for this
-        let client = client.installation_builder(id).repositories(vec![self.repository.clone()]).build();
-        client.map_err(|error| refusal::explain(&self.api, &error))
+        let client = client.installation_builder(InstallationId(id)).repositories(vec![self.repository.clone()]);
+        let client = client.build().map_err(|error| refusal::explain(&self.api, &error))?;
+        Ok(Connection { client, app: app_slug })
+    }
+
+    /// What is at a path.
+    async fn read<T: DeserializeOwned>(&self, route: &str) -> Result<T> {
+        let client = self.client().await?;
+        self.ask(Repeat::Harmless, || client.get(route, None::<&()>)).await
+    }
+
+    /// All items of a list, from all its pages.
+    async fn all<T: DeserializeOwned>(&self, route: &str, query: &impl Serialize) -> Result<Vec<T>> {
+        let client = self.client().await?;
+        let mut page: Page<T> = self.ask(Repeat::Harmless, || client.get(route, Some(query))).await?;
+        let mut items = page.take_items();
+        loop {
+            // The path alone: credentials go with requests to this server, and with no others.
+            let next = page.next.as_ref().and_then(|next| next.path_and_query()?.as_str().parse().ok());
+            match self.ask(Repeat::Harmless, || client.get_page(&next)).await? {
+                Some(next) => page = next,
+                None => return Ok(items),
+            }
+            items.append(&mut page.items);
+        }
     }
 
     async fn ask<T, F>(&self, repeat: Repeat, request: impl FnMut() -> F) -> Result<T>

@@ -37,6 +37,7 @@ pub(crate) fn propose(
         base: "main".to_owned(),
         title: "Change".to_owned(),
         body: "why".to_owned(),
+        ..PullRequest::default()
     };
     forge.open_pull_request(&request).unwrap().number
 }

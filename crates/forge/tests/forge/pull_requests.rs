@@ -17,6 +17,7 @@ fn a_pull_request_is_opened_once_and_merged_once() {
         base: "main".to_owned(),
         title: "Again".to_owned(),
         body: String::new(),
+        ..PullRequest::default()
     };
     assert_eq!(forge.open_pull_request(&again).unwrap().number, first);
     let second = propose(&folder, &repository, &forge, &head, ("y.txt", "y"), "slipway/y");
@@ -129,6 +130,7 @@ fn the_same_request_at_once_is_one_pull_request() {
         base: "main".to_owned(),
         title: "X".to_owned(),
         body: String::new(),
+        ..PullRequest::default()
     };
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..6).map(|_| scope.spawn(|| forge.open_pull_request(&request).unwrap().number)).collect();
@@ -159,6 +161,7 @@ fn the_first_pull_request_of_an_empty_repository_becomes_main() {
         base: "main".to_owned(),
         title: "X".to_owned(),
         body: String::new(),
+        ..PullRequest::default()
     };
     assert!(matches!(forge.open_pull_request(&request), Err(Error::Git(GitError::NoBranch { .. }))));
     repository.push(&empty.display().to_string(), &head, "slipway/x").unwrap();
@@ -218,6 +221,7 @@ fn commits_without_a_common_history_are_not_merged() {
         base: "trunk".to_owned(),
         title: "X".to_owned(),
         body: String::new(),
+        ..PullRequest::default()
     };
     let number = forge.open_pull_request(&request).unwrap().number;
     assert_eq!(
@@ -256,7 +260,8 @@ fn the_default_branch_is_the_one_that_head_names() {
     let commit = repository.commit(Some(&head), &change("x.txt", "x"), "change").unwrap();
     repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
     let [branch, base, title, body] = ["slipway/x", "trunk", "X", ""].map(str::to_owned);
-    let number = forge.open_pull_request(&PullRequest { branch, base, title, body }).unwrap().number;
+    let number =
+        forge.open_pull_request(&PullRequest { branch, base, title, body, ..PullRequest::default() }).unwrap().number;
     let merged = forge.merge(number).unwrap();
     assert_eq!(repository.fetch(&remote(&folder), "trunk").unwrap(), merged);
     assert!(repository.fetch(&remote(&folder), "main").is_err(), "no second trunk");

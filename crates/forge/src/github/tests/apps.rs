@@ -15,7 +15,7 @@ use super::log::Log;
 use super::pull;
 use crate::{Credentials, GitHub};
 
-static KEY: LazyLock<String> = LazyLock::new(|| {
+pub(super) static KEY: LazyLock<String> = LazyLock::new(|| {
     let der: Pkcs8V1Der = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
     let lines: Vec<u8> = BASE64_STANDARD.encode(der.as_ref()).into_bytes();
     let lines: Vec<_> = lines.chunks(64).map(|line| String::from_utf8(line.to_vec()).unwrap()).collect();

@@ -13,7 +13,7 @@ fn token(host: &str, given: &[(&str, &str)]) -> Option<String> {
     let variables = |asked: &str| given.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned());
     let gh = |host: &str| (host == "logged.in").then(|| "stored".to_owned());
     match Credentials::for_host(host, &variables, gh).unwrap()? {
-        Credentials::Token(token) => Some(token.expose_secret().to_owned()),
+        Credentials::Token(token) | Credentials::Runner(token) => Some(token.expose_secret().to_owned()),
         Credentials::App { .. } => panic!("no app is set"),
     }
 }
@@ -52,6 +52,22 @@ fn a_token_goes_to_its_own_host_alone() {
         (&[], "github.com", None),
     ] {
         assert_eq!(token(host, given).as_deref(), expected, "{given:?} for {host}");
+    }
+}
+
+#[test]
+fn a_workflow_has_the_token_of_its_runner_or_one_that_it_was_given() {
+    for (token, shown) in
+        [("ghs_x", "Runner"), ("x", "Runner"), ("ghp_x", "Token"), ("github_pat_x", "Token"), ("gho_x", "Token")]
+    {
+        for name in ["GITHUB_TOKEN", "GH_TOKEN"] {
+            let given = |asked: &str| match asked {
+                "GITHUB_ACTIONS" => Some("true".to_owned()),
+                asked => (asked == name).then(|| token.to_owned()),
+            };
+            let credentials = Credentials::for_host("github.com", &given, |_| None).unwrap().unwrap();
+            assert_eq!(format!("{credentials:?}"), shown, "{token} as {name}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{Credentials, Error, GitHub, PullRequest};
 
 fn request() -> PullRequest {
     let [branch, base, title, body] = ["slipway/a", "trunk", "Train", "plan"].map(str::to_owned);
-    PullRequest { branch, base, title, body }
+    PullRequest { branch, base, title, body, ..PullRequest::default() }
 }
 
 #[tokio::test]

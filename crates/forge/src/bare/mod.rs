@@ -1,14 +1,18 @@
 //! A bare repository on this machine as a forge: pull requests are references.
 //!
-//! `refs/pull/<n>/head` is the change, as on GitHub; `refs/slipway/pull/<n>` a blob with its record. References that belong together
-//! change together, and each change says which value it replaces, so two processes never undo each other's work.
+//! `refs/pull/<n>/head` is the change, as on GitHub; `refs/slipway/pull/<n>` a blob with its record, and `refs/slipway/report/<n>` one with
+//! what was published on it. While a pull request is open, its change is what its branch holds. References that belong together change
+//! together, and each change says which value it replaces, so two processes never undo each other's work.
+
+mod merging;
+mod report;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_git::{Merge, Repository, Update};
+use slipway_git::{Repository, Update};
 
 use crate::{Error, Opened, PullRequest, PullRequestState, Result};
 
@@ -29,6 +33,10 @@ struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<String>,
     state: PullRequestState,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    draft: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     merge_commit: Option<String>,
 }
@@ -121,7 +129,8 @@ impl BareForge {
         Ok(one(holding))
     }
 
-    /// Opens a pull request for a branch that is here. The same branch at the same commit gives the one that is open already.
+    /// Opens a pull request for a branch that is here. If one is open for the branch already, returns that one; labels that it lacks are
+    /// added.
     ///
     /// # Errors
     /// [`slipway_git::Error::NoBranch`]; [`Error::Busy`]; when the repository cannot be written.
@@ -137,6 +146,8 @@ impl BareForge {
             branch: request.branch.clone(),
             base: Some(request.base.clone()),
             state: PullRequestState::Open,
+            draft: request.draft,
+            labels: request.labels.clone(),
             merge_commit: None,
         };
         let blob = self.write(&record)?;
@@ -144,9 +155,9 @@ impl BareForge {
         for attempt in 0..ATTEMPTS {
             std::thread::sleep(PAUSE * attempt);
             let (pull_requests, last) = self.all()?;
-            let same = |one: &&Opened| one.branch == request.branch && one.head == head && one.is_open();
+            let same = |one: &&Opened| one.branch == request.branch && one.is_open();
             if let Some(opened) = pull_requests.iter().find(same) {
-                return Ok(opened.clone());
+                return self.with_labels(opened.number, &request.labels);
             }
             let number = last + 1;
             let opened = self.repository.update(&[
@@ -154,10 +165,56 @@ impl BareForge {
                 Update { name: &record_ref(number), to: &blob, from: None },
             ])?;
             if opened {
-                return Ok(self.opened(number, record, head));
+                return self.opened(number, record, head);
             }
         }
         Err(Error::Busy { what: format!("pull request of {}", request.branch) })
+    }
+
+    /// A pull request, with these labels added to its own.
+    fn with_labels(&self, number: u64, labels: &[String]) -> Result<Opened> {
+        let changed = self.change(number, "labels", |record| {
+            let missing: Vec<_> = labels.iter().filter(|label| !record.labels.contains(label)).cloned().collect();
+            record.labels.extend(missing.iter().cloned());
+            Ok(!missing.is_empty())
+        });
+        changed.and_then(|()| self.get(number))
+    }
+
+    /// Closes a pull request without a merge. One that is closed already stays so.
+    ///
+    /// # Errors
+    /// [`Error::NoPullRequest`]; [`Error::NotOpen`] if it is merged; [`Error::Busy`]; when the repository cannot be written.
+    pub fn close(&self, number: u64) -> Result<()> {
+        self.change(number, "state", |record| match record.state {
+            PullRequestState::Open => {
+                record.state = PullRequestState::Closed;
+                Ok(true)
+            }
+            PullRequestState::Closed => Ok(false),
+            PullRequestState::Merged => Err(Error::NotOpen { number, state: record.state.to_string() }),
+        })
+    }
+
+    /// Changes a record, if `change` says that it did. The head stays what it is at this moment.
+    fn change(&self, number: u64, what: &str, change: impl Fn(&mut Record) -> Result<bool>) -> Result<()> {
+        for attempt in 0..ATTEMPTS {
+            std::thread::sleep(PAUSE * attempt);
+            let (mut record, blob) = self.read(number)?;
+            let (head, before) = self.heads(number, &record)?;
+            if !change(&mut record)? {
+                return Ok(());
+            }
+            let after = self.write(&record)?;
+            let changed = self.repository.update(&[
+                Update { name: &head_ref(number), to: &head, from: Some(&before) },
+                Update { name: &record_ref(number), to: &after, from: Some(&blob) },
+            ])?;
+            if changed {
+                return Ok(());
+            }
+        }
+        Err(Error::Busy { what: format!("new {what} of pull request #{number}") })
     }
 
     /// All pull requests by number.
@@ -191,7 +248,8 @@ impl BareForge {
             // One whose head is gone is nothing to merge; its number stays taken.
             if let Some(head) = head {
                 let record = parse(*number, &text)?;
-                pull_requests.push((record.clone(), self.opened(*number, record, head)));
+                let head = self.newest(&record, head)?;
+                pull_requests.push((record.clone(), self.opened(*number, record, head)?));
             }
         }
         Ok((pull_requests, records.keys().next_back().copied().unwrap_or(0)))
@@ -203,56 +261,8 @@ impl BareForge {
     /// [`Error::NoPullRequest`]; when its record is damaged.
     pub fn get(&self, number: u64) -> Result<Opened> {
         let (record, _) = self.read(number)?;
-        let head = self.head(number)?;
-        Ok(self.opened(number, record, head))
-    }
-
-    /// Merges a pull request into its base branch with a merge commit; its id. In a repository without that branch its head becomes it.
-    ///
-    /// # Errors
-    /// [`Error::NoPullRequest`], [`Error::NotOpen`], [`Error::Conflict`], [`Error::Unrelated`], [`Error::Busy`]; when the repository
-    /// cannot be written or the commit cannot be signed.
-    pub fn merge(&self, number: u64) -> Result<String> {
-        for attempt in 0..ATTEMPTS {
-            std::thread::sleep(PAUSE * attempt);
-            let (mut record, blob) = self.read(number)?;
-            if record.state != PullRequestState::Open {
-                return Err(Error::NotOpen { number, state: record.state.to_string() });
-            }
-            let head = self.head(number)?;
-            let base = match &record.base {
-                Some(branch) => branch.clone(),
-                None => self.default_branch()?,
-            };
-            let branch = format!("{BRANCHES}{base}");
-            let main = self.repository.reference(&branch)?;
-            let merged = match &main {
-                // The first commit of all.
-                None => head.clone(),
-                Some(main) => {
-                    let tree = match self.repository.merge(main, &head)? {
-                        Merge::Tree(tree) => tree,
-                        Merge::Conflict(files) => {
-                            return Err(Error::Conflict { number, base, files: files.join(", ") });
-                        }
-                        Merge::Unrelated => return Err(Error::Unrelated { number, base }),
-                    };
-                    let message = format!("Merge pull request #{number} from {}\n\n{}\n", record.branch, record.title);
-                    self.repository.commit_tree(&tree, &[main, &head], &message)?
-                }
-            };
-            record.state = PullRequestState::Merged;
-            record.merge_commit = Some(merged.clone());
-            let after = self.write(&record)?;
-            let moved = self.repository.update(&[
-                Update { name: &branch, to: &merged, from: main.as_deref() },
-                Update { name: &record_ref(number), to: &after, from: Some(&blob) },
-            ])?;
-            if moved {
-                return Ok(merged);
-            }
-        }
-        Err(Error::Busy { what: format!("merge of pull request #{number}") })
+        let (head, _) = self.heads(number, &record)?;
+        self.opened(number, record, head)
     }
 
     /// A record with its blob's id.
@@ -262,9 +272,20 @@ impl BareForge {
         Ok((parse(number, &text)?, blob))
     }
 
-    fn head(&self, number: u64) -> Result<String> {
+    /// A pull request's newest commit, and the one that its reference names.
+    fn heads(&self, number: u64, record: &Record) -> Result<(String, String)> {
         let gone = || Error::Malformed { number, reason: format!("{} is gone", head_ref(number)) };
-        self.repository.reference(&head_ref(number))?.ok_or_else(gone)
+        let named = self.repository.reference(&head_ref(number))?.ok_or_else(gone)?;
+        Ok((self.newest(record, named.clone())?, named))
+    }
+
+    /// The commit that a record's branch is at, while it is open and the branch is there; otherwise the one that is `named`.
+    fn newest(&self, record: &Record, named: String) -> Result<String> {
+        if record.state != PullRequestState::Open {
+            return Ok(named);
+        }
+        let branch = self.repository.reference(&format!("{BRANCHES}{}", record.branch))?;
+        Ok(branch.unwrap_or(named))
     }
 
     fn write(&self, record: &Record) -> Result<String> {
@@ -272,9 +293,30 @@ impl BareForge {
         Ok(self.repository.write_blob(&text)?)
     }
 
-    fn opened(&self, number: u64, record: Record, head: String) -> Opened {
-        let Record { title, branch, state, .. } = record;
-        Opened { number, url: format!("{} ({})", self.path.display(), head_ref(number)), branch, title, head, state }
+    /// The branch that a record's change is merged into.
+    fn base(&self, record: &Record) -> Result<String> {
+        record.base.clone().map_or_else(|| self.default_branch(), Ok)
+    }
+
+    fn opened(&self, number: u64, record: Record, head: String) -> Result<Opened> {
+        let base = self.base(&record)?;
+        let Record { title, body, branch, state, draft, labels, merge_commit, .. } = record;
+        Ok(Opened {
+            number,
+            url: format!("{} ({})", self.path.display(), head_ref(number)),
+            branch,
+            title,
+            head,
+            state,
+            base,
+            body,
+            author: String::new(),
+            labels,
+            is_draft: draft,
+            head_repository: Some(self.path.display().to_string()),
+            is_fork: false,
+            merge_commit,
+        })
     }
 }
 

@@ -1,0 +1,78 @@
+//! Finding pull requests.
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::pull::{Pull, same};
+use super::{GitHub, PAGE};
+use crate::{Error, Opened, Result};
+
+impl GitHub {
+    /// A pull request by its number.
+    pub(crate) async fn get(&self, number: u64) -> Result<Opened> {
+        self.opened(self.pull(number).await?)
+    }
+
+    pub(crate) async fn pull(&self, number: u64) -> Result<Pull> {
+        let pull = self.read(&self.route(&format!("pulls/{number}"))).await;
+        pull.map_err(|error| missing(error, number))
+    }
+
+    /// All that are open, the newest last.
+    pub(crate) async fn list_open(&self) -> Result<Vec<Opened>> {
+        let query = json!({ "state": "open", "sort": "created", "direction": "asc", "per_page": PAGE });
+        let pulls: Vec<Pull> = self.all(&self.route("pulls"), &query).await?;
+        let mut opened = pulls.into_iter().map(|pull| self.opened(pull)).collect::<Result<Vec<_>>>()?;
+        // one that was opened while the pages were read may be on two of them
+        opened.sort_by_key(|one| one.number);
+        opened.dedup_by_key(|one| one.number);
+        Ok(opened)
+    }
+
+    /// The open one of a branch of this repository.
+    pub(crate) async fn open_for(&self, branch: &str) -> Result<Option<Opened>> {
+        self.open_pull(branch).await?.map(|pull| self.opened(pull)).transpose()
+    }
+
+    pub(crate) async fn open_pull(&self, branch: &str) -> Result<Option<Pull>> {
+        Ok(self.open_pulls(&self.owner, branch).await?.into_iter().next())
+    }
+
+    /// The open one of a branch of somebody's repository whose newest commit is this.
+    pub(crate) async fn find(&self, head_owner: &str, branch: &str, commit: &str) -> Result<Option<Opened>> {
+        let pulls = self.open_pulls(head_owner, branch).await?;
+        let found = pulls.into_iter().find(|pull| {
+            let owner = pull.head.user.as_ref();
+            pull.head.sha == commit && owner.is_none_or(|owner| same(&owner.login, head_owner))
+        });
+        found.map(|pull| self.opened(pull)).transpose()
+    }
+
+    async fn open_pulls(&self, owner: &str, branch: &str) -> Result<Vec<Pull>> {
+        let query = json!({ "head": format!("{owner}:{branch}"), "state": "open", "per_page": PAGE });
+        let mut pulls: Vec<Pull> = self.all(&self.route("pulls"), &query).await?;
+        // GitHub ignores what it does not understand, and then lists all
+        pulls.retain(|pull| pull.head.branch == branch);
+        Ok(pulls)
+    }
+
+    /// The merged pull request that brought a commit; of several, the one that was merged as this commit.
+    pub(crate) async fn pull_request_of(&self, commit: &str) -> Result<Option<Opened>> {
+        let route = self.route(&format!("commits/{commit}/pulls"));
+        let mut merged = self.all(&route, &json!({ "per_page": PAGE })).await?;
+        merged.retain(Pull::is_merged);
+        let exact = merged.iter().position(|pull| pull.merge_commit_sha.as_deref() == Some(commit));
+        match exact {
+            Some(at) => self.opened(merged.swap_remove(at)).map(Some),
+            None => merged.into_iter().next().map(|pull| self.opened(pull)).transpose(),
+        }
+    }
+}
+
+/// What GitHub says of a number that is not there.
+pub(crate) fn missing(error: Error, number: u64) -> Error {
+    match error {
+        Error::Refused { status, .. } if status == StatusCode::NOT_FOUND => Error::NoPullRequest(number),
+        error => error,
+    }
+}
