@@ -7,6 +7,7 @@ mod commits;
 mod finding;
 mod log;
 mod merging;
+mod model;
 mod opening;
 mod patience;
 mod publishing;

@@ -1,0 +1,170 @@
+//! What GitHub answers when nothing goes wrong.
+
+use http::request::Parts;
+use serde_json::{Value, json};
+
+use super::Answer;
+use super::state::{Check, Comment, Pull, State};
+
+impl State {
+    pub(super) fn route(&mut self, parts: &Parts, body: &Value) -> Answer {
+        let path: Vec<&str> = parts.uri.path().trim_start_matches('/').split('/').collect();
+        let number = |text: &str| text.parse::<u64>().unwrap();
+        let method = parts.method.as_str();
+        if !self.may(parts) {
+            return Answer::refusal(401, "Bad credentials");
+        }
+        match (method, path.as_slice()) {
+            ("GET", ["user"]) => Answer::new(200, json!({ "login": self.login })),
+            ("GET", ["repos", _, _, "installation"]) => Answer::new(200, json!({"id": 99, "app_slug": "slipway"})),
+            ("POST", ["app", "installations", "99", "access_tokens"]) => self.token(),
+            ("GET", ["repos", _, _, "pulls"]) => {
+                let open = self.pulls.iter().filter(|pull| pull.is_open());
+                Answer::new(200, open.map(Pull::described).collect())
+            }
+            ("POST", ["repos", _, _, "pulls"]) => self.open(),
+            ("GET", ["repos", _, _, "pulls", n]) => self.described(number(n)),
+            ("PATCH", ["repos", _, _, "pulls", n]) => {
+                if let Some(pull) = self.pull_mut(number(n)).filter(|pull| pull.is_open()) {
+                    pull.state = "closed";
+                }
+                self.described(number(n))
+            }
+            ("PUT", ["repos", _, _, "pulls", n, "merge"]) => self.merge(number(n), body),
+            ("POST", ["repos", _, _, "issues", n, "labels"]) => {
+                let pull = self.pull_mut(number(n)).unwrap();
+                pull.labels = names(&body["labels"]);
+                Answer::new(
+                    200,
+                    body["labels"].as_array().unwrap().iter().map(|name| json!({ "name": name })).collect(),
+                )
+            }
+            ("POST", ["repos", _, _, "pulls", n, "requested_reviewers"]) => {
+                self.pull_mut(number(n)).unwrap().reviewers = names(&body["reviewers"]);
+                self.described(number(n))
+            }
+            ("GET", ["repos", _, _, "pulls", _, "reviews"]) => Answer::new(200, json!([])),
+            ("GET", ["repos", _, _, "issues", n, "comments"]) => self.comments(parts, number(n)),
+            ("POST", ["repos", _, _, "issues", n, "comments"]) => {
+                let (id, login) = (self.id(), self.login.to_owned());
+                let body = body["body"].as_str().unwrap().to_owned();
+                let comment = Comment { id, number: number(n), login, body };
+                self.comments.push(comment.clone());
+                Answer::new(201, comment.described())
+            }
+            ("PATCH", ["repos", _, _, "issues", "comments", id]) => {
+                let id = number(id);
+                match self.comments.iter_mut().find(|comment| comment.id == id) {
+                    Some(comment) => {
+                        body["body"].as_str().unwrap().clone_into(&mut comment.body);
+                        Answer::new(200, comment.described())
+                    }
+                    None => Answer::refusal(404, "Not Found"),
+                }
+            }
+            ("DELETE", ["repos", _, _, "issues", "comments", id]) => {
+                let before = self.comments.len();
+                let id = number(id);
+                self.comments.retain(|comment| comment.id != id);
+                if self.comments.len() < before {
+                    Answer::new(204, Value::Null)
+                } else {
+                    Answer::refusal(404, "Not Found")
+                }
+            }
+            ("GET", ["repos", _, _, "commits", head, "check-runs"]) => {
+                let of = self.checks.iter().filter(|check| check.head == *head);
+                let of: Vec<Value> = of.map(|check| described(check, self.login)).collect();
+                Answer::new(200, json!({ "check_runs": of }))
+            }
+            ("POST", ["repos", _, _, "check-runs"]) => {
+                let id = self.id();
+                let text = |name: &str| body[name].as_str().unwrap().to_owned();
+                let [name, head, external_id, conclusion] = ["name", "head_sha", "external_id", "conclusion"].map(text);
+                let annotations = body["output"]["annotations"].as_array().unwrap().clone();
+                self.checks.push(Check { id, name, head, external_id, conclusion, annotations });
+                Answer::new(201, described(self.checks.last().unwrap(), self.login))
+            }
+            ("PATCH", ["repos", _, _, "check-runs", id]) => {
+                let id = number(id);
+                let login = self.login;
+                let check = self.checks.iter_mut().find(|check| check.id == id).unwrap();
+                // they are added to those that are there
+                check.annotations.extend(body["output"]["annotations"].as_array().unwrap().iter().cloned());
+                body["external_id"].as_str().unwrap().clone_into(&mut check.external_id);
+                Answer::new(200, described(check, login))
+            }
+            _ => panic!("{method} {}", parts.uri),
+        }
+    }
+
+    /// Whether the token is taken. Requests of the App itself are signed, and always are.
+    fn may(&mut self, parts: &Parts) -> bool {
+        let Some(token) = parts.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ghs_") else {
+            return true;
+        };
+        let uses = &mut self.tokens[token.parse::<usize>().unwrap() - 1];
+        let is_taken = *uses > 0;
+        *uses = uses.saturating_sub(1);
+        is_taken
+    }
+
+    fn described(&self, number: u64) -> Answer {
+        let pull = self.pulls.iter().find(|pull| pull.number == number);
+        pull.map_or_else(|| Answer::refusal(404, "Not Found"), |pull| Answer::new(200, pull.described()))
+    }
+
+    fn open(&mut self) -> Answer {
+        if self.pulls.iter().any(Pull::is_open) {
+            return Answer::refusal(422, "Validation Failed");
+        }
+        let (number, head) = (self.id(), self.branch.clone());
+        let (labels, reviewers) = (Vec::new(), Vec::new());
+        self.pulls.push(Pull { number, head, state: "open", merge_commit: None, labels, reviewers });
+        Answer::new(201, self.pulls.last().unwrap().described())
+    }
+
+    fn merge(&mut self, number: u64, body: &Value) -> Answer {
+        let (id, merges) = (self.id(), self.merges + 1);
+        let Some(pull) = self.pull_mut(number) else { return Answer::refusal(404, "Not Found") };
+        if !pull.is_open() {
+            return Answer::refusal(405, "Pull Request is not mergeable");
+        }
+        if body["sha"] != pull.head.as_str() {
+            return Answer::refusal(409, "Head branch was modified. Review and try the merge again.");
+        }
+        pull.state = "closed";
+        pull.merge_commit = Some(format!("{id:040x}"));
+        let answer = json!({ "sha": pull.merge_commit, "merged": true });
+        self.merges = merges;
+        Answer::new(200, answer)
+    }
+
+    fn comments(&self, parts: &Parts, number: u64) -> Answer {
+        if self.pulls.iter().all(|pull| pull.number != number) {
+            return Answer::refusal(404, "Not Found");
+        }
+        let query = parts.uri.query().unwrap_or_default();
+        let page = query.split('&').find_map(|one| one.strip_prefix("page=")).map_or(1, |page| page.parse().unwrap());
+        let of: Vec<Value> = self.comments.iter().filter(|one| one.number == number).map(Comment::described).collect();
+        let mut pages = of.chunks(self.page).skip(page - 1);
+        let mut answer = Answer::new(200, pages.next().unwrap_or_default().to_vec().into());
+        if pages.next().is_some() {
+            let next = format!("https://api.github.com{}?page={}", parts.uri.path(), page + 1);
+            answer.headers.push(("link", format!("<{next}>; rel=\"next\"")));
+        }
+        answer
+    }
+}
+
+fn described(check: &Check, login: &str) -> Value {
+    json!({
+        "id": check.id, "name": check.name, "external_id": check.external_id,
+        "app": {"slug": login.trim_end_matches("[bot]")},
+        "output": {"annotations_count": check.annotations.len()},
+    })
+}
+
+fn names(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,249 @@
+//! Random schedules: whatever goes wrong meanwhile, once it is over and the commands are run again, there is one pull request with one
+//! report of its newest commit, and nobody else's comment was touched.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use super::super::apps::KEY;
+use super::Model;
+use super::state::State;
+use crate::{
+    Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, Opened, Publication, Published,
+    PullRequest,
+};
+
+const SCHEDULES: u64 = 10_000;
+
+/// What ends a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Merge,
+    Close,
+}
+
+#[test]
+fn after_ten_thousand_schedules_of_faults_there_is_one_report() {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            scope.spawn(move || (worker..SCHEDULES).step_by(workers as usize).for_each(schedule));
+        }
+    });
+}
+
+/// Runs the schedule of a seed. One that fails is printed whole, and happens in the same way each time.
+fn schedule(seed: u64) {
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let model = Model(Arc::new(Mutex::new(begin(seed))));
+        let end = timeout(Duration::from_secs(100_000_000), run(&model)).await;
+        let reason = match end {
+            Ok(Ok(())) => return,
+            Ok(Err(reason)) => reason,
+            Err(_) => "it does not end".to_owned(),
+        };
+        panic!("schedule({seed}): {reason}\n{}", model.state().log.join("\n"));
+    });
+}
+
+fn begin(seed: u64) -> State {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let login = match random.u32(0..8) {
+        0 => "slipway[bot]",
+        1 | 2 => "hubot",
+        _ => "github-actions[bot]",
+    };
+    State {
+        faults: [0.0, 0.05, 0.2, 0.5][random.usize(0..4)],
+        happenings: [0.0, 0.02, 0.1][random.usize(0..3)],
+        login,
+        page: [2, 100][usize::from(random.u32(0..4) > 0)],
+        skew: [-1, 0, 0, 1][random.usize(0..4)],
+        tokens: Vec::new(),
+        begun: Instant::now(),
+        requests: 0,
+        log: Vec::new(),
+        commits: 1,
+        branch: format!("{:040x}", 1),
+        pulls: Vec::new(),
+        comments: Vec::new(),
+        others: Vec::new(),
+        checks: Vec::new(),
+        merges: 0,
+        closed_by_hand: 0,
+        ids: 0,
+        random,
+    }
+}
+
+async fn run(model: &Model) -> Result<(), String> {
+    let (writers, attempts, end, at_once) = {
+        let random = &mut model.state().random;
+        let writers = 1 + usize::from(random.u32(0..3) == 0);
+        let end = if random.bool() { End::Merge } else { End::Close };
+        (writers, random.u32(1..3), end, random.bool())
+    };
+    let clients: Vec<GitHub> = (0..writers).map(|_| model.client(credentials(model))).collect();
+
+    // What goes wrong here may be an error. Some are killed in the middle.
+    let troubled = async |client: &GitHub| {
+        for _ in 0..attempts {
+            let life = {
+                let random = &mut model.state().random;
+                Duration::from_millis(if random.u32(0..4) == 0 { random.u64(1..2_000) } else { 100_000_000 })
+            };
+            if timeout(life, command(client)).await.is_err() {
+                model.state().log.push("killed".to_owned());
+            }
+        }
+    };
+    match clients.as_slice() {
+        [one] => troubled(one).await,
+        [one, other, ..] => drop(tokio::join!(troubled(one), troubled(other))),
+        [] => {}
+    }
+
+    {
+        let mut state = model.state();
+        (state.faults, state.happenings) = (0.0, 0.0);
+        state.log.push("it is over, and the commands are run again".to_owned());
+    }
+    let again = async |client: &GitHub| command(client).await.map_err(|error| error.to_string());
+    match clients.as_slice() {
+        [one, other, ..] if at_once => {
+            let (one, other) = tokio::join!(again(one), again(other));
+            one.and(other)?;
+        }
+        clients => {
+            for client in clients {
+                again(client).await?;
+            }
+        }
+    }
+    let client = &clients[0];
+    holds(&model.state(), writers)?;
+
+    // Nothing is left to do: few requests, and nothing written.
+    let opened = few(model, open(client)).await?;
+    let published = few(model, publish(client, opened.number)).await?;
+    check(!published.changed, "the second run changes something")?;
+    let end_of = async |method| match end {
+        End::Merge => client.merge(opened.number, method, &opened.head).await,
+        End::Close => client.close(opened.number).await.map(|()| String::new()),
+    };
+    let first = end_of(MergeMethod::Squash).await.map_err(|error| error.to_string())?;
+    let second = few(model, end_of(MergeMethod::Merge)).await?;
+    check(first == second, "the second merge is another")?;
+    let state = model.state();
+    check(state.merges == u32::from(end == End::Merge), "it is not merged once")?;
+    holds(&state, writers)
+}
+
+fn credentials(model: &Model) -> Credentials {
+    match model.state().login {
+        "slipway[bot]" => Credentials::app(12, &KEY).unwrap(),
+        "hubot" => Credentials::token("ghp_hubot"),
+        _ => Credentials::Runner("runner".into()),
+    }
+}
+
+/// `slipway propose`, and then `slipway report`.
+async fn command(client: &GitHub) -> Result<(), Error> {
+    let opened = open(client).await?;
+    publish(client, opened.number).await.map(drop)
+}
+
+async fn open(client: &GitHub) -> Result<Opened, Error> {
+    let [branch, base, title, body] = ["slipway/a", "main", "Train", "plan"].map(str::to_owned);
+    let [labels, reviewers] = ["training", "mona"].map(|name| vec![name.to_owned()]);
+    let request = PullRequest { branch, base, title, body, draft: false, labels, reviewers };
+    client.open_pull_request(&request).await
+}
+
+async fn publish(client: &GitHub, number: u64) -> Result<Published, Error> {
+    client.publish(number, async |opened: &Opened, first: Option<&str>| Ok(report(opened, first))).await
+}
+
+/// A report of a commit, which keeps a list of the commits that were reported before.
+fn report(opened: &Opened, first: Option<&str>) -> Publication {
+    let head = opened.head.clone();
+    let mut earlier: Vec<&str> = Vec::new();
+    if let Some((before, list)) = first.and_then(|first| first.split_once('\n')) {
+        earlier = list.split_whitespace().filter(|one| *one != "edited").collect();
+        if before != head {
+            earlier.push(before);
+        }
+    }
+    let mut parts = vec![format!("{head}\n{}", earlier.join(" "))];
+    parts.extend((1..count(&head) % 3 + 1).map(|part| format!("{head} part {part}")));
+    Publication { parts, check: Some(check_of(&head)), head }
+}
+
+fn check_of(head: &str) -> CheckRun {
+    let annotation = |line| {
+        let [file, title, message] = ["a.yaml", "field", head].map(str::to_owned);
+        Annotation { file, line, column: 1, level: Level::Notice, title, message }
+    };
+    let annotations = (1..=[0, 3, 60, 120][count(head) % 4]).map(annotation).collect();
+    let [name, title] = ["slipway", "plan"].map(str::to_owned);
+    CheckRun { name, conclusion: Conclusion::Success, title, summary: head.to_owned(), annotations }
+}
+
+/// The number of a commit, counted from the first.
+fn count(head: &str) -> usize {
+    usize::from_str_radix(head, 16).unwrap()
+}
+
+/// What holds at the end of every schedule.
+fn holds(state: &State, writers: usize) -> Result<(), String> {
+    let total = state.pulls.len();
+    check(total >= 1 && total <= 1 + state.closed_by_hand, &format!("there are {total} pull requests"))?;
+    let pull = state.pulls.last().unwrap();
+    check(pull.labels == ["training"] && pull.reviewers == ["mona"], "labels or reviewers are missing")?;
+
+    let report = state.report(pull.number);
+    let parts = count(&pull.head) % 3 + 1;
+    let numbers: Vec<(usize, usize)> = report.iter().map(|(marker, _)| (marker.part, marker.parts)).collect();
+    check(numbers == (1..=parts).map(|part| (part, parts)).collect::<Vec<_>>(), &format!("parts {numbers:?}"))?;
+    for (marker, text) in &report {
+        check(marker.head == pull.head && text.starts_with(&pull.head), "a part is about another commit")?;
+        check(!text.contains("edited"), "an edited part stays")?;
+    }
+    for other in &state.others {
+        check(state.comments.contains(other), &format!("comment {} of somebody else is gone or changed", other.id))?;
+    }
+
+    let runs: Vec<_> = state.checks.iter().filter(|run| run.head == pull.head).collect();
+    if state.login == "hubot" {
+        return check(runs.is_empty(), "a person wrote a check");
+    }
+    let newest = runs.last().ok_or("there is no check")?;
+    let lines: Vec<&Value> = newest.annotations.iter().map(|one| &one["start_line"]).collect();
+    let wanted: Vec<Value> = (1..=check_of(&pull.head).annotations.len()).map(Value::from).collect();
+    check(newest.conclusion == "success" && !newest.external_id.ends_with("unfinished"), "the check is not complete")?;
+    check(lines.iter().copied().eq(&wanted), &format!("annotations {lines:?}"))?;
+    // two at once may make two, which nobody can remove
+    check(runs.len() == 1 || writers > 1, &format!("{} checks of one commit", runs.len()))
+}
+
+/// Runs a command once more. It may ask three things, not counting an app's signing in.
+async fn few<T>(model: &Model, command: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+    let (before, line) = {
+        let state = model.state();
+        (state.requests, state.log.len())
+    };
+    let done = command.await.map_err(|error| error.to_string())?;
+    let state = model.state();
+    let signing = state.log[line..].iter().filter(|line| line.contains("access_tokens") || line.contains("→ 401"));
+    let asked = state.requests - before - signing.count();
+    check(asked <= 3 || state.page < 100, &format!("{asked} requests for nothing"))?;
+    Ok(done)
+}
+
+fn check(holds: bool, otherwise: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+}
