@@ -30,7 +30,9 @@ impl BareForge {
             let (head, named) = self.heads(number, &record)?;
             match (record.state, &record.merge_commit) {
                 (PullRequestState::Open, _) => {}
-                (PullRequestState::Merged, Some(commit)) if expected == Some(head.as_str()) => return Ok(commit.clone()),
+                (PullRequestState::Merged, Some(commit)) if expected == Some(head.as_str()) => {
+                    return Ok(commit.clone());
+                }
                 (state, _) => return Err(Error::NotOpen { number, state: state.to_string() }),
             }
             if let Some(expected) = expected.filter(|expected| *expected != head) {

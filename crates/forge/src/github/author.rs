@@ -1,6 +1,5 @@
 //! Whose comments are ours.
 
-
 use super::pull::Account;
 use super::{Credentials, GitHub};
 use crate::Result;

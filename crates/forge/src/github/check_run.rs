@@ -53,7 +53,7 @@ pub(crate) enum CheckStep {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum CheckWritten {
     All,
-    /// An answer was lost.
+    /// Nobody knows what is there now: an answer was lost, or somebody else wrote it too.
     Unknown,
     NotAllowed(String),
 }
@@ -205,6 +205,10 @@ impl GitHub {
                 },
             };
             (id, from) = (Some(run.id), from + ANNOTATIONS);
+            if run.output.annotations_count > from.min(check.annotations.len()) {
+                // somebody else writes the same run at this moment
+                return Ok(CheckWritten::Unknown);
+            }
             if from >= check.annotations.len() {
                 return Ok(CheckWritten::All);
             }

@@ -111,7 +111,7 @@ impl GitHub {
         Ok(comments)
     }
 
-    /// The parts that are published on a pull request, without their markers; of several first parts those of the oldest.
+    /// The parts that are published on a pull request, without their markers; of several first parts that of the oldest comment.
     pub(crate) async fn published(&self, number: u64) -> Result<Vec<String>> {
         let present = self.comments(number, &self.author().await?).await?;
         let mut parts: BTreeMap<usize, &str> = BTreeMap::new();

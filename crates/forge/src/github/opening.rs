@@ -69,7 +69,8 @@ impl GitHub {
         if !is_new && missing.iter().any(|reviewer| reviewer.user().is_some()) {
             let route = self.route(&format!("pulls/{}/reviews", pull.number));
             let reviews: Vec<Review> = self.all(&route, &json!({ "per_page": PAGE })).await?;
-            let reviewed = |user: &str| reviews.iter().any(|one| one.user.as_ref().is_some_and(|by| same(&by.login, user)));
+            let reviewed =
+                |user: &str| reviews.iter().any(|one| one.user.as_ref().is_some_and(|by| same(&by.login, user)));
             missing.retain(|reviewer| reviewer.user().is_none_or(|user| !reviewed(user)));
         }
         if missing.is_empty() {
@@ -150,7 +151,8 @@ struct Review {
 
 /// What the pull request can do without: a refusal of it is not a failure.
 fn unless_refused<T>(result: Result<T>) -> Result<std::result::Result<T, Error>> {
-    const PASSED_OVER: [StatusCode; 3] = [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
+    const PASSED_OVER: [StatusCode; 3] =
+        [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::UNPROCESSABLE_ENTITY];
     match result {
         Err(Error::Refused { status, message, advice }) if PASSED_OVER.iter().any(|code| *code == status) => {
             Ok(Err(Error::Refused { status, message, advice }))

@@ -1,7 +1,9 @@
 //! Forges on real repositories, made by the real git.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod merges;
 mod pull_requests;
+mod reports;
 
 use std::collections::BTreeMap;
 

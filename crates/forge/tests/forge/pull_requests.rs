@@ -260,7 +260,8 @@ fn the_default_branch_is_the_one_that_head_names() {
     let commit = repository.commit(Some(&head), &change("x.txt", "x"), "change").unwrap();
     repository.push(&remote(&folder), &commit, "slipway/x").unwrap();
     let [branch, base, title, body] = ["slipway/x", "trunk", "X", ""].map(str::to_owned);
-    let number = forge.open_pull_request(&PullRequest { branch, base, title, body, ..PullRequest::default() }).unwrap().number;
+    let number =
+        forge.open_pull_request(&PullRequest { branch, base, title, body, ..PullRequest::default() }).unwrap().number;
     let merged = forge.merge(number).unwrap();
     assert_eq!(repository.fetch(&remote(&folder), "trunk").unwrap(), merged);
     assert!(repository.fetch(&remote(&folder), "main").is_err(), "no second trunk");

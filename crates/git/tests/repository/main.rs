@@ -6,6 +6,7 @@ mod environment;
 mod history;
 mod kinds;
 mod projects;
+mod rebases;
 mod references;
 mod remotes;
 mod signatures;

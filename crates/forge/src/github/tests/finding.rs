@@ -89,7 +89,10 @@ async fn a_fork_s_pull_request_is_found_by_owner_branch_and_commit() {
         .and(query_param("state", "open"))
         // with all that GitHub may add if it does not understand the question
         .respond_with(ResponseTemplate::new(200).set_body_json(json!([
-            of(1, "hubot", "abc"), pull(2, "slipway/b"), of(3, "mona", "def"), of(4, "Mona", "abc")
+            of(1, "hubot", "abc"),
+            pull(2, "slipway/b"),
+            of(3, "mona", "def"),
+            of(4, "Mona", "abc")
         ])))
         .expect(2)
         .mount(&server)

@@ -127,13 +127,17 @@ async fn annotations_go_fifty_at_a_time_and_no_more_than_two_hundred() {
     assert_eq!((published.changed, published.check, published.url), (true, CheckOutcome::Written, None));
     let mut all = sent(&server, "POST").await;
     all.extend(sent(&server, "PATCH").await);
-    let counts: Vec<usize> = all.iter().map(|(_, body)| body["output"]["annotations"].as_array().unwrap().len()).collect();
+    let counts: Vec<usize> =
+        all.iter().map(|(_, body)| body["output"]["annotations"].as_array().unwrap().len()).collect();
     assert_eq!(counts, [50, 50, 50, 50]);
     let unfinished: Vec<bool> =
         all.iter().map(|(_, body)| body["external_id"].as_str().unwrap().ends_with(":unfinished")).collect();
     assert_eq!(unfinished, [true, true, true, false]);
     let first = &all[0].1;
-    assert_eq!((&first["name"], &first["head_sha"], &first["conclusion"]), (&json!("slipway"), &json!("abc"), &json!("success")));
+    assert_eq!(
+        (&first["name"], &first["head_sha"], &first["conclusion"]),
+        (&json!("slipway"), &json!("abc"), &json!("success"))
+    );
     let annotation = &first["output"]["annotations"][0];
     assert_eq!((&annotation["path"], &annotation["start_line"]), (&json!("experiments/a.yaml"), &json!(1)));
     assert_eq!((&annotation["annotation_level"], annotation.get("start_column")), (&json!("warning"), None));

@@ -13,7 +13,11 @@ async fn refused(status: u16, body: Value) -> String {
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(status).set_body_json(body)).mount(&server).await;
     Mock::given(method("GET")).respond_with(ResponseTemplate::new(200).set_body_json(json!([]))).mount(&server).await;
     let [branch, base, title, body] = ["slipway/a", "main", "Train", "plan"].map(str::to_owned);
-    github.open_pull_request(&PullRequest { branch, base, title, body, ..PullRequest::default() }).await.unwrap_err().to_string()
+    github
+        .open_pull_request(&PullRequest { branch, base, title, body, ..PullRequest::default() })
+        .await
+        .unwrap_err()
+        .to_string()
 }
 
 #[tokio::test]

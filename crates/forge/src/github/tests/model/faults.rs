@@ -136,12 +136,15 @@ impl State {
         }
     }
 
-    /// An answer of the App's own: with a clock that is wrong, the token expires before or after the client thinks.
+    /// A token for the App. If the client's clock is wrong, it expires later or sooner than the client thinks.
     pub(super) fn token(&mut self) -> Answer {
-        self.tokens += 1;
-        // GitHub's clock is that of the test: a token that is used up is refused although it looks valid
-        self.token_uses = if self.skew > 0 { self.random.usize(1..6) } else { usize::MAX };
+        // a clock that is behind takes a token for valid that has expired
+        let uses = if self.skew > 0 { self.random.usize(1..6) } else { usize::MAX };
+        self.tokens.push(uses);
         let expires = if self.skew < 0 { "2001-01-01T00:00:00Z" } else { "2999-01-01T00:00:00Z" };
-        Answer::new(201, json!({"token": format!("ghs_{}", self.tokens), "expires_at": expires, "permissions": {}}))
+        Answer::new(
+            201,
+            json!({"token": format!("ghs_{}", self.tokens.len()), "expires_at": expires, "permissions": {}}),
+        )
     }
 }

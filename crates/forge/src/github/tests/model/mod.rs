@@ -109,4 +109,3 @@ impl Service<Request<OctoBody>> for Model {
         Box::pin(self.clone().answer(request))
     }
 }
-

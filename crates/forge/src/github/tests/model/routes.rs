@@ -34,7 +34,10 @@ impl State {
             ("POST", ["repos", _, _, "issues", n, "labels"]) => {
                 let pull = self.pull_mut(number(n)).unwrap();
                 pull.labels = names(&body["labels"]);
-                Answer::new(200, body["labels"].as_array().unwrap().iter().map(|name| json!({ "name": name })).collect())
+                Answer::new(
+                    200,
+                    body["labels"].as_array().unwrap().iter().map(|name| json!({ "name": name })).collect(),
+                )
             }
             ("POST", ["repos", _, _, "pulls", n, "requested_reviewers"]) => {
                 self.pull_mut(number(n)).unwrap().reviewers = names(&body["reviewers"]);
@@ -63,7 +66,11 @@ impl State {
                 let before = self.comments.len();
                 let id = number(id);
                 self.comments.retain(|comment| comment.id != id);
-                if self.comments.len() < before { Answer::new(204, Value::Null) } else { Answer::refusal(404, "Not Found") }
+                if self.comments.len() < before {
+                    Answer::new(204, Value::Null)
+                } else {
+                    Answer::refusal(404, "Not Found")
+                }
             }
             ("GET", ["repos", _, _, "commits", head, "check-runs"]) => {
                 let of = self.checks.iter().filter(|check| check.head == *head);
@@ -73,8 +80,7 @@ impl State {
             ("POST", ["repos", _, _, "check-runs"]) => {
                 let id = self.id();
                 let text = |name: &str| body[name].as_str().unwrap().to_owned();
-                let [name, head, external_id, conclusion] =
-                    ["name", "head_sha", "external_id", "conclusion"].map(text);
+                let [name, head, external_id, conclusion] = ["name", "head_sha", "external_id", "conclusion"].map(text);
                 let annotations = body["output"]["annotations"].as_array().unwrap().clone();
                 self.checks.push(Check { id, name, head, external_id, conclusion, annotations });
                 Answer::new(201, described(self.checks.last().unwrap(), self.login))
@@ -97,9 +103,10 @@ impl State {
         let Some(token) = parts.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ghs_") else {
             return true;
         };
-        let taken = token == self.tokens.to_string() && self.token_uses > 0;
-        self.token_uses = self.token_uses.saturating_sub(1);
-        taken
+        let uses = &mut self.tokens[token.parse::<usize>().unwrap() - 1];
+        let is_taken = *uses > 0;
+        *uses = uses.saturating_sub(1);
+        is_taken
     }
 
     fn described(&self, number: u64) -> Answer {
@@ -139,8 +146,7 @@ impl State {
         }
         let query = parts.uri.query().unwrap_or_default();
         let page = query.split('&').find_map(|one| one.strip_prefix("page=")).map_or(1, |page| page.parse().unwrap());
-        let of: Vec<Value> =
-            self.comments.iter().filter(|one| one.number == number).map(Comment::described).collect();
+        let of: Vec<Value> = self.comments.iter().filter(|one| one.number == number).map(Comment::described).collect();
         let mut pages = of.chunks(self.page).skip(page - 1);
         let mut answer = Answer::new(200, pages.next().unwrap_or_default().to_vec().into());
         if pages.next().is_some() {

@@ -11,8 +11,8 @@ use super::super::apps::KEY;
 use super::Model;
 use super::state::State;
 use crate::{
-    Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, Opened,
-    Publication, Published, PullRequest,
+    Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, Opened, Publication, Published,
+    PullRequest,
 };
 
 const SCHEDULES: u64 = 10_000;
@@ -63,8 +63,7 @@ fn begin(seed: u64) -> State {
         login,
         page: [2, 100][usize::from(random.u32(0..4) > 0)],
         skew: [-1, 0, 0, 1][random.usize(0..4)],
-        tokens: 0,
-        token_uses: 0,
+        tokens: Vec::new(),
         begun: Instant::now(),
         requests: 0,
         log: Vec::new(),
@@ -233,7 +232,10 @@ fn holds(state: &State, writers: usize) -> Result<(), String> {
 
 /// Runs a command once more. It may ask three things, not counting an app's signing in.
 async fn few<T>(model: &Model, command: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
-    let (before, line) = (model.state().requests, model.state().log.len());
+    let (before, line) = {
+        let state = model.state();
+        (state.requests, state.log.len())
+    };
     let done = command.await.map_err(|error| error.to_string())?;
     let state = model.state();
     let signing = state.log[line..].iter().filter(|line| line.contains("access_tokens") || line.contains("→ 401"));

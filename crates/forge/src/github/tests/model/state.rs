@@ -48,9 +48,8 @@ pub(super) struct State {
     pub(super) page: usize,
     /// Whether the client's clock is ahead of GitHub's (< 0) or behind it (> 0).
     pub(super) skew: i8,
-    pub(super) tokens: u32,
-    /// How often the newest token is taken.
-    pub(super) token_uses: usize,
+    /// How often each of the App's tokens is still taken.
+    pub(super) tokens: Vec<usize>,
     pub(super) begun: Instant,
     pub(super) requests: usize,
     pub(super) log: Vec<String>,
