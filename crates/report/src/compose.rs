@@ -36,7 +36,7 @@ const KIND: usize = 50;
 /// and what is not even named is counted by kind.
 #[must_use]
 pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publication {
-    let plans = Plans::new(head, &document.summary, previous);
+    let plans = Plans::new(head, document.subject, &document.summary, previous);
     let (first, earlier, hidden) = (first(document), plans.markdown(), plans.hidden());
     let used: usize = [&first, &earlier, &hidden].into_iter().map(|text| characters(text)).sum();
     let mut space = Space { left: [PART_CHARACTERS - LINES; PARTS] };
@@ -70,15 +70,14 @@ pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publi
             index => format!("*Part {} of {count}, continued from above.*\n\n{part}", index + 1),
         });
     }
-    let check = &document.check;
-    let check = CheckRun {
+    let check = document.check.as_ref().map(|check| CheckRun {
         name: check.name.clone(),
         conclusion: check.conclusion,
         title: shortened(&check.title, 200),
         summary: format!("{first}\nThe comment at the pull request has the details.\n"),
         annotations: check.annotations.clone(),
-    };
-    Publication { head: head.to_owned(), parts: whole, check: Some(check) }
+    });
+    Publication { head: head.to_owned(), parts: whole, check }
 }
 
 /// The first lines, within their bounds whoever made the document.

@@ -9,6 +9,7 @@
 
 mod about;
 mod amount;
+mod chart;
 mod compose;
 mod document;
 mod earlier;
@@ -19,16 +20,20 @@ mod jobs;
 mod link;
 mod plan;
 mod publication;
+mod results;
+mod results_report;
 mod reviewed;
 mod whole;
 
 pub use about::About;
 pub use compose::{PART_CHARACTERS, PARTS, compose};
-pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section};
+pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section, Subject};
 pub use error::{Error, Result};
 pub use examination::{Conflict, Examination, TrainerImage};
 pub use expectation::{Expectations, PastRun};
 pub use jobs::{EnvironmentJobs, Job};
 pub use plan::{CHECK, plan_report};
 pub use publication::{Annotation, CheckRun, Conclusion, Level, Publication};
+pub use results::{ExperimentResults, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState, Version};
+pub use results_report::results_report;
 pub use whole::write_whole;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use slipway_gitops::{Change, Difference};
-use slipway_markdown::{cell, code, html_code, shortened};
+use slipway_markdown::{cell, code, html_code, shortened, visible};
 use slipway_project::cluster::Prices;
 use slipway_project::plan::parameters;
 use slipway_source::Finding;
 
 use crate::about::About;
 use crate::amount::{Price, hours};
-use crate::document::{Block, Check, Document, Object, Rows, Section, count, thousands};
+use crate::document::{Block, Check, Document, Object, Rows, Section, Subject, count, thousands};
 use crate::examination::{Conflict, Examination, conflict_finding};
 use crate::expectation::{Estimates, Expectations, Expected};
 use crate::jobs::{EnvironmentJobs, Job};
@@ -22,7 +22,7 @@ use crate::publication::{Annotation, Conclusion, Level};
 pub const CHECK: &str = "slipway";
 
 /// The most characters of a text of others in a cell or a line.
-const CHARACTERS: usize = 200;
+pub(crate) const CHARACTERS: usize = 200;
 
 /// The most warnings in the first lines; more are counted.
 const WARNINGS: usize = 3;
@@ -66,16 +66,17 @@ pub fn plan_report(examination: &Examination, about: &About, expectations: &Expe
         findings => format!("; {}", count(findings, "finding")),
     };
     Document {
+        subject: Subject::Plan,
         first: first(examination, &headline, &total, &missing, &warnings),
         summary: format!("{headline}{price}{refused}"),
         sections,
         everything: everything(about),
-        check: Check {
+        check: Some(Check {
             name: CHECK.to_owned(),
             conclusion,
             title: title(examination, &headline),
             annotations: annotations(examination),
-        },
+        }),
     }
 }
 
@@ -166,9 +167,9 @@ impl Costs {
             _ => sum,
         };
         let priced = |price: &Price| match (price.text(), self.without_price) {
-            (text, 0) => code(&text),
+            (text, 0) => cell(&text),
             (text, _) if text.is_empty() => "⚠ no price".to_owned(),
-            (text, without) => format!("⚠ {}, and {} without a price", code(&text), count(without, "TrainJob")),
+            (text, without) => format!("⚠ {}, and {} without a price", cell(&text), count(without, "TrainJob")),
         };
         let mut text = "| | expected | at most |\n|---|---:|---:|\n".to_owned();
         let _ = writeln!(text, "| CPU-hours | {} | {} |", expected(hours(self.cpu_expected)), hours(self.cpu_most));
@@ -452,7 +453,7 @@ fn changed(jobs: usize) -> String {
 }
 
 /// A message of others as Markdown within a line.
-fn text(message: &str) -> String {
+pub(crate) fn text(message: &str) -> String {
     code(&shortened(message.trim(), CHARACTERS))
 }
 
@@ -704,7 +705,7 @@ fn annotations(examination: &Examination) -> Vec<Annotation> {
             column: finding.column.max(1),
             level,
             title: finding.code.to_owned(),
-            message: readable(&format!("{}{help}", finding.message)),
+            message: visible(&shortened(&format!("{}{help}", finding.message), 2_000)),
         }
     };
     let conflicts: Vec<Annotation> = match &examination.conflict {
@@ -719,10 +720,4 @@ fn annotations(examination: &Examination) -> Vec<Annotation> {
     let all = mistakes.chain(examination.warnings.iter().map(|finding| (finding, Level::Warning)));
     let of_files = all.map(|(finding, level)| annotation(finding, at_top(&finding.file), level));
     conflicts.into_iter().chain(of_files).take(ANNOTATIONS).collect()
-}
-
-/// A text without what would be acted upon instead of shown, and not longer than a reader reads.
-fn readable(text: &str) -> String {
-    let shown = |c: char| if c == '\n' || !c.is_control() { c } else { '\u{fffd}' };
-    shortened(text, 2_000).chars().map(shown).collect()
 }
