@@ -120,24 +120,24 @@ fn quantity(quantity: Quantity) -> String {
 
 /// A text in double quotes. YAML has JSON's escapes.
 fn quoted(text: &str) -> String {
-    printable(&Value::from(text).to_string())
+    visible(&Value::from(text).to_string())
 }
 
 /// JSON in single quotes, where only the quote itself is escaped, so that it stays readable in a diff.
 fn quoted_json(json: &str) -> String {
-    format!("'{}'", printable(json).replace('\'', "''"))
+    format!("'{}'", visible(json).replace('\'', "''"))
 }
 
 /// JSON without the characters that it leaves as they are in texts, but that YAML reads as line breaks or refuses: as escapes.
-fn printable(json: &str) -> String {
-    let mut printable = String::with_capacity(json.len());
+fn visible(json: &str) -> String {
+    let mut visible = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
             '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-                printable.push_str(&format!("\\u{:04x}", u32::from(c)));
+                visible.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
-            c => printable.push(c),
+            c => visible.push(c),
         }
     }
-    printable
+    visible
 }

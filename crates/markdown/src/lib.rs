@@ -31,7 +31,10 @@ pub fn html_code(text: &str) -> String {
     let mut escaped = String::from("<code>");
     for c in on_one_line(text).chars() {
         // whatever has a meaning in Markdown or HTML
-        if c.is_ascii_punctuation() && !"-=,/()".contains(c) {
+        if c == '@' {
+            // an address of mail is found in the text that this becomes, unless an element is in it
+            escaped.push_str("&#64;<wbr>");
+        } else if c.is_ascii_punctuation() && !"-=,/()".contains(c) {
             escaped.push_str(&format!("&#{};", u32::from(c)));
         } else {
             escaped.push(c);
@@ -43,14 +46,14 @@ pub fn html_code(text: &str) -> String {
 /// Lines in a fence that none of them can close, with a line end after it. `language` is what GitHub colours it as, such as `diff`.
 #[must_use]
 pub fn fenced(language: &str, text: &str) -> String {
-    let text = printable(text);
+    let text = visible(text);
     let fence = "`".repeat(longest_run(&text).max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
-/// A text for a terminal, in which nothing is a control sequence. Line ends and tabs stay.
+/// A text, for where it is not read as Markdown, without characters that would be acted upon instead of shown. Line ends and tabs stay.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c == '\n' || c == '\t' { c } else { shown(c) }).collect()
 }
 
@@ -101,7 +104,7 @@ mod tests {
     fn a_cell_has_no_pipe_that_ends_it() {
         assert_eq!(cell("a"), "`a`");
         assert_eq!(cell(r"a\|b"), "<code>a&#92;&#124;b</code>");
-        assert_eq!(cell("<b>|@octo"), "<code>&#60;b&#62;&#124;&#64;octo</code>");
+        assert_eq!(cell("<b>|@octo"), "<code>&#60;b&#62;&#124;&#64;<wbr>octo</code>");
     }
 
     #[test]

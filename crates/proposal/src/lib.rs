@@ -19,4 +19,4 @@ pub use opening::Opening;
 pub use promotion::{Promotion, best_version, numbered_version};
 pub use remote::Remote;
 pub use rendering::Rendered;
-pub use reversion::Reversion;
+pub use reversion::{Reversion, merged_commits};

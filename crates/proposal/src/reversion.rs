@@ -82,7 +82,10 @@ impl Reversion {
 
 /// The commits of the base branch by which a pull request was merged, newest first: one merge, one squashed commit, or, after a rebase, as many
 /// as its branch has.
-fn merged_commits(git: &Repository, remote: &Remote, undone: &Opened, merge: &str) -> Result<Vec<String>> {
+///
+/// # Errors
+/// When the remote cannot be fetched from, or the base branch was not.
+pub fn merged_commits(git: &Repository, remote: &Remote, undone: &Opened, merge: &str) -> Result<Vec<String>> {
     let one = vec![merge.to_owned()];
     // the branch may be gone; this reference of a pull request stays
     let head = git.fetch_reference(&remote.name, &format!("refs/pull/{}/head", undone.number))?;

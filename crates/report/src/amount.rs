@@ -7,12 +7,15 @@ pub(crate) fn hours(value: f64) -> String {
     decimals(value, 2)
 }
 
-/// A number with at least so many decimals, and more if there would be only zeros; without trailing zeros.
+/// A number with so many decimals, and more if they would all be zeros; without trailing zeros.
 pub(crate) fn decimals(value: f64, least: usize) -> String {
     if !value.is_finite() {
         return "⚠".to_owned();
     }
     let magnitude = value.abs();
+    if magnitude >= 1e15 {
+        return format!("{value:e}");
+    }
     let places = match magnitude {
         _ if magnitude == 0.0 || magnitude >= 0.1 => least,
         // two digits that are not zero
@@ -61,9 +64,15 @@ mod tests {
 
     #[test]
     fn a_little_is_not_nothing() {
-        for (value, text) in
-            [(0.0, "0"), (2.0, "2"), (0.254, "0.25"), (0.00312, "0.0031"), (1234.5, "1234.5"), (f64::NAN, "⚠")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (2.0, "2"),
+            (0.254, "0.25"),
+            (0.00312, "0.0031"),
+            (1234.5, "1234.5"),
+            (-1e300, "-1e300"),
+            (f64::NAN, "⚠"),
+        ] {
             assert_eq!(hours(value), text);
         }
         let mut price = Price::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use slipway_markdown::{characters, code, fenced, html_code, shortened};
 
-use crate::document::{Block, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, Section, count, thousands};
+use crate::document::{Block, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, Section, count, thousands, Subject};
 use crate::earlier::{EARLIER, Plans};
 use slipway_forge::{CheckRun, Publication};
 
@@ -36,23 +36,25 @@ const KIND: usize = 50;
 pub struct Packed {
     /// The commit that it is about, 40 hex digits.
     pub head: String,
+    /// What it is about.
+    pub subject: Subject,
     /// One line of text for the list of earlier plans.
     pub summary: String,
     /// The parts.
     parts: Vec<String>,
-    /// The check.
-    pub check: CheckRun,
+    /// The check; `None` if there is none.
+    pub check: Option<CheckRun>,
 }
 
 impl Packed {
     /// With the list of earlier plans from `previous`, the first part as it stands now.
     #[must_use]
     pub fn publication(mut self, previous: Option<&str>) -> Publication {
-        let earlier = Plans::new(&self.head, &self.summary, previous).text();
+        let earlier = Plans::new(&self.head, self.subject, &self.summary, previous).text();
         if let Some(first) = self.parts.first_mut() {
             first.push_str(&earlier);
         }
-        Publication { head: self.head, parts: self.parts, check: Some(self.check) }
+        Publication { head: self.head, parts: self.parts, check: self.check }
     }
 
     /// Why this cannot have been packed here: it has more or longer parts. What reads a report from a file asks.
@@ -112,15 +114,15 @@ pub fn pack(document: &Document, head: &str) -> Packed {
             index => format!("*Part {} of {count}, continued from above.*\n\n{part}", index + 1),
         });
     }
-    let check = &document.check;
-    let check = CheckRun {
+    let check = document.check.as_ref().map(|check| CheckRun {
         name: check.name.clone(),
         conclusion: check.conclusion,
         title: shortened(&check.title, 200),
         summary: format!("{first}\nThe comment at the pull request has the details.\n"),
         annotations: check.annotations.clone(),
-    };
-    Packed { head: head.to_owned(), summary: document.summary.clone(), parts: whole, check }
+    });
+    let (head, subject, summary) = (head.to_owned(), document.subject, document.summary.clone());
+    Packed { head, subject, summary, parts: whole, check }
 }
 
 /// The first lines, within their bounds whoever made the document.

@@ -9,6 +9,8 @@ use slipway_forge::{Annotation, Conclusion};
 /// All Markdown in it is safe: texts of others are in it only as `slipway_markdown` writes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
+    /// What it is about.
+    pub subject: Subject,
     /// What a reader needs to know: at most [`FIRST_LINES`] lines of Markdown.
     pub first: String,
     /// The same in one line of text, not Markdown, for the list of earlier plans. [`SUMMARY`] characters of it are kept.
@@ -17,8 +19,19 @@ pub struct Document {
     pub sections: Vec<Section>,
     /// Where everything is that does not fit, as Markdown within a line.
     pub everything: String,
-    /// What the check says.
-    pub check: Check,
+    /// What the check says; `None` if there is none.
+    pub check: Option<Check>,
+}
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// What a change would do.
+    #[default]
+    Plan,
+    /// What came of it.
+    Results,
 }
 
 /// The most lines of [`Document::first`].

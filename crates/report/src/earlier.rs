@@ -1,9 +1,9 @@
 //! The list of earlier plans, which a comment carries along.
 
 use serde::{Deserialize, Serialize};
-use slipway_markdown::{characters, code, shortened};
+use slipway_markdown::{characters, code, shortened, visible};
 
-use crate::document::{SUMMARY, count};
+use crate::document::{SUMMARY, Subject, count};
 
 /// The most earlier plans that are listed.
 const LISTED: usize = 20;
@@ -19,6 +19,8 @@ const CLOSING: &str = " -->";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
     commit: String,
+    #[serde(default)]
+    subject: Subject,
     summary: String,
 }
 
@@ -32,11 +34,11 @@ pub(crate) struct Plans {
 
 impl Plans {
     /// The plan of a commit, with the ones that the previous comment knows. What somebody has put in their place is nothing.
-    pub(crate) fn new(head: &str, summary: &str, previous: Option<&str>) -> Self {
+    pub(crate) fn new(head: &str, subject: Subject, summary: &str, previous: Option<&str>) -> Self {
         let known = previous.and_then(Self::read);
         let known = known.into_iter().flat_map(|plans| std::iter::once(plans.now).chain(plans.earlier));
-        let earlier = known.filter(|said| said.commit != head).take(LISTED).collect();
-        Self { now: Said { commit: head.to_owned(), summary: shortened(summary, SUMMARY) }, earlier }
+        let earlier = known.filter(|said| said.commit != head || said.subject != subject).take(LISTED).collect();
+        Self { now: Said { commit: head.to_owned(), subject, summary: kept(summary) }, earlier }
     }
 
     /// What a comment holds. Whoever may edit comments may have written it, so only what this program could have is taken.
@@ -52,7 +54,7 @@ impl Plans {
         plans.earlier.retain(|said| is_commit(&said.commit));
         plans.earlier.truncate(LISTED);
         for said in plans.earlier.iter_mut().chain([&mut plans.now]) {
-            said.summary = shortened(&said.summary, SUMMARY);
+            said.summary = kept(&said.summary);
         }
         Some(plans)
     }
@@ -74,7 +76,7 @@ impl Plans {
         }
         let line = |said: &Said| format!("- {}: {}\n", code(&shortened(&said.commit, 10)), code(&said.summary));
         let lines: String = self.earlier.iter().map(line).collect();
-        format!("<details><summary>{}</summary>\n\n{lines}\n</details>\n", count(self.earlier.len(), "earlier plan"))
+        format!("<details><summary>{}</summary>\n\n{lines}\n</details>\n\n", count(self.earlier.len(), "earlier plan"))
     }
 
     /// The line that carries them along, which no reader sees. Nothing in it ends an HTML comment.
@@ -92,6 +94,11 @@ impl Plans {
     }
 }
 
+/// What is kept of a summary.
+fn kept(summary: &str) -> String {
+    visible(&shortened(summary, SUMMARY))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,27 +111,32 @@ mod tests {
     fn each_new_commit_pushes_the_plan_before_it_down() {
         let mut comment = String::new();
         for index in 0..30 {
-            let plans = Plans::new(&commit(index), &format!("plan {index} --> <b>"), Some(&comment));
+            let plans = Plans::new(&commit(index), Subject::Plan, &format!("plan {index} --> <b>"), Some(&comment));
             assert_eq!(plans.earlier.len(), index.min(LISTED));
             comment = format!("text\n{}{}", plans.markdown(), plans.hidden());
-            assert_eq!(Plans::new(&commit(index), &format!("plan {index} --> <b>"), Some(&comment)), plans);
+            assert_eq!(
+                Plans::new(&commit(index), Subject::Plan, &format!("plan {index} --> <b>"), Some(&comment)),
+                plans
+            );
             assert_eq!(comment.matches("-->").count() - plans.markdown().matches("-->").count(), 1);
         }
-        let back = Plans::new(&commit(28), "again", Some(&comment));
+        let results = Plans::new(&commit(29), Subject::Results, "done", Some(&comment));
+        assert_eq!(results.earlier[0].summary, "plan 29 --> <b>");
+        let back = Plans::new(&commit(28), Subject::Plan, "again", Some(&comment));
         assert_eq!((back.earlier.len(), &back.earlier[0].commit), (20, &commit(29)));
         assert!(back.earlier.iter().all(|said| said.commit != commit(28)));
     }
 
     #[test]
     fn what_somebody_made_of_it_is_nothing_or_text() {
-        let good = Plans::new(&commit(1), "one", None).hidden();
+        let good = Plans::new(&commit(1), Subject::Plan, "one", None).hidden();
         for damaged in ["", "<!-- slipway:plans  -->", "<!-- slipway:plans {} -->", &good.replace("earlier", "later")] {
-            assert_eq!(Plans::new(&commit(2), "", Some(damaged)).earlier, []);
+            assert_eq!(Plans::new(&commit(2), Subject::Plan, "", Some(damaged)).earlier, []);
         }
         let other = good.replace(&commit(1), "@octo **x**");
-        assert_eq!(Plans::new(&commit(2), "", Some(&other)).earlier, []);
+        assert_eq!(Plans::new(&commit(2), Subject::Plan, "", Some(&other)).earlier, []);
         let long = good.replace("one", &"`@octo ".repeat(1_000));
-        let plans = Plans::new(&commit(2), "", Some(&long));
+        let plans = Plans::new(&commit(2), Subject::Plan, "", Some(&long));
         assert_eq!(plans.earlier[0].summary.chars().count(), SUMMARY);
         assert!(plans.markdown().contains(": `` `@octo"), "{}", plans.markdown());
     }

@@ -9,6 +9,7 @@ use slipway_project::{Project, Tree, cluster};
 use slipway_source::{Finding, Position};
 
 use crate::jobs::EnvironmentJobs;
+use crate::served::Served;
 use crate::reviewed::{is_rendered, out_of_date, unreviewed};
 use crate::{Error, Result};
 
@@ -39,6 +40,8 @@ pub struct Examination {
     pub differences: Option<Result<Differences, String>>,
     /// What could not be checked, and why.
     pub skipped: Vec<String>,
+    /// Which versions come into service and leave it.
+    pub served: Vec<Served>,
     /// The images of the environments' trainers before and after, where they change: what new jobs run from then on.
     pub trainer_images: Vec<TrainerImage>,
 }
@@ -130,6 +133,7 @@ impl Examination {
             drafts: drafts.into_iter().filter(|draft| is_changed(&draft.file)).collect(),
             differences,
             skipped,
+            served: Served::all(before, after),
             trainer_images: trainer_images(before, after),
             ..Self::default()
         })

@@ -9,6 +9,7 @@
 
 mod about;
 mod amount;
+mod chart;
 mod compose;
 mod document;
 mod earlier;
@@ -18,16 +19,22 @@ mod expectation;
 mod jobs;
 mod link;
 mod plan;
+mod results;
+mod results_report;
 mod reviewed;
+mod served;
 mod whole;
 
 pub use about::About;
 pub use compose::{PART_CHARACTERS, PARTS, Packed, compose, pack};
-pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section};
+pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section, Subject};
 pub use error::{Error, Result};
 pub use examination::{Conflict, Examination, TrainerImage};
 pub use expectation::{Expectations, PastRun};
 pub use jobs::{EnvironmentJobs, Job};
 pub use plan::{CHECK, plan_report};
+pub use results::{ExperimentResults, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState, Version};
+pub use results_report::results_report;
+pub use served::Served;
 pub use slipway_forge::{Annotation, CheckRun, Conclusion, Level, Publication};
 pub use whole::write_whole;

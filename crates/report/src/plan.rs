@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use slipway_gitops::{Change, Difference};
-use slipway_markdown::{cell, code, html_code, shortened};
+use slipway_markdown::{cell, code, html_code, shortened, visible};
 use slipway_project::cluster::Prices;
 use slipway_project::plan::parameters;
 use slipway_source::Finding;
 
 use crate::about::About;
 use crate::amount::{Price, hours};
-use crate::document::{Block, Check, Document, Object, Rows, Section, count, thousands};
+use crate::document::{Block, Check, Document, Object, Rows, Section, Subject, count, thousands};
 use crate::examination::{Conflict, Examination, conflict_finding};
 use crate::expectation::{Estimates, Expectations, Expected};
 use crate::jobs::{EnvironmentJobs, Job};
@@ -22,7 +22,7 @@ use slipway_forge::{Annotation, Conclusion, Level};
 pub const CHECK: &str = "slipway";
 
 /// The most characters of a text of others in a cell or a line.
-const CHARACTERS: usize = 200;
+pub(crate) const CHARACTERS: usize = 200;
 
 /// The most warnings in the first lines; more are counted.
 const WARNINGS: usize = 3;
@@ -66,16 +66,17 @@ pub fn plan_report(examination: &Examination, about: &About, expectations: &Expe
         findings => format!("; {}", count(findings, "finding")),
     };
     Document {
+        subject: Subject::Plan,
         first: first(examination, &headline, &total, &missing, &warnings),
         summary: format!("{headline}{price}{refused}"),
         sections,
         everything: everything(about),
-        check: Check {
+        check: Some(Check {
             name: CHECK.to_owned(),
             conclusion,
             title: title(examination, &headline),
             annotations: annotations(examination),
-        },
+        }),
     }
 }
 
@@ -166,9 +167,9 @@ impl Costs {
             _ => sum,
         };
         let priced = |price: &Price| match (price.text(), self.without_price) {
-            (text, 0) => code(&text),
+            (text, 0) => cell(&text),
             (text, _) if text.is_empty() => "⚠ no price".to_owned(),
-            (text, without) => format!("⚠ {}, and {} without a price", code(&text), count(without, "TrainJob")),
+            (text, without) => format!("⚠ {}, and {} without a price", cell(&text), count(without, "TrainJob")),
         };
         let mut text = "| | expected | at most |\n|---|---:|---:|\n".to_owned();
         let _ = writeln!(text, "| CPU-hours | {} | {} |", expected(hours(self.cpu_expected)), hours(self.cpu_most));
@@ -205,6 +206,9 @@ fn headline(examination: &Examination) -> String {
     }
     if unreadable > 0 {
         parts.push(format!("⚠ {} cannot be read", count(unreadable, "TrainJob file")));
+    }
+    if !examination.served.is_empty() {
+        parts.push(format!("changes {} in service", count(examination.served.len(), "model")));
     }
     if parts.is_empty() {
         parts.push("starts and stops no TrainJob".to_owned());
@@ -272,6 +276,13 @@ fn first(examination: &Examination, headline: &str, total: &Costs, missing: &[St
     let mut text = format!("### Slipway: {headline}\n\n");
     if total.jobs > 0 {
         let _ = writeln!(text, "{}", total.table());
+    }
+    let shown = examination.served.len().min(WARNINGS);
+    for served in &examination.served[..shown] {
+        let _ = writeln!(text, "- {}", served.planned());
+    }
+    if examination.served.len() > shown {
+        let _ = writeln!(text, "- and {} in service", count(examination.served.len() - shown, "more model"));
     }
     let starts = || examination.environments.iter().flat_map(|one| &one.starts);
     let datasets: BTreeSet<String> = starts().filter_map(|job| job.dataset.as_ref()).map(named_digest).collect();
@@ -452,7 +463,7 @@ fn changed(jobs: usize) -> String {
 }
 
 /// A message of others as Markdown within a line.
-fn text(message: &str) -> String {
+pub(crate) fn text(message: &str) -> String {
     code(&shortened(message.trim(), CHARACTERS))
 }
 
@@ -704,7 +715,7 @@ fn annotations(examination: &Examination) -> Vec<Annotation> {
             column: finding.column.max(1),
             level,
             title: finding.code.to_owned(),
-            message: readable(&format!("{}{help}", finding.message)),
+            message: visible(&shortened(&format!("{}{help}", finding.message), 2_000)),
         }
     };
     let conflicts: Vec<Annotation> = match &examination.conflict {
@@ -719,10 +730,4 @@ fn annotations(examination: &Examination) -> Vec<Annotation> {
     let all = mistakes.chain(examination.warnings.iter().map(|finding| (finding, Level::Warning)));
     let of_files = all.map(|(finding, level)| annotation(finding, at_top(&finding.file), level));
     conflicts.into_iter().chain(of_files).take(ANNOTATIONS).collect()
-}
-
-/// A text without what would be acted upon instead of shown, and not longer than a reader reads.
-fn readable(text: &str) -> String {
-    let shown = |c: char| if c == '\n' || !c.is_control() { c } else { '\u{fffd}' };
-    shortened(text, 2_000).chars().map(shown).collect()
 }

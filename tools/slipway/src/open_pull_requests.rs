@@ -4,7 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_forge::{Forge, Opened};
-use slipway_markdown::printable;
+use slipway_markdown::visible;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -42,7 +42,7 @@ pub(crate) fn show_pull_requests(context: &Context, pull_requests: &[OpenPullReq
     table.load_style(NOTHING).set_header(["PULL REQUEST", "WAITS FOR A MERGE", "BRANCH"]);
     for one in pull_requests {
         let draft = if one.is_draft { " (draft)" } else { "" };
-        let title = format!("{}{draft}", printable(&one.title));
+        let title = format!("{}{draft}", visible(&one.title));
         table.add_row([format!("#{}", one.number), title, one.branch.clone()]);
     }
     context.say(format!("\n{}", table.trim_fmt()));

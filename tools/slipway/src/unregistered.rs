@@ -41,7 +41,8 @@ pub(crate) async fn unregistered(client: &Client) -> Result<BTreeMap<String, Unr
     runs.iter().map(|run| Ok((run.tags.get(TRAINJOB).cloned().unwrap_or_default(), reason(run)?))).collect()
 }
 
-fn reason(run: &Run) -> Result<Unregistered, Failure> {
+/// The reason of a finished run that did not register anything.
+pub(crate) fn reason(run: &Run) -> Result<Unregistered, Failure> {
     if run.tags.get(GATE).is_some_and(|gate| gate == "none") {
         return Ok(Unregistered::NotAsked);
     }

@@ -34,7 +34,7 @@ fn a_change_says_what_it_starts_and_what_that_costs() {
     let head = change.rendered(&change.base);
     let (examination, document) = report(&change, &change.base, &head);
     assert!(!examination.is_refused(), "{examination:?}");
-    assert_eq!(document.check.conclusion, Conclusion::Success);
+    assert_eq!(document.check.as_ref().unwrap().conclusion, Conclusion::Success);
     assert_eq!(document.summary, "starts 2 TrainJobs; at most 0.08 USD");
     let first = &document.first;
     assert!(first.starts_with("### Slipway: starts 2 TrainJobs\n"), "{first}");
@@ -85,10 +85,10 @@ fn what_the_base_has_changed_meanwhile_is_red() {
     let base = change.commit(&change.base, &[("datasets/mnist.yaml", &dataset('b'))]);
     let (examination, document) = report(&change, &base, &head);
     assert_eq!(codes(&examination).len(), 3, "{examination:?}");
-    assert_eq!(document.check.conclusion, Conclusion::Failure);
+    assert_eq!(document.check.as_ref().unwrap().conclusion, Conclusion::Failure);
     assert!(document.first.contains("overlays/local/training-jobs/digits-"), "{}", document.first);
     assert!(document.first.contains("`slipway render --pull-request 7`"), "{}", document.first);
-    assert!(document.check.annotations.iter().all(|annotation| annotation.level == Level::Failure));
+    assert!(document.check.as_ref().unwrap().annotations.iter().all(|annotation| annotation.level == Level::Failure));
     // of a fork, nothing here can push to its branch
     let fork = plan_report(&examination, &About { is_fork: true, ..about() }, &Expectations::default());
     assert!(!fork.first.contains("--pull-request") && fork.first.contains("merged with `main`"), "{}", fork.first);
@@ -109,7 +109,7 @@ fn another_image_in_a_rendered_file_is_red_whether_the_job_is_new_or_not() {
     for base in [&change.base, &rendered] {
         let (examination, document) = report(&change, base, &head);
         assert_eq!(codes(&examination), ["edited"], "{examination:?}");
-        assert_eq!(document.check.conclusion, Conclusion::Failure);
+        assert_eq!(document.check.as_ref().unwrap().conclusion, Conclusion::Failure);
     }
 }
 

@@ -3,3 +3,7 @@
 
 mod change;
 mod examining;
+mod hostile;
+mod packing;
+mod random;
+mod results;

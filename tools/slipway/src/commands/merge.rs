@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_forge::MergeMethod;
 use slipway_git::Repository;
-use slipway_markdown::printable;
+use slipway_markdown::visible;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -45,7 +45,7 @@ impl Merge {
         let opened = remote.forge.get(self.number).await?;
         let commit = remote.forge.merge(self.number, self.method, &opened.head).await?;
         let short = commit.get(..8).unwrap_or(&commit);
-        context.say(format!("merged pull request #{} ({}) as {short}", self.number, printable(&opened.title)));
+        context.say(format!("merged pull request #{} ({}) as {short}", self.number, visible(&opened.title)));
         context.json(&Merged { number: self.number, commit })
     }
 }

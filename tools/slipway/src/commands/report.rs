@@ -76,7 +76,7 @@ struct Reported {
     number: Option<u64>,
     /// The commit that the report is about; `None` if nothing was done.
     head: Option<String>,
-    /// What the check says; `None` if nothing was done.
+    /// What the check says; `None` if nothing was done, and after the merge.
     conclusion: Option<Conclusion>,
     /// One line.
     summary: String,
@@ -165,10 +165,10 @@ impl Report {
             context.say(&packed.summary);
         } else {
             for part in packed.clone().publication(None).parts {
-                context.say(slipway_markdown::printable(&part));
+                context.say(slipway_markdown::visible(&part));
             }
         }
-        let conclusion = Some(packed.check.conclusion);
+        let conclusion = packed.check.as_ref().map(|check| check.conclusion);
         context.json(&Reported {
             number,
             head: Some(packed.head),
@@ -199,7 +199,7 @@ fn done(context: &Context, packed: &Packed, published: &Published) -> Result<(),
     context.json(&Reported {
         number: Some(number),
         head: Some(packed.head.clone()),
-        conclusion: Some(packed.check.conclusion),
+        conclusion: packed.check.as_ref().map(|check| check.conclusion),
         summary: packed.summary.clone(),
         changed: published.changed,
         check: Some(published.check.clone()),

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_forge::Opened;
 use slipway_git::Repository;
-use slipway_markdown::printable;
+use slipway_markdown::visible;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -42,15 +42,15 @@ impl Show {
         let pull_request = remote.forge.get(self.number).await?;
         let report = remote.forge.published(self.number).await?;
         let head = pull_request.head.get(..8).unwrap_or_default();
-        let (title, state) = (printable(&pull_request.title), pull_request.state);
+        let (title, state) = (visible(&pull_request.title), pull_request.state);
         context.say(context.paint("1", &format!("#{} {title}", self.number)));
         context.say(format!("{state}, {} at {head} into {}: {}", pull_request.branch, pull_request.base, pull_request.url));
         if report.is_empty() {
-            context.say(format!("\n{}", printable(&pull_request.body).trim_end()));
+            context.say(format!("\n{}", visible(&pull_request.body).trim_end()));
             context.say(format!("\nno report yet: `slipway report {}` writes it", self.number));
         }
         for part in &report {
-            context.say(format!("\n{}", printable(part).trim_end()));
+            context.say(format!("\n{}", visible(part).trim_end()));
         }
         context.json(&Shown { pull_request, report })
     }

@@ -1,0 +1,149 @@
+//! What came of a merged pull request, as data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::served::Served;
+
+/// What came of a merged pull request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Results {
+    /// Its number; `None` if it has none.
+    pub number: Option<u64>,
+    /// The commit of the base branch that merged it; empty if it is not known.
+    pub commit: String,
+    /// One for each experiment and environment that it started something in.
+    pub experiments: Vec<ExperimentResults>,
+    /// Which versions it put into service.
+    pub served: Vec<Served>,
+    /// Why something is not known, such as that MLflow does not answer: one text each.
+    pub unknown: Vec<String>,
+    /// The address of everything that does not fit; see [`About::everything`](crate::About::everything).
+    pub everything: Option<String>,
+}
+
+/// What came of an experiment in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExperimentResults {
+    /// The experiment.
+    pub experiment: String,
+    /// The environment.
+    pub environment: String,
+    /// The metric by which trials are compared; `None` for the accuracy on test data.
+    pub ranking: Option<Ranking>,
+    /// Its trials that the pull request started.
+    pub trials: Vec<TrialResult>,
+    /// The model that it registers; `None` if it registers nothing.
+    pub model: Option<ModelResult>,
+}
+
+/// A metric by which trials are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ranking {
+    /// Its name.
+    pub metric: String,
+    /// Whether more is better.
+    pub more_is_better: bool,
+}
+
+/// One trial.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrialResult {
+    /// The TrainJob's name.
+    pub name: String,
+    /// Its values of the swept parameters.
+    pub parameters: BTreeMap<String, Value>,
+    /// How far it is.
+    pub state: TrialState,
+    /// The address of its run.
+    pub url: Option<String>,
+    /// The epochs that are done, and all of them; `None` for a program of one's own.
+    pub epochs: Option<(u32, u32)>,
+    /// The last value of each metric.
+    pub metrics: BTreeMap<String, f64>,
+    /// The history of metrics as pairs of step and value, in the order of steps. Those that have two steps are drawn.
+    pub curves: BTreeMap<String, Vec<(f64, f64)>>,
+    /// How long it has run, in seconds.
+    pub seconds: Option<f64>,
+    /// The CPU-hours that it has used.
+    pub cpu_hours: Option<f64>,
+    /// The GPU-hours that it has used.
+    pub gpu_hours: Option<f64>,
+    /// The most CPU-hours that its plan allowed.
+    pub planned_cpu_hours: f64,
+    /// The most GPU-hours that its plan allowed.
+    pub planned_gpu_hours: f64,
+    /// The version that it registered.
+    pub version: Option<u64>,
+}
+
+/// How far a trial is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TrialState {
+    /// It has no run yet.
+    #[default]
+    Waiting,
+    /// It runs.
+    Running,
+    /// It finished.
+    Finished,
+    /// It finished, and its gate refused it: why.
+    Refused(String),
+    /// It failed: why.
+    Failed(String),
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// What became of a registered model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelResult {
+    /// The registered model's name.
+    pub model: String,
+    /// The best version that the pull request's trials registered.
+    pub best: Option<Version>,
+    /// The version in service in the environment.
+    pub in_service: Option<Version>,
+    /// The pull request that puts the best one into service.
+    pub promotion: Option<Promotion>,
+}
+
+/// A version of a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Version {
+    /// Its number in the registry.
+    pub number: u64,
+    /// The TrainJob that registered it; empty if it is not known.
+    pub job: String,
+    /// Its accuracy on the test data, from 0 to 1; `None` if it has none.
+    pub accuracy: Option<f64>,
+    /// The digest of the dataset whose test data that is; empty if it is not known.
+    pub dataset_digest: String,
+    /// The address of its page.
+    pub url: Option<String>,
+}
+
+/// A pull request that puts a version into service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub url: Option<String>,
+}
+
+impl TrialState {
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !matches!(self, Self::Waiting | Self::Running)
+    }
+}

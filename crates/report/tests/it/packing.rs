@@ -1,0 +1,275 @@
+//! Documents of any size in the parts of a comment.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use slipway_deployment::Differences;
+use slipway_gitops::{Change, Difference};
+use slipway_project::cluster::Prices;
+use slipway_report::{
+    About, Block, Document, EnvironmentJobs, Examination, Expectations, FIRST_LINES, Job, Object, PART_CHARACTERS,
+    PARTS, Rows, Section, Subject, compose, plan_report, write_whole,
+};
+
+use crate::random::Random;
+
+const HEAD: &str = "1a2b3c4d1a2b3c4d1a2b3c4d1a2b3c4d1a2b3c4d";
+const KINDS: [&str; 6] = ["TrainJob", "ConfigMap", "Deployment", "Secret", "NetworkPolicy", "Job"];
+const LINES: [&str; 5] = ["+ a: 1", "- `````", "  | x | y |", "+ </details>", "  äöü 漢字 💥"];
+
+fn document(random: &mut Random) -> Document {
+    let mut next = 0;
+    let most = if random.below(50) == 0 { 2_000 } else { 12 };
+    let sections = (0..random.size(most))
+        .map(|section| {
+            let blocks = (0..random.size(60)).map(|_| block(random, &mut next)).collect();
+            Section { title: format!("section-{section}."), blocks }
+        })
+        .collect();
+    Document {
+        subject: Subject::Plan,
+        first: (0..=random.below(FIRST_LINES)).map(|line| format!("- line {line}\n")).collect(),
+        summary: "starts nothing".to_owned(),
+        sections,
+        everything: "`slipway report 1` shows everything".to_owned(),
+        check: None,
+    }
+}
+
+fn block(random: &mut Random, next: &mut usize) -> Block {
+    *next += 1;
+    match random.below(8) {
+        0 => Block::Text(format!("text-{next}. {}", "word ".repeat(random.size(4_000)))),
+        1 | 2 => {
+            let many = random.size(3_000);
+            let row = |row: usize| format!("| row-{next}-{row}. | {} |", "x".repeat(random.size(300)));
+            let rows = (0..many).map(row).collect();
+            Block::Rows(Rows::table(&[("a", false), ("b", true)], rows, &format!("row{next}")))
+        }
+        3 => {
+            let items = (0..random.size(500)).map(|item| format!("row-{next}-{item}. and")).collect::<Vec<_>>();
+            Block::Rows(Rows::list(items, &format!("row{next}")))
+        }
+        _ => {
+            let kind = KINDS[random.below(6).min(random.below(6))];
+            let most = if random.below(100) == 0 { 40_000 } else { 300 };
+            let lines = random.size(most);
+            let diff = (0..lines).map(|_| format!("{}\n", random.pick(&LINES))).collect();
+            Block::Object(Object { kind: kind.to_owned(), headline: format!("+ {kind} obj-{next}. (jobs)"), diff })
+        }
+    }
+}
+
+/// How often each name of a form, such as `obj-7`, is in a text.
+fn named(text: &str, form: &str) -> BTreeMap<String, usize> {
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, _) in text.match_indices(form) {
+        let name: String = text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        *found.entry(name).or_default() += 1;
+    }
+    found
+}
+
+fn number(text: &str) -> usize {
+    text.replace(',', "").parse().unwrap()
+}
+
+/// What the lines that count what is left out say, by kind; and whether one of them does not name kinds.
+fn left_out(parts: &str) -> (BTreeMap<String, usize>, bool) {
+    let mut counts = BTreeMap::new();
+    let mut unnamed = false;
+    for line in parts.lines().filter_map(|line| line.strip_prefix("⚠ Left out, because it does not fit: ")) {
+        let counted: Vec<_> = line.split(", ").map_while(|one| one.split_once(" × `")).collect();
+        unnamed |= counted.is_empty();
+        for (count, kind) in counted {
+            let kind = kind.split('`').next().unwrap().to_owned();
+            *counts.entry(kind).or_default() += number(count);
+        }
+    }
+    (counts, unnamed || parts.contains("objects do not fit."))
+}
+
+/// No part ends within a fence, a table has its head, and every fold is closed.
+fn check_part(part: &str) {
+    let mut fence: Option<String> = None;
+    let mut folds = 0_i32;
+    let mut above = "";
+    for line in part.lines() {
+        match &fence {
+            Some(open) if line == open => fence = None,
+            Some(_) => {}
+            None if line.starts_with("```") => fence = Some(line.chars().take_while(|c| *c == '`').collect()),
+            None => {
+                folds += line.matches("<details>").count() as i32 - line.matches("</details>").count() as i32;
+                if line.starts_with('|') && !above.starts_with('|') {
+                    assert_eq!(line, "| a | b |", "a table without its head, after {above:?}");
+                }
+                if line.starts_with("<details>") || line.starts_with("</details>") {
+                    assert!(
+                        above.is_empty() || above.starts_with("```"),
+                        "HTML within a paragraph: {above:?} {line:?}"
+                    );
+                }
+                if above.starts_with("</details>") {
+                    assert!(line.is_empty(), "Markdown within HTML: {line:?}");
+                }
+            }
+        }
+        above = line;
+    }
+    assert_eq!((fence, folds), (None, 0));
+}
+
+fn check(document: &Document, previous: Option<&str>) -> Vec<String> {
+    let publication = compose(document, HEAD, previous);
+    assert!((1..=PARTS).contains(&publication.parts.len()));
+    for part in &publication.parts {
+        assert!(part.chars().count() <= PART_CHARACTERS, "{}", part.chars().count());
+        check_part(part);
+    }
+    assert!(publication.parts[0].starts_with(&document.first));
+    let all = publication.parts.concat();
+    let (omitted, unnamed) = left_out(&all);
+    let hidden =
+        all.match_indices("… and ").filter_map(|(at, _)| all[at + "… and ".len()..].split_once(" more section"));
+    let hidden: usize = hidden.filter_map(|(count, _)| count.replace(',', "").parse::<usize>().ok()).sum();
+    // a section is in each part at most once
+    let sections = named(&all, "section-");
+    assert_eq!(sections.len() + hidden, document.sections.len());
+    let objects = named(&all, "obj-");
+    assert!(objects.values().all(|times| *times == 1), "an object stands there twice");
+    let rows = named(&all, "row-");
+    assert!(rows.values().all(|times| *times == 1), "a row stands there twice");
+    if hidden > 0 || unnamed {
+        return publication.parts;
+    }
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for block in document.sections.iter().flat_map(|section| &section.blocks) {
+        match block {
+            Block::Object(object) => {
+                let name = object.headline.split(' ').nth(2).unwrap().trim_end_matches('.');
+                *kinds.entry(&object.kind).or_default() += usize::from(!objects.contains_key(name));
+            }
+            Block::Rows(table) => {
+                let id = table.noun.trim_start_matches("row");
+                let shown = rows.range(format!("row-{id}-")..format!("row-{id}.")).count();
+                let of_noun = format!(" more {}", table.noun);
+                let more = all.match_indices(&of_noun).filter(|(at, _)| {
+                    let after = &all[at + of_noun.len()..];
+                    !after.starts_with(|c: char| c.is_ascii_digit())
+                });
+                let more = more.map(|(at, _)| number(all[..at].rsplit(' ').next().unwrap())).sum::<usize>();
+                let omitted = omitted.get(&table.noun).copied().unwrap_or_default();
+                assert_eq!(shown + more + omitted, table.rows.len(), "{}", table.noun);
+            }
+            Block::Text(_) => {}
+        }
+    }
+    for (kind, missing) in kinds {
+        assert_eq!(omitted.get(kind).copied().unwrap_or_default(), missing, "{kind}");
+    }
+    publication.parts
+}
+
+#[test]
+fn any_document_fits_and_says_what_it_leaves_out() {
+    let mut shown = [0; PARTS + 1];
+    for seed in 0..10_000 {
+        let document = document(&mut Random::new(seed));
+        let done = std::panic::catch_unwind(|| check(&document, None).len());
+        let parts = done.unwrap_or_else(|_| panic!("seed {seed}"));
+        shown[parts] += 1;
+    }
+    assert!(shown[1..].iter().all(|count| *count > 50), "documents of each number of parts: {shown:?}");
+}
+
+#[test]
+fn a_document_that_is_composed_again_is_the_same() {
+    for seed in 0..200 {
+        let document = document(&mut Random::new(seed));
+        let first = compose(&document, HEAD, None);
+        assert_eq!(compose(&document, HEAD, Some(&first.parts[0])), first);
+        let other = check(&document, Some(&compose(&document, "aaaaaaaaaa", None).parts[0]));
+        assert!(other[0].contains("<summary>1 earlier plan</summary>"));
+    }
+}
+
+#[test]
+fn rare_kinds_are_shown_and_what_is_too_long_is_named() {
+    let object = |kind: &str, index: usize, lines: usize| {
+        let headline = format!("+ {kind} obj-{index}. (jobs)");
+        Block::Object(Object { kind: kind.to_owned(), headline, diff: "+ a line\n".repeat(lines) })
+    };
+    let mut blocks: Vec<Block> = (0..10_000).map(|index| object("TrainJob", index, 60)).collect();
+    blocks.push(object("ConfigMap", 10_000, 100_000));
+    blocks.push(object("Deployment", 10_001, 30));
+    let section = Section { title: "section-0.".to_owned(), blocks };
+    let document = Document { sections: vec![section], first: "### x\n".to_owned(), ..document(&mut Random::new(1)) };
+    let parts = check(&document, None);
+    let all = parts.concat();
+    assert_eq!(parts.len(), PARTS);
+    assert!(
+        all.contains("- `+ ConfigMap obj-10000. (jobs)`: 100,000 lines, which do not fit here"),
+        "{}",
+        &all[..2_000]
+    );
+    assert!(all.contains("Deployment obj-10001"));
+    let space: usize = parts.iter().map(|part| part.chars().count()).sum();
+    assert!(space > PARTS * PART_CHARACTERS * 9 / 10, "{space}");
+}
+
+/// A plan that starts many jobs, with so many lines of differences.
+fn large(jobs: usize, lines: usize) -> Examination {
+    let job = |index: usize| Job {
+        name: format!("digits-{index:08x}"),
+        experiment: "digits".to_owned(),
+        parameters: [("training.seed".to_owned(), index.into())].into(),
+        workers: 2,
+        cpus: 2.0,
+        deadline: 1800,
+        epochs: Some(3),
+        cpu_hours: 1.0,
+        dataset: Some(("mnist".to_owned(), format!("sha256:{}", "a".repeat(64)))),
+        image: "registry.local/trainer:1".to_owned(),
+        ..Job::default()
+    };
+    let object = |index: usize| Difference {
+        environment: "local".to_owned(),
+        application: "jobs".to_owned(),
+        kind: "TrainJob".to_owned(),
+        namespace: "training".to_owned(),
+        name: format!("digits-{index:08x}"),
+        change: Change::Added,
+        diff: "+   some: line of a rendered job\n".repeat(lines / jobs),
+    };
+    let prices = Prices { cpu_hour: 0.04, gpu_hour: None, currency: "USD".to_owned() };
+    let mut local = EnvironmentJobs::new("local".to_owned(), Ok(prices));
+    local.starts = (0..jobs).map(job).collect();
+    let differences = Differences { objects: (0..jobs).map(object).collect(), deploys: true, ..Differences::default() };
+    Examination { environments: vec![local], differences: Some(Ok(differences)), ..Examination::default() }
+}
+
+#[test]
+fn ten_thousand_trials_and_two_million_lines_take_no_time() {
+    let examination = large(10_000, 2_000_000);
+    let begun = Instant::now();
+    let document = plan_report(&examination, &About::default(), &Expectations::default());
+    let publication = compose(&document, HEAD, None);
+    let took = begun.elapsed();
+    assert!(document.first.lines().count() <= FIRST_LINES);
+    assert!(document.first.starts_with("### Slipway: starts 10,000 TrainJobs\n"), "{}", document.first);
+    assert!(document.first.contains("`400.00 USD`"), "{}", document.first);
+    assert!(publication.parts.iter().all(|part| part.chars().count() <= PART_CHARACTERS));
+    assert!(publication.parts[0].contains("| … and 9,800 more TrainJobs |"), "{}", &publication.parts[0][..3_000]);
+    // what is measured is a program that was optimised
+    if !cfg!(debug_assertions) {
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    println!("{took:?}");
+    let mut whole = Vec::new();
+    write_whole(&document, &mut whole).unwrap();
+    assert_eq!(
+        String::from_utf8(whole).unwrap().lines().filter(|line| line.starts_with("+   some")).count(),
+        2_000_000
+    );
+}

@@ -1,0 +1,114 @@
+//! What is said of merged pull requests.
+
+use slipway_report::{
+    ExperimentResults, FIRST_LINES, ModelResult, Promotion, Results, TrialResult, TrialState, Version, compose,
+    results_report,
+};
+
+fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
+    let curve = accuracies.iter().enumerate().map(|(epoch, accuracy)| ((epoch + 1) as f64, *accuracy)).collect();
+    TrialResult {
+        name: name.to_owned(),
+        parameters: [("training.optimizer.learningRate".to_owned(), rate.into())].into(),
+        state: TrialState::Finished,
+        url: Some(format!("https://mlflow.example.org/#/experiments/1/runs/{name}")),
+        epochs: Some((accuracies.len() as u32, 3)),
+        metrics: [
+            ("test_accuracy".to_owned(), accuracies.last().copied().unwrap_or_default()),
+            ("seconds".to_owned(), 90.0),
+        ]
+        .into(),
+        curves: [("validation_accuracy".to_owned(), curve)].into(),
+        seconds: Some(90.0),
+        cpu_hours: Some(0.05),
+        planned_cpu_hours: 1.0,
+        version: Some(3),
+        ..TrialResult::default()
+    }
+}
+
+fn version(number: u64, accuracy: f64, digest: &str) -> Version {
+    let dataset_digest = format!("sha256:{}", digest.repeat(64));
+    Version { number, accuracy: Some(accuracy), dataset_digest, ..Version::default() }
+}
+
+fn results() -> Results {
+    let trials =
+        vec![trial("digits-0a1b2c3d", 0.003, &[0.9, 0.95, 0.96]), trial("digits-1a2b3c4d", 0.001, &[0.92, 0.97, 0.98])];
+    let model = ModelResult {
+        model: "mnist".to_owned(),
+        best: Some(version(4, 0.98, "a")),
+        in_service: Some(version(2, 0.975, "a")),
+        promotion: Some(Promotion { number: 12, url: Some("https://github.com/o/r/pull/12".to_owned()) }),
+    };
+    let (experiment, environment) = ("digits".to_owned(), "local".to_owned());
+    let digits = ExperimentResults { experiment, environment, ranking: None, trials, model: Some(model) };
+    Results { number: Some(7), commit: "1a2b3c4d".repeat(5), experiments: vec![digits], ..Results::default() }
+}
+
+#[test]
+fn the_best_version_is_compared_on_the_same_data() {
+    let document = results_report(&results());
+    assert_eq!(document.summary, "2 trials finished; best accuracy 0.98");
+    let best = "- **`mnist` version 4**, accuracy 0.98; in `local`: version 2 is in service with 0.975 on the same test data \
+                (+0.5 percentage points); promotion [#12](https://github.com/o/r/pull/12)";
+    assert!(document.first.lines().any(|line| line == best), "{}", document.first);
+    assert!(document.first.contains("| CPU-hours | 0.1 | 2 |"), "{}", document.first);
+    let text = compose(&document, "1a2b3c4d", None).parts.concat();
+    // the best one first
+    let row = "| [`digits-1a2b3c4d`](https://mlflow.example.org/#/experiments/1/runs/digits-1a2b3c4d) | ✓ finished | `learningRate=0.001` | \
+               3 of 3 | 0.98 | 1 min 30 s | 0.05 | 1 | 3 |";
+    let at = |line: &str| text.find(line).unwrap_or_else(|| panic!("{line}\n{text}"));
+    assert!(at(row) < at("digits-0a1b2c3d"));
+    assert!(text.contains("x-axis \"learningRate\" [\"0.001\", \"0.003\"]"), "{text}");
+    assert!(text.contains("`validation_accuracy` (🟦 `digits-1a2b3c4d`, 🟧 `digits-0a1b2c3d`):"), "{text}");
+    assert!(text.contains("line [0.92, 0.97, 0.98]\n    line [0.9, 0.95, 0.96]"), "{text}");
+}
+
+#[test]
+fn accuracies_on_other_data_are_not_compared() {
+    let mut results = results();
+    let mut service = |version: Option<Version>| {
+        results.experiments[0].model.as_mut().unwrap().in_service = version;
+        results.experiments[0].model.as_mut().unwrap().promotion = None;
+        results_report(&results).first
+    };
+    let other = service(Some(version(2, 0.5, "b")));
+    assert!(other.contains("⚠ version 2 is in service, not comparable: this one was tested on `sha256:aaaaaaaa`, that one on `sha256:bbbbbbbb`"), "{other}");
+    let unknown = service(Some(Version { number: 2, accuracy: Some(0.5), ..Version::default() }));
+    assert!(unknown.contains("that one on data that is not known"), "{unknown}");
+    let nothing = service(Some(Version { accuracy: None, ..version(2, 0.0, "a") }));
+    assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no accuracy"), "{nothing}");
+    assert!(service(None).contains("nothing is in service; `slipway promote mnist --version 4` puts it into service"));
+    assert!(service(Some(version(4, 0.98, "a"))).contains("version 4 is in service already; in service"));
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let mut results = results();
+    let trials = &mut results.experiments[0].trials;
+    trials[0] =
+        TrialResult { state: TrialState::Failed("out of memory".to_owned()), cpu_hours: None, ..trials[0].clone() };
+    for index in 0..20 {
+        trials.push(TrialResult { name: format!("waiting-{index}"), ..TrialResult::default() });
+        trials.push(TrialResult {
+            name: format!("failed-{index}"),
+            state: TrialState::Failed("x".to_owned()),
+            ..TrialResult::default()
+        });
+    }
+    let more = results.experiments[0].clone();
+    results.experiments.extend(vec![more; 5]);
+    results.unknown = vec!["MLflow does not answer".to_owned(); 3];
+    results.experiments[0].trials[0].planned_gpu_hours = 1.0;
+    let first = results_report(&results).first;
+    assert!(first.lines().count() <= FIRST_LINES, "{first}");
+    assert!(first.starts_with("### Slipway: 252 trials: 6 finished, 126 failed, 120 waiting\n"), "{first}");
+    assert!(first.contains("| CPU-hours | ⚠ 0.3 by 6 of 252 |"), "{first}");
+    assert!(
+        first.contains("- ⚠ Not everything is known: `MLflow does not answer`, and 2 more reasons, below"),
+        "{first}"
+    );
+    let nothing = results_report(&Results::default()).first;
+    assert_eq!(nothing, "### Slipway: no trial started\n\n");
+}
