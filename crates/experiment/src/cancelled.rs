@@ -94,7 +94,10 @@ mod tests {
 
     #[test]
     fn what_is_not_written_in_lines_is_left_to_a_person() {
-        assert_eq!(with_cancelled(&TEXT.replace("  sweep:\n    training.seed: [1, 2]  # two\n", ""), &["digits-00000001"]), None);
+        assert_eq!(
+            with_cancelled(&TEXT.replace("  sweep:\n    training.seed: [1, 2]  # two\n", ""), &["digits-00000001"]),
+            None
+        );
         assert_eq!(with_cancelled("spec: {sweep: {training.seed: [1]}}", &["digits-00000001"]), None);
         assert_eq!(with_cancelled(&TEXT.replace("  # who", "  cancelled: []\n  # who"), &["digits-00000001"]), None);
     }

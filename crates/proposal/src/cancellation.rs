@@ -50,7 +50,8 @@ impl Cancellation {
         let mut changes: Changes = removed.iter().map(|(_, path)| ((*path).to_owned(), None)).collect();
         changes.extend(trials_taken_out(&before, &removed)?);
         let plan = Plan::between(&before, &Project::read(&base.tree.with(&changes)));
-        let plan = Plan { changes: plan.changes.into_iter().filter(|change| !change.stops.is_empty()).collect(), ..plan };
+        let plan =
+            Plan { changes: plan.changes.into_iter().filter(|change| !change.stops.is_empty()).collect(), ..plan };
         Ok(Self { plan, base, names: names.to_vec(), changes })
     }
 
@@ -77,7 +78,8 @@ impl Cancellation {
 
 /// Environment and path of each rendered TrainJob of an experiment, or of a TrainJob, of this name.
 fn rendered<'a>(project: &'a Project, name: &str, only: Option<&str>) -> Vec<(&'a str, &'a str)> {
-    let environments = project.environments.iter().filter(|(environment, _)| only.is_none_or(|only| only == *environment));
+    let environments =
+        project.environments.iter().filter(|(environment, _)| only.is_none_or(|only| only == *environment));
     let all = environments.flat_map(|(environment, target)| target.jobs.iter().map(move |job| (environment, job)));
     all.filter(|(_, (_, file))| file.job.experiment() == Some(name) || file.job.name == name)
         .map(|(environment, (path, _))| (environment.as_str(), path.as_str()))
@@ -98,7 +100,8 @@ fn trials_taken_out(project: &Project, removed: &BTreeSet<(&str, &str)>) -> Resu
             continue;
         };
         let experiment = file.job.experiment().unwrap_or_default();
-        let goes_on = project.rendered(experiment, environment).any(|(path, _)| !removed.contains(&(environment, path)));
+        let goes_on =
+            project.rendered(experiment, environment).any(|(path, _)| !removed.contains(&(environment, path)));
         if goes_on {
             taken_out.entry(experiment).or_default().insert(&file.job.name);
         }
@@ -120,10 +123,8 @@ fn trials_taken_out(project: &Project, removed: &BTreeSet<(&str, &str)>) -> Resu
             }
         }
         let names: Vec<&str> = jobs.iter().copied().collect();
-        let changed = with_cancelled(&source.text, &names).ok_or_else(|| Error::NotEditable {
-            file: source.file.clone(),
-            job: names.join(", "),
-        })?;
+        let changed = with_cancelled(&source.text, &names)
+            .ok_or_else(|| Error::NotEditable { file: source.file.clone(), job: names.join(", ") })?;
         changes.insert(source.file.clone(), Some(changed.into_bytes()));
     }
     Ok(changes)

@@ -78,7 +78,9 @@ pub enum Error {
         state: String,
     },
     /// A person decides what these files should be.
-    #[error("pull request #{number} and {base} both changed {files}: merge {base} into {branch} and decide there; rendered files need no decision")]
+    #[error(
+        "pull request #{number} and {base} both changed {files}: merge {base} into {branch} and decide there; rendered files need no decision"
+    )]
     Conflict {
         /// Its number.
         number: u64,
@@ -98,7 +100,9 @@ pub enum Error {
         state: String,
     },
     /// Later commits changed the same lines.
-    #[error("pull request #{number} cannot be undone: later commits changed the same lines of {files}; make the change by hand")]
+    #[error(
+        "pull request #{number} cannot be undone: later commits changed the same lines of {files}; make the change by hand"
+    )]
     NotRevertible {
         /// Its number.
         number: u64,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use slipway_markdown::{characters, code, fenced, html_code, shortened};
 
-use crate::document::{Block, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, Section, count, thousands, Subject};
+use crate::document::{
+    Block, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, Section, Subject, count, thousands,
+};
 use crate::earlier::{EARLIER, Plans};
 use slipway_forge::{CheckRun, Publication};
 
@@ -63,7 +65,9 @@ impl Packed {
         let long = self.parts.iter().map(|part| characters(part)).find(|characters| *characters > PART_CHARACTERS);
         match long {
             Some(characters) => Some(format!("a part has {characters} characters, and {PART_CHARACTERS} are the most")),
-            None if self.parts.len() > PARTS => Some(format!("it has {} parts, and {PARTS} are the most", self.parts.len())),
+            None if self.parts.len() > PARTS => {
+                Some(format!("it has {} parts, and {PARTS} are the most", self.parts.len()))
+            }
             None => None,
         }
     }

@@ -9,8 +9,8 @@ use slipway_project::{Project, Tree, cluster};
 use slipway_source::{Finding, Position};
 
 use crate::jobs::EnvironmentJobs;
-use crate::served::Served;
 use crate::reviewed::{is_rendered, out_of_date, unreviewed};
+use crate::served::Served;
 use crate::{Error, Result};
 
 /// What merging a commit into a branch would do.

@@ -31,7 +31,9 @@ const NAMED: usize = 2;
 pub fn results_report(results: &Results) -> Document {
     let trials = || results.experiments.iter().flat_map(|experiment| &experiment.trials);
     let headline = match results.served.len() {
-        models if results.experiments.is_empty() && models > 0 => format!("{} changed in service", count(models, "model")),
+        models if results.experiments.is_empty() && models > 0 => {
+            format!("{} changed in service", count(models, "model"))
+        }
         _ => states(trials()),
     };
     let everything = match results.everything.as_deref().and_then(address) {

@@ -47,7 +47,9 @@ impl Served {
         let (model, environment) = (code(&self.model), code(&self.environment));
         match (self.before, self.after) {
             (None, Some(after)) => format!("Serves {model} version {after} in {environment}, where nothing was served"),
-            (Some(before), Some(after)) => format!("Serves {model} version {after} in {environment}; now it is version {before}"),
+            (Some(before), Some(after)) => {
+                format!("Serves {model} version {after} in {environment}; now it is version {before}")
+            }
             (Some(before), None) => format!("Stops serving {model} version {before} in {environment}"),
             (None, None) => String::new(),
         }
@@ -57,8 +59,12 @@ impl Served {
     pub(crate) fn done(&self, number: Option<u64>) -> String {
         let (model, environment) = (code(&self.model), code(&self.environment));
         let what = match (self.before, self.after) {
-            (None, Some(after)) => format!("{model} version {after} is in service in {environment}, where nothing was served"),
-            (Some(before), Some(after)) => format!("{model} version {after} replaced version {before} in {environment}"),
+            (None, Some(after)) => {
+                format!("{model} version {after} is in service in {environment}, where nothing was served")
+            }
+            (Some(before), Some(after)) => {
+                format!("{model} version {after} replaced version {before} in {environment}")
+            }
             (Some(before), None) => format!("{model} version {before} is no longer in service in {environment}"),
             (None, None) => String::new(),
         };

@@ -16,7 +16,7 @@ use slipway_mlflow::{Client, ModelVersion, Run};
 use slipway_names::tag::TRAINJOB;
 use slipway_project::plan::Start;
 use slipway_project::{Tree, count};
-use slipway_proposal::{ExperimentProposal, Promotion, Remote, best_version};
+use slipway_proposal::{ExperimentProposal, Opening, Promotion, Remote, best_version};
 
 use crate::context::Context;
 use crate::dataset::add;
@@ -150,7 +150,7 @@ impl Demo {
             )));
         }
         let plan = proposal.plan.clone();
-        let opened = proposal.open(git, remote, KustomizeArgs::default().find()?.as_ref()).await?;
+        let opened = proposal.open(git, remote, KustomizeArgs::default().find()?.as_ref(), Opening::default()).await?;
         merge(remote, opened.number)?;
         context.progress(format!("opened pull request #{}, merged it into main\n", opened.number));
         Ok(plan.changes.into_iter().flat_map(|change| change.starts).collect())
@@ -231,7 +231,7 @@ async fn serve(
     let promotion = Promotion::prepare(git, remote, "local", best).await?;
     if !promotion.is_empty() {
         let digest = promotion.digest;
-        let opened = promotion.open(git, remote, KustomizeArgs::default().find()?.as_ref()).await?;
+        let opened = promotion.open(git, remote, KustomizeArgs::default().find()?.as_ref(), Opening::default()).await?;
         merge(remote, opened.number)?;
         context.progress(format!(
             "opened pull request #{} for version {} ({digest}), merged it into main",

@@ -87,7 +87,8 @@ impl Render {
         let rendered = Rendered::prepare(&git, &remote, &opened)?;
         if !rendered.is_empty() {
             let commit = rendered.push(&git, &remote)?;
-            let merge = if rendered.merges_base { format!(" with {} merged into it", opened.base) } else { String::new() };
+            let merge =
+                if rendered.merges_base { format!(" with {} merged into it", opened.base) } else { String::new() };
             context.say(format!("pushed {} to {}{merge}", commit.get(..8).unwrap_or(&commit), opened.branch));
         }
         self.done(context, &rendered.changes)

@@ -105,7 +105,10 @@ impl Report {
         }
         let remote = self.remote.find(&git, running.as_ref())?;
         let Some(opened) = self.pull_request(&remote).await? else {
-            return nothing(context, "no open pull request has this branch at this commit any more, so nothing is done");
+            return nothing(
+                context,
+                "no open pull request has this branch at this commit any more, so nothing is done",
+            );
         };
         if let Some(folder) = &self.from {
             let packed = artifact::read(folder)?;

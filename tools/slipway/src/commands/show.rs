@@ -44,7 +44,10 @@ impl Show {
         let head = pull_request.head.get(..8).unwrap_or_default();
         let (title, state) = (visible(&pull_request.title), pull_request.state);
         context.say(context.paint("1", &format!("#{} {title}", self.number)));
-        context.say(format!("{state}, {} at {head} into {}: {}", pull_request.branch, pull_request.base, pull_request.url));
+        context.say(format!(
+            "{state}, {} at {head} into {}: {}",
+            pull_request.branch, pull_request.base, pull_request.url
+        ));
         if report.is_empty() {
             context.say(format!("\n{}", visible(&pull_request.body).trim_end()));
             context.say(format!("\nno report yet: `slipway report {}` writes it", self.number));

@@ -114,7 +114,8 @@ impl Project {
     /// Opens the first pull request of the forge for a branch, as if by another program.
     pub(crate) fn open_by_hand(&self, branch: &str) {
         let record = self.folder.path().join("record.json");
-        let text = format!(r#"{{"title": "By hand", "body": "", "branch": "{branch}", "base": "main", "state": "open"}}"#);
+        let text =
+            format!(r#"{{"title": "By hand", "body": "", "branch": "{branch}", "base": "main", "state": "open"}}"#);
         fs::write(&record, text).unwrap();
         let forge = PathBuf::from(self.forge());
         let blob = git(&forge, &["hash-object", "-w", record.to_str().unwrap()]);
