@@ -9,8 +9,10 @@
 
 mod about;
 mod amount;
+mod annotations;
 mod chart;
 mod compose;
+mod costs;
 mod document;
 mod earlier;
 mod error;
@@ -19,17 +21,19 @@ mod expectation;
 mod jobs;
 mod link;
 mod plan;
+mod plan_sections;
 mod publication;
 mod results;
 mod results_report;
 mod reviewed;
+mod short;
 mod whole;
 
 pub use about::About;
 pub use compose::{PART_CHARACTERS, PARTS, compose};
 pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section, Subject};
 pub use error::{Error, Result};
-pub use examination::{Conflict, Examination, TrainerImage};
+pub use examination::{Conflict, Examination, InService, TrainerImage};
 pub use expectation::{Expectations, PastRun};
 pub use jobs::{EnvironmentJobs, Job};
 pub use plan::{CHECK, plan_report};

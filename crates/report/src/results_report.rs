@@ -11,8 +11,9 @@ use crate::amount::{decimals, hours};
 use crate::chart::{Curve, MOST_LINES, bars, lines, mark};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
-use crate::plan::{CHARACTERS, short_digest, text};
+
 use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState, Version};
+use crate::short::{CHARACTERS, short_commit, short_digest, text};
 
 /// The metrics that mean accuracy, the best known first.
 const ACCURACIES: [&str; 3] = ["test_accuracy", "accuracy", "validation_accuracy"];
@@ -105,7 +106,7 @@ fn first(results: &Results, headline: &str) -> String {
         text.push('\n');
     }
     if !results.commit.is_empty() {
-        let _ = writeln!(text, "- Merged as {}", code(&shortened(&results.commit, 10)));
+        let _ = writeln!(text, "- Merged as {}", short_commit(&results.commit));
     }
     let models: Vec<(&ExperimentResults, &ModelResult)> =
         results.experiments.iter().filter_map(|one| Some((one, one.model.as_ref()?))).collect();

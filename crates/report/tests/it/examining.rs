@@ -197,3 +197,44 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
         document.first
     );
 }
+
+#[test]
+fn a_promotion_says_which_version_replaces_which() {
+    let change = Change::new();
+    let models = |version: u64| {
+        format!("models:\n  - {{name: mnist, version: \"{version}\", digest: sha256:{}}}\n", "b".repeat(64))
+    };
+    let path = "overlays/local/server/models.yaml";
+    let base = change.commit(&change.base, &[(path, &models(2))]);
+    let head = change.commit(&base, &[(path, &models(4))]);
+    let (_, document) = report(&change, &base, &head);
+    assert_eq!(document.summary, "changes 1 version in service");
+    assert!(
+        document.first.contains("- **In service:** version 4 of `mnist` instead of version 2 in `local`"),
+        "{}",
+        document.first
+    );
+    let back = report(&change, &head, &change.commit(&head, &[(path, "")])).1;
+    assert!(back.first.contains("nothing of `mnist` instead of version 4 in `local`"), "{}", back.first);
+}
+
+#[test]
+fn a_project_in_a_folder_has_its_remarks_at_the_top_of_the_repository() {
+    let change = Change::new();
+    let files = change.git.read_all(&change.base, &["clusters", "datasets", "experiments"]).unwrap();
+    let mut moved: Vec<(String, String)> =
+        files.into_iter().map(|(path, bytes)| (format!("mono/ml/{path}"), String::from_utf8(bytes).unwrap())).collect();
+    let texts = |files: &[(String, String)]| -> Vec<(String, String)> { files.to_vec() };
+    let commit = |on: &str, files: Vec<(String, String)>| {
+        change.commit(on, &files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>())
+    };
+    let base = commit(&change.base, texts(&moved));
+    let broken = moved.iter_mut().find(|(path, _)| path.ends_with("digits.yaml")).unwrap();
+    broken.1 = broken.1.replace("epochs: 3", "epochs: 0");
+    let head = commit(&base, moved);
+    let git = change.git.clone().below("mono/ml");
+    let examination = Examination::of(&git, &base, &head, None).unwrap();
+    let document = plan_report(&examination, &about(), &Expectations::default());
+    let annotation = &document.check.as_ref().unwrap().annotations[0];
+    assert_eq!((annotation.file.as_str(), annotation.line), ("mono/ml/experiments/digits.yaml", 8), "{annotation:?}");
+}

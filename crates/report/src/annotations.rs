@@ -1,0 +1,41 @@
+//! Findings at the lines of files.
+
+use slipway_markdown::{shortened, visible};
+use slipway_source::Finding;
+
+use crate::examination::{Conflict, Examination, conflict_finding};
+use crate::publication::{Annotation, Level};
+
+/// The most annotations. GitHub shows few, and the comment has all findings.
+const ANNOTATIONS: usize = 200;
+
+/// Findings at their lines, the worst first.
+pub(crate) fn annotations(examination: &Examination) -> Vec<Annotation> {
+    let at_top = |file: &str| match examination.folder.as_str() {
+        "" => file.to_owned(),
+        folder => format!("{folder}/{file}"),
+    };
+    let annotation = |finding: &Finding, file: String, level: Level| {
+        let help = finding.help.as_deref().map(|help| format!("\n{help}")).unwrap_or_default();
+        Annotation {
+            file,
+            line: finding.line.max(1),
+            column: finding.column.max(1),
+            level,
+            title: finding.code.to_owned(),
+            message: visible(&shortened(&format!("{}{help}", finding.message), 2_000)),
+        }
+    };
+    let conflicts: Vec<Annotation> = match &examination.conflict {
+        Some(Conflict::Files { files, .. }) => {
+            let files = files.iter().take(ANNOTATIONS);
+            files.map(|file| annotation(&conflict_finding(file), file.clone(), Level::Failure)).collect()
+        }
+        Some(Conflict::Unrelated) | None => Vec::new(),
+    };
+    let mistakes =
+        examination.not_as_reviewed.iter().chain(&examination.findings).map(|finding| (finding, Level::Failure));
+    let all = mistakes.chain(examination.warnings.iter().map(|finding| (finding, Level::Warning)));
+    let of_files = all.map(|(finding, level)| annotation(finding, at_top(&finding.file), level));
+    conflicts.into_iter().chain(of_files).take(ANNOTATIONS).collect()
+}
