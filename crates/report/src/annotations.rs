@@ -6,10 +6,7 @@ use slipway_source::Finding;
 use crate::examination::{Conflict, Examination, conflict_finding};
 use crate::publication::{Annotation, Level};
 
-/// The most annotations. GitHub shows few, and the comment has all findings.
-const ANNOTATIONS: usize = 200;
-
-/// Findings at their lines, the worst first.
+/// Findings at their lines, the worst first. What publishes them knows how many it may, and counts the rest.
 pub(crate) fn annotations(examination: &Examination) -> Vec<Annotation> {
     let at_top = |file: &str| match examination.folder.as_str() {
         "" => file.to_owned(),
@@ -28,8 +25,7 @@ pub(crate) fn annotations(examination: &Examination) -> Vec<Annotation> {
     };
     let conflicts: Vec<Annotation> = match &examination.conflict {
         Some(Conflict::Files { files, .. }) => {
-            let files = files.iter().take(ANNOTATIONS);
-            files.map(|file| annotation(&conflict_finding(file), file.clone(), Level::Failure)).collect()
+            files.iter().map(|file| annotation(&conflict_finding(file), file.clone(), Level::Failure)).collect()
         }
         Some(Conflict::Unrelated) | None => Vec::new(),
     };
@@ -37,5 +33,5 @@ pub(crate) fn annotations(examination: &Examination) -> Vec<Annotation> {
         examination.not_as_reviewed.iter().chain(&examination.findings).map(|finding| (finding, Level::Failure));
     let all = mistakes.chain(examination.warnings.iter().map(|finding| (finding, Level::Warning)));
     let of_files = all.map(|(finding, level)| annotation(finding, at_top(&finding.file), level));
-    conflicts.into_iter().chain(of_files).take(ANNOTATIONS).collect()
+    conflicts.into_iter().chain(of_files).collect()
 }

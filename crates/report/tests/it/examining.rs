@@ -4,7 +4,7 @@ use slipway_report::{
     About, Conclusion, Conflict, Document, Examination, Expectations, FIRST_LINES, Level, PastRun, compose, plan_report,
 };
 
-use crate::change::{Change, EXPERIMENT, dataset};
+use crate::change::{CLUSTER, Change, EXPERIMENT, dataset};
 
 fn about() -> About {
     About { number: Some(7), base_branch: "main".to_owned(), reviewers: vec!["org/ml".to_owned()], ..About::default() }
@@ -237,4 +237,21 @@ fn a_project_in_a_folder_has_its_remarks_at_the_top_of_the_repository() {
     let document = plan_report(&examination, &about(), &Expectations::default());
     let annotation = &document.check.as_ref().unwrap().annotations[0];
     assert_eq!((annotation.file.as_str(), annotation.line), ("mono/ml/experiments/digits.yaml", 8), "{annotation:?}");
+}
+
+#[test]
+fn a_sweep_without_a_bound_is_refused_before_it_is_rendered() {
+    let change = Change::new();
+    let list = |scale: f64| (1..=60).map(|n| (f64::from(n) * scale).to_string()).collect::<Vec<_>>().join(", ");
+    let sweep = format!(
+        "training.seed: [{0}]\n    training.epochs: [{0}]\n    model.dropout: [{1}]\n    training.optimizer.learningRate: [{1}]",
+        list(1.0),
+        list(0.01)
+    );
+    let experiment = EXPERIMENT.replace("training.optimizer.learningRate: [0.001, 0.003]", &sweep);
+    let experiment = experiment.replace("cpuHours: 4", "cpuHours: 100000000");
+    let cluster = CLUSTER.replace("  prices", "  maxTrials: 100000000\n  prices");
+    let files = [("clusters/local/cluster.yaml", cluster.as_str()), ("experiments/digits.yaml", experiment.as_str())];
+    let (examination, _) = report(&change, &change.base, &change.commit(&change.base, &files));
+    assert_eq!(codes(&examination), ["too-many-trials"], "{examination:?}");
 }

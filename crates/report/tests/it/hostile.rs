@@ -221,7 +221,7 @@ fn version(random: &mut Random) -> Version {
     }
 }
 
-pub(crate) fn results(random: &mut Random) -> Document {
+fn results(random: &mut Random) -> Document {
     let experiments = many(random, 4, |random| ExperimentResults {
         experiment: hostile(random),
         environment: hostile(random),

@@ -32,7 +32,7 @@ fn version(number: u64, accuracy: f64, digest: &str) -> Version {
     Version { number, accuracy: Some(accuracy), dataset_digest, ..Version::default() }
 }
 
-pub(crate) fn results() -> Results {
+fn results() -> Results {
     let trials =
         vec![trial("digits-0a1b2c3d", 0.003, &[0.9, 0.95, 0.96]), trial("digits-1a2b3c4d", 0.001, &[0.92, 0.97, 0.98])];
     let model = ModelResult {
