@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use slipway_markdown::{characters, code, shortened, visible};
 
 use crate::document::{SUMMARY, Subject, count};
+use crate::short::short_commit;
 
 /// The most earlier plans that are listed.
 const LISTED: usize = 20;
@@ -74,7 +75,7 @@ impl Plans {
         if self.earlier.is_empty() {
             return String::new();
         }
-        let line = |said: &Said| format!("- {}: {}\n", code(&shortened(&said.commit, 10)), code(&said.summary));
+        let line = |said: &Said| format!("- {}: {}\n", short_commit(&said.commit), code(&said.summary));
         let lines: String = self.earlier.iter().map(line).collect();
         format!("<details><summary>{}</summary>\n\n{lines}\n</details>\n\n", count(self.earlier.len(), "earlier plan"))
     }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_deployment::{Differences, Error as Deploying, HOW_TO_GET_KUSTOMIZE, Kustomize, examine, own_differences};
+use slipway_digest::Digest;
 use slipway_git::{Merge, Repository};
 use slipway_project::rendered::{Draft, drafts};
-use slipway_project::{Project, Tree, cluster};
+use slipway_project::{ExperimentFile, Project, Tree, cluster, serving, trainer_folder};
 use slipway_source::{Finding, Position};
 
+use crate::in_service::InService;
 use crate::jobs::EnvironmentJobs;
-use crate::reviewed::{is_rendered, out_of_date, unreviewed};
-use crate::served::Served;
+use crate::reviewed::{TOO_MANY_TRIALS, is_rendered, out_of_date, unreviewed};
 use crate::{Error, Result};
 
 /// What merging a commit into a branch would do.
@@ -40,8 +41,10 @@ pub struct Examination {
     pub differences: Option<Result<Differences, String>>,
     /// What could not be checked, and why.
     pub skipped: Vec<String>,
-    /// Which versions come into service and leave it.
-    pub served: Vec<Served>,
+    /// The versions in service that change.
+    pub in_service: Vec<InService>,
+    /// How many TrainJobs that stay keep older code of a trainer that the change touches, by the trainer's name.
+    pub keep_code: BTreeMap<String, usize>,
     /// The images of the environments' trainers before and after, where they change: what new jobs run from then on.
     pub trainer_images: Vec<TrainerImage>,
 }
@@ -82,7 +85,7 @@ impl Examination {
     pub fn of(git: &Repository, base: &str, head: &str, kustomize: Option<&Kustomize>) -> Result<Self> {
         let commit = |revision: &str| git.resolve(revision)?.ok_or_else(|| Error::NoRevision(revision.to_owned()));
         let (base, head) = (commit(base)?, commit(head)?);
-        let (before, after, conflict) = match git.merge(&base, &head)? {
+        let (old, merged, conflict) = match git.merge(&base, &head)? {
             Merge::Tree(tree) => (base.clone(), tree, None),
             // what the branch does to what it is based on is all that can be shown
             Merge::Conflict(files) => {
@@ -98,18 +101,19 @@ impl Examination {
             }
             Merge::Unrelated => (base.clone(), head.clone(), Some(Conflict::Unrelated)),
         };
-        let (before, after) = (Tree::at(git, &before)?, Tree::at(git, &after)?);
+        let (before, after) = (Tree::at(git, &old)?, Tree::at(git, &merged)?);
         let mut examination = Self::of_trees(&before, &after, kustomize)?;
-        if conflict.is_none() {
+        // where nothing has happened on the base meanwhile, the merge leaves what was reviewed
+        if conflict.is_none() && merged != git.tree_of(&head)? {
             examination.not_as_reviewed.extend(unreviewed(&before, &Tree::at(git, &head)?, &after));
-            let unique: BTreeSet<Finding> = examination.not_as_reviewed.drain(..).collect();
-            examination.not_as_reviewed = unique.into_iter().collect();
+            examination.not_as_reviewed.sort();
         }
         Ok(Self { base, head, folder: git.prefix().to_owned(), conflict, ..examination })
     }
 
     fn of_trees(before: &Tree, after: &Tree, kustomize: Option<&Kustomize>) -> Result<Self> {
         let mut project = Project::read(after);
+        let environments = EnvironmentJobs::all(before, after, &project);
         let not_as_reviewed = out_of_date(before, &mut project);
         let deployment = examine(after, &project, kustomize)?;
         let mut skipped = deployment.skipped;
@@ -122,19 +126,21 @@ impl Examination {
             let budget = &source.experiment.spec.budget;
             (source.experiment.name.clone(), (budget.cpu_hours, budget.gpu_hours))
         });
-        let too_many = not_as_reviewed.iter().any(|finding| finding.code == "too-many-trials");
-        let drafts = if too_many { Vec::new() } else { drafts(&project, None) };
+        let too_many = not_as_reviewed.iter().any(|finding| finding.code == TOO_MANY_TRIALS);
+        let of_change = project.experiments.iter().filter(|source| !too_many && is_changed(&source.file));
+        let drafts = drafts(&project, Some(&of_change.map(|source| source.experiment.name.clone()).collect()));
         Ok(Self {
-            environments: EnvironmentJobs::all(before, after),
+            environments,
             budgets: budgets.collect(),
-            findings: [project.findings, deployment.findings].concat(),
             not_as_reviewed,
-            warnings: project.warnings.into_iter().filter(|warning| is_changed(&warning.file)).collect(),
-            drafts: drafts.into_iter().filter(|draft| is_changed(&draft.file)).collect(),
+            drafts,
             differences,
             skipped,
-            served: Served::all(before, after),
+            in_service: InService::all(before, after),
+            keep_code: keep_code(before, after, &project),
             trainer_images: trainer_images(before, after),
+            warnings: project.warnings.into_iter().filter(|warning| is_changed(&warning.file)).collect(),
+            findings: [project.findings, deployment.findings].concat(),
             ..Self::default()
         })
     }
@@ -177,6 +183,28 @@ fn reason(error: &Deploying) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// TrainJobs that stay, and so keep the code that they were rendered with, by the trainers whose code changes.
+fn keep_code(before: &Tree, after: &Tree, project: &Project) -> BTreeMap<String, usize> {
+    let is_changed = |name: &&str| {
+        let folder = trainer_folder(name);
+        before.folder_id(&folder).is_some_and(|id| after.folder_id(&folder).is_some_and(|now| now != id))
+    };
+    let changed: BTreeSet<&str> = project.trainers.keys().map(String::as_str).filter(is_changed).collect();
+    let trainer = |source: &ExperimentFile| {
+        let name = source.experiment.spec.work.program()?.trainer()?;
+        Some((source.experiment.name.clone(), *changed.get(name)?))
+    };
+    let by_experiment: BTreeMap<String, &str> = project.experiments.iter().filter_map(trainer).collect();
+    let mut jobs = BTreeMap::new();
+    for (path, file) in project.environments.values().flat_map(|environment| &environment.jobs) {
+        let trainer = file.job.experiment().and_then(|name| by_experiment.get(name));
+        if let Some(trainer) = trainer.filter(|_| before.bytes(path).is_some()) {
+            *jobs.entry((*trainer).to_owned()).or_default() += 1;
+        }
+    }
+    jobs
 }
 
 fn trainer_images(before: &Tree, after: &Tree) -> Vec<TrainerImage> {

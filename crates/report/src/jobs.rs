@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use slipway_experiment::{TrainJob, Work, read_job};
+use slipway_experiment::{Code, TrainJob, Work, read_job};
 use slipway_project::cluster::{self, Prices};
-use slipway_project::{Tree, jobs_folder};
+use slipway_project::{Project, Tree, jobs_folder, trainer_folder};
 
 /// What a change does to the TrainJobs of an environment.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub struct Job {
     pub dataset: Option<(String, String)>,
     /// The image that it runs.
     pub image: String,
+    /// The program that it runs, in one line; `None` for the built-in trainer.
+    pub program: Option<String>,
 }
 
 impl EnvironmentJobs {
@@ -63,17 +65,19 @@ impl EnvironmentJobs {
         Self { name, prices, starts, stops, changes, unreadable: Vec::new(), stays: 0 }
     }
 
-    /// Compares the rendered files of every environment before and after a change. Files that are the same are not read.
-    pub(crate) fn all(before: &Tree, after: &Tree) -> Vec<Self> {
+    /// Compares the rendered files of every environment before and after a change. Files that are the same are not read, nor are those that
+    /// `project`, that of the tree after, has read.
+    pub(crate) fn all(before: &Tree, after: &Tree, project: &Project) -> Vec<Self> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for tree in [before, after] {
             names.extend(tree.folders_in("clusters"));
             names.extend(tree.folders_in("overlays"));
         }
-        names.into_iter().map(|name| Self::of(before, after, name)).collect()
+        names.into_iter().map(|name| Self::of(before, after, project, name)).collect()
     }
 
-    fn of(before: &Tree, after: &Tree, name: String) -> Self {
+    fn of(before: &Tree, after: &Tree, project: &Project, name: String) -> Self {
+        let known = project.environments.get(&name).map(|environment| &environment.jobs);
         let folder = jobs_folder(&name);
         let prices = cluster::read(after, &name).or_else(|after| cluster::read(before, &name).map_err(|_| after));
         let prices = prices.map(|cluster| cluster.spec.prices).map_err(|finding| finding.to_string());
@@ -84,9 +88,13 @@ impl EnvironmentJobs {
                 jobs.stays += 1;
                 continue;
             }
-            match read_job(path, &after.text(path).unwrap_or_default()) {
-                Ok(job) if was.is_some() => jobs.changes.push(Job::of(&job)),
-                Ok(job) => jobs.starts.push(Job::of(&job)),
+            let read = match known.and_then(|jobs| jobs.get(path)) {
+                Some(file) => Ok(Job::of(&file.job)),
+                None => read_job(path, &after.text(path).unwrap_or_default()).map(|job| Job::of(&job)),
+            };
+            match read {
+                Ok(job) if was.is_some() => jobs.changes.push(job),
+                Ok(job) => jobs.starts.push(job),
                 Err(finding) => jobs.unreadable.push((path.to_owned(), finding.to_string())),
             }
         }
@@ -112,6 +120,14 @@ impl Job {
             Work::BuiltIn { training, .. } => Some(training.epochs),
             Work::Program(_) => None,
         });
+        let program = trial.as_ref().and_then(|trial| trial.work.program()).map(|program| {
+            let code = match &program.code {
+                Code::Trainer(name) => trainer_folder(name),
+                Code::Image(image) => image.clone(),
+            };
+            let command: Vec<&str> = program.command.iter().chain(&program.args).map(String::as_str).collect();
+            format!("{code}: {}", command.join(" "))
+        });
         let nodes = f64::from(job.num_nodes);
         let dataset = trial.as_ref().map(|trial| (trial.dataset.name.clone(), trial.dataset.digest.clone()));
         Self {
@@ -127,6 +143,7 @@ impl Job {
             gpu_hours: job.gpu_hours(),
             dataset,
             image: job.image.clone(),
+            program,
         }
     }
 }

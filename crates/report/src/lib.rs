@@ -9,20 +9,24 @@
 
 mod about;
 mod amount;
+mod annotations;
 mod chart;
 mod compose;
+mod costs;
 mod document;
 mod earlier;
 mod error;
 mod examination;
 mod expectation;
+mod in_service;
 mod jobs;
 mod link;
 mod plan;
+mod plan_sections;
 mod results;
 mod results_report;
 mod reviewed;
-mod served;
+mod short;
 mod whole;
 
 pub use about::About;
@@ -31,10 +35,10 @@ pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object
 pub use error::{Error, Result};
 pub use examination::{Conflict, Examination, TrainerImage};
 pub use expectation::{Expectations, PastRun};
+pub use in_service::InService;
 pub use jobs::{EnvironmentJobs, Job};
 pub use plan::{CHECK, plan_report};
 pub use results::{ExperimentResults, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState, Version};
 pub use results_report::results_report;
-pub use served::Served;
 pub use slipway_forge::{Annotation, CheckRun, Conclusion, Level, Publication};
 pub use whole::write_whole;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::served::Served;
+use crate::in_service::InService;
 
 /// What came of a merged pull request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,8 +17,8 @@ pub struct Results {
     pub commit: String,
     /// One for each experiment and environment that it started something in.
     pub experiments: Vec<ExperimentResults>,
-    /// Which versions it put into service.
-    pub served: Vec<Served>,
+    /// Which versions it put into service, or took out of it.
+    pub in_service: Vec<InService>,
     /// Why something is not known, such as that MLflow does not answer: one text each.
     pub unknown: Vec<String>,
     /// The address of everything that does not fit; see [`About::everything`](crate::About::everything).

@@ -11,8 +11,10 @@ use crate::amount::{decimals, hours};
 use crate::chart::{Curve, MOST_LINES, bars, lines, mark};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
-use crate::plan::{CHARACTERS, short_digest, text};
+
 use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState, Version};
+use crate::in_service::InService;
+use crate::short::{CHARACTERS, few, short_commit, short_digest, text};
 
 /// The metrics that mean accuracy, the best known first.
 const ACCURACIES: [&str; 3] = ["test_accuracy", "accuracy", "validation_accuracy"];
@@ -110,13 +112,14 @@ fn first(results: &Results, headline: &str) -> String {
         text.push('\n');
     }
     if !results.commit.is_empty() {
-        let _ = writeln!(text, "- Merged as {}", code(&shortened(&results.commit, 10)));
+        let _ = writeln!(text, "- Merged as {}", short_commit(&results.commit));
     }
-    for one in results.served.iter().take(NAMED) {
-        let _ = writeln!(text, "- {}", one.done(results.number));
-    }
-    if results.served.len() > NAMED {
-        let _ = writeln!(text, "- {} changed in service", count(results.served.len() - NAMED, "more model"));
+    if !results.in_service.is_empty() {
+        let changes: Vec<String> = results.in_service.iter().map(InService::line).collect();
+        let _ = writeln!(text, "- **In service:** {}", few(&changes, ", "));
+        if let Some(number) = results.number {
+            let _ = writeln!(text, "- To go back, press *Revert* here, or run `slipway revert {number}`");
+        }
     }
     let models: Vec<(&ExperimentResults, &ModelResult)> =
         results.experiments.iter().filter_map(|one| Some((one, one.model.as_ref()?))).collect();

@@ -9,6 +9,9 @@ use slipway_source::{Finding, Position};
 /// The most trials that are rendered. A change that nobody has reviewed must not decide how much memory this takes.
 const MAX_TRIALS: usize = 100_000;
 
+/// The code of the finding that there are more.
+pub(crate) const TOO_MANY_TRIALS: &str = "too-many-trials";
+
 /// Whether a path is that of a rendered TrainJob.
 pub(crate) fn is_rendered(path: &str) -> bool {
     matches!(path.split('/').collect::<Vec<_>>()[..], ["overlays", _, "training-jobs", _])
@@ -45,7 +48,7 @@ pub(crate) fn out_of_date(base: &Tree, project: &mut Project) -> Vec<Finding> {
     if trials > MAX_TRIALS {
         let message =
             format!("the experiments ask for {}, and no more than {MAX_TRIALS} are compared", count(trials, "trial"));
-        return vec![Finding::at("experiments", Position::START, "too-many-trials", message)];
+        return vec![Finding::at("experiments", Position::START, TOO_MANY_TRIALS, message)];
     }
     for (path, file) in project.environments.values_mut().flat_map(|environment| &mut environment.jobs) {
         let before = base.bytes(path);

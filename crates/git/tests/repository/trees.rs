@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use slipway_git::{Leaf, Repository, tree_id};
+use slipway_git::{Error, Leaf, Merge, Repository, tree_id};
 
-use crate::{git, repositories};
+use crate::{change, git, repositories};
 
 #[test]
 fn a_folder_has_the_id_that_git_gives_it() {
@@ -65,4 +65,19 @@ fn what_git_ignores_and_does_not_track() {
     git(&work, &["rm", "--quiet", "--cached", "-r", "ml"]);
     assert!(project.ignored().unwrap().is_none());
     assert!(Repository::open(&folder.path().join("forge.git")).unwrap().ignored().unwrap().is_none());
+}
+
+#[test]
+fn what_a_merge_gives_is_read_by_the_id_of_its_tree() {
+    let (_folder, repository, _, head) = repositories();
+    let ours = repository.commit(Some(&head), &change("ours.txt", "ours"), "ours").unwrap();
+    let theirs = repository.commit(Some(&head), &change("theirs.txt", "theirs"), "theirs").unwrap();
+    let Merge::Tree(tree) = repository.merge(&ours, &theirs).unwrap() else { panic!("no conflict") };
+    assert_eq!(repository.read(&tree, "ours.txt").unwrap().unwrap(), b"ours");
+    assert!(repository.files(&tree, &[]).unwrap().contains(&"theirs.txt".to_owned()));
+    assert_eq!(repository.merge_base(&ours, &theirs).unwrap(), Some(head));
+    // it is no commit
+    assert_eq!(repository.resolve(&tree).unwrap(), None);
+    let blob = repository.write_blob(b"x").unwrap();
+    assert!(matches!(repository.files(&blob, &[]), Err(Error::NoRevision(_))));
 }

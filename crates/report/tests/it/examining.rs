@@ -4,7 +4,7 @@ use slipway_report::{
     About, Conclusion, Conflict, Document, Examination, Expectations, FIRST_LINES, Level, PastRun, compose, plan_report,
 };
 
-use crate::change::{Change, EXPERIMENT, dataset};
+use crate::change::{CLUSTER, Change, EXPERIMENT, dataset};
 
 fn about() -> About {
     About { number: Some(7), base_branch: "main".to_owned(), reviewers: vec!["org/ml".to_owned()], ..About::default() }
@@ -196,4 +196,62 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
         "{}",
         document.first
     );
+}
+
+#[test]
+fn a_promotion_says_which_version_replaces_which() {
+    let change = Change::new();
+    let models = |version: u64| {
+        format!("models:\n  - {{name: mnist, version: \"{version}\", digest: sha256:{}}}\n", "b".repeat(64))
+    };
+    let path = "overlays/local/server/models.yaml";
+    let base = change.commit(&change.base, &[(path, &models(2))]);
+    let head = change.commit(&base, &[(path, &models(4))]);
+    let (_, document) = report(&change, &base, &head);
+    assert_eq!(document.summary, "changes 1 version in service");
+    assert!(
+        document.first.contains("- **In service:** version 4 of `mnist` instead of version 2 in `local`"),
+        "{}",
+        document.first
+    );
+    let back = report(&change, &head, &change.commit(&head, &[(path, "")])).1;
+    assert!(back.first.contains("nothing of `mnist` instead of version 4 in `local`"), "{}", back.first);
+}
+
+#[test]
+fn a_project_in_a_folder_has_its_remarks_at_the_top_of_the_repository() {
+    let change = Change::new();
+    let files = change.git.read_all(&change.base, &["clusters", "datasets", "experiments"]).unwrap();
+    let mut moved: Vec<(String, String)> =
+        files.into_iter().map(|(path, bytes)| (format!("mono/ml/{path}"), String::from_utf8(bytes).unwrap())).collect();
+    let texts = |files: &[(String, String)]| -> Vec<(String, String)> { files.to_vec() };
+    let commit = |on: &str, files: Vec<(String, String)>| {
+        change.commit(on, &files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>())
+    };
+    let base = commit(&change.base, texts(&moved));
+    let broken = moved.iter_mut().find(|(path, _)| path.ends_with("digits.yaml")).unwrap();
+    broken.1 = broken.1.replace("epochs: 3", "epochs: 0");
+    let head = commit(&base, moved);
+    let git = change.git.clone().below("mono/ml");
+    let examination = Examination::of(&git, &base, &head, None).unwrap();
+    let document = plan_report(&examination, &about(), &Expectations::default());
+    let annotation = &document.check.as_ref().unwrap().annotations[0];
+    assert_eq!((annotation.file.as_str(), annotation.line), ("mono/ml/experiments/digits.yaml", 8), "{annotation:?}");
+}
+
+#[test]
+fn a_sweep_without_a_bound_is_refused_before_it_is_rendered() {
+    let change = Change::new();
+    let list = |scale: f64| (1..=60).map(|n| (f64::from(n) * scale).to_string()).collect::<Vec<_>>().join(", ");
+    let sweep = format!(
+        "training.seed: [{0}]\n    training.epochs: [{0}]\n    model.dropout: [{1}]\n    training.optimizer.learningRate: [{1}]",
+        list(1.0),
+        list(0.01)
+    );
+    let experiment = EXPERIMENT.replace("training.optimizer.learningRate: [0.001, 0.003]", &sweep);
+    let experiment = experiment.replace("cpuHours: 4", "cpuHours: 100000000");
+    let cluster = CLUSTER.replace("  prices", "  maxTrials: 100000000\n  prices");
+    let files = [("clusters/local/cluster.yaml", cluster.as_str()), ("experiments/digits.yaml", experiment.as_str())];
+    let (examination, _) = report(&change, &change.base, &change.commit(&change.base, &files));
+    assert_eq!(codes(&examination), ["too-many-trials"], "{examination:?}");
 }

@@ -10,8 +10,8 @@ use slipway_gitops::{Change, Difference};
 use slipway_project::cluster::Prices;
 use slipway_project::rendered::Draft;
 use slipway_report::{
-    About, Conflict, Document, EnvironmentJobs, Examination, Expectations, ExperimentResults, FIRST_LINES, Job,
-    ModelResult, PART_CHARACTERS, Promotion, Publication, Ranking, Results, TrainerImage, TrialResult, TrialState,
+    About, Conflict, Document, EnvironmentJobs, Examination, Expectations, ExperimentResults, FIRST_LINES, InService,
+    Job, ModelResult, PART_CHARACTERS, Promotion, Publication, Ranking, Results, TrainerImage, TrialResult, TrialState,
     Version, compose, plan_report, results_report, write_whole,
 };
 use slipway_source::Finding;
@@ -94,6 +94,7 @@ fn job(random: &mut Random) -> Job {
         cpus: 2.0,
         gpus: random.below(2) as f64,
         deadline: 60,
+        program: Some(hostile(random)),
         cpu_hours: random.below(3) as f64,
         gpu_hours: random.below(2) as f64,
         dataset: Some((hostile(random), hostile(random))),
@@ -150,6 +151,16 @@ fn plan(random: &mut Random) -> Document {
         warnings: many(random, 3, finding),
         drafts: many(random, 2, |random| Draft { file: hostile(random), environment: hostile(random), jobs: 1 }),
         skipped: many(random, 2, hostile),
+        in_service: environments
+            .iter()
+            .map(|one| InService {
+                environment: one.name.clone(),
+                model: hostile(random),
+                before: Some(1),
+                after: None,
+            })
+            .collect(),
+        keep_code: [(hostile(random), 2)].into(),
         trainer_images: environments
             .iter()
             .map(|one| TrainerImage {

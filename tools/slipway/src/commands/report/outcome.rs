@@ -11,7 +11,7 @@ use slipway_project::plan::Start;
 use slipway_project::{Plan, Project, Tree, jobs_folder, serving};
 use slipway_proposal::{Remote, best_version, merged_commits};
 use slipway_report::{
-    Document, ExperimentResults, ModelResult, Promotion, Results, Served, TrialResult, TrialState, Version,
+    Document, ExperimentResults, InService, ModelResult, Promotion, Results, TrialResult, TrialState, Version,
     results_report,
 };
 
@@ -53,7 +53,7 @@ pub(super) async fn of(planning: &Planning<'_>, remote: &Remote, opened: &Opened
     let mut results = Results {
         number: Some(opened.number),
         commit: merge,
-        served: Served::all(&before, &after),
+        in_service: InService::all(&before, &after),
         everything: planning.everything.map(str::to_owned),
         ..Results::default()
     };

@@ -1,0 +1,54 @@
+//! Which versions come into service and leave it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use slipway_digest::Digest;
+use slipway_markdown::{code, shortened};
+use slipway_project::{Tree, serving};
+
+/// A model whose version in service changes in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InService {
+    /// The environment.
+    pub environment: String,
+    /// The registered model.
+    pub model: String,
+    /// The version before; `None` if none was in service.
+    pub before: Option<u64>,
+    /// The version after; `None` if none is in service any more.
+    pub after: Option<u64>,
+}
+
+impl InService {
+    /// What changes between two trees. A list with a mistake is a finding, and nothing here.
+    #[must_use]
+    pub fn all(before: &Tree, after: &Tree) -> Vec<Self> {
+        let environments: BTreeSet<String> =
+            [before, after].into_iter().flat_map(|tree| tree.folders_in("overlays")).collect();
+        let mut changed = Vec::new();
+        for environment in environments {
+            let of = |tree: &Tree| -> BTreeMap<String, (u64, Digest)> {
+                let pins = serving::read(tree, &environment).unwrap_or_default();
+                pins.iter().map(|pin| (pin.name.clone(), (pin.version, pin.digest))).collect()
+            };
+            let (old, new) = (of(before), of(after));
+            let models: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            changed.extend(models.into_iter().filter(|model| old.get(*model) != new.get(*model)).map(|model| Self {
+                environment: environment.clone(),
+                model: model.clone(),
+                before: old.get(model).map(|(version, _)| *version),
+                after: new.get(model).map(|(version, _)| *version),
+            }));
+        }
+        changed
+    }
+
+    /// What changes, within a line of Markdown.
+    pub(crate) fn line(&self) -> String {
+        let [model, environment] = [&self.model, &self.environment].map(|name| code(&shortened(name, 60)));
+        let version =
+            |version: Option<u64>| version.map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"));
+        format!("{} of {model} instead of {} in {environment}", version(self.after), version(self.before))
+    }
+}
