@@ -13,5 +13,6 @@ pub mod git_http;
 pub mod mirror;
 pub mod repository;
 pub mod server;
+pub mod workflow;
 
 pub use server::GitHub;

@@ -2,4 +2,8 @@
 //! they need: SLIPWAY_BIN, SLIPWAY_EMULATE, SLIPWAY_KUSTOMIZE and SLIPWAY_PYTHON.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that panics has failed")]
 
+mod event;
+mod forks;
 mod harness;
+mod hostile;
+mod origin;
