@@ -6,4 +6,6 @@ mod event;
 mod forks;
 mod harness;
 mod hostile;
+mod life;
 mod origin;
+mod people;
