@@ -21,7 +21,7 @@ PREFIX ?= $(or $(CARGO_HOME),$(HOME)/.cargo)
 # What the tests need, each provided by a target below. A test fails if its program is missing; none returns silently.
 TEST_ENV = SLIPWAY_PYTHON=$(VENV)/bin/python SLIPWAY_PYTHON_TORCH=$(CACHE)/venv-torch/bin/python \
   SLIPWAY_PYTHON_TRITON=$(CACHE)/venv-triton/bin/python SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) SLIPWAY_HELM=$(HELM) \
-  SLIPWAY_BIN=$(BIN) TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml
+  SLIPWAY_BIN=$(BIN) SLIPWAY_EMULATE=$(CACHE)/emulate TRAINER_CRD=$(CACHE)/crd/trainjobs.yaml
 
 IMAGES_ENV = $(TEST_ENV) SLIPWAY_CACHE_FOLDER=$(CACHE) SLIPWAY_REGISTRY=$(TOOLS)/bin/registry SLIPWAY_DIST=$(DIST)
 
@@ -32,7 +32,7 @@ TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images sl
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop \
+.PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
   test-cluster-smoke e2e lint advisories bench bench-images bench-cluster clean-cache
 
@@ -102,6 +102,9 @@ test-confined: build-tests ## test the programs in mount namespaces; Linux, as r
 test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
 	$(TEST_ENV) cargo test $(TESTS) --test whole_loop -- --nocapture
+
+test-github: build-tests ## run only the tests of pull requests on an emulated GitHub, and of the workflow that reports on them
+	$(TEST_ENV) cargo test $(TESTS) --test github -- --nocapture
 
 setup-images: build setup-test
 	@$(PYTHON) tools/setup/images.py

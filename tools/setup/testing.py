@@ -1,4 +1,4 @@
-"""Provides what only the tests need: a browser, its driver library, and Kubeflow Trainer's schema."""
+"""Provides what only the tests need: a browser, its driver library, a GitHub API on this machine, and Kubeflow Trainer's schema."""
 
 import os
 import platform
@@ -43,6 +43,22 @@ def browser_driver() -> None:
         run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
 
 
+def emulated_github() -> None:
+    """Installs the emulated GitHub API of tests/github into the cache."""
+    source, target = ROOT / "tests" / "github" / "emulator", CACHE / "emulate"
+    names = ["package.json", "package-lock.json"]
+    stamp = target / "node_modules" / "made-from"
+    made_from = "".join((source / name).read_text() for name in names)
+    if stamp.exists() and stamp.read_text() == made_from:
+        return
+    print("==> npm ci for tests/github", flush=True)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copy(source / name, target / name)
+    run("npm", "ci", "--no-audit", "--no-fund", cwd=target)
+    stamp.write_text(made_from)
+
+
 def trainer_schema() -> None:
     """Takes the TrainJob schema from Trainer's own Go module."""
     target = CACHE / "crd" / "trainjobs.yaml"
@@ -58,6 +74,7 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     browser()
     browser_driver()
+    emulated_github()
     trainer_schema()
 
 

@@ -3,6 +3,8 @@
 - Workflows are thin: each step runs a target of the Makefile or a command of `slipway`, with options that it has, so anyone can run it at
   home. The exceptions use only the programs in PLUMBING.
 - A fork's pull request gets nothing but the right to read: a workflow that one starts has no other permission and no secret.
+- A workflow that follows another one (`workflow_run`) has rights, and runs for a fork's pull request as well. So it checks out the default
+  branch and nothing else, takes no artifact that the fork's own run made, and a job that fetches the pull request only reads.
 """
 
 import re
@@ -94,6 +96,31 @@ def wrong_rights(workflow: dict, text: str) -> Iterator[str]:
         yield "a fork's pull request starts this workflow, so it may not use secrets"
 
 
+def wrong_follower(workflow: dict) -> Iterator[str]:
+    """What a fork's pull request could reach in a workflow that runs after the one that it started."""
+    if "workflow_run" not in workflow.get("on", workflow.get(True)):
+        return
+    for name, job in workflow["jobs"].items():
+        writes = [right for right, level in job["permissions"].items() if level == "write"]
+        if "id-token" in job["permissions"]:
+            yield f"job {name}: a fork's pull request starts this workflow, so no token for a cloud"
+        for step in job["steps"]:
+            uses, inputs = step.get("uses", ""), step.get("with", {})
+            if uses.startswith("actions/checkout@") and not {"ref", "repository"}.isdisjoint(inputs):
+                yield f"job {name}: it checks out something else than the default branch"
+            if uses.startswith("actions/download-artifact@") and not {"run-id", "repository", "github-token"}.isdisjoint(inputs):
+                yield f"job {name}: it takes an artifact of another run, which a fork's own code may have made"
+            if uses.startswith("actions/cache@"):
+                yield f"job {name}: it saves a cache, which main's own runs would take: use actions/cache/restore"
+            called = [command[0] for command in commands(step.get("run", "")) if command]
+            if writes and "git fetch" in step.get("run", ""):
+                yield f"job {name}: it fetches and may write ({', '.join(writes)}): fetch in a job that only reads"
+            if set(called) & {"git"} and re.search(r"\bgit\b.*\b(checkout|switch|worktree|merge|reset|submodule)\b", step["run"]):
+                yield f"job {name}: it puts something else than the default branch into the work tree"
+            if re.search(r"\$\{\{", step.get("run", "")):
+                yield f"job {name}: a step's script holds an expression, which a branch's name may fill: use env"
+
+
 def main(slipway: str) -> int:
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
     problems = []
@@ -101,7 +128,7 @@ def main(slipway: str) -> int:
         text = path.read_text()
         workflow = yaml.safe_load(text)
         shown = path.relative_to(ROOT)
-        problems += [f"{shown}: {problem}" for problem in wrong_rights(workflow, text)]
+        problems += [f"{shown}: {problem}" for problem in [*wrong_rights(workflow, text), *wrong_follower(workflow)]]
         for name, job in workflow["jobs"].items():
             for step in job["steps"]:
                 found = wrong_step(step["run"], targets, slipway) if "run" in step else []

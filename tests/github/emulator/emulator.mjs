@@ -1,0 +1,28 @@
+// Starts emulate's GitHub: emulator.mjs FOLDER, where `npm ci` was run in FOLDER.
+//
+// The first line of standard input is JSON: `baseUrl`, the address that its answers name, and `seed`. One line of JSON goes to standard
+// output: `port`, and `key`, the private key of the app in the seed. It ends when standard input does, so it never outlives its parent.
+
+import { Server } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const { createEmulator } = await import(pathToFileURL(join(process.argv[2], "node_modules/emulate/dist/api.js")));
+
+// emulate listens on every address of this machine, and cannot say which port it got: it is given loopback, and the port is asked here.
+const listening = new Promise((resolve, reject) => {
+  const { listen } = Server.prototype;
+  Server.prototype.listen = function () {
+    this.once("listening", () => resolve(this.address().port)).once("error", reject);
+    return listen.call(this, 0, "127.0.0.1");
+  };
+});
+
+const lines = createInterface({ input: process.stdin });
+lines.once("line", async (line) => {
+  const { baseUrl, seed } = JSON.parse(line);
+  const { generatedSecrets } = await createEmulator({ service: "github", baseUrl, seed });
+  console.log(JSON.stringify({ port: await listening, key: generatedSecrets[0]?.value }));
+});
+lines.once("close", () => process.exit());

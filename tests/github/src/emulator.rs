@@ -1,0 +1,163 @@
+//! emulate's GitHub as a child process, on a port of its own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use axum::body::Bytes;
+use octocrab::EncodingKey;
+use octocrab::auth::AppAuth;
+use octocrab::models::AppId;
+use reqwest::{Method, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use slipway_loop::programs::given;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+
+use crate::accounts::{MALLORY, NAME, OWNER, PEOPLE, REPOSITORY};
+
+/// Longer than it takes to start on a busy machine.
+const START: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(60);
+/// The number that GitHub's own app for workflows has.
+const ACTIONS: u64 = 15368;
+const INSTALLATION: u64 = 1;
+
+/// A running emulator. It ends with this value: by the end of its standard input, and by its process id.
+#[derive(Debug)]
+pub struct Emulator {
+    /// Its address.
+    pub url: String,
+    client: reqwest::Client,
+    app: AppAuth,
+    _process: Child,
+    _alive: ChildStdin,
+}
+
+/// An answer of the API.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// The `Link` header, which leads to other pages.
+    pub link: Option<String>,
+    /// JSON, or nothing.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// JSON with a status.
+    #[must_use]
+    pub fn of(status: StatusCode, body: &Value) -> Self {
+        Self { status, link: None, body: body.to_string().into() }
+    }
+
+    /// Its JSON, null if there is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+#[derive(Deserialize)]
+struct Started {
+    port: u16,
+    key: String,
+}
+
+impl Emulator {
+    /// Starts it with the people, the repository, its fork and the app that workflows act as. `server` is the address that its answers name.
+    ///
+    /// # Errors
+    /// When SLIPWAY_EMULATE names no folder in which `npm ci` was run, or it does not start.
+    pub async fn start(server: &str) -> Result<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulator/emulator.mjs");
+        let mut process = Command::new("node")
+            .arg(script)
+            .arg(given("SLIPWAY_EMULATE")?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("node is needed")?;
+        let mut input = process.stdin.take().context("its standard input is a pipe")?;
+        input.write_all(format!("{}\n", json!({ "baseUrl": server, "seed": seed() })).as_bytes()).await?;
+        let output = process.stdout.take().context("its standard output is a pipe")?;
+        let line =
+            timeout(START, BufReader::new(output).lines().next_line()).await.context("emulate does not start")??;
+        let Started { port, key } = serde_json::from_str(&line.context("emulate has ended")?)?;
+        let key = EncodingKey::from_rsa_pem(key.as_bytes())?;
+        let emulator = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            client: slipway_http::loopback(LIMIT)?,
+            app: AppAuth { app_id: AppId(ACTIONS), key },
+            _process: process,
+            _alive: input,
+        };
+        let fork = format!("/repos/{REPOSITORY}/forks");
+        emulator.must(&Method::POST, &fork, MALLORY.token, Some(&json!({}))).await?;
+        Ok(emulator)
+    }
+
+    /// A request; its answer, whatever that is.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(&self, method: &Method, path: &str, token: Option<&str>, body: Bytes) -> Result<Answer> {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url)).body(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.header(header::ACCEPT, "application/vnd.github+json").send().await?;
+        let link = answer.headers().get(header::LINK).and_then(|link| link.to_str().ok()).map(str::to_owned);
+        Ok(Answer { status: answer.status(), link, body: answer.bytes().await? })
+    }
+
+    /// A request of this harness's own, which must succeed; the JSON of its answer.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn must(&self, method: &Method, path: &str, token: &str, body: Option<&Value>) -> Result<Value> {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let answer = self.ask(method, path, Some(token), body.clone().into()).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        ensure!(answer.status.is_success(), "{method} {path} {body}: {} {text}", answer.status);
+        Ok(answer.json())
+    }
+
+    /// A new token of a workflow's job, which may do what `permissions` say: `contents` to `read`, and so on.
+    ///
+    /// # Errors
+    /// When emulate refuses.
+    pub async fn job_token(&self, permissions: &BTreeMap<String, String>) -> Result<String> {
+        let signed = self.app.generate_bearer_token()?;
+        let path = format!("/app/installations/{INSTALLATION}/access_tokens");
+        let answer = self.must(&Method::POST, &path, &signed, Some(&json!({ "permissions": permissions }))).await?;
+        Ok(answer["token"].as_str().context("an installation's token")?.to_owned())
+    }
+}
+
+fn seed() -> Value {
+    let tokens: serde_json::Map<_, _> = PEOPLE
+        .iter()
+        .map(|person| (person.token.to_owned(), json!({ "login": person.login, "scopes": ["repo", "user"] })))
+        .collect();
+    let users: Vec<_> = PEOPLE.iter().map(|person| json!({ "login": person.login })).collect();
+    let permissions = json!({ "actions": "write", "checks": "write", "contents": "write", "pull_requests": "write" });
+    json!({
+        "tokens": tokens,
+        "github": {
+            "users": users,
+            "orgs": [{ "login": OWNER, "members": [{ "login": "ann", "role": "admin" }, { "login": "bob" }] }],
+            "repos": [{ "owner": OWNER, "name": NAME }],
+            "apps": [{
+                "app_id": ACTIONS, "slug": "github-actions", "name": "GitHub Actions", "permissions": permissions,
+                "installations": [{ "installation_id": INSTALLATION, "account": OWNER }],
+            }],
+        },
+    })
+}

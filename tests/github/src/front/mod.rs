@@ -1,0 +1,144 @@
+//! What GitHub's API does and emulate 0.11.2 does not, by GitHub's documentation (<https://docs.github.com/en/rest>). Everything else passes
+//! through as it is.
+//!
+//! | emulate | here |
+//! |---|---|
+//! | takes every token for its first user | 401 `Bad credentials` |
+//! | `GET /user` names the owner of a job's repository | 403 for a job's token |
+//! | a pull request's head stays where it was | it follows git ([`pulls`]) |
+//! | opens a second pull request for a branch, one without commits, one of a branch that was never pushed | 422 |
+//! | takes any length | titles of 256, texts of 65,536, summaries of 65,535 characters, 50 annotations ([`limits`]) |
+//! | makes a commit with the head's tree, whatever the base has | the same merge as git makes it ([`merge`]) |
+//! | answers every refused merge by 422 | 405, and 409 if the head has moved |
+//! | lists of pull requests say whether one is merged | GitHub's do not |
+//! | no pull requests of a commit | as git has them |
+//! | anybody writes check runs, and an update replaces annotations | apps only, and it adds them ([`checks`]) |
+//! | the author may review | 422 |
+//! | a comment's address is that of an issue | that of a pull request: there are no other issues here |
+//! | an organization lacks fields that each account has | GitHub's |
+//!
+//! Neither has statuses, deployments or GraphQL.
+
+mod account;
+mod checks;
+mod limits;
+mod merge;
+mod pulls;
+
+use anyhow::{Context, Result};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use serde_json::{Value, json};
+
+pub use pulls::open_with_head;
+
+use crate::accounts::{Account, REPOSITORY, token_in};
+use crate::emulator::Answer;
+use crate::server::{Inner, State};
+
+/// A request of the API.
+#[derive(Debug)]
+struct Asked<'a> {
+    state: &'a State,
+    method: &'a Method,
+    /// Path and query below `/api/v3`.
+    path: String,
+    token: Option<String>,
+    account: Account,
+    body: Bytes,
+}
+
+/// Answers a request of the API.
+///
+/// # Errors
+/// When git or emulate fails.
+pub async fn answer(
+    state: &State,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Response<Body>> {
+    let path = uri.path_and_query().map_or("", |path| path.as_str()).trim_start_matches("/api/v3").to_owned();
+    let token = token_in(headers);
+    let mut inner = state.inner.lock().await;
+    inner.asked.push(format!("{method} {path}"));
+    let answer = match Account::of(token.as_deref(), &inner.jobs) {
+        None => refused(StatusCode::UNAUTHORIZED, "Bad credentials"),
+        Some(account) => {
+            let asked = Asked { state, method, path, token, account, body };
+            asked.answer(&mut inner).await?
+        }
+    };
+    let answer = Answer { body: account::completed(&answer.body), ..answer };
+    let api = format!("{}/api/v3", state.server);
+    let html = format!("{}/{REPOSITORY}", state.server);
+    let text = String::from_utf8_lossy(&answer.body)
+        .replace(&format!("{}/repos/", state.server), &format!("{api}/repos/"))
+        .replace(&format!("{html}/issues/"), &format!("{html}/pull/"));
+    let mut response = Response::builder().status(answer.status).header(header::CONTENT_TYPE, "application/json");
+    if let Some(link) = answer.link {
+        response = response.header(header::LINK, link.replace(&state.emulator.url, &api));
+    }
+    Ok(response.body(text.into())?)
+}
+
+impl Asked<'_> {
+    async fn answer(&self, inner: &mut Inner) -> Result<Answer> {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let inside = path.strip_prefix(&format!("/repos/{REPOSITORY}/")).unwrap_or_default();
+        let parts: Vec<&str> = inside.split('/').collect();
+        if let Some(refused) = limits::refusal(self, &parts) {
+            return Ok(refused);
+        }
+        match (self.method.as_str(), parts.as_slice()) {
+            ("GET", _) if path == "/user" && matches!(self.account, Account::Job(_)) => {
+                Ok(refused(StatusCode::FORBIDDEN, "Resource not accessible by integration"))
+            }
+            ("POST", ["pulls"]) => pulls::open(self, inner).await,
+            ("GET", ["pulls"]) => pulls::list(self, inner).await,
+            ("GET" | "PATCH", ["pulls", _]) => pulls::one(self, inner).await,
+            ("PUT", ["pulls", number, "merge"]) => merge::merge(self, inner, number).await,
+            ("POST", ["pulls", number, "requested_reviewers"]) => pulls::request_reviewers(self, inner, number).await,
+            ("GET", ["commits", commit, "pulls"]) => pulls::of_commit(self, inner, commit).await,
+            ("POST" | "PATCH" | "GET", ["check-runs", ..]) | ("GET", ["commits", _, "check-runs"]) => {
+                checks::answer(self, inner, &parts).await
+            }
+            _ => self.forward(inner).await,
+        }
+    }
+
+    /// emulate's answer to the request as it is.
+    async fn forward(&self, inner: &Inner) -> Result<Answer> {
+        self.forward_with(inner, self.body.clone()).await
+    }
+
+    /// emulate's answer to the request with another body.
+    async fn forward_with(&self, inner: &Inner, body: Bytes) -> Result<Answer> {
+        self.ask(inner, self.method, &self.path, body).await
+    }
+
+    /// emulate's answer to another request of the same account.
+    async fn ask(&self, inner: &Inner, method: &Method, path: &str, body: Bytes) -> Result<Answer> {
+        let body = String::from_utf8(body.to_vec()).context("a request is text")?;
+        let (path, body) = (inner.ids.to_emulate(path), inner.ids.to_emulate(&body));
+        let mut answer = self.state.emulator.ask(method, &path, self.token.as_deref(), body.into()).await?;
+        answer.body = inner.ids.from_emulate(&String::from_utf8_lossy(&answer.body)).into();
+        Ok(answer)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// A refusal with a message.
+fn refused(status: StatusCode, message: &str) -> Answer {
+    Answer::of(status, &json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }))
+}
+
+/// What GitHub says to a request with a value that is not valid.
+fn invalid(error: &Value) -> Answer {
+    let body = json!({ "message": "Validation Failed", "errors": [error], "documentation_url": "https://docs.github.com/rest" });
+    Answer::of(StatusCode::UNPROCESSABLE_ENTITY, &body)
+}

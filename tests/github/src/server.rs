@@ -1,0 +1,258 @@
+//! The server: one port for the API and for git.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State as Shared};
+use axum::http::{Response, StatusCode};
+use reqwest::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::accounts::{ANN, FORK, REPOSITORY};
+use crate::emulator::Emulator;
+use crate::mirror::{self, Ids};
+use crate::repository::Bare;
+use crate::{front, git_http};
+
+/// More than any request of these tests.
+const MOST_BYTES: usize = 256 << 20;
+
+/// A running GitHub. It ends with this value.
+#[derive(Debug)]
+pub struct GitHub {
+    /// Its address.
+    pub server: String,
+    /// The address of its API.
+    pub api: String,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+/// What every request may need.
+#[derive(Debug)]
+pub struct State {
+    /// The address of the server, without a slash at its end.
+    pub server: String,
+    /// The folder with the bare repositories.
+    pub folder: PathBuf,
+    /// emulate.
+    pub emulator: Emulator,
+    /// One request at a time: emulate and git change together.
+    pub inner: Mutex<Inner>,
+}
+
+/// What changes.
+#[derive(Debug, Default)]
+pub struct Inner {
+    /// Which commit of git is which one of emulate.
+    pub ids: Ids,
+    /// The tokens of jobs, with their permissions.
+    pub jobs: BTreeMap<String, BTreeMap<String, String>>,
+    /// The branches of each repository as emulate has them.
+    pub branches: BTreeMap<String, BTreeMap<String, String>>,
+    /// The merged pull requests.
+    pub merged: BTreeMap<u64, Merged>,
+    /// The annotations of each check run, of which emulate keeps only a part.
+    pub annotations: BTreeMap<u64, Vec<Value>>,
+    /// What was asked of the API: method and path.
+    pub asked: Vec<String>,
+    /// The pushes: repository, branch, and whether a job's own token made it, so that no workflow runs.
+    pub pushes: Vec<Push>,
+}
+
+/// A branch that a push changed.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// Owner and name.
+    pub repository: String,
+    /// The branch.
+    pub branch: String,
+    /// Whether a job's own token made it: GitHub starts no workflow then.
+    pub by_job: bool,
+}
+
+/// What a merge has brought.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    /// The new commit of the base.
+    pub commit: String,
+    /// The pull request's commits, and those that the merge made.
+    pub commits: Vec<String>,
+}
+
+impl GitHub {
+    /// Starts it, with these commits on main, of the repository at `origin`.
+    ///
+    /// # Errors
+    /// When git, node or the packages in SLIPWAY_EMULATE are missing.
+    pub async fn start(origin: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let server = format!("http://{}", listener.local_addr()?);
+        let emulator = Emulator::start(&server).await?;
+        let path = folder.path().to_owned();
+        let state = Arc::new(State { server: server.clone(), folder: path, emulator, inner: Mutex::default() });
+        let origin = origin.display().to_string();
+        for repository in [REPOSITORY, FORK] {
+            let bare = state.bare(repository);
+            Bare::create(&bare.0).await?;
+            bare.git(&["fetch", "--quiet", "--no-tags", &origin, "HEAD:refs/heads/main"]).await?;
+            state.after_push(&mut *state.inner.lock().await, repository, false).await?;
+        }
+        let app = Router::new().fallback(answer).with_state(state.clone());
+        let task = tokio::spawn(async move {
+            // it serves until the task is aborted
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { api: format!("{server}/api/v3"), server, state, task, _folder: folder })
+    }
+
+    /// The repository's bare folder.
+    #[must_use]
+    pub fn bare(&self, repository: &str) -> Bare {
+        self.state.bare(repository)
+    }
+
+    /// A token for a workflow's job.
+    ///
+    /// # Errors
+    /// When emulate refuses.
+    pub async fn job_token(&self, permissions: &BTreeMap<String, String>) -> Result<String> {
+        let token = self.state.emulator.job_token(permissions).await?;
+        self.state.inner.lock().await.jobs.insert(token.clone(), permissions.clone());
+        Ok(token)
+    }
+
+    /// The tokens that jobs have had so far.
+    pub async fn job_tokens(&self) -> Vec<String> {
+        self.state.inner.lock().await.jobs.keys().cloned().collect()
+    }
+
+    /// A request of the API; status and JSON.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value)> {
+        let client = slipway_http::loopback(std::time::Duration::from_secs(60))?;
+        let mut request = client.request(method, format!("{}{path}", self.api)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        Ok((answer.status(), serde_json::from_slice(&answer.bytes().await?).unwrap_or_default()))
+    }
+
+    /// What the API answers to ann about a path below the repository, which must be there. All pages of a list.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let mut all: Option<Vec<Value>> = None;
+        for page in 1.. {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let path = format!("/repos/{REPOSITORY}{path}{separator}per_page=100&page={page}");
+            let (status, json) = self.ask(Method::GET, &path, ANN.token, None).await?;
+            anyhow::ensure!(status.is_success(), "{path}: {status} {json}");
+            let Value::Array(items) = json else { return Ok(json) };
+            let last = items.len() < 100;
+            all.get_or_insert_default().extend(items);
+            if last {
+                break;
+            }
+        }
+        Ok(all.unwrap_or_default().into())
+    }
+
+    /// What was asked of the API since the last time.
+    pub async fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.inner.lock().await.asked)
+    }
+
+    /// What was pushed since the last time.
+    pub async fn pushes(&self) -> Vec<Push> {
+        std::mem::take(&mut self.state.inner.lock().await.pushes)
+    }
+}
+
+impl Drop for GitHub {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl State {
+    /// A repository's bare folder.
+    #[must_use]
+    pub fn bare(&self, repository: &str) -> Bare {
+        Bare(self.folder.join(format!("{repository}.git")))
+    }
+
+    /// Brings emulate's branches and the heads of open pull requests to where git's branches are.
+    ///
+    /// # Errors
+    /// When git or emulate fails.
+    pub async fn after_push(&self, inner: &mut Inner, repository: &str, by_job: bool) -> Result<()> {
+        let bare = self.bare(repository);
+        let known = inner.branches.entry(repository.to_owned()).or_default();
+        let changed = mirror::follow(&self.emulator, &mut inner.ids, repository, &bare, known).await?;
+        for branch in &changed {
+            for number in front::open_with_head(self, repository, branch).await? {
+                self.follow_head(inner, repository, branch, number).await?;
+            }
+        }
+        let repository = || repository.to_owned();
+        inner.pushes.extend(changed.into_iter().map(|branch| Push { repository: repository(), branch, by_job }));
+        Ok(())
+    }
+
+    /// Puts `refs/pull/<number>/head` of the repository where the branch is. It stays when the branch is deleted. A fork's commit is one of
+    /// the repository too.
+    ///
+    /// # Errors
+    /// When git fails or emulate refuses.
+    pub async fn follow_head(&self, inner: &mut Inner, repository: &str, branch: &str, number: u64) -> Result<()> {
+        let from = self.bare(repository);
+        let Some(commit) = from.commit(&format!("refs/heads/{branch}")).await else { return Ok(()) };
+        let api = format!("/repos/{REPOSITORY}/git");
+        mirror::make(&self.emulator, &mut inner.ids, &api, ANN.token, &commit).await?;
+        let from = from.0.display().to_string();
+        let refspec = format!("+refs/heads/{branch}:refs/pull/{number}/head");
+        self.bare(REPOSITORY).git(&["fetch", "--quiet", "--no-tags", &from, &refspec]).await?;
+        Ok(())
+    }
+}
+
+async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
+    // a request that was begun is finished, as GitHub does, even if who asked has gone
+    let answered = tokio::spawn(async move {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, MOST_BYTES).await?;
+        if parts.uri.path().starts_with("/api/v3/") {
+            front::answer(&state, &parts.method, &parts.uri, &parts.headers, body).await
+        } else {
+            git_http::answer(&state, &parts.method, &parts.uri, &parts.headers, body).await
+        }
+    });
+    let answered = answered.await.context("the handler has panicked").and_then(|answered| answered);
+    answered.unwrap_or_else(|error| {
+        // a mistake of this harness: a test that meets it shows it
+        let mut answer = Response::new(Body::from(format!("{{\"message\": {:?}}}", format!("harness: {error:#}"))));
+        *answer.status_mut() = StatusCode::NOT_IMPLEMENTED;
+        answer
+    })
+}
