@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_deployment::{Differences, Error as Deploying, HOW_TO_GET_KUSTOMIZE, Kustomize, examine, own_differences};
-use slipway_digest::Digest;
 use slipway_git::{Merge, Repository};
 use slipway_project::rendered::{Draft, drafts};
-use slipway_project::{ExperimentFile, Project, Tree, cluster, serving, trainer_folder};
+use slipway_project::{ExperimentFile, Project, Tree, cluster, trainer_folder};
 use slipway_source::{Finding, Position};
 
 use crate::in_service::InService;

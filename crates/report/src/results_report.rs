@@ -12,8 +12,8 @@ use crate::chart::{Curve, MOST_LINES, bars, lines, mark};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
 
-use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState, Version};
 use crate::in_service::InService;
+use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState, Version};
 use crate::short::{CHARACTERS, few, short_commit, short_digest, text};
 
 /// The metrics that mean accuracy, the best known first.
@@ -32,9 +32,9 @@ const NAMED: usize = 2;
 #[must_use]
 pub fn results_report(results: &Results) -> Document {
     let trials = || results.experiments.iter().flat_map(|experiment| &experiment.trials);
-    let headline = match results.served.len() {
-        models if results.experiments.is_empty() && models > 0 => {
-            format!("{} changed in service", count(models, "model"))
+    let headline = match results.in_service.len() {
+        versions if results.experiments.is_empty() && versions > 0 => {
+            format!("changed {} in service", count(versions, "version"))
         }
         _ => states(trials()),
     };
