@@ -50,6 +50,7 @@ impl State {
                 let body = body["body"].as_str().unwrap().to_owned();
                 let comment = Comment { id, number: number(n), login, body };
                 self.comments.push(comment.clone());
+                self.made += 1;
                 Answer::new(201, comment.described())
             }
             ("PATCH", ["repos", _, _, "issues", "comments", id]) => {
