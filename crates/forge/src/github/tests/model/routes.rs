@@ -160,7 +160,7 @@ impl State {
 
 fn described(check: &Check, login: &str) -> Value {
     json!({
-        "id": check.id, "name": check.name, "external_id": check.external_id,
+        "id": check.id, "name": check.name, "external_id": check.external_id, "conclusion": check.conclusion,
         "app": {"slug": login.trim_end_matches("[bot]")},
         "output": {"annotations_count": check.annotations.len()},
     })
