@@ -67,6 +67,7 @@ struct Runs {
 struct Run {
     id: u64,
     external_id: Option<String>,
+    conclusion: Option<String>,
     app: Option<App>,
     #[serde(default)]
     output: Output,
@@ -104,21 +105,24 @@ impl Check {
         Self { name: run.name.clone(), head: head.to_owned(), conclusion, title, summary, annotations, id }
     }
 
-    /// What is to be done if this is the newest run of ours.
-    fn step(&self, newest: Option<&Run>) -> CheckStep {
+    /// What is to be done if this is the newest run of ours. `app` may change its own runs alone.
+    fn step(&self, newest: Option<&Run>, app: &str) -> CheckStep {
         let Some(run) = newest else { return CheckStep::Make };
         let (id, annotated) = (run.external_id.as_deref().unwrap_or_default(), run.output.annotations_count);
-        if id == self.id {
-            // two who wrote at once may have added the same annotations
-            let is_twice = annotated > self.annotations.len();
-            return if is_twice { CheckStep::Make } else { CheckStep::Nothing };
+        // two who wrote at once may have added the same annotations, and another workflow may have written another end
+        if id == self.id && annotated <= self.annotations.len() && self.conclusion == json!(run.conclusion) {
+            return CheckStep::Nothing;
         }
-        let begun = id.strip_suffix(UNFINISHED) == Some(&self.id);
+        let slug = run.app.as_ref().and_then(|app| app.slug.as_deref());
+        let is_own = slug.is_none_or(|slug| same(slug, app));
+        let is_begun = id.strip_suffix(UNFINISHED) == Some(&self.id);
         match annotated {
             // GitHub adds annotations to those that are there, and removes none.
-            0 => CheckStep::Replace(run.id),
+            0 if is_own => CheckStep::Replace(run.id),
             // without the last ones nothing would say that all are there
-            n if begun && n < self.annotations.len() && n.is_multiple_of(ANNOTATIONS) => CheckStep::Continue(run.id, n),
+            n if is_own && is_begun && n < self.annotations.len() && n.is_multiple_of(ANNOTATIONS) => {
+                CheckStep::Continue(run.id, n)
+            }
             // GitHub shows the newest one of a name.
             _ => CheckStep::Make,
         }
@@ -166,12 +170,9 @@ impl GitHub {
         let runs = || client.get::<Runs, _, _>(&route, Some(&query));
         match allowed(self.ask(Repeat::Harmless, runs).await)? {
             Ok(runs) => {
-                let ours = runs.check_runs.iter().filter(|run| {
-                    let slug = run.app.as_ref().and_then(|app| app.slug.as_deref());
-                    slug.is_none_or(|slug| same(slug, &app))
-                        && run.external_id.as_deref().is_some_and(|id| id.starts_with(OURS))
-                });
-                Ok(check.step(ours.max_by_key(|run| run.id)))
+                let is_ours = |run: &&Run| run.external_id.as_deref().is_some_and(|id| id.starts_with(OURS));
+                let newest = runs.check_runs.iter().filter(is_ours).max_by_key(|run| run.id);
+                Ok(check.step(newest, &app))
             }
             Err(reason) => Ok(CheckStep::NotAllowed(reason)),
         }

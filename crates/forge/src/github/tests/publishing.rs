@@ -69,7 +69,7 @@ async fn what_is_there_already_is_not_written_and_costs_three_requests() {
     Mock::given(path("/repos/octo/cat/commits/abc/check-runs"))
         .and(query_param("check_name", "slipway"))
         .respond_with(ResponseTemplate::new(200).set_body_json(
-            json!({"total_count": 1, "check_runs": [{"id": 5, "external_id": id, "app": {"slug": "github-actions"}}]}),
+            json!({"total_count": 1, "check_runs": [{"id": 5, "external_id": id, "conclusion": "success", "app": {"slug": "github-actions"}}]}),
         ))
         .mount(&server)
         .await;
@@ -199,4 +199,42 @@ async fn the_publication_sees_the_first_part_without_its_marker() {
         Ok::<_, Error>(Publication { head: opened.head.clone(), parts, check: None })
     };
     assert!(!github.publish(7, keep).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn a_check_is_replaced_or_made_anew_by_what_is_there() {
+    let id = crate::github::check_run::Check::of(&check(60), "abc").id;
+    let run = |id: &str, conclusion: &str, app: &str, annotations: usize| {
+        json!({"id": 5, "external_id": id, "conclusion": conclusion, "app": {"slug": app},
+               "output": {"annotations_count": annotations}})
+    };
+    let (own, other) = ("github-actions", "another");
+    let unfinished = format!("{id}:unfinished");
+    // the request that follows, and how many annotations it has
+    for (there, verb, annotations) in [
+        (run("a job of a workflow", "success", own, 0), "POST", 50),
+        (run("slipway:0", "success", own, 0), "PATCH", 50),
+        // annotations stay in a run for ever, and nobody changes another app's run
+        (run("slipway:0", "success", own, 3), "POST", 50),
+        (run("slipway:0", "success", other, 0), "POST", 50),
+        (run(&unfinished, "success", own, 50), "PATCH", 10),
+        (run(&unfinished, "success", own, 51), "POST", 50),
+        // somebody's with our mark, but another end
+        (run(&id, "failure", own, 60), "POST", 50),
+        (run(&id, "success", own, 110), "POST", 50),
+    ] {
+        let (server, github) = runner().await;
+        answer(&server, "GET", "/repos/octo/cat/pulls/7", 200, &pull(7, "slipway/a")).await;
+        answer(&server, "GET", COMMENTS, 200, &json!([])).await;
+        let runs = json!({ "check_runs": [there] });
+        answer(&server, "GET", "/repos/octo/cat/commits/abc/check-runs", 200, &runs).await;
+        answer(&server, "POST", "/repos/octo/cat/check-runs", 201, &json!({"id": 6})).await;
+        for id in [5, 6] {
+            answer(&server, "PATCH", &format!("/repos/octo/cat/check-runs/{id}"), 200, &json!({ "id": id })).await;
+        }
+        assert!(publish(&github, &[], Some(check(60))).await.unwrap().changed, "{there}");
+        let first = sent(&server, verb).await.remove(0);
+        assert_eq!(first.1["output"]["annotations"].as_array().unwrap().len(), annotations, "{there}");
+        assert_eq!(sent(&server, "POST").await.is_empty(), verb == "PATCH", "{there}");
+    }
 }

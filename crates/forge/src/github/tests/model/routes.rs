@@ -50,6 +50,7 @@ impl State {
                 let body = body["body"].as_str().unwrap().to_owned();
                 let comment = Comment { id, number: number(n), login, body };
                 self.comments.push(comment.clone());
+                self.made += 1;
                 Answer::new(201, comment.described())
             }
             ("PATCH", ["repos", _, _, "issues", "comments", id]) => {
@@ -159,7 +160,7 @@ impl State {
 
 fn described(check: &Check, login: &str) -> Value {
     json!({
-        "id": check.id, "name": check.name, "external_id": check.external_id,
+        "id": check.id, "name": check.name, "external_id": check.external_id, "conclusion": check.conclusion,
         "app": {"slug": login.trim_end_matches("[bot]")},
         "output": {"annotations_count": check.annotations.len()},
     })

@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) comments: Vec<Comment>,
     /// What others wrote, and wrote into it.
     pub(super) others: Vec<Comment>,
+    /// How many comments the clients made.
+    pub(super) made: usize,
     pub(super) checks: Vec<Check>,
     pub(super) merges: u32,
     pub(super) closed_by_hand: usize,
