@@ -55,6 +55,8 @@ pub struct Opened {
     pub is_fork: bool,
     /// The commit of the base branch that it was merged as; `None` unless it is merged.
     pub merge_commit: Option<String>,
+    /// How many commits it has; `None` in a list, and in a bare repository until it is merged.
+    pub commits: Option<usize>,
 }
 
 impl Opened {

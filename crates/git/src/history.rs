@@ -70,6 +70,35 @@ impl Repository {
         Ok(Commit::of(&self.commit_at(&repository, revision)?))
     }
 
+    /// How many commits `descendant` has that `base` does not have.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision); when the repository cannot be read.
+    pub fn commits_since(&self, base: &str, descendant: &str) -> Result<usize> {
+        let repository = self.handle()?;
+        let (base, descendant) = (self.commit_at(&repository, base)?.id(), self.commit_at(&repository, descendant)?.id());
+        let count = || -> std::result::Result<usize, git2::Error> {
+            let mut walk = repository.revwalk()?;
+            walk.push(descendant)?;
+            walk.hide(base)?;
+            let mut count = 0;
+            for commit in walk {
+                commit?;
+                count += 1;
+            }
+            Ok(count)
+        };
+        count().map_err(self.failed("reading"))
+    }
+
+    /// Whether a commit has more than one parent.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision).
+    pub fn is_merge(&self, revision: &str) -> Result<bool> {
+        Ok(self.commit_at(&self.handle()?, revision)?.parent_count() > 1)
+    }
+
     /// Whether one commit is another, or an ancestor of it.
     ///
     /// # Errors

@@ -62,8 +62,9 @@ impl Remote {
             if number > 1 {
                 request.branch = format!("{first}-{number}");
             }
-            if let Some(opened) = self.forge.open_for(&request.branch).await? {
-                return Ok(opened);
+            if self.forge.open_for(&request.branch).await?.is_some() {
+                // labels and reviewers that it lacks are added
+                return Ok(self.forge.open(&request).await?);
             }
             let there = match git.fetch(&self.name, &request.branch) {
                 Ok(there) => Some(there),

@@ -52,6 +52,7 @@ impl BareForge {
             };
             record.state = PullRequestState::Merged;
             record.merge_commit = Some(merged.clone());
+            record.commits = main.as_deref().map(|main| self.repository.commits_since(main, &head)).transpose()?;
             let after = self.write(&record)?;
             let moved = self.repository.update(&[
                 Update { name: &branch, to: &merged, from: main.as_deref() },

@@ -39,6 +39,9 @@ struct Record {
     labels: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     merge_commit: Option<String>,
+    /// How many commits were merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commits: Option<usize>,
 }
 
 const BRANCHES: &str = "refs/heads/";
@@ -149,6 +152,7 @@ impl BareForge {
             draft: request.draft,
             labels: request.labels.clone(),
             merge_commit: None,
+            commits: None,
         };
         let blob = self.write(&record)?;
         // Another process may take the number first; it may even be this very request.
@@ -300,7 +304,7 @@ impl BareForge {
 
     fn opened(&self, number: u64, record: Record, head: String) -> Result<Opened> {
         let base = self.base(&record)?;
-        let Record { title, body, branch, state, draft, labels, merge_commit, .. } = record;
+        let Record { title, body, branch, state, draft, labels, merge_commit, commits, .. } = record;
         Ok(Opened {
             number,
             url: format!("{} ({})", self.path.display(), head_ref(number)),
@@ -317,6 +321,7 @@ impl BareForge {
             head_repository: Some(self.path.display().to_string()),
             is_fork: false,
             merge_commit,
+            commits,
         })
     }
 }

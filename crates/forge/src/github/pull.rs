@@ -27,6 +27,9 @@ pub(crate) struct Pull {
     pub(crate) merged_at: Option<String>,
     /// Of one that is open the commit of a merge that GitHub tried.
     pub(crate) merge_commit_sha: Option<String>,
+    /// How many commits it has; `None` in lists.
+    #[serde(default)]
+    commits: Option<usize>,
     /// Whether a merge would have no conflict; `None` while GitHub computes it, and in lists.
     #[serde(default)]
     pub(crate) mergeable: Option<bool>,
@@ -113,6 +116,7 @@ impl GitHub {
             is_fork: head_repository.as_ref().is_none_or(|head| !same(head, &own)),
             head_repository,
             merge_commit: pull.merge_commit_sha.filter(|_| merged),
+            commits: pull.commits,
         })
     }
 }

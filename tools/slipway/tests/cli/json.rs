@@ -11,7 +11,7 @@ use crate::deployed::Deployed;
 use crate::project::{Project, Ran};
 
 /// Commands and the exit code of each, in this order, in a project with a tree, a forge and a registry.
-const COMMANDS: [(&[&str], i32); 28] = [
+const COMMANDS: [(&[&str], i32); 35] = [
     (&["new", "wide"], 0),
     (&["new", "wide"], 3),
     (&["plan"], 0),
@@ -28,6 +28,13 @@ const COMMANDS: [(&[&str], i32); 28] = [
     (&["propose", "experiments/digits.yaml", "--remote", "/nowhere"], 3),
     (&["promote", "mnist", "--remote", "../forge.git"], 0),
     (&["promote", "mnist", "--remote", "../forge.git", "--version", "7"], 3),
+    (&["report", "1", "--remote", "../forge.git"], 0),
+    (&["report", "9", "--remote", "../forge.git"], 3),
+    (&["show", "1", "--remote", "../forge.git"], 0),
+    (&["revert", "1", "--remote", "../forge.git"], 3),
+    (&["merge", "1", "--remote", "../forge.git"], 0),
+    (&["revert", "1", "--remote", "../forge.git"], 0),
+    (&["cancel", "digits", "--remote", "../forge.git"], 0),
     (&["trace", "mnist@1"], 3),
     (&["trace", "mnist@7"], 3),
     (&["bootstrap", "local"], 5),

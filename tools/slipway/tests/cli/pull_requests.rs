@@ -158,7 +158,7 @@ fn two_proposals_of_one_experiment_both_end_well() {
     let project = started();
     pull(&project);
     let first = EXPERIMENT.replace("epochs: 3", "epochs: 2");
-    let second = EXPERIMENT.replace("seed: 7", "seed: 8");
+    let second = EXPERIMENT.replace("deadline: 30m", "deadline: 20m");
     assert!(first != second && second != EXPERIMENT, "{EXPERIMENT}");
     project.write(EXPERIMENTS, &first);
     let one = number(&ask(&project, &["propose", EXPERIMENTS]));
@@ -175,7 +175,7 @@ fn two_proposals_of_one_experiment_both_end_well() {
     assert_eq!(project.run(&["check"]).code(), 0);
     assert_eq!(jobs(&project, "main").len(), 2);
     let text = project.read(EXPERIMENTS);
-    assert!(text.contains("epochs: 2") && text.contains("seed: 8"), "{text}");
+    assert!(text.contains("epochs: 2") && text.contains("deadline: 20m"), "{text}");
 }
 
 #[test]
