@@ -61,6 +61,20 @@ impl Forge {
         }
     }
 
+    /// The open pull request of a request's branch; labels and reviewers that are missing are added. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn resume(&self, request: &PullRequest) -> Result<Option<Opened>> {
+        match self {
+            Self::Bare(forge) => match self.open_for(&request.branch).await? {
+                Some(_) => forge.open_pull_request(request).map(Some),
+                None => Ok(None),
+            },
+            Self::GitHub(forge) => forge.resume(request).await,
+        }
+    }
+
     /// A pull request by its number.
     ///
     /// # Errors
@@ -80,6 +94,17 @@ impl Forge {
         match self {
             Self::Bare(forge) => Ok(forge.list()?.into_iter().filter(Opened::is_open).collect()),
             Self::GitHub(forge) => forge.list_open().await,
+        }
+    }
+
+    /// The newest pull requests in any state, a hundred of them on GitHub, the newest first. One request for several questions.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn newest(&self) -> Result<Vec<Opened>> {
+        match self {
+            Self::Bare(forge) => Ok(forge.list()?.into_iter().rev().collect()),
+            Self::GitHub(forge) => forge.newest().await,
         }
     }
 
@@ -138,6 +163,21 @@ impl Forge {
         match self {
             Self::Bare(forge) => forge.publish(number, publication).await,
             Self::GitHub(forge) => forge.publish(number, publication).await,
+        }
+    }
+
+    /// The same as [`publish`](Self::publish) for a pull request that was looked up a moment ago.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_on<E: From<Error>>(
+        &self,
+        opened: Opened,
+        publication: impl AsyncFn(&Opened, Option<&str>) -> std::result::Result<Publication, E>,
+    ) -> std::result::Result<Published, E> {
+        match self {
+            Self::Bare(forge) => forge.publish(opened.number, publication).await,
+            Self::GitHub(forge) => forge.publish_on(opened.number, Some(opened), publication).await,
         }
     }
 

@@ -76,7 +76,8 @@ impl Repository {
     /// [`Error::NoRevision`](crate::Error::NoRevision); when the repository cannot be read.
     pub fn commits_since(&self, base: &str, descendant: &str) -> Result<usize> {
         let repository = self.handle()?;
-        let (base, descendant) = (self.commit_at(&repository, base)?.id(), self.commit_at(&repository, descendant)?.id());
+        let (base, descendant) =
+            (self.commit_at(&repository, base)?.id(), self.commit_at(&repository, descendant)?.id());
         let count = || -> std::result::Result<usize, git2::Error> {
             let mut walk = repository.revwalk()?;
             walk.push(descendant)?;

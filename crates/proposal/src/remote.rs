@@ -62,9 +62,8 @@ impl Remote {
             if number > 1 {
                 request.branch = format!("{first}-{number}");
             }
-            if self.forge.open_for(&request.branch).await?.is_some() {
-                // labels and reviewers that it lacks are added
-                return Ok(self.forge.open(&request).await?);
+            if let Some(opened) = self.forge.resume(&request).await? {
+                return Ok(opened);
             }
             let there = match git.fetch(&self.name, &request.branch) {
                 Ok(there) => Some(there),

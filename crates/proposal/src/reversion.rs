@@ -87,20 +87,20 @@ impl Reversion {
 /// When the remote cannot be fetched from, or the base branch was not.
 pub fn merged_commits(git: &Repository, remote: &Remote, undone: &Opened, merge: &str) -> Result<Vec<String>> {
     let one = vec![merge.to_owned()];
-    let count = undone.commits.unwrap_or(1).min(COMMITS);
-    if count < 2 || git.is_merge(merge)? {
+    if undone.commits == Some(1) || git.is_merge(merge)? {
         return Ok(one);
     }
     // the branch may be gone; this reference of a pull request stays
     let mut theirs = git.fetch_reference(&remote.name, &format!("refs/pull/{}/head", undone.number))?;
     let (mut ours, mut commits) = (merge.to_owned(), Vec::new());
-    for _ in 0..count {
+    while commits.len() < undone.commits.unwrap_or(COMMITS) {
         let Some(before) = git.first_parent(&theirs)? else { break };
         // a rebase leaves merges out
         if !git.is_merge(&theirs)? {
-            // a squashed commit has another message than the commits that it is made of
-            if git.commit_of(&ours)?.message.trim() != git.commit_of(&theirs)?.message.trim() {
-                return Ok(one);
+            // what both began with; a squashed commit has another message than the commits that it is made of
+            let is_same = git.commit_of(&ours)?.message.trim() == git.commit_of(&theirs)?.message.trim();
+            if !is_same || undone.commits.is_none() && ours == theirs {
+                break;
             }
             commits.push(ours.clone());
             match git.first_parent(&ours)? {

@@ -4,12 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::jobs::Job;
+use crate::results::Version;
 
 /// What is known about earlier runs.
 #[derive(Clone, Debug, Default)]
 pub struct Expectations {
     /// Runs that finished, the newest first.
     pub runs: Vec<PastRun>,
+    /// Registered versions that a change puts into service or takes out of it, by model and number.
+    pub versions: BTreeMap<(String, u64), Version>,
     /// Why nothing is known, such as that MLflow cannot be reached; `None` if it was asked.
     pub unavailable: Option<String>,
 }
@@ -125,7 +128,7 @@ mod tests {
     }
 
     fn hours(runs: Vec<PastRun>, job: &Job) -> Option<(f64, bool)> {
-        let expectations = Expectations { runs, unavailable: None };
+        let expectations = Expectations { runs, ..Expectations::default() };
         let expected = Estimates::new(&expectations).of(job)?;
         Some((expected.cpu_hours, expected.reaches_deadline))
     }

@@ -7,6 +7,11 @@ use slipway_digest::Digest;
 use slipway_markdown::{code, shortened};
 use slipway_project::{Tree, serving};
 
+use crate::comparison::{accuracy, compared};
+use crate::expectation::Expectations;
+use crate::results::Version;
+use crate::short::text;
+
 /// A model whose version in service changes in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InService {
@@ -42,6 +47,24 @@ impl InService {
             }));
         }
         changed
+    }
+
+    /// What changes and how good the versions are, within a line of Markdown.
+    pub(crate) fn compared(&self, known: &Expectations) -> String {
+        let line = self.line();
+        let Some(after) = self.after else { return line };
+        let version = |number: u64| known.versions.get(&(self.model.clone(), number));
+        let Some(new) = version(after) else {
+            let why = known.unavailable.as_deref().unwrap_or("the registry does not have it");
+            return format!("{line} (⚠ how good it is is not known: {})", text(why));
+        };
+        match self.before {
+            None => format!("{line}: {}", accuracy(new)),
+            Some(before) => {
+                let unknown = Version { number: before, ..Version::default() };
+                format!("{line}: {}; {}", accuracy(new), compared(new, Some(version(before).unwrap_or(&unknown))))
+            }
+        }
     }
 
     /// What changes, within a line of Markdown.

@@ -11,6 +11,7 @@ mod about;
 mod amount;
 mod annotations;
 mod chart;
+mod comparison;
 mod compose;
 mod costs;
 mod document;

@@ -13,7 +13,6 @@ use crate::costs::Costs;
 use crate::document::{Block, Check, Document, Rows, Section, Subject, count, thousands};
 use crate::examination::{Conflict, Examination};
 use crate::expectation::{Estimates, Expectations};
-use crate::in_service::InService;
 use crate::jobs::EnvironmentJobs;
 use crate::link::address;
 use crate::plan_sections::{environment, findings, is_shown, objects, unknown};
@@ -65,7 +64,7 @@ pub fn plan_report(examination: &Examination, about: &About, expectations: &Expe
     };
     Document {
         subject: Subject::Plan,
-        first: first(examination, &headline, &total, &missing, &warnings),
+        first: first(examination, expectations, &headline, &total, &missing, &warnings),
         summary: format!("{headline}{price}{refused}"),
         sections,
         everything: everything(about),
@@ -177,7 +176,14 @@ fn room(examination: &Examination) -> usize {
 }
 
 /// The first lines: at most [`FIRST_LINES`](crate::FIRST_LINES).
-fn first(examination: &Examination, headline: &str, total: &Costs, missing: &[String], warnings: &[String]) -> String {
+fn first(
+    examination: &Examination,
+    known: &Expectations,
+    headline: &str,
+    total: &Costs,
+    missing: &[String],
+    warnings: &[String],
+) -> String {
     let mut text = format!("### Slipway: {headline}\n\n");
     if total.jobs > 0 {
         let _ = writeln!(text, "{}", total.table());
@@ -192,7 +198,7 @@ fn first(examination: &Examination, headline: &str, total: &Costs, missing: &[St
     };
     line("Data", &Vec::from_iter(datasets));
     line("Images", &Vec::from_iter(images));
-    line("In service", &examination.in_service.iter().map(InService::line).collect::<Vec<_>>());
+    line("In service", &examination.in_service.iter().map(|one| one.compared(known)).collect::<Vec<_>>());
     if let Some([added, changed, removed]) = object_counts(examination) {
         let [added, changed, removed] = [added, changed, removed].map(thousands);
         let _ = writeln!(text, "- **Objects in the clusters:** {added} added, {changed} changed, {removed} removed");

@@ -9,12 +9,13 @@ use slipway_project::plan::parameters;
 
 use crate::amount::{decimals, hours};
 use crate::chart::{Curve, MOST_LINES, bars, lines, mark};
+use crate::comparison::{accuracy, compared};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
 
 use crate::in_service::InService;
-use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState, Version};
-use crate::short::{CHARACTERS, few, short_commit, short_digest, text};
+use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState};
+use crate::short::{CHARACTERS, few, short_commit, text};
 
 /// The metrics that mean accuracy, the best known first.
 const ACCURACIES: [&str; 3] = ["test_accuracy", "accuracy", "validation_accuracy"];
@@ -174,45 +175,6 @@ fn best(experiment: &ExperimentResults, model: &ModelResult) -> String {
         best.number,
         compared(best, model.in_service.as_ref())
     )
-}
-
-fn accuracy(version: &Version) -> String {
-    match version.accuracy.filter(|accuracy| accuracy.is_finite()) {
-        Some(accuracy) => format!("accuracy {}", decimals(accuracy, 4)),
-        None => "⚠ without an accuracy".to_owned(),
-    }
-}
-
-/// What a version's accuracy is beside that of the one in service. Accuracies on other data say nothing about each other.
-fn compared(best: &Version, in_service: Option<&Version>) -> String {
-    let Some(service) = in_service else { return "nothing is in service".to_owned() };
-    if service.number == best.number {
-        return format!("version {} is in service already", service.number);
-    }
-    let of = format!("version {} is in service", service.number);
-    if best.dataset_digest.is_empty() || best.dataset_digest != service.dataset_digest {
-        let digest = |version: &Version| match version.dataset_digest.as_str() {
-            "" => "data that is not known".to_owned(),
-            digest => code(&short_digest(digest)),
-        };
-        return format!(
-            "⚠ {of}, not comparable: this one was tested on {}, that one on {}",
-            digest(best),
-            digest(service)
-        );
-    }
-    match (best.accuracy, service.accuracy) {
-        (Some(new), Some(old)) if new.is_finite() && old.is_finite() => {
-            let points = (new - old) * 100.0;
-            let sign = if points > 0.0 { "+" } else { "" };
-            format!(
-                "{of} with {} on the same test data ({sign}{} percentage points)",
-                decimals(old, 4),
-                decimals(points, 2)
-            )
-        }
-        _ => format!("⚠ {of}, not comparable: one of them has no accuracy"),
-    }
 }
 
 /// An experiment in an environment, as a section.

@@ -3,7 +3,8 @@
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
-use slipway_forge::{Forge, Opened};
+use slipway_forge::{Forge, Opened, forge_of};
+use slipway_git::Repository;
 use slipway_markdown::visible;
 
 use crate::context::Context;
@@ -31,6 +32,13 @@ impl From<Opened> for OpenPullRequest {
 /// Those of a forge, oldest first.
 pub(crate) async fn open_pull_requests(forge: &Forge) -> Result<Vec<OpenPullRequest>, Failure> {
     Ok(forge.list_open().await?.into_iter().map(OpenPullRequest::from).collect())
+}
+
+/// Those of the remote `origin` of the project that is here. Returns `None` if there is none, or if they cannot be listed, which is a warning.
+pub(crate) async fn of_origin(context: &Context) -> Option<Vec<OpenPullRequest>> {
+    let url = Repository::project(&context.root).ok()?.remote_url("origin").ok()??;
+    let listed = async { open_pull_requests(&forge_of(&url)?).await };
+    listed.await.map_err(|failure: Failure| context.warn(format!("open pull requests are not shown: {failure}"))).ok()
 }
 
 /// Prints them as a table; nothing if there are none.

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::json;
 
+use super::patience::Repeat;
 use super::pull::{Pull, same};
 use super::{GitHub, PAGE};
 use crate::{Error, Opened, Result};
@@ -27,6 +28,15 @@ impl GitHub {
         opened.sort_by_key(|one| one.number);
         opened.dedup_by_key(|one| one.number);
         Ok(opened)
+    }
+
+    /// The newest ones in any state, one page of them, the newest first. Their commits are not counted.
+    pub(crate) async fn newest(&self) -> Result<Vec<Opened>> {
+        let query = json!({ "state": "all", "sort": "created", "direction": "desc", "per_page": PAGE });
+        let client = self.client().await?;
+        let route = self.route("pulls");
+        let page: octocrab::Page<Pull> = self.ask(Repeat::Harmless, || client.get(&route, Some(&query))).await?;
+        page.items.into_iter().map(|pull| self.opened(pull)).collect()
     }
 
     /// The open one of a branch of this repository.

@@ -14,8 +14,25 @@ impl GitHub {
     /// Opens a pull request, or finds the one that is open for the branch. Then asks for the labels and reviews that it lacks.
     pub(crate) async fn open_pull_request(&self, request: &PullRequest) -> Result<Opened> {
         let (pull, is_new) = self.open_or_find(request).await?;
-        let added = self.label(&pull, &request.labels).await?;
+        self.complete(pull, is_new, request).await
+    }
+
+    /// The pull request that is open for the branch, with the labels and reviews that it lacks. Returns `None` if there is none.
+    pub(crate) async fn resume(&self, request: &PullRequest) -> Result<Option<Opened>> {
+        match self.open_pull(&request.branch).await? {
+            Some(pull) => self.complete(pull, false, request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Asks for the reviews, then for the labels. So one that has its labels has been asked for its reviews, and a refusal is not asked for again.
+    async fn complete(&self, pull: Pull, is_new: bool, request: &PullRequest) -> Result<Opened> {
+        let is_labelled = !request.labels.is_empty() && request.labels.iter().all(|label| pull.has_label(label));
+        if is_labelled {
+            return self.opened(pull);
+        }
         self.ask_for_reviews(&pull, is_new, &request.reviewers).await?;
+        let added = self.label(&pull, &request.labels).await?;
         let mut opened = self.opened(pull)?;
         opened.labels.extend(added);
         Ok(opened)

@@ -31,11 +31,24 @@ impl GitHub {
         number: u64,
         publication: impl AsyncFn(&Opened, Option<&str>) -> std::result::Result<Publication, E>,
     ) -> std::result::Result<Published, E> {
+        self.publish_on(number, None, publication).await
+    }
+
+    /// The same; `known` is the pull request as it was a moment ago, which saves a request.
+    pub(crate) async fn publish_on<E: From<Error>>(
+        &self,
+        number: u64,
+        mut known: Option<Opened>,
+        publication: impl AsyncFn(&Opened, Option<&str>) -> std::result::Result<Publication, E>,
+    ) -> std::result::Result<Published, E> {
         let mut author = self.author().await?;
         let mut progress = Progress::default();
         for pause in pauses() {
             tokio::time::sleep(pause).await;
-            let opened = self.get(number).await?;
+            let opened = match known.take() {
+                Some(opened) => opened,
+                None => self.get(number).await?,
+            };
             let present = self.comments(number, &author).await?;
             let publication = publication(&opened, first_part(&present)).await?;
             if publication.head != opened.head {

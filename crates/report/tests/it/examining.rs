@@ -19,7 +19,7 @@ fn report(change: &Change, base: &str, head: &str) -> (Examination, Document) {
         epochs: Some(3),
         seconds: 90.0,
     };
-    let document = plan_report(&examination, &about(), &Expectations { runs: vec![run], unavailable: None });
+    let document = plan_report(&examination, &about(), &Expectations { runs: vec![run], ..Expectations::default() });
     assert!(document.first.lines().count() <= FIRST_LINES, "{}", document.first);
     (examination, document)
 }
@@ -188,7 +188,8 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
     );
     // no history
     let examination = Examination::of(&change.git, &change.base, &head, None).unwrap();
-    let expectations = Expectations { runs: vec![], unavailable: Some("MLflow does not answer".to_owned()) };
+    let expectations =
+        Expectations { unavailable: Some("MLflow does not answer".to_owned()), ..Expectations::default() };
     let document = plan_report(&examination, &about(), &expectations);
     assert!(document.first.contains("| CPU-hours | ⚠ no history | 2 |"), "{}", document.first);
     assert!(

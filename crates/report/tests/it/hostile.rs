@@ -183,7 +183,7 @@ fn plan(random: &mut Random) -> Document {
         missing: many(random, 3, hostile),
         everything: Some(if random.below(2) == 0 { hostile(random) } else { "https://ours.example/x".to_owned() }),
     };
-    plan_report(&examination, &about, &Expectations { runs: vec![], unavailable: Some(hostile(random)) })
+    plan_report(&examination, &about, &Expectations { unavailable: Some(hostile(random)), ..Expectations::default() })
 }
 
 fn trial(random: &mut Random) -> TrialResult {

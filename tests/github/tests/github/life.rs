@@ -169,7 +169,7 @@ async fn a_life_from_the_proposal_to_the_revert() {
     let first = ann.opens(&propose);
     let pull = life.pull(first).await;
     assert_eq!(
-        (pull["labels"][0]["name"].as_str(), pull["requested_reviewers"][0]["login"].as_str()),
+        (pull["labels"][1]["name"].as_str(), pull["requested_reviewers"][0]["login"].as_str()),
         (Some("training"), Some("bob"))
     );
     assert_eq!(github.get("/pulls").await.unwrap().as_array().unwrap().len(), 2);

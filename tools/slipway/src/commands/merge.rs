@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::MergeMethod;
+use slipway_forge::{MergeMethod, PullRequestState};
 use slipway_git::Repository;
 use slipway_markdown::visible;
 
@@ -43,6 +43,12 @@ impl Merge {
         let running = self.running.find(context)?.map(|(_, state)| state);
         let remote = self.remote.find(&git, running.as_ref())?;
         let opened = remote.forge.get(self.number).await?;
+        let (state, known) = (opened.state, opened.merge_commit.clone());
+        if let (PullRequestState::Merged, Some(commit)) = (state, known) {
+            let short = commit.get(..8).unwrap_or(&commit);
+            context.say(format!("pull request #{} is merged already, as {short}", self.number));
+            return context.json(&Merged { number: self.number, commit });
+        }
         let commit = remote.forge.merge(self.number, self.method, &opened.head).await?;
         let short = commit.get(..8).unwrap_or(&commit);
         context.say(format!("merged pull request #{} ({}) as {short}", self.number, visible(&opened.title)));

@@ -2,8 +2,8 @@
 
 mod artifact;
 mod outcome;
-mod past_runs;
 mod planned;
+mod recorded;
 
 use std::path::PathBuf;
 
@@ -104,7 +104,8 @@ impl Report {
             return self.unpublished(context, None, &document, &head);
         }
         let remote = self.remote.find(&git, running.as_ref())?;
-        let Some(opened) = self.pull_request(&remote).await? else {
+        let (opened, newest) = self.pull_request(&remote).await?;
+        let Some(opened) = opened else {
             return nothing(
                 context,
                 "no open pull request has this branch at this commit any more, so nothing is done",
@@ -117,18 +118,18 @@ impl Report {
                 let why = format!("the report is about {about}, and #{number} is at {head} now, so nothing is done");
                 return nothing(context, &why);
             }
-            let published = remote.forge.publish(opened.number, async |_: &Opened, previous: Option<&str>| {
+            let published = remote.forge.publish_on(opened, async |_: &Opened, previous: Option<&str>| {
                 Ok::<_, Failure>(packed.clone().publication(previous))
             });
             return done(context, &packed, &published.await?);
         }
         if self.to.is_some() || self.dry_run {
-            let document = document(&planning, &remote, &opened).await?;
+            let document = document(&planning, &remote, &opened, &newest).await?;
             return self.unpublished(context, Some(opened.number), &document, &opened.head);
         }
         let packed = std::sync::Mutex::new(None);
-        let published = remote.forge.publish(opened.number, async |opened: &Opened, previous: Option<&str>| {
-            let new = pack(&document(&planning, &remote, opened).await?, &opened.head);
+        let published = remote.forge.publish_on(opened, async |opened: &Opened, previous: Option<&str>| {
+            let new = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
             let publication = new.clone().publication(previous);
             *packed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(new);
             Ok::<_, Failure>(publication)
@@ -138,15 +139,22 @@ impl Report {
         done(context, &packed.ok_or_else(|| Failure::Unexpected("nothing was published".to_owned()))?, &published)
     }
 
-    /// The pull request that is meant; `None` if it is named by a branch that has moved, or that has no open one any more.
-    async fn pull_request(&self, remote: &Remote) -> Result<Option<Opened>, Failure> {
+    /// The pull request that is meant, and the newest others as far as they were listed. `None` if it is named by a branch that has moved, or that
+    /// has no open one any more.
+    async fn pull_request(&self, remote: &Remote) -> Result<(Option<Opened>, Vec<Opened>), Failure> {
         match (self.number, &self.head, &self.commit) {
-            (Some(number), ..) => Ok(Some(remote.forge.get(number).await?)),
+            (Some(number), ..) => {
+                let newest = remote.forge.newest().await?;
+                match newest.iter().find(|opened| opened.number == number) {
+                    Some(opened) => Ok((Some(opened.clone()), newest)),
+                    None => Ok((Some(remote.forge.get(number).await?), newest)),
+                }
+            }
             (None, Some(head), Some(commit)) => {
                 let (owner, branch) = head.split_once(':').ok_or_else(|| {
                     Failure::Input(format!("--head {head}: give the owner and the branch, such as octo:topic"))
                 })?;
-                Ok(remote.forge.find(owner, branch, commit).await?)
+                Ok((remote.forge.find(owner, branch, commit).await?, Vec::new()))
             }
             _ => Err(Failure::Input(
                 "name a pull request, such as `slipway report 7`: `slipway status` lists the open ones".to_owned(),
@@ -183,9 +191,14 @@ impl Report {
 }
 
 /// The report on a pull request: before the merge what it would do, after it what came of it.
-async fn document(planning: &Planning<'_>, remote: &Remote, opened: &Opened) -> Result<Document, Failure> {
+async fn document(
+    planning: &Planning<'_>,
+    remote: &Remote,
+    opened: &Opened,
+    newest: &[Opened],
+) -> Result<Document, Failure> {
     match opened.state {
-        PullRequestState::Merged => outcome::of(planning, remote, opened).await,
+        PullRequestState::Merged => outcome::of(planning, remote, opened, newest).await,
         PullRequestState::Open | PullRequestState::Closed => planning.of_pull_request(remote, opened).await,
     }
 }

@@ -19,7 +19,7 @@ use slipway_mlflow::Client;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::addresses;
-use crate::open_pull_requests::{OpenPullRequest, open_pull_requests, show_pull_requests};
+use crate::open_pull_requests::{OpenPullRequest, of_origin, open_pull_requests, show_pull_requests};
 use crate::running::LoopArgs;
 use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
@@ -78,7 +78,9 @@ impl Status {
         }
         let Some((folder, state)) = self.running.find(context)? else {
             context.say("no loop is running here: start one with `slipway up`, or try `slipway demo`");
-            return context.json(&Report::default());
+            let pull_requests = of_origin(context).await.unwrap_or_default();
+            show_pull_requests(context, &pull_requests);
+            return context.json(&Report { pull_requests, ..Report::default() });
         };
         let mlflow = Client::new(&state.mlflow)?;
         let mut jobs = jobs(&folder.join("jobs"))?;

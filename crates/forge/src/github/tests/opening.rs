@@ -81,7 +81,23 @@ async fn one_that_is_open_gets_only_what_it_lacks() {
         .mount(&server)
         .await;
     assert_eq!(github.open_pull_request(&request()).await.unwrap().number, 7);
-    assert_eq!(server.received_requests().await.unwrap().len(), 3);
+    // its labels say that all was asked for
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
+    let more = PullRequest { labels: vec!["more".to_owned()], ..request() };
+    assert_eq!(github.open_pull_request(&more).await.unwrap().number, 7);
+    let asked: Vec<String> = server.received_requests().await.unwrap()[2..]
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.url.path()))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "POST /repos/octo/cat/pulls",
+            "GET /repos/octo/cat/pulls",
+            "GET /repos/octo/cat/pulls/7/reviews",
+            "POST /repos/octo/cat/issues/7/labels",
+        ]
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use slipway_experiment::TrainJob;
 use slipway_forge::Opened;
 use slipway_mlflow::{Client, ModelVersion, Run, RunStatus};
-use slipway_names::tag::{ACCURACY, DATASET_DIGEST, FAILURE, GATE, TRAINJOB};
+use slipway_names::tag::{FAILURE, GATE, TRAINJOB};
 use slipway_project::plan::Start;
 use slipway_project::{Plan, Project, Tree, jobs_folder, serving};
 use slipway_proposal::{Remote, best_version, merged_commits};
@@ -16,6 +16,7 @@ use slipway_report::{
 };
 
 use super::planned::Planning;
+use super::recorded::described;
 use crate::failure::Failure;
 use crate::unregistered::reason;
 
@@ -37,8 +38,13 @@ const CURVED: usize = 12;
 /// The most points of a curve; of more, some are left out evenly.
 const POINTS: usize = 60;
 
-/// The report on a pull request that is merged.
-pub(super) async fn of(planning: &Planning<'_>, remote: &Remote, opened: &Opened) -> Result<Document, Failure> {
+/// The report on a pull request that is merged. `newest` are other pull requests, among which promotions are looked for.
+pub(super) async fn of(
+    planning: &Planning<'_>,
+    remote: &Remote,
+    opened: &Opened,
+    newest: &[Opened],
+) -> Result<Document, Failure> {
     let git = planning.git;
     let tip = git.fetch(&remote.name, &opened.base)?;
     let merge = opened.merge_commit.clone().unwrap_or_else(|| tip.clone());
@@ -90,7 +96,7 @@ pub(super) async fn of(planning: &Planning<'_>, remote: &Remote, opened: &Opened
         let model = match (register, known) {
             (Some(register), Some(client)) => {
                 let versions = client.search_model_versions(&register.model).await?;
-                Some(model(remote, &now, environment, &register.model, &trials, &versions).await?)
+                Some(model(newest, &now, environment, &register.model, &trials, &versions))
             }
             _ => None,
         };
@@ -184,14 +190,14 @@ fn state(run: &Run) -> Result<TrialState, Failure> {
 }
 
 /// The model that the trials register: the best version of theirs beside the one in service. Also the number of each job's version.
-async fn model(
-    remote: &Remote,
+fn model(
+    newest: &[Opened],
     now: &Tree,
     environment: &str,
     model: &str,
     trials: &[TrialResult],
     versions: &[ModelVersion],
-) -> Result<(ModelResult, BTreeMap<String, u64>), Failure> {
+) -> (ModelResult, BTreeMap<String, u64>) {
     let own: Vec<ModelVersion> = versions
         .iter()
         .filter(|version| trials.iter().any(|trial| trial.name == version.tag(TRAINJOB)))
@@ -207,23 +213,13 @@ async fn model(
     let promotion = match &best {
         Some(best) if pinned != Some(best.number) => {
             let name = format!("slipway/serve-{model}-{}-{environment}-", best.number);
-            let open = remote.forge.list_open().await?.into_iter().find(|open| open.branch.starts_with(&name));
-            open.map(|open| Promotion { number: open.number, url: Some(open.url) })
+            let open = newest.iter().find(|one| one.is_open() && one.branch.starts_with(&name));
+            open.map(|open| Promotion { number: open.number, url: Some(open.url.clone()) })
         }
         _ => None,
     };
     let numbers = own.iter().map(|version| (version.tag(TRAINJOB).to_owned(), version.number())).collect();
-    Ok((ModelResult { model: model.to_owned(), best, in_service, promotion }, numbers))
-}
-
-fn described(version: &ModelVersion) -> Version {
-    Version {
-        number: version.number(),
-        job: version.tag(TRAINJOB).to_owned(),
-        accuracy: version.tag(ACCURACY).parse().ok(),
-        dataset_digest: version.tag(DATASET_DIGEST).to_owned(),
-        url: None,
-    }
+    (ModelResult { model: model.to_owned(), best, in_service, promotion }, numbers)
 }
 
 fn with_version(trial: TrialResult, model: Option<&(ModelResult, BTreeMap<String, u64>)>) -> TrialResult {

@@ -7,7 +7,7 @@ use slipway_mlflow::Client;
 use slipway_proposal::Remote;
 use slipway_report::{About, Document, Examination, plan_report};
 
-use super::past_runs::past_runs;
+use super::recorded::expectations;
 use crate::failure::Failure;
 
 /// What a report is made with.
@@ -50,8 +50,7 @@ impl Planning<'_> {
     async fn report(&self, base: &str, head: &str, about: About) -> Result<(Document, String), Failure> {
         let about = About { everything: self.everything.map(str::to_owned), ..about };
         let examination = Examination::of(self.git, base, head, self.kustomize)?;
-        let starts = examination.environments.iter().flat_map(|environment| &environment.starts);
-        let expected = past_runs(self.mlflow.as_ref(), starts.map(|job| job.experiment.as_str()).collect()).await;
+        let expected = expectations(self.mlflow.as_ref(), &examination).await;
         Ok((plan_report(&examination, &about, &expected), examination.head))
     }
 }

@@ -7,15 +7,13 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, train_jobs};
 use slipway_experiment::{Trial, expand};
-use slipway_forge::forge_of;
-use slipway_git::Repository;
 use slipway_mlflow::Client;
 use slipway_names::env::MLFLOW_TRACKING_URI;
 
 use super::runs::Runs;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::open_pull_requests::{OpenPullRequest, open_pull_requests, show_pull_requests};
+use crate::open_pull_requests::{OpenPullRequest, of_origin, show_pull_requests};
 use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 
@@ -69,13 +67,7 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         let trial = job.trial.as_deref().and_then(|text| Trial::from_json(&expand(text, &[])).ok());
         Outcome { unregistered: reasons.remove(&job.name), runs: trial.map(Runs::new).unwrap_or_default(), job }
     };
-    let pull_requests = match pull_requests(context).await {
-        Ok(found) => found,
-        Err(failure) => {
-            context.warn(format!("open pull requests are not shown: {failure}"));
-            None
-        }
-    };
+    let pull_requests = of_origin(context).await;
     let report = Report {
         pull_requests,
         context: cluster.context().to_owned(),
@@ -88,13 +80,6 @@ pub(super) async fn run(context: &Context, name: Option<&str>) -> Result<(), Fai
         show(context, &report);
     }
     context.json(&report)
-}
-
-/// Those of the project that is here; `None` if there is none, or its repository has no remote `origin`.
-async fn pull_requests(context: &Context) -> Result<Option<Vec<OpenPullRequest>>, Failure> {
-    let Ok(git) = Repository::project(&context.root) else { return Ok(None) };
-    let Some(url) = git.remote_url("origin")? else { return Ok(None) };
-    Ok(Some(open_pull_requests(&forge_of(&url)?).await?))
 }
 
 async fn registry(
