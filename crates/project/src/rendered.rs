@@ -88,9 +88,7 @@ pub fn findings(project: &Project, only: Option<&BTreeSet<String>>) -> Vec<Findi
                     1 => format!("{of} asks for this TrainJob, but the file does not exist"),
                     many => format!("{of} asks for this TrainJob and {} more, but their files do not exist", many - 1),
                 };
-                let help = format!(
-                    "{again} writes what is missing; to cancel a trial, take its value out of the sweep as well"
-                );
+                let help = format!("{again} writes what is missing; to cancel a trial, use `slipway cancel`");
                 findings.push(Finding::at(first, Position::START, "not-rendered", message).with_help(help));
             }
             for (path, file) in rendered {

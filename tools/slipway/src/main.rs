@@ -18,6 +18,7 @@ mod pull_request;
 mod remote;
 mod renderers;
 mod replace;
+mod reports;
 mod revision;
 mod running;
 mod runtime;

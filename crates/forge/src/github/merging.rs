@@ -105,14 +105,14 @@ enum Refusal {
 /// What to do about a merge that GitHub refuses.
 fn reason(message: &str, mergeable: Option<bool>) -> &'static str {
     let known = [
-        ("Base branch was modified", "try again"),
+        ("base branch was modified", "try again"),
         ("draft", "mark it as ready for review first"),
         ("are not allowed", "use another merge method: the repository allows others"),
         ("merge queue", "add it to the queue on its page"),
         ("review", "ask for the review that is missing"),
-        ("tatus check", "wait for the checks of its newest commit, or correct what they say"),
+        ("status check", "wait for the checks of its newest commit, or correct what they say"),
     ];
-    match known.iter().find(|(words, _)| message.contains(words)) {
+    match known.iter().find(|(words, _)| message.to_lowercase().contains(words)) {
         Some((_, advice)) => advice,
         None if mergeable == Some(false) => {
             "it conflicts with its base branch: render it again if only rendered files conflict, otherwise merge the base branch into it"

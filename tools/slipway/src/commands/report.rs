@@ -1,15 +1,12 @@
 //! `slipway report`: what a pull request would do, and once it is merged, what came of it, on its own page.
 
 mod artifact;
-mod outcome;
-mod planned;
-mod recorded;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::{CheckOutcome, Conclusion, Opened, Published, PullRequestState};
+use slipway_forge::{CheckOutcome, Conclusion, Opened, Published};
 use slipway_git::Repository;
 use slipway_proposal::Remote;
 use slipway_report::{Document, Packed, pack};
@@ -18,9 +15,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
+use crate::reports::{Planning, document};
 use crate::running::LoopArgs;
 use crate::services;
-use planned::Planning;
 
 #[derive(Debug, Args)]
 #[command(
@@ -187,19 +184,6 @@ impl Report {
             summary: packed.summary,
             ..Reported::default()
         })
-    }
-}
-
-/// The report on a pull request: before the merge what it would do, after it what came of it.
-async fn document(
-    planning: &Planning<'_>,
-    remote: &Remote,
-    opened: &Opened,
-    newest: &[Opened],
-) -> Result<Document, Failure> {
-    match opened.state {
-        PullRequestState::Merged => outcome::of(planning, remote, opened, newest).await,
-        PullRequestState::Open | PullRequestState::Closed => planning.of_pull_request(remote, opened).await,
     }
 }
 

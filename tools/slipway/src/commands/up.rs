@@ -14,6 +14,7 @@ use slipway_embedded::{State, StateFolder, begin};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::{addresses, configuration, executable, interrupted, phase_line};
+use crate::reports::follow;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  slipway up\n  slipway up --detach && slipway down")]
@@ -58,6 +59,7 @@ impl Up {
         }
         let interrupted = interrupted();
         context.progress("starting");
+        let folder = state.clone();
         let configuration = configuration(context, state, self.page_port, print_phases(context))?;
         let starting = async { Ok::<_, Failure>(begin(configuration).await?.ready().await?) };
         tokio::pin!(interrupted);
@@ -67,8 +69,10 @@ impl Up {
         };
         show(context, running.addresses())?;
         context.progress("press Ctrl-C or run `slipway down` to stop it");
+        let state = running.addresses().clone();
         let result = tokio::select! {
             error = running.failure() => Err(error.into()),
+            never = follow(context, &state, &folder) => match never {},
             result = &mut interrupted => { context.progress("shutting down"); result }
         };
         let ended = running.shutdown().await;

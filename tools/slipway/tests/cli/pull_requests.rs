@@ -93,7 +93,7 @@ fn a_cancelled_trial_stays_cancelled_when_the_others_are_rendered_again() {
 #[test]
 fn a_name_that_is_not_there_is_said_with_a_near_one() {
     let project = started();
-    let message = refused(&project, &["cancel", "digist"]);
+    let message = refused(&project, &["cancel", "digit"]);
     assert!(message.contains("did you mean digits?"), "{message}");
     let message = refused(&project, &["cancel", "digits", "--environment", "moon"]);
     assert!(message.contains("unknown environment `moon`"), "{message}");

@@ -11,18 +11,18 @@ use super::recorded::expectations;
 use crate::failure::Failure;
 
 /// What a report is made with.
-pub(super) struct Planning<'a> {
-    pub(super) git: &'a Repository,
-    pub(super) kustomize: Option<&'a Kustomize>,
+pub(crate) struct Planning<'a> {
+    pub(crate) git: &'a Repository,
+    pub(crate) kustomize: Option<&'a Kustomize>,
     /// MLflow; why there is none otherwise.
-    pub(super) mlflow: Result<Client, String>,
+    pub(crate) mlflow: Result<Client, String>,
     /// Where everything is that does not fit.
-    pub(super) everything: Option<&'a str>,
+    pub(crate) everything: Option<&'a str>,
 }
 
 impl Planning<'_> {
     /// The report on merging one revision into another, and the commit of the former.
-    pub(super) async fn of_revisions(&self, base: &str, head: &str) -> Result<(Document, String), Failure> {
+    pub(crate) async fn of_revisions(&self, base: &str, head: &str) -> Result<(Document, String), Failure> {
         let about = About { base_branch: base.to_owned(), ..About::default() };
         self.report(base, head, about).await
     }

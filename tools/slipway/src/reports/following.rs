@@ -1,0 +1,95 @@
+//! Keeping the reports in the loop on this machine up to date, as workflows do on GitHub.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use slipway_embedded::{JobStatus, State};
+use slipway_forge::{Opened, PullRequestState};
+use slipway_git::Repository;
+use slipway_proposal::Remote;
+use slipway_report::pack;
+
+use super::{Planning, document};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::renderers::KustomizeArgs;
+use crate::services;
+
+/// How often the forge and the jobs are looked at.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// The most pull requests that are kept up to date: the newest ones.
+const NEWEST: usize = 20;
+
+/// Keeps the reports up to date for ever. What goes wrong is logged, once as long as it is the same.
+pub(crate) async fn follow(context: &Context, state: &State, folder: &Path) -> Infallible {
+    let (mut seen, mut logged) = (BTreeMap::new(), String::new());
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        match step(context, state, folder, &mut seen).await {
+            Ok(()) => logged.clear(),
+            Err(failure) => {
+                let text = failure.to_string();
+                if text != logged {
+                    tracing::warn!("the reports of pull requests are not up to date: {text}");
+                    logged = text;
+                }
+            }
+        }
+    }
+}
+
+/// Reports on the pull requests of which something has changed since `seen`.
+async fn step(
+    context: &Context,
+    state: &State,
+    folder: &Path,
+    seen: &mut BTreeMap<u64, String>,
+) -> Result<(), Failure> {
+    let git = Repository::project(&context.root)?;
+    let remote = Remote::at(&state.forge)?;
+    let newest = remote.forge.newest().await?;
+    let main = Repository::open(&state.forge)?.reference("refs/heads/main")?.unwrap_or_default();
+    let phases = phases(&folder.join("jobs"))?;
+    for opened in newest.iter().take(NEWEST) {
+        let facts = match opened.state {
+            PullRequestState::Closed => continue,
+            PullRequestState::Open => format!("{} {main}", opened.head),
+            PullRequestState::Merged => format!("{} {main} {phases}", opened.head),
+        };
+        if seen.get(&opened.number) == Some(&facts) {
+            continue;
+        }
+        let kustomize = KustomizeArgs::default().find()?;
+        let planning = Planning {
+            git: &git,
+            kustomize: kustomize.as_ref(),
+            mlflow: services::mlflow(Some(state)).map_err(|failure| failure.to_string()),
+            everything: None,
+        };
+        let publication = async |opened: &Opened, previous: Option<&str>| {
+            let packed = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
+            Ok::<_, Failure>(packed.publication(previous))
+        };
+        remote.forge.publish_on(opened.clone(), publication).await?;
+        seen.insert(opened.number, facts);
+    }
+    Ok(())
+}
+
+/// The phase of each job in the state folder.
+fn phases(jobs: &Path) -> Result<String, Failure> {
+    let mut phases = BTreeMap::new();
+    for entry in std::fs::read_dir(jobs).into_iter().flatten().flatten() {
+        if let Some(status) = JobStatus::read(&entry.path())? {
+            phases.insert(entry.file_name(), status.phase);
+        }
+    }
+    let mut text = String::new();
+    for (name, phase) in phases {
+        let _ = write!(text, "{}={phase:?} ", name.display());
+    }
+    Ok(text)
+}
