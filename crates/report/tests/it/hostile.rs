@@ -157,7 +157,7 @@ fn plan(random: &mut Random) -> Document {
                 environment: one.name.clone(),
                 model: hostile(random),
                 before: Some(1),
-                after: None,
+                after: Some(3),
             })
             .collect(),
         keep_code: [(hostile(random), 2)].into(),
@@ -183,7 +183,11 @@ fn plan(random: &mut Random) -> Document {
         missing: many(random, 3, hostile),
         everything: Some(if random.below(2) == 0 { hostile(random) } else { "https://ours.example/x".to_owned() }),
     };
-    plan_report(&examination, &about, &Expectations { unavailable: Some(hostile(random)), ..Expectations::default() })
+    let versions = examination.in_service.iter().flat_map(|one| [(one.model.clone(), 1), (one.model.clone(), 3)]);
+    let versions = versions.filter(|_| random.below(2) == 0).collect::<Vec<_>>();
+    let versions = versions.into_iter().map(|key| (key, version(random))).collect();
+    let expectations = Expectations { versions, unavailable: Some(hostile(random)), ..Expectations::default() };
+    plan_report(&examination, &about, &expectations)
 }
 
 fn trial(random: &mut Random) -> TrialResult {
@@ -238,6 +242,12 @@ fn results(random: &mut Random) -> Document {
         number: Some(7),
         commit: hostile(random),
         experiments,
+        in_service: many(random, 2, |random| InService {
+            environment: hostile(random),
+            model: hostile(random),
+            before: Some(1),
+            after: Some(2),
+        }),
         unknown: many(random, 3, hostile),
         everything: None,
     })

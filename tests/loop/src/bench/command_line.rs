@@ -11,6 +11,8 @@ use crate::programs::{given, program};
 
 /// Trials of the large experiment.
 const TRIALS: usize = 1000;
+/// Experiments of the repository whose reports are measured.
+const EXPERIMENTS: usize = 100;
 const LARGE: &str = "experiments/large.yaml";
 /// The small experiment that each round proposes.
 const SMALL: &str = "experiments/small.yaml";
@@ -41,9 +43,7 @@ impl Large {
         std::fs::write(repository.join(LARGE), experiment("large", 7, TRIALS / 20))?;
         let rendered = slipway(&program("slipway")?, &repository, &["render", LARGE])?;
         ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
-        git(&repository, &["add", "--all"])?;
-        let who = ["-c", "user.name=Bench", "-c", "user.email=bench@example.org"];
-        git(&repository, &[&who[..], &["commit", "--quiet", "--message=A thousand jobs"]].concat())?;
+        commit(&repository, "A thousand jobs")?;
         git(folder, &["clone", "--quiet", "--bare", "large", "large.git"])?;
         Ok(Self { repository, remote, proposals: 0 })
     }
@@ -71,6 +71,55 @@ impl Large {
         }
         Ok(())
     }
+}
+
+/// A repository with a hundred experiments, all rendered, and a branch that changes one of them.
+#[derive(Debug)]
+pub struct Hundred {
+    repository: PathBuf,
+    /// Counts the changes, so that each one differs from those before.
+    changes: usize,
+}
+
+impl Hundred {
+    /// Creates it in `folder`, from a clone of this repository.
+    pub fn new(clone: &Path, folder: &Path) -> Result<Self> {
+        let repository = folder.join("hundred");
+        git(folder, &["clone", "--quiet", &clone.display().to_string(), "hundred"])?;
+        let there = std::fs::read_dir(repository.join("experiments"))?.count() - 1;
+        for number in there..EXPERIMENTS {
+            let name = format!("many-{number:03}");
+            std::fs::write(repository.join(format!("experiments/{name}.yaml")), experiment(&name, number, 1))?;
+        }
+        let rendered = slipway(&program("slipway")?, &repository, &["render"])?;
+        ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
+        commit(&repository, "A hundred experiments")?;
+        git(&repository, &["branch", "--force", "base"])?;
+        Ok(Self { repository, changes: 0 })
+    }
+
+    /// One round: the report on a change of one experiment. What did not change was built for an earlier report, as in a cache of main.
+    pub fn round(&mut self, figures: &mut Measurements) -> Result<()> {
+        for (suffix, program) in programs()? {
+            self.changes += 1;
+            let name = format!("many-{:03}", EXPERIMENTS - 1);
+            git(&self.repository, &["checkout", "--quiet", "--detach", "base"])?;
+            let text = experiment(&name, 1000 + self.changes, 1);
+            std::fs::write(self.repository.join(format!("experiments/{name}.yaml")), text)?;
+            slipway(&program, &self.repository, &["render"])?;
+            commit(&self.repository, "Another seed")?;
+            let report = ["report", "--base", "base", "--head-commit", "HEAD", "--dry-run"];
+            let title = format!("slipway report, {EXPERIMENTS} experiments{suffix}");
+            measure(&title, &program, &self.repository, &report, figures)?;
+        }
+        Ok(())
+    }
+}
+
+fn commit(repository: &Path, message: &str) -> Result<()> {
+    git(repository, &["add", "--all"])?;
+    let who = ["-c", "user.name=Bench", "-c", "user.email=bench@example.org"];
+    git(repository, &[&who[..], &["commit", "--quiet", "--message", message]].concat())
 }
 
 /// One round: `check`, `render` and `plan` on a clone of this repository, and the start of the program alone.

@@ -23,6 +23,7 @@ async fn main() -> Result<()> {
     let bundle = bundle(&clone)?;
 
     let mut large = command_line::Large::new(&clone, folder.path())?;
+    let mut hundred = command_line::Hundred::new(&clone, folder.path())?;
 
     let mut figures = Measurements::default();
     for round in 1..=rounds {
@@ -31,6 +32,7 @@ async fn main() -> Result<()> {
         serving::round(&open.addresses.server, &bundle, folder.path(), &mut figures)?;
         command_line::round(&clone, &mut figures)?;
         large.round(&mut figures)?;
+        hundred.round(&mut figures)?;
     }
     let demo_seconds = open.report.seconds.clone();
     open.end(Signal::TERM).await?;
