@@ -23,18 +23,18 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// The most pull requests that are kept up to date: the newest ones.
 const NEWEST: usize = 20;
 
-/// Keeps the reports up to date for ever. What goes wrong is logged, once as long as it is the same.
+/// Keeps the reports up to date for ever. What goes wrong is a warning, once as long as it is the same.
 pub(crate) async fn follow(context: &Context, state: &State, folder: &Path) -> Infallible {
-    let (mut seen, mut logged) = (BTreeMap::new(), String::new());
+    let (mut seen, mut warned) = (BTreeMap::new(), String::new());
     loop {
         tokio::time::sleep(INTERVAL).await;
         match step(context, state, folder, &mut seen).await {
-            Ok(()) => logged.clear(),
+            Ok(()) => warned.clear(),
             Err(failure) => {
                 let text = failure.to_string();
-                if text != logged {
-                    tracing::warn!("the reports of pull requests are not up to date: {text}");
-                    logged = text;
+                if text != warned {
+                    context.warn(format!("the reports of pull requests are not up to date: {text}"));
+                    warned = text;
                 }
             }
         }

@@ -173,7 +173,7 @@ impl Recorded {
 fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let every = points.len().div_ceil(POINTS).max(1);
     let last = points.len().saturating_sub(1);
-    points.into_iter().enumerate().filter(|(index, _)| (last - index) % every == 0).map(|(_, point)| point).collect()
+    points.into_iter().enumerate().filter(|(index, _)| (last - index).is_multiple_of(every)).map(|(_, point)| point).collect()
 }
 
 fn state(run: &Run) -> Result<TrialState, Failure> {
