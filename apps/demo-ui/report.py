@@ -20,8 +20,8 @@ STYLE = """
 <style>
 .st-key-report table { display: block; width: max-content; max-width: 100%; overflow-x: auto; }
 .st-key-report :is(th, td) { padding: .35rem .7rem; line-height: 1.45; }
-.st-key-report :is(th, td:first-child) { white-space: nowrap; }
-.st-key-report td:not(:first-child) { min-width: 4.5rem; }
+.st-key-report :is(th, td:first-child, td:first-child code, td[style*="right"], td[style*="right"] code) { white-space: nowrap; }
+.st-key-report td:nth-child(2) { min-width: 8rem; }
 .st-key-report h3 { padding-top: .2rem; font-size: 1.3rem; }
 .st-key-report :is(p, li, td, th) { font-size: .925rem; }
 .st-key-report p code, .st-key-report li code { overflow-wrap: anywhere; }
