@@ -14,14 +14,16 @@ CLOSED = "</details>"
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 # What Slipway keeps in a report for itself.
 COMMENT = re.compile(r"<!--.*-->\s*")
-# A code span of Markdown, which stays as it is; or HTML that reports have. What is in their code elements has no other meaning in Markdown.
-INLINE = re.compile(r"(?P<span>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))|</?code>|<wbr>|(?P<end><br>)")
+# The marks of a chart's legend, which need a font that not every machine has, and line ends within a table.
+INSTEAD = {"🟦": ":blue[■]", "🟧": ":orange[■]", "🟩": ":green[■]", "🟥": ":red[■]", "🟪": ":violet[■]", "<br>": " · "}
+# A code span of Markdown, which stays as it is; or what becomes Markdown. What is in code elements of reports has no other meaning there.
+INLINE = re.compile(rf"(?P<span>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))|</?code>|<wbr>|{'|'.join(INSTEAD)}")
 STYLE = """
 <style>
 .st-key-report table { display: block; width: max-content; max-width: 100%; overflow-x: auto; }
 .st-key-report :is(th, td) { padding: .35rem .7rem; line-height: 1.45; }
 .st-key-report :is(th, td:first-child, td:first-child code, td[style*="right"], td[style*="right"] code) { white-space: nowrap; }
-.st-key-report td:nth-child(2) { min-width: 8rem; }
+.st-key-report tr:has(:nth-child(5)) td:nth-child(2) { min-width: 8rem; }
 .st-key-report h3 { padding-top: .2rem; font-size: 1.3rem; }
 .st-key-report :is(p, li, td, th) { font-size: .925rem; }
 .st-key-report p code, .st-key-report li code { overflow-wrap: anywhere; }
@@ -65,11 +67,7 @@ def elements(markdown: str) -> Iterator[str | Fold]:
 
 def without_html(markdown: str) -> str:
     """The same text with the HTML that reports have as Markdown. Any other HTML stays, for Streamlit to show as text."""
-    return "\n".join(line if is_code else INLINE.sub(_inline, line) for line, is_code in lines(markdown))
-
-
-def _inline(found: re.Match) -> str:
-    return found["span"] or (" · " if found["end"] else "")
+    return "\n".join(line if is_code else INLINE.sub(lambda found: found["span"] or INSTEAD.get(found[0], ""), line) for line, is_code in lines(markdown))
 
 
 def lines(markdown: str) -> Iterator[tuple[str, bool]]:
