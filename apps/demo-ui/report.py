@@ -14,8 +14,9 @@ CLOSED = "</details>"
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 # What Slipway keeps in a report for itself.
 COMMENT = re.compile(r"<!--.*-->\s*")
-# The marks of a chart's legend, which need a font that not every machine has, and line ends within a table.
-INSTEAD = {"🟦": ":blue[■]", "🟧": ":orange[■]", "🟩": ":green[■]", "🟥": ":red[■]", "🟪": ":violet[■]", "<br>": " · "}
+# The colours of a chart's lines by their marks in the legend, which need a font that not every machine has: crates/report/src/chart.rs has them too.
+COLOURS = {"🟦": "#0969da", "🟧": "#bc4c00", "🟩": "#1a7f37", "🟥": "#cf222e", "🟪": "#8250df"}
+INSTEAD = {"<br>": " · "} | {mark: f':color[■]{{foreground="{colour}"}}' for mark, colour in COLOURS.items()}
 # A code span of Markdown, which stays as it is; or what becomes Markdown. What is in code elements of reports has no other meaning there.
 INLINE = re.compile(rf"(?P<span>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))|</?code>|<wbr>|{'|'.join(INSTEAD)}")
 STYLE = """

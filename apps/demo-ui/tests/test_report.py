@@ -46,7 +46,8 @@ class Report(unittest.TestCase):
         self.assertEqual(without_html("[<code>a&#124;b</code>](https://x.example/)"), "[a&#124;b](https://x.example/)")
 
     def test_marks_of_a_legend_need_no_font(self):
-        self.assertEqual(without_html("`loss` (🟦 `a`, 🟪 `🟪`):"), "`loss` (:blue[■] `a`, :violet[■] `🟪`):")
+        blue = ':color[■]{foreground="#0969da"}'
+        self.assertEqual(without_html("`loss` (🟦 `a`, `🟪`):"), f"`loss` ({blue} `a`, `🟪`):")
 
     def test_code_stays_as_it_is(self):
         for text in ("`<code>`", "``a`<br>``", "`loss` is `0.3`, but `< 0.2`", f"```\n<code>a</code><br>\n```\n{CHART}"):
