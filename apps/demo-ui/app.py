@@ -25,6 +25,7 @@ from facts import facts
 from registry import Registry, RegistryError, Run, Version, run_page
 from server import Request, Server, ServerError, request_of
 from signature import FLOATS, Form, Signature
+from verbatim import verbatim
 
 STYLE = """
 <style>
@@ -237,21 +238,20 @@ def show_pull_requests(forge: str) -> None:
         "Pull request",
         list(by_number),
         format_func=lambda number: f"#{number} · {by_number[number].title} · {by_number[number].state}",
+        key="pull request",
         label_visibility="collapsed",
     )
     one = by_number[chosen]
-    with st.container(border=True):
-        if not one.report:
-            st.markdown(f"There is no report of it yet: `slipway report {one.number}` writes it.")
-        for part in one.report:
-            report.show(part)
+    merging = f" · `slipway merge {chosen}` merges it" if one.state == "open" else ""
+    st.caption(f"{verbatim(one.state)} · {verbatim(one.branch)}{merging}")
+    report.show(one.report or (f"There is no report of it yet: `slipway report {chosen}` writes it.",))
 
 
 def main() -> None:
     st.set_page_config(page_title="Slipway · ask a model", page_icon="✏️", layout="wide")
     if forge := os.environ.get("SLIPWAY_FORGE"):
         views = ["Ask a model", "Pull requests"]
-        if st.segmented_control("View", views, default=views[0], label_visibility="collapsed") == views[1]:
+        if st.segmented_control("View", views, default=views[0], required=True, label_visibility="collapsed") == views[1]:
             show_pull_requests(forge)
             return
     brand = st.empty()

@@ -1,12 +1,15 @@
 """The pull requests of the bare repository of the loop on this machine, with their reports. git alone reads it; nothing is written."""
 
 import json
+import os
+import re
 import subprocess
 from dataclasses import dataclass
 
 # References to the record and to the report of each pull request, by its number.
 RECORDS = "refs/slipway/pull/"
 REPORTS = "refs/slipway/report/"
+NUMBERED = re.compile(f"{RECORDS}([1-9][0-9]{{0,8}})")
 # Seconds that git may take.
 LIMIT = 10
 
@@ -31,15 +34,15 @@ def pull_requests(forge: str) -> list[PullRequest]:
     listed = _git(forge, "for-each-ref", "--format=%(refname) %(objectname)", RECORDS, REPORTS).decode()
     blobs = dict(line.rsplit(" ", 1) for line in listed.splitlines())
     contents = _contents(forge, list(blobs.values()))
-    numbers = sorted((int(name.removeprefix(RECORDS)) for name in blobs if name.startswith(RECORDS)), reverse=True)
+    numbers = sorted((int(found[1]) for name in blobs if (found := NUMBERED.fullmatch(name))), reverse=True)
     found = []
     for number in numbers:
         record = _object(contents, blobs.get(f"{RECORDS}{number}"))
         if not record:
             continue
         parts = _object(contents, blobs.get(f"{REPORTS}{number}")).get("parts", [])
-        report = tuple(part for part in parts if isinstance(part, str)) if isinstance(parts, list) else ()
-        title, branch, state = (str(record.get(key, "")) for key in ("title", "branch", "state"))
+        report = tuple(_text(part) for part in parts if isinstance(part, str)) if isinstance(parts, list) else ()
+        title, branch, state = (_text(record.get(key)) for key in ("title", "branch", "state"))
         found.append(PullRequest(number, title, branch, state, report))
     return found
 
@@ -48,9 +51,14 @@ def _object(contents: dict[str, bytes], blob: str | None) -> dict:
     """A blob that holds a JSON object; empty if it is not there, or holds something else."""
     try:
         value = json.loads(contents.get(blob or "", b"{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    """A text of a record; empty if it is none. Half a character, which JSON can hold, becomes a question mark."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _contents(forge: str, blobs: list[str]) -> dict[str, bytes]:
@@ -58,20 +66,23 @@ def _contents(forge: str, blobs: list[str]) -> dict[str, bytes]:
     answer = _git(forge, "cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs).encode())
     contents, at = {}, 0
     while at < len(answer):
-        # `<id> blob <size>`, the bytes, a line end
+        # `<id> <kind> <size>`, the bytes, a line end; or `<id> missing`
         end = answer.index(b"\n", at)
         blob, kind, *size = answer[at:end].split(b" ")
         at = end + 1
-        if kind == b"blob" and size:
-            contents[blob.decode()] = answer[at : at + int(size[0])]
+        if size:
+            if kind == b"blob":
+                contents[blob.decode()] = answer[at : at + int(size[0])]
             at += int(size[0]) + 1
     return contents
 
 
 def _git(forge: str, *arguments: str, given: bytes = b"") -> bytes:
     command = ["git", f"--git-dir={forge}", *arguments]
+    # without what a hook or a shell says about another repository
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        return subprocess.run(command, input=given, capture_output=True, check=True, timeout=LIMIT).stdout
+        return subprocess.run(command, input=given, env=environment, capture_output=True, check=True, timeout=LIMIT).stdout
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
         raise ForgeError(f"The forge {forge} cannot be read: {said}") from error

@@ -1,140 +1,102 @@
-"""A report's Markdown as elements of the page: Streamlit draws no Mermaid and folds nothing away by itself."""
+"""A report's Markdown as elements of the page. Streamlit draws its tables and charts; what is folded away becomes an expander.
+
+Streamlit would run what HTML can run, so it gets none: the little that reports have becomes Markdown, and all other stays text.
+"""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import streamlit as st
 
-FOLD = re.compile(r"<details>\s*<summary>(.*?)</summary>\s*$")
-FENCE = re.compile(r"^(`{3,})(\w*)\s*$")
-AXIS = re.compile(r'^(?:"[^"]*"\s*)?\[(.*)\]$')
-RANGE = re.compile(r'^(?:"[^"]*"\s*)?(-?[\d.]+)\s*-->\s*(-?[\d.]+)$')
-NAMED = re.compile(r'^(?:"([^"]*)"\s*)?\[(.*)\]$')
-TITLE = re.compile(r'^"?(.*?)"?$')
+OPENED = re.compile(r"<details>\s*<summary>(.*)</summary>\s*")
+CLOSED = "</details>"
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+# What Slipway keeps in a report for itself.
+COMMENT = re.compile(r"<!--.*-->\s*")
+# The colours of a chart's lines by their marks in the legend, which need a font that not every machine has: crates/report/src/chart.rs has them too.
+COLOURS = {"🟦": "#0969da", "🟧": "#bc4c00", "🟩": "#1a7f37", "🟥": "#cf222e", "🟪": "#8250df"}
+INSTEAD = {"<br>": " · "} | {mark: f':color[■]{{foreground="{colour}"}}' for mark, colour in COLOURS.items()}
+# A code span of Markdown, which stays as it is; or what becomes Markdown. What is in code elements of reports has no other meaning there.
+INLINE = re.compile(rf"(?P<span>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))|</?code>|<wbr>|{'|'.join(INSTEAD)}")
+STYLE = """
+<style>
+.st-key-report table { display: block; width: max-content; max-width: 100%; overflow-x: auto; }
+.st-key-report :is(th, td) { padding: .35rem .7rem; line-height: 1.45; }
+.st-key-report :is(th, td:first-child, td:first-child code, td[style*="right"], td[style*="right"] code) { white-space: nowrap; }
+.st-key-report tr:has(:nth-child(5)) td:nth-child(2) { min-width: 8rem; }
+.st-key-report h3 { padding-top: .2rem; font-size: 1.3rem; }
+.st-key-report :is(p, li, td, th) { font-size: .925rem; }
+.st-key-report p code, .st-key-report li code { overflow-wrap: anywhere; }
+</style>
+"""
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A chart of Mermaid's kind `xychart`. `labels` are those of the horizontal axis; each series has a value for each of them."""
-
-    title: str
-    labels: tuple[str, ...]
-    lines: tuple[tuple[float, ...], ...]
-    bars: tuple[tuple[float, ...], ...]
-
-
-@dataclass
 class Fold:
-    """What is folded away below a title, which is HTML."""
+    """What is folded away below a title, both as a report's Markdown."""
 
     title: str
-    lines: list[str] = field(default_factory=list)
+    markdown: str
 
 
-def elements(markdown: str, folds: bool = True) -> Iterator[str | Chart | Fold]:
-    """Texts, charts and folds in their order. Folds within folds stay in their text, as do charts that cannot be read; so do all without `folds`."""
-    text: list[str] = []
-    fold, depth, fence, chart = None, 0, None, None
-    for line in markdown.splitlines():
-        if fence is None and (opened := FENCE.match(line)):
-            fence = opened[1]
-            chart = [] if opened[2] == "mermaid" and depth == 0 else None
-        elif fence is not None and line.strip() == fence:
-            fence = None
-            if chart is not None:
-                read = xychart(chart[1:])
-                if read:
-                    if text[: -len(chart)]:
-                        yield "\n".join(text[: -len(chart)])
-                    text = []
-                    yield read
-                    chart = None
-                    continue
-                chart = None
-        if chart is not None:
-            chart.append(line)
-        if folds and fence is None and line.startswith("<details>"):
-            depth += 1
-            if depth == 1 and (opened := FOLD.match(line)):
-                if text:
-                    yield "\n".join(text)
-                text, fold = [], Fold(opened[1])
-                continue
-        if folds and fence is None and line.startswith("</details>"):
-            depth = max(0, depth - 1)
-            if depth == 0 and fold:
-                yield fold
-                fold = None
-                continue
-        (fold.lines if fold else text).append(line)
-    if fold:
-        yield fold
-    if any(line.strip() for line in text):
-        yield "\n".join(text)
-
-
-def xychart(lines: list[str]) -> Chart | None:
-    """The chart that Mermaid's text describes; None if it is of another kind, or has no values."""
-    if not lines or not lines[0].strip().startswith("xychart"):
-        return None
-    title, labels, span, drawn, bars = "", (), None, [], []
-    for line in lines[1:]:
-        word, _, rest = line.strip().partition(" ")
-        rest = rest.strip()
-        if word == "title":
-            title = TITLE.match(rest)[1]
-        elif word == "x-axis" and (found := AXIS.match(rest)):
-            labels = tuple(label.strip().strip('"') for label in found[1].split(","))
-        elif word == "x-axis" and (found := RANGE.match(rest)):
-            span = float(found[1]), float(found[2])
-        elif word in ("line", "bar") and (found := NAMED.match(rest)):
-            try:
-                values = tuple(float(value) for value in found[2].split(","))
-            except ValueError:
-                return None
-            (drawn if word == "line" else bars).append(values)
-    longest = max((len(values) for values in [*drawn, *bars]), default=0)
-    if not longest:
-        return None
-    if len(labels) != longest:
-        low, high = span or (1, longest)
-        step = (high - low) / max(1, longest - 1)
-        labels = tuple(f"{low + index * step:g}" for index in range(longest))
-    return Chart(title, labels, tuple(drawn), tuple(bars))
-
-
-def show(markdown: str, folds: bool = True) -> None:
-    """Shows a part of a report."""
-    for element in elements(markdown, folds):
-        match element:
-            case Chart():
-                draw(element)
-            case Fold():
-                with st.expander(re.sub(r"<[^>]*>", "", element.title)):
-                    # the browser folds what is within
-                    show("\n".join(element.lines), folds=False)
-            case text:
-                # names and differences of others are in it as code only
-                st.markdown(text, unsafe_allow_html=True)
-
-
-def draw(chart: Chart) -> None:
-    """Draws a chart with Streamlit's own."""
-    if chart.title:
-        st.caption(chart.title)
-    for series, kind in ((chart.lines, st.line_chart), (chart.bars, st.bar_chart)):
-        if not series:
+def elements(markdown: str) -> Iterator[str | Fold]:
+    """Texts and outer folds in their order. A fold that is not closed ends with the report."""
+    taken: list[str] = []
+    title, depth = "", 0
+    for line, is_code in lines(markdown):
+        opened = None if is_code else OPENED.fullmatch(line)
+        closed = not is_code and depth and line.strip() == CLOSED
+        if not is_code and COMMENT.fullmatch(line):
             continue
-        # a number is on a scale, a name stands where it stands
-        axis = [number(label) for label in chart.labels]
-        data = {"": axis if None not in axis else list(chart.labels)}
-        data |= {f"{index + 1}": values for index, values in enumerate(series)}
-        kind(data, x="", y=[name for name in data if name], height=220)
+        depth += 1 if opened else -1 if closed else 0
+        if opened and depth == 1:
+            if text := "\n".join(taken).strip("\n"):
+                yield text
+            title, taken = opened[1], []
+        elif closed and depth == 0:
+            yield Fold(title, "\n".join(taken).strip("\n"))
+            taken = []
+        else:
+            taken.append(line)
+    text = "\n".join(taken).strip("\n")
+    if depth:
+        yield Fold(title, text)
+    elif text:
+        yield text
 
 
-def number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def without_html(markdown: str) -> str:
+    """The same text with the HTML that reports have as Markdown. Any other HTML stays, for Streamlit to show as text."""
+    return "\n".join(line if is_code else INLINE.sub(lambda found: found["span"] or INSTEAD.get(found[0], ""), line) for line, is_code in lines(markdown))
+
+
+def lines(markdown: str) -> Iterator[tuple[str, bool]]:
+    """Each line, and whether it belongs to a block of code between fences."""
+    fence = ""
+    for line in markdown.split("\n"):
+        marks = FENCE.fullmatch(line)
+        if fence:
+            yield line, True
+            if marks and marks[1].startswith(fence) and not marks[2].strip():
+                fence = ""
+        else:
+            fence = marks[1] if marks and "`" not in marks[2] else ""
+            yield line, bool(fence)
+
+
+def show(parts: tuple[str, ...]) -> None:
+    """Shows the parts of a report, one below the other."""
+    st.html(STYLE)
+    with st.container(border=True, key="report"):
+        for part in parts:
+            _show(part)
+
+
+def _show(markdown: str) -> None:
+    for element in elements(markdown):
+        if isinstance(element, Fold):
+            with st.expander(without_html(element.title)):
+                _show(element.markdown)
+        else:
+            st.markdown(without_html(element))

@@ -1,4 +1,4 @@
-"""The forms in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
+"""The forms and the reports in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
 
 import os
 import socket
@@ -12,15 +12,55 @@ from urllib.request import ProxyHandler, build_opener
 
 from models import models
 from stand_in import StandIn, registry
+from test_pull_requests import Forge
+from test_report import CHART
 
 PAGE = Path(__file__).parents[1]
-SCRIPT = PAGE.parents[1] / "tests/browser/forms.mjs"
+SCRIPTS = PAGE.parents[1] / "tests/browser"
+CELLS = " | ".join(f"`a_rather_long_name_{at}`" for at in range(9))
+REPORT = f"""### Slipway: 1 trial finished
+
+<details><summary><code>mnist</code> in <code>local</code></summary>
+
+| {CELLS} | the cell at the end |
+|{"---|" * 10}
+| {CELLS} | <code>a&#124;b</code> |
+
+{CHART}
+
+<details><summary><code>&#43; TrainJob training/a</code></summary>
+
+```diff
++added: line
+```
+</details>
+
+</details>
+"""
+HOSTILE = """<script>document.title = "hostile"</script> <img src=x onerror="document.title = 'hostile'">
+
+<details><summary>a hostile fold <svg onload="document.title = 'hostile'"></svg></summary>
+
+<iframe srcdoc="<script>parent.document.title = 'hostile'</script>"></iframe> <form><input></form>
+</details>
+"""
 
 
 class Browser(unittest.TestCase):
     def test_models_that_are_not_drawn(self):
         versions, answers = models()
-        mlflow, server = self.enterContext(StandIn(registry(*versions))), self.enterContext(StandIn(answers))
+        self.passes("forms.mjs", registry(*versions), answers)
+
+    def test_reports_of_pull_requests(self):
+        forge = Forge()
+        self.addCleanup(forge.close)
+        forge.opens(1, "merged", [REPORT])
+        forge.opens(2, "open", [HOSTILE])
+        self.passes("reports.mjs", registry(), {}, SLIPWAY_FORGE=forge.path)
+
+    def passes(self, script: str, versions: dict, answers: dict, **variables: str) -> None:
+        """Runs a script of tests/browser against the page before stand-ins."""
+        mlflow, server = self.enterContext(StandIn(versions)), self.enterContext(StandIn(answers))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -32,6 +72,7 @@ class Browser(unittest.TestCase):
             "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
             "MLFLOW_TRACKING_URI": mlflow.address,
             "SLIPWAY_SERVER_URL": server.address,
+            **variables,
         }
         log = self.enterContext(tempfile.TemporaryFile())
         page = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py"], cwd=PAGE, env=environment, stdout=log, stderr=log)
@@ -43,7 +84,7 @@ class Browser(unittest.TestCase):
             self.assertIsNone(page.poll(), text(log))
             self.assertLess(time.monotonic(), deadline, text(log))
             time.sleep(0.05)
-        done = subprocess.run(["node", SCRIPT, url], capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(["node", SCRIPTS / script, url], capture_output=True, text=True, timeout=240, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr + text(log))
         self.assertNotIn("Traceback", text(log))
 
