@@ -102,6 +102,10 @@ const RUNS: &[Run] = &[
     run("image verify", &["server"]),
     run("image push", &["server", "--to", "{stub}/acme"]),
     run(
+        "image index",
+        &["{stub}/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
+    ),
+    run(
         "image pin",
         &["registry.example/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
     ),
