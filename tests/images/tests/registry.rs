@@ -9,7 +9,7 @@ use slipway_images::proxy::Proxy;
 use slipway_images::registry::{Access, Registry};
 use slipway_loop::programs::{fresh_clone, program};
 use slipway_oci::{Descriptor, Document, Layout, LayoutWriter, Manifest, Platform, media_type};
-use slipway_registry::{Options, pull, push};
+use slipway_registry::{Options, combine, pull, push};
 
 /// Builds the server's image as a layout.
 fn server(folder: &std::path::Path) -> Result<slipway_images::built::Image> {
@@ -233,7 +233,9 @@ async fn images_of_two_machines_become_one_index_and_keep_what_refers_to_them() 
     let mut bytes = std::fs::read(&blob)?;
     *bytes.last_mut().context("bytes")? ^= 1;
     std::fs::write(&blob, bytes)?;
-    let error = index().err().context("a damaged manifest is in an index")?.to_string();
-    ensure!(error.contains("instead of") || error.contains("refuses"), "{error}");
+    let images: Vec<String> = pushed.iter().map(|(_, image)| image.image.clone()).collect();
+    let options = Options { attempts: 1, ..Options::default() };
+    let error = combine(&images, Some("1.0"), &options).await.err().context("a damaged manifest is in an index")?;
+    ensure!(error.is_unavailable() && error.to_string().contains(&lost.to_string()), "{error}");
     Ok(())
 }
