@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs a released `slipway`, after it has verified the checksum: get-slipway.sh [VERSION]
+# Installs a released `slipway`, after it has verified the checksum, and if cosign is installed its signature: get-slipway.sh [VERSION]
 # It goes into ~/.local/bin, or into PREFIX/bin. SLIPWAY_RELEASES is where the releases are.
 set -eu
 
@@ -21,24 +21,42 @@ sha256() {
 	if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -c 1-64
 }
 
+download() {
+	curl --fail --silent --show-error --location --proto-redir =https --retry 3 --output "$work/$1" "$from/$1" ||
+		fail "$from/$1 could not be downloaded"
+}
+
 # Called on the last line, so that half of a script that was cut off does nothing.
 main() {
-	releases=${SLIPWAY_RELEASES:-https://github.com/slipway-dev/slipway/releases}
+	repository=https://github.com/slipway-dev/slipway
+	releases=${SLIPWAY_RELEASES:-$repository/releases}
+	# A mirror changes nothing about who has signed.
+	signer=$repository/.github/workflows/release.yml@refs/tags/v
 	target=$(target)
 	archive=slipway-$target.tar.gz
 	version=${1:-latest}
 	case $version in
-	latest) from=$releases/latest/download ;;
-	*) from=$releases/download/v${version#v} ;;
+	latest)
+		from=$releases/latest/download
+		signer=--certificate-identity-regexp=^$(printf %s "$signer" | sed 's/\./\\./g')'[0-9][0-9A-Za-z.+-]*$'
+		;;
+	*)
+		from=$releases/download/v${version#v}
+		signer=--certificate-identity=$signer${version#v}
+		;;
 	esac
 	bin=${PREFIX:-$HOME/.local}/bin
 
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
-	for file in "$archive" "$archive.sha256"; do
-		curl --fail --silent --show-error --location --proto-redir =https --retry 3 --output "$work/$file" "$from/$file" ||
-			fail "$from/$file could not be downloaded"
-	done
+	download "$archive"
+	download "$archive.sha256"
+	if command -v cosign >/dev/null; then
+		download "$archive.sha256.sigstore.json"
+		cosign verify-blob --bundle "$work/$archive.sha256.sigstore.json" "$signer" \
+			--certificate-oidc-issuer=https://token.actions.githubusercontent.com "$work/$archive.sha256" >&2 ||
+			fail "the signature of $archive.sha256 does not hold, or cosign is older than 3: it was not installed"
+	fi
 	wanted=$(cut -c 1-64 "$work/$archive.sha256")
 	found=$(sha256 "$work/$archive")
 	[ "$wanted" = "$found" ] || fail "$archive has the checksum $found, but $wanted is published: it was not installed"

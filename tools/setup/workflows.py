@@ -3,6 +3,7 @@
 - Workflows are thin: each step runs a target of the Makefile or a command of `slipway`, with options that it has, so anyone can run it at
   home. The exceptions use only the programs in PLUMBING.
 - A fork's pull request gets nothing but the right to read: a workflow that one starts has no other permission and no secret.
+- A token that says which workflow runs (`id-token: write`) is for a job that signs, from the default branch or a tag, and for no other.
 - A workflow that follows another one (`workflow_run`) has rights, and runs for a fork's pull request as well. So it checks out the default
   branch and nothing else, takes no artifact that the fork's own run made, and a job that fetches the pull request only reads.
 """
@@ -19,6 +20,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 # What a step may consist of without `make` and `slipway`.
 PLUMBING = {"apt-get", "git", "gh", "if", "fi"}
+# What a step that signs consists of. At home, cosign would ask a person to log in.
+SIGNING = {"cosign", "mkdir", "for", "done"}
 
 
 def commands(script: str) -> Iterator[list[str]]:
@@ -77,7 +80,8 @@ def wrong_step(script: str, targets: set[str], slipway: str) -> Iterator[str]:
                 if problem := wrong(arguments):
                     yield problem
     programs = {line.split()[0] for line in script.replace("\\\n", " ").splitlines() if line.strip()}
-    if not thin and not programs <= PLUMBING:
+    signs = "cosign" in programs and programs <= SIGNING
+    if not thin and not signs and not programs <= PLUMBING:
         yield f"runs {', '.join(sorted(programs - PLUMBING))}, but neither make nor slipway: put what it does behind one of them"
 
 
@@ -94,6 +98,25 @@ def wrong_rights(workflow: dict, text: str) -> Iterator[str]:
             yield f"job {name}: a fork's pull request starts this workflow, so its jobs may have `contents: read` and nothing else"
     if re.search(r"\bsecrets\s*[.\[]|secrets: inherit", text):
         yield "a fork's pull request starts this workflow, so it may not use secrets"
+
+
+def wrong_identity(workflow: dict) -> Iterator[str]:
+    """Who else could sign as the default branch or as a release. A certificate names the workflow and its branch or tag."""
+    triggers = workflow.get("on", workflow.get(True))
+    if "id-token" in workflow.get("permissions", {}):
+        yield "id-token is a right of a job, not of a workflow"
+    for name, job in workflow["jobs"].items():
+        if "id-token" not in job.get("permissions", {}):
+            continue
+        if others := set(triggers) - {"push", "workflow_dispatch"}:
+            yield f"job {name}: it has id-token, so its workflow is started by a push or by hand, not by {', '.join(sorted(others))}"
+        push = triggers["push"] if isinstance(triggers, dict) and triggers.get("push") else {}
+        from_main = job.get("if") == "github.ref == 'refs/heads/main'"
+        from_tag = set(triggers) == {"push"} and set(push) == {"tags"}
+        if not from_main and not from_tag:
+            yield f"job {name}: it has id-token: add `if: github.ref == 'refs/heads/main'`, or start the workflow by tags alone"
+        if not any(step.get("uses", "").startswith("sigstore/cosign-installer@") for step in job["steps"]):
+            yield f"job {name}: it has id-token and does not sign"
 
 
 def wrong_follower(workflow: dict) -> Iterator[str]:
@@ -128,7 +151,7 @@ def main(slipway: str) -> int:
         text = path.read_text()
         workflow = yaml.safe_load(text)
         shown = path.relative_to(ROOT)
-        problems += [f"{shown}: {problem}" for problem in [*wrong_rights(workflow, text), *wrong_follower(workflow)]]
+        problems += [f"{shown}: {problem}" for problem in [*wrong_rights(workflow, text), *wrong_identity(workflow), *wrong_follower(workflow)]]
         for name, job in workflow["jobs"].items():
             for step in job["steps"]:
                 found = wrong_step(step["run"], targets, slipway) if "run" in step else []

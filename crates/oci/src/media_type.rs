@@ -12,6 +12,8 @@ pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 /// The configuration `{}` of an artifact that needs none.
 pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// An image's configuration, as Docker names it.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// Docker's manifest.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// Docker's index over manifests.

@@ -21,6 +21,14 @@ pub enum Error {
     /// A tag where a digest is required.
     #[error("`{0}` has no digest: a tag can point elsewhere tomorrow; give <name>@sha256:<64 hexadecimal digits>")]
     NoDigest(String),
+    /// What a registry has under this name cannot be a part of an index.
+    #[error("{image} cannot be put into an index: {reason}")]
+    NotIndexable {
+        /// The manifest.
+        image: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The layout to push is incomplete or damaged.
     #[error("{0}; build the image again")]
     Layout(slipway_oci::Error),

@@ -9,11 +9,14 @@ mod connection;
 mod credentials;
 mod error;
 mod identity;
+mod index;
+mod manifest;
 mod pull;
 mod push;
 mod referrers;
 
 pub use client::Options;
 pub use error::{Error, Result};
+pub use index::{Combined, Indexed, combine};
 pub use pull::pull;
 pub use push::{Pushed, push};

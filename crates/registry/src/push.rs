@@ -8,7 +8,7 @@ use slipway_digest::Digest;
 use slipway_oci::{Descriptor, Layout, media_type};
 
 use crate::client::{Options, Purpose, Registry, Session, reference};
-use crate::{Error, Result, referrers};
+use crate::{Error, Result, manifest, referrers};
 
 /// The result of a push.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -127,19 +127,6 @@ impl Push<'_> {
                 reason: format!("{:?} is not the media type of a manifest", manifest.media_type),
             }
         })?;
-        let (registry, what) = (&self.registry, format!("the manifest {to}"));
-        let send = async |session: &Session| {
-            let kind = http::HeaderValue::from_static(kind);
-            session.client.push_manifest_raw(to, bytes.clone(), kind).await.map(|_| ())
-        };
-        registry.retry(&what, send).await?;
-        let ask = async |session: &Session| session.client.pull_manifest_raw(to, &session.auth, &[kind]).await;
-        let (answer, header) = registry.retry(&what, ask).await?;
-        let (expected, body) = (manifest.digest, Digest::of(&answer));
-        let found = if body == expected { header } else { body.to_string() };
-        if found == expected.to_string() {
-            return Ok(());
-        }
-        Err(Error::OtherDigest { registry: self.registry.host.clone(), what, expected, found })
+        manifest::send(&self.registry, to, kind, &bytes).await
     }
 }

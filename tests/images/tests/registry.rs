@@ -3,13 +3,13 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_images::built::{image, run};
 use slipway_images::proxy::Proxy;
 use slipway_images::registry::{Access, Registry};
 use slipway_loop::programs::{fresh_clone, program};
-use slipway_oci::Layout;
-use slipway_registry::{Options, pull, push};
+use slipway_oci::{Descriptor, Document, Layout, LayoutWriter, Manifest, Platform, media_type};
+use slipway_registry::{Options, combine, pull, push};
 
 /// Builds the server's image as a layout.
 fn server(folder: &std::path::Path) -> Result<slipway_images::built::Image> {
@@ -166,5 +166,76 @@ async fn an_image_builds_on_another_by_digest() -> Result<()> {
     ensure!(all[..below.len()] == below && all.len() == below.len() + 1, "{}", other.manifest);
     let environment = other.config["config"]["Env"].to_string();
     ensure!(environment.contains("SLIPWAY_LISTEN=0.0.0.0:8080"), "the base's environment is gone: {environment}");
+    Ok(())
+}
+
+/// A small image for a platform, with an SBOM that refers to it.
+fn small(folder: &std::path::Path, platform: Platform) -> Result<Layout> {
+    let writer = LayoutWriter::open(folder)?;
+    let config = json!({ "architecture": platform.architecture(), "os": platform.os() });
+    let config = writer.put(&Document::new(media_type::CONFIG, &config))?;
+    let layer = Descriptor::new(media_type::LAYER, writer.blobs().put(platform.machine().as_bytes())?, 0);
+    let layer = Descriptor { size: platform.machine().len() as u64, ..layer };
+    let image = writer.put(&Manifest::new(config, vec![layer]).document())?;
+    let empty = writer.put(&Document::new(media_type::EMPTY, &json!({})))?;
+    let sbom = Document::new("application/vnd.cyclonedx+json", &json!({ "platform": platform }));
+    let about = Manifest {
+        artifact_type: Some(sbom.media_type.to_owned()),
+        subject: Some(image.clone()),
+        ..Manifest::new(empty, vec![writer.put(&sbom)?])
+    };
+    let about = writer.put(&about.document())?;
+    Ok(writer.finish(vec![image, about])?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_two_machines_become_one_index_and_keep_what_refers_to_them() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let registry = Registry::start(Access::Anyone)?;
+    let repository = format!("{}/acme/server", registry.address);
+    let mut pushed = Vec::new();
+    for platform in Platform::ALL {
+        let layout = small(&folder.path().join(platform.architecture()), platform)?;
+        pushed.push((platform, push(&layout, &repository, &Options::default(), |_| ()).await?));
+    }
+    let lists = || {
+        let tags = pushed.iter().map(|(_, image)| image.digest.to_string().replace(':', "-"));
+        let paths = tags.map(|tag| registry.data().join("repositories/acme/server/_manifests/tags").join(tag));
+        paths.map(|path| std::fs::read_to_string(path.join("current/link"))).collect::<Result<Vec<String>, _>>()
+    };
+    let before = lists()?;
+    let index = || -> Result<Value> {
+        let images = pushed.iter().rev().map(|(_, image)| image.image.as_str());
+        run(Command::new(program("slipway")?)
+            .current_dir(folder.path())
+            .args(["-o", "json", "image", "index", "--tag", "1.0"])
+            .args(images))
+    };
+    let first = index()?;
+    ensure!(registry.has_tag("acme/server", "1.0") && first[0]["image"].is_string(), "{first}");
+    ensure!(before == lists()?, "what refers to the images has changed");
+    ensure!(index()? == first, "the second run makes another index");
+
+    // the whole index can be pulled, and it holds both images
+    let copy = folder.path().join("copy");
+    let pulled = pull(first[0]["image"].as_str().context("an image")?, &copy, &Options::default()).await?;
+    let copied = Layout::open(&copy)?;
+    let entries: Vec<Descriptor> = copied.references(&pulled)?;
+    ensure!(entries.len() == 2, "{entries:?}");
+    for (entry, (platform, image)) in entries.iter().zip(&pushed) {
+        ensure!(entry.digest == image.digest && entry.platform.as_ref().is_some_and(|of| of == platform), "{entry:?}");
+        ensure!(first[0]["platforms"][platform.to_string()] == image.digest.to_string(), "{first}");
+    }
+
+    // a manifest that the disk has damaged
+    let lost = pushed[0].1.digest;
+    let blob = registry.data().join("blobs/sha256").join(&lost.hex()[..2]).join(lost.hex()).join("data");
+    let mut bytes = std::fs::read(&blob)?;
+    *bytes.last_mut().context("bytes")? ^= 1;
+    std::fs::write(&blob, bytes)?;
+    let images: Vec<String> = pushed.iter().map(|(_, image)| image.image.clone()).collect();
+    let options = Options { attempts: 1, ..Options::default() };
+    let error = combine(&images, Some("1.0"), &options).await.err().context("a damaged manifest is in an index")?;
+    ensure!(error.is_unavailable() && error.to_string().contains(&lost.to_string()), "{error}");
     Ok(())
 }

@@ -101,6 +101,7 @@ const RUNS: &[Run] = &[
     run("image build", &["demo-ui"]),
     run("image verify", &["server"]),
     run("image push", &["server", "--to", "{stub}/acme"]),
+    run("image index", &["{stub}/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]),
     run(
         "image pin",
         &["registry.example/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],

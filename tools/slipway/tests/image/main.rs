@@ -4,6 +4,7 @@
 mod archives;
 mod build;
 mod downloads;
+mod index;
 mod mirror;
 mod output;
 mod pin;

@@ -1,6 +1,7 @@
 //! `slipway image`: builds OCI images from their declarations, without root and without a container engine.
 
 mod build;
+mod index;
 mod kustomize;
 mod layout;
 mod lock;
@@ -9,9 +10,11 @@ mod push;
 mod venv;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use slipway_image::{Cache, Platform, Sources};
+use slipway_registry::Options;
 
 use crate::cache;
 use crate::context::Context;
@@ -38,6 +41,14 @@ enum ImageCommand {
                             Example:\n  slipway image push trainer server --to ghcr.io/acme/slipway --tag 0.1.0"
     )]
     Push(push::Push),
+    /// Make one index of pushed images of several platforms, by digest
+    #[command(
+        after_help = "The images of one repository become one index; several repositories become several. SBOM and provenance stay with the \
+                            image of each platform. Credentials are those of `slipway image push`.\n\n\
+                            Examples:\n  slipway image index ghcr.io/acme/slipway/server@sha256:… ghcr.io/acme/slipway/server@sha256:… --tag 0.1.0\n  \
+                            cat pushed-amd64 pushed-arm64 | xargs slipway image index > indexes    # what `slipway image push` printed on each machine"
+    )]
+    Index(index::Index),
     /// Write the digests of pushed images into the environments
     #[command(after_help = "Examples:\n  slipway image pin ghcr.io/acme/slipway/trainer@sha256:…\n  \
                             slipway image push --to ghcr.io/acme/slipway -o json > pushed.json\n  \
@@ -73,6 +84,17 @@ struct SourceOptions {
     python: PythonOption,
 }
 
+/// Options for how a registry is reached.
+#[derive(Debug, Args)]
+struct RegistryOptions {
+    /// Connect without TLS; a registry on this machine never needs this option
+    #[arg(long)]
+    plain_http: bool,
+    /// How many seconds the registry may be silent before an attempt is given up; there are five attempts
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
 /// The option for platforms.
 #[derive(Debug, Args)]
 struct PlatformOptions {
@@ -96,6 +118,13 @@ impl PythonOption {
     }
 }
 
+impl RegistryOptions {
+    fn options(&self) -> Options {
+        let silence = Duration::from_secs(self.timeout);
+        Options { silence, plain_http: self.plain_http, ..Options::default() }
+    }
+}
+
 impl SourceOptions {
     fn sources(&self) -> Result<Sources, Failure> {
         let cache = cache::folder()?;
@@ -109,15 +138,20 @@ impl SourceOptions {
 }
 
 impl Image {
-    /// Whether what it does is about a project; the packages of any folder's image can be installed.
+    /// Whether what it does is about a project. The packages of any folder's image can be installed, and an index is about a registry alone.
     pub(crate) fn needs_project(&self) -> bool {
-        !matches!(&self.command, ImageCommand::Venv(command) if command.folder.is_some())
+        match &self.command {
+            ImageCommand::Venv(command) => command.folder.is_none(),
+            ImageCommand::Index(_) => false,
+            _ => true,
+        }
     }
 
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.command {
             ImageCommand::Build(command) => command.run(context),
             ImageCommand::Push(command) => command.run(context),
+            ImageCommand::Index(command) => command.run(context),
             ImageCommand::Pin(command) => command.run(context),
             ImageCommand::Verify(command) => command.run(context),
             ImageCommand::Lock(command) => command.run(context),

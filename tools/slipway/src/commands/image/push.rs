@@ -1,14 +1,12 @@
 //! `slipway image push`: into a registry, by digest.
 
-use std::time::Duration;
-
 use clap::Args;
 use serde::Serialize;
 use slipway_oci::Layout;
-use slipway_registry::{Options, Pushed};
+use slipway_registry::Pushed;
 
 use super::layout;
-use super::{PlatformOptions, SourceOptions};
+use super::{PlatformOptions, RegistryOptions, SourceOptions};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::runtime::wait;
@@ -23,12 +21,8 @@ pub(crate) struct Push {
     /// A tag to set when everything has arrived
     #[arg(long)]
     tag: Option<String>,
-    /// Connect without TLS; a registry on this machine never needs this option
-    #[arg(long)]
-    plain_http: bool,
-    /// How many seconds the registry may be silent before an attempt is given up; there are five attempts
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
+    #[command(flatten)]
+    registry: RegistryOptions,
     #[command(flatten)]
     platforms: PlatformOptions,
     #[command(flatten)]
@@ -46,8 +40,7 @@ impl Push {
     pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
         let all = slipway_image::named(&context.root, &self.names)?;
         let sources = self.sources.sources()?;
-        let silence = Duration::from_secs(self.timeout);
-        let options = Options { silence, plain_http: self.plain_http, ..Options::default() };
+        let options = self.registry.options();
         let mut pushed = Vec::new();
         for declared in &all {
             let built = layout::build(declared, &self.platforms.platforms, &sources)?;
