@@ -18,7 +18,7 @@ pub(crate) fn accuracy(version: &Version) -> String {
 pub(crate) fn compared(best: &Version, in_service: Option<&Version>) -> String {
     let Some(service) = in_service else { return "nothing is in service".to_owned() };
     if service.number == best.number {
-        return format!("version {} is in service already", service.number);
+        return format!("version {} is in service", service.number);
     }
     let of = format!("version {} is in service", service.number);
     if best.dataset_digest.is_empty() || best.dataset_digest != service.dataset_digest {

@@ -160,9 +160,7 @@ fn best(experiment: &ExperimentResults, model: &ModelResult) -> String {
     };
     let promote = match &model.promotion {
         Some(promotion) => format!("; promotion {}", pull_request(promotion.number, promotion.url.as_deref())),
-        None if model.in_service.as_ref().is_some_and(|service| service.number == best.number) => {
-            "; in service".to_owned()
-        }
+        None if model.in_service.as_ref().is_some_and(|service| service.number == best.number) => String::new(),
         None => format!(
             "; {} puts it into service",
             code(&format!("slipway promote {} --version {}", shortened(&model.model, 60), best.number))
@@ -236,7 +234,7 @@ fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> Rows {
     let of = trials
         .iter()
         .flat_map(|trial| trial.metrics.keys())
-        .filter(|metric| !matches!(metric.as_str(), "seconds" | "best_epoch"));
+        .filter(|metric| !matches!(metric.as_str(), "seconds" | "best_epoch" | "images_per_second"));
     let metrics = shown(ranking, of);
     let titles: Vec<String> = metrics.iter().map(|metric| cell(&shortened(metric, 40))).collect();
     let mut columns = vec![("trial", false), ("state", false), ("parameters", false), ("epochs", true)];

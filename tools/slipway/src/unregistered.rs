@@ -24,12 +24,16 @@ impl fmt::Display for Unregistered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GateRefused { unmet } => {
-                let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
-                write!(f, "registered nothing: the gate refused the model: {}", unmet.join("; "))
+                write!(f, "registered nothing: the gate refused the model: {}", unmet_bounds(unmet))
             }
             Self::NotAsked => f.write_str("registered nothing: the experiment has no spec.register"),
         }
     }
+}
+
+/// The bounds that were missed, in words.
+pub(crate) fn unmet_bounds(unmet: &[Unmet]) -> String {
+    unmet.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The reason of each such TrainJob, by its name.

@@ -80,7 +80,7 @@ fn accuracies_on_other_data_are_not_compared() {
     let nothing = service(Some(Version { accuracy: None, ..version(2, 0.0, "a") }));
     assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no accuracy"), "{nothing}");
     assert!(service(None).contains("nothing is in service; `slipway promote mnist --version 4` puts it into service"));
-    assert!(service(Some(version(4, 0.98, "a"))).contains("version 4 is in service already; in service"));
+    assert!(service(Some(version(4, 0.98, "a"))).contains("in `local`: version 4 is in service\n"));
 }
 
 #[test]

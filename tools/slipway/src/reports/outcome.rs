@@ -18,7 +18,7 @@ use slipway_report::{
 use super::planned::Planning;
 use super::recorded::described;
 use crate::failure::Failure;
-use crate::unregistered::reason;
+use crate::unregistered::{Unregistered, reason, unmet_bounds};
 
 /// The metrics that are drawn, if a run has them: those of the built-in trainer, and what other trainers mostly call theirs.
 const DRAWN: [&str; 8] = [
@@ -173,7 +173,12 @@ impl Recorded {
 fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let every = points.len().div_ceil(POINTS).max(1);
     let last = points.len().saturating_sub(1);
-    points.into_iter().enumerate().filter(|(index, _)| (last - index).is_multiple_of(every)).map(|(_, point)| point).collect()
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| (last - index).is_multiple_of(every))
+        .map(|(_, point)| point)
+        .collect()
 }
 
 fn state(run: &Run) -> Result<TrialState, Failure> {
@@ -183,7 +188,10 @@ fn state(run: &Run) -> Result<TrialState, Failure> {
         RunStatus::Killed => TrialState::Cancelled,
         RunStatus::Failed => TrialState::Failed(run.tags.get(FAILURE).cloned().unwrap_or_default()),
         RunStatus::Finished if run.tags.get(GATE).is_some_and(|gate| gate == "refused") => {
-            TrialState::Refused(reason(run)?.to_string())
+            TrialState::Refused(match reason(run)? {
+                Unregistered::GateRefused { unmet } => unmet_bounds(&unmet),
+                other @ Unregistered::NotAsked => other.to_string(),
+            })
         }
         RunStatus::Finished => TrialState::Finished,
     })
