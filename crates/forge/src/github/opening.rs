@@ -25,14 +25,10 @@ impl GitHub {
         }
     }
 
-    /// Asks for the reviews, then for the labels. So one that has its labels has been asked for its reviews, and a refusal is not asked for again.
+    /// Adds the labels and asks for the reviews that are missing.
     async fn complete(&self, pull: Pull, is_new: bool, request: &PullRequest) -> Result<Opened> {
-        let is_labelled = !request.labels.is_empty() && request.labels.iter().all(|label| pull.has_label(label));
-        if is_labelled {
-            return self.opened(pull);
-        }
-        self.ask_for_reviews(&pull, is_new, &request.reviewers).await?;
         let added = self.label(&pull, &request.labels).await?;
+        self.ask_for_reviews(&pull, is_new, &request.reviewers).await?;
         let mut opened = self.opened(pull)?;
         opened.labels.extend(added);
         Ok(opened)
@@ -82,7 +78,7 @@ impl GitHub {
     /// Asks for the reviews that are missing. Of whoever has reviewed one that was open already, none is missing.
     async fn ask_for_reviews(&self, pull: &Pull, is_new: bool, reviewers: &[String]) -> Result<()> {
         let mut missing: Vec<Reviewer<'_>> = reviewers.iter().map(|name| Reviewer::of(name)).collect();
-        missing.retain(|reviewer| !pull.asks(reviewer.user(), reviewer.team()));
+        missing.retain(|reviewer| !pull.asks(reviewer.user(), reviewer.team()) && self.may_review(&pull, reviewer));
         if !is_new && missing.iter().any(|reviewer| reviewer.user().is_some()) {
             let route = self.route(&format!("pulls/{}/reviews", pull.number));
             let reviews: Vec<Review> = self.all(&route, &json!({ "per_page": PAGE })).await?;
@@ -110,6 +106,14 @@ impl GitHub {
             tracing::warn!("{} is not asked to review pull request #{}: {reason}", reviewer.name(), pull.number);
         }
         Ok(())
+    }
+
+    /// Whether GitHub could ask this reviewer: nobody reviews an own pull request, and teams are those of the repository's owner.
+    fn may_review(&self, pull: &Pull, reviewer: &Reviewer<'_>) -> bool {
+        match reviewer {
+            Reviewer::User(login) => !pull.is_by(login),
+            Reviewer::Team(_, name) => name.split_once('/').is_some_and(|(owner, _)| same(owner, &self.owner)),
+        }
     }
 
     async fn ask_reviewers(&self, number: u64, reviewers: &[Reviewer<'_>]) -> Result<std::result::Result<(), Error>> {

@@ -75,6 +75,11 @@ impl Pull {
         users || self.requested_teams.iter().any(|one| team.is_some_and(|team| same(&one.slug, team)))
     }
 
+    /// Whether this user opened it.
+    pub(crate) fn is_by(&self, login: &str) -> bool {
+        self.user.as_ref().is_some_and(|user| same(&user.login, login))
+    }
+
     pub(crate) fn has_label(&self, name: &str) -> bool {
         self.labels.iter().any(|label| same(&label.name, name))
     }

@@ -45,8 +45,8 @@ enum ImageCommand {
     #[command(
         after_help = "The images of one repository become one index; several repositories become several. SBOM and provenance stay with the \
                             image of each platform. Credentials are those of `slipway image push`.\n\n\
-                            Examples:\n  slipway image index ghcr.io/acme/slipway/server@sha256:… ghcr.io/acme/slipway/server@sha256:… --tag 0.1.0\n  \
-                            cat pushed-amd64 pushed-arm64 | xargs slipway image index > indexes    # what `slipway image push` printed on each machine"
+                            Examples:\n  slipway image index \"$AMD64\" \"$ARM64\" --tag 0.1.0\n  \
+                            cat pushed-amd64 pushed-arm64 | xargs slipway image index > indexes"
     )]
     Index(index::Index),
     /// Write the digests of pushed images into the environments
