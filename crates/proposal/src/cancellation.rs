@@ -41,6 +41,9 @@ impl Cancellation {
         let mut removed: BTreeSet<(&str, &str)> = BTreeSet::new();
         for name in names {
             let found = rendered(&before, name, only);
+            if let (true, Some(environment)) = (found.is_empty() && !rendered(&before, name, None).is_empty(), only) {
+                return Err(Error::NotRenderedThere { name: name.clone(), environment: environment.to_owned() });
+            }
             if found.is_empty() {
                 let close = closest(name, all_names(&before).iter().map(String::as_str)).map(str::to_owned);
                 return Err(Error::NothingToCancel { name: name.clone(), branch: base.branch.clone(), close });

@@ -35,6 +35,14 @@ pub enum Error {
         /// A name that is there and nearly the same.
         close: Option<String>,
     },
+    /// It has no TrainJob in this environment.
+    #[error("{name} has no TrainJob in {environment}, so there is none to cancel")]
+    NotRenderedThere {
+        /// The name that was given.
+        name: String,
+        /// The environment that was given.
+        environment: String,
+    },
     /// One trial of a sweep cannot be cancelled in one environment and go on in another.
     #[error(
         "{job} is rendered in {} too, and an experiment asks for the same trials in each: cancel it in all of them, without --environment",

@@ -17,6 +17,8 @@ pub struct Results {
     pub commit: String,
     /// One for each experiment and environment that it started something in.
     pub experiments: Vec<ExperimentResults>,
+    /// How many TrainJobs it removed: those that ran were cancelled.
+    pub stopped: usize,
     /// Which versions it put into service, or took out of it.
     pub in_service: Vec<InService>,
     /// Why something is not known, such as that MLflow does not answer: one text each.

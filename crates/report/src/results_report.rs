@@ -37,6 +37,9 @@ pub fn results_report(results: &Results) -> Document {
         versions if results.experiments.is_empty() && versions > 0 => {
             format!("changed {} in service", count(versions, "version"))
         }
+        _ if results.experiments.is_empty() && results.stopped > 0 => {
+            format!("removed {}", count(results.stopped, "TrainJob"))
+        }
         _ => states(trials()),
     };
     let everything = match results.everything.as_deref().and_then(address) {
@@ -119,7 +122,7 @@ fn first(results: &Results, headline: &str) -> String {
         let changes: Vec<String> = results.in_service.iter().map(InService::line).collect();
         let _ = writeln!(text, "- **In service:** {}", few(&changes, ", "));
         if let Some(number) = results.number {
-            let _ = writeln!(text, "- To go back, press *Revert* here, or run `slipway revert {number}`");
+            let _ = writeln!(text, "- To go back, run `slipway revert {number}`, or press *Revert* on GitHub");
         }
     }
     let models: Vec<(&ExperimentResults, &ModelResult)> =

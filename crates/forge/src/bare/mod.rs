@@ -161,7 +161,7 @@ impl BareForge {
             let (pull_requests, last) = self.all()?;
             let same = |one: &&Opened| one.branch == request.branch && one.is_open();
             if let Some(opened) = pull_requests.iter().find(same) {
-                return self.with_labels(opened.number, &request.labels);
+                return self.complete(opened.number, request);
             }
             let number = last + 1;
             let opened = self.repository.update(&[
@@ -175,12 +175,15 @@ impl BareForge {
         Err(Error::Busy { what: format!("pull request of {}", request.branch) })
     }
 
-    /// A pull request, with these labels added to its own.
-    fn with_labels(&self, number: u64, labels: &[String]) -> Result<Opened> {
+    /// A pull request with the labels that it lacks, and no longer a draft unless that is asked for again.
+    fn complete(&self, number: u64, request: &PullRequest) -> Result<Opened> {
         let changed = self.change(number, "labels", |record| {
-            let missing: Vec<_> = labels.iter().filter(|label| !record.labels.contains(label)).cloned().collect();
+            let missing: Vec<_> =
+                request.labels.iter().filter(|label| !record.labels.contains(label)).cloned().collect();
+            let is_ready = record.draft && !request.draft;
             record.labels.extend(missing.iter().cloned());
-            Ok(!missing.is_empty())
+            record.draft &= request.draft;
+            Ok(is_ready || !missing.is_empty())
         });
         changed.and_then(|()| self.get(number))
     }

@@ -250,6 +250,7 @@ fn results(random: &mut Random) -> Document {
         }),
         unknown: many(random, 3, hostile),
         everything: None,
+        ..Results::default()
     })
 }
 

@@ -2,18 +2,23 @@
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::{MergeMethod, PullRequestState};
+use slipway_embedded::State;
+use slipway_forge::{Conclusion, Forge, MergeMethod, Opened, PullRequestState};
 use slipway_git::Repository;
 use slipway_markdown::visible;
+use slipway_proposal::Remote;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::remote::RemoteArgs;
+use crate::renderers::KustomizeArgs;
+use crate::reports::{Planning, document};
 use crate::running::LoopArgs;
+use crate::services;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "In the loop on this machine it does what the button on GitHub does. On GitHub, the rules of the branch decide whether you may: reviews \
+    after_help = "In the loop on this machine it does what the button on GitHub does, and like a branch that requires the check `slipway` it refuses what is red. On GitHub, the rules of the branch decide whether you may: reviews \
                   and checks are not passed over.\n\n\
                   Examples:\n  slipway merge 3\n  slipway merge 3 --method squash"
 )]
@@ -23,6 +28,9 @@ pub(crate) struct Merge {
     /// How it is merged: `merge`, `squash` or `rebase`
     #[arg(long, default_value = "merge")]
     method: MergeMethod,
+    /// In the loop on this machine: merge it although its check is red
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -49,9 +57,33 @@ impl Merge {
             context.say(format!("pull request #{} is merged already, as {short}", self.number));
             return context.json(&Merged { number: self.number, commit });
         }
+        if matches!(remote.forge, Forge::Bare(_)) && opened.is_open() && !self.force {
+            self.refuse_red(&git, &remote, &opened, running.as_ref()).await?;
+        }
         let commit = remote.forge.merge(self.number, self.method, &opened.head).await?;
         let short = commit.get(..8).unwrap_or(&commit);
         context.say(format!("merged pull request #{} ({}) as {short}", self.number, visible(&opened.title)));
         context.json(&Merged { number: self.number, commit })
+    }
+
+    /// Fails if what would be merged is not what was reviewed, or has mistakes, as a rule of the branch does on GitHub.
+    async fn refuse_red(
+        &self,
+        git: &Repository,
+        remote: &Remote,
+        opened: &Opened,
+        running: Option<&State>,
+    ) -> Result<(), Failure> {
+        let kustomize = KustomizeArgs::default().find()?;
+        let mlflow = services::mlflow(running).map_err(|failure| failure.to_string());
+        let planning = Planning { git, kustomize: kustomize.as_ref(), mlflow, everything: None };
+        let document = document(&planning, remote, opened, &[]).await?;
+        match document.check {
+            Some(check) if check.conclusion == Conclusion::Failure => Err(Failure::Input(format!(
+                "pull request #{0} is red: {1}; `slipway report {0}` and `slipway show {0}` say what to do (--force merges it as it is)",
+                opened.number, check.title
+            ))),
+            _ => Ok(()),
+        }
     }
 }

@@ -52,15 +52,22 @@ impl Revert {
         let remote = self.remote.find(&git, running.as_ref())?;
         let reversion = Reversion::prepare(&git, &remote, self.number).await?;
         let plan = reversion.plan.clone();
+        // what only changes a version in service starts and stops nothing
+        let changes = plan.changes.iter().any(|change| !change.starts.is_empty() || !change.stops.is_empty());
+        let show = |changes: bool| {
+            if changes {
+                context.say(plan_text::terminal(&plan, context));
+            }
+        };
         let pull_request = if reversion.is_empty(&git)? {
             context.say(format!("nothing of pull request #{} is left to undo", self.number));
             None
         } else if self.dry_run {
-            context.say(plan_text::terminal(&plan, context));
+            show(changes);
             context.say("dry run: no pull request was opened");
             None
         } else {
-            context.say(plan_text::terminal(&plan, context));
+            show(changes);
             let opened = reversion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
             context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
             Some(opened.into())

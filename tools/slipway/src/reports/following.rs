@@ -53,6 +53,7 @@ async fn step(
     let newest = remote.forge.newest().await?;
     let main = Repository::open(&state.forge)?.reference("refs/heads/main")?.unwrap_or_default();
     let phases = phases(&folder.join("jobs"))?;
+    let mut failed = Ok(());
     for opened in newest.iter().take(NEWEST) {
         let facts = match opened.state {
             PullRequestState::Closed => continue,
@@ -73,10 +74,13 @@ async fn step(
             let packed = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
             Ok::<_, Failure>(packed.publication(previous))
         };
-        remote.forge.publish_on(opened.clone(), publication).await?;
-        seen.insert(opened.number, facts);
+        // one that cannot be reported on does not keep the others from it
+        match remote.forge.publish_on(opened.clone(), publication).await {
+            Ok(_) => drop(seen.insert(opened.number, facts)),
+            Err(failure) => failed = Err(failure.during(&format!("#{}", opened.number))),
+        }
     }
-    Ok(())
+    failed
 }
 
 /// The phase of each job in the state folder.

@@ -60,6 +60,7 @@ pub(super) async fn of(
         number: Some(opened.number),
         commit: merge,
         in_service: InService::all(&before, &after),
+        stopped: plan.changes.iter().map(|change| change.stops.len()).sum(),
         everything: planning.everything.map(str::to_owned),
         ..Results::default()
     };
@@ -92,7 +93,13 @@ pub(super) async fn of(
             let path = format!("{}/{}.yaml", jobs_folder(environment), start.name);
             recorded.trial(start, jobs.and_then(|jobs| jobs.get(&path)).map(|file| &file.job))
         });
-        let trials: Vec<TrialResult> = trials.collect::<Result<_, _>>()?;
+        let mut trials: Vec<TrialResult> = trials.collect::<Result<_, _>>()?;
+        // one whose file has gone before it began never has a run
+        for trial in trials.iter_mut().filter(|trial| trial.state == TrialState::Waiting) {
+            if now.bytes(&format!("{}/{}.yaml", jobs_folder(environment), trial.name)).is_none() {
+                trial.state = TrialState::Cancelled;
+            }
+        }
         let model = match (register, known) {
             (Some(register), Some(client)) => {
                 let versions = client.search_model_versions(&register.model).await?;

@@ -31,6 +31,10 @@ impl Planning<'_> {
     pub(super) async fn of_pull_request(&self, remote: &Remote, opened: &Opened) -> Result<Document, Failure> {
         let base = self.git.fetch(&remote.name, &opened.base)?;
         let newest = self.git.fetch_reference(&remote.name, &format!("refs/pull/{}/head", opened.number))?;
+        // in a bare repository the reference follows the branch only when the pull request is merged
+        if self.git.resolve(&opened.head)?.is_none() && !opened.is_fork {
+            self.git.fetch(&remote.name, &opened.branch)?;
+        }
         // one that was pushed in between brings this one along, unless it was forced
         if self.git.resolve(&opened.head)?.is_none() {
             let (number, expected) = (opened.number, opened.head.clone());

@@ -147,6 +147,8 @@ fn what_was_edited_without_the_command_line_is_rendered_and_pushed() {
     let rendered = ask(&project, &["render", "--pull-request", "1"]);
     assert_eq!(rendered["written"].as_array().unwrap().len(), 2, "{rendered}");
     assert_eq!(jobs(&project, "by-hand").len(), 2);
+    // the bare repository's reference of the pull request is still at the commit that it was opened with
+    assert_eq!(ask(&project, &["report", "1"])["conclusion"], "success");
     let head = git(Path::new(&forge), &["rev-parse", "by-hand"]);
     let again = ask(&project, &["render", "--pull-request", "1"]);
     assert_eq!(again["written"], serde_json::json!([]), "{again}");
@@ -167,6 +169,7 @@ fn two_proposals_of_one_experiment_both_end_well() {
     ask(&project, &["merge", &one]);
     let stale = ask(&project, &["report", &two, "--dry-run"]);
     assert_eq!(stale["conclusion"], "failure", "its TrainJobs are not what the merged experiment asks for: {stale}");
+    assert!(refused(&project, &["merge", &two]).contains("is red"));
     let rendered = ask(&project, &["render", "--pull-request", &two]);
     assert_eq!(rendered["written"].as_array().unwrap().len(), 2, "{rendered}");
     assert_eq!(ask(&project, &["report", &two, "--dry-run"])["conclusion"], "success");
@@ -185,6 +188,8 @@ fn open_pull_requests_are_drafts_and_labelled_as_asked() {
     let shown = ask(&project, &["show", &opened]);
     assert_eq!((&shown["isDraft"], &shown["labels"]), (&Value::Bool(true), &serde_json::json!(["train", "urgent"])));
     assert!(refused(&project, &["merge", &opened]).contains("draft"));
+    assert_eq!(number(&ask(&project, &["propose", EXPERIMENTS])), opened);
+    ask(&project, &["merge", &opened]);
 }
 
 #[test]
