@@ -120,10 +120,10 @@ fn first(results: &Results, headline: &str) -> String {
     }
     if !results.in_service.is_empty() {
         let changes: Vec<String> = results.in_service.iter().map(InService::line).collect();
-        let _ = writeln!(text, "- **In service:** {}", few(&changes, ", "));
-        if let Some(number) = results.number {
-            let _ = writeln!(text, "- To go back, run `slipway revert {number}`, or press *Revert* on GitHub");
-        }
+        let back = results.number.map_or_else(String::new, |number| {
+            format!(". To go back, run `slipway revert {number}`, or press *Revert* on GitHub")
+        });
+        let _ = writeln!(text, "- **In service:** {}{back}", few(&changes, ", "));
     }
     let models: Vec<(&ExperimentResults, &ModelResult)> =
         results.experiments.iter().filter_map(|one| Some((one, one.model.as_ref()?))).collect();
@@ -138,11 +138,13 @@ fn first(results: &Results, headline: &str) -> String {
         _ => None,
     });
     let failed: Vec<_> = failed.collect();
-    for (trial, why) in failed.iter().take(NAMED) {
+    // the versions in service have taken one of the lines
+    let named = if results.in_service.is_empty() { NAMED } else { NAMED - 1 };
+    for (trial, why) in failed.iter().take(named) {
         let _ = writeln!(text, "- ⚠ {} failed: {}", code(&shortened(&trial.name, 100)), self::text(why));
     }
-    if failed.len() > NAMED {
-        let _ = writeln!(text, "- ⚠ {} failed, below", count(failed.len() - NAMED, "more trial"));
+    if failed.len() > named {
+        let _ = writeln!(text, "- ⚠ {} failed, below", count(failed.len() - named, "more trial"));
     }
     if let Some(why) = results.unknown.first() {
         let more = match results.unknown.len() {
