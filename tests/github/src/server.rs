@@ -237,6 +237,7 @@ impl State {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "the output of a test is for whoever looks for its mistake")]
 async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response<Body> {
     // a request that was begun is finished, as GitHub does, even if who asked has gone
     let answered = tokio::spawn(async move {
@@ -250,7 +251,8 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     });
     let answered = answered.await.context("the handler has panicked").and_then(|answered| answered);
     answered.unwrap_or_else(|error| {
-        // a mistake of this harness: a test that meets it shows it
+        // a mistake of this harness: a test that meets it shows it, and git shows no answer's text
+        eprintln!("harness: {error:#}");
         let mut answer = Response::new(Body::from(format!("{{\"message\": {:?}}}", format!("harness: {error:#}"))));
         *answer.status_mut() = StatusCode::NOT_IMPLEMENTED;
         answer
