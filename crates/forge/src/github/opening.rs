@@ -78,7 +78,7 @@ impl GitHub {
     /// Asks for the reviews that are missing. Of whoever has reviewed one that was open already, none is missing.
     async fn ask_for_reviews(&self, pull: &Pull, is_new: bool, reviewers: &[String]) -> Result<()> {
         let mut missing: Vec<Reviewer<'_>> = reviewers.iter().map(|name| Reviewer::of(name)).collect();
-        missing.retain(|reviewer| !pull.asks(reviewer.user(), reviewer.team()) && self.may_review(&pull, reviewer));
+        missing.retain(|reviewer| !pull.asks(reviewer.user(), reviewer.team()) && self.may_review(pull, reviewer));
         if !is_new && missing.iter().any(|reviewer| reviewer.user().is_some()) {
             let route = self.route(&format!("pulls/{}/reviews", pull.number));
             let reviews: Vec<Review> = self.all(&route, &json!({ "per_page": PAGE })).await?;
