@@ -1,9 +1,11 @@
 //! What a pull request is merged into.
 
+use slipway_deployment::{Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
-use slipway_project::Tree;
 use slipway_project::code_owners::{self, CodeOwners};
+use slipway_project::plan_markdown::markdown_with;
+use slipway_project::{Plan, Tree};
 
 use crate::{Opening, Remote, Result};
 
@@ -46,6 +48,12 @@ impl Base {
         reviewers.extend(self.code_owners(git, head)?);
         let base = self.branch.clone();
         remote.open(git, head, PullRequest { branch, base, title, body, draft, labels, reviewers }).await
+    }
+
+    /// The body of a pull request that starts or stops TrainJobs: the plan, and what changes in the clusters.
+    pub(crate) fn body(&self, plan: &Plan, after: &Tree, kustomize: Option<&Kustomize>) -> String {
+        let deployed = in_pull_request(&self.tree, after, kustomize);
+        markdown_with(plan, &deployed.summary) + &deployed.objects
     }
 
     /// The owners of the files that a commit changes, as this base names them. An address is no reviewer.

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_deployment::Kustomize;
 use slipway_experiment::with_cancelled;
 use slipway_forge::Opened;
 use slipway_git::Repository;
-use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Project, count};
 use slipway_source::closest;
 
@@ -73,8 +72,7 @@ impl Cancellation {
         let title = format!("Cancel {} ({})", self.names.join(", "), count(stops, "TrainJob"));
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let name = format!("cancel-{}", self.names.first().map_or("jobs", String::as_str));
-        let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&self.changes), kustomize);
-        let body = markdown_with(&self.plan, &deployed.summary) + &deployed.objects;
+        let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize);
         self.base.open(git, remote, &head, Proposal { name, label: "cancel", title, body }, opening).await
     }
 }

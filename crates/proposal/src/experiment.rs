@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_deployment::Kustomize;
 use slipway_forge::Opened;
 use slipway_git::Repository;
-use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Project, Tree, cluster, count, rendered, trainer_folder};
 use slipway_source::Finding;
 
@@ -72,8 +71,7 @@ impl ExperimentProposal {
         let title = self.title();
         let head = git.commit_with_executables(Some(&self.base.commit), &self.changes, &self.executables, &title)?;
         let name = self.names.first().map_or("experiment", String::as_str).to_owned();
-        let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&self.changes), kustomize);
-        let body = markdown_with(&self.plan, &deployed.summary) + &deployed.objects;
+        let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize);
         self.base.open(git, remote, &head, Proposal { name, label: "train", title, body }, opening).await
     }
 

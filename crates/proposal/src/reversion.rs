@@ -1,9 +1,8 @@
 //! The pull request that undoes another one.
 
-use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_deployment::Kustomize;
 use slipway_forge::Opened;
 use slipway_git::{Merge, Repository};
-use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Plan, Project, Tree};
 
 use crate::base::{Base, Proposal};
@@ -72,9 +71,8 @@ impl Reversion {
     ) -> Result<Opened> {
         let number = self.undone.number;
         let name = format!("revert-{number}");
-        let deployed = in_pull_request(&self.base.tree, &Tree::at(git, &self.head)?, kustomize);
-        let body =
-            format!("Reverts #{number}.\n\n{}{}", markdown_with(&self.plan, &deployed.summary), deployed.objects);
+        let plan = self.base.body(&self.plan, &Tree::at(git, &self.head)?, kustomize);
+        let body = format!("Reverts #{number}.\n\n{plan}");
         let proposal = Proposal { name, label: "revert", title: self.title, body };
         self.base.open(git, remote, &self.head, proposal, opening).await
     }

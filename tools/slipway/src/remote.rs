@@ -4,7 +4,9 @@ use slipway_embedded::State;
 use slipway_git::Repository;
 use slipway_proposal::Remote;
 
+use crate::context::Context;
 use crate::failure::Failure;
+use crate::running::LoopArgs;
 
 /// The option that names it.
 #[derive(Clone, Debug, clap::Args)]
@@ -12,6 +14,30 @@ pub(crate) struct RemoteArgs {
     /// Where pull requests go: a git remote, or a bare repository on this machine [default: the loop on this machine, otherwise origin]
     #[arg(long, env = "SLIPWAY_REMOTE", hide_env_values = true)]
     remote: Option<String>,
+}
+
+/// The options of commands that only look at pull requests, or open one.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ForgeArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    running: LoopArgs,
+}
+
+impl ForgeArgs {
+    /// The project's repository, and where its pull requests are.
+    pub(crate) fn find(&self, context: &Context) -> Result<(Repository, Remote), Failure> {
+        let git = Repository::project(&context.root)?;
+        let running = self.running.find(context)?.map(|(_, state)| state);
+        let remote = self.remote.find(&git, running.as_ref())?;
+        Ok((git, remote))
+    }
+
+    /// The loop that runs here.
+    pub(crate) fn running(&self, context: &Context) -> Result<Option<State>, Failure> {
+        Ok(self.running.find(context)?.map(|(_, state)| state))
+    }
 }
 
 impl RemoteArgs {

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use serde::Serialize;
-use slipway_git::Repository;
 use slipway_project::Plan;
 use slipway_proposal::Cancellation;
 
@@ -11,9 +10,8 @@ use crate::failure::Failure;
 use crate::opening::OpeningArgs;
 use crate::plan_text;
 use crate::pull_request::PullRequestReport;
-use crate::remote::RemoteArgs;
+use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
-use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -35,9 +33,7 @@ pub(crate) struct Cancel {
     #[command(flatten)]
     opening: OpeningArgs,
     #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    running: LoopArgs,
+    forge: ForgeArgs,
     #[command(flatten)]
     kustomize: KustomizeArgs,
 }
@@ -52,9 +48,7 @@ struct Cancelled {
 
 impl Cancel {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let git = Repository::project(&context.root)?;
-        let running = self.running.find(context)?.map(|(_, state)| state);
-        let remote = self.remote.find(&git, running.as_ref())?;
+        let (git, remote) = self.forge.find(context)?;
         let cancellation = Cancellation::prepare(&git, &remote, &self.names, self.environment.as_deref()).await?;
         let plan = cancellation.plan.clone();
         context.say(plan_text::terminal(&plan, context));

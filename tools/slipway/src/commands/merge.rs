@@ -10,11 +10,9 @@ use slipway_proposal::Remote;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::remote::RemoteArgs;
+use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
 use crate::reports::{Planning, document};
-use crate::running::LoopArgs;
-use crate::services;
 
 #[derive(Debug, Args)]
 #[command(
@@ -32,9 +30,7 @@ pub(crate) struct Merge {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    running: LoopArgs,
+    forge: ForgeArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,9 +43,7 @@ struct Merged {
 
 impl Merge {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let git = Repository::project(&context.root)?;
-        let running = self.running.find(context)?.map(|(_, state)| state);
-        let remote = self.remote.find(&git, running.as_ref())?;
+        let (git, remote) = self.forge.find(context)?;
         let opened = remote.forge.get(self.number).await?;
         let (state, known) = (opened.state, opened.merge_commit.clone());
         if let (PullRequestState::Merged, Some(commit)) = (state, known) {
@@ -58,7 +52,7 @@ impl Merge {
             return context.json(&Merged { number: self.number, commit });
         }
         if matches!(remote.forge, Forge::Bare(_)) && opened.is_open() && !self.force {
-            self.refuse_red(&git, &remote, &opened, running.as_ref()).await?;
+            self.refuse_red(&git, &remote, &opened, self.forge.running(context)?.as_ref()).await?;
         }
         let commit = remote.forge.merge(self.number, self.method, &opened.head).await?;
         let short = commit.get(..8).unwrap_or(&commit);
@@ -75,8 +69,7 @@ impl Merge {
         running: Option<&State>,
     ) -> Result<(), Failure> {
         let kustomize = KustomizeArgs::default().find()?;
-        let mlflow = services::mlflow(running).map_err(|failure| failure.to_string());
-        let planning = Planning { git, kustomize: kustomize.as_ref(), mlflow, everything: None };
+        let planning = Planning::new(git, kustomize.as_ref(), running);
         let document = document(&planning, remote, opened, &[]).await?;
         match document.check {
             Some(check) if check.conclusion == Conclusion::Failure => Err(Failure::Input(format!(

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_git::Repository;
 use slipway_project::rendered::Draft;
 use slipway_project::{Changes, Project, Tree, count, rendered};
 use slipway_proposal::Rendered;
@@ -13,9 +12,8 @@ use slipway_source::{Finding, Position};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::named;
-use crate::remote::RemoteArgs;
+use crate::remote::ForgeArgs;
 use crate::replace::replace;
-use crate::running::LoopArgs;
 use crate::uncommitted::mark_uncommitted;
 
 #[derive(Debug, Args)]
@@ -36,9 +34,7 @@ pub(crate) struct Render {
     #[arg(long, value_name = "NUMBER", conflicts_with = "files")]
     pull_request: Option<u64>,
     #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    running: LoopArgs,
+    forge: ForgeArgs,
 }
 
 #[derive(Serialize)]
@@ -80,9 +76,7 @@ impl Render {
 
     /// Renders what a pull request lacks, and pushes it to its branch.
     async fn pull_request(&self, context: &Context, number: u64) -> Result<(), Failure> {
-        let git = Repository::project(&context.root)?;
-        let running = self.running.find(context)?.map(|(_, state)| state);
-        let remote = self.remote.find(&git, running.as_ref())?;
+        let (git, remote) = self.forge.find(context)?;
         let opened = remote.forge.get(number).await?;
         let rendered = Rendered::prepare(&git, &remote, &opened)?;
         if !rendered.is_empty() {

@@ -2,6 +2,7 @@
 
 mod artifact;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,7 +18,6 @@ use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::reports::{Planning, document};
 use crate::running::LoopArgs;
-use crate::services;
 
 #[derive(Debug, Args)]
 #[command(
@@ -90,12 +90,8 @@ impl Report {
         let git = Repository::project(&context.root)?;
         let running = self.running.find(context)?.map(|(_, state)| state);
         let kustomize = self.kustomize.find()?;
-        let planning = Planning {
-            git: &git,
-            kustomize: kustomize.as_ref(),
-            mlflow: services::mlflow(running.as_ref()).map_err(|failure| failure.to_string()),
-            everything: self.everything.as_deref(),
-        };
+        let mut planning = Planning::new(&git, kustomize.as_ref(), running.as_ref());
+        planning.everything = self.everything.as_deref();
         if let (Some(base), Some(head)) = (&self.base, &self.head_commit) {
             let (document, head) = planning.of_revisions(base, head).await?;
             return self.unpublished(context, None, &document, &head);
@@ -124,16 +120,19 @@ impl Report {
             let document = document(&planning, &remote, &opened, &newest).await?;
             return self.unpublished(context, Some(opened.number), &document, &opened.head);
         }
-        let packed = std::sync::Mutex::new(None);
+        let packed = RefCell::new(None);
         let published = remote.forge.publish_on(opened, async |opened: &Opened, previous: Option<&str>| {
             let new = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
             let publication = new.clone().publication(previous);
-            *packed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(new);
+            packed.replace(Some(new));
             Ok::<_, Failure>(publication)
         });
         let published = published.await?;
-        let packed = packed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        done(context, &packed.ok_or_else(|| Failure::Unexpected("nothing was published".to_owned()))?, &published)
+        done(
+            context,
+            &packed.into_inner().ok_or_else(|| Failure::Unexpected("nothing was published".to_owned()))?,
+            &published,
+        )
     }
 
     /// The pull request that is meant, and the newest others as far as they were listed. `None` if it is named by a branch that has moved, or that

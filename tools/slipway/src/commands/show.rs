@@ -3,13 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 use slipway_forge::Opened;
-use slipway_git::Repository;
 use slipway_markdown::visible;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::remote::RemoteArgs;
-use crate::running::LoopArgs;
+use crate::remote::ForgeArgs;
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,9 +18,7 @@ pub(crate) struct Show {
     /// The number of the pull request
     number: u64,
     #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    running: LoopArgs,
+    forge: ForgeArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,9 +32,7 @@ struct Shown {
 
 impl Show {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        let git = Repository::project(&context.root)?;
-        let running = self.running.find(context)?.map(|(_, state)| state);
-        let remote = self.remote.find(&git, running.as_ref())?;
+        let (_, remote) = self.forge.find(context)?;
         let pull_request = remote.forge.get(self.number).await?;
         let report = remote.forge.published(self.number).await?;
         let head = pull_request.head.get(..8).unwrap_or_default();

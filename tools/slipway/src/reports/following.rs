@@ -16,7 +16,6 @@ use super::{Planning, document};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::renderers::KustomizeArgs;
-use crate::services;
 
 /// How often the forge and the jobs are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -53,6 +52,7 @@ async fn step(
     let newest = remote.forge.newest().await?;
     let main = Repository::open(&state.forge)?.reference("refs/heads/main")?.unwrap_or_default();
     let phases = phases(&folder.join("jobs"))?;
+    let kustomize = KustomizeArgs::default().find()?;
     let mut failed = Ok(());
     for opened in newest.iter().take(NEWEST) {
         let facts = match opened.state {
@@ -63,13 +63,7 @@ async fn step(
         if seen.get(&opened.number) == Some(&facts) {
             continue;
         }
-        let kustomize = KustomizeArgs::default().find()?;
-        let planning = Planning {
-            git: &git,
-            kustomize: kustomize.as_ref(),
-            mlflow: services::mlflow(Some(state)).map_err(|failure| failure.to_string()),
-            everything: None,
-        };
+        let planning = Planning::new(&git, kustomize.as_ref(), Some(state));
         let publication = async |opened: &Opened, previous: Option<&str>| {
             let packed = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
             Ok::<_, Failure>(packed.publication(previous))

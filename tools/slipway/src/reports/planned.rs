@@ -1,6 +1,7 @@
 //! What a pull request would do.
 
 use slipway_deployment::Kustomize;
+use slipway_embedded::State;
 use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_mlflow::Client;
@@ -9,18 +10,25 @@ use slipway_report::{About, Document, Examination, plan_report};
 
 use super::recorded::expectations;
 use crate::failure::Failure;
+use crate::services;
 
 /// What a report is made with.
 pub(crate) struct Planning<'a> {
-    pub(crate) git: &'a Repository,
-    pub(crate) kustomize: Option<&'a Kustomize>,
+    pub(super) git: &'a Repository,
+    kustomize: Option<&'a Kustomize>,
     /// MLflow; why there is none otherwise.
-    pub(crate) mlflow: Result<Client, String>,
+    pub(super) mlflow: Result<Client, String>,
     /// Where everything is that does not fit.
     pub(crate) everything: Option<&'a str>,
 }
 
-impl Planning<'_> {
+impl<'a> Planning<'a> {
+    /// `running` is the loop that runs here.
+    pub(crate) fn new(git: &'a Repository, kustomize: Option<&'a Kustomize>, running: Option<&State>) -> Self {
+        let mlflow = services::mlflow(running).map_err(|failure| failure.to_string());
+        Self { git, kustomize, mlflow, everything: None }
+    }
+
     /// The report on merging one revision into another, and the commit of the former.
     pub(crate) async fn of_revisions(&self, base: &str, head: &str) -> Result<(Document, String), Failure> {
         let about = About { base_branch: base.to_owned(), ..About::default() };
