@@ -356,7 +356,8 @@ impl Use {
         }
         let (unit, needed) = (self.unit, self.hours());
         let message = format!(
-            "the budget is {budget} {unit}-hours, but {} may use {needed} {unit}-hours: {}",
+            "the budget is {budget} {unit}-{}, but {} may use {needed} {unit}-hours: {}",
+            if budget == 1.0 { "hour" } else { "hours" },
             self.trials(),
             self.reason()
         );

@@ -345,11 +345,18 @@ fn shown(word: &str) -> String {
     if is_one { word.to_owned() } else { format!("{word:?}") }
 }
 
-/// Hours as text, such as `2 CPU-hours and 1 GPU-hours`; GPUs are left out where there are none.
+/// Hours as text, such as `2 CPU-hours and 1 GPU-hour`; GPUs are left out where there are none.
 #[must_use]
 pub fn hours(cpu: f64, gpu: f64) -> String {
-    let gpu = if gpu > 0.0 { format!(" and {} GPU-hours", number(gpu)) } else { String::new() };
-    format!("{} CPU-hours{gpu}", number(cpu))
+    let gpu = if gpu > 0.0 { format!(" and {}", amount(gpu, "GPU-hour")) } else { String::new() };
+    format!("{}{gpu}", amount(cpu, "CPU-hour"))
+}
+
+/// An amount with its unit, such as `1 CPU-hour` or `0.5 CPU-hours`.
+fn amount(value: f64, unit: &str) -> String {
+    let shown = number(value);
+    let plural = if shown == "1" { "" } else { "s" };
+    format!("{shown} {unit}{plural}")
 }
 
 /// The sum; 0, and not the -0 of an empty iterator, if there is nothing to add.
@@ -411,7 +418,7 @@ mod tests {
             Plan { changes: vec![change], cpu_hours, gpu_hours: 0.0 }.summary()
         };
         assert_eq!(plan(vec![], 0, 2), "nothing to do: 2 TrainJobs up to date");
-        assert_eq!(plan(vec![start("a")], 0, 0), "starts 1 TrainJob; at most 1 CPU-hours, 0.50 EUR");
+        assert_eq!(plan(vec![start("a")], 0, 0), "starts 1 TrainJob; at most 1 CPU-hour, 0.50 EUR");
         let all = "starts 2 TrainJobs, stops 1 TrainJob, 1 unchanged; at most 2 CPU-hours, 1.00 EUR";
         assert_eq!(plan(vec![start("a"), start("b")], 1, 1), all);
         assert_eq!(plan(vec![], 1, 1), "stops 1 TrainJob, 1 unchanged");

@@ -70,8 +70,13 @@ impl InService {
     /// What changes, within a line of Markdown.
     pub(crate) fn line(&self) -> String {
         let [model, environment] = [&self.model, &self.environment].map(|name| code(&shortened(name, 60)));
-        let version =
-            |version: Option<u64>| version.map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"));
-        format!("{} of {model} instead of {} in {environment}", version(self.after), version(self.before))
+        match (self.before, self.after) {
+            (Some(before), Some(after)) => {
+                format!("version {after} of {model} instead of version {before} in {environment}")
+            }
+            (None, Some(after)) => format!("version {after} of {model} in {environment}, where no version of it was"),
+            (Some(before), None) => format!("{model} is no longer served in {environment} (it was version {before})"),
+            (None, None) => format!("{model} is not served in {environment}"),
+        }
     }
 }

@@ -317,7 +317,7 @@ fn warnings(examination: &Examination, expectations: &Expectations, total: &Cost
             Some(reason) => text(reason),
             None => "no run of their experiments has finished".to_owned(),
         };
-        warnings.push(format!("Nothing is expected of {}: {why}", count(total.without_history, "TrainJob")));
+        warnings.push(format!("No expected price for {}: {why}", count(total.without_history, "TrainJob")));
     }
     if !examination.skipped.is_empty() {
         warnings.push(format!("{} not checked, below", count(examination.skipped.len(), "place")));

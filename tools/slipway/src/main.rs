@@ -18,6 +18,7 @@ mod pull_request;
 mod remote;
 mod renderers;
 mod replace;
+mod report_text;
 mod reports;
 mod revision;
 mod running;
@@ -40,8 +41,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use commands::{
-    bootstrap, cancel, check, dataset as dataset_command, demo, diff, doctor, image, merge, new, plan as plan_command,
-    promote, propose, render, report as report_command, revert, show, status, trace, up,
+    bootstrap, cancel, check, close, dataset as dataset_command, demo, diff, doctor, image, merge, new,
+    plan as plan_command, promote, propose, render, report as report_command, revert, show, status, trace, up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
@@ -102,6 +103,8 @@ enum Command {
     Show(show::Show),
     /// Merge a pull request
     Merge(merge::Merge),
+    /// Close a pull request without a merge
+    Close(close::Close),
     /// Set up a cluster that follows this repository
     Bootstrap(bootstrap::Bootstrap),
     /// Show jobs, versions and which version is in service
@@ -183,6 +186,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Report(command) => wait(command.run(&context)),
         Command::Show(command) => wait(command.run(&context)),
         Command::Merge(command) => wait(command.run(&context)),
+        Command::Close(command) => wait(command.run(&context)),
         Command::Status(command) => wait(command.run(&context)),
         Command::Trace(command) => wait(command.run(&context)),
         Command::Up(command) => wait(command.run(&context)),

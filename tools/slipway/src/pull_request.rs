@@ -1,4 +1,4 @@
-//! A pull request in a command's JSON.
+//! A pull request among a command's arguments, and in its JSON.
 
 use serde::Serialize;
 use slipway_forge::Opened;
@@ -17,4 +17,10 @@ impl From<Opened> for PullRequestReport {
     fn from(opened: Opened) -> Self {
         Self { number: opened.number, url: opened.url, branch: opened.branch, commit: opened.head }
     }
+}
+
+/// The number of a pull request, as a person writes it: `7` or `#7`.
+pub(crate) fn parse_number(text: &str) -> Result<u64, String> {
+    let number = text.strip_prefix('#').unwrap_or(text).parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "a pull request has a number, such as 7".to_owned())
 }

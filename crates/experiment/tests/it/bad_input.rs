@@ -61,7 +61,7 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("memory: 512Mi", "memory: 2", 12, 41, "wrong-unit", "`2`, which has no unit", "did you mean `2Gi`?")]
 #[case("memory: 512Mi", "memory: 512m", 12, 41, "wrong-unit", "thousandths of a byte", "did you mean `512Mi`?")]
 #[case("memory: 512Mi", "memory: 2Ki", 12, 41, "out-of-range", "spec.workers.memory is `2Ki`", "from 16Mi")]
-#[case("cpuHours: 4", "cpuHours: 1", 13, 22, "budget-exceeded", "the budget is 1 CPU-hours, but its 2 trials may use 2 CPU-hours: 4 workers in all, each with 1 CPU for at most 30m", "set cpuHours to 2 or more")]
+#[case("cpuHours: 4", "cpuHours: 1", 13, 22, "budget-exceeded", "the budget is 1 CPU-hour, but its 2 trials may use 2 CPU-hours: 4 workers in all, each with 1 CPU for at most 30m", "set cpuHours to 2 or more")]
 #[case("deadline: 30m", "deadline: 30", 13, 35, "wrong-unit", "spec.budget.deadline: `30` has no unit", "did you mean `30m`?")]
 #[case("deadline: 30m", "deadline: 1 day", 13, 35, "wrong-unit", "`1 day` is not a duration", "1h30m")]
 #[case("deadline: 30m", "deadline: 1000h", 13, 35, "out-of-range", "`1000h` is not between 1s and 720h", "up to 720h")]

@@ -69,7 +69,7 @@ const IMAGE: &str = "registry.example/fashion@sha256:0123456789abcdef0123456789a
 #[case("gpu: 1", "gpu: one", 12, 51, "wrong-type", "spec.workers.gpu must be a whole number", "from 0 to 64")]
 #[case("gpu: 1", "gpus: 1", 12, 46, "unknown-field", "unknown field `gpus` in spec.workers", "did you mean `gpu`?")]
 #[case("gpuHours: 2, ", "", 13, 11, "missing-field", "the workers have GPUs, but spec.budget has no `gpuHours`", "add `gpuHours: 2`: 4 workers in all, each with 1 GPU for at most 30m")]
-#[case("gpuHours: 2", "gpuHours: 1", 13, 35, "budget-exceeded", "the budget is 1 GPU-hours, but its 2 trials may use 2 GPU-hours: 4 workers in all, each with 1 GPU for at most 30m", "set gpuHours to 2 or more")]
+#[case("gpuHours: 2", "gpuHours: 1", 13, 35, "budget-exceeded", "the budget is 1 GPU-hour, but its 2 trials may use 2 GPU-hours: 4 workers in all, each with 1 GPU for at most 30m", "set gpuHours to 2 or more")]
 #[case("gpuHours: 2", "gpuHours: 0", 13, 35, "out-of-range", "spec.budget.gpuHours is 0", "more than 0")]
 #[case("{accuracy: \">= 0.85\"}", "\">= 0.85\"", 14, 39, "gate-metric", "is a bound without the name of a metric", "name the metric: {accuracy: \">= 0.85\"}")]
 #[case("{accuracy: ", "{\"\": ", 14, 40, "gate-metric", "has a bound without the name of a metric", "name a metric")]

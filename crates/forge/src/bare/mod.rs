@@ -259,7 +259,9 @@ impl BareForge {
                 pull_requests.push((record.clone(), self.opened(*number, record, head)?));
             }
         }
-        Ok((pull_requests, records.keys().next_back().copied().unwrap_or(0)))
+        // also one that something else than a forge has made, such as `git push` to `refs/pull/7/head`
+        let last = records.keys().chain(heads.keys()).max().copied().unwrap_or(0);
+        Ok((pull_requests, last))
     }
 
     /// One pull request.

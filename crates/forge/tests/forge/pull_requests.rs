@@ -179,6 +179,9 @@ fn a_lock_left_behind_is_told_and_a_number_without_a_head_stays_taken() {
     assert!(forge.list().unwrap().is_empty());
     assert!(matches!(forge.get(first), Err(Error::Malformed { number: 1, .. })));
     assert_eq!(propose(&folder, &repository, &forge, &head, ("y.txt", "y"), "slipway/y"), 2);
+    // a reference that no pull request has made
+    git(&bare, &["update-ref", "refs/pull/7/head", "refs/heads/main"]);
+    assert_eq!(propose(&folder, &repository, &forge, &head, ("z.txt", "z"), "slipway/z"), 8);
     // another process crashed in between
     fs::write(bare.join("refs/heads/main.lock"), "").unwrap();
     let busy = forge.merge(2).unwrap_err().to_string();

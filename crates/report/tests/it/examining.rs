@@ -193,7 +193,7 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
     let document = plan_report(&examination, &about(), &expectations);
     assert!(document.first.contains("| CPU-hours | ⚠ no history | 2 |"), "{}", document.first);
     assert!(
-        document.first.contains("⚠ Nothing is expected of 2 TrainJobs: `MLflow does not answer`"),
+        document.first.contains("⚠ No expected price for 2 TrainJobs: `MLflow does not answer`"),
         "{}",
         document.first
     );
@@ -216,7 +216,7 @@ fn a_promotion_says_which_version_replaces_which() {
         document.first
     );
     let back = report(&change, &head, &change.commit(&head, &[(path, "")])).1;
-    assert!(back.first.contains("nothing of `mnist` instead of version 4 in `local`"), "{}", back.first);
+    assert!(back.first.contains("`mnist` is no longer served in `local` (it was version 4)"), "{}", back.first);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use slipway_proposal::Remote;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::pull_request::parse_number;
 use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
 use crate::reports::{Planning, document};
@@ -22,6 +23,7 @@ use crate::reports::{Planning, document};
 )]
 pub(crate) struct Merge {
     /// The number of the pull request
+    #[arg(value_parser = parse_number)]
     number: u64,
     /// How it is merged: `merge`, `squash` or `rebase`
     #[arg(long, default_value = "merge")]

@@ -4,6 +4,7 @@
 pub(crate) mod bootstrap;
 pub(crate) mod cancel;
 pub(crate) mod check;
+pub(crate) mod close;
 pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod diff;

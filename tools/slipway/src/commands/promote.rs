@@ -27,6 +27,9 @@ pub(crate) struct Promote {
     /// The environment that serves it
     #[arg(long, default_value = "local")]
     environment: String,
+    /// Show which version would come into service, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -43,7 +46,7 @@ struct Promoted {
     model: String,
     version: String,
     digest: String,
-    /// `None` if it is in service already.
+    /// `None` if it is in service already, or on a dry run.
     pull_request: Option<PullRequestReport>,
 }
 
@@ -63,6 +66,13 @@ impl Promote {
         let pull_request = if promotion.is_empty() {
             if !context.is_json() {
                 context.say(format!("{} version {} is in service already", self.model, version.version));
+            }
+            None
+        } else if self.dry_run {
+            if !context.is_json() {
+                let (model, number, environment) = (&self.model, &version.version, &self.environment);
+                context.say(format!("version {number} of {model} would come into service in {environment}"));
+                context.say("dry run: no pull request was opened");
             }
             None
         } else {

@@ -12,6 +12,7 @@ use slipway_source::{Finding, Position};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::named;
+use crate::pull_request::parse_number;
 use crate::remote::ForgeArgs;
 use crate::replace::replace;
 use crate::uncommitted::mark_uncommitted;
@@ -31,7 +32,7 @@ pub(crate) struct Render {
     #[arg(long, conflicts_with = "pull_request")]
     check: bool,
     /// Render what this pull request lacks, and push it to its branch; the work tree stays as it is
-    #[arg(long, value_name = "NUMBER", conflicts_with = "files")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_number, conflicts_with = "files")]
     pull_request: Option<u64>,
     #[command(flatten)]
     forge: ForgeArgs,

@@ -14,6 +14,7 @@ use slipway_report::{Document, Packed, pack};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::pull_request::parse_number;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::reports::{Planning, document};
@@ -31,7 +32,7 @@ use crate::running::LoopArgs;
 )]
 pub(crate) struct Report {
     /// The number of the pull request
-    #[arg(conflicts_with_all = ["head", "base"])]
+    #[arg(value_parser = parse_number, conflicts_with_all = ["head", "base"])]
     number: Option<u64>,
     /// In place of the number: the owner of the repository that holds the branch, and the branch, as a workflow's event names them
     #[arg(long, value_name = "OWNER:BRANCH", requires = "commit", conflicts_with = "base")]

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::opening::OpeningArgs;
 use crate::plan_text;
-use crate::pull_request::PullRequestReport;
+use crate::pull_request::{PullRequestReport, parse_number};
 use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
 
@@ -21,6 +21,7 @@ use crate::renderers::KustomizeArgs;
 )]
 pub(crate) struct Revert {
     /// The number of the merged pull request
+    #[arg(value_parser = parse_number)]
     number: u64,
     /// Show what would start and stop, and do nothing
     #[arg(long)]

@@ -7,7 +7,9 @@ use slipway_markdown::visible;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::pull_request::parse_number;
 use crate::remote::ForgeArgs;
+use crate::report_text;
 
 #[derive(Debug, Args)]
 #[command(
@@ -16,6 +18,7 @@ use crate::remote::ForgeArgs;
 )]
 pub(crate) struct Show {
     /// The number of the pull request
+    #[arg(value_parser = parse_number)]
     number: u64,
     #[command(flatten)]
     forge: ForgeArgs,
@@ -47,7 +50,7 @@ impl Show {
             context.say(format!("\nno report yet: `slipway report {}` writes it", self.number));
         }
         for part in &report {
-            context.say(format!("\n{}", visible(part).trim_end()));
+            context.say(format!("\n{}", report_text::terminal(part)));
         }
         context.json(&Shown { pull_request, report })
     }

@@ -11,7 +11,7 @@ use crate::deployed::Deployed;
 use crate::project::{Project, Ran};
 
 /// Commands and the exit code of each, in this order, in a project with a tree, a forge and a registry.
-const COMMANDS: [(&[&str], i32); 35] = [
+const COMMANDS: [(&[&str], i32); 36] = [
     (&["new", "wide"], 0),
     (&["new", "wide"], 3),
     (&["plan"], 0),
@@ -33,6 +33,7 @@ const COMMANDS: [(&[&str], i32); 35] = [
     (&["show", "1", "--remote", "../forge.git"], 0),
     (&["revert", "1", "--remote", "../forge.git"], 3),
     (&["merge", "1", "--remote", "../forge.git"], 0),
+    (&["close", "1", "--remote", "../forge.git"], 3),
     (&["revert", "1", "--remote", "../forge.git"], 0),
     (&["cancel", "digits", "--remote", "../forge.git"], 0),
     (&["trace", "mnist@1"], 3),

@@ -91,6 +91,20 @@ fn a_cancelled_trial_stays_cancelled_when_the_others_are_rendered_again() {
 }
 
 #[test]
+fn one_that_is_closed_is_not_merged_and_can_be_proposed_again() {
+    let project = Project::new();
+    let first = number(&ask(&project, &["propose", EXPERIMENTS]));
+    ask(&project, &["close", &first]);
+    ask(&project, &["close", &format!("#{first}")]);
+    assert!(refused(&project, &["merge", &first]).contains("is already closed"));
+    let second = number(&ask(&project, &["propose", EXPERIMENTS]));
+    assert_ne!(first, second);
+    ask(&project, &["merge", &second]);
+    assert!(refused(&project, &["close", &second]).contains("is merged: `slipway revert "));
+    assert!(refused(&project, &["close", "x"]).contains("a pull request has a number, such as 7"));
+}
+
+#[test]
 fn a_name_that_is_not_there_is_said_with_a_near_one() {
     let project = started();
     let message = refused(&project, &["cancel", "digit"]);

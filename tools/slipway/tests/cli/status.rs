@@ -236,7 +236,7 @@ async fn a_job_says_what_it_runs_and_what_it_may_cost() {
     assert_eq!((&gone["program"], &gone["cost"]), (&Value::Null, &Value::Null));
     let text = status_text(&project, &mlflow.uri(), &server.uri());
     assert!(text.contains(&format!("trainers/torch-cnn lr={rate}")), "{text}");
-    assert!(text.contains("1 CPU-hours and 1 GPU-hours, 2.50 EUR"), "{text}");
+    assert!(text.contains("1 CPU-hour and 1 GPU-hour, 2.50 EUR"), "{text}");
 }
 
 /// The name of the job in a rendered file.

@@ -50,7 +50,7 @@ impl Described {
         }
     }
 
-    /// What it may cost, such as `1 CPU-hours, 0.04 USD`.
+    /// What it may cost, such as `1 CPU-hour, 0.04 USD`.
     pub(super) fn cost(&self) -> String {
         format!("{}, {:.2} {}", hours(self.cpu_hours, self.gpu_hours), self.cost, self.currency)
     }
