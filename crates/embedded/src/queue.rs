@@ -8,6 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::listing::Listing;
+use crate::notes::{Noted, Notes};
 use crate::scheduler::{Files, Runner, Scheduler};
 use crate::task::Task;
 use crate::training_runtime::TrainingRuntime;
@@ -18,6 +20,8 @@ use crate::{Error, Jobs, Result, open_runs, workers};
 pub struct Queue {
     desired: DesiredJobs,
     jobs: Jobs,
+    listing: watch::Receiver<Listing>,
+    notes: Notes,
     stop: DropGuard,
     scheduler: Task,
 }
@@ -38,28 +42,33 @@ impl Queue {
     pub fn start(runtime: TrainingRuntime) -> Self {
         let (jobs, cpu_millis) = (runtime.jobs.clone(), runtime.cpu_millis);
         let runtime = Arc::new(runtime);
+        let (notes, noted) = Notes::channel();
+        let taken = notes.clone();
         let runner: Runner = Box::new(move |job, folder, stop| {
-            let runtime = Arc::clone(&runtime);
+            let (runtime, notes) = (Arc::clone(&runtime), taken.of(&job.name));
             Box::pin(async move {
-                let outcome = workers::run(&job, &folder, &runtime, stop).await;
+                let outcome = workers::run(&job, &folder, &runtime, &notes, stop).await;
                 open_runs::end(&job, &runtime, &outcome).await;
                 outcome
             })
         });
-        Self::with_runner(jobs, cpu_millis, runner)
+        Self::with_runner(jobs, cpu_millis, runner, (notes, noted))
     }
 
-    fn with_runner(folder: PathBuf, cpu_millis: u64, runner: Runner) -> Self {
+    fn with_runner(folder: PathBuf, cpu_millis: u64, runner: Runner, (notes, noted): (Notes, Noted)) -> Self {
         let (desired, files) = watch::channel(None);
         let (statuses, jobs) = watch::channel(BTreeMap::new());
+        let (shown, listing) = watch::channel(Listing::new());
         let stop = CancellationToken::new();
-        let scheduler = Scheduler::new(folder, cpu_millis, runner, statuses);
+        let scheduler = Scheduler::new(folder, cpu_millis, (runner, noted), statuses, shown);
         // The scheduler reads and writes files all the time, so it has its own thread; the runs are tasks of the runtime.
         let (runtime, token) = (Handle::current(), stop.clone());
         let thread = tokio::task::spawn_blocking(move || runtime.block_on(scheduler.run(files, token)));
         Self {
             desired: DesiredJobs(desired),
             jobs: Jobs::new(jobs),
+            listing,
+            notes,
             stop: stop.drop_guard(),
             scheduler: Task::new("the job queue", thread),
         }
@@ -78,6 +87,16 @@ impl Queue {
     /// A view of the jobs.
     pub fn jobs(&self) -> Jobs {
         self.jobs.clone()
+    }
+
+    /// The jobs that main asks for, for the Kubernetes API.
+    pub(crate) fn listing(&self) -> watch::Receiver<Listing> {
+        self.listing.clone()
+    }
+
+    /// For what workers say about their progress.
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes.clone()
     }
 
     /// Returns when the queue has ended by itself, which it should not. May be dropped and called again.
@@ -139,7 +158,7 @@ spec:
             let run = Arc::clone(&run);
             Box::pin(async move { run(&job.name) })
         });
-        Queue::with_runner(folder.to_owned(), 2000, runner)
+        Queue::with_runner(folder.to_owned(), 2000, runner, Notes::channel())
     }
 
     async fn finished(queue: &Queue, name: &str) -> JobStatus {
@@ -179,7 +198,7 @@ spec:
         let folder = tempfile::tempdir().unwrap();
         let panicking = || -> Queue {
             let runner: Runner = Box::new(|_, _, _| panic!("on purpose"));
-            let queue = Queue::with_runner(folder.path().to_owned(), 2000, runner);
+            let queue = Queue::with_runner(folder.path().to_owned(), 2000, runner, Notes::channel());
             queue.apply([job("a")].into());
             queue
         };

@@ -22,7 +22,7 @@ impl Base {
     /// When the remote cannot be asked or fetched from.
     pub(crate) async fn fetch(git: &Repository, remote: &Remote) -> Result<Self> {
         let branch = remote.forge.default_branch().await?;
-        let commit = git.fetch(&remote.name, &branch)?;
+        let commit = remote.fetch(git, &branch).await?;
         let tree = Tree::at(git, &commit)?;
         Ok(Self { branch, commit, tree })
     }
@@ -41,9 +41,12 @@ impl Base {
         proposal: Proposal,
         opening: Opening,
     ) -> Result<Opened> {
-        let Proposal { name, label, title, body } = proposal;
+        let Proposal { name, label, title, mut body } = proposal;
         let branch = format!("slipway/{name}-{}-{}", short(&self.commit), short(&git.tree_of(head)?));
-        let Opening { draft, mut labels, mut reviewers } = opening;
+        let Opening { draft, mut labels, mut reviewers, preface } = opening;
+        if !preface.is_empty() {
+            body = format!("{preface}\n\n{body}");
+        }
         labels.insert(0, label.to_owned());
         reviewers.extend(self.code_owners(git, head)?);
         let base = self.branch.clone();

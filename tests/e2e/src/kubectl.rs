@@ -1,24 +1,29 @@
 //! kubectl with an administrator's rights.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use testbed::testing::Testbed;
 
-/// kubectl on the test cluster.
+/// kubectl on the cluster.
 #[derive(Debug, Clone)]
-pub struct Kubectl(Testbed);
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
 
 impl Kubectl {
-    pub(crate) fn new(testbed: Testbed) -> Self {
-        Self(testbed)
+    pub(crate) fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
+        Self { program, kubeconfig }
     }
 
     /// A kubectl command without arguments.
     #[must_use]
     pub fn command(&self) -> Command {
-        self.0.kubectl()
+        let mut kubectl = Command::new(&self.program);
+        kubectl.env("KUBECONFIG", &self.kubeconfig);
+        kubectl
     }
 
     /// Runs kubectl and returns its output.

@@ -15,12 +15,14 @@
 //! | anybody writes check runs, and an update replaces annotations | apps only, and it adds them ([`checks`]) |
 //! | the author may review | 422 |
 //! | a comment's address is that of an issue | that of a pull request: there are no other issues here |
+//! | its commits are its own | blobs, trees, commits and references by the API are git's ([`git_data`]) |
 //! | an organization lacks fields that each account has | GitHub's |
 //!
 //! Neither has statuses, deployments or GraphQL.
 
 mod account;
 mod checks;
+mod git_data;
 mod limits;
 mod merge;
 mod pulls;
@@ -103,6 +105,9 @@ impl Asked<'_> {
             ("GET", ["commits", commit, "pulls"]) => pulls::of_commit(self, inner, commit).await,
             ("POST" | "PATCH" | "GET", ["check-runs", ..]) | ("GET", ["commits", _, "check-runs"]) => {
                 checks::answer(self, inner, &parts).await
+            }
+            (_, ["git", kind @ ("blobs" | "trees" | "commits" | "refs"), rest @ ..]) => {
+                git_data::answer(self, inner, &[&[*kind], rest].concat()).await
             }
             _ => self.forward(inner).await,
         }

@@ -9,3 +9,4 @@ mod hostile;
 mod life;
 mod origin;
 mod people;
+mod without_git;

@@ -80,7 +80,9 @@ impl Demo {
         let mut configuration = configuration(context, state, self.page_port, observer(context, &clock))?;
         configuration.afresh = true;
 
-        context.progress(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
+        context.progress(
+            context.paint("1", "Starting S3, MLflow, the model server, the training manager, the page and the forge"),
+        );
         let starting = begin(configuration).await.map_err(step("start"))?;
         let store = embedded_datasets(starting.s3(), starting.credentials())?;
         let git = Repository::project(&context.root)?;
@@ -145,7 +147,7 @@ impl Demo {
         context.progress(plan_text::terminal(&proposal.plan, context));
         if proposal.is_empty() {
             return Err(Failure::Input(format!(
-                "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already: remove them from \
+                "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already, or have run: remove them from \
                  overlays/local/training-jobs/, or raise spec.rerun"
             )));
         }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::pull_request::parse_number;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
-use crate::reports::{Planning, document};
+use crate::reports::sources;
 use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
@@ -91,10 +91,10 @@ impl Report {
         let git = Repository::project(&context.root)?;
         let running = self.running.find(context)?.map(|(_, state)| state);
         let kustomize = self.kustomize.find()?;
-        let mut planning = Planning::new(&git, kustomize.as_ref(), running.as_ref());
-        planning.everything = self.everything.as_deref();
+        let mut sources = sources(&git, kustomize.as_ref(), running.as_ref());
+        sources.everything = self.everything.as_deref();
         if let (Some(base), Some(head)) = (&self.base, &self.head_commit) {
-            let (document, head) = planning.of_revisions(base, head).await?;
+            let (document, head) = sources.of_revisions(base, head).await?;
             return self.unpublished(context, None, &document, &head);
         }
         let remote = self.remote.find(&git, running.as_ref())?;
@@ -118,12 +118,12 @@ impl Report {
             return done(context, &packed, &published.await?);
         }
         if self.to.is_some() || self.dry_run {
-            let document = document(&planning, &remote, &opened, &newest).await?;
+            let document = sources.document(&remote, &opened, &newest).await?;
             return self.unpublished(context, Some(opened.number), &document, &opened.head);
         }
         let packed = RefCell::new(None);
         let published = remote.forge.publish_on(opened, async |opened: &Opened, previous: Option<&str>| {
-            let new = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
+            let new = pack(&sources.document(&remote, opened, &newest).await?, &opened.head);
             let publication = new.clone().publication(previous);
             packed.replace(Some(new));
             Ok::<_, Failure>(publication)

@@ -12,7 +12,7 @@ use slipway_git::Repository;
 use slipway_proposal::Remote;
 use slipway_report::pack;
 
-use super::{Planning, document};
+use super::sources;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::renderers::KustomizeArgs;
@@ -63,9 +63,9 @@ async fn step(
         if seen.get(&opened.number) == Some(&facts) {
             continue;
         }
-        let planning = Planning::new(&git, kustomize.as_ref(), Some(state));
+        let sources = sources(&git, kustomize.as_ref(), Some(state));
         let publication = async |opened: &Opened, previous: Option<&str>| {
-            let packed = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
+            let packed = pack(&sources.document(&remote, opened, &newest).await?, &opened.head);
             Ok::<_, Failure>(packed.publication(previous))
         };
         // one that cannot be reported on does not keep the others from it

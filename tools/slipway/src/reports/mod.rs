@@ -1,29 +1,22 @@
-//! What the reports on pull requests are made of.
+//! What the reports on pull requests are made from here.
 
 mod following;
-mod outcome;
-mod planned;
-mod recorded;
 
-use slipway_forge::{Opened, PullRequestState};
-use slipway_proposal::Remote;
-use slipway_report::Document;
+use slipway_deployment::Kustomize;
+use slipway_embedded::State;
+use slipway_git::Repository;
+use slipway_outcome::Sources;
 
 pub(crate) use following::follow;
-pub(crate) use planned::Planning;
 
-use crate::failure::Failure;
+use crate::services;
 
-/// The report on a pull request: before the merge what it would do, after it what came of it. `newest` are other pull requests, as far as they
-/// are known.
-pub(crate) async fn document(
-    planning: &Planning<'_>,
-    remote: &Remote,
-    opened: &Opened,
-    newest: &[Opened],
-) -> Result<Document, Failure> {
-    match opened.state {
-        PullRequestState::Merged => outcome::of(planning, remote, opened, newest).await,
-        PullRequestState::Open | PullRequestState::Closed => planning.of_pull_request(remote, opened).await,
-    }
+/// What reports are made from; `running` is the loop that runs here.
+pub(crate) fn sources<'a>(
+    git: &'a Repository,
+    kustomize: Option<&'a Kustomize>,
+    running: Option<&State>,
+) -> Sources<'a> {
+    let mlflow = services::mlflow(running).map_err(|failure| failure.to_string());
+    Sources { git, kustomize, mlflow, everything: None }
 }

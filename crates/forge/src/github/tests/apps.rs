@@ -33,8 +33,9 @@ fn in_minutes(minutes: u64) -> String {
     format!("{}-{month:02}-{}T{}Z", parts[3], parts[1], parts[4])
 }
 
-/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked.
-async fn server(minutes: u64, tokens: u64) -> MockServer {
+/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked, and lists
+/// pull requests so often.
+pub(super) async fn server(minutes: u64, tokens: u64, lists: u64) -> MockServer {
     let server = MockServer::start().await;
     let account: Value = json!({"login": "octo", "id": 1, "node_id": "", "avatar_url": "https://x/", "gravatar_id": "", "url": "https://x/",
         "html_url": "https://x/", "followers_url": "https://x/", "following_url": "https://x/", "gists_url": "https://x/",
@@ -60,7 +61,7 @@ async fn server(minutes: u64, tokens: u64) -> MockServer {
         .and(path("/repos/octo/cat/pulls"))
         .and(bearer_token("ghs_secret"))
         .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(7, "slipway/a")])))
-        .expect(3)
+        .expect(lists)
         .mount(&server)
         .await;
     server
@@ -77,7 +78,7 @@ async fn ask_three_times(server: &MockServer, pem: &str) {
 #[tokio::test]
 async fn a_token_is_asked_for_once_and_for_one_repository() {
     let log = Log::start();
-    let server = server(60, 1).await;
+    let server = server(60, 1, 3).await;
     // as one line, which is how some stores of secrets hand it out
     ask_three_times(&server, &KEY.replace('\n', "\\n")).await;
 
@@ -97,7 +98,7 @@ async fn a_token_is_asked_for_once_and_for_one_repository() {
 
 #[tokio::test]
 async fn a_token_that_is_about_to_expire_is_renewed() {
-    let server = server(0, 3).await;
+    let server = server(0, 3, 3).await;
     ask_three_times(&server, &KEY).await;
 }
 

@@ -1,0 +1,53 @@
+"""Trials as the manager sends them."""
+
+import unittest
+from datetime import UTC, datetime
+
+import trial
+from stand_in_manager import Manager
+from trial import Cost, NotATrial, Progress, State, Worker
+
+
+class Trials(unittest.TestCase):
+    def test_all_that_is_sent_is_read(self):
+        found = trial.trial(Manager(clock=lambda: 1_800_000_000.0).trials()["mnist-resnet-3f9a1c20"])
+        self.assertEqual((found.name, found.experiment, found.state), ("mnist-resnet-3f9a1c20", "mnist-resnet", State.RUNNING))
+        self.assertEqual(found.progress, Progress(30, 31))
+        self.assertEqual(found.parameters, {"training.optimizer.learningRate": 0.05, "training.optimizer.momentum": 0.9})
+        self.assertEqual(found.started, datetime.fromtimestamp(1_800_000_000 - 14, UTC))
+        self.assertEqual(found.worker_states[1], Worker(1, "mnist-resnet-3f9a1c20-node-0-1-x7k2p", "worker-1", "Running", 0))
+        self.assertEqual(found.cost, Cost(found.cpu_hours * 0.05, "USD"))
+        self.assertEqual((found.lineage.pull_request, found.lineage.dataset), (17, "mnist-10k"))
+        self.assertFalse(found.archived)
+
+    def test_what_is_of_another_kind_is_not_known(self):
+        for other in (None, 7, "a", [], {}, [None], {"a": 1}, True, "half \ud800 of one", 10**400):
+            keys = "experiment state reason parameters created seconds progress metrics workers workerStates cpuHours cost run version lineage archived"
+            found = trial.trial({"name": "a", **dict.fromkeys(keys.split(), other)})
+            self.assertIsInstance(found.state, State)
+            found.reason.encode()
+            self.assertIsNone(found.created)
+        odd = {"percent": 250, "remainingSeconds": "soon"}
+        found = trial.trial({"name": "a", "progress": odd, "metrics": {"a": None, "b": "1", "c": True, "d": 2}, "created": "2026-01-01T00:00:00"})
+        self.assertEqual((found.progress, found.metrics, found.created), (Progress(100, None), {"d": 2}, None))
+
+    def test_a_state_that_is_new_is_unknown_and_not_live(self):
+        found = trial.trial({"name": "a", "state": "paused"})
+        self.assertEqual((found.state, found.state.live), (State.UNKNOWN, False))
+
+    def test_parameters_of_any_kind_are_values(self):
+        sent = {"a": True, "b": 1, "c": 0.5, "d": "x", "e": [1, 2], "f": None, "g": float("nan")}
+        self.assertEqual(trial.trial({"name": "a", "parameters": sent}).parameters, {**sent, "e": "[1, 2]", "f": "None", "g": "nan"})
+
+    def test_one_without_a_name_is_none(self):
+        for sent in ({}, [], None, {"name": 7}, {"name": ""}):
+            with self.assertRaises(NotATrial):
+                trial.trial(sent)
+
+    def test_an_experiment_has_its_source_and_trials(self):
+        found = trial.experiment({"name": "a", "file": "experiments/a.yaml", "source": "kind: Experiment\n", "trials": [{"name": "a-1"}]})
+        self.assertEqual((found.source, found.trials[0].name), ("kind: Experiment\n", "a-1"))
+
+
+if __name__ == "__main__":
+    unittest.main()
