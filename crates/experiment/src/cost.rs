@@ -9,6 +9,13 @@ pub(crate) fn hours(workers: u64, millis: u64, seconds: u64) -> f64 {
     milli_seconds as f64 / 3_600_000.0
 }
 
+/// Hours of a unit as text, such as `1 CPU-hour`, `0.5 CPU-hours` or `1 of 4 GPU-hours`. `shown` is how many, as text.
+#[must_use]
+pub fn in_hours(shown: &str, unit: &str) -> String {
+    let plural = if shown == "1" { "" } else { "s" };
+    format!("{shown} {unit}-hour{plural}")
+}
+
 impl Experiment {
     /// The number of trials.
     pub fn trial_count(&self) -> usize {
@@ -30,5 +37,17 @@ impl Experiment {
         let workers =
             (0..self.trial_count()).map(|index| u64::from(self.point(&self.spec.sweep.point(index)).workers)).sum();
         hours(workers, self.spec.workers.cpu.millis(), self.spec.budget.deadline.seconds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_hours;
+
+    #[test]
+    fn one_hour_alone_is_singular() {
+        for (shown, text) in [("1", "1 CPU-hour"), ("0.5", "0.5 CPU-hours"), ("1 of 4", "1 of 4 CPU-hours")] {
+            assert_eq!(in_hours(shown, "CPU"), text);
+        }
     }
 }

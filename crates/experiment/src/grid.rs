@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use slipway_source::{Node, Position, closest, excerpt, suggest};
 
+use crate::cost::{hours, in_hours};
 use crate::name::longest_experiment_name;
 use crate::program::{Kind, unknown_parameter};
 use crate::reader::Reader;
@@ -330,7 +331,7 @@ impl Use {
     }
 
     fn exact_hours(&self) -> f64 {
-        crate::cost::hours(self.processes, self.millis, self.deadline.seconds())
+        hours(self.processes, self.millis, self.deadline.seconds())
     }
 
     fn trials(&self) -> String {
@@ -356,9 +357,10 @@ impl Use {
         }
         let (unit, needed) = (self.unit, self.hours());
         let message = format!(
-            "the budget is {budget} {unit}-{}, but {} may use {needed} {unit}-hours: {}",
-            if budget == 1.0 { "hour" } else { "hours" },
+            "the budget is {}, but {} may use {}: {}",
+            in_hours(&budget.to_string(), unit),
             self.trials(),
+            in_hours(&needed.to_string(), unit),
             self.reason()
         );
         let field = format!("{}Hours", unit.to_lowercase());

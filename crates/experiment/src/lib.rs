@@ -38,6 +38,7 @@ mod work;
 
 pub use bound::{Bound, BoundError, Comparison, Unmet};
 pub use cancelled::with_cancelled;
+pub use cost::in_hours;
 pub use dataset::{
     CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource,
     ParquetSource, Source, SourceFile, Split, parse_dataset, pin_digest, pin_digests,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::Value;
-use slipway_experiment::{Code, Program};
+use slipway_experiment::{Code, Program, in_hours};
 
 use crate::count;
 use crate::project::{ExperimentFile, Project, Rendering, trainer_folder};
@@ -348,15 +348,8 @@ fn shown(word: &str) -> String {
 /// Hours as text, such as `2 CPU-hours and 1 GPU-hour`; GPUs are left out where there are none.
 #[must_use]
 pub fn hours(cpu: f64, gpu: f64) -> String {
-    let gpu = if gpu > 0.0 { format!(" and {}", amount(gpu, "GPU-hour")) } else { String::new() };
-    format!("{}{gpu}", amount(cpu, "CPU-hour"))
-}
-
-/// An amount with its unit, such as `1 CPU-hour` or `0.5 CPU-hours`.
-fn amount(value: f64, unit: &str) -> String {
-    let shown = number(value);
-    let plural = if shown == "1" { "" } else { "s" };
-    format!("{shown} {unit}{plural}")
+    let gpu = if gpu > 0.0 { format!(" and {}", in_hours(&number(gpu), "GPU")) } else { String::new() };
+    in_hours(&number(cpu), "CPU") + &gpu
 }
 
 /// The sum; 0, and not the -0 of an empty iterator, if there is nothing to add.

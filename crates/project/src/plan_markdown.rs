@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use slipway_experiment::in_hours;
+
 use crate::count;
 use crate::plan::{Change, Plan, number, parameters};
 
@@ -121,10 +123,13 @@ pub fn heading(change: &Change) -> String {
 /// What the starting jobs of a change can cost, such as `at most 2 of 4 CPU-hours, 0.08 USD`.
 #[must_use]
 pub fn cost(change: &Change) -> String {
-    let of = |budget: Option<f64>| budget.map(|hours| format!(" of {}", number(hours))).unwrap_or_default();
-    let mut hours = format!("{}{} CPU-hours", number(change.cpu_hours), of(change.budget_cpu_hours));
+    let of = |used: f64, budget: Option<f64>, unit: &str| match budget {
+        Some(budget) => in_hours(&format!("{} of {}", number(used), number(budget)), unit),
+        None => in_hours(&number(used), unit),
+    };
+    let mut hours = of(change.cpu_hours, change.budget_cpu_hours, "CPU");
     if change.gpu_hours > 0.0 {
-        let _ = write!(hours, " and {}{} GPU-hours", number(change.gpu_hours), of(change.budget_gpu_hours));
+        let _ = write!(hours, " and {}", of(change.gpu_hours, change.budget_gpu_hours, "GPU"));
     }
     format!("at most {hours}, {:.2} {}", change.cost, change.currency)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use slipway_experiment::in_hours;
 use slipway_gitops::{Change, Difference};
 use slipway_markdown::{cell, code, html_code, shortened};
 use slipway_project::cluster::Prices;
@@ -195,11 +196,13 @@ fn experiment<'a>(
     }
     let costs = Costs::of_jobs(starts.iter().copied(), &environment.prices, estimates);
     let budget = examination.budgets.get(name);
-    let of = |budget: Option<f64>| budget.map(|hours| format!(" of {}", self::hours(hours))).unwrap_or_default();
-    let mut text =
-        format!("{heading}: at most {}{} CPU-hours", hours(costs.cpu_most), of(budget.map(|budget| budget.0)));
+    let of = |used: f64, budget: Option<f64>, unit: &str| match budget {
+        Some(budget) => in_hours(&format!("{} of {}", hours(used), hours(budget)), unit),
+        None => in_hours(&hours(used), unit),
+    };
+    let mut text = format!("{heading}: at most {}", of(costs.cpu_most, budget.map(|budget| budget.0), "CPU"));
     if costs.gpu_most > 0.0 {
-        let _ = write!(text, " and {}{} GPU-hours", hours(costs.gpu_most), of(budget.and_then(|budget| budget.1)));
+        let _ = write!(text, " and {}", of(costs.gpu_most, budget.and_then(|budget| budget.1), "GPU"));
     }
     match costs.price_most.text() {
         price if price.is_empty() => text.push_str(", ⚠ no price"),

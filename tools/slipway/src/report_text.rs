@@ -6,11 +6,15 @@ use slipway_markdown::visible;
 
 /// A part of a report as lines of text: tables are aligned, folds are open, charts are named, and nothing of HTML is left.
 pub(crate) fn terminal(part: &str) -> String {
-    let part = without_comments(part);
     let mut text = String::new();
     let mut lines = part.lines().peekable();
     while let Some(line) = lines.next() {
-        if let Some((fence, language)) = opening_fence(line) {
+        if line.starts_with("<!--") {
+            // only a whole line is a comment: what others wrote never begins one
+            if !line.contains("-->") {
+                lines.by_ref().find(|line| line.contains("-->"));
+            }
+        } else if let Some((fence, language)) = opening_fence(line) {
             let inside: Vec<&str> = lines.by_ref().take_while(|line| *line != fence).collect();
             match language {
                 "mermaid" => text.push_str(&chart(&inside)),
@@ -34,20 +38,11 @@ pub(crate) fn terminal(part: &str) -> String {
     text.trim().to_owned()
 }
 
-/// The line that ends a fence which begins here, and the fence's language.
+/// The line that ends a fence which begins here, and the fence's language. Code within a line may begin with as many backquotes, but others
+/// follow.
 fn opening_fence(line: &str) -> Option<(&str, &str)> {
-    let length = line.len() - line.trim_start_matches('`').len();
-    (length >= 3).then(|| line.split_at(length))
-}
-
-fn without_comments(text: &str) -> String {
-    let mut rest = text;
-    let mut kept = String::new();
-    while let Some((before, comment)) = rest.split_once("<!--") {
-        kept.push_str(before);
-        rest = comment.split_once("-->").map_or("", |(_, after)| after);
-    }
-    kept + rest
+    let (fence, language) = line.split_at(line.len() - line.trim_start_matches('`').len());
+    (fence.len() >= 3 && !language.contains('`')).then_some((fence, language))
 }
 
 /// A chart by its title.
@@ -100,27 +95,34 @@ fn inline(text: &str) -> String {
     let mut rest = text;
     let mut text = String::new();
     while let Some(c) = rest.chars().next() {
-        let (shown, length) = match c {
-            '<' if tag(rest).is_some() => {
-                (if rest.starts_with("<summary>") { "▾ ".to_owned() } else { String::new() }, tag(rest).unwrap_or(1))
-            }
-            '&' => entity(rest).unwrap_or_else(|| ("&".to_owned(), 1)),
-            '`' => code(rest).unwrap_or_else(|| ("`".to_owned(), 1)),
-            '[' => link(rest).unwrap_or_else(|| ("[".to_owned(), 1)),
-            '*' if rest.starts_with("**") => (String::new(), 2),
-            '\\' if rest[1..].starts_with(|c: char| c.is_ascii_punctuation()) => (rest[1..2].to_owned(), 2),
-            c => (c.to_string(), c.len_utf8()),
+        let mark = match c {
+            '<' => tag(rest),
+            '&' => entity(rest),
+            '`' => code(rest),
+            '[' => link(rest),
+            '*' if rest.starts_with("**") => Some((String::new(), 2)),
+            '\\' => escaped(rest),
+            _ => None,
         };
+        let (shown, length) = mark.unwrap_or_else(|| (c.to_string(), c.len_utf8()));
         text.push_str(&shown);
         rest = &rest[length..];
     }
     visible(&text)
 }
 
-/// The length of the tag that a text begins with.
-fn tag(text: &str) -> Option<usize> {
+/// What is shown of a tag at the beginning, and the length of the tag.
+fn tag(text: &str) -> Option<(String, usize)> {
     let is_tag = text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    text.find('>').filter(|_| is_tag).map(|end| end + 1)
+    let end = text.find('>').filter(|_| is_tag)?;
+    let shown = if text.starts_with("<summary>") { "▾ " } else { "" };
+    Some((shown.to_owned(), end + 1))
+}
+
+/// The character after a backslash at the beginning, and the length of both.
+fn escaped(text: &str) -> Option<(String, usize)> {
+    let c = text[1..].chars().next().filter(char::is_ascii_punctuation)?;
+    Some((c.to_string(), 2))
 }
 
 /// The character that an entity at the beginning stands for, and the length of the entity.
@@ -172,6 +174,12 @@ mod tests {
     fn a_chart_is_named_and_nothing_has_an_effect_on_the_terminal() {
         let part = "```mermaid\nxychart-beta\n    title \"loss\"\n```\n<code>&#27;[31m</code> `\u{1b}[2J`\n";
         assert_eq!(terminal(part), "(chart: loss; a browser shows it)\n\u{fffd}[31m \u{fffd}[2J");
+    }
+
+    #[test]
+    fn what_others_wrote_hides_nothing_that_follows() {
+        let part = "```diff\n+ <!-- a\n```\n```` ```b ```` `<!--` c\n<!-- marker\nof two lines -->\nd\n";
+        assert_eq!(terminal(part), "+ <!-- a\n```b <!-- c\nd");
     }
 
     #[test]

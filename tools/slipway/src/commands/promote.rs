@@ -64,25 +64,19 @@ impl Promote {
         let promotion = Promotion::prepare(&git, &remote, &self.environment, version).await?;
         let digest = promotion.digest.to_string();
         let pull_request = if promotion.is_empty() {
-            if !context.is_json() {
-                context.say(format!("{} version {} is in service already", self.model, version.version));
-            }
+            context.say(format!("{} version {} is in service already", self.model, version.version));
             None
         } else if self.dry_run {
-            if !context.is_json() {
-                let (model, number, environment) = (&self.model, &version.version, &self.environment);
-                context.say(format!("version {number} of {model} would come into service in {environment}"));
-                context.say("dry run: no pull request was opened");
-            }
+            let (model, number, environment) = (&self.model, &version.version, &self.environment);
+            context.say(format!("version {number} of {model} would come into service in {environment}"));
+            context.say("dry run: no pull request was opened");
             None
         } else {
             let opened = promotion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
-            if !context.is_json() {
-                context.say(format!(
-                    "opened pull request #{} to serve {} version {}: {}",
-                    opened.number, self.model, version.version, opened.url
-                ));
-            }
+            context.say(format!(
+                "opened pull request #{} to serve {} version {}: {}",
+                opened.number, self.model, version.version, opened.url
+            ));
             Some(opened.into())
         };
         context.json(&Promoted { model: self.model.clone(), version: version.version.clone(), digest, pull_request })
