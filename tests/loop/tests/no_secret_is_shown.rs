@@ -101,6 +101,8 @@ const RUNS: &[Run] = &[
     run("show", &["1", "--remote", REMOTE]),
     run("merge", &["1"]),
     run("merge", &["1", "--remote", REMOTE]),
+    run("close", &["1"]),
+    run("close", &["1", "--remote", REMOTE]),
     run("cancel", &["mnist-mlp"]),
     run("cancel", &["mnist-mlp", "--remote", REMOTE]),
     run("revert", &["1"]),
