@@ -26,8 +26,8 @@ TABLE_STYLE = """
 <style>
 .rows { max-height: 32rem; overflow: auto; }
 .rows table { width: 100%; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-.rows th { position: sticky; top: 0; background: #fbfbf9; text-align: left; font-size: .8rem; }
-.rows th, .rows td { padding: .3rem .5rem; border-bottom: 1px solid #e2e2da; overflow-wrap: anywhere; }
+.rows th { position: sticky; top: 0; background: light-dark(#fbfbf9, #16191d); text-align: left; font-size: .8rem; }
+.rows th, .rows td { padding: .3rem .5rem; border-bottom: 1px solid light-dark(#e2e2da, #343b44); overflow-wrap: anywhere; }
 .rows th:last-child, .rows td:last-child { text-align: right; white-space: nowrap; }
 </style>
 """

@@ -4,8 +4,8 @@ Digits are drawn; for other models the form is made from the version's signature
 
 Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, the
 address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. SLIPWAY_FORGE, the bare
-repository of the loop on this machine, adds its pull requests with their reports. Streamlit's own options are
-STREAMLIT_*; its health check is /_stcore/health.
+repository of the loop on this machine, adds its pull requests with their reports; SLIPWAY_MANAGER_URL, the training manager's address,
+adds the trainings. Streamlit's own options are STREAMLIT_*; its health check is /_stcore/health.
 """
 
 import os
@@ -16,28 +16,22 @@ import access
 import answer
 import digit
 import forms
+import notice
 import pull_requests
 import report
+import trainings
+import views
 from access import Access, SettingsError
 from canvas import canvas
 from classes import classes
 from facts import facts
+from notice import HELP, problem
 from registry import Registry, RegistryError, Run, Version, run_page
 from server import Request, Server, ServerError, request_of
 from signature import FLOATS, Form, Signature
 from verbatim import verbatim
+from views import View
 
-STYLE = """
-<style>
-[data-testid="stMainBlockContainer"] { max-width: 78rem; padding-top: 2.5rem; padding-bottom: 2rem; }
-[data-testid="stHeader"] { background: transparent; }
-/* Streamlit fades what a run has not reached yet, which would make this page flicker with every stroke. */
-[data-stale="true"] { opacity: 1 !important; }
-.brand { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .8rem; }
-.brand h1 { margin: 0; padding: 0; font-size: 1.7rem; letter-spacing: -.01em; }
-.brand span { opacity: .65; }
-</style>
-"""
 # The headline for each form, and what the answer says before anything was asked.
 HEADLINES = {
     Form.DRAWING: ("Draw a {thing}", "and ask any registered model what it is"),
@@ -53,11 +47,6 @@ WAITING = {
     Form.JSON: ("Nothing asked yet", "Write a request and press Ask"),
 }
 DIGITS = tuple("0123456789")
-# What to do when a service cannot be reached.
-HELP = (
-    "On one machine, `slipway up` starts the services, and `.slipway/logs/` shows why one of them stopped. "
-    "On a cluster, `slipway doctor --cluster` shows what is not healthy."
-)
 # Seconds for which answers of MLflow and the server are cached: a new version appears soon, and a stroke does not wait.
 CACHE_SECONDS = 3
 
@@ -86,24 +75,6 @@ def signature_of(server: Access, model: str, version: str, digest: str | None) -
     return Server(server).signature(model, version)
 
 
-@st.fragment(run_every=CACHE_SECONDS)
-def try_again() -> None:
-    """Runs the page again every few seconds, so that it recovers by itself."""
-    if st.session_state.get("waited", False):
-        st.session_state.waited = False
-        st.rerun()
-    st.session_state.waited = True
-
-
-def problem(what: str, advice: str) -> None:
-    """Shows what is missing and what to do, and tries again by itself."""
-    with st.container(border=True):
-        st.markdown(f"**{what}**")
-        st.markdown(advice)
-        st.caption("This page tries again by itself.")
-    try_again()
-
-
 def title(version: Version, served: str | None) -> str:
     """How the list shows a version."""
     parts = [f"Version {version.number}"]
@@ -118,7 +89,7 @@ def headline(place, form: Form | None, thing: str) -> None:
     """Shows the headline for a form, and keeps it for the next run."""
     st.session_state.headline = form, thing
     title, what = HEADLINES[form]
-    place.html(f'{STYLE}<div class="brand"><h1>{title.format(thing=thing)}</h1><span>{what}</span></div>')
+    notice.headline(title.format(thing=thing), what, place)
 
 
 def choose(models: dict[str, list[Version]], server: Access) -> Version:
@@ -224,7 +195,7 @@ def known_pull_requests(forge: str) -> list[pull_requests.PullRequest]:
 
 def show_pull_requests(forge: str) -> None:
     """Shows the pull requests of the loop on this machine, and the report of the chosen one."""
-    st.html(f'{STYLE}<div class="brand"><h1>Pull requests</h1><span>what would start, and what came of it</span></div>')
+    notice.headline("Pull requests", "what would start, and what came of it")
     try:
         known = known_pull_requests(forge)
     except pull_requests.ForgeError as error:
@@ -249,9 +220,12 @@ def show_pull_requests(forge: str) -> None:
 
 def main() -> None:
     st.set_page_config(page_title="Slipway · ask a model", page_icon="✏️", layout="wide")
-    if forge := os.environ.get("SLIPWAY_FORGE"):
-        views = ["Ask a model", "Pull requests"]
-        if st.segmented_control("View", views, default=views[0], required=True, label_visibility="collapsed") == views[1]:
+    forge, manager = os.environ.get("SLIPWAY_FORGE"), os.environ.get("SLIPWAY_MANAGER_URL")
+    match views.choose(trainings=bool(manager), pull_requests=bool(forge)):
+        case View.TRAININGS:
+            trainings.show(manager)
+            return
+        case View.PULL_REQUESTS:
             show_pull_requests(forge)
             return
     brand = st.empty()

@@ -29,7 +29,7 @@ PICTURES = """
 <style>
 .pictures { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; }
 .pictures figure { margin: 0; min-width: 0; }
-.pictures img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border: 1px solid #e2e2da; border-radius: .6rem; background: #fff; }
+.pictures img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border: 1px solid light-dark(#e2e2da, #343b44); border-radius: .6rem; background: #fff; }
 .pictures .seen img { image-rendering: pixelated; }
 .pictures figcaption { margin-top: .3rem; }
 .pictures figcaption, .pictures p { font-size: .85rem; opacity: .65; }

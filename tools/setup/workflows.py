@@ -42,7 +42,7 @@ def commands(script: str) -> Iterator[list[str]]:
 def called(command: list[str], program: str) -> list[str] | None:
     """The words after the program's name, which may be a path or follow `xargs` and the like; None if it is not called."""
     for at, word in enumerate(command[:-1]):
-        if Path(word).name == program and re.fullmatch(r"[a-z][a-z-]*", command[at + 1]):
+        if Path(word).name == program and re.fullmatch(r"[a-z][a-z0-9-]*", command[at + 1]):
             return command[at + 1 :]
     return None
 

@@ -1,4 +1,4 @@
-"""The forms and the reports in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
+"""The forms, the reports and the trainings in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
 
 import os
 import socket
@@ -12,6 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from models import models
 from stand_in import StandIn, registry
+from stand_in_manager import TOKEN, Manager
 from test_pull_requests import Forge
 from test_report import CHART
 
@@ -58,7 +59,12 @@ class Browser(unittest.TestCase):
         forge.opens(2, "open", [HOSTILE])
         self.passes("reports.mjs", registry(), {}, SLIPWAY_FORGE=forge.path)
 
-    def passes(self, script: str, versions: dict, answers: dict, **variables: str) -> None:
+    def test_trainings(self):
+        # they do not begin again meanwhile
+        manager = self.enterContext(Manager(seconds=600))
+        self.passes("trainings.mjs", registry(), {}, TOKEN, SLIPWAY_MANAGER_URL=manager.address)
+
+    def passes(self, script: str, versions: dict, answers: dict, *arguments: str, **variables: str) -> None:
         """Runs a script of tests/browser against the page before stand-ins."""
         mlflow, server = self.enterContext(StandIn(versions)), self.enterContext(StandIn(answers))
         with socket.socket() as free:
@@ -84,7 +90,7 @@ class Browser(unittest.TestCase):
             self.assertIsNone(page.poll(), text(log))
             self.assertLess(time.monotonic(), deadline, text(log))
             time.sleep(0.05)
-        done = subprocess.run(["node", SCRIPTS / script, url], capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(["node", SCRIPTS / script, url, *arguments], capture_output=True, text=True, timeout=240, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr + text(log))
         self.assertNotIn("Traceback", text(log))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
-# Who may do what. Everybody with an account may read; each of these types may also be written by the trainer.
-ADMINISTRATOR, TRAINER, READER = "admin", "trainer", "reader"
-WRITTEN = ["experiment", "registered_model"]
-ROLE = "trainer"
+# Who may do what. Everybody with an account may read. What else an account may write: the manager keeps the logs of ended jobs with
+# their runs, which belong to an experiment, and registers nothing.
+ADMINISTRATOR, TRAINER, MANAGER, READER = "admin", "trainer", "manager", "reader"
+WRITTEN = {TRAINER: ["experiment", "registered_model"], MANAGER: ["experiment"]}
 
 
 def write_config(path: str, database: str) -> None:
@@ -34,18 +34,20 @@ def main() -> None:
 
     store = SqlAlchemyStore()
     store.init_db(database)
-    for name in [ADMINISTRATOR, TRAINER, READER]:
+    for name in [ADMINISTRATOR, TRAINER, MANAGER, READER]:
         password = Path(os.environ["ACCOUNTS"], name).read_text()
         if not store.has_user(name):
             store.create_user(name, password, is_admin=name == ADMINISTRATOR)
         elif not store.authenticate_user(name, password):
             store.update_user(name, password=password)
-    trainer = store.get_user(TRAINER)
-    if all(role.name != ROLE for role in store.list_user_roles(trainer.id)):
-        role = store.create_role(ROLE, DEFAULT_WORKSPACE_NAME, "writes runs and models")
-        for kind in WRITTEN:
-            store.add_role_permission(role.id, kind, "*", "EDIT")
-        store.assign_role_to_user(trainer.id, role.id)
+    for name, kinds in WRITTEN.items():
+        user = store.get_user(name)
+        # a role is called as the account that it is for
+        if all(role.name != name for role in store.list_user_roles(user.id)):
+            role = store.create_role(name, DEFAULT_WORKSPACE_NAME, f"may write: {', '.join(kinds)}")
+            for kind in kinds:
+                store.add_role_permission(role.id, kind, "*", "EDIT")
+            store.assign_role_to_user(user.id, role.id)
 
 
 main()

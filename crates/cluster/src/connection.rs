@@ -27,6 +27,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    config: Arc<Config>,
     context: String,
     server: String,
     kinds: Arc<Kinds>,
@@ -94,13 +95,30 @@ impl Cluster {
             config.proxy_url = None;
         }
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(config).map_err(|error| Error::of_request(&server, &context, error))?;
-        Ok(Self { client, context, server, kinds: Arc::default() })
+        let client = Client::try_from(config.clone()).map_err(|error| Error::of_request(&server, &context, error))?;
+        Ok(Self { client, config: Arc::new(config), context, server, kinds: Arc::default() })
+    }
+
+    /// The same over any client.
+    #[cfg(test)]
+    pub(crate) fn over(client: Client) -> Self {
+        let config = Arc::new(Config::new(http::Uri::from_static("http://test")));
+        Self { client, config, context: "test".to_owned(), server: "http://test".to_owned(), kinds: Arc::default() }
     }
 
     /// kube's client, for what is not asked here.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// A client that waits for as long as the API server is silent, for logs that are followed: a worker may say nothing for minutes.
+    ///
+    /// # Errors
+    /// When its certificates cannot be read any more.
+    pub fn patient_client(&self) -> Result<Client> {
+        let mut config = (*self.config).clone();
+        config.read_timeout = None;
+        Client::try_from(config).map_err(|error| Error::of_request(&self.server, &self.context, error))
     }
 
     /// The context's name.

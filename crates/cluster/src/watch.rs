@@ -9,7 +9,7 @@ use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{reflector, store};
-use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::runtime::watcher::{self, Event, watch_object, watcher};
 use serde::de::DeserializeOwned;
 
 use crate::connection::Cluster;
@@ -58,6 +58,21 @@ impl Cluster {
         events.map(move |event| event.map_err(|error| Error::of_watch(&server, &what, error)))
     }
 
+    /// The changes of all objects that match, and the lists that they begin with: one at the start, and one whenever the API server has forgotten
+    /// what happened since. A watch that breaks is taken up again within a second.
+    pub fn watch_all<K>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+    ) -> impl Stream<Item = Result<Event<K>>> + Send + use<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let (server, what) = (self.server().to_owned(), format!("GET {}", api.resource_url()));
+        let events = watcher(api, config).backoff(reconnect());
+        events.map(move |event| event.map_err(|error| Error::of_watch(&server, &what, error)))
+    }
+
     /// All objects of a list, now and whenever one of them changes.
     pub(crate) fn watch_list(
         &self,
@@ -72,7 +87,7 @@ impl Cluster {
         events.filter_map(move |event| {
             future::ready(match event {
                 // the list is being read
-                Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => None,
+                Ok(Event::Init | Event::InitApply(_)) => None,
                 Ok(_) => Some(Ok(store.state())),
                 Err(error) => Some(Err(Error::of_watch(&server, &what, error))),
             })

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use slipway_digest::Digest;
 use slipway_gitops::{Changed, Files, digest};
+use slipway_project::history;
 
 use crate::changes::change;
 use crate::program::{on_path, output};
@@ -186,11 +187,12 @@ impl Kustomize {
     }
 }
 
-/// Writes the repository's content into a temporary folder.
+/// Writes the repository's content into a temporary folder, without the history: it is part of no build, and has a file for each job that
+/// ever ran.
 fn lay_out(files: &Files) -> Result<tempfile::TempDir> {
     let failed = Error::file(&std::env::temp_dir());
     let folder = tempfile::tempdir().map_err(&failed)?;
-    for (path, bytes) in files {
+    for (path, bytes) in files.iter().filter(|(path, _)| !history::is_record(path)) {
         let path = folder.path().join(path);
         path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(&failed)?;
         std::fs::write(&path, bytes).map_err(&failed)?;

@@ -73,7 +73,7 @@ impl Credentials {
 }
 
 /// Random bytes as hexadecimal digits.
-fn random(bytes: usize) -> Result<String> {
+pub(crate) fn random(bytes: usize) -> Result<String> {
     let path = Path::new("/dev/urandom");
     let mut buffer = vec![0; bytes];
     File::open(path).and_then(|mut file| file.read_exact(&mut buffer)).map_err(Error::file("reading", path))?;

@@ -111,6 +111,12 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// The certificates of the Kubernetes API could not be made.
+    #[error("making the certificates of the Kubernetes API: {reason}")]
+    Certificate {
+        /// The cause.
+        reason: String,
+    },
     /// S3 could not start.
     #[error("starting the S3 endpoint on {}: {reason}", path.display())]
     S3 {

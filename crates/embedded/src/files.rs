@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
@@ -26,6 +27,22 @@ pub(crate) fn write_durably(path: &Path, content: &[u8]) -> Result<()> {
         path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     });
     written.map_err(Error::file("writing", path))
+}
+
+/// Writes a file as [`write`] does that its owner alone may read: it holds a secret.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let new = beside(path);
+    let written = || {
+        // one that a killed process has left may be readable by others
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(content)?;
+        fs::rename(&new, path)
+    };
+    written().map_err(Error::file("writing", path))
 }
 
 /// The name under which a new content is written.

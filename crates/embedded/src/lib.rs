@@ -1,10 +1,11 @@
-//! The whole loop on one machine: S3, MLflow, the model server, the page, a forge, and a sync of its main branch.
+//! The whole loop on one machine: S3, MLflow, the model server, the training manager, the page, a forge, and a sync of its main branch.
 //!
 //! The real programs, on loopback and free ports, with all state in one folder:
 //!
 //! ```text
 //! forge.git/main --sync--> TrainJobs --queue--> workers (processes)      each child process has a supervisor
-//!                     \--> models.yaml --> model server                   that ends it when this process is gone
+//!                     \                  \--> Kubernetes' API <-- training manager    that ends it
+//!                      \--> models.yaml --> model server                  when this process is gone
 //! ```
 //!
 //! [`begin`] takes the state folder and starts S3 and the forge at once; [`Starting::ready`] starts the rest.
@@ -19,10 +20,14 @@ mod followed;
 mod forge;
 mod health;
 mod jobs;
+mod kubernetes;
 mod listening;
+mod listing;
 mod lock;
 mod log;
+mod manager;
 mod mlflow;
+mod notes;
 mod open_runs;
 mod page;
 mod port;
@@ -40,8 +45,10 @@ mod status;
 mod supervise;
 mod sync;
 mod task;
+mod trainer_status;
 mod trainers;
 mod training_runtime;
+mod worker_status;
 mod workers;
 
 pub use child::Supervisor;
@@ -50,6 +57,7 @@ pub use credentials::Credentials;
 pub use error::{Error, Result};
 pub use followed::Followed;
 pub use jobs::Jobs;
+pub use kubernetes::{Kubernetes, Serving, StatusServer};
 pub use lock::Holder;
 pub use programs::{Program, Programs};
 pub use queue::Queue;
@@ -59,5 +67,7 @@ pub use state::State;
 pub use state_folder::StateFolder;
 pub use status::{Condition, JobStatus, Phase};
 pub use supervise::supervise;
+pub use trainer_status::{Metric, TrainerStatus};
 pub use trainers::Trainers;
 pub use training_runtime::TrainingRuntime;
+pub use worker_status::{WorkerEnd, WorkerStatus};

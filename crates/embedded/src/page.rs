@@ -11,13 +11,23 @@ use crate::{Error, Programs, Result, Supervisor, health};
 /// How often the page is started at most, if another program takes its port each time.
 const STARTS: u32 = 3;
 
+/// What the page asks.
+pub(crate) struct Services<'a> {
+    pub(crate) mlflow: &'a str,
+    pub(crate) server: &'a str,
+    pub(crate) forge: &'a Path,
+    pub(crate) manager: &'a str,
+    /// The file with the token for the manager.
+    pub(crate) manager_token: &'a Path,
+}
+
 /// Starts the page and returns it with its address once it answers. Between [`Port::release`] and the moment at which Streamlit listens, another
 /// program may take the port; then the page gets another one, unless the port is `given` by a person.
 pub(crate) async fn start(
     supervisor: &Supervisor,
     programs: &Programs,
     state: &Path,
-    services: (&str, &str, &Path),
+    services: &Services<'_>,
     mut port: Port,
     given: Option<u16>,
 ) -> Result<(Child, String)> {
@@ -47,10 +57,11 @@ fn spawn(
     supervisor: &Supervisor,
     programs: &Programs,
     state: &Path,
-    (mlflow, server, forge): (&str, &str, &Path),
+    services: &Services<'_>,
     port: u16,
 ) -> Result<Child> {
-    let (number, forge) = (port.to_string(), forge.display().to_string());
+    let (number, forge) = (port.to_string(), services.forge.display().to_string());
+    let token = services.manager_token.display().to_string();
     let app = programs.demo_ui.join("app.py");
     let mut arguments: Vec<std::ffi::OsString> = vec!["-m".into(), "streamlit".into(), "run".into(), app.into()];
     let options = [
@@ -62,9 +73,11 @@ fn spawn(
     ];
     arguments.extend(options.iter().flat_map(|(name, value)| [(*name).into(), (*value).into()]));
     let environment = [
-        (env::MLFLOW_TRACKING_URI, mlflow),
-        (env::SERVER_URL, server),
+        (env::MLFLOW_TRACKING_URI, services.mlflow),
+        (env::SERVER_URL, services.server),
         (env::FORGE, &forge),
+        (env::MANAGER_URL, services.manager),
+        (env::MANAGER_TOKEN_FILE, &token),
         ("NO_PROXY", "127.0.0.1,localhost"),
         ("PYTHONUNBUFFERED", "1"),
         // The page's folder may be read-only, and is a person's work tree.

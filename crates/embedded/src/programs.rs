@@ -13,6 +13,8 @@ pub struct Programs {
     pub launcher: PathBuf,
     /// `slipway-server`
     pub server: PathBuf,
+    /// `slipway-manager`
+    pub manager: PathBuf,
     /// A Python interpreter that has MLflow and Streamlit.
     pub python: PathBuf,
     /// The folder that holds the page's `app.py`.
@@ -33,20 +35,21 @@ pub struct Program {
 }
 
 impl Programs {
-    /// Each where its environment variable says, otherwise where `make` puts it: the trainer, the launcher and the server where `make build` or
+    /// Each where its environment variable says, otherwise where `make` puts it: the programs of this build where `make build` or
     /// `make install` puts them for this `executable`, Python in the cache folder, the page in the repository.
     pub fn find(executable: &Path, repository: &Path) -> Self {
         Self {
             trainer: path_from("SLIPWAY_TRAINER").unwrap_or_else(|| of_the_same_build(executable, "slipway-trainer")),
             launcher: path_from("SLIPWAY_LAUNCHER").unwrap_or_else(|| of_the_same_build(executable, "slipway-launch")),
             server: path_from("SLIPWAY_SERVER").unwrap_or_else(|| of_the_same_build(executable, "slipway-server")),
+            manager: path_from("SLIPWAY_MANAGER").unwrap_or_else(|| of_the_same_build(executable, "slipway-manager")),
             python: path_from("SLIPWAY_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python")),
             demo_ui: path_from("SLIPWAY_DEMO_UI").unwrap_or_else(|| repository.join("apps/demo-ui")),
         }
     }
 
     /// Every program, with how to get it.
-    pub fn each(&self) -> [Program; 5] {
+    pub fn each(&self) -> [Program; 6] {
         let made = |what, path: &Path, target, variable| {
             let how = format!("run `{target}` in Slipway's own repository, or set {variable}");
             Program { what, path: path.to_owned(), how, variable }
@@ -55,6 +58,7 @@ impl Programs {
             made("the trainer", &self.trainer, "make build", "SLIPWAY_TRAINER"),
             made("the launcher", &self.launcher, "make build", "SLIPWAY_LAUNCHER"),
             made("the model server", &self.server, "make build", "SLIPWAY_SERVER"),
+            made("the training manager", &self.manager, "make build", "SLIPWAY_MANAGER"),
             made("Python with MLflow and Streamlit", &self.python, "make setup", "SLIPWAY_PYTHON"),
             Program {
                 what: "the demo page",

@@ -8,7 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::scheduler::{Files, Runner, Scheduler};
+use crate::listing::Listing;
+use crate::notes::{Noted, Notes};
+use crate::scheduler::{Desired, Files, Runner, Scheduler};
 use crate::task::Task;
 use crate::training_runtime::TrainingRuntime;
 use crate::{Error, Jobs, Result, open_runs, workers};
@@ -18,18 +20,25 @@ use crate::{Error, Jobs, Result, open_runs, workers};
 pub struct Queue {
     desired: DesiredJobs,
     jobs: Jobs,
+    listing: watch::Receiver<Listing>,
+    notes: Notes,
     stop: DropGuard,
     scheduler: Task,
 }
 
 /// Tells the queue which jobs main asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct DesiredJobs(watch::Sender<Option<Files>>);
+pub(crate) struct DesiredJobs(watch::Sender<Option<Desired>>);
 
 impl DesiredJobs {
     /// The files that are on main now: a new one is a new job, a missing one cancels its job.
     pub(crate) fn set(&self, files: Files) {
-        self.0.send_replace(Some(files));
+        self.0.send_replace(Some(Desired { files, may_run: true }));
+    }
+
+    /// The same before anything can run: the jobs are shown and wait.
+    pub(crate) fn show(&self, files: Files) {
+        self.0.send_replace(Some(Desired { files, may_run: false }));
     }
 }
 
@@ -38,28 +47,33 @@ impl Queue {
     pub fn start(runtime: TrainingRuntime) -> Self {
         let (jobs, cpu_millis) = (runtime.jobs.clone(), runtime.cpu_millis);
         let runtime = Arc::new(runtime);
+        let (notes, noted) = Notes::channel();
+        let taken = notes.clone();
         let runner: Runner = Box::new(move |job, folder, stop| {
-            let runtime = Arc::clone(&runtime);
+            let (runtime, notes) = (Arc::clone(&runtime), taken.of(&job.name));
             Box::pin(async move {
-                let outcome = workers::run(&job, &folder, &runtime, stop).await;
+                let outcome = workers::run(&job, &folder, &runtime, &notes, stop).await;
                 open_runs::end(&job, &runtime, &outcome).await;
                 outcome
             })
         });
-        Self::with_runner(jobs, cpu_millis, runner)
+        Self::with_runner(jobs, cpu_millis, runner, (notes, noted))
     }
 
-    fn with_runner(folder: PathBuf, cpu_millis: u64, runner: Runner) -> Self {
+    fn with_runner(folder: PathBuf, cpu_millis: u64, runner: Runner, (notes, noted): (Notes, Noted)) -> Self {
         let (desired, files) = watch::channel(None);
         let (statuses, jobs) = watch::channel(BTreeMap::new());
+        let (shown, listing) = watch::channel(Listing::default());
         let stop = CancellationToken::new();
-        let scheduler = Scheduler::new(folder, cpu_millis, runner, statuses);
+        let scheduler = Scheduler::new(folder, cpu_millis, (runner, noted), statuses, shown);
         // The scheduler reads and writes files all the time, so it has its own thread; the runs are tasks of the runtime.
         let (runtime, token) = (Handle::current(), stop.clone());
         let thread = tokio::task::spawn_blocking(move || runtime.block_on(scheduler.run(files, token)));
         Self {
             desired: DesiredJobs(desired),
             jobs: Jobs::new(jobs),
+            listing,
+            notes,
             stop: stop.drop_guard(),
             scheduler: Task::new("the job queue", thread),
         }
@@ -78,6 +92,16 @@ impl Queue {
     /// A view of the jobs.
     pub fn jobs(&self) -> Jobs {
         self.jobs.clone()
+    }
+
+    /// The jobs that main asks for, for the Kubernetes API.
+    pub(crate) fn listing(&self) -> watch::Receiver<Listing> {
+        self.listing.clone()
+    }
+
+    /// For what workers say about their progress.
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes.clone()
     }
 
     /// Returns when the queue has ended by itself, which it should not. May be dropped and called again.
@@ -139,7 +163,7 @@ spec:
             let run = Arc::clone(&run);
             Box::pin(async move { run(&job.name) })
         });
-        Queue::with_runner(folder.to_owned(), 2000, runner)
+        Queue::with_runner(folder.to_owned(), 2000, runner, Notes::channel())
     }
 
     async fn finished(queue: &Queue, name: &str) -> JobStatus {
@@ -156,6 +180,34 @@ spec:
         let status = finished(&queue, "a").await;
         assert_eq!(status.phase, Phase::Failed);
         assert!(status.message().starts_with("it asks for 5000 GPUs, and this machine has "), "{}", status.message());
+    }
+
+    /// MLflow takes seconds to start, and a manager that knew of no job meanwhile would believe that all are gone.
+    #[tokio::test]
+    async fn before_anything_can_run_the_jobs_are_shown_and_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join("left");
+        std::fs::create_dir(&left).unwrap();
+        JobStatus::pending().running(1).write(&left).unwrap();
+        let may_run = Arc::new(AtomicBool::new(false));
+        let allowed = Arc::clone(&may_run);
+        let queue = queue(folder.path(), move |_| {
+            assert!(allowed.load(Ordering::SeqCst), "nothing may run yet");
+            Outcome::Complete
+        });
+        let (mut listing, files) = (queue.listing(), Files::from([job("a"), job("b")]));
+        queue.desired().show(files.clone());
+        let shown = tokio::time::timeout(PATIENCE, listing.wait_for(|listing| listing.is_complete)).await.unwrap();
+        let phases: Vec<_> =
+            shown.unwrap().jobs.iter().map(|(name, listed)| (name.clone(), listed.status.phase)).collect();
+        assert_eq!(phases, ["a", "b"].map(|name| (name.to_owned(), Phase::Pending)));
+        assert_eq!(JobStatus::read(&left).unwrap().unwrap().phase, Phase::Running, "nothing is known of its workers");
+        may_run.store(true, Ordering::SeqCst);
+        queue.desired().set(files);
+        for (name, phase) in [("a", Phase::Complete), ("b", Phase::Complete), ("left", Phase::Cancelled)] {
+            assert_eq!(finished(&queue, name).await.phase, phase, "{name}");
+        }
+        queue.shutdown().await.unwrap();
     }
 
     #[tokio::test]
@@ -179,7 +231,7 @@ spec:
         let folder = tempfile::tempdir().unwrap();
         let panicking = || -> Queue {
             let runner: Runner = Box::new(|_, _, _| panic!("on purpose"));
-            let queue = Queue::with_runner(folder.path().to_owned(), 2000, runner);
+            let queue = Queue::with_runner(folder.path().to_owned(), 2000, runner, Notes::channel());
             queue.apply([job("a")].into());
             queue
         };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::kubernetes::Serving;
 use crate::queue::Queue;
 use crate::s3::S3;
 use crate::services::Services;
@@ -17,6 +18,7 @@ pub struct Running {
     pub(crate) sync: Task,
     pub(crate) queue: Queue,
     pub(crate) services: Services,
+    pub(crate) kubernetes: Serving,
     pub(crate) s3: S3,
     pub(crate) folder: StateFolder,
 }
@@ -43,6 +45,7 @@ impl Running {
             error = self.queue.failure() => error,
             error = self.sync.failure() => error,
             error = self.s3.failure() => error,
+            error = self.kubernetes.failure() => error,
             error = self.services.failure() => error,
         }
     }
@@ -52,14 +55,15 @@ impl Running {
     /// # Errors
     /// When `state.json` cannot be removed or a part of this process had panicked; everything has ended all the same.
     pub async fn shutdown(self) -> Result<()> {
-        let Self { sync, queue, services, s3, folder, state: _ } = self;
+        let Self { sync, queue, services, kubernetes, s3, folder, state: _ } = self;
         let forgotten = folder.forget();
         let sync = sync.abort().await;
         // Workers first: they still report their end to MLflow.
         let queue = queue.shutdown().await;
         services.shutdown().await;
+        let kubernetes = kubernetes.shutdown().await;
         let s3 = s3.shutdown().await;
         drop(folder);
-        forgotten.and(sync).and(queue).and(s3)
+        forgotten.and(sync).and(queue).and(kubernetes).and(s3)
     }
 }

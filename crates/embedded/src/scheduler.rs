@@ -3,19 +3,31 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use slipway_experiment::{TrainJob, read_job};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::JoinMap;
 
 use crate::files;
+use crate::listing::{Listed, Listing};
+use crate::notes::{Note, Noted};
 use crate::status::{JobStatus, Phase};
 use crate::workers::Outcome;
 
 /// File names to content, as they are on main.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// What main asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Desired {
+    pub(crate) files: Files,
+    /// Whether everything is there that a job needs. Until then all of them wait.
+    pub(crate) may_run: bool,
+}
 
 /// Runs a job in its folder until it is done or told to stop.
 pub(crate) type Runner = Box<dyn Fn(TrainJob, PathBuf, CancellationToken) -> Run + Send>;
@@ -29,6 +41,8 @@ pub(crate) struct Scheduler {
     cpu_millis: u64,
     runner: Runner,
     statuses: watch::Sender<BTreeMap<String, JobStatus>>,
+    listing: watch::Sender<Listing>,
+    notes: Noted,
     /// Content of the files on main, by job name.
     on_main: BTreeMap<String, Vec<u8>>,
     waiting: VecDeque<TrainJob>,
@@ -45,14 +59,17 @@ impl Scheduler {
     pub(crate) fn new(
         folder: PathBuf,
         cpu_millis: u64,
-        runner: Runner,
+        (runner, notes): (Runner, Noted),
         statuses: watch::Sender<BTreeMap<String, JobStatus>>,
+        listing: watch::Sender<Listing>,
     ) -> Self {
         Self {
             folder,
             cpu_millis,
             runner,
             statuses,
+            listing,
+            notes,
             on_main: BTreeMap::new(),
             waiting: VecDeque::new(),
             running: BTreeMap::new(),
@@ -60,27 +77,31 @@ impl Scheduler {
         }
     }
 
-    /// Follows the files until told to stop, or until nobody can send files any more. Then no run is left.
-    pub(crate) async fn run(mut self, mut files: watch::Receiver<Option<Files>>, stop: CancellationToken) {
-        let mut first = true;
+    /// Follows what main asks for until told to stop, or until nobody can say it any more. Then no run is left.
+    pub(crate) async fn run(mut self, mut desired: watch::Receiver<Option<Desired>>, stop: CancellationToken) {
+        let mut may_run = false;
         loop {
             tokio::select! {
-                changed = files.changed() => {
+                changed = desired.changed() => {
                     if changed.is_err() {
                         break;
                     }
-                    let latest = files.borrow_and_update().clone();
+                    let latest = desired.borrow_and_update().clone();
                     if let Some(latest) = latest {
-                        if std::mem::take(&mut first) {
-                            self.cancel_left_behind(&latest);
+                        // to cancel one whose workers were killed is a run as well
+                        if latest.may_run && !std::mem::replace(&mut may_run, true) {
+                            self.cancel_left_behind(&latest.files);
                         }
-                        self.apply(latest);
+                        self.apply(latest.files);
                     }
                 }
                 Some((name, ended)) = self.runs.join_next() => self.ended(&name, ended),
+                Some((name, note)) = self.notes.recv() => self.noted(&name, note),
                 () = stop.cancelled() => break,
             }
-            self.admit();
+            if may_run {
+                self.admit();
+            }
         }
         for run in self.running.values() {
             run.stop.cancel();
@@ -146,7 +167,8 @@ impl Scheduler {
             .collect();
         let removed: Vec<String> = self.on_main.keys().filter(|name| !desired.contains_key(*name)).cloned().collect();
         for name in removed {
-            self.on_main.remove(&name);
+            let file = self.on_main.remove(&name);
+            self.unlist(&name, file.unwrap_or_default());
             self.cancel(&name);
         }
         for (name, content) in desired {
@@ -164,6 +186,7 @@ impl Scheduler {
                 Some(_) => {}
             }
         }
+        self.listing.send_if_modified(|listing| !std::mem::replace(&mut listing.is_complete, true));
     }
 
     fn cancel(&mut self, name: &str) {
@@ -202,9 +225,12 @@ impl Scheduler {
                 self.record(name, JobStatus::pending().failed("Unschedulable", &reason));
             }
             Ok(job) => {
-                let interrupted = before.filter(|status| status.phase == Phase::Running);
-                let restarts = interrupted.map_or(0, |status| status.restarts + 1);
-                self.record(name, JobStatus { restarts, ..JobStatus::pending() });
+                let mut status = JobStatus::pending();
+                if let Some(before) = before.filter(|before| before.phase != Phase::Cancelled) {
+                    status.restarts = before.restarts + u32::from(before.phase == Phase::Running);
+                    status.created = before.created.or(status.created);
+                }
+                self.record(name, status);
                 self.waiting.push_back(job);
             }
             Err(reason) => self.record(name, JobStatus::pending().failed("InvalidTrainJob", &reason)),
@@ -242,8 +268,8 @@ impl Scheduler {
             }
             let Some(job) = self.waiting.pop_front() else { return };
             let (name, cpu_millis) = (job.name.clone(), all_cpu_millis(&job));
-            let restarts = self.statuses.borrow().get(&name).map_or(0, |status| status.restarts);
-            self.record(&name, JobStatus::running(restarts));
+            let status = self.status(&name).running(job.num_nodes);
+            self.record(&name, status);
             let stop = CancellationToken::new();
             let run = (self.runner)(job, self.folder.join(&name), stop.clone());
             self.running.insert(name.clone(), Running { stop, cpu_millis });
@@ -252,8 +278,12 @@ impl Scheduler {
     }
 
     fn ended(&mut self, name: &str, ended: Result<Outcome, JoinError>) {
+        // what it noted comes before its end
+        while let Ok((name, note)) = self.notes.try_recv() {
+            self.noted(&name, note);
+        }
         self.running.remove(name);
-        let status = self.statuses.borrow().get(name).cloned().unwrap_or_else(|| JobStatus::running(0));
+        let status = self.status(name);
         let status = match ended {
             Ok(Outcome::Complete) => status.complete(),
             Ok(Outcome::Failed { reason, message }) => status.failed(reason, &message),
@@ -267,7 +297,34 @@ impl Scheduler {
         self.record(name, status);
         if again {
             self.add(name);
+        } else if !self.on_main.contains_key(name) {
+            self.listing.send_modify(|Listing { jobs, .. }| drop(jobs.remove(name)));
         }
+    }
+
+    /// Something happened while a job runs.
+    fn noted(&self, name: &str, note: Note) {
+        let mut status = self.status(name);
+        // said by a worker of a job that has ended since
+        if status.phase != Phase::Running {
+            return;
+        }
+        match note {
+            Note::Started(rank) => status.worker_started(rank),
+            Note::Ended(rank, end) => status.worker_ended(rank, end),
+            Note::Progress(progress) => {
+                status.trainer_status = Some(progress);
+                // The disk gets it with the next change: a loop that starts again trains from the beginning.
+                self.publish(name, status);
+                return;
+            }
+        }
+        self.record(name, status);
+    }
+
+    /// The status of a job.
+    fn status(&self, name: &str) -> JobStatus {
+        self.statuses.borrow().get(name).cloned().unwrap_or_else(JobStatus::pending)
     }
 
     /// Writes a status and publishes it. One that cannot be written is published all the same.
@@ -280,9 +337,45 @@ impl Scheduler {
     }
 
     fn publish(&self, name: &str, status: JobStatus) {
-        tracing::info!(job = name, phase = ?status.phase, "{}", status.message());
+        let before = self.statuses.borrow().get(name).map(|before| before.phase);
+        if before != Some(status.phase) {
+            tracing::info!(job = name, phase = ?status.phase, "{}", status.message());
+        }
+        self.list(name, &status);
         self.statuses.send_modify(|all| {
             all.insert(name.to_owned(), status);
+        });
+    }
+
+    /// Shows a job that main asks for, or that was removed and whose workers have not ended yet.
+    fn list(&self, name: &str, status: &JobStatus) {
+        self.listing.send_if_modified(|Listing { jobs, .. }| {
+            let listed = jobs.get(name);
+            let removed = listed.and_then(|listed| listed.removed);
+            let is_stopping = removed.is_some() && status.phase == Phase::Running;
+            let (file, removed) = match (self.on_main.get(name), listed) {
+                // If it is on main, it was added again while it stopped: the new one is shown after the old one has ended.
+                (_, Some(listed)) if is_stopping || status.phase == Phase::Cancelled => (listed.file.clone(), removed),
+                (Some(file), _) => (file.clone(), None),
+                (None, Some(listed)) => (listed.file.clone(), removed),
+                // an earlier loop has left it
+                (None, None) => return false,
+            };
+            jobs.insert(name.to_owned(), Arc::new(Listed { file, status: status.clone(), removed }));
+            true
+        });
+    }
+
+    /// No longer shows a job that was removed from main; its workers are shown until they have ended.
+    fn unlist(&self, name: &str, file: Vec<u8>) {
+        let status = self.status(name);
+        let still_runs = self.running.contains_key(name);
+        self.listing.send_modify(|Listing { jobs, .. }| {
+            jobs.remove(name);
+            if still_runs {
+                let removed = Some(OffsetDateTime::now_utc());
+                jobs.insert(name.to_owned(), Arc::new(Listed { file, status, removed }));
+            }
         });
     }
 }

@@ -8,6 +8,8 @@ use slipway_names::env;
 
 use crate::child::Child;
 use crate::configuration::machine_cpu_millis;
+use crate::kubernetes::{Kubernetes, Serving};
+use crate::manager::{self, Manager, Surroundings};
 use crate::port::Port;
 use crate::queue::Queue;
 use crate::s3::S3;
@@ -25,6 +27,7 @@ use crate::{
 pub struct Starting {
     // Dropped in this order: nothing may write to the folder once its lock is gone.
     queue: Queue,
+    kubernetes: Serving,
     /// With its address and when it was started.
     mlflow: (Child, String, Instant),
     s3: S3,
@@ -68,17 +71,23 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
+    let kubernetes = Kubernetes::bind().await?;
+    let jobs = folder.path().join("jobs");
     let queue = Queue::start(TrainingRuntime {
         supervisor: configuration.supervisor.clone(),
         trainer: configuration.programs.trainer.clone(),
         launcher: configuration.programs.launcher.clone(),
         trainers: Trainers { forge: forge.clone(), packages: configuration.packages.clone() },
         environment,
-        jobs: folder.path().join("jobs"),
+        status_server: Some(kubernetes.status_server()),
+        jobs: jobs.clone(),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),
     });
+    // nothing runs before MLflow answers, but what there is, is known now
+    queue.desired().show(sync::jobs(&forge).await?);
+    let kubernetes = kubernetes.serve(&queue, &jobs, folder.path())?;
     let mlflow = (mlflow, mlflow_url, started);
-    Ok(Starting { queue, mlflow, s3, folder, configuration, credentials, forge, page_port })
+    Ok(Starting { queue, kubernetes, mlflow, s3, folder, configuration, credentials, forge, page_port })
 }
 
 fn take(state: &Path, afresh: bool) -> Result<(StateFolder, Credentials)> {
@@ -108,17 +117,25 @@ impl Starting {
         self.queue.jobs()
     }
 
-    /// Starts MLflow, the server and the page side by side and returns when all answer. Main is followed as soon as MLflow
-    /// answers, since that is what a job needs.
+    /// Starts MLflow, the server, the training manager and the page side by side and returns when all answer. Main is followed as soon
+    /// as MLflow answers, since that is what a job needs.
     ///
     /// # Errors
     /// When one of them ends or does not answer in time; then nothing is left running.
     pub async fn ready(self) -> Result<Running> {
-        let Self { queue, s3, folder, configuration, forge, mlflow, page_port, credentials: _ } = self;
+        let Self { queue, kubernetes, s3, folder, configuration, forge, mlflow, page_port, credentials: _ } = self;
         let Configuration { programs, supervisor, observer, page_port: given_port, .. } = configuration;
         files::write(&folder.path().join(sync::SERVED), sync::NO_MODELS)?;
         followed::forget(folder.path())?;
+        let manager_token = manager::token(folder.path())?;
         let (mut mlflow_child, mlflow_url, mlflow_started) = mlflow;
+        let surroundings = Surroundings {
+            mlflow: &mlflow_url,
+            kubeconfig: &kubernetes.kubeconfig,
+            forge: &forge,
+            token: &manager_token,
+        };
+        let manager = Manager::new(&supervisor, &programs, folder.path(), &surroundings);
         let started = Instant::now();
 
         let tracking = async {
@@ -129,28 +146,53 @@ impl Starting {
             Ok::<_, Error>(Task::new("what follows main", sync))
         };
         let serving = async {
-            let (child, url) = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
-            observer("server", started.elapsed());
-            let services = (mlflow_url.as_str(), url.as_str(), forge.root());
-            let page = page::start(&supervisor, &programs, folder.path(), services, page_port, given_port).await?;
-            observer("page", started.elapsed());
-            Ok((child, url, page))
+            // both say where they listen within milliseconds, and the page is told
+            let (server, (mut manager_child, manager_url)) = tokio::try_join!(
+                async {
+                    let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
+                    observer("server", started.elapsed());
+                    Ok(server)
+                },
+                manager.start(),
+            )?;
+            let services = page::Services {
+                mlflow: &mlflow_url,
+                server: &server.1,
+                forge: forge.root(),
+                manager: &manager_url,
+                manager_token: &manager_token,
+            };
+            let answers = async {
+                manager::ready(&mut manager_child, &manager_url).await?;
+                observer("manager", started.elapsed());
+                Ok::<_, Error>(())
+            };
+            let page = async {
+                let page = page::start(&supervisor, &programs, folder.path(), &services, page_port, given_port).await?;
+                observer("page", started.elapsed());
+                Ok(page)
+            };
+            let ((), page) = tokio::try_join!(answers, page)?;
+            Ok((server, (manager_child, manager_url), page))
         };
-        let (sync, (server, server_url, (page, page_url))) = match tokio::try_join!(tracking, serving) {
-            Ok(started) => started,
-            Err(error) => {
-                // It must not write to the folder once that is given up.
-                queue.shutdown().await?;
-                return Err(error);
-            }
-        };
+        let (sync, ((server, server_url), (manager_child, manager_url), (page, page_url))) =
+            match tokio::try_join!(tracking, serving) {
+                Ok(started) => started,
+                Err(error) => {
+                    // It must not write to the folder once that is given up.
+                    queue.shutdown().await?;
+                    return Err(error);
+                }
+            };
 
         let state = State {
             pid: std::process::id(),
             s3: s3.url.clone(),
             mlflow: mlflow_url,
             server: server_url,
+            manager: manager_url.clone(),
             page: page_url,
+            kubeconfig: kubernetes.kubeconfig.clone(),
             forge: forge.root().to_owned(),
         };
         state.publish(&folder)?;
@@ -158,6 +200,7 @@ impl Starting {
         for (name, child) in [("MLflow", mlflow_child), ("the model server", server), ("the page", page)] {
             services.add(name, child);
         }
-        Ok(Running { state, services, sync, queue, s3, folder })
+        services.keep("the training manager", manager_child, move || manager.start_again(&manager_url));
+        Ok(Running { state, services, sync, queue, kubernetes, s3, folder })
     }
 }

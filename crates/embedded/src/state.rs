@@ -18,8 +18,12 @@ pub struct State {
     pub mlflow: String,
     /// URL of the model server.
     pub server: String,
+    /// URL of the training manager.
+    pub manager: String,
     /// URL of the page.
     pub page: String,
+    /// The file by which clients of Kubernetes find the jobs: `KUBECONFIG=… kubectl get trainjobs`.
+    pub kubeconfig: PathBuf,
     /// The bare repository.
     pub forge: PathBuf,
 }
@@ -75,7 +79,16 @@ mod tests {
 
     fn state() -> State {
         let url = || "http://127.0.0.1:1".to_owned();
-        State { pid: 7, s3: url(), mlflow: url(), server: url(), page: url(), forge: PathBuf::from("/forge.git") }
+        State {
+            pid: 7,
+            s3: url(),
+            mlflow: url(),
+            server: url(),
+            manager: url(),
+            page: url(),
+            kubeconfig: PathBuf::from("/kubeconfig"),
+            forge: PathBuf::from("/forge.git"),
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::trainer_status::TrainerStatus;
+use crate::worker_status::{WorkerEnd, WorkerStatus};
 use crate::{Error, Result, files};
 
 /// The state of a job.
@@ -26,6 +28,15 @@ pub struct JobStatus {
     /// How often it was started again because the loop itself had ended.
     #[serde(default)]
     pub restarts: u32,
+    /// When its file came to main; `None` in what an older version wrote.
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub created: Option<OffsetDateTime>,
+    /// Its workers by rank; empty until it is its turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerStatus>,
+    /// How far its training is, as its workers said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trainer_status: Option<TrainerStatus>,
 }
 
 /// The status of a job in one word.
@@ -123,17 +134,47 @@ impl JobStatus {
             start_time: None,
             completion_time: None,
             restarts: 0,
+            created: Some(OffsetDateTime::now_utc()),
+            workers: vec![],
+            trainer_status: None,
         }
     }
 
-    pub(crate) fn running(restarts: u32) -> Self {
+    /// Its turn has come: what its workers need is prepared, and then they start.
+    pub(crate) fn running(self, workers: u32) -> Self {
         Self {
             phase: Phase::Running,
             conditions: vec![],
-            jobs_status: vec![ChildJobs { ready: 1, active: 1, ..child_jobs() }],
+            jobs_status: vec![ChildJobs { active: 1, ..child_jobs() }],
             start_time: Some(OffsetDateTime::now_utc()),
             completion_time: None,
-            restarts,
+            workers: (0..workers).map(|_| WorkerStatus::default()).collect(),
+            ..self
+        }
+    }
+
+    /// A worker was started, for the first time or again.
+    pub(crate) fn worker_started(&mut self, rank: u32) {
+        if let Some(worker) = self.workers.get_mut(rank as usize) {
+            let restarts = worker.restarts + u32::from(worker.started.is_some());
+            *worker = WorkerStatus { started: Some(OffsetDateTime::now_utc()), ended: None, restarts };
+        }
+        self.count_ready();
+    }
+
+    /// A worker has ended.
+    pub(crate) fn worker_ended(&mut self, rank: u32, end: WorkerEnd) {
+        if let Some(worker) = self.workers.get_mut(rank as usize) {
+            worker.ended = Some(end);
+        }
+        self.count_ready();
+    }
+
+    /// A child Job is ready if each of its pods is ready or has succeeded.
+    fn count_ready(&mut self) {
+        let ready = self.phase == Phase::Running && self.workers.iter().all(WorkerStatus::is_ready_or_done);
+        for counts in &mut self.jobs_status {
+            counts.ready = u32::from(ready);
         }
     }
 
@@ -181,15 +222,48 @@ mod tests {
     use super::*;
 
     #[test]
+    fn workers_are_ready_once_all_have_started() {
+        let mut status = JobStatus::pending().running(2);
+        let ready = |status: &JobStatus| status.jobs_status[0].ready;
+        assert_eq!(ready(&status), 0);
+        status.worker_started(0);
+        assert_eq!(ready(&status), 0);
+        status.worker_started(1);
+        assert_eq!((ready(&status), status.workers[1].restarts), (1, 0));
+        status.worker_ended(0, WorkerEnd::of_code(0));
+        assert_eq!(ready(&status), 1, "one that has succeeded counts");
+        status.worker_ended(1, WorkerEnd::of_code(1));
+        assert_eq!(ready(&status), 0);
+        status.worker_started(1);
+        assert_eq!((ready(&status), status.workers[1].restarts), (1, 1));
+        // there is no such worker
+        status.worker_started(2);
+        assert_eq!(status.workers.len(), 2);
+    }
+
+    /// A status with everything that it may have.
+    fn with_workers(message: &str) -> JobStatus {
+        let mut status = JobStatus::pending().running(2);
+        status.worker_started(0);
+        status.worker_ended(0, WorkerEnd { message: message.to_owned(), ..WorkerEnd::of_code(3) });
+        let metrics = r#"[{"name": "a", "value": "0.5"}]"#;
+        let report = format!(
+            r#"{{"trainerStatus": {{"progressPercentage": 7, "metrics": {metrics}, "lastUpdatedTime": "2026-11-24T09:00:00Z"}}}}"#
+        );
+        JobStatus { trainer_status: Some(TrainerStatus::of_report(report.as_bytes()).unwrap()), ..status }
+    }
+
+    #[test]
     fn a_status_is_read_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(JobStatus::read(folder.path()).unwrap(), None);
         let hostile = "worker 1: exit code 3\n{\"a\": \"b\"} # - 'x'\n\ttab: \u{1b}[0m";
         for status in [
             JobStatus::pending(),
-            JobStatus::running(2),
-            JobStatus::running(0).complete(),
-            JobStatus::running(0).failed("FailedJobs", hostile),
+            JobStatus { restarts: 2, ..JobStatus::pending() }.running(2),
+            JobStatus::pending().running(1).complete(),
+            JobStatus::pending().running(1).failed("FailedJobs", hostile),
+            with_workers(hostile),
             JobStatus::pending().cancelled(),
         ] {
             status.write(folder.path()).unwrap();

@@ -54,6 +54,16 @@ pub(crate) async fn follow(forge: Repository, jobs: &DesiredJobs, state: &Path) 
     }
 }
 
+/// The rendered TrainJobs on main by file name.
+pub(crate) async fn jobs(forge: &Repository) -> Result<BTreeMap<String, Vec<u8>>> {
+    let forge = forge.clone();
+    let read = move || match forge.reference(MAIN)? {
+        Some(main) => Ok(forge.read_folder(&main, JOBS)?),
+        None => Ok(BTreeMap::new()),
+    };
+    blocking("reading main", read).await
+}
+
 /// Applies main when it is not at `applied`; returns where it is then.
 async fn step(forge: &Repository, jobs: &DesiredJobs, state: &Path, applied: Option<&str>) -> Result<Option<String>> {
     let (forge, applied) = (forge.clone(), applied.map(str::to_owned));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Supervisor, Trainers};
+use crate::{StatusServer, Supervisor, Trainers};
 
 /// What every worker on this machine runs with.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct TrainingRuntime {
     pub trainers: Trainers,
     /// Environment variables of every worker: where MLflow and S3 are.
     pub environment: Vec<(String, String)>,
+    /// Where workers say how far they are; nowhere for `None`.
+    pub status_server: Option<StatusServer>,
     /// The folder that holds a folder for each job.
     pub jobs: PathBuf,
     /// CPUs to share between jobs, in thousandths.

@@ -10,14 +10,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::JoinMap;
 
 use crate::child::{Child, Exit, Launch};
+use crate::notes::{JobNotes, Note};
 use crate::port::Port;
 use crate::training_runtime::TrainingRuntime;
-use crate::{Result, log, trainers};
+use crate::worker_status::WorkerEnd;
+use crate::{Error, Result, log, trainers};
 
 /// How many lines of a worker's log a failure quotes.
 const LINES: usize = 8;
+/// The exit code of a worker whose own cannot be found out.
+const UNKNOWN: i32 = 255;
 /// How long the end of the worker that another one has lost is waited for.
 const CAUSE: Duration = Duration::from_secs(5);
+/// What the name of a worker's log ends with once the worker is started again.
+pub(crate) const PREVIOUS: &str = "previous.log";
 /// How often workers are started at most, if another program takes the port of rank 0 each time.
 const STARTS: u32 = 3;
 
@@ -40,8 +46,14 @@ impl Outcome {
 }
 
 /// Runs all workers in the job's folder until they are done, one fails, the deadline passes, or `stop` is asked for. None of
-/// them is left when this returns.
-pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime, stop: CancellationToken) -> Outcome {
+/// them is left when this returns. Their starts and ends are noted.
+pub(crate) async fn run(
+    job: &TrainJob,
+    folder: &Path,
+    runtime: &TrainingRuntime,
+    notes: &JobNotes,
+    stop: CancellationToken,
+) -> Outcome {
     if stop.is_cancelled() {
         return Outcome::Stopped;
     }
@@ -52,10 +64,16 @@ pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime
         () = &mut deadline => return Outcome::deadline_exceeded(),
         () = stop.cancelled() => return Outcome::Stopped,
     };
-    let own = match prepared {
+    let mut own = match prepared {
         Ok(own) => own,
         Err(reason) => return Outcome::failed_jobs(reason),
     };
+    // its token is worth nothing once this returns
+    let access = match runtime.status_server.as_ref().map(|server| server.admit(job, folder)).transpose() {
+        Ok(access) => access,
+        Err(error) => return Outcome::failed_jobs(error.to_string()),
+    };
+    own.extend(access.iter().flat_map(|access| access.environment()));
     let mut starts = 0;
     loop {
         starts += 1;
@@ -63,7 +81,7 @@ pub(crate) async fn run(job: &TrainJob, folder: &Path, runtime: &TrainingRuntime
             Ok(started) => started,
             Err(error) => return Outcome::failed_jobs(error.to_string()),
         };
-        let mut workers = Workers::watch(children);
+        let mut workers = Workers::watch(children, notes);
         let failure = tokio::select! {
             failure = workers.first_failure(folder) => failure,
             () = &mut deadline => {
@@ -137,9 +155,18 @@ fn start_one(
     let mut command = job.command.iter().chain(&job.args).map(|part| expand(part, &environment));
     let program = program(&command.next().unwrap_or_default(), runtime);
     let arguments = command.map(Into::into).collect();
-    let launch =
-        Launch { name: "a worker", program: &program, arguments, environment, folder, log: log_of(folder, rank) };
+    let log = log_of(folder, rank);
+    keep(&log)?;
+    let launch = Launch { name: "a worker", program: &program, arguments, environment, folder, log };
     Child::spawn(&runtime.supervisor, launch)
+}
+
+/// Keeps the log of a worker that starts again.
+fn keep(log: &Path) -> Result<()> {
+    match std::fs::rename(log, log.with_extension(PREVIOUS)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("keeping", log)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// The program that a command names. The trainer and the launcher go by their names in an image, which is not used here.
@@ -151,7 +178,8 @@ fn program(command: &str, runtime: &TrainingRuntime) -> PathBuf {
     }
 }
 
-fn log_of(folder: &Path, rank: u32) -> PathBuf {
+/// The log of a worker in the folder of its job.
+pub(crate) fn log_of(folder: &Path, rank: u32) -> PathBuf {
     folder.join(format!("worker-{rank}.log"))
 }
 
@@ -163,11 +191,17 @@ struct Workers {
 }
 
 impl Workers {
-    fn watch(children: Vec<Child>) -> Self {
+    fn watch(children: Vec<Child>, notes: &JobNotes) -> Self {
         let stop = CancellationToken::new();
         let mut ends = JoinMap::new();
         for (rank, child) in (0..).zip(children) {
-            ends.spawn(rank, end_of(child, stop.clone()));
+            notes.take(Note::Started(rank));
+            let (stop, notes) = (stop.clone(), notes.clone());
+            ends.spawn(rank, async move {
+                let (exit, end) = end_of(child, stop).await;
+                notes.take(Note::Ended(rank, end));
+                exit
+            });
         }
         Self { ends, stop }
     }
@@ -226,12 +260,18 @@ fn has_lost_another(exit: Exit) -> bool {
     exit.code() == Some(exit_code::PEER.into())
 }
 
-/// Waits for a worker's end, or ends it when told to.
-async fn end_of(mut child: Child, stop: CancellationToken) -> Option<Exit> {
-    tokio::select! {
-        exit = child.wait() => return Some(exit),
-        () = stop.cancelled() => {}
+/// Waits for a worker's end, or ends it when told to; its exit is `None` then.
+async fn end_of(mut child: Child, stop: CancellationToken) -> (Option<Exit>, WorkerEnd) {
+    let exit = tokio::select! {
+        exit = child.wait() => exit,
+        () = stop.cancelled() => {
+            child.stop().await;
+            return (None, WorkerEnd::stopped());
+        }
+    };
+    let mut end = WorkerEnd::of_code(exit.code().unwrap_or(UNKNOWN));
+    if !exit.success() {
+        end.message = log::tail(&child.log, LINES).await;
     }
-    child.stop().await;
-    None
+    (Some(exit), end)
 }

@@ -35,6 +35,7 @@ fn runtime_with(folder: &Path, cpus: u64, mlflow: &str) -> TrainingRuntime {
             packages: vec!["/bin/false".into()],
         },
         environment: vec![("MLFLOW_TRACKING_URI".to_owned(), mlflow.to_owned())],
+        status_server: None,
         jobs: folder.join("jobs"),
         cpu_millis: cpus * 1000,
     }

@@ -48,7 +48,16 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 fn state(pid: u32) -> State {
     let url = || "http://127.0.0.1:1".to_owned();
-    State { pid, s3: url(), mlflow: url(), server: url(), page: url(), forge: PathBuf::from("/forge.git") }
+    State {
+        pid,
+        s3: url(),
+        mlflow: url(),
+        server: url(),
+        manager: url(),
+        page: url(),
+        kubeconfig: PathBuf::from("/kubeconfig"),
+        forge: PathBuf::from("/forge.git"),
+    }
 }
 
 /// Not a test: holds the folder, and is ready once a file says so.

@@ -63,19 +63,77 @@ fn configuration(folder: &Path, python: PathBuf) -> Configuration {
     git(&repository, &["init", "--quiet"]);
     git(&repository, &["commit", "--quiet", "--allow-empty", "-m", "first"]);
     // Says where it listens as the server does; the loop needs no more of it to start.
-    let server = folder.join("server");
-    std::fs::write(&server, "#!/bin/sh\necho '{\"internal\":\"127.0.0.1:1\"}'\nexec sleep 1000\n").unwrap();
-    std::fs::set_permissions(&server, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let server = program(folder, "server", "#!/bin/sh\necho '{\"internal\":\"127.0.0.1:1\"}'\nexec sleep 1000\n");
+    let manager = program(folder, "manager", &MANAGER.replace("PYTHON", &python.display().to_string()));
     Configuration {
         repository,
         state: folder.join("state"),
         afresh: true,
-        programs: Programs { trainer: server.clone(), launcher: server.clone(), server, python, demo_ui },
+        programs: Programs { trainer: server.clone(), launcher: server.clone(), server, manager, python, demo_ui },
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         packages: Vec::new(),
         page_port: None,
         cpu_millis: None,
         observer: Arc::new(|_, _| {}),
+    }
+}
+
+fn program(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+/// In place of the manager: it says where it listens, keeps what it was told, and answers.
+const MANAGER: &str = r#"#!PYTHON
+import http.server, json, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/crash":
+            os._exit(1)
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+    def log_message(self, *arguments):
+        pass
+host, port = os.environ["SLIPWAY_LISTEN"].split(":")
+server = http.server.HTTPServer((host, int(port)), Handler)
+with open("told.json", "w") as told:
+    json.dump(dict(os.environ), told)
+print(json.dumps({"listening": "127.0.0.1:%d" % server.server_port}), flush=True)
+server.serve_forever()
+"#;
+
+/// What the manager was told: where everything is, and a token that only its owner can read.
+fn check_manager(state: &State, folder: &Path) {
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("told.json")).unwrap()).unwrap();
+    let expected = [
+        ("KUBECONFIG", state.kubeconfig.display().to_string()),
+        ("SLIPWAY_REPOSITORY", state.forge.display().to_string()),
+        ("MLFLOW_TRACKING_URI", state.mlflow.clone()),
+        ("SLIPWAY_CACHE", folder.join("cache/manager").display().to_string()),
+        ("SLIPWAY_ENVIRONMENT", "local".to_owned()),
+        ("SLIPWAY_LEASE_NAMESPACE", "training-manager".to_owned()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(told[name], value.as_str(), "{name}");
+    }
+    assert!(told.get("SLIPWAY_PROJECT").is_none() && told.get("AWS_SECRET_ACCESS_KEY").is_none(), "{told}");
+    for file in [told["SLIPWAY_MANAGER_TOKEN_FILE"].as_str().unwrap(), told["KUBECONFIG"].as_str().unwrap()] {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+/// A manager that ends is there again at the same address, and everything else goes on.
+async fn is_started_again(url: &str) {
+    let client = slipway_http::loopback(std::time::Duration::from_secs(5)).unwrap();
+    let ask = async |path: &str| client.get(format!("{url}{path}")).send().await;
+    assert!(ask("/crash").await.is_err());
+    let begun = std::time::Instant::now();
+    while !ask("/healthz").await.is_ok_and(|answer| answer.status().is_success()) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it was not started again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }
 
@@ -90,6 +148,8 @@ async fn the_loop() {
     let running = starting.ready().await.unwrap();
     let state = State::read(&configuration.state).unwrap().unwrap();
     assert_eq!(&state, running.addresses());
+    check_manager(&state, &configuration.state);
+    is_started_again(&state.manager).await;
 
     let used = tokio::process::Command::new(python())
         .args(["-c", USE, &state.mlflow])
@@ -103,7 +163,7 @@ async fn the_loop() {
 
     running.shutdown().await.unwrap();
     assert_eq!(State::read(&configuration.state).unwrap(), None);
-    for url in [&state.s3, &state.mlflow, &state.page] {
+    for url in [&state.s3, &state.mlflow, &state.manager, &state.page] {
         assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "{url} still answers");
     }
     // Everything is free again.
@@ -131,10 +191,8 @@ exec PYTHON "$@"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_whose_port_is_taken_gets_another() {
     let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("python");
     let text = TAKING.replace("FOLDER", &folder.path().display().to_string());
-    std::fs::write(&script, text.replace("PYTHON", &python().display().to_string())).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script = program(folder.path(), "python", &text.replace("PYTHON", &python().display().to_string()));
     let mut configuration = configuration(folder.path(), script);
     let taken = || -> Vec<String> {
         let names = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name());

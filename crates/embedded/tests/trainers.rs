@@ -85,6 +85,7 @@ impl Bench {
             launcher,
             trainers: Trainers { forge: Repository::open(&path("work")).unwrap(), packages },
             environment: Vec::new(),
+            status_server: None,
             jobs: path("jobs"),
             cpu_millis: 4000,
         });

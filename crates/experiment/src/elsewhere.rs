@@ -1,7 +1,7 @@
 //! Where a field belongs that somebody wrote in another place, or by a name that other tools use.
 
 /// Every field of the experiment file by its path. The schema has the same ones, as a test checks.
-const FIELDS: [&str; 50] = [
+const FIELDS: [&str; 51] = [
     "apiVersion",
     "kind",
     "metadata",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 50] = [
     "spec.program.command",
     "spec.program.image",
     "spec.program.trainer",
+    "spec.promote",
     "spec.register",
     "spec.register.model",
     "spec.register.require",

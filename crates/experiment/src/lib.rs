@@ -1,9 +1,10 @@
-//! What a person writes, and what becomes of it: the experiment file, its checks, its trials and their TrainJobs.
+//! What a person writes, and what becomes of it: the experiment file, its checks, its trials, their TrainJobs, and the records of those.
 //!
 //! Pure: no files, no network, no clock. Text goes in; text or findings come out.
 //!
 //! ```text
 //! experiments/*.yaml --parse--> Experiment --trials--> Trial --render--> TrainJob YAML --read_job--> TrainJob
+//! TrainJob, JobResult --Record::new--> Record --to_bytes--> the record above the TrainJob's YAML --read_record--> Record
 //! ```
 //!
 //! Rendering is deterministic: the same experiment, dataset digest and [`Provenance`] give the same bytes on every machine.
@@ -25,8 +26,11 @@ mod parameter;
 mod parse;
 mod parse_training;
 mod program;
+mod promote;
 mod quantity;
+mod read_record;
 mod reader;
+mod record;
 mod render;
 mod schema;
 mod spec;
@@ -50,7 +54,10 @@ pub use limits::Limits;
 pub use metric::{Metric, MetricError};
 pub use parameter::Parameter;
 pub use parse::{parse, parse_with};
+pub use promote::Promote;
 pub use quantity::{Quantity, QuantityError};
+pub use read_record::{check_record, read_record, recorded_file};
+pub use record::{JobResult, JobState, Record, RecordSpec};
 pub use render::{NAMESPACE, Provenance, RUNTIME, render};
 pub use schema::schema;
 pub use slipway_architecture::Architecture;

@@ -8,7 +8,9 @@ use crate::elsewhere;
 use crate::grid::{Facts, Grid, check};
 use crate::parse_training::{self, TrainingParts, model, training};
 use crate::program::{self, Kind};
+use crate::promote;
 use crate::reader::{Fields, ROOT, Reader};
+use crate::record;
 use crate::{Bound, Budget, Experiment, Limits, Metric, Parameter, Register, Spec, Work, Workers, fields, spec};
 
 /// The version of the file formats that this crate reads.
@@ -62,6 +64,7 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
         "workers",
         "budget",
         "register",
+        "promote",
         "rerun",
         "environments",
     ];
@@ -81,6 +84,10 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
     let register = optional(&fields, "register", |node| register(reader, node, &kind));
     let rerun = optional(&fields, "rerun", |node| reader.integer32(node, "spec.rerun", 1..=u32::MAX));
     let environments = optional(&fields, "environments", |node| environments(reader, node));
+    let environments = environments.map(|given| given.unwrap_or_else(spec::default_environments));
+    let promote = optional(&fields, "promote", |node| {
+        promote::read(reader, node, fields.has("register"), environments.as_deref())
+    });
 
     let facts = Facts {
         name,
@@ -118,8 +125,9 @@ fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Exper
                 deadline: budget.deadline?,
             },
             register: register?,
+            promote: promote?.unwrap_or_default(),
             rerun: rerun?,
-            environments: environments?.unwrap_or_else(spec::default_environments),
+            environments: environments?,
         },
     })
 }
@@ -138,7 +146,7 @@ pub(crate) fn optional<'n, T>(
 
 /// Whether the file declares something else. Then that is its one mistake: its fields are not judged by the rules of this kind.
 pub(crate) fn is_of_another_kind(reader: &Reader<'_>, tree: &Node, kind: &str) -> bool {
-    const KINDS: [&str; 5] = ["Cluster", "Credentials", "Dataset", "Experiment", "Image"];
+    const KINDS: [&str; 6] = ["Cluster", "Credentials", "Dataset", "Experiment", "Image", record::KIND];
     let Some(node) = tree.get("kind") else { return false };
     let Some(other) = node.text().filter(|other| *other != kind && KINDS.contains(other)) else { return false };
     let help = format!("name a file that says `kind: {kind}`");
@@ -341,7 +349,7 @@ fn cancelled(reader: &Reader<'_>, node: &Node) -> Option<Vec<String>> {
 }
 
 /// A list of names, each once.
-fn names(reader: &Reader<'_>, node: &Node, path: &str, help: &str) -> Option<Vec<String>> {
+pub(crate) fn names(reader: &Reader<'_>, node: &Node, path: &str, help: &str) -> Option<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     let mut whole = true;
     for node in reader.list(node, path, help)? {

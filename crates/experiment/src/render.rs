@@ -103,7 +103,7 @@ metadata:
 }
 
 /// A text as a YAML scalar that reads back as that text: without quotes where that is safe in any context, otherwise quoted.
-fn scalar(text: &str) -> String {
+pub(crate) fn scalar(text: &str) -> String {
     const WORDS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan"];
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_./:@+-".contains(c))
@@ -119,7 +119,7 @@ fn quantity(quantity: Quantity) -> String {
 }
 
 /// A text in double quotes. YAML has JSON's escapes.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     visible(&Value::from(text).to_string())
 }
 
@@ -129,7 +129,7 @@ fn quoted_json(json: &str) -> String {
 }
 
 /// JSON without the characters that it leaves as they are in texts, but that YAML reads as line breaks or refuses: as escapes.
-fn visible(json: &str) -> String {
+pub(crate) fn visible(json: &str) -> String {
     let mut visible = String::with_capacity(json.len());
     for c in json.chars() {
         match c {

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::{Bound, Metric, Model, Parameter, Setting, Spec, Training, Workers};
+use crate::{Bound, Metric, Model, Parameter, Promote, Setting, Spec, Training, Workers};
 
 /// The schema as JSON text, ending with a newline: the content of `experiments/schema.json`.
 pub fn schema() -> String {
@@ -130,6 +130,24 @@ pub(crate) fn labels(generator: &mut SchemaGenerator) -> Schema {
 /// A list of TrainJobs.
 pub(crate) fn jobs(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "items": label(generator), "uniqueItems": true, "default": []})
+}
+
+/// What becomes of a better version.
+pub(crate) fn promote(generator: &mut SchemaGenerator) -> Schema {
+    let environments = json!({
+        "description": "The environments in which the manager merges it as well, once its check is green: some of `environments`.",
+        "type": "array",
+        "items": label(generator),
+        "minItems": 1,
+        "uniqueItems": true,
+    });
+    json_schema!({
+        "oneOf": [
+            {"type": "string", "enum": Promote::WORDS.map(|(word, _)| word)},
+            {"type": "object", "additionalProperties": false, "required": ["merge"], "properties": {"merge": environments}},
+        ],
+        "default": "propose",
+    })
 }
 
 pub(crate) fn cpu(_: &mut SchemaGenerator) -> Schema {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bound, Deadline, Metric, Quantity, Sweep, Work};
+use crate::{Bound, Deadline, Metric, Promote, Quantity, Sweep, Work};
 
 /// One experiment: `experiments/<name>.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,6 +44,10 @@ pub struct Spec {
     /// Registers the trained model if it passes its gate. Without this field nothing is registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub register: Option<Register>,
+    /// What becomes of a version that beats the one in service: `never`, `propose`, or `merge` in some environments.
+    #[serde(skip_serializing_if = "Promote::is_default")]
+    #[schemars(default, schema_with = "crate::schema::promote")]
+    pub promote: Promote,
     /// Part of every trial's identity: raise it to run an unchanged experiment again. The default is 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]

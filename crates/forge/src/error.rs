@@ -171,6 +171,9 @@ pub enum Error {
         /// The server.
         host: String,
     },
+    /// A text that cannot be a token.
+    #[error("this is not a token: a token has no spaces and is one line, as `gh auth token` prints it")]
+    NotAToken,
     /// A GitHub App cannot sign in.
     #[error(
         "the GitHub App cannot sign in: {0}; set SLIPWAY_GITHUB_APP_ID to the app's number, and SLIPWAY_GITHUB_APP_PRIVATE_KEY or \
@@ -183,6 +186,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// The status with which GitHub refused: 401 for a token that is wrong or has expired, 403 for one that may not do this, 404 for one
+    /// that may not even see the repository. Returns `None` for any other error.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        if let Self::Refused { status, .. } = self { Some(*status) } else { None }
+    }
+
     /// Whether it is a service elsewhere that did not answer, or refused; asking again may help.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {

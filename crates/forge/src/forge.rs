@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use reqwest::Url;
 use slipway_causes::without_password;
 
-use crate::{BareForge, Error, GitHub, MergeMethod, Opened, Publication, Published, PullRequest, Result};
+use crate::{
+    BareForge, CheckRun, Conclusion, Error, GitHub, MergeMethod, Opened, Publication, Published, PullRequest, Result,
+};
 
 /// Where pull requests are opened.
 #[derive(Clone, Debug)]
@@ -189,6 +191,21 @@ impl Forge {
         match self {
             Self::Bare(forge) => Ok(forge.published(number)?.map(|publication| publication.parts).unwrap_or_default()),
             Self::GitHub(forge) => forge.published(number).await,
+        }
+    }
+
+    /// Whether a check of a pull request's newest commit has ended well; a check that is not there has not. On GitHub only a report of Slipway
+    /// counts: what others call by the same name does not.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn is_green(&self, opened: &Opened, check: &str) -> Result<bool> {
+        match self {
+            Self::Bare(forge) => Ok(forge.published(opened.number)?.is_some_and(|published| {
+                let is_it = |run: &CheckRun| run.name == check && run.conclusion == Conclusion::Success;
+                published.head == opened.head && published.check.as_ref().is_some_and(is_it)
+            })),
+            Self::GitHub(forge) => forge.is_green(&opened.head, check).await,
         }
     }
 

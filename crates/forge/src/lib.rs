@@ -1,7 +1,7 @@
 //! Pull requests, on GitHub or on this machine.
 //!
 //! A [`Forge`] opens, lists and merges them: GitHub by its API, or a bare repository, which keeps them as references. Branches get there
-//! by `slipway_git::Repository::push`.
+//! by `slipway_git::Repository::push`, or, for a program that has no git, by [`GitHub::push`].
 
 mod bare;
 mod error;
@@ -15,7 +15,7 @@ mod pull_request;
 pub use bare::{BareForge, number_in};
 pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
-pub use github::{Credentials, GitHub};
+pub use github::{Credentials, GitHub, NewCommit, NewFile};
 pub use merge_method::MergeMethod;
 pub use publication::{Annotation, CheckOutcome, CheckRun, Conclusion, Level, Publication, Published};
 pub use pull_request::{Opened, PullRequest, PullRequestState};

@@ -65,6 +65,88 @@ pub enum Error {
         /// The time limit.
         seconds: u64,
     },
+    /// A URL that cannot be fetched from without the program git.
+    #[error("{address} cannot be fetched from: {reason}")]
+    Address {
+        /// The URL, without a password.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no token to ask a remote with.
+    #[error("there is no token for {remote}: {reason}")]
+    NoToken {
+        /// Its URL.
+        remote: String,
+        /// What whoever should give one says.
+        reason: String,
+    },
+    /// A remote refuses to answer.
+    #[error("{remote} refuses to be fetched from ({status}): {advice}")]
+    Refused {
+        /// Its URL.
+        remote: String,
+        /// HTTP's status.
+        status: u16,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A remote cannot be reached, or its answer broke off.
+    #[error("cannot fetch from {remote}: {reason}; check the network, the proxy and the address, then try again")]
+    Unreachable {
+        /// Its URL.
+        remote: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A remote says nothing any more.
+    #[error("nothing came from {remote} for {seconds} s: check the network and the proxy, then try again")]
+    Silent {
+        /// Its URL.
+        remote: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// A fetch takes too long.
+    #[error(
+        "fetching from {remote} takes longer than {seconds} s, so it was given up: try again when the network is faster"
+    )]
+    TooSlow {
+        /// Its URL.
+        remote: String,
+        /// The time limit.
+        seconds: u64,
+    },
+    /// An answer is not what git's protocol says.
+    #[error(
+        "the answer of {remote} is of no use: {reason}; check the address, and whether a proxy answers in its place"
+    )]
+    Unreadable {
+        /// Its URL.
+        remote: String,
+        /// What is wrong with it, or what the remote itself says.
+        reason: String,
+    },
+    /// A remote sends more than is taken.
+    #[error("{remote} sends more than {} MiB, so the fetch was given up: take large files out of the repository's history", most >> 20)]
+    TooLarge {
+        /// Its URL.
+        remote: String,
+        /// The most bytes.
+        most: u64,
+    },
+    /// A repository with a work tree, whose branches are its own.
+    #[error("{} is not a bare repository, so a fetch would move its branches", .0.display())]
+    NotAMirror(PathBuf),
+    /// A folder that was not made to be a cache.
+    #[error("{} holds something else than a cache of a repository, so it is left as it is: name an empty folder", .0.display())]
+    NotACache(PathBuf),
+    /// Other processes moved the references of a mirror each time.
+    #[error(
+        "other processes kept moving the references of {}: try again; if none runs, remove `*.lock` in its refs",
+        .0.display()
+    )]
+    Busy(PathBuf),
     /// The configuration asks for signed commits, and no signature could be made.
     #[error(
         "the commit could not be signed, so it was not made: {reason}; check `gpg.format`, `user.signingkey` and the signing program until \
@@ -113,7 +195,15 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Git { stderr, .. } => !is_of_the_disk(stderr),
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. }
+            | Self::NoToken { .. }
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Silent { .. }
+            | Self::TooSlow { .. }
+            | Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::Busy(_) => true,
             _ => false,
         }
     }

@@ -18,7 +18,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    fn of(commit: &git2::Commit<'_>) -> Self {
+    pub(crate) fn of(commit: &git2::Commit<'_>) -> Self {
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
         Self { id: commit.id().to_string(), time: commit.time().seconds(), message }
     }
@@ -119,6 +119,15 @@ impl Repository {
     pub fn first_parent(&self, revision: &str) -> Result<Option<String>> {
         let repository = self.handle()?;
         Ok(self.commit_at(&repository, revision)?.parent_id(0).ok().map(|id| id.to_string()))
+    }
+
+    /// A commit's parents.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision).
+    pub fn parents(&self, revision: &str) -> Result<Vec<String>> {
+        let repository = self.handle()?;
+        Ok(self.commit_at(&repository, revision)?.parent_ids().map(|id| id.to_string()).collect())
     }
 
     /// The id of the blob at a path. Returns `None` if there is no file at that path.
@@ -251,7 +260,7 @@ impl Repository {
         Ok(entry.filter(|(_, _, mode)| crate::read::is_file(*mode)).map(|(id, ..)| id))
     }
 
-    fn parent<'r>(&self, commit: &git2::Commit<'r>) -> Result<Parent<'r>> {
+    pub(crate) fn parent<'r>(&self, commit: &git2::Commit<'r>) -> Result<Parent<'r>> {
         if is_cut_off(commit) {
             return Ok(Parent::CutOff);
         }
@@ -267,7 +276,7 @@ impl Repository {
 }
 
 /// A commit's first parent.
-enum Parent<'r> {
+pub(crate) enum Parent<'r> {
     Here(git2::Commit<'r>),
     None,
     /// A shallow clone does not have it.

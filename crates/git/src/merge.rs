@@ -1,10 +1,11 @@
 //! Merging two commits without a work tree.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use git2::{ErrorCode, MergeOptions};
+use git2::{Delta, ErrorCode, MergeOptions};
 
-use crate::Repository;
+use crate::{Error, Repository};
 
 type Result<T, E = crate::Error> = std::result::Result<T, E>;
 
@@ -17,6 +18,15 @@ pub enum Merge {
     Conflict(Vec<String>),
     /// The commits have no common history.
     Unrelated,
+}
+
+/// What stands at a path of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its mode in git, such as `0o100644`.
+    pub mode: u32,
+    /// The id of its object.
+    pub id: String,
 }
 
 impl Repository {
@@ -45,6 +55,33 @@ impl Repository {
         let difference = difference.map_err(self.failed("comparing in"))?;
         let paths = difference.deltas().filter_map(|delta| delta.new_file().path_bytes());
         Ok(paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
+    }
+
+    /// What differs between two commits, by path from the top: what stands there after it, `None` if nothing does.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision); [`Error::Path`](crate::Error::Path) for one that is not UTF-8; when the repository
+    /// cannot be read.
+    pub fn differences(&self, before: &str, after: &str) -> Result<BTreeMap<String, Option<Entry>>> {
+        let repository = self.handle()?;
+        let tree = |revision: &str| self.tree(&repository, self.commit_at(&repository, revision)?.tree_id());
+        let difference = repository.diff_tree_to_tree(Some(&tree(before)?), Some(&tree(after)?), None);
+        let difference = difference.map_err(self.failed("comparing in"))?;
+        let mut differences = BTreeMap::new();
+        for delta in difference.deltas() {
+            let file = delta.new_file();
+            let path = file.path_bytes().or_else(|| delta.old_file().path_bytes()).unwrap_or_default();
+            let path = std::str::from_utf8(path);
+            let path =
+                path.map_err(|_| Error::Path(String::from_utf8_lossy(file.path_bytes().unwrap_or_default()).into()))?;
+            let exists = delta.status() != Delta::Deleted;
+            let entry = exists.then(|| Entry { mode: file.mode().into(), id: file.id().to_string() });
+            // a file that becomes a link is removed and added
+            if entry.is_some() || !differences.contains_key(path) {
+                differences.insert(path.to_owned(), entry);
+            }
+        }
+        Ok(differences)
     }
 
     /// Merges two commits into a tree; renamed files are followed. No reference moves.
@@ -80,7 +117,7 @@ impl Repository {
 }
 
 /// Ends the conflicts in files that are as in one of the commits.
-fn take_ours(index: &mut git2::Index, takes_ours: impl Fn(&str) -> bool) -> Result<(), git2::Error> {
+pub(crate) fn take_ours(index: &mut git2::Index, takes_ours: impl Fn(&str) -> bool) -> Result<(), git2::Error> {
     if !index.has_conflicts() {
         return Ok(());
     }

@@ -58,7 +58,8 @@ impl Repository {
     }
 
     /// Whether two commits make the same change: the same tree on top of the same parents, with the same message. When or by whom they were
-    /// made does not matter, but a commit without a signature does not stand for one that has one.
+    /// made does not matter, nor does space at the end of the message, but a commit without a signature does not stand for one that has
+    /// one.
     ///
     /// # Errors
     /// [`Error::NoRevision`].
@@ -68,7 +69,7 @@ impl Repository {
         let is_signed = |commit: &git2::Commit<'_>| commit.header_field_bytes("gpgsig").is_ok();
         Ok(there.tree_id() == here.tree_id()
             && there.parent_ids().eq(here.parent_ids())
-            && there.message_bytes() == here.message_bytes()
+            && there.message_bytes().trim_ascii_end() == here.message_bytes().trim_ascii_end()
             && (is_signed(&there) || !is_signed(&here)))
     }
 

@@ -21,6 +21,17 @@ pub struct Update<'a> {
     pub from: Option<&'a str>,
 }
 
+/// A reference of a mirror that is to become what the remote has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Move<'a> {
+    /// Its full name.
+    pub(crate) name: &'a str,
+    /// The id that it must name now; `None` when it must not exist.
+    pub(crate) from: Option<&'a str>,
+    /// The id that it will name; `None` when it will not exist.
+    pub(crate) to: Option<&'a str>,
+}
+
 impl Repository {
     /// The id that a reference, by its full name, leads to. Returns `None` if there is no such reference.
     ///
@@ -101,29 +112,55 @@ impl Repository {
     /// [`Error::Repository`] when the repository cannot be written.
     pub fn update(&self, updates: &[Update<'_>]) -> Result<bool> {
         let repository = self.handle()?;
-        let action = "moving references of";
         // A reference that names another one, as HEAD does, stays; the other one moves.
-        let mut targets = Vec::with_capacity(updates.len());
+        let mut names = Vec::with_capacity(updates.len());
         for update in updates {
             let found = self.target(&repository, update.name)?;
-            let name = found.map_or_else(|| update.name.to_owned(), |(name, _)| name);
-            targets.push((name, self.oid(update.to)?, update.from));
+            names.push(found.map_or_else(|| update.name.to_owned(), |(name, _)| name));
         }
+        let moves = names.iter().zip(updates);
+        let moves = moves.map(|(name, update)| Move { name, from: update.from, to: Some(update.to) });
+        self.swap(&repository, &moves.collect::<Vec<_>>())
+    }
+
+    /// Moves references of a mirror, all or none, and removes those that the remote does not have. Returns whether they moved, as
+    /// [`update`](Self::update) does. What stands in the way of a name, such as `refs/heads/a` of `refs/heads/a/b`, is gone on the remote.
+    ///
+    /// # Errors
+    /// [`Error::Repository`] when the repository cannot be written.
+    pub(crate) fn mirror(&self, moves: &[Move<'_>]) -> Result<bool> {
+        for name in moves.iter().filter(|one| one.from.is_none()).map(|one| one.name) {
+            let above =
+                name.match_indices('/').map(|(at, _)| &name[..at]).filter(|above| above.matches('/').count() > 1);
+            above.map(str::to_owned).try_for_each(|above| self.remove_reference(&above))?;
+            for (below, _) in self.references(&format!("{name}/"))? {
+                self.remove_reference(&below)?;
+            }
+        }
+        self.swap(&self.handle()?, moves)
+    }
+
+    fn swap(&self, repository: &git2::Repository, moves: &[Move<'_>]) -> Result<bool> {
+        let action = "moving references of";
         let mut transaction = repository.transaction().map_err(self.failed(action))?;
-        for (name, ..) in &targets {
-            match transaction.lock_ref(name) {
+        for one in moves {
+            match transaction.lock_ref(one.name) {
                 Ok(()) => {}
                 Err(error) if matches!(error.code(), ErrorCode::Locked | ErrorCode::Exists) => return Ok(false),
                 Err(error) => return Err(self.failed(action)(error)),
             }
         }
         // Under the locks, so that nobody moves them in between.
-        for (name, to, from) in &targets {
-            let now = self.target(&repository, name)?.map(|(_, id)| id.to_string());
-            if now.as_deref() != *from {
+        for one in moves {
+            let now = self.target(repository, one.name)?.map(|(_, id)| id.to_string());
+            if now.as_deref() != one.from {
                 return Ok(false);
             }
-            transaction.set_target(name, *to, None, "slipway").map_err(self.failed(action))?;
+            let done = match one.to {
+                Some(to) => transaction.set_target(one.name, self.oid(to)?, None, "slipway"),
+                None => transaction.remove(one.name),
+            };
+            done.map_err(self.failed(action))?;
         }
         transaction.commit().map_err(self.failed(action))?;
         Ok(true)

@@ -93,6 +93,11 @@ impl Repository {
         &self.root
     }
 
+    /// Git's own folder.
+    pub(crate) fn git_folder(&self) -> &Path {
+        &self.git_folder
+    }
+
     /// The folder that paths are relative to, from the top; empty for the top itself.
     #[must_use]
     pub fn prefix(&self) -> &str {

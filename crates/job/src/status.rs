@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use slipway_names::env;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -37,8 +38,7 @@ impl StatusApi {
     /// # Errors
     /// When only some of the variables are set.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
-        const NAMES: [&str; 3] =
-            ["KUBEFLOW_TRAINER_SERVER_URL", "KUBEFLOW_TRAINER_SERVER_CA_CERT", "KUBEFLOW_TRAINER_SERVER_TOKEN"];
+        const NAMES: [&str; 3] = [env::TRAINER_SERVER_URL, env::TRAINER_SERVER_CA_CERT, env::TRAINER_SERVER_TOKEN];
         match NAMES.map(|name| lookup(name).filter(|value| !value.is_empty())) {
             [None, None, None] => Ok(None),
             [Some(url), Some(ca), Some(token)] => {

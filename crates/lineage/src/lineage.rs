@@ -49,6 +49,8 @@ pub struct TrainJobLineage {
     pub image: Option<String>,
     /// The commit that brought the file to the branch, and so started the job.
     pub commit: Option<CommitLineage>,
+    /// Its record, by its path in the project, if the newest commit has one: the job has ended, and its file has moved below it.
+    pub record: Option<String>,
 }
 
 /// An experiment's file at the content that a TrainJob was rendered from.

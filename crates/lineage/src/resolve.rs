@@ -1,9 +1,10 @@
 //! From a TrainJob to the content of its experiment, and to the commits of the branch that brought both.
 
-use slipway_experiment::{Code, DatasetRef, Limits, Program, TrainJob, Trial, Work, parse_with, read_job};
-
-use slipway_git::{Error, PathHistory, Result};
-use slipway_project::{jobs_folder, trainer_folder};
+use slipway_experiment::{
+    Code, DatasetRef, Limits, Program, TrainJob, Trial, Work, parse_with, read_job, recorded_file,
+};
+use slipway_git::{Error, PathHistory, Result, blob_id};
+use slipway_project::{history, jobs_folder, trainer_folder};
 
 use crate::brought::{Brought, never};
 use crate::lineage::{
@@ -58,25 +59,29 @@ fn train_job(
 ) -> Result<Option<JobVersion>> {
     let changed = files.changes.iter().filter_map(|change| Some((&change.path, change.blob.as_ref()?)));
     let held = files.cut.iter().flat_map(|(_, held)| held);
-    let (mut found, mut other) = (None, None);
-    for (path, blob) in changed.chain(held) {
-        let Ok(job) = read(history, path, blob)? else { continue };
+    let is_same = |job: &TrainJob| {
         let provenance = job.provenance();
         let has_code = origin.program_tree.is_none() || provenance.program_tree == origin.program_tree;
-        let is_same = has_code
+        has_code
             && match (&origin.blob, &origin.commit) {
                 (Some(named), _) => provenance.blob.as_ref() == Some(named),
                 (None, Some(named)) => provenance.commit.as_ref() == Some(named),
                 (None, None) => true,
-            };
+            }
+    };
+    let (mut found, mut other) = (None, None);
+    for (path, blob) in changed.chain(held) {
+        let Ok(job) = read(history, path, blob)? else { continue };
         let version = JobVersion { path: path.clone(), blob: blob.clone(), job };
-        if is_same {
+        if is_same(&version.job) {
             found = Some(version);
             break;
         }
         other.get_or_insert(version);
     }
-    let Some(version) = found else {
+    // the record holds the file to the byte, also where its commit is not here
+    let recorded = if found.is_none() && other.is_none() { recorded(history, origin)? } else { None };
+    let Some(version) = found.or(recorded.filter(|version| is_same(&version.job))) else {
         lineage.unresolved(
             Part::TrainJob,
             match other {
@@ -91,11 +96,33 @@ fn train_job(
     job.file = Some(version.path.clone());
     job.blob = Some(version.blob.clone());
     job.image = Some(version.job.image.clone());
+    if let Some(record) = history::of_rendered(&version.path)
+        && history.repository.blob_at(&history.revision, &record)?.is_some()
+    {
+        job.record = Some(record);
+    }
     match Brought::find(files, &version.path, &version.blob).commit("its file", history) {
         Ok(commit) => job.commit = Some(CommitLineage::of(&commit)),
         Err(reason) => lineage.unresolved(Part::TrainJobCommit, reason),
     }
     Ok(Some(version))
+}
+
+/// A TrainJob's file as its record has it.
+fn recorded(history: &History, origin: &Origin) -> Result<Option<JobVersion>> {
+    let pattern = history::path(origin.environment.as_deref().unwrap_or("*"), &origin.train_job);
+    let records = history.repository.path_history(&history.revision, &pattern)?;
+    let changed = records.changes.iter().filter_map(|change| Some((&change.path, change.blob.as_ref()?)));
+    for (path, blob) in changed.chain(records.cut.iter().flat_map(|(_, held)| held)) {
+        let bytes = history.repository.blobs(&[blob])?.concat();
+        let Some(file) = recorded_file(&bytes) else { continue };
+        let Some(environment) = path.split('/').nth(1) else { continue };
+        let path = format!("{}/{}.yaml", jobs_folder(environment), origin.train_job);
+        if let Ok(job) = read_job(&path, &String::from_utf8_lossy(file)) {
+            return Ok(Some(JobVersion { blob: blob_id(file), path, job }));
+        }
+    }
+    Ok(None)
 }
 
 /// A TrainJob's file; the inner error is a mistake in it.

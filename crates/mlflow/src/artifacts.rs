@@ -56,12 +56,7 @@ impl Client {
         let mut files = Vec::new();
         let mut folders = vec![(String::new(), 0)];
         while let Some((folder, depth)) = folders.pop() {
-            let mut url = below(root.server.clone(), PROXY.into_iter());
-            let path =
-                [root.path.as_str(), &folder].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-            url.query_pairs_mut().append_pair("path", &path);
-            let listing: Listing = self.get_at(url).await?;
-            for entry in listing.files {
+            for entry in self.list_folder(&root, &folder).await? {
                 let path = if folder.is_empty() { entry.path } else { format!("{folder}/{}", entry.path) };
                 parts(&path)?;
                 if !entry.is_dir {
@@ -81,6 +76,35 @@ impl Client {
     /// When there is no such file, it does not have `size` bytes, the path leaves the root, `file` cannot be written, or MLflow fails.
     pub async fn download_artifact(&self, artifact_uri: &str, path: &str, size: u64, file: &Path) -> Result<()> {
         self.download(self.proxied(artifact_uri)?.file(path)?, file, size).await
+    }
+
+    /// The bytes of one file below an artifact root. Returns `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] when it has more than `most` bytes; when the path leaves the root, or MLflow fails.
+    pub async fn read_artifact(&self, artifact_uri: &str, path: &str, most: u64) -> Result<Option<Bytes>> {
+        let (root, folder) = (self.proxied(artifact_uri)?, path.rsplit_once('/').map_or("", |(folder, _)| folder));
+        let file = root.file(path)?;
+        // a missing file is a server error of some object stores, so the folder is asked
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let listing = self.list_folder(&root, folder).await?;
+        let Some(entry) = listing.into_iter().find(|entry| !entry.is_dir && entry.path == name) else {
+            return Ok(None);
+        };
+        let size = u64::try_from(entry.file_size).unwrap_or_default();
+        if size > most {
+            return Err(Error::TooLarge { path: path.to_owned(), size, most });
+        }
+        self.fetch(file, size).await.map(Some)
+    }
+
+    /// What is directly in a folder below an artifact root.
+    async fn list_folder(&self, root: &Root, folder: &str) -> Result<Vec<Entry>> {
+        let mut url = below(root.server.clone(), PROXY.into_iter());
+        let path =
+            [root.path.as_str(), folder].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        url.query_pairs_mut().append_pair("path", &path);
+        Ok(self.get_at::<Listing>(url).await?.files)
     }
 
     pub(crate) async fn upload_artifact(&self, artifact_uri: &str, path: &str, bytes: Bytes) -> Result<()> {

@@ -238,6 +238,38 @@ impl Client {
         }
     }
 
+    /// Reads `url`, which has `size` bytes, into memory. If the connection breaks, the next attempt starts again.
+    pub(crate) async fn fetch(&self, url: Url, size: u64) -> Result<Bytes> {
+        let other_size = |url: &Url, found: String| Err(Error::Size { url: shown(url), expected: size, found });
+        let mut attempts = Attempts::new(Method::GET, url, Repeat::Harmless, self.retry);
+        'attempt: loop {
+            let mut answer = match self.ask(&attempts, |request| request.timeout(CALL)).await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    attempts.pause_after(failure).await?;
+                    continue;
+                }
+            };
+            let mut bytes = Vec::new();
+            loop {
+                match answer.chunk().await {
+                    Ok(Some(chunk)) if (bytes.len() + chunk.len()) as u64 > size => {
+                        return other_size(&attempts.url, "more bytes".to_owned());
+                    }
+                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                    Ok(None) if (bytes.len() as u64) < size => {
+                        return other_size(&attempts.url, format!("{} bytes", bytes.len()));
+                    }
+                    Ok(None) => return Ok(bytes.into()),
+                    Err(error) => {
+                        attempts.pause_after(attempts.broken_off(&error)).await?;
+                        continue 'attempt;
+                    }
+                }
+            }
+        }
+    }
+
     pub(crate) async fn get_at<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
         let body =
             self.send(Method::GET, url.clone(), Repeat::Harmless, self.retry, |request| request.timeout(CALL)).await?;

@@ -108,6 +108,16 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// A file has more bytes than the caller takes.
+    #[error("the artifact {path} has {size} bytes, and at most {most} are read")]
+    TooLarge {
+        /// Its path in the run.
+        path: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The most that are read.
+        most: u64,
+    },
     /// A file on this machine cannot be read or written.
     #[error("{path}: {reason}", path = path.display())]
     File {

@@ -73,6 +73,12 @@ struct History {
 }
 
 #[derive(Deserialize)]
+struct Points {
+    #[serde(default)]
+    metrics: Vec<Metric>,
+}
+
+#[derive(Deserialize)]
 struct WireRun {
     info: Info,
     #[serde(default)]
@@ -201,6 +207,17 @@ impl Client {
                 return Ok(metrics);
             }
         }
+    }
+
+    /// At most `most` of the logged values of one metric of a run, by step: MLflow chooses them evenly among all of them, and the first and
+    /// the last are among them. `most` is at most 2,500.
+    ///
+    /// # Errors
+    /// When there is no such run, or MLflow fails.
+    pub async fn metric_points(&self, run_id: &str, key: &str, most: u16) -> Result<Vec<Metric>> {
+        let most = most.to_string();
+        let query = [("run_ids", run_id), ("metric_key", key), ("max_results", &most)];
+        Ok(self.get::<Points>("metrics/get-history-bulk-interval", &query).await?.metrics)
     }
 
     /// Sets one tag of a run.

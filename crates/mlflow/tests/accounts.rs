@@ -59,9 +59,8 @@ impl Server {
         // a `%` has a meaning in the file that MLflow reads, which holds the address of its database
         let pod = Pod(tempfile::Builder::new().prefix("accounts-100%-").tempdir().unwrap());
         fs::create_dir(pod.0.path().join("accounts")).unwrap();
-        for (name, password) in [("admin", "admin-secret"), ("trainer", "trainer-secret"), ("reader", "reader-secret")]
-        {
-            pod.set_password(name, password);
+        for name in ["admin", "trainer", "manager", "reader"] {
+            pod.set_password(name, &format!("{name}-secret"));
         }
         pod.run(&["-m", "mlflow", "db", "upgrade", &pod.database()]);
         pod.make_accounts();
@@ -119,6 +118,29 @@ async fn each_account_may_do_its_work_and_no_more() {
     let login = Some(("trainer", "trainer-secret"));
     let (delete, model) = ("mlflow/registered-models/delete", json!({"name": "old"}));
     assert_eq!(server.status(login, Method::DELETE, delete, &model).await, StatusCode::FORBIDDEN);
+
+    // the training manager reads everything, keeps logs with the runs of others, and neither registers nor deletes
+    let manager = server.client("manager:manager-secret");
+    assert_eq!(manager.search_all_model_versions().await.unwrap().len(), 3);
+    manager.log_artifact(&run, "logs/worker-0.log", "the end").await.unwrap();
+    let file = server.pod.0.path().join("kept-log");
+    manager.download_artifact(&run.artifact_uri, "logs/worker-0.log", 7, &file).await.unwrap();
+    assert_eq!(fs::read(&file).unwrap(), b"the end");
+    let login = Some(("manager", "manager-secret"));
+    let version = json!({"name": "new", "source": run.artifact_uri, "run_id": run.run_id});
+    for (method, path, body) in [
+        (Method::POST, "mlflow/model-versions/create", version),
+        (
+            Method::POST,
+            "mlflow/model-versions/set-tag",
+            json!({"name": "new", "version": "1", "key": "c", "value": "e"}),
+        ),
+        (Method::DELETE, "mlflow/model-versions/delete", json!({"name": "new", "version": "1"})),
+        (Method::DELETE, delete, model),
+        (Method::POST, "mlflow/runs/delete", json!({"run_id": run.run_id})),
+    ] {
+        assert_eq!(server.status(login, method, path, &body).await, StatusCode::FORBIDDEN, "{path}");
+    }
 
     // the server and the page read everything, and write nothing of it
     let reader = server.client("reader:reader-secret");

@@ -36,12 +36,29 @@ pub const LISTEN_INTERNAL: &str = "SLIPWAY_LISTEN_INTERNAL";
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
 /// The bare repository of the loop on one machine, for the page.
 pub const FORGE: &str = "SLIPWAY_FORGE";
+/// The environment that a program runs in, such as `local`.
+pub const ENVIRONMENT: &str = "SLIPWAY_ENVIRONMENT";
+/// The project's repository, for the training manager: its address on GitHub, or the path of a bare one.
+pub const REPOSITORY: &str = "SLIPWAY_REPOSITORY";
+/// The folder of the project in that repository; unset if it is the top.
+pub const PROJECT: &str = "SLIPWAY_PROJECT";
+/// The namespace of the training manager's Lease.
+pub const LEASE_NAMESPACE: &str = "SLIPWAY_LEASE_NAMESPACE";
+/// The training manager's address, for the page.
+pub const MANAGER_URL: &str = "SLIPWAY_MANAGER_URL";
+/// A file with the token that the training manager asks for before it writes to a bare repository; the page sends it.
+pub const MANAGER_TOKEN_FILE: &str = "SLIPWAY_MANAGER_TOKEN_FILE";
 /// The id of the GitHub App that opens pull requests.
 pub const GITHUB_APP_ID: &str = "SLIPWAY_GITHUB_APP_ID";
 /// The app's private key, in PEM format.
 pub const GITHUB_APP_PRIVATE_KEY: &str = "SLIPWAY_GITHUB_APP_PRIVATE_KEY";
 /// A file with the app's private key.
 pub const GITHUB_APP_PRIVATE_KEY_FILE: &str = "SLIPWAY_GITHUB_APP_PRIVATE_KEY_FILE";
+
+/// The namespace of the TrainJobs.
+pub const TRAINING_NAMESPACE: &str = "SLIPWAY_TRAINING_NAMESPACE";
+/// The namespace of a pod, as its manifest gives it.
+pub const POD_NAMESPACE: &str = "POD_NAMESPACE";
 
 /// MLflow's address; the name is MLflow's.
 pub const MLFLOW_TRACKING_URI: &str = "MLFLOW_TRACKING_URI";
@@ -51,6 +68,18 @@ pub const MLFLOW_TRACKING_USERNAME: &str = "MLFLOW_TRACKING_USERNAME";
 pub const MLFLOW_TRACKING_PASSWORD: &str = "MLFLOW_TRACKING_PASSWORD";
 /// A token instead of user and password; the name is MLflow's.
 pub const MLFLOW_TRACKING_TOKEN: &str = "MLFLOW_TRACKING_TOKEN";
+
+/// Where a browser finds MLflow; the name is the page's.
+pub const MLFLOW_PUBLIC_URL: &str = "MLFLOW_PUBLIC_URL";
+/// The configuration of clients of Kubernetes; the name is theirs.
+pub const KUBECONFIG: &str = "KUBECONFIG";
+
+/// Where workers say how far they are; Kubeflow Trainer sets it.
+pub const TRAINER_SERVER_URL: &str = "KUBEFLOW_TRAINER_SERVER_URL";
+/// A file with the certificates that are trusted there; Kubeflow Trainer sets it.
+pub const TRAINER_SERVER_CA_CERT: &str = "KUBEFLOW_TRAINER_SERVER_CA_CERT";
+/// A file with the token that is sent there; Kubeflow Trainer sets it.
+pub const TRAINER_SERVER_TOKEN: &str = "KUBEFLOW_TRAINER_SERVER_TOKEN";
 
 /// The number of nodes; Kubeflow Trainer sets it, as torchrun names it.
 pub const PET_NNODES: &str = "PET_NNODES";

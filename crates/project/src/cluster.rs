@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use slipway_experiment::Deadline;
 use slipway_source::{Finding, Position, document, position_of, suggestion, typed};
 
 use crate::header::{ApiVersion, Metadata};
@@ -45,6 +46,19 @@ pub struct ClusterSpec {
     /// What bootstrap requires of the cluster.
     #[serde(default)]
     pub requires: Requires,
+    /// When the manager moves ended TrainJobs to the history; `None` if it leaves that to a person.
+    pub history: Option<HistorySettings>,
+}
+
+/// When the manager moves ended TrainJobs to the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HistorySettings {
+    /// How long after its end a TrainJob is moved.
+    pub after: Deadline,
+    /// Whether the pull request that moves it is merged without a person, once its check is green.
+    #[serde(default)]
+    pub merge: bool,
 }
 
 /// Requirements on a cluster.
@@ -178,7 +192,9 @@ pub fn read(tree: &Tree, environment: &str) -> Result<Cluster, Finding> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
-    use super::with_trainer;
+    use slipway_source::typed;
+
+    use super::{Cluster, with_trainer};
 
     const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1\nkind: Cluster\nmetadata: {name: local}\nspec:\n  trainerImage: r/trainer:1   # built in\n  prices: {cpuHour: 0.5, currency: EUR}\n";
 
@@ -192,6 +208,27 @@ mod tests {
         assert_eq!(changed, two.replace("r/a:1", "r/a@sha256:12"));
         let on_one_line = CLUSTER.replace("  prices", "  trainers: {a: \"r/a:1\"}\n  prices");
         assert_eq!(with_trainer(&on_one_line, "a", "r/a:2").unwrap(), on_one_line.replace("\"r/a:1\"", "r/a:2"));
+    }
+
+    #[test]
+    fn without_settings_nothing_is_moved_to_the_history() {
+        let read = |history: &str| {
+            let text = CLUSTER.replace("  prices", &format!("{history}  prices"));
+            typed::<Cluster>("cluster.yaml", &text).map(|cluster| cluster.spec.history)
+        };
+        assert_eq!(read("").unwrap(), None);
+        let settings = read("  history: {after: 24h}\n").unwrap().unwrap();
+        assert_eq!((settings.after.seconds(), settings.merge), (24 * 3600, false));
+        assert!(read("  history: {after: 1h30m, merge: true}\n").unwrap().unwrap().merge);
+        for (wrong, says) in [
+            ("  history: {after: 0s}\n", "`0s` is not between 1s and 720h"),
+            ("  history: {after: 24}\n", "`24` has no unit"),
+            ("  history: {merge: true}\n", "after"),
+            ("  history: {after: 24h, every: 1h}\n", "every"),
+        ] {
+            let finding = read(wrong).unwrap_err();
+            assert!(finding.line == 6 && finding.message.contains(says), "{finding}");
+        }
     }
 
     #[test]

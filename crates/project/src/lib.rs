@@ -7,6 +7,8 @@ pub mod code_owners;
 mod count;
 mod error;
 pub mod header;
+pub mod history;
+mod parallel;
 pub mod plan;
 pub mod plan_markdown;
 mod project;

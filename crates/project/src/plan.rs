@@ -8,7 +8,7 @@ use serde_json::Value;
 use slipway_experiment::{Code, Program, in_hours};
 
 use crate::count;
-use crate::project::{ExperimentFile, Project, Rendering, trainer_folder};
+use crate::project::{ExperimentFile, JobFile, Project, Rendering, trainer_folder};
 
 /// What happens once the named experiments are rendered and merged.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +38,8 @@ pub struct Change {
     pub starts: Vec<Start>,
     /// TrainJobs whose files are removed: running ones are cancelled, finished ones stay finished.
     pub stops: Vec<String>,
+    /// TrainJobs whose files move to the history: they have ended.
+    pub archived: Vec<String>,
     /// The number of TrainJobs that stay as they are.
     pub stays: usize,
     /// How many of those keep code of their program that differs from that of now.
@@ -100,29 +102,33 @@ impl Plan {
             }
             let existing: BTreeSet<&str> =
                 project.experiments.iter().map(|source| source.experiment.name.as_str()).collect();
-            let mut gone: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            let mut gone: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for file in base.environments.get(environment).into_iter().flat_map(|base| base.jobs.values()) {
                 let experiment = file.job.experiment().unwrap_or_default();
                 if selected(experiment) && !existing.contains(experiment) {
-                    gone.entry(experiment).or_default().push(file.job.name.clone());
+                    gone.entry(experiment).or_default().push(&file.job.name);
                 }
             }
-            changes.extend(gone.into_iter().map(|(experiment, stops)| Change {
-                environment: environment.clone(),
-                experiment: experiment.to_owned(),
-                file: None,
-                program: None,
-                starts: Vec::new(),
-                stops,
-                stays: 0,
-                keeps_code: 0,
-                cpu_hours: 0.0,
-                budget_cpu_hours: None,
-                gpu_hours: 0.0,
-                budget_gpu_hours: None,
-                cost: 0.0,
-                currency: target.cluster.prices.currency.clone(),
-            }));
+            let apart = |names: Vec<&str>| archived_or_stopped(project, environment, names.into_iter());
+            changes.extend(gone.into_iter().map(|(experiment, names)| (experiment, apart(names))).map(
+                |(experiment, (archived, stops))| Change {
+                    environment: environment.clone(),
+                    experiment: experiment.to_owned(),
+                    file: None,
+                    program: None,
+                    starts: Vec::new(),
+                    stops,
+                    archived,
+                    stays: 0,
+                    keeps_code: 0,
+                    cpu_hours: 0.0,
+                    budget_cpu_hours: None,
+                    gpu_hours: 0.0,
+                    budget_gpu_hours: None,
+                    cost: 0.0,
+                    currency: target.cluster.prices.currency.clone(),
+                },
+            ));
         }
         let cpu_hours = sum(changes.iter().map(|change| change.cpu_hours));
         let gpu_hours = sum(changes.iter().map(|change| change.gpu_hours));
@@ -162,8 +168,9 @@ impl Plan {
     pub fn summary(&self) -> String {
         let starts: usize = self.changes.iter().map(|change| change.starts.len()).sum();
         let stops: usize = self.changes.iter().map(|change| change.stops.len()).sum();
+        let archived: usize = self.changes.iter().map(|change| change.archived.len()).sum();
         let stays: usize = self.changes.iter().map(|change| change.stays).sum();
-        if starts + stops == 0 {
+        if starts + stops + archived == 0 {
             return format!("nothing to do: {} up to date", count(stays, "TrainJob"));
         }
         let mut parts = Vec::new();
@@ -172,6 +179,9 @@ impl Plan {
         }
         if stops > 0 {
             parts.push(format!("stops {}", count(stops, "TrainJob")));
+        }
+        if archived > 0 {
+            parts.push(format!("archives {}", count(archived, "TrainJob")));
         }
         if stays > 0 {
             parts.push(format!("{stays} unchanged"));
@@ -198,13 +208,18 @@ impl Change {
         let experiment = &source.experiment;
         let renderings = project.render(source, environment);
         let rendered: BTreeSet<&str> = base.rendered(&experiment.name, environment).map(|(path, _)| path).collect();
+        // what has run where this is compared with does not start again, though the history is not here yet
+        let is_new =
+            |path: &str, job: &Rendering| !rendered.contains(path) && !base.is_archived(&job.trial.name, environment);
         let mut new: Vec<&Rendering> =
-            renderings.iter().filter(|(path, _)| !rendered.contains(path.as_str())).map(|(_, job)| job).collect();
+            renderings.iter().filter(|(path, job)| is_new(path, job)).map(|(_, job)| job).collect();
         // in the order of the sweep
         new.sort_by_key(|job| job.index);
         let code = project.trainer_of(experiment).map(|trainer| trainer.tree.as_str());
-        let unchanged = base.rendered(&experiment.name, environment).filter(|(path, _)| renderings.contains_key(*path));
-        let keeps_code = unchanged.filter(|(_, file)| file.job.provenance().program_tree.as_deref() != code).count();
+        let (unchanged, gone): (Vec<_>, Vec<_>) =
+            base.rendered(&experiment.name, environment).partition(|(path, _)| renderings.contains_key(*path));
+        let other_code = |file: &&JobFile| file.job.provenance().program_tree.as_deref() != code;
+        let keeps_code = unchanged.iter().filter(|(_, file)| other_code(file)).count();
         let starts: Vec<Start> = new
             .into_iter()
             .map(|job| Start {
@@ -215,12 +230,9 @@ impl Change {
                 gpu_hours: job.gpu_hours,
             })
             .collect();
-        let stops: Vec<String> = base
-            .rendered(&experiment.name, environment)
-            .filter(|(path, _)| !renderings.contains_key(*path))
-            .map(|(_, file)| file.job.name.clone())
-            .collect();
-        if renderings.is_empty() && stops.is_empty() {
+        let gone = gone.into_iter().map(|(_, file)| file.job.name.as_str());
+        let (archived, stops) = archived_or_stopped(project, environment, gone);
+        if renderings.is_empty() && stops.is_empty() && archived.is_empty() {
             return None;
         }
         let prices = &project.environments.get(environment)?.cluster.prices;
@@ -233,10 +245,11 @@ impl Change {
             experiment: experiment.name.clone(),
             file: Some(source.file.clone()),
             program: experiment.spec.work.program().map(|program| Runs::new(program, swept)),
-            stays: renderings.len() - starts.len(),
+            stays: unchanged.len(),
             keeps_code,
             starts,
             stops,
+            archived,
             cpu_hours,
             budget_cpu_hours: Some(experiment.spec.budget.cpu_hours),
             gpu_hours,
@@ -278,8 +291,8 @@ impl Change {
         }
         starts.sort_by_key(|(index, _)| *index);
         let starts: Vec<Start> = starts.into_iter().map(|(_, start)| start).collect();
-        let stopped = old.difference(new).filter_map(|path| was?.jobs.get(path));
-        let stops: Vec<String> = stopped.map(|file| file.job.name.clone()).collect();
+        let gone = old.difference(new).filter_map(|path| was?.jobs.get(path)).map(|file| file.job.name.as_str());
+        let (archived, stops) = archived_or_stopped(after, environment, gone);
         let code = source.and_then(|source| after.trainer_of(&source.experiment)).map(|trainer| trainer.tree.as_str());
         let kept: Vec<&String> = new.intersection(old).collect();
         let other_code = |path: &&&String| {
@@ -303,6 +316,7 @@ impl Change {
             keeps_code,
             starts,
             stops,
+            archived,
             cpu_hours,
             budget_cpu_hours: spec.map(|spec| spec.budget.cpu_hours),
             gpu_hours,
@@ -311,6 +325,15 @@ impl Change {
             currency: prices.currency.clone(),
         })
     }
+}
+
+/// TrainJobs whose files go, apart: those whose record is in the history then, and the others.
+fn archived_or_stopped<'a>(
+    after: &Project,
+    environment: &str,
+    gone: impl Iterator<Item = &'a str>,
+) -> (Vec<String>, Vec<String>) {
+    gone.map(str::to_owned).partition(|name| after.is_archived(name, environment))
 }
 
 impl Runs {
@@ -390,7 +413,7 @@ mod tests {
             cpu_hours: 1.0,
             gpu_hours: 0.0,
         };
-        let plan = |starts: Vec<Start>, stops: usize, stays: usize| {
+        let plan = |starts: Vec<Start>, [stops, archived]: [usize; 2], stays: usize| {
             let cpu_hours = sum(starts.iter().map(|start| start.cpu_hours));
             let change = Change {
                 environment: "local".to_owned(),
@@ -399,6 +422,7 @@ mod tests {
                 program: None,
                 starts,
                 stops: vec![String::new(); stops],
+                archived: vec![String::new(); archived],
                 stays,
                 keeps_code: 0,
                 cpu_hours,
@@ -410,11 +434,12 @@ mod tests {
             };
             Plan { changes: vec![change], cpu_hours, gpu_hours: 0.0 }.summary()
         };
-        assert_eq!(plan(vec![], 0, 2), "nothing to do: 2 TrainJobs up to date");
-        assert_eq!(plan(vec![start("a")], 0, 0), "starts 1 TrainJob; at most 1 CPU-hour, 0.50 EUR");
+        assert_eq!(plan(vec![], [0, 0], 2), "nothing to do: 2 TrainJobs up to date");
+        assert_eq!(plan(vec![start("a")], [0, 0], 0), "starts 1 TrainJob; at most 1 CPU-hour, 0.50 EUR");
         let all = "starts 2 TrainJobs, stops 1 TrainJob, 1 unchanged; at most 2 CPU-hours, 1.00 EUR";
-        assert_eq!(plan(vec![start("a"), start("b")], 1, 1), all);
-        assert_eq!(plan(vec![], 1, 1), "stops 1 TrainJob, 1 unchanged");
+        assert_eq!(plan(vec![start("a"), start("b")], [1, 0], 1), all);
+        assert_eq!(plan(vec![], [1, 0], 1), "stops 1 TrainJob, 1 unchanged");
+        assert_eq!(plan(vec![], [0, 3], 1), "archives 3 TrainJobs, 1 unchanged");
         assert_eq!(number(sum([].into_iter())), "0");
     }
 }

@@ -45,9 +45,13 @@ fn tables(plan: &Plan, limit: usize) -> String {
             let rest: Vec<&Change> = std::iter::once(change).chain(changes).collect();
             let starts: usize = rest.iter().map(|change| change.starts.len()).sum();
             let stops: usize = rest.iter().map(|change| change.stops.len()).sum();
+            let archived: usize = rest.iter().map(|change| change.archived.len()).sum();
+            let archiving = if archived > 0 { format!(", archiving {archived}") } else { String::new() };
             let (tables, starts) = (count(rest.len(), "more table"), count(starts, "TrainJob"));
-            let _ =
-                writeln!(text, "\n… and {tables}, starting {starts} and stopping {stops}: `slipway plan` shows them");
+            let _ = writeln!(
+                text,
+                "\n… and {tables}, starting {starts} and stopping {stops}{archiving}: `slipway plan` shows them"
+            );
             break;
         }
         left -= characters(&section);
@@ -83,10 +87,12 @@ fn section(change: &Change, limit: usize) -> String {
         });
         list(&mut text, rows, limit, |left| format!("| … and {left} more | | | |{rest}\n"));
     }
-    if !change.stops.is_empty() {
-        let _ = writeln!(text, "\nStops, if they still run:\n");
-        let rows = change.stops.iter().map(|stop| format!("- `{stop}`\n"));
-        list(&mut text, rows, limit, |left| format!("- … and {left} more\n"));
+    for (what, names) in [("Stops, if they still run", &change.stops), ("Moves to the history", &change.archived)] {
+        if !names.is_empty() {
+            let _ = writeln!(text, "\n{what}:\n");
+            let rows = names.iter().map(|name| format!("- `{name}`\n"));
+            list(&mut text, rows, limit, |left| format!("- … and {left} more\n"));
+        }
     }
     text
 }
@@ -186,6 +192,7 @@ mod tests {
             program: None,
             starts: (0..starts).map(start).collect(),
             stops: (0..stops).map(|index| format!("{name}-{index:08x}")).collect(),
+            archived: Vec::new(),
             stays: 1,
             keeps_code: 0,
             cpu_hours: starts as f64,

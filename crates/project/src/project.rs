@@ -11,6 +11,7 @@ use slipway_names::env;
 use slipway_source::{Finding, position_of};
 
 use crate::cluster::{self, ClusterSpec};
+use crate::history;
 use crate::references;
 use crate::serving;
 use crate::tree::{TRAINERS, Tree};
@@ -70,6 +71,8 @@ pub struct Environment {
     pub cluster: ClusterSpec,
     /// Rendered TrainJobs by path.
     pub jobs: BTreeMap<String, JobFile>,
+    /// The names of TrainJobs whose record is in the history: they have run.
+    pub archived: BTreeSet<String>,
 }
 
 /// A rendered TrainJob.
@@ -137,9 +140,9 @@ impl Project {
         }
     }
 
-    /// Renders the TrainJobs of an experiment for an environment, by path. A job that is rendered and committed keeps its image, the code of
-    /// its program and the content of the experiment that it names; any other gets those of now. Empty if the experiment is not for this
-    /// environment, its dataset is not pinned, or its program has no image there.
+    /// Renders the TrainJobs of an experiment for an environment, by path, without those that are archived there. A job that is rendered
+    /// and committed keeps its image, the code of its program and the content of the experiment that it names; any other gets those of now.
+    /// Empty if the experiment is not for this environment, its dataset is not pinned, or its program has no image there.
     #[must_use]
     pub fn render(&self, source: &ExperimentFile, environment: &str) -> BTreeMap<String, Rendering> {
         let experiment = &source.experiment;
@@ -153,7 +156,8 @@ impl Project {
         let program_tree = self.trainer_of(experiment).map(|trainer| trainer.tree.clone());
         let fresh = Provenance { image, blob: Some(source.blob.clone()), commit: None, program_tree };
         let trials = experiment.trials(&dataset).into_iter().enumerate();
-        let wanted = trials.filter(|(_, trial)| !experiment.spec.cancelled.contains(&trial.name));
+        let has_run = |trial: &Trial| target.archived.contains(&trial.name);
+        let wanted = trials.filter(|(_, trial)| !has_run(trial) && !experiment.spec.cancelled.contains(&trial.name));
         let renderings = wanted.map(|(index, trial)| {
             let path = format!("{folder}/{}.yaml", trial.name);
             let kept = target.jobs.get(&path).filter(|file| file.is_committed).map(|file| &file.job);
@@ -183,6 +187,19 @@ impl Project {
             .map(|(path, file)| (path.as_str(), file))
     }
 
+    /// Whether a TrainJob is archived in an environment: it has run.
+    #[must_use]
+    pub fn is_archived(&self, job: &str, environment: &str) -> bool {
+        self.environments.get(environment).is_some_and(|target| target.archived.contains(job))
+    }
+
+    /// The names of all trials that an experiment asks for, cancelled and archived ones among them. Empty if its dataset is not pinned.
+    #[must_use]
+    pub fn trial_names(&self, experiment: &Experiment) -> BTreeSet<String> {
+        let trials = self.dataset_of(experiment).map(|dataset| experiment.trials(&dataset)).unwrap_or_default();
+        trials.into_iter().map(|trial| trial.name).collect()
+    }
+
     /// The experiment's dataset at its pinned content.
     pub(crate) fn dataset_of(&self, experiment: &Experiment) -> Option<DatasetRef> {
         let name = &experiment.spec.dataset;
@@ -208,7 +225,8 @@ impl Project {
                     self.findings.extend(cluster::unpinned_images(tree, &name, &cluster.spec));
                     let jobs = self.read_jobs(tree, &name);
                     self.findings.extend(serving::read(tree, &name).err());
-                    self.environments.insert(name, Environment { cluster: cluster.spec, jobs });
+                    let archived = history::jobs(tree, &name).map(str::to_owned).collect();
+                    self.environments.insert(name, Environment { cluster: cluster.spec, jobs, archived });
                 }
                 Err(finding) => self.findings.push(finding),
             }

@@ -1,7 +1,5 @@
 //! Checks that everything an experiment refers to exists and fits it, so that no job starts in vain.
 
-use std::collections::BTreeSet;
-
 use slipway_experiment::{Setting, Split};
 use slipway_names::env;
 use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
@@ -141,8 +139,10 @@ pub(crate) fn unused_parameters(project: &Project, source: &ExperimentFile) -> V
 pub(crate) fn unknown_cancelled(project: &Project, source: &ExperimentFile) -> Vec<Finding> {
     let ExperimentFile { file, experiment, text, .. } = source;
     let cancelled = &experiment.spec.cancelled;
-    let Some(dataset) = project.dataset_of(experiment).filter(|_| !cancelled.is_empty()) else { return Vec::new() };
-    let trials: BTreeSet<String> = experiment.trials(&dataset).into_iter().map(|trial| trial.name).collect();
+    if cancelled.is_empty() || project.dataset_of(experiment).is_none() {
+        return Vec::new();
+    }
+    let trials = project.trial_names(experiment);
     let tree = document(text).ok();
     let items = tree.as_ref().map(|tree| tree.items_at("spec.cancelled")).unwrap_or_default();
     let unknown = cancelled.iter().enumerate().filter(|(_, name)| !trials.contains(*name));

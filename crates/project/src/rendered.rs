@@ -34,7 +34,8 @@ pub fn changes(project: &Project, only: Option<&BTreeSet<String>>) -> Changes {
     changes
 }
 
-/// An experiment that has no rendered TrainJob in an environment that it names. It has not started there, or all of it was cancelled.
+/// An experiment that has no rendered TrainJob in an environment that it names, and asks for some there. It has not started, or all of it
+/// was cancelled; what is archived has run and is not asked for again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Draft {
     /// The experiment's file.
@@ -95,6 +96,8 @@ pub fn findings(project: &Project, only: Option<&BTreeSet<String>>) -> Vec<Findi
                 match renderings.get(path) {
                     Some(job) if job.text == file.text => {}
                     Some(job) => findings.push(edited(path, &file.text, &job.text, &again)),
+                    // it has a finding of its own
+                    None if environment.archived.contains(&file.job.name) => {}
                     None => findings.push(
                         Finding::new(path, 1, 1, "stale", format!("{} no longer asks for this TrainJob", source.file))
                             .with_help(format!("{again} removes it")),
@@ -109,7 +112,8 @@ pub fn findings(project: &Project, only: Option<&BTreeSet<String>>) -> Vec<Findi
         for (path, file) in &environment.jobs {
             // an invalid experiment file already has a finding
             let from = file.job.experiment_file().unwrap_or_default();
-            if !explained.contains(path.as_str()) && !invalid.contains(from) {
+            let is_archived = environment.archived.contains(&file.job.name);
+            if !explained.contains(path.as_str()) && !invalid.contains(from) && !is_archived {
                 let experiment = file.job.experiment().unwrap_or("none");
                 findings.push(
                     Finding::new(path, 1, 1, "orphan", format!("its experiment ({experiment}) is not in experiments/"))

@@ -74,6 +74,15 @@ impl Tree {
         self.files.keys().map(String::as_str).filter(move |path| inside(path, folder).is_some())
     }
 
+    /// The files whose paths begin with a text, without a look at any other.
+    pub(crate) fn files_from<'a>(&'a self, beginning: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let beginning = beginning.to_owned();
+        self.files
+            .range(beginning.clone()..)
+            .map(|(path, _)| path.as_str())
+            .take_while(move |path| path.starts_with(&beginning))
+    }
+
     /// Whether a file below a folder holds a text.
     #[must_use]
     pub fn mentions(&self, folder: &str, text: &str) -> bool {

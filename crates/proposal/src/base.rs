@@ -1,6 +1,6 @@
 //! What a pull request is merged into.
 
-use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_deployment::{InPullRequest, Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
 use slipway_project::code_owners::{self, CodeOwners};
@@ -22,7 +22,7 @@ impl Base {
     /// When the remote cannot be asked or fetched from.
     pub(crate) async fn fetch(git: &Repository, remote: &Remote) -> Result<Self> {
         let branch = remote.forge.default_branch().await?;
-        let commit = git.fetch(&remote.name, &branch)?;
+        let commit = remote.fetch(git, &branch).await?;
         let tree = Tree::at(git, &commit)?;
         Ok(Self { branch, commit, tree })
     }
@@ -41,9 +41,12 @@ impl Base {
         proposal: Proposal,
         opening: Opening,
     ) -> Result<Opened> {
-        let Proposal { name, label, title, body } = proposal;
+        let Proposal { name, label, title, mut body } = proposal;
         let branch = format!("slipway/{name}-{}-{}", short(&self.commit), short(&git.tree_of(head)?));
-        let Opening { draft, mut labels, mut reviewers } = opening;
+        let Opening { draft, mut labels, mut reviewers, preface, is_reported: _ } = opening;
+        if !preface.is_empty() {
+            body = format!("{preface}\n\n{body}");
+        }
         labels.insert(0, label.to_owned());
         reviewers.extend(self.code_owners(git, head)?);
         let base = self.branch.clone();
@@ -51,9 +54,14 @@ impl Base {
     }
 
     /// The body of a pull request that starts or stops TrainJobs: the plan, and what changes in the clusters.
-    pub(crate) fn body(&self, plan: &Plan, after: &Tree, kustomize: Option<&Kustomize>) -> String {
-        let deployed = in_pull_request(&self.tree, after, kustomize);
+    pub(crate) fn body(&self, plan: &Plan, after: &Tree, kustomize: Option<&Kustomize>, opening: &Opening) -> String {
+        let deployed = self.deployed(after, kustomize, opening);
         markdown_with(plan, &deployed.summary) + &deployed.objects
+    }
+
+    /// What changes in the clusters, as far as the body says it.
+    pub(crate) fn deployed(&self, after: &Tree, kustomize: Option<&Kustomize>, opening: &Opening) -> InPullRequest {
+        if opening.is_reported { InPullRequest::default() } else { in_pull_request(&self.tree, after, kustomize) }
     }
 
     /// The owners of the files that a commit changes, as this base names them. An address is no reviewer.

@@ -6,7 +6,7 @@ use slipway_deployment::Kustomize;
 use slipway_experiment::with_cancelled;
 use slipway_forge::Opened;
 use slipway_git::Repository;
-use slipway_project::{Changes, Plan, Project, count};
+use slipway_project::{Changes, Plan, Project, count, history};
 use slipway_source::closest;
 
 use crate::base::{Base, Proposal};
@@ -28,8 +28,8 @@ impl Cancellation {
     /// whose other trials go on is named in the experiment's `cancelled`, so that rendering does not bring it back.
     ///
     /// # Errors
-    /// [`Error::NothingToCancel`], [`Error::CancelledInPart`], [`Error::NotEditable`], [`Error::UnknownEnvironment`]; when the remote cannot be
-    /// fetched from.
+    /// [`Error::NothingToCancel`], [`Error::HasEnded`], [`Error::CancelledInPart`], [`Error::NotEditable`],
+    /// [`Error::UnknownEnvironment`]; when the remote cannot be fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, names: &[String], only: Option<&str>) -> Result<Self> {
         let base = Base::fetch(git, remote).await?;
         let before = Project::read(&base.tree);
@@ -42,6 +42,10 @@ impl Cancellation {
             let found = rendered(&before, name, only);
             if let (true, Some(environment)) = (found.is_empty() && !rendered(&before, name, None).is_empty(), only) {
                 return Err(Error::NotRenderedThere { name: name.clone(), environment: environment.to_owned() });
+            }
+            let environments = if found.is_empty() { archived(&before, name, only) } else { Vec::new() };
+            if !environments.is_empty() {
+                return Err(Error::HasEnded { name: name.clone(), environments });
             }
             if found.is_empty() {
                 let close = closest(name, all_names(&before).iter().map(String::as_str)).map(str::to_owned);
@@ -72,7 +76,7 @@ impl Cancellation {
         let title = format!("Cancel {} ({})", self.names.join(", "), count(stops, "TrainJob"));
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let name = format!("cancel-{}", self.names.first().map_or("jobs", String::as_str));
-        let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize);
+        let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize, &opening);
         self.base.open(git, remote, &head, Proposal { name, label: "cancel", title, body }, opening).await
     }
 }
@@ -87,15 +91,35 @@ fn rendered<'a>(project: &'a Project, name: &str, only: Option<&str>) -> Vec<(&'
         .collect()
 }
 
+/// The environments in whose history a TrainJob of this name is, or one of an experiment of this name.
+fn archived(project: &Project, name: &str, only: Option<&str>) -> Vec<String> {
+    let environments =
+        project.environments.iter().filter(|(environment, _)| only.is_none_or(|only| only == *environment));
+    environments
+        .filter(|(_, target)| target.archived.iter().any(|job| job == name || history::is_of(job, name)))
+        .map(|(environment, _)| environment.clone())
+        .collect()
+}
+
 /// What can be cancelled.
 fn all_names(project: &Project) -> BTreeSet<String> {
     let jobs = project.environments.values().flat_map(|environment| environment.jobs.values());
     jobs.flat_map(|file| [file.job.name.clone(), file.job.experiment().unwrap_or_default().to_owned()]).collect()
 }
 
+/// The trials that an experiment asks for; empty if none of them is archived in an environment.
+fn trials_beside_archived(project: &Project, experiment: &str, environment: &str) -> BTreeSet<String> {
+    let has_history = project.environments.get(environment).is_some_and(|target| !target.archived.is_empty());
+    let source = project.experiments.iter().find(|source| source.experiment.name == experiment);
+    let Some(source) = source.filter(|_| has_history) else { return BTreeSet::new() };
+    let trials = project.trial_names(&source.experiment);
+    if trials.iter().any(|trial| project.is_archived(trial, environment)) { trials } else { BTreeSet::new() }
+}
+
 /// The experiment files with their cancelled trials, for the experiments that go on with others: `removed` are environments and paths.
 fn trials_taken_out(project: &Project, removed: &BTreeSet<(&str, &str)>) -> Result<Changes> {
     let mut taken_out: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut with_history: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
     for (environment, path) in removed {
         let Some(file) = project.environments.get(*environment).and_then(|target| target.jobs.get(*path)) else {
             continue;
@@ -103,7 +127,11 @@ fn trials_taken_out(project: &Project, removed: &BTreeSet<(&str, &str)>) -> Resu
         let experiment = file.job.experiment().unwrap_or_default();
         let goes_on =
             project.rendered(experiment, environment).any(|(path, _)| !removed.contains(&(environment, path)));
-        if goes_on {
+        // what has run is asked for without being rendered, as what goes on is
+        let trials = with_history
+            .entry((experiment, *environment))
+            .or_insert_with(|| trials_beside_archived(project, experiment, environment));
+        if goes_on || trials.contains(&file.job.name) {
             taken_out.entry(experiment).or_default().insert(&file.job.name);
         }
     }

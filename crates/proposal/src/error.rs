@@ -35,6 +35,17 @@ pub enum Error {
         /// A name that is there and nearly the same.
         close: Option<String>,
     },
+    /// Only TrainJobs of this name are there that have ended.
+    #[error(
+        "{name} has ended, so there is nothing to cancel: what came of it is in {}",
+        environments.iter().map(|name| slipway_project::history::folder(name)).collect::<Vec<_>>().join(" and ")
+    )]
+    HasEnded {
+        /// The name that was given.
+        name: String,
+        /// The environments whose history has it.
+        environments: Vec<String>,
+    },
     /// It has no TrainJob in this environment.
     #[error("{name} has no TrainJob in {environment}, so there is none to cancel")]
     NotRenderedThere {
@@ -208,6 +219,9 @@ pub enum Error {
     /// Many branches of this name hold commits that somebody added.
     #[error("the branch {0}, and others of its name with a number, hold other commits: delete those that nobody needs")]
     TooManyBranches(String),
+    /// Only GitHub knows persons by their tokens.
+    #[error("{0} does not know persons by tokens: open the pull request with `slipway` on the machine that has it")]
+    NoPersons(String),
     /// The project cannot be read.
     #[error(transparent)]
     Project(slipway_project::Error),

@@ -39,7 +39,27 @@ impl ExperimentProposal {
         if let Some(file) = ignored(git, files)? {
             return Err(Error::Ignored(file.clone()));
         }
+        Self::on(Base::fetch(git, remote).await?, here, files)
+    }
+
+    /// Prepares the proposal of experiment files that no work tree has, by path in the project: all else is as the remote's default branch
+    /// has it.
+    ///
+    /// # Errors
+    /// [`Error::NotAnExperiment`]; [`Error::Invalid`] when the files, or what they refer to, have mistakes; when the remote cannot be
+    /// fetched from.
+    pub async fn of_texts(git: &Repository, remote: &Remote, texts: &BTreeMap<String, String>) -> Result<Self> {
         let base = Base::fetch(git, remote).await?;
+        let mut here = base.tree.clone();
+        for (file, text) in texts {
+            here.insert(file, text.clone().into_bytes());
+        }
+        let files: Vec<String> = texts.keys().cloned().collect();
+        Self::on(base, &here, &files)
+    }
+
+    /// Prepares it on a base.
+    fn on(base: Base, here: &Tree, files: &[String]) -> Result<Self> {
         let before = Project::read(&base.tree);
         let (proposed, sources) = with_sources(here, &base.tree, files)?;
         let project = Project::read(&proposed);
@@ -71,7 +91,7 @@ impl ExperimentProposal {
         let title = self.title();
         let head = git.commit_with_executables(Some(&self.base.commit), &self.changes, &self.executables, &title)?;
         let name = self.names.first().map_or("experiment", String::as_str).to_owned();
-        let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize);
+        let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize, &opening);
         self.base.open(git, remote, &head, Proposal { name, label: "train", title, body }, opening).await
     }
 

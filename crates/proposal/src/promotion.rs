@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use slipway_deployment::{Kustomize, in_pull_request};
+use slipway_deployment::Kustomize;
 use slipway_digest::Digest;
 use slipway_forge::Opened;
 use slipway_git::Repository;
@@ -112,8 +112,8 @@ impl Promotion {
         let title = format!("Serve {name} version {version} in {environment}");
         let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base.commit), &changes, &title)?;
-        let branch = format!("serve-{}-{version}-{environment}", in_branch(name));
-        let deployed = in_pull_request(&self.base.tree, &self.base.tree.with(&changes), kustomize);
+        let branch = named(name, version, environment);
+        let deployed = self.base.deployed(&self.base.tree.with(&changes), kustomize, &opening);
         // a version's tags can be long; they do not push the warnings out
         let gap = if deployed.summary.is_empty() { "" } else { "\n" };
         let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
@@ -148,6 +148,16 @@ impl Promotion {
         text + "\nOnce merged, the server loads it without a restart and without failing a request. \
                 Reverting the merge restores the previous version.\n"
     }
+}
+
+/// What the names of the branches begin with that put a version into service in an environment: one for each commit that it was proposed on.
+#[must_use]
+pub fn promotion_branch(model: &str, version: u64, environment: &str) -> String {
+    format!("slipway/{}-", named(model, &version.to_string(), environment))
+}
+
+fn named(model: &str, version: &str, environment: &str) -> String {
+    format!("serve-{}-{version}-{environment}", in_branch(model))
 }
 
 /// The engines that a server has, by the tag of a version.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use slipway_forge::Opened;
 use slipway_git::{Merge, Repository};
-use slipway_project::{Changes, Project, Tree, jobs_folder, rendered};
+use slipway_project::{Changes, Project, Tree, history, jobs_folder, rendered};
 
 use crate::{Error, Remote, Result};
 
@@ -28,7 +28,7 @@ impl Rendered {
     /// # Errors
     /// [`Error::NotOpen`], [`Error::OfFork`], [`Error::Conflict`]; [`Error::Invalid`] when its experiments have mistakes; when the remote cannot
     /// be fetched from.
-    pub fn prepare(git: &Repository, remote: &Remote, pull_request: &Opened) -> Result<Self> {
+    pub async fn prepare(git: &Repository, remote: &Remote, pull_request: &Opened) -> Result<Self> {
         let number = pull_request.number;
         if !pull_request.is_open() {
             return Err(Error::NotOpen { number, state: pull_request.state.to_string() });
@@ -37,12 +37,14 @@ impl Rendered {
             return Err(Error::OfFork { number, repository: pull_request.head_repository.clone() });
         }
         let (base_branch, branch) = (pull_request.base.clone(), pull_request.branch.clone());
-        let base = git.fetch(&remote.name, &base_branch)?;
-        let head = git.fetch(&remote.name, &branch)?;
+        let base = remote.fetch(git, &base_branch).await?;
+        let head = remote.fetch(git, &branch).await?;
         let before = Tree::at(git, &base)?;
+        // a file that moved to the history is in conflict with itself
         let is_rendered = |path: &str| {
-            let folders = before.folders_in("overlays");
-            folders.iter().any(|name| path.starts_with(&git.path_at_top(&format!("{}/", jobs_folder(name)))))
+            let environments = before.folders_in("overlays");
+            let mut folders = environments.iter().flat_map(|name| [jobs_folder(name), history::folder(name)]);
+            folders.any(|folder| path.starts_with(&git.path_at_top(&format!("{folder}/"))))
         };
         let merge = |head: &str| match git.merge_with(&base, head, is_rendered)? {
             Merge::Tree(tree) => Ok(tree),
@@ -78,13 +80,12 @@ impl Rendered {
         self.changes.is_empty() && !self.merges_base
     }
 
-    /// Pushes the commit to the pull request's branch, which only moves forward. Returns the commit.
+    /// Pushes the commit to the pull request's branch, which only moves forward. Returns the commit as it is there.
     ///
     /// # Errors
     /// When the remote refuses, such as because somebody pushed in between.
-    pub fn push(&self, git: &Repository, remote: &Remote) -> Result<String> {
-        git.push(&remote.name, &self.head, &self.branch)?;
-        Ok(self.head.clone())
+    pub async fn push(&self, git: &Repository, remote: &Remote) -> Result<String> {
+        remote.publish(git, &self.head, &self.branch).await
     }
 }
 

@@ -3,7 +3,7 @@
 use slipway_deployment::Kustomize;
 use slipway_forge::Opened;
 use slipway_git::{Merge, Repository};
-use slipway_project::{Plan, Project, Tree};
+use slipway_project::{Plan, Project, Tree, history};
 
 use crate::base::{Base, Proposal};
 use crate::{Error, Opening, Remote, Result};
@@ -37,8 +37,15 @@ impl Reversion {
         let title = format!("Revert \"{}\"", undone.title);
         let message = format!("{title}\n\nThis reverts pull request #{number}.\n");
         let mut head = base.commit.clone();
-        for commit in merged_commits(git, remote, &undone, &merge)? {
-            let tree = match git.revert(&head, &commit)? {
+        // what has run stays in the history, whatever is undone
+        let keeps = |path: &str| {
+            in_project(git, path).is_some_and(|path| {
+                let record = history::of_rendered(path).unwrap_or_else(|| path.to_owned());
+                history::is_record(&record) && base.tree.bytes(&record).is_some()
+            })
+        };
+        for commit in merged_commits(git, remote, &undone, &merge).await? {
+            let tree = match git.revert_with(&head, &commit, keeps)? {
                 Merge::Tree(tree) => tree,
                 Merge::Conflict(files) => return Err(Error::NotRevertible { number, files: files.join(", ") }),
                 Merge::Unrelated => return Err(Error::NotRevertible { number, files: "all files".to_owned() }),
@@ -71,10 +78,18 @@ impl Reversion {
     ) -> Result<Opened> {
         let number = self.undone.number;
         let name = format!("revert-{number}");
-        let plan = self.base.body(&self.plan, &Tree::at(git, &self.head)?, kustomize);
+        let plan = self.base.body(&self.plan, &Tree::at(git, &self.head)?, kustomize, &opening);
         let body = format!("Reverts #{number}.\n\n{plan}");
         let proposal = Proposal { name, label: "revert", title: self.title, body };
         self.base.open(git, remote, &self.head, proposal, opening).await
+    }
+}
+
+/// A path in the project by its path from the top. Returns `None` outside of the project.
+fn in_project<'p>(git: &Repository, path: &'p str) -> Option<&'p str> {
+    match git.prefix() {
+        "" => Some(path),
+        folder => path.strip_prefix(folder)?.strip_prefix('/'),
     }
 }
 
@@ -83,13 +98,13 @@ impl Reversion {
 ///
 /// # Errors
 /// When the remote cannot be fetched from, or the base branch was not.
-pub fn merged_commits(git: &Repository, remote: &Remote, undone: &Opened, merge: &str) -> Result<Vec<String>> {
+pub async fn merged_commits(git: &Repository, remote: &Remote, undone: &Opened, merge: &str) -> Result<Vec<String>> {
     let one = vec![merge.to_owned()];
     if undone.commits == Some(1) || git.is_merge(merge)? {
         return Ok(one);
     }
     // the branch may be gone; this reference of a pull request stays
-    let mut theirs = git.fetch_reference(&remote.name, &format!("refs/pull/{}/head", undone.number))?;
+    let mut theirs = remote.fetch_reference(git, &format!("refs/pull/{}/head", undone.number)).await?;
     let (mut ours, mut commits) = (merge.to_owned(), Vec::new());
     while commits.len() < undone.commits.unwrap_or(COMMITS) {
         let Some(before) = git.first_parent(&theirs)? else { break };

@@ -43,7 +43,7 @@ pub struct Packed {
     /// One line of text for the list of earlier plans.
     pub summary: String,
     /// The parts.
-    parts: Vec<String>,
+    pub(crate) parts: Vec<String>,
     /// The check; `None` if there is none.
     pub check: Option<CheckRun>,
 }
@@ -86,9 +86,14 @@ pub fn compose(document: &Document, head: &str, previous: Option<&str>) -> Publi
 /// and what is not even named is counted by kind.
 #[must_use]
 pub fn pack(document: &Document, head: &str) -> Packed {
-    let first = first(document);
-    let mut space = Space { left: [PART_CHARACTERS - LINES; PARTS] };
-    space.left[0] = space.left[0].saturating_sub(characters(&first) + EARLIER + LINES);
+    pack_into(document, head, [PART_CHARACTERS - EARLIER, PART_CHARACTERS, PART_CHARACTERS])
+}
+
+/// The same into parts of these sizes; of size 0 there is none. The list of earlier plans is not counted.
+pub(crate) fn pack_into(document: &Document, head: &str, sizes: [usize; PARTS]) -> Packed {
+    let first = first(document, FIRST_CHARACTERS.min(sizes[0]));
+    let mut space = Space { left: sizes.map(|size| size.saturating_sub(LINES)) };
+    space.left[0] = space.left[0].saturating_sub(characters(&first) + LINES);
 
     let mut needs: Vec<usize> = document.sections.iter().map(need).collect();
     share(&mut needs, space.total());
@@ -130,11 +135,11 @@ pub fn pack(document: &Document, head: &str) -> Packed {
 }
 
 /// The first lines, within their bounds whoever made the document.
-fn first(document: &Document) -> String {
+fn first(document: &Document, characters: usize) -> String {
     let mut text = String::new();
-    let mut left = FIRST_CHARACTERS;
+    let mut left = characters;
     for line in document.first.lines().take(FIRST_LINES) {
-        let Some(rest) = left.checked_sub(characters(line) + 1) else { break };
+        let Some(rest) = left.checked_sub(slipway_markdown::characters(line) + 1) else { break };
         left = rest;
         text.push_str(line);
         text.push('\n');

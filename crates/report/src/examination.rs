@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipway_deployment::{Differences, Error as Deploying, HOW_TO_GET_KUSTOMIZE, Kustomize, examine, own_differences};
 use slipway_git::{Merge, Repository};
 use slipway_project::rendered::{Draft, drafts};
-use slipway_project::{ExperimentFile, Project, Tree, cluster, trainer_folder};
+use slipway_project::{ExperimentFile, Project, Tree, cluster, history, trainer_folder};
 use slipway_source::{Finding, Position};
 
+use crate::expectation::{PastRun, recorded_runs};
 use crate::in_service::InService;
 use crate::jobs::EnvironmentJobs;
-use crate::reviewed::{TOO_MANY_TRIALS, is_rendered, out_of_date, unreviewed};
+use crate::reviewed::{TOO_MANY_TRIALS, is_rendered, moved_and_changed, out_of_date, unreviewed};
 use crate::{Error, Result};
 
 /// What merging a commit into a branch would do.
@@ -32,6 +33,8 @@ pub struct Examination {
     pub findings: Vec<Finding>,
     /// Rendered files that would not run as they were reviewed, or not as their experiments say; they are not among [`findings`](Self::findings).
     pub not_as_reviewed: Vec<Finding>,
+    /// Runs of the experiments that start something, as the history before the change has them, the newest first.
+    pub recorded: Vec<PastRun>,
     /// What is probably not meant, in files that the change touches.
     pub warnings: Vec<Finding>,
     /// Experiments of the change of which nothing is rendered, so that merging starts nothing.
@@ -114,6 +117,7 @@ impl Examination {
         let mut project = Project::read(after);
         let environments = EnvironmentJobs::all(before, after, &project);
         let not_as_reviewed = out_of_date(before, &mut project);
+        let recorded = [history::findings(after, &project), moved_and_changed(before, after)].concat();
         let deployment = examine(after, &project, kustomize)?;
         let mut skipped = deployment.skipped;
         skipped.extend(after.links_outside().map(|(link, target)| {
@@ -129,6 +133,7 @@ impl Examination {
         let of_change = project.experiments.iter().filter(|source| !too_many && is_changed(&source.file));
         let drafts = drafts(&project, Some(&of_change.map(|source| source.experiment.name.clone()).collect()));
         Ok(Self {
+            recorded: recorded_runs(before, &environments),
             environments,
             budgets: budgets.collect(),
             not_as_reviewed,
@@ -139,7 +144,7 @@ impl Examination {
             keep_code: keep_code(before, after, &project),
             trainer_images: trainer_images(before, after),
             warnings: project.warnings.into_iter().filter(|warning| is_changed(&warning.file)).collect(),
-            findings: [project.findings, deployment.findings].concat(),
+            findings: [project.findings, recorded, deployment.findings].concat(),
             ..Self::default()
         })
     }

@@ -1,15 +1,19 @@
 //! What TrainJobs are expected to use, from what earlier ones did.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::jobs::Job;
+use slipway_experiment::{JobState, Record};
+use slipway_project::{Tree, history};
+use time::OffsetDateTime;
+
+use crate::jobs::{EnvironmentJobs, Job};
 use crate::results::Version;
 
 /// What is known about earlier runs.
 #[derive(Clone, Debug, Default)]
 pub struct Expectations {
-    /// Runs that finished, the newest first.
+    /// Runs that finished, the newest first. Those of the history are in [`Examination::recorded`](crate::Examination::recorded).
     pub runs: Vec<PastRun>,
     /// Registered versions that a change puts into service or takes out of it, by model and number.
     pub versions: BTreeMap<(String, u64), Version>,
@@ -20,6 +24,8 @@ pub struct Expectations {
 /// A run that finished.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PastRun {
+    /// Its TrainJob; empty if it is not known.
+    pub job: String,
     /// Its experiment.
     pub experiment: String,
     /// The digest of its dataset; empty if it is not known.
@@ -54,10 +60,16 @@ pub(crate) struct Estimates<'a> {
 }
 
 impl<'a> Estimates<'a> {
-    pub(crate) fn new(expectations: &'a Expectations) -> Self {
+    /// By what MLflow has, and by what the history has of other TrainJobs: one that both have counts once.
+    pub(crate) fn new(expectations: &'a Expectations, recorded: &'a [PastRun]) -> Self {
+        let known: BTreeSet<&str> = expectations.runs.iter().map(|run| run.job.as_str()).collect();
+        let others = recorded.iter().filter(|run| run.job.is_empty() || !known.contains(run.job.as_str()));
         let mut by_experiment: BTreeMap<&str, Vec<&PastRun>> = BTreeMap::new();
-        for run in
-            expectations.runs.iter().filter(|run| run.seconds.is_finite() && run.seconds > 0.0 && run.workers > 0)
+        for run in expectations
+            .runs
+            .iter()
+            .chain(others)
+            .filter(|run| run.seconds.is_finite() && run.seconds > 0.0 && run.workers > 0)
         {
             let runs = by_experiment.entry(&run.experiment).or_default();
             if runs.len() < COUNTED {
@@ -100,6 +112,47 @@ impl<'a> Estimates<'a> {
     }
 }
 
+/// The runs of the experiments that start something, as the history has them, the newest first. Machines differ, so those of the
+/// environment in which an experiment starts count; if there are none, those of the others do.
+pub(crate) fn recorded_runs(before: &Tree, environments: &[EnvironmentJobs]) -> Vec<PastRun> {
+    let all = before.folders_in("overlays");
+    let mut records: BTreeMap<(&str, &str), Vec<Record>> = BTreeMap::new();
+    for environment in environments {
+        let experiments: BTreeSet<&str> = environment.starts.iter().map(|job| job.experiment.as_str()).collect();
+        for experiment in experiments {
+            let own = history::records(before, &environment.name, Some(experiment));
+            if !own.is_empty() {
+                records.insert((experiment, environment.name.as_str()), own);
+                continue;
+            }
+            for other in &all {
+                let key = (experiment, other.as_str());
+                records.entry(key).or_insert_with(|| history::records(before, other, Some(experiment)));
+            }
+        }
+    }
+    let mut runs: Vec<(OffsetDateTime, PastRun)> = records.into_values().flatten().filter_map(past_run).collect();
+    runs.sort_by_key(|(ended, _)| std::cmp::Reverse(*ended));
+    runs.into_iter().map(|(_, run)| run).collect()
+}
+
+/// A record as a run; `None` for one that did not finish, or does not say how long it took.
+fn past_run(record: Record) -> Option<(OffsetDateTime, PastRun)> {
+    let Record { name, spec, result } = record;
+    if !matches!(result.state, JobState::Finished | JobState::Refused) {
+        return None;
+    }
+    let run = PastRun {
+        job: name,
+        experiment: spec.experiment,
+        dataset_digest: spec.dataset.map(|dataset| dataset.digest).unwrap_or_default(),
+        workers: spec.workers,
+        epochs: spec.epochs,
+        seconds: result.seconds?,
+    };
+    Some((result.ended, run))
+}
+
 fn keep_if_any(runs: &mut Vec<&PastRun>, is_alike: impl Fn(&PastRun) -> bool) {
     if runs.iter().any(|run| is_alike(run)) {
         runs.retain(|run| is_alike(run));
@@ -112,7 +165,7 @@ mod tests {
 
     fn run(digest: &str, workers: u32, epochs: u32, seconds: f64) -> PastRun {
         let (experiment, dataset_digest) = ("digits".to_owned(), digest.to_owned());
-        PastRun { experiment, dataset_digest, workers, epochs: Some(epochs), seconds }
+        PastRun { job: String::new(), experiment, dataset_digest, workers, epochs: Some(epochs), seconds }
     }
 
     fn job(workers: u32, epochs: u32) -> Job {
@@ -129,7 +182,7 @@ mod tests {
 
     fn hours(runs: Vec<PastRun>, job: &Job) -> Option<(f64, bool)> {
         let expectations = Expectations { runs, ..Expectations::default() };
-        let expected = Estimates::new(&expectations).of(job)?;
+        let expected = Estimates::new(&expectations, &[]).of(job)?;
         Some((expected.cpu_hours, expected.reaches_deadline))
     }
 
@@ -139,6 +192,19 @@ mod tests {
         assert_eq!(hours(runs.clone(), &job(2, 3)), Some((0.2, false)));
         assert_eq!(hours(runs, &job(4, 6)), Some((0.4, false)));
         assert_eq!(hours(vec![run("b", 1, 1, 36.0)], &job(1, 1)), Some((0.01, false)));
+    }
+
+    #[test]
+    fn a_run_that_the_history_has_too_counts_once() {
+        let named = |name: &str, seconds: f64| PastRun { job: name.to_owned(), ..run("a", 1, 1, seconds) };
+        let expectations = Expectations { runs: vec![named("digits-1", 36.0)], ..Expectations::default() };
+        let recorded = [named("digits-1", 36.0), named("digits-2", 72.0), named("digits-3", 108.0)];
+        let job = job(1, 1);
+        let hours = |recorded: &[PastRun]| Estimates::new(&expectations, recorded).of(&job).unwrap().cpu_hours;
+        assert_eq!(hours(&recorded), 0.02, "the median of three");
+        assert_eq!(hours(&recorded[..1]), 0.01);
+        // without MLflow the history is enough
+        assert_eq!(Estimates::new(&Expectations::default(), &recorded).of(&job).unwrap().cpu_hours, 0.02);
     }
 
     #[test]

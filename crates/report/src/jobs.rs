@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use slipway_experiment::{Code, TrainJob, Work, read_job};
 use slipway_project::cluster::{self, Prices};
-use slipway_project::{Project, Tree, jobs_folder, trainer_folder};
+use slipway_project::{Project, Tree, history, jobs_folder, trainer_folder};
 
 /// What a change does to the TrainJobs of an environment.
 #[derive(Clone, Debug)]
@@ -18,12 +18,16 @@ pub struct EnvironmentJobs {
     pub starts: Vec<Job>,
     /// TrainJobs whose file is removed: a running one is cancelled.
     pub stops: Vec<Job>,
+    /// TrainJobs whose file moves to the history, as it is: they have ended.
+    pub archived: Vec<Job>,
     /// TrainJobs whose file changes in place.
     pub changes: Vec<Job>,
     /// Files of TrainJobs that start or change and cannot be read, with the reason.
     pub unreadable: Vec<(String, String)>,
     /// How many TrainJobs stay as they are.
     pub stays: usize,
+    /// Records of the history, by path, that come, change or go although no file of their TrainJob moves.
+    pub other_records: Vec<String>,
 }
 
 /// A TrainJob as its file has it.
@@ -61,8 +65,18 @@ impl EnvironmentJobs {
     /// An environment in which nothing happens.
     #[must_use]
     pub fn new(name: String, prices: Result<Prices, String>) -> Self {
-        let (starts, stops, changes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, prices, starts, stops, changes, unreadable: Vec::new(), stays: 0 }
+        let (starts, stops, archived, changes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self {
+            name,
+            prices,
+            starts,
+            stops,
+            archived,
+            changes,
+            unreadable: Vec::new(),
+            stays: 0,
+            other_records: Vec::new(),
+        }
     }
 
     /// Compares the rendered files of every environment before and after a change. Files that are the same are not read, nor are those that
@@ -100,16 +114,40 @@ impl EnvironmentJobs {
         }
         for path in before.yaml_in(&folder).filter(|path| after.bytes(path).is_none()) {
             if let Ok(job) = read_job(path, &before.text(path).unwrap_or_default()) {
-                jobs.stops.push(Job::of(&job));
+                let record = history::path(&jobs.name, &job.name);
+                let moves = before.bytes(&record).is_none() && after.bytes(&record).is_some();
+                let gone = if moves { &mut jobs.archived } else { &mut jobs.stops };
+                gone.push(Job::of(&job));
             }
         }
+        jobs.other_records = other_records(before, after, &jobs.name);
         jobs
     }
 
     /// Whether the change does nothing here.
     pub(crate) fn is_unchanged(&self) -> bool {
-        self.starts.is_empty() && self.stops.is_empty() && self.changes.is_empty() && self.unreadable.is_empty()
+        self.starts.is_empty()
+            && self.stops.is_empty()
+            && self.archived.is_empty()
+            && self.changes.is_empty()
+            && self.unreadable.is_empty()
+            && self.other_records.is_empty()
     }
+}
+
+/// The records that come, change or go otherwise than with the file of their TrainJob: from the folder of rendered ones, or back to it.
+fn other_records(before: &Tree, after: &Tree, environment: &str) -> Vec<String> {
+    let names: BTreeSet<&str> = [before, after].into_iter().flat_map(|tree| history::jobs(tree, environment)).collect();
+    let is_other = |job: &&str| {
+        let (record, rendered) = (history::path(environment, job), format!("{}/{job}.yaml", jobs_folder(environment)));
+        match (before.bytes(&record), after.bytes(&record)) {
+            (Some(old), Some(new)) => old != new,
+            (None, Some(_)) => before.bytes(&rendered).is_none() || after.bytes(&rendered).is_some(),
+            (Some(_), None) => before.bytes(&rendered).is_some() || after.bytes(&rendered).is_none(),
+            (None, None) => false,
+        }
+    };
+    names.into_iter().filter(is_other).map(|job| history::path(environment, job)).collect()
 }
 
 impl Job {

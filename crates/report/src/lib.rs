@@ -27,6 +27,7 @@ mod plan_sections;
 mod results;
 mod results_report;
 mod reviewed;
+mod shared;
 mod short;
 mod whole;
 
@@ -39,7 +40,10 @@ pub use expectation::{Expectations, PastRun};
 pub use in_service::InService;
 pub use jobs::{EnvironmentJobs, Job};
 pub use plan::{CHECK, plan_report};
-pub use results::{ExperimentResults, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState, Version};
+pub use results::{
+    ExperimentResults, Hindrance, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState, Version,
+};
 pub use results_report::results_report;
+pub use shared::{Shared, pack_shared};
 pub use slipway_forge::{Annotation, CheckRun, Conclusion, Level, Publication};
 pub use whole::write_whole;

@@ -27,7 +27,7 @@ const WARNINGS: usize = 3;
 /// What merging a change would start, stop, cost and change.
 #[must_use]
 pub fn plan_report(examination: &Examination, about: &About, expectations: &Expectations) -> Document {
-    let estimates = Estimates::new(expectations);
+    let estimates = Estimates::new(expectations, &examination.recorded);
     let costs: Vec<Costs> = examination.environments.iter().map(|one| Costs::of(one, &estimates)).collect();
     let mut total = Costs::default();
     costs.iter().for_each(|one| total.add(one));
@@ -95,10 +95,11 @@ fn headline(examination: &Examination) -> String {
     }
     let sum = |of: fn(&EnvironmentJobs) -> usize| examination.environments.iter().map(of).sum::<usize>();
     let (starts, stops) = (sum(|one| one.starts.len()), sum(|one| one.stops.len()));
-    let (changes, stays) = (sum(|one| one.changes.len()), sum(|one| one.stays));
+    let (archived, changes) = (sum(|one| one.archived.len()), sum(|one| one.changes.len()));
+    let stays = sum(|one| one.stays);
     let unreadable = sum(|one| one.unreadable.len());
     let mut parts = Vec::new();
-    for (number, verb) in [(starts, "starts"), (stops, "stops"), (changes, "changes")] {
+    for (number, verb) in [(starts, "starts"), (stops, "stops"), (archived, "archives"), (changes, "changes")] {
         if number > 0 {
             parts.push(format!("{verb} {}", count(number, "TrainJob")));
         }
@@ -117,7 +118,7 @@ fn headline(examination: &Examination) -> String {
     }
     let objects = object_counts(examination);
     if let Some([added, changed, removed]) =
-        objects.filter(|counts| starts + stops + changes == 0 && counts.iter().sum::<usize>() > 0)
+        objects.filter(|counts| starts + stops + archived + changes == 0 && counts.iter().sum::<usize>() > 0)
     {
         parts.push(format!("objects: {added} added, {changed} changed, {removed} removed"));
     }
@@ -294,6 +295,13 @@ fn warnings(examination: &Examination, expectations: &Expectations, total: &Cost
     let changes: usize = examination.environments.iter().map(|one| one.changes.len()).sum();
     if changes > 0 {
         warnings.push(format!("{} in place: a job that runs or is done does not start again", changed(changes)));
+    }
+    let others: Vec<String> = codes(examination.environments.iter().flat_map(|environment| &environment.other_records));
+    if !others.is_empty() {
+        let (records, files) = (count(others.len(), "record"), few(&others, ", "));
+        warnings.push(format!(
+            "{records} of the history without a file of its TrainJob that moves ({files}): a trial with a record never starts"
+        ));
     }
     for (trainer, jobs) in &examination.keep_code {
         let (code, jobs) = (code(&shortened(&format!("trainers/{trainer}"), 100)), count(*jobs, "TrainJob"));

@@ -106,7 +106,8 @@ pub(crate) fn environment<'a>(
     objects: &[&Difference],
 ) -> Section {
     let mut said = Vec::new();
-    let all = [("starts", &jobs.starts), ("stops", &jobs.stops), ("changes", &jobs.changes)];
+    let all =
+        [("starts", &jobs.starts), ("stops", &jobs.stops), ("archives", &jobs.archived), ("changes", &jobs.changes)];
     for (verb, some) in all.into_iter().filter(|(_, some)| !some.is_empty()) {
         said.push(format!("{verb} {}", count(some.len(), "TrainJob")));
     }
@@ -151,22 +152,33 @@ pub(crate) fn environment<'a>(
             "file",
         )));
     }
+    if !jobs.other_records.is_empty() {
+        let records = jobs
+            .other_records
+            .iter()
+            .map(|file| format!("⚠ no file of its TrainJob moves: {}", code(&shortened(file, CHARACTERS))));
+        blocks.push(Block::Rows(Rows::list(records, "record")));
+    }
     // that of the only environment stands in the first lines
     if costs.jobs > 0 && examination.environments.iter().filter(|one| !one.starts.is_empty()).count() > 1 {
         blocks.push(Block::Text(costs.table().trim_end().to_owned()));
     }
-    let mut experiments: BTreeMap<&str, [Vec<&Job>; 3]> = BTreeMap::new();
+    let mut experiments: BTreeMap<&str, [Vec<&Job>; 4]> = BTreeMap::new();
     for (index, (_, some)) in all.into_iter().enumerate() {
         for job in some {
             experiments.entry(&job.experiment).or_default()[index].push(job);
         }
     }
-    for (name, [starts, stops, changes]) in experiments {
+    for (name, [starts, stops, archived, changes]) in experiments {
         blocks.push(Block::Text(experiment(examination, name, &starts, jobs, estimates)));
         if !starts.is_empty() {
             blocks.push(Block::Rows(table(&starts, &jobs.prices, estimates)));
         }
-        for (what, some) in [("stops, if it still runs", stops), ("⚠ changes in place", changes)] {
+        for (what, some) in [
+            ("stops, if it still runs", stops),
+            ("moves to the history, and stops if it still runs", archived),
+            ("⚠ changes in place", changes),
+        ] {
             let items: Vec<String> =
                 some.iter().map(|job| format!("{what}: {}", code(&shortened(&job.name, 100)))).collect();
             if !items.is_empty() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use slipway_experiment::{JobState, Record};
 
 use crate::in_service::InService;
 
@@ -15,10 +16,14 @@ pub struct Results {
     pub number: Option<u64>,
     /// The commit of the base branch that merged it; empty if it is not known.
     pub commit: String,
+    /// The only environment that this is about; `None` for all of them.
+    pub environment: Option<String>,
     /// One for each experiment and environment that it started something in.
     pub experiments: Vec<ExperimentResults>,
     /// How many TrainJobs it removed: those that ran were cancelled.
     pub stopped: usize,
+    /// How many TrainJobs it moved to the history: they had ended.
+    pub archived: usize,
     /// Which versions it put into service, or took out of it.
     pub in_service: Vec<InService>,
     /// Why something is not known, such as that MLflow does not answer: one text each.
@@ -85,12 +90,11 @@ pub struct TrialResult {
 }
 
 /// How far a trial is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TrialState {
-    /// It has no run yet.
-    #[default]
-    Waiting,
+    /// It has not begun.
+    Waiting(Option<Hindrance>),
     /// It runs.
     Running,
     /// It finished.
@@ -101,6 +105,15 @@ pub enum TrialState {
     Failed(String),
     /// It was cancelled.
     Cancelled,
+}
+
+/// Why a trial cannot begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hindrance {
+    /// Why, in one line.
+    pub reason: String,
+    /// What to do, in one line; empty if nothing is known.
+    pub advice: String,
 }
 
 /// What became of a registered model.
@@ -142,10 +155,39 @@ pub struct Promotion {
     pub url: Option<String>,
 }
 
+impl Default for TrialState {
+    fn default() -> Self {
+        Self::Waiting(None)
+    }
+}
+
+impl TrialResult {
+    /// The same with what the history has of it, in place of what is not known.
+    #[must_use]
+    pub fn with_record(self, record: &Record) -> Self {
+        let result = &record.result;
+        let reason = result.reason.clone().unwrap_or_default();
+        Self {
+            state: match result.state {
+                JobState::Finished => TrialState::Finished,
+                JobState::Refused => TrialState::Refused(reason),
+                JobState::Failed => TrialState::Failed(reason),
+                JobState::Cancelled => TrialState::Cancelled,
+            },
+            metrics: if self.metrics.is_empty() { result.metrics.clone() } else { self.metrics },
+            seconds: self.seconds.or(result.seconds),
+            cpu_hours: self.cpu_hours.or(result.cpu_hours),
+            gpu_hours: self.gpu_hours.or(result.gpu_hours),
+            version: self.version.or(result.version),
+            ..self
+        }
+    }
+}
+
 impl TrialState {
     /// Whether nothing more comes.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        !matches!(self, Self::Waiting | Self::Running)
+        !matches!(self, Self::Waiting(_) | Self::Running)
     }
 }

@@ -14,7 +14,7 @@ use crate::document::{Block, Document, Rows, Section, Subject, count, thousands}
 use crate::link::{address, linked, pull_request};
 
 use crate::in_service::InService;
-use crate::results::{ExperimentResults, ModelResult, Ranking, Results, TrialResult, TrialState};
+use crate::results::{ExperimentResults, Hindrance, ModelResult, Ranking, Results, TrialResult, TrialState};
 use crate::short::{CHARACTERS, few, short_commit, text};
 
 /// The metrics that mean accuracy, the best known first.
@@ -36,6 +36,9 @@ pub fn results_report(results: &Results) -> Document {
     let headline = match results.in_service.len() {
         versions if results.experiments.is_empty() && versions > 0 => {
             format!("changed {} in service", count(versions, "version"))
+        }
+        _ if results.experiments.is_empty() && results.archived > 0 && results.stopped == 0 => {
+            format!("moved {} to the history", count(results.archived, "ended TrainJob"))
         }
         _ if results.experiments.is_empty() && results.stopped > 0 => {
             format!("removed {}", count(results.stopped, "TrainJob"))
@@ -77,7 +80,7 @@ fn states<'a>(trials: impl Iterator<Item = &'a TrialResult>) -> String {
             TrialState::Failed(_) => (2, "failed"),
             TrialState::Cancelled => (3, "cancelled"),
             TrialState::Running => (4, "running"),
-            TrialState::Waiting => (5, "waiting"),
+            TrialState::Waiting(_) => (5, "waiting"),
         };
         *counts.entry(state).or_default() += 1;
     }
@@ -92,7 +95,8 @@ fn states<'a>(trials: impl Iterator<Item = &'a TrialResult>) -> String {
 
 /// The first lines: at most [`FIRST_LINES`](crate::FIRST_LINES).
 fn first(results: &Results, headline: &str) -> String {
-    let mut text = format!("### Slipway: {headline}\n\n");
+    let place = results.environment.as_deref().map(|name| format!(" in {}", code(&shortened(name, 60))));
+    let mut text = format!("### Slipway{}: {headline}\n\n", place.unwrap_or_default());
     let trials: Vec<&TrialResult> = results.experiments.iter().flat_map(|experiment| &experiment.trials).collect();
     if !trials.is_empty() {
         text.push_str("| | used | planned at most |\n|---|---:|---:|\n");
@@ -133,19 +137,8 @@ fn first(results: &Results, headline: &str) -> String {
     if models.len() > NAMED {
         let _ = writeln!(text, "- {}, below", count(models.len() - NAMED, "more model"));
     }
-    let failed = trials.iter().filter_map(|trial| match &trial.state {
-        TrialState::Failed(why) => Some((trial, why)),
-        _ => None,
-    });
-    let failed: Vec<_> = failed.collect();
     // the versions in service have taken one of the lines
-    let named = if results.in_service.is_empty() { NAMED } else { NAMED - 1 };
-    for (trial, why) in failed.iter().take(named) {
-        let _ = writeln!(text, "- ⚠ {} failed: {}", code(&shortened(&trial.name, 100)), self::text(why));
-    }
-    if failed.len() > named {
-        let _ = writeln!(text, "- ⚠ {} failed, below", count(failed.len() - named, "more trial"));
-    }
+    text.push_str(&troubles(&trials, if results.in_service.is_empty() { NAMED } else { NAMED - 1 }));
     if let Some(why) = results.unknown.first() {
         let more = match results.unknown.len() {
             1 => String::new(),
@@ -154,6 +147,46 @@ fn first(results: &Results, headline: &str) -> String {
         let _ = writeln!(text, "- ⚠ Not everything is known: {}{more}", self::text(why));
     }
     text
+}
+
+/// The trials that cannot begin, those with the same reason together, and those that failed: at most `named` lines, and one that counts the rest.
+fn troubles(trials: &[&TrialResult], named: usize) -> String {
+    let name = |trial: &TrialResult| code(&shortened(&trial.name, 100));
+    let mut hindered: BTreeMap<&Hindrance, Vec<&TrialResult>> = BTreeMap::new();
+    let mut failed = Vec::new();
+    for trial in trials {
+        match &trial.state {
+            TrialState::Waiting(Some(hindrance)) => hindered.entry(hindrance).or_default().push(trial),
+            TrialState::Failed(why) => failed.push((trial, why)),
+            _ => {}
+        }
+    }
+    // what holds up most trials comes first
+    let mut hindered: Vec<_> = hindered.into_iter().collect();
+    hindered.sort_by_key(|(_, trials)| std::cmp::Reverse(trials.len()));
+    let hindered = hindered.into_iter().map(|(hindrance, trials)| {
+        let who = match trials.as_slice() {
+            [trial] => name(trial),
+            trials => count(trials.len(), "trial"),
+        };
+        (trials.len(), format!("{who} cannot start: {}", why(hindrance)))
+    });
+    let failed = failed.into_iter().map(|(trial, why)| (1, format!("{} failed: {}", name(trial), text(why))));
+    let lines: Vec<(usize, String)> = hindered.chain(failed).collect();
+    let mut text: String = lines.iter().take(named).map(|(_, line)| format!("- ⚠ {line}\n")).collect();
+    let rest: usize = lines.iter().skip(named).map(|(trials, _)| trials).sum();
+    if rest > 0 {
+        let any_waits = trials.iter().any(|trial| matches!(trial.state, TrialState::Waiting(Some(_))));
+        let verb = if any_waits { "cannot start or failed" } else { "failed" };
+        let _ = writeln!(text, "- ⚠ {} {verb}, below", count(rest, "more trial"));
+    }
+    text
+}
+
+/// Why a trial cannot begin and what to do, within a line of Markdown.
+fn why(hindrance: &Hindrance) -> String {
+    let advice = Some(hindrance.advice.as_str()).filter(|advice| !advice.is_empty());
+    text(&hindrance.reason) + &advice.map(|advice| format!(". {}", text(advice))).unwrap_or_default()
 }
 
 /// A model's best version beside the one in service, in one line.
@@ -247,7 +280,15 @@ fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> Rows {
     columns.extend([("duration", true), ("CPU-hours", true), ("planned at most", true), ("version", true)]);
     let row = |trial: &&TrialResult| {
         let state = match &trial.state {
-            TrialState::Waiting => "waiting".to_owned(),
+            TrialState::Waiting(None) => "waiting".to_owned(),
+            TrialState::Waiting(Some(Hindrance { reason, advice })) => {
+                let advice = if advice.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {}", cell(&shortened(advice, CHARACTERS)))
+                };
+                format!("⚠ cannot start: {}{advice}", cell(&shortened(reason, CHARACTERS)))
+            }
             TrialState::Running => "running".to_owned(),
             TrialState::Finished => "✓ finished".to_owned(),
             TrialState::Refused(why) => format!("⚠ refused by the gate: {}", cell(&shortened(why, CHARACTERS))),

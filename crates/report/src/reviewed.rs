@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use slipway_experiment::read_job;
-use slipway_project::{Project, Tree, count, rendered};
+use slipway_experiment::{read_job, recorded_file};
+use slipway_project::{Project, Tree, count, history, jobs_folder, rendered};
 use slipway_source::{Finding, Position};
 
 /// The most trials that are rendered. A change that nobody has reviewed must not decide how much memory this takes.
@@ -12,9 +12,27 @@ const MAX_TRIALS: usize = 100_000;
 /// The code of the finding that there are more.
 pub(crate) const TOO_MANY_TRIALS: &str = "too-many-trials";
 
-/// Whether a path is that of a rendered TrainJob.
+/// Whether a path is that of a rendered TrainJob, or of the record of one, which nobody edits either.
 pub(crate) fn is_rendered(path: &str) -> bool {
-    matches!(path.split('/').collect::<Vec<_>>()[..], ["overlays", _, "training-jobs", _])
+    matches!(path.split('/').collect::<Vec<_>>()[..], ["overlays", _, "training-jobs", _]) || history::is_record(path)
+}
+
+/// A finding for each TrainJob whose file moves to the history and is another one there.
+pub(crate) fn moved_and_changed(before: &Tree, after: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for environment in before.folders_in("overlays") {
+        let folder = jobs_folder(&environment);
+        for path in before.yaml_in(&folder).filter(|path| after.bytes(path).is_none()) {
+            let Some(record) = history::of_rendered(path) else { continue };
+            let Some(bytes) = after.bytes(&record) else { continue };
+            if recorded_file(bytes) != before.bytes(path) {
+                let message = format!("below this record stands another file than {path} was");
+                let help = "`slipway archive` moves a file as it is";
+                findings.push(Finding::at(&record, Position::START, "moved-and-changed", message).with_help(help));
+            }
+        }
+    }
+    findings
 }
 
 /// Rendered files whose content after the merge is neither that of the reviewed commit nor that of the base, which runs already: lines of

@@ -35,9 +35,12 @@ impl Stack {
         for bucket in BUCKETS {
             self.mc(&["mirror", "--overwrite", &format!("slipway/{bucket}"), &format!("{COPY}/{bucket}")])?;
         }
-        let mut tar =
-            self.cluster().inside(["tar", "-C", COPY, "-cf", "-", "."]).context("the cluster is not running")?;
-        let status = tar.stdout(backup.create(OBJECTS)?).status()?;
+        let mut tar = self.ground().inside()?;
+        let status = tar
+            .args(["tar", "-C", COPY, "-cf", "-", "."])
+            .stdin(Stdio::null())
+            .stdout(backup.create(OBJECTS)?)
+            .status()?;
         ensure!(status.success(), "tar ended with {status}");
         Ok(backup)
     }
@@ -72,8 +75,8 @@ impl Stack {
         let status = self.kubectl().command().args(restore).stdin(backup.open(DUMP)?).stdout(Stdio::null()).status()?;
         ensure!(status.success(), "pg_restore ended with {status}");
         self.inside(["mkdir", "-p", COPY])?;
-        let mut tar = self.cluster().inside(["tar", "-C", COPY, "-xf", "-"]).context("the cluster is not running")?;
-        let status = tar.stdin(backup.open(OBJECTS)?).status()?;
+        let mut tar = self.ground().inside()?;
+        let status = tar.args(["tar", "-C", COPY, "-xf", "-"]).stdin(backup.open(OBJECTS)?).status()?;
         ensure!(status.success(), "tar ended with {status}");
         for bucket in BUCKETS {
             self.mc(&["mirror", "--overwrite", &format!("{COPY}/{bucket}"), &format!("slipway/{bucket}")])?;
@@ -87,8 +90,7 @@ impl Stack {
         let address = service["spec"]["clusterIP"].as_str().context("MinIO's Service has no address")?;
         let password = self.kubectl().secret("minio", "minio-root", "MINIO_ROOT_PASSWORD")?;
         let host = format!("MC_HOST_slipway=http://slipway-root:{password}@{address}:9000");
-        let program = testbed::Cache::locate().context("HOME is not set")?.program("mc");
-        let program = program.display().to_string();
+        let program = self.ground().mc().display().to_string();
         self.inside(
             ["env", &host, &program, "--config-dir", "/tmp/mc", "--quiet"].into_iter().chain(arguments.iter().copied()),
         )

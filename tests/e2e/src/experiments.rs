@@ -84,20 +84,31 @@ impl Stack {
     /// # Errors
     /// If a command or the merge fails.
     pub fn start_as_written(&self, name: &str, yaml: &str) -> Result<Proposed> {
-        self.repository().pull()?;
-        let file = format!("experiments/{name}.yaml");
-        fs::write(self.repository().root().join(&file), yaml)?;
-        let proposed = self.slipway(&["propose", &file])?;
-        let number = proposed["pullRequest"]["number"].as_u64().context("no pull request was opened")?;
-        let starts = proposed["plan"]["changes"].as_array().into_iter().flatten();
-        let jobs = starts.flat_map(|change| change["starts"].as_array().cloned().unwrap_or_default());
-        let jobs: Vec<String> = jobs.map(|start| text(&start, "/name").to_owned()).collect();
+        let (number, jobs) = self.proposed(name, yaml, |arguments| self.slipway(arguments))?;
         let git = |arguments: &[&str]| self.repository().git(arguments);
         let forge = format!("--git-dir={}", self.repository().forge().display());
         let body = git(&[&forge, "cat-file", "blob", &format!("refs/slipway/pull/{number}")])?;
         let merged = SystemTime::now();
         self.merge(number)?;
         Ok(Proposed { jobs, body, merged })
+    }
+
+    /// Writes the file on the newest main, and proposes it by `slipway`, a command line for one of the forges. Returns the number of the
+    /// pull request, and the TrainJobs that it starts.
+    pub(crate) fn proposed(
+        &self,
+        name: &str,
+        yaml: &str,
+        slipway: impl Fn(&[&str]) -> Result<Value>,
+    ) -> Result<(u64, Vec<String>)> {
+        self.repository().pull()?;
+        let file = format!("experiments/{name}.yaml");
+        fs::write(self.repository().root().join(&file), yaml)?;
+        let proposed = slipway(&["propose", &file])?;
+        let number = proposed["pullRequest"]["number"].as_u64().context("no pull request was opened")?;
+        let starts = proposed["plan"]["changes"].as_array().into_iter().flatten();
+        let jobs = starts.flat_map(|change| change["starts"].as_array().cloned().unwrap_or_default());
+        Ok((number, jobs.map(|start| text(&start, "/name").to_owned()).collect()))
     }
 
     /// A TrainJob.

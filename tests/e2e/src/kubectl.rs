@@ -1,24 +1,30 @@
 //! kubectl with an administrator's rights.
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use testbed::testing::Testbed;
 
-/// kubectl on the test cluster.
+/// kubectl on the cluster.
 #[derive(Debug, Clone)]
-pub struct Kubectl(Testbed);
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
 
 impl Kubectl {
-    pub(crate) fn new(testbed: Testbed) -> Self {
-        Self(testbed)
+    pub(crate) fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
+        Self { program, kubeconfig }
     }
 
     /// A kubectl command without arguments.
     #[must_use]
     pub fn command(&self) -> Command {
-        self.0.kubectl()
+        let mut kubectl = Command::new(&self.program);
+        kubectl.env("KUBECONFIG", &self.kubeconfig);
+        kubectl
     }
 
     /// Runs kubectl and returns its output.
@@ -28,6 +34,25 @@ impl Kubectl {
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
         let done = self.command().args(arguments).stdin(Stdio::null()).output().context("running kubectl")?;
         ensure!(done.status.success(), "kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr));
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
+    /// Runs kubectl with something on its standard input, and returns its output.
+    ///
+    /// # Errors
+    /// If it fails; the error holds its message.
+    pub fn give(&self, arguments: &[&str], input: &Value) -> Result<String> {
+        let mut kubectl = self.command();
+        kubectl.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = kubectl.spawn().context("running kubectl")?;
+        let mut stdin = child.stdin.take().context("stdin is piped")?;
+        let input = input.to_string();
+        // kubectl writes answers while it still reads
+        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+        let done = child.wait_with_output()?;
+        let is_read = writer.join().is_ok_and(|wrote| wrote.is_ok());
+        let errors = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success() && is_read, "kubectl {}: {}: {errors}", arguments.join(" "), done.status);
         Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
 

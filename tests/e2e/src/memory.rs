@@ -7,17 +7,16 @@ use anyhow::Result;
 use crate::Stack;
 
 impl Stack {
-    /// Memory of each workload's pods in bytes (PSS), by `namespace/name`. Kubernetes' own programs are not included.
+    /// Memory of each workload's pods in bytes, by `namespace/name`: PSS on the test cluster, and on kind what kubelet counts.
+    /// Kubernetes' own programs are not included.
     ///
     /// # Errors
     /// If the cluster is not running.
     pub fn memory(&self) -> Result<BTreeMap<String, u64>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let status = runtime.block_on(self.cluster().status())?;
         let mut all = BTreeMap::new();
-        for pod in status.components.iter().filter(|one| one.pid.is_none() && one.memory > 0) {
-            let Some((namespace, name)) = pod.name.split_once('/') else { continue };
-            *all.entry(format!("{namespace}/{}", workload(name))).or_default() += pod.memory;
+        for (pod, memory) in self.ground().memory()?.into_iter().filter(|(_, memory)| *memory > 0) {
+            let Some((namespace, name)) = pod.split_once('/') else { continue };
+            *all.entry(format!("{namespace}/{}", workload(name))).or_default() += memory;
         }
         Ok(all)
     }

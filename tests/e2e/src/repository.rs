@@ -18,8 +18,10 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Clones the forge. An empty forge first gets this repository's commit, and the changes that `first` makes.
+    /// Clones the forge, which is made if it is missing. An empty forge first gets this repository's commit, and the changes that
+    /// `first` makes.
     pub(crate) fn open(forge: &Path, first: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        make_forge(forge)?;
         let folder = tempfile::tempdir()?;
         let root = folder.path().join("slipway");
         let repository = Self { root: root.clone(), forge: forge.to_owned(), _folder: folder };
@@ -32,7 +34,8 @@ impl Repository {
         repository.configure()?;
         repository.git(&["checkout", "--quiet", "-B", "main"])?;
         first(&root)?;
-        repository.git(&["commit", "--quiet", "--all", "--message", "My images"])?;
+        repository.git(&["add", "--all"])?;
+        repository.git(&["commit", "--quiet", "--message", "My repository and images"])?;
         repository.push()?;
         Ok(repository)
     }
@@ -110,6 +113,11 @@ impl Repository {
         self.git(&["config", "user.name", "Ada"])?;
         self.git(&["config", "user.email", "ada@example.org"]).map(drop)
     }
+}
+
+/// Makes an empty forge, unless there is one.
+pub(crate) fn make_forge(forge: &Path) -> Result<()> {
+    run(Command::new("git").args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(forge)).map(drop)
 }
 
 /// Runs a command to its end and returns its output.

@@ -1,8 +1,5 @@
 //! The rights of accounts.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
@@ -14,21 +11,10 @@ impl Stack {
     /// # Errors
     /// If the API server does not accept the reviews.
     pub fn allowed(&self, reviews: &[Value]) -> Result<Vec<bool>> {
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
-        let mut kubectl = self.kubectl().command();
-        kubectl.args(["create", "-o", "json", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = kubectl.spawn().context("running kubectl")?;
-        let mut stdin = child.stdin.take().context("stdin is piped")?;
-        // kubectl writes answers while it still reads
-        let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
-        let done = child.wait_with_output()?;
-        ensure!(
-            done.status.success() && writer.join().is_ok_and(|wrote| wrote.is_ok()),
-            "kubectl create ended with {}",
-            done.status
-        );
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews});
+        let done = self.kubectl().give(&["create", "-o", "json", "-f", "-"], &list)?;
         let mut answers = Vec::new();
-        for document in serde_json::Deserializer::from_slice(&done.stdout).into_iter::<Value>() {
+        for document in serde_json::Deserializer::from_str(&done).into_iter::<Value>() {
             let document = document?;
             match document["items"].as_array() {
                 Some(items) => answers.extend(items.iter().cloned()),

@@ -4,24 +4,20 @@ use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
-use slipway_loop::programs::{fresh_clone, program};
-use testbed::cluster::Options;
-use testbed::testing::Testbed;
-use testbed::{Cache, Cluster};
+use slipway_loop::programs::{fresh_clone, given, program};
 
-use crate::repository::run;
-use crate::{Kubectl, Repository};
+use crate::ground::{Ground, Named, REGISTRY, ground};
+use crate::repository::{make_forge, run};
+use crate::settings::{set_github, set_repository};
+use crate::{GitHub, Kubectl, Repository};
 
 /// The hosts behind the Gateway, by their names in clusters/local. The page has no name of its own.
-const HOSTS: [&str; 5] = ["argocd", "minio", "mlflow", "models", "s3"];
-
-/// What the test cluster has before `slipway bootstrap`: what a cloud's cluster has as well.
-const COMPONENTS: [&str; 2] = ["dns", "storage"];
+const HOSTS: [&str; 6] = ["argocd", "manager", "minio", "mlflow", "models", "s3"];
 
 /// The result of `slipway bootstrap local`.
 #[derive(Debug)]
@@ -32,16 +28,23 @@ pub struct Bootstrapped {
     pub took: Duration,
 }
 
-/// The test cluster `e2e` with the whole stack on it.
+/// A cluster with the whole stack on it.
 #[derive(Debug)]
 pub struct Stack {
-    cluster: Cluster,
+    ground: Arc<dyn Ground>,
     kubectl: Kubectl,
     repository: Repository,
+    /// The URL by which Argo CD reads the repository.
+    repository_url: String,
     http: reqwest::blocking::Client,
     /// The Gateway's port on this machine.
     port: u16,
     environment: Vec<(String, String)>,
+    /// Settings of git for the command line.
+    git: Vec<(String, String)>,
+    /// How pods meet GitHub.
+    pub(crate) named: Option<Named>,
+    pub(crate) github: OnceLock<Result<GitHub, String>>,
     /// The bootstrap of this run.
     pub bootstrapped: Bootstrapped,
 }
@@ -58,8 +61,7 @@ impl Stack {
     }
 
     fn make() -> Result<Self> {
-        let cluster = Cluster::new(&Cache::locate().context("HOME is not set")?, "e2e")?;
-        let stack = Self::bootstrapped(cluster, None)?;
+        let stack = Self::bootstrapped(ground()?, None)?;
         stack.add_dataset("datasets/mnist-10k.yaml")?;
         Ok(stack)
     }
@@ -73,33 +75,31 @@ impl Stack {
         let kept = tempfile::tempdir()?;
         let repository = kept.path().join("slipway.git");
         run(Command::new("git").args(["clone", "--quiet", "--mirror"]).arg(self.repository.forge()).arg(&repository))?;
-        let options = Options { fresh: true, components: Some(COMPONENTS.map(str::to_owned).to_vec()) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.cluster.up(&options, &|_| {}))?;
-        Self::bootstrapped(self.cluster.clone(), Some(&repository))
+        self.ground.renew()?;
+        Self::bootstrapped(self.ground.clone(), Some(&repository))
     }
 
     /// The stack on a cluster that runs, from a repository that was kept, or from this one.
-    fn bootstrapped(cluster: Cluster, kept: Option<&Path>) -> Result<Self> {
-        let given = cluster.environment().context("`make e2e` brings the test cluster up")?;
-        let value = |name: &str| given.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-        let registry = value("SLIPWAY_TESTBED_REGISTRY").context("no registry")?;
-        let git = value("SLIPWAY_TESTBED_GIT").context("no git server")?;
-        let gateway = value("SLIPWAY_TESTBED_GATEWAY").context("no gateway")?;
-        let port: u16 = gateway.rsplit(':').next().context("no port")?.parse()?;
-
-        let testbed = Testbed::of(&cluster)?;
-        testbed.repository("github.com/slipway-dev/slipway")?;
-        let forge = cluster.folder().git().join("github.com/slipway-dev/slipway.git");
+    fn bootstrapped(ground: Arc<dyn Ground>, kept: Option<&Path>) -> Result<Self> {
+        let places = ground.places()?;
         if let Some(kept) = kept {
-            run(Command::new("git").arg("-C").arg(kept).args(["push", "--quiet"]).arg(&forge).arg("main"))?;
+            make_forge(&places.forge)?;
+            run(Command::new("git").arg("-C").arg(kept).args(["push", "--quiet"]).arg(&places.forge).arg("main"))?;
             // the same commit gives the same images, which the kept repository has pinned
             let folder = tempfile::tempdir()?;
             let root = folder.path().join("slipway");
             fresh_clone(&root)?;
-            push_images(&root, &registry)?;
+            push_images(&root, &places.registry)?;
         }
-        let repository = Repository::open(&forge, |root| pin_images(root, &push_images(root, &registry)?))?;
+        let repository = Repository::open(&places.forge, |root| {
+            // images before anything is changed: an image says whether its commit is what it was built from
+            let images = push_images(root, &places.registry)?;
+            set_repository(root, &places.repository)?;
+            if let Some(Named { host, authority, .. }) = &places.github {
+                set_github(root, host, authority)?;
+            }
+            pin_images(root, &images)
+        })?;
 
         let loopback = (Ipv4Addr::LOCALHOST, 0).into();
         let http = HOSTS.iter().fold(reqwest::blocking::Client::builder().no_proxy(), |http, host| {
@@ -107,21 +107,24 @@ impl Stack {
         });
         let pair = |name: &str, value: String| (name.to_owned(), value);
         let environment = vec![
-            pair("KUBECONFIG", cluster.folder().kubeconfig().display().to_string()),
-            // upstream repositories come from the same git server as in the cluster
-            pair("GIT_CONFIG_COUNT", "1".to_owned()),
-            pair("GIT_CONFIG_KEY_0", format!("url.{git}/github.com/.insteadOf")),
-            pair("GIT_CONFIG_VALUE_0", "https://github.com/".to_owned()),
-            pair("MLFLOW_TRACKING_URI", format!("http://mlflow.slipway.localhost:{port}")),
-            pair("SLIPWAY_REMOTE", forge.display().to_string()),
+            pair("KUBECONFIG", places.kubeconfig.display().to_string()),
+            pair("MLFLOW_TRACKING_URI", format!("http://mlflow.slipway.localhost:{}", places.gateway)),
+            pair("SLIPWAY_REMOTE", places.forge.display().to_string()),
         ];
+        // upstream repositories come from where the cluster has them from
+        let upstream = places.upstream.into_iter();
+        let git = upstream.map(|upstream| (format!("url.{upstream}.insteadOf"), "https://github.com/".to_owned()));
         let mut stack = Self {
-            kubectl: Kubectl::new(testbed),
-            cluster,
+            ground,
+            kubectl: Kubectl::new(places.kubectl, places.kubeconfig),
             repository,
+            repository_url: places.repository,
             http: http.timeout(Duration::from_secs(30)).build()?,
-            port,
+            port: places.gateway,
             environment,
+            git: git.collect(),
+            named: places.github,
+            github: OnceLock::new(),
             bootstrapped: Bootstrapped { report: Value::Null, took: Duration::ZERO },
         };
         let began = Instant::now();
@@ -130,11 +133,11 @@ impl Stack {
         Ok(stack)
     }
 
-    pub(crate) fn cluster(&self) -> &Cluster {
-        &self.cluster
+    pub(crate) fn ground(&self) -> &dyn Ground {
+        &*self.ground
     }
 
-    /// kubectl on the test cluster.
+    /// kubectl on the cluster.
     #[must_use]
     pub fn kubectl(&self) -> &Kubectl {
         &self.kubectl
@@ -144,6 +147,11 @@ impl Stack {
     #[must_use]
     pub fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    /// The URL by which Argo CD reads that repository.
+    pub(crate) fn repository_url(&self) -> &str {
+        &self.repository_url
     }
 
     /// A client that reaches the hosts behind the Gateway.
@@ -208,8 +216,18 @@ impl Stack {
 
     /// A `slipway` command in the clone.
     fn command(&self, arguments: &[&str]) -> Result<Command> {
+        self.command_with(arguments, &[])
+    }
+
+    /// The same with more settings of git.
+    pub(crate) fn command_with(&self, arguments: &[&str], git: &[(String, String)]) -> Result<Command> {
         let mut command = slipway(self.repository.root())?;
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let all: Vec<_> = self.git.iter().chain(git).collect();
+        command.env("GIT_CONFIG_COUNT", all.len().to_string());
+        for (number, (key, value)) in all.into_iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
         Ok(command)
     }
 
@@ -218,7 +236,7 @@ impl Stack {
     /// # Errors
     /// If it fails; the error holds its message.
     pub fn inside<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
-        run(&mut self.cluster.inside(arguments).context("the cluster is not running")?)
+        run(self.ground.inside()?.args(arguments))
     }
 
     /// Changes files on main, as a merged pull request does, and notifies Argo CD as GitHub's webhook does.
@@ -260,14 +278,18 @@ fn slipway(root: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Builds the images of a repository and pushes them to the cluster's registry. Returns their names there, as the cluster knows them.
+/// Builds the images of a repository from the programs under test, and pushes them to a registry. Returns their names there, as the
+/// cluster knows them.
 fn push_images(root: &Path, registry: &str) -> Result<Vec<String>> {
-    let pushed = run(slipway(root)?.args(["-o", "json", "image", "push", "--to", &format!("{registry}/slipway")]))?;
+    let programs = given("SLIPWAY_BIN")?;
+    let mut push = slipway(root)?;
+    push.args(["-o", "json", "image", "push", "--to", &format!("{registry}/slipway")]);
+    push.arg("--target-dir").arg(programs.parent().context("SLIPWAY_BIN is a folder of cargo's target folder")?);
+    let pushed = run(&mut push)?;
     let pushed: Value = serde_json::from_str(&pushed)?;
     let images = pushed.as_array().context("no list of images")?.iter().map(|one| {
         let image = one["image"].as_str().context("an image without a name")?;
-        // the node maps every registry's name to its own
-        Ok(image.replacen(registry, "localhost:5001", 1))
+        Ok(image.replacen(registry, REGISTRY, 1))
     });
     images.collect()
 }

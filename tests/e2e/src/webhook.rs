@@ -6,9 +6,7 @@ use serde_json::json;
 use sha2::Sha256;
 
 use crate::Stack;
-
-/// The repository that the settings of clusters/local name.
-const NAME: &str = "slipway-dev/slipway";
+use crate::ground::REPOSITORY;
 
 impl Stack {
     /// Notifies Argo CD, through the Gateway, that main moved from one commit to another.
@@ -16,8 +14,10 @@ impl Stack {
     /// # Errors
     /// If Argo CD cannot be reached, or refuses the signature.
     pub(crate) fn notify_argocd(&self, before: &str, after: &str) -> Result<()> {
+        // GitHub names the repository by its page
+        let page = self.repository_url().trim_end_matches(".git");
         let body = json!({"ref": "refs/heads/main", "before": before, "after": after, "commits": [],
-            "repository": {"html_url": format!("https://github.com/{NAME}"), "full_name": NAME, "default_branch": "main"}});
+            "repository": {"html_url": page, "full_name": REPOSITORY, "default_branch": "main"}});
         let body = body.to_string();
         let secret = self.kubectl().secret("argocd", "argocd-secret", "webhook.github.secret")?;
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;

@@ -1,7 +1,8 @@
 // Starts emulate's GitHub: emulator.mjs FOLDER, where `npm ci` was run in FOLDER.
 //
 // The first line of standard input is JSON: `baseUrl`, the address that its answers name, and `seed`. One line of JSON goes to standard
-// output: `port`, and `key`, the private key of the app in the seed. It ends when standard input does, so it never outlives its parent.
+// output: `port`, and `keys`, the private keys of the apps in the seed by their numbers. It ends when standard input does, so it never
+// outlives its parent.
 
 import { Server } from "node:net";
 import { join } from "node:path";
@@ -23,6 +24,7 @@ const lines = createInterface({ input: process.stdin });
 lines.once("line", async (line) => {
   const { baseUrl, seed } = JSON.parse(line);
   const { generatedSecrets } = await createEmulator({ service: "github", baseUrl, seed });
-  console.log(JSON.stringify({ port: await listening, key: generatedSecrets[0]?.value }));
+  const keys = Object.fromEntries(generatedSecrets.map(({ id, value }) => [id, value]));
+  console.log(JSON.stringify({ port: await listening, keys }));
 });
 lines.once("close", () => process.exit());

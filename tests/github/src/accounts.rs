@@ -1,4 +1,4 @@
-//! Who asks: people, and workflows' jobs.
+//! Who asks: people, workflows' jobs, and GitHub Apps.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,48 @@ pub struct Person {
 /// Everybody.
 pub const PEOPLE: [Person; 3] = [ANN, BOB, MALLORY];
 
+/// A GitHub App that is installed in the organization.
+#[derive(Clone, Copy, Debug)]
+pub struct App {
+    /// Its number.
+    pub id: u64,
+    /// The name in its address; what it writes is by this and `[bot]`.
+    pub slug: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The number of its installation.
+    pub installation: u64,
+    /// What it may do.
+    pub permissions: &'static [(&'static str, &'static str)],
+}
+
+/// GitHub's own app, which gives workflows' jobs their tokens.
+pub const ACTIONS: App = App {
+    id: 15368,
+    slug: "github-actions",
+    name: "GitHub Actions",
+    installation: 1,
+    permissions: &[("actions", "write"), ("checks", "write"), ("contents", "write"), ("pull_requests", "write")],
+};
+
+/// The training manager's, with the permissions that docs/github.md asks for.
+pub const MANAGER: App = App {
+    id: 4242,
+    slug: "slipway-manager",
+    name: "Slipway's training manager",
+    installation: 2,
+    permissions: &[
+        ("metadata", "read"),
+        ("contents", "write"),
+        ("pull_requests", "write"),
+        ("issues", "write"),
+        ("checks", "write"),
+    ],
+};
+
+/// Every app.
+pub const APPS: [App; 2] = [ACTIONS, MANAGER];
+
 /// Whose token a request has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
@@ -41,7 +83,7 @@ pub enum Account {
     Nobody,
     /// A person's.
     Person(&'static str),
-    /// A job's, with the permissions that its workflow gives it.
+    /// A job's, with the permissions that its workflow gives it, or an installed app's.
     Job(BTreeMap<String, String>),
     /// A GitHub App's signature, which emulate checks.
     App,

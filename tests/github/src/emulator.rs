@@ -18,14 +18,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-use crate::accounts::{MALLORY, NAME, OWNER, PEOPLE, REPOSITORY};
+use crate::accounts::{ACTIONS, APPS, App, MALLORY, NAME, OWNER, PEOPLE, REPOSITORY};
 
 /// Longer than it takes to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(60);
-/// The number that GitHub's own app for workflows has.
-const ACTIONS: u64 = 15368;
-const INSTALLATION: u64 = 1;
 
 /// A running emulator. It ends with this value: by the end of its standard input, and by its process id.
 #[derive(Debug)]
@@ -33,7 +30,10 @@ pub struct Emulator {
     /// Its address.
     pub url: String,
     client: reqwest::Client,
-    app: AppAuth,
+    /// The app that workflows act as.
+    actions: AppAuth,
+    /// The private keys of the apps by their numbers.
+    keys: BTreeMap<String, String>,
     _process: Child,
     _alive: ChildStdin,
 }
@@ -66,11 +66,11 @@ impl Answer {
 #[derive(Deserialize)]
 struct Started {
     port: u16,
-    key: String,
+    keys: BTreeMap<String, String>,
 }
 
 impl Emulator {
-    /// Starts it with the people, the repository, its fork and the app that workflows act as. `server` is the address that its answers name.
+    /// Starts it with the people, the repository, its fork and the apps. `server` is the address that its answers name.
     ///
     /// # Errors
     /// When SLIPWAY_EMULATE names no folder in which `npm ci` was run, or it does not start.
@@ -89,12 +89,13 @@ impl Emulator {
         let output = process.stdout.take().context("its standard output is a pipe")?;
         let line =
             timeout(START, BufReader::new(output).lines().next_line()).await.context("emulate does not start")??;
-        let Started { port, key } = serde_json::from_str(&line.context("emulate has ended")?)?;
-        let key = EncodingKey::from_rsa_pem(key.as_bytes())?;
+        let Started { port, keys } = serde_json::from_str(&line.context("emulate has ended")?)?;
+        let key = EncodingKey::from_rsa_pem(key_in(&keys, ACTIONS)?.as_bytes())?;
         let emulator = Self {
             url: format!("http://127.0.0.1:{port}"),
             client: slipway_http::loopback(LIMIT)?,
-            app: AppAuth { app_id: AppId(ACTIONS), key },
+            actions: AppAuth { app_id: AppId(ACTIONS.id), key },
+            keys,
             _process: process,
             _alive: input,
         };
@@ -134,11 +135,23 @@ impl Emulator {
     /// # Errors
     /// When emulate refuses.
     pub async fn job_token(&self, permissions: &BTreeMap<String, String>) -> Result<String> {
-        let signed = self.app.generate_bearer_token()?;
-        let path = format!("/app/installations/{INSTALLATION}/access_tokens");
+        let signed = self.actions.generate_bearer_token()?;
+        let path = format!("/app/installations/{}/access_tokens", ACTIONS.installation);
         let answer = self.must(&Method::POST, &path, &signed, Some(&json!({ "permissions": permissions }))).await?;
         Ok(answer["token"].as_str().context("an installation's token")?.to_owned())
     }
+
+    /// The private key of an app, in PEM.
+    ///
+    /// # Errors
+    /// When there is no such app.
+    pub fn key(&self, app: App) -> Result<&str> {
+        key_in(&self.keys, app)
+    }
+}
+
+fn key_in(keys: &BTreeMap<String, String>, app: App) -> Result<&str> {
+    keys.get(&app.id.to_string()).map(String::as_str).with_context(|| format!("{} has no key", app.slug))
 }
 
 fn seed() -> Value {
@@ -147,17 +160,24 @@ fn seed() -> Value {
         .map(|person| (person.token.to_owned(), json!({ "login": person.login, "scopes": ["repo", "user"] })))
         .collect();
     let users: Vec<_> = PEOPLE.iter().map(|person| json!({ "login": person.login })).collect();
-    let permissions = json!({ "actions": "write", "checks": "write", "contents": "write", "pull_requests": "write" });
+    let apps: Vec<_> = APPS
+        .iter()
+        .map(|app| {
+            let permissions: BTreeMap<_, _> = app.permissions.iter().copied().collect();
+            let installation = json!({ "installation_id": app.installation, "account": OWNER });
+            json!({
+                "app_id": app.id, "slug": app.slug, "name": app.name, "permissions": permissions,
+                "installations": [installation],
+            })
+        })
+        .collect();
     json!({
         "tokens": tokens,
         "github": {
             "users": users,
             "orgs": [{ "login": OWNER, "members": [{ "login": "ann", "role": "admin" }, { "login": "bob" }] }],
             "repos": [{ "owner": OWNER, "name": NAME }],
-            "apps": [{
-                "app_id": ACTIONS, "slug": "github-actions", "name": "GitHub Actions", "permissions": permissions,
-                "installations": [{ "installation_id": INSTALLATION, "account": OWNER }],
-            }],
+            "apps": apps,
         },
     })
 }

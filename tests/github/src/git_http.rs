@@ -34,7 +34,9 @@ pub async fn answer(
     let query = uri.query().unwrap_or_default();
     let pushes = uri.path().ends_with("/git-receive-pack") || query.contains("service=git-receive-pack");
     let mut inner = state.inner.lock().await;
-    let account = Account::of(token_in(headers).as_deref(), &inner.jobs);
+    let token = token_in(headers);
+    inner.signed.push((token.clone(), format!("{method} {}", uri.path())));
+    let account = Account::of(token.as_deref(), &inner.jobs);
     if account.is_none() || pushes && account == Some(Account::Nobody) {
         let challenge = Response::builder().status(StatusCode::UNAUTHORIZED);
         return Ok(challenge.header(header::WWW_AUTHENTICATE, "Basic realm=\"GitHub\"").body(Body::empty())?);

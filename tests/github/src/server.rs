@@ -9,14 +9,15 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State as Shared};
 use axum::http::{Response, StatusCode};
+use axum::serve::Listener;
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::accounts::{ANN, FORK, REPOSITORY};
+use crate::accounts::{ANN, App, FORK, REPOSITORY};
 use crate::emulator::Emulator;
 use crate::mirror::{self, Ids};
 use crate::repository::Bare;
@@ -28,22 +29,24 @@ const MOST_BYTES: usize = 256 << 20;
 /// A running GitHub. It ends with this value.
 #[derive(Debug)]
 pub struct GitHub {
-    /// Its address.
+    /// Its address on this machine.
     pub server: String,
-    /// The address of its API.
+    /// The address of its API on this machine.
     pub api: String,
     state: Arc<State>,
-    task: JoinHandle<()>,
-    _folder: TempDir,
+    tasks: Vec<JoinHandle<()>>,
+    _folder: Option<TempDir>,
 }
 
 /// What every request may need.
 #[derive(Debug)]
 pub struct State {
-    /// The address of the server, without a slash at its end.
+    /// The address that answers name, without a slash at its end.
     pub server: String,
     /// The folder with the bare repositories.
     pub folder: PathBuf,
+    /// Whether others push into the repository without asking, so that git is looked at before each answer.
+    pub is_shared: bool,
     /// emulate.
     pub emulator: Emulator,
     /// One request at a time: emulate and git change together.
@@ -65,6 +68,8 @@ pub struct Inner {
     pub annotations: BTreeMap<u64, Vec<Value>>,
     /// What was asked of the API: method and path.
     pub asked: Vec<String>,
+    /// The token of each request, of the API and of git, with method and path.
+    pub signed: Vec<(Option<String>, String)>,
     /// The pushes: repository, branch, and whether a job's own token made it, so that no workflow runs.
     pub pushes: Vec<Push>,
 }
@@ -98,9 +103,7 @@ impl GitHub {
         let folder = tempfile::tempdir()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let server = format!("http://{}", listener.local_addr()?);
-        let emulator = Emulator::start(&server).await?;
-        let path = folder.path().to_owned();
-        let state = Arc::new(State { server: server.clone(), folder: path, emulator, inner: Mutex::default() });
+        let state = State::new(&server, folder.path(), false).await?;
         let origin = origin.display().to_string();
         for repository in [REPOSITORY, FORK] {
             let bare = state.bare(repository);
@@ -108,12 +111,36 @@ impl GitHub {
             bare.git(&["fetch", "--quiet", "--no-tags", &origin, "HEAD:refs/heads/main"]).await?;
             state.after_push(&mut *state.inner.lock().await, repository, false).await?;
         }
-        let app = Router::new().fallback(answer).with_state(state.clone());
-        let task = tokio::spawn(async move {
-            // it serves until the task is aborted
-            let _ = axum::serve(listener, app).await;
-        });
-        Ok(Self { api: format!("{server}/api/v3"), server, state, task, _folder: folder })
+        let tasks = vec![serve(listener, &state)];
+        Ok(Self { api: format!("{server}/api/v3"), server, state, tasks, _folder: Some(folder) })
+    }
+
+    /// Starts it for a repository that is there, `acme/models.git` in `folder`, into which others may push without asking. Its answers
+    /// name `server`. It also listens on a Unix socket, for whatever stands before it under that name.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); when the socket cannot be made.
+    pub async fn over(folder: &Path, server: &str, socket: &Path) -> Result<Self> {
+        let state = State::new(server, folder, true).await?;
+        Bare::create(&state.bare(REPOSITORY).0).await?;
+        state.after_push(&mut *state.inner.lock().await, REPOSITORY, false).await?;
+        match std::fs::remove_file(socket) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let named = UnixListener::bind(socket).with_context(|| format!("listening on {}", socket.display()))?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let here = format!("http://{}", listener.local_addr()?);
+        let tasks = vec![serve(listener, &state), serve(named, &state)];
+        Ok(Self { api: format!("{here}/api/v3"), server: here, state, tasks, _folder: None })
+    }
+
+    /// The private key of an app, in PEM.
+    ///
+    /// # Errors
+    /// When there is no such app.
+    pub fn key(&self, app: App) -> Result<&str> {
+        self.state.emulator.key(app)
     }
 
     /// The repository's bare folder.
@@ -183,6 +210,11 @@ impl GitHub {
         std::mem::take(&mut self.state.inner.lock().await.asked)
     }
 
+    /// The token of each request since the last time, of the API and of git, with method and path.
+    pub async fn signed(&self) -> Vec<(Option<String>, String)> {
+        std::mem::take(&mut self.state.inner.lock().await.signed)
+    }
+
     /// What was pushed since the last time.
     pub async fn pushes(&self) -> Vec<Push> {
         std::mem::take(&mut self.state.inner.lock().await.pushes)
@@ -191,11 +223,26 @@ impl GitHub {
 
 impl Drop for GitHub {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
+/// Answers whoever connects, until the task is aborted.
+fn serve<L: Listener<Addr: std::fmt::Debug>>(listener: L, state: &Arc<State>) -> JoinHandle<()> {
+    let app = Router::new().fallback(answer).with_state(Arc::clone(state));
+    tokio::spawn(async move {
+        // it only ends with the task
+        let _ = axum::serve(listener, app).await;
+    })
+}
+
 impl State {
+    async fn new(server: &str, folder: &Path, is_shared: bool) -> Result<Arc<Self>> {
+        let emulator = Emulator::start(server).await?;
+        let (server, folder) = (server.to_owned(), folder.to_owned());
+        Ok(Arc::new(Self { server, folder, is_shared, emulator, inner: Mutex::default() }))
+    }
+
     /// A repository's bare folder.
     #[must_use]
     pub fn bare(&self, repository: &str) -> Bare {

@@ -51,21 +51,13 @@ fn with_login(environment: &str) -> Result<Vec<Value>> {
 }
 
 /// Secrets that a service account of ours may read, by namespace: the proxy's, because it does not start without (base/traefik).
-const MAY_LIST_SECRETS: [&str; 6] = ["gateway", "argocd", "minio", "mlflow", "server", "demo-ui"];
+const MAY_LIST_SECRETS: [&str; 7] = ["gateway", "argocd", "minio", "mlflow", "server", "demo-ui", "training-manager"];
 
 #[test]
 fn no_service_account_of_ours_may_do_more_than_its_job() -> Result<()> {
     need(&NEEDED)?;
     let api = ApiServer::start()?;
-    let deployed = tree::deployed("local")?;
-    prepare(&api, "local", &deployed)?;
-    for application in &deployed {
-        let rights = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
-        let objects: Vec<Value> =
-            application.objects.iter().filter(|one| rights.iter().any(|kind| one["kind"] == *kind)).cloned().collect();
-        api.apply(&objects, false)?;
-    }
-    let namespaces: Vec<String> = objects_of(&deployed, "Namespace").map(|one| text(one, "name")).collect();
+    let namespaces = with_rights(&api)?;
     let ours = [
         ("demo-ui", "demo-ui"),
         ("gateway", "traefik"),
@@ -74,6 +66,7 @@ fn no_service_account_of_ours_may_do_more_than_its_job() -> Result<()> {
         ("postgres", "postgres"),
         ("server", "server"),
         ("training", "trainer"),
+        ("training-manager", "training-manager"),
     ];
     let mut asked = Vec::new();
     for (namespace, name) in ours {
@@ -83,33 +76,121 @@ fn no_service_account_of_ours_may_do_more_than_its_job() -> Result<()> {
             let proxy = name == "traefik" && MAY_LIST_SECRETS.contains(&target.as_str());
             for (verb, group, resource) in QUESTIONS {
                 let may = proxy && resource == "secrets" && verb != "update";
-                asked.push((format!("system:serviceaccount:{namespace}:{name}"), target, verb, group, resource, may));
+                let account = format!("system:serviceaccount:{namespace}:{name}");
+                asked.push(Question { account, namespace: target, verb, group, resource, name: "", may });
             }
         }
     }
-    let reviews: Vec<Value> = asked
-        .iter()
-        .map(|(user, target, verb, group, resource, _)| {
-            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-            json!({
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SubjectAccessReview",
-                "spec": {"user": user, "resourceAttributes": {
-                    "namespace": target, "verb": verb, "group": group, "resource": resource, "subresource": subresource,
-                }},
-            })
+    answers_are_as_expected(&api, &asked)
+}
+
+/// Kinds that somebody who looks at trainings, or holds a lease, might be given as well: group, resource, name.
+const AROUND: [(&str, &str, &str); 17] = [
+    ("trainer.kubeflow.org", "trainjobs", ""),
+    ("trainer.kubeflow.org", "trainjobs/status", ""),
+    ("trainer.kubeflow.org", "clustertrainingruntimes", ""),
+    ("jobset.x-k8s.io", "jobsets", ""),
+    ("", "pods", ""),
+    ("", "pods/log", ""),
+    ("", "pods/exec", ""),
+    ("", "pods/eviction", ""),
+    ("", "events", ""),
+    ("", "secrets", ""),
+    ("", "configmaps", ""),
+    ("coordination.k8s.io", "leases", "training-manager"),
+    ("coordination.k8s.io", "leases", "another"),
+    ("rbac.authorization.k8s.io", "rolebindings", ""),
+    ("argoproj.io", "applications", "training-jobs"),
+    ("argoproj.io", "applications", "another"),
+    ("argoproj.io", "applications", ""),
+];
+
+#[test]
+fn the_training_manager_looks_at_trainings_and_holds_its_lease_and_does_no_more() -> Result<()> {
+    need(&NEEDED)?;
+    let api = ApiServer::start()?;
+    with_rights(&api)?;
+    let mut asked = Vec::new();
+    // the last stands for all namespaces at once
+    for namespace in ["training", "training-manager", "argocd", "kube-system", ""] {
+        for verb in ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"] {
+            for (group, resource, name) in AROUND {
+                let looks = match resource {
+                    "trainjobs" | "jobsets" | "pods" | "events" => ["get", "list", "watch"].contains(&verb),
+                    "pods/log" => verb == "get",
+                    _ => false,
+                };
+                let holds = resource == "leases"
+                    && (verb == "create" || name == "training-manager" && ["get", "update"].contains(&verb));
+                let asks = resource == "applications" && name == "training-jobs" && verb == "get";
+                let may = match namespace {
+                    "training" => looks,
+                    "training-manager" => holds,
+                    "argocd" => asks,
+                    _ => false,
+                };
+                let account = "system:serviceaccount:training-manager:training-manager".to_owned();
+                asked.push(Question { account, namespace, verb, group, resource, name, may });
+            }
+        }
+    }
+    answers_are_as_expected(&api, &asked)
+}
+
+/// Applies the accounts of `local` and their rights. Returns the names of its namespaces.
+fn with_rights(api: &ApiServer) -> Result<Vec<String>> {
+    let deployed = tree::deployed("local")?;
+    prepare(api, "local", &deployed)?;
+    for application in &deployed {
+        let rights = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+        let objects: Vec<Value> =
+            application.objects.iter().filter(|one| rights.iter().any(|kind| one["kind"] == *kind)).cloned().collect();
+        api.apply(&objects, false)?;
+    }
+    Ok(objects_of(&deployed, "Namespace").map(|one| text(one, "name")).collect())
+}
+
+/// Whether an account may do something.
+struct Question<'a> {
+    account: String,
+    namespace: &'a str,
+    verb: &'a str,
+    group: &'a str,
+    /// `pods/exec` is a subresource.
+    resource: &'a str,
+    /// Empty for any object.
+    name: &'a str,
+    /// What the answer must be.
+    may: bool,
+}
+
+impl Question<'_> {
+    fn review(&self) -> Value {
+        let (resource, subresource) = self.resource.split_once('/').unwrap_or((self.resource, ""));
+        json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": self.account, "resourceAttributes": {
+                "namespace": self.namespace, "verb": self.verb, "group": self.group, "resource": resource,
+                "subresource": subresource, "name": self.name,
+            }},
         })
-        .collect();
+    }
+}
+
+/// Puts questions to an API server, and compares its answers.
+fn answers_are_as_expected(api: &ApiServer, asked: &[Question<'_>]) -> Result<()> {
+    let reviews: Vec<Value> = asked.iter().map(Question::review).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": reviews}).to_string();
     let answers = api.kubectl(&["create", "-o", "json", "-f", "-"], &list)?;
     ensure!(answers.succeeded, "{}", answers.errors);
     let answers: Vec<Value> =
         serde_json::Deserializer::from_str(&answers.output).into_iter().collect::<serde_json::Result<_>>()?;
     ensure!(answers.len() == asked.len(), "{} answers to {} questions", answers.len(), asked.len());
-    for ((user, target, verb, _, resource, may), answer) in asked.iter().zip(&answers) {
+    for (Question { account, namespace, verb, resource, name, may, .. }, answer) in asked.iter().zip(&answers) {
         ensure!(
             answer["status"]["allowed"] == *may,
-            "{user} and `{verb} {resource}` in {target}: {}",
+            "{account} and `{verb} {resource} {name}` in {namespace}: {}",
             answer["status"]
         );
     }

@@ -29,12 +29,16 @@ pub const USER: u32 = 65532;
 
 /// The options of `ctr run`. A container uses the machine's loopback, so that the tests can reach it, and nothing else of the machine.
 pub fn options() -> Vec<String> {
+    writing_to("/tmp")
+}
+
+/// The same for a container that may write to another folder alone.
+pub fn writing_to(folder: &str) -> Vec<String> {
     let mut all: Vec<String> = ["--net-host", "--read-only", "--seccomp"].map(str::to_owned).into();
     all.extend(CAPABILITIES.iter().flat_map(|name| ["--cap-drop".to_owned(), (*name).to_owned()]));
-    // a /tmp in memory, like an emptyDir
-    all.extend(
-        ["--mount", "type=tmpfs,src=tmpfs,dst=/tmp,options=nosuid:nodev:size=512m:mode=1777"].map(str::to_owned),
-    );
+    // in memory, like an emptyDir
+    let mount = format!("type=tmpfs,src=tmpfs,dst={folder},options=nosuid:nodev:size=512m:mode=1777");
+    all.extend(["--mount".to_owned(), mount]);
     all
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use slipway_images::container::{inside, is_confined, options, stand_in, start, tar};
+use slipway_images::container::{inside, is_confined, options, stand_in, start, tar, writing_to};
 use slipway_images::containerd::Containerd;
 use slipway_loop::programs::{fresh_clone, program};
 
@@ -130,6 +130,44 @@ async fn trainer_and_server_are_confined() -> Result<()> {
         containerd.ctr().args(["run", "--rm"]).args(options()).args([&trainer, "named", "slipway-trainer"]).output()?;
     let output = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
     ensure!(output.contains("SLIPWAY_TRIAL is not set"), "{output}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_training_manager_answers_and_writes_to_its_cache_alone() -> Result<()> {
+    let containerd = Containerd::start()?;
+    let clone = containerd.folder().join("clone");
+    fresh_clone(&clone)?;
+    let image = containerd.import(&tar(&clone, "training-manager", containerd.folder())?)?;
+    let listen = format!("127.0.0.1:{}", port()?);
+    // nothing else is there: neither a cluster, nor GitHub, nor MLflow
+    let config = containerd.folder().join("kubeconfig");
+    let nowhere = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "nowhere",
+        "clusters": [{"name": "nowhere", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
+        "users": [{"name": "nobody", "user": {}}],
+    });
+    std::fs::write(&config, nowhere.to_string())?;
+    let done = containerd
+        .ctr()
+        .args(["run", "--detach"])
+        // as in base/training-manager, without a /tmp
+        .args(writing_to("/cache"))
+        .args(["--mount", &format!("type=bind,src={},dst=/kubeconfig,options=rbind:ro", config.display())])
+        .args(["--env", "KUBECONFIG=/kubeconfig", "--env", "POD_NAMESPACE=training-manager"])
+        .args(["--env", "SLIPWAY_CACHE=/cache", "--env", "SLIPWAY_ENVIRONMENT=local"])
+        .args(["--env", "SLIPWAY_REPOSITORY=https://github.com/slipway-dev/slipway.git"])
+        .args(["--env", "MLFLOW_TRACKING_URI=http://127.0.0.1:1", "--env", &format!("SLIPWAY_LISTEN={listen}")])
+        .args(["--log-uri", &format!("file://{}/manager.log", containerd.folder().display())])
+        .args([&image, "manager"])
+        .output()?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    answers(&containerd, "manager", &format!("http://{listen}/healthz")).await?;
+    is_confined(&containerd, "manager")?;
+    // alive, and not ready: it has seen no training
+    let ready = client()?.get(format!("http://{listen}/readyz")).send().await?.status();
+    ensure!(ready == 503, "{ready}");
     Ok(())
 }
 

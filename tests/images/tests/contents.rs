@@ -7,7 +7,7 @@ use slipway_loop::programs::{fresh_clone, given, program, repository};
 const MB: u64 = 1_000_000;
 
 #[test]
-fn trainer_and_server_are_small_and_share_almost_all() -> Result<()> {
+fn trainer_and_server_share_almost_all_and_what_is_compiled_is_small() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("clone");
     fresh_clone(&clone)?;
@@ -19,6 +19,10 @@ fn trainer_and_server_are_small_and_share_almost_all() -> Result<()> {
         ensure!(size <= 200 * MB, "{name} has {size} bytes");
         ensure!(shared * 10 >= size * 9, "{name} shares {shared} of {size} bytes");
     }
+    // a program and the base that it needs
+    let manager = Image::build(&clone, "training-manager", &folder.path().join("training-manager"))?.layers();
+    let size: u64 = manager.values().sum();
+    ensure!(size <= 30 * MB, "training-manager has {size} bytes");
     // each worker of each job starts one of these
     for program in ["slipway-trainer", "slipway-launch"] {
         let size = std::fs::metadata(given("SLIPWAY_BIN")?.join(program))?.len();
@@ -124,6 +128,7 @@ fn an_image_says_where_it_comes_from() -> Result<()> {
                 "pkg:pypi/psycopg2-binary@",
                 "pkg:pypi/boto3@",
             ],
+            "training-manager" => &["pkg:deb/debian/libc6@", "pkg:cargo/kube@", "pkg:cargo/octocrab@"],
             _ => &["pkg:pypi/streamlit@1.67"],
         };
         for start in expected {

@@ -66,8 +66,12 @@ pub struct Addresses {
     pub mlflow: String,
     /// The model server.
     pub server: String,
+    /// The training manager.
+    pub manager: String,
     /// The demo page.
     pub page: String,
+    /// What a client of Kubernetes needs to see the jobs.
+    pub kubeconfig: PathBuf,
     /// The bare repository that pull requests go to.
     pub forge: PathBuf,
 }

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod bench;
 pub mod command;
 pub mod demo;
+pub mod followed;
 pub mod login_mlflow;
 pub mod process;
 pub mod programs;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_loop::process::{Process, free_port};
 use slipway_loop::programs::{forge_of, fresh_clone, given, program, repository};
 use slipway_loop::secrets::{files_hold_none, holds_none};
@@ -101,12 +101,17 @@ const RUNS: &[Run] = &[
     run("show", &["1", "--remote", REMOTE]),
     run("merge", &["1"]),
     run("merge", &["1", "--remote", REMOTE]),
-    run("close", &["1"]),
-    run("close", &["1", "--remote", REMOTE]),
     run("cancel", &["mnist-mlp"]),
     run("cancel", &["mnist-mlp", "--remote", REMOTE]),
+    run("archive", &["--dry-run"]),
+    run("archive", &["--remote", REMOTE]),
+    with("archive", &["--dry-run"], &[("MLFLOW_TRACKING_URI", "http://ann:m4rked/password@{stub}")]),
+    run("history", &[]),
     run("revert", &["1"]),
     run("revert", &["1", "--remote", REMOTE]),
+    // what `cancel` has opened
+    run("close", &["2"]),
+    run("close", &["2", "--remote", REMOTE]),
     run("render", &["--pull-request", "1", "--remote", REMOTE]),
     run("trace", &["mnist"]),
     run("trace", &["mnist", "--remote", REMOTE]),
@@ -168,7 +173,8 @@ async fn the_table_has_every_command_and_the_services_are_those_of_apps() -> Res
     }
     // MLflow is not ours; it runs in the loop
     ensure!(
-        services == ["demo-ui", "launcher", "mlflow", "server", "trainer"].map(str::to_owned).into(),
+        services
+            == ["demo-ui", "launcher", "mlflow", "server", "trainer", "training-manager"].map(str::to_owned).into(),
         "{services:?}"
     );
     Ok(())
@@ -200,8 +206,15 @@ async fn stub(received: Received) -> Result<String> {
 }
 
 /// Files of a home that hold secrets.
-const INPUTS: [&str; 6] =
-    [".mlflow/credentials", ".docker/config.json", ".kube/config", ".netrc", ".git-credentials", ".gitconfig"];
+const INPUTS: [&str; 7] = [
+    ".mlflow/credentials",
+    ".docker/config.json",
+    ".kube/config",
+    ".netrc",
+    ".git-credentials",
+    ".gitconfig",
+    ".manager-token",
+];
 
 /// A clone and a home with secrets in every place.
 struct Surrounding {
@@ -244,6 +257,7 @@ impl Surrounding {
             "default login ann password m4rked-netrc\n",
             "https://ann:m4rked-git@github.com\n",
             &git,
+            "m4rked-manager",
         ];
         for (name, text) in INPUTS.iter().zip(texts) {
             let path = home.join(name);
@@ -394,6 +408,7 @@ async fn where_everything_refuses() -> Result<()> {
         "the server runs without an address"
     );
     services(&surrounding).await?;
+    manager(&surrounding).await?;
     upstream(&surrounding).await?;
     surrounding.search().await?;
     // the search means nothing unless the secrets were used
@@ -410,6 +425,8 @@ async fn where_everything_refuses() -> Result<()> {
     ] {
         ensure!(received.contains(&sent), "{sent} was never sent");
     }
+    // the manager has reached nothing, so it asks nobody with it
+    ensure!(!received.contains("m4rked-person"), "a person's token was passed on");
     Ok(())
 }
 
@@ -502,6 +519,49 @@ async fn services(surrounding: &Surrounding) -> Result<()> {
         session.arg(surrounding.clone.join("tests/loop/page_session.py")).arg(&port);
         ensure!(surrounding.finish(&mut session).await?, "the page has no session");
         surrounding.hold_none("the page's log", page.log().as_bytes());
+    }
+    Ok(())
+}
+
+/// The training manager while the cluster, MLflow and GitHub refuse it, and with a repository of this machine: its log, and what it answers
+/// to those who read, and to those who write with a right token and with a wrong one.
+async fn manager(surrounding: &Surrounding) -> Result<()> {
+    let client = slipway_http::loopback(Duration::from_secs(30))?;
+    let path = |name: &str| surrounding.folder.path().join(name).display().to_string();
+    let (bare, cache, token) = (path("acme/ml.git"), path("manager"), path("home/.manager-token"));
+    for (repository, own) in [(REMOTE, "m4rked-person"), (&bare, "m4rked-manager")] {
+        let variables = [
+            ("SLIPWAY_ENVIRONMENT", "local"),
+            ("SLIPWAY_REPOSITORY", repository),
+            ("SLIPWAY_CACHE", &cache),
+            ("SLIPWAY_LEASE_NAMESPACE", "training-manager"),
+            ("SLIPWAY_MANAGER_TOKEN_FILE", &token),
+            ("SLIPWAY_LISTEN", "127.0.0.1:0"),
+        ];
+        let command = surrounding.command(&program("slipway-manager")?, &variables)?;
+        let mut manager = Process::start(command.as_std(), &surrounding.folder.path().join("manager.log"))?;
+        let line: Value = serde_json::from_str(&manager.logs("\"listening\"").await?)?;
+        let api = format!("http://{}", line["listening"].as_str().context("an address")?);
+        // the API server has refused
+        manager.logs("does not answer as it should").await?;
+        for path in
+            ["healthz", "readyz", "metrics", "openapi.json", "api/v1/summary", "api/v1/experiments", "api/v1/trials"]
+        {
+            let body = client.get(format!("{api}/{path}")).send().await?.bytes().await?;
+            surrounding.hold_none(path, &body);
+        }
+        for token in [own, "m4rked-wrong"] {
+            for (path, body) in [
+                ("experiments", json!({"name": "mnist-mlp", "source": "spec: ["})),
+                ("experiments/mnist-mlp/cancel", json!({"environment": "local"})),
+            ] {
+                let request = client.post(format!("{api}/api/v1/{path}")).bearer_auth(token).json(&body);
+                let answer = request.send().await?;
+                ensure!(answer.status().is_client_error() || answer.status().is_server_error(), "{path}: {answer:?}");
+                surrounding.hold_none(path, &answer.bytes().await?);
+            }
+        }
+        surrounding.hold_none("the manager's log", manager.log().as_bytes());
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
-//! The whole product in one test: propose, merge, train, register, promote, serve, draw, ask.
+//! The whole product in one test: propose, merge, train, register, promote, serve, draw, ask; and the same as people follow it, with the
+//! training manager.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use slipway_forge::BareForge;
+use slipway_cluster::{Cluster, train_jobs};
+use slipway_forge::{BareForge, PullRequestState};
 use slipway_loop::command;
 use slipway_loop::demo::{self, Addresses, OpenDemo, Report};
+use slipway_loop::followed::{Followed, reported, the_promotion};
 use slipway_loop::programs::{fresh_clone, given, repository};
 use slipway_loop::tracking;
 use tokio::process::Command;
@@ -21,9 +24,12 @@ async fn a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit() -> Result<(
     let open = demo::open(&clone).await?;
     report_is_right(&open.report)?;
     mlflow_knows_every_trial(&open).await?;
+    a_client_of_kubernetes_sees_every_trial(&open).await?;
     a_browser_draws_a_digit(&open).await?;
     python_agrees_with_the_server(&open).await?;
-    every_other_example_passes_its_own_gate(&open, &clone).await?;
+    the_demo_and_the_manager_promote_once(&open).await?;
+    let followed = Followed::start(&open.addresses, &clone).await?;
+    tokio::try_join!(followed.until_served(), every_other_example_passes_its_own_gate(&open, &clone))?;
     let first = accuracies(&open.report);
 
     // The demo is killed without a chance to clean up; nothing that it started may keep running.
@@ -56,6 +62,28 @@ async fn mlflow_knows_every_trial(open: &OpenDemo) -> Result<()> {
         let version = trial.version.as_deref().context("both trials pass their gate")?;
         tracking::holds_everything(&open.addresses.mlflow, &trial.name, version).await?;
     }
+    Ok(())
+}
+
+/// As in a cluster: phase, progress and metrics of each TrainJob, as its workers reported them.
+async fn a_client_of_kubernetes_sees_every_trial(open: &OpenDemo) -> Result<()> {
+    let cluster = Cluster::of_kubeconfig(&open.addresses.kubeconfig, None).await?;
+    let jobs = train_jobs(&cluster).await?;
+    for trial in &open.report.trials {
+        let job = jobs.iter().find(|job| job.name == trial.name).context("it is not there")?;
+        ensure!(job.phase == "Complete" && job.progress == Some(100) && job.trial.is_some(), "{job:?}");
+        ensure!(job.metrics.iter().any(|(name, _)| name == "test_accuracy"), "{job:?}");
+    }
+    Ok(())
+}
+
+/// The demo promotes without waiting for anybody, and the manager proposes the same version within seconds.
+async fn the_demo_and_the_manager_promote_once(open: &OpenDemo) -> Result<()> {
+    let forge = BareForge::open(&open.addresses.forge)?;
+    // before it writes this, the manager has proposed whatever it proposes
+    reported(&forge, 1, "2 trials finished", Duration::from_secs(60)).await?;
+    let promotion = the_promotion(&forge, "mnist")?;
+    ensure!(promotion.state == PullRequestState::Merged, "{promotion:?}");
     Ok(())
 }
 
@@ -126,7 +154,7 @@ async fn python_agrees_with_the_server(open: &OpenDemo) -> Result<()> {
 
 async fn everything_is_gone(addresses: &Addresses) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
-    for url in [&addresses.s3, &addresses.mlflow, &addresses.server, &addresses.page] {
+    for url in [&addresses.s3, &addresses.mlflow, &addresses.server, &addresses.manager, &addresses.page] {
         let address = url.trim_start_matches("http://").trim_end_matches('/');
         while tokio::net::TcpStream::connect(address).await.is_ok() {
             ensure!(Instant::now() < deadline, "{url} still answers after its parent was killed");

@@ -251,6 +251,23 @@ impl From<slipway_report::Error> for Failure {
     }
 }
 
+impl From<slipway_outcome::Error> for Failure {
+    fn from(error: slipway_outcome::Error) -> Self {
+        use slipway_outcome::Error;
+
+        match error {
+            Error::Report(error) => error.into(),
+            Error::Project(error) => error.into(),
+            Error::Proposal(error) => error.into(),
+            Error::Git(error) => error.into(),
+            Error::Forge(error) => error.into(),
+            Error::Mlflow(error) => error.into(),
+            error @ Error::OtherEnvironment { .. } => Self::Input(error.to_string()),
+            error @ Error::Tag { .. } => Self::Unexpected(error.to_string()),
+        }
+    }
+}
+
 impl From<slipway_image::Error> for Failure {
     fn from(error: slipway_image::Error) -> Self {
         use slipway_image::Error;

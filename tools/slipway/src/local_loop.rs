@@ -53,11 +53,13 @@ pub(crate) async fn interrupted() -> Result<(), Failure> {
 /// The addresses of a loop, one a line.
 pub(crate) fn addresses(state: &State) -> String {
     format!(
-        "page    {}\nMLflow  {}\nserver  {}\nS3      {}\nforge   {}",
+        "page    {}\nMLflow  {}\nserver  {}\nmanager {}\nS3      {}\nforge   {}\nkubectl KUBECONFIG={}",
         state.page,
         state.mlflow,
         state.server,
+        state.manager,
         state.s3,
-        state.forge.display()
+        state.forge.display(),
+        state.kubeconfig.display()
     )
 }

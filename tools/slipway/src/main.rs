@@ -4,6 +4,7 @@ mod cache;
 mod commands;
 mod context;
 mod dataset;
+mod ended;
 mod examined;
 mod failure;
 mod local_loop;
@@ -15,6 +16,7 @@ mod open_pull_requests;
 mod opening;
 mod plan_text;
 mod pull_request;
+mod record_text;
 mod remote;
 mod renderers;
 mod replace;
@@ -25,7 +27,6 @@ mod running;
 mod runtime;
 mod services;
 mod uncommitted;
-mod unregistered;
 mod versions;
 mod warnings;
 
@@ -41,8 +42,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use commands::{
-    bootstrap, cancel, check, close, dataset as dataset_command, demo, diff, doctor, image, merge, new,
-    plan as plan_command, promote, propose, render, report as report_command, revert, show, status, trace, up,
+    archive, bootstrap, cancel, check, close, dataset as dataset_command, demo, diff, doctor, history, image, merge,
+    new, plan as plan_command, promote, propose, render, report as report_command, revert, show, status, trace, up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
@@ -95,6 +96,8 @@ enum Command {
     Promote(promote::Promote),
     /// Open the pull request that stops TrainJobs when it is merged
     Cancel(cancel::Cancel),
+    /// Open the pull request that moves TrainJobs that have ended to the history
+    Archive(archive::Archive),
     /// Open the pull request that undoes a merged one
     Revert(revert::Revert),
     /// Write the report of a pull request: what it would do, and once it is merged, what came of it
@@ -109,6 +112,8 @@ enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// Show jobs, versions and which version is in service
     Status(status::Status),
+    /// Show what came of TrainJobs that are in the history
+    History(history::History),
     /// Show what a version or a job came from: experiment, commit, pull request, dataset
     Trace(trace::Trace),
     /// Run the whole loop on this machine
@@ -182,12 +187,14 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Propose(command) => wait(command.run(&context)),
         Command::Promote(command) => wait(command.run(&context)),
         Command::Cancel(command) => wait(command.run(&context)),
+        Command::Archive(command) => wait(command.run(&context)),
         Command::Revert(command) => wait(command.run(&context)),
         Command::Report(command) => wait(command.run(&context)),
         Command::Show(command) => wait(command.run(&context)),
         Command::Merge(command) => wait(command.run(&context)),
         Command::Close(command) => wait(command.run(&context)),
         Command::Status(command) => wait(command.run(&context)),
+        Command::History(command) => command.run(&context),
         Command::Trace(command) => wait(command.run(&context)),
         Command::Up(command) => wait(command.run(&context)),
         Command::Down(command) => wait(command.run(&context)),

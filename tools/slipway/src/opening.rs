@@ -18,6 +18,11 @@ pub(crate) struct OpeningArgs {
 
 impl OpeningArgs {
     pub(crate) fn opening(&self) -> Opening {
-        Opening { draft: self.draft, labels: self.labels.clone(), reviewers: self.reviewers.clone() }
+        Opening {
+            draft: self.draft,
+            labels: self.labels.clone(),
+            reviewers: self.reviewers.clone(),
+            ..Opening::default()
+        }
     }
 }

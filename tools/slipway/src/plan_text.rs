@@ -33,6 +33,10 @@ pub(crate) fn terminal(plan: &Plan, context: &Context) -> String {
             let _ = writeln!(text, "{}", context.paint("31", &format!("  - {stop}  stops if it still runs")));
         }
         more(&mut text, change.stops.len(), "stop");
+        for name in change.archived.iter().take(LISTED) {
+            let _ = writeln!(text, "  > {name}  moves to the history");
+        }
+        more(&mut text, change.archived.len(), "move to the history");
         if change.stays > 0 {
             let _ = writeln!(text, "  = {} unchanged", count(change.stays, "TrainJob"));
         }

@@ -1,5 +1,7 @@
 //! Which repository pull requests go to.
 
+use std::path::PathBuf;
+
 use slipway_embedded::State;
 use slipway_git::Repository;
 use slipway_proposal::Remote;
@@ -32,6 +34,11 @@ impl ForgeArgs {
         let running = self.running.find(context)?.map(|(_, state)| state);
         let remote = self.remote.find(&git, running.as_ref())?;
         Ok((git, remote))
+    }
+
+    /// The loop that runs here, with its state folder.
+    pub(crate) fn running_in(&self, context: &Context) -> Result<Option<(PathBuf, State)>, Failure> {
+        self.running.find(context)
     }
 
     /// The loop that runs here.

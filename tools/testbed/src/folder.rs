@@ -27,6 +27,7 @@ pub enum Forget {
 /// etcd/ kubelet/ containerd/
 /// registry/    what the registry serves
 /// git/         what the git server serves
+/// github.sock  where a program of the machine may listen that answers for https://github.test
 /// log/         NAME.log for each component; pods/ and containers/ are kubelet's
 /// ```
 #[derive(Debug, Clone)]
@@ -69,6 +70,13 @@ impl Folder {
     #[must_use]
     pub fn git(&self) -> PathBuf {
         self.root.join("git")
+    }
+
+    /// A Unix socket. Pods reach whatever listens there as the API of `https://github.test`, and as its git if they sign in. Who does not
+    /// gets its repositories from [`Folder::git`].
+    #[must_use]
+    pub fn github(&self) -> PathBuf {
+        self.root.join("github.sock")
     }
 
     /// Logs of the components, and of pods.

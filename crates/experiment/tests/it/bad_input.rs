@@ -75,6 +75,13 @@ fn findings(text: &str) -> Vec<Finding> {
 #[case("\">= 0.95\"", ">= 0.95", 14, 48, "yaml-syntax", "not valid YAML", "quote a value that starts with >")]
 #[case("  budget", "  rerun: 0\n  budget", 13, 10, "out-of-range", "spec.rerun is 0", "from 1 to")]
 #[case("  budget", "  environments: []\n  budget", 13, 17, "out-of-range", "spec.environments is empty", "[local]")]
+#[case("  budget", "  promote: always\n  budget", 13, 12, "wrong-value", "spec.promote cannot be `always`", "allowed: never, propose")]
+#[case("  budget", "  promote: [local]\n  budget", 13, 12, "wrong-type", "spec.promote must be never, propose or a map, found a list", "`merge: [local]`")]
+#[case("  budget", "  promote: {merge: []}\n  budget", 13, 20, "out-of-range", "spec.promote.merge is empty", "such as [local]")]
+#[case("  budget", "  promote: {}\n  budget", 13, 12, "missing-field", "missing field `merge` in spec.promote", "add `merge:`")]
+#[case("  budget", "  promote: {merge: [local, staging]}\n  budget", 13, 28, "unknown-environment", "spec.promote.merge names `staging`, where this experiment does not run", "in spec.environments: local")]
+#[case("  budget", "  promotes: never\n  budget", 13, 3, "unknown-field", "unknown field `promotes` in spec", "did you mean `promote`?")]
+#[case("  register: {model: mnist, require: {accuracy: \">= 0.95\"}}", "  promote: never", 14, 12, "promote-without-register", "this experiment registers none", "add spec.register, or remove spec.promote")]
 #[case("  budget", "  environments: [local, local]\n  budget", 13, 25, "wrong-value", "has `local` twice", "once")]
 fn one_mistake(
     #[case] old: &str,

@@ -41,6 +41,8 @@ fn another_content_is_another_job(#[case] old: &str, #[case] new: &str) {
 #[case("0.001", "1e-3")]
 #[case("  budget", "  rerun: 1\n  budget")]
 #[case("  budget", "  environments: [local, staging]\n  budget")]
+#[case("  register", "  promote: never\n  register")]
+#[case("  register", "  promote: {merge: [local]}\n  register")]
 #[case("{architecture: mlp, dropout: 0.25}", "{dropout: 0.250, architecture: \"mlp\"} # the same")]
 fn the_same_content_is_the_same_job(#[case] old: &str, #[case] new: &str) {
     assert_eq!(names(&with(MLP, old, new)), names(MLP));

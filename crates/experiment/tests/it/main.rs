@@ -8,6 +8,7 @@ mod identity;
 mod jobs;
 mod programs;
 mod properties;
+mod records;
 mod rendering;
 mod schema;
 mod text;

@@ -23,7 +23,9 @@ fn the_file_is_what_the_types_say() {
 
 #[test]
 fn the_examples_fit() {
-    for text in [CNN, MLP, RESNET] {
+    let promoted = ["never", "propose", "{merge: [local]}"];
+    let promoted = promoted.map(|promote| with(CNN, "  register", &format!("  promote: {promote}\n  register")));
+    for text in [CNN, MLP, RESNET].into_iter().chain(promoted.iter().map(String::as_str)) {
         if let Err(error) = validator().validate(&value(text)) {
             panic!("{}: {error}", error.instance_path());
         }
@@ -54,6 +56,9 @@ fn mistakes_do_not() {
         ("accuracy", "acuracy"),
         (">= 0.95", "=> 0.95"),
         ("kind: Experiment", "kind: Dataset"),
+        ("  register", "  promote: always\n  register"),
+        ("  register", "  promote: {merge: []}\n  register"),
+        ("  register", "  promote: {open: [local]}\n  register"),
     ] {
         assert!(!validator().is_valid(&value(&with(CNN, old, new))), "{new}");
     }

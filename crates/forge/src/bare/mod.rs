@@ -133,7 +133,8 @@ impl BareForge {
     }
 
     /// Opens a pull request for a branch that is here. If one is open for the branch already, returns that one; labels that it lacks are
-    /// added.
+    /// added. If an earlier one has merged the commit of the branch, returns that one: nothing is left to merge, and of two who ask at the
+    /// same moment the later one must not open a second one.
     ///
     /// # Errors
     /// [`slipway_git::Error::NoBranch`]; [`Error::Busy`]; when the repository cannot be written.
@@ -159,9 +160,15 @@ impl BareForge {
         for attempt in 0..ATTEMPTS {
             std::thread::sleep(PAUSE * attempt);
             let (pull_requests, last) = self.all()?;
-            let same = |one: &&Opened| one.branch == request.branch && one.is_open();
-            if let Some(opened) = pull_requests.iter().find(same) {
+            let of_branch = || pull_requests.iter().filter(|one| one.branch == request.branch);
+            if let Some(opened) = of_branch().find(|one| one.is_open()) {
                 return self.complete(opened.number, request);
+            }
+            let merged = of_branch().find(|one| one.state == PullRequestState::Merged && one.head == head);
+            if let Some(merged) = merged
+                && self.repository.contains(&format!("{BRANCHES}{}", merged.base), &head)?
+            {
+                return Ok(merged.clone());
             }
             let number = last + 1;
             let opened = self.repository.update(&[
@@ -240,14 +247,22 @@ impl BareForge {
 
     /// All pull requests with their records by number, and the last number that is taken.
     fn records(&self) -> Result<(Vec<(Record, Opened)>, u64)> {
-        let records: BTreeMap<u64, String> =
+        let mut records: BTreeMap<u64, String> =
             numbers(self.repository.references(RECORDS)?, |name| name.strip_prefix(RECORDS));
         let heads: BTreeMap<u64, String> =
             numbers(self.repository.references(PULLS)?, |name| name.strip_prefix(PULLS)?.strip_suffix("/head"));
+        for number in heads.keys() {
+            // another process may be writing both this very moment, and whoever missed that would open a second pull request
+            if !records.contains_key(number)
+                && let Some(record) = self.repository.settled_reference(&record_ref(*number))?
+            {
+                records.insert(*number, record);
+            }
+        }
         let mut pull_requests = Vec::with_capacity(records.len());
         let blobs: Vec<&str> = records.values().map(String::as_str).collect();
         for (number, text) in records.keys().zip(self.repository.blobs(&blobs)?) {
-            // Another process may be writing both this very moment.
+            // as above, the other way round
             let head = match heads.get(number) {
                 Some(head) => Some(head.clone()),
                 None => self.repository.settled_reference(&head_ref(*number))?,

@@ -27,6 +27,8 @@ pub enum Credentials {
         /// The app's private key.
         key: EncodingKey,
     },
+    /// Nobody: only what everybody may read is answered.
+    Anonymous,
 }
 
 impl Credentials {
@@ -74,6 +76,7 @@ impl Credentials {
         match self {
             Self::Token(token) | Self::Runner(token) => AuthState::AccessToken { token: token.clone() },
             Self::App { id, key } => AuthState::App(AppAuth { app_id: AppId(*id), key: key.clone() }),
+            Self::Anonymous => AuthState::None,
         }
     }
 }
@@ -84,6 +87,7 @@ impl fmt::Debug for Credentials {
             Self::Token(_) => f.write_str("Token"),
             Self::Runner(_) => f.write_str("Runner"),
             Self::App { id, .. } => write!(f, "App({id})"),
+            Self::Anonymous => f.write_str("Anonymous"),
         }
     }
 }

@@ -5,13 +5,14 @@ use super::{Credentials, GitHub};
 use crate::Result;
 
 /// As whom GitHub's runners write.
-const RUNNER: &str = "github-actions";
+pub(crate) const RUNNER: &str = "github-actions";
 
 impl GitHub {
     /// The login of whoever writes with these credentials. It is asked for once.
     pub(crate) async fn author(&self) -> Result<String> {
         match &self.credentials {
-            Credentials::Token(_) => {
+            // GitHub says that nobody has a login
+            Credentials::Token(_) | Credentials::Anonymous => {
                 let login = || async { Ok(self.read::<Account>("/user").await?.login) };
                 self.login.get_or_try_init(login).await.cloned()
             }
@@ -22,7 +23,7 @@ impl GitHub {
     /// The name of the app as which checks are written. Returns `None` for a person, who may not write any.
     pub(crate) async fn app(&self) -> Result<Option<String>> {
         match &self.credentials {
-            Credentials::Token(_) => Ok(None),
+            Credentials::Token(_) | Credentials::Anonymous => Ok(None),
             Credentials::Runner(_) => Ok(Some(RUNNER.to_owned())),
             Credentials::App { .. } => {
                 let name = self.connection().await?.app.clone();

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_digest::Digest;
 
+use super::author::RUNNER;
 use super::bounded::bounded_to;
 use super::patience::{Repeat, is_fault, persist};
 use super::pull::same;
@@ -63,10 +64,12 @@ struct Runs {
     check_runs: Vec<Run>,
 }
 
+/// A check run as GitHub describes it.
 #[derive(Deserialize)]
-struct Run {
+pub(crate) struct Run {
     id: u64,
     external_id: Option<String>,
+    status: Option<String>,
     conclusion: Option<String>,
     app: Option<App>,
     #[serde(default)]
@@ -82,6 +85,21 @@ struct App {
 struct Output {
     #[serde(default)]
     annotations_count: usize,
+}
+
+impl Run {
+    /// Whether a report of Slipway wrote it: by its mark, and as this app or as the workflow `report`. Every app may give its checks any name and
+    /// any mark, and each job of a workflow makes a check of its own name.
+    fn is_ours(&self, app: Option<&str>) -> bool {
+        let slug = self.app.as_ref().and_then(|app| app.slug.as_deref());
+        let is_by = |slug: &str| same(slug, RUNNER) || app.is_some_and(|app| same(slug, app));
+        slug.is_some_and(is_by) && self.external_id.as_deref().is_some_and(|id| id.starts_with(OURS))
+    }
+
+    /// Whether it has ended well.
+    pub(crate) fn is_green(&self) -> bool {
+        self.status.as_deref() == Some("completed") && self.conclusion.as_deref() == Some("success")
+    }
 }
 
 impl CheckStep {
@@ -114,7 +132,7 @@ impl Check {
             return CheckStep::Nothing;
         }
         let slug = run.app.as_ref().and_then(|app| app.slug.as_deref());
-        let is_own = slug.is_none_or(|slug| same(slug, app));
+        let is_own = slug.is_some_and(|slug| same(slug, app));
         let is_begun = id.strip_suffix(UNFINISHED) == Some(&self.id);
         match annotated {
             // GitHub adds annotations to those that are there, and removes none.
@@ -164,18 +182,20 @@ impl GitHub {
         let Some(app) = self.app().await? else {
             return Ok(CheckStep::NotAllowed("GitHub lets only apps and workflows write checks".to_owned()));
         };
-        let route = format!("{}/check-runs?per_page={PAGE}", self.route(&format!("commits/{}", check.head)));
+        Ok(match allowed(self.newest_check(&check.head, &check.name, Some(&app)).await)? {
+            Ok(newest) => check.step(newest.as_ref(), &app),
+            Err(reason) => CheckStep::NotAllowed(reason),
+        })
+    }
+
+    /// The newest run of ours of a check of a commit. `app` is as which checks are written, if that is one.
+    pub(crate) async fn newest_check(&self, commit: &str, name: &str, app: Option<&str>) -> Result<Option<Run>> {
+        let route = format!("{}?per_page={PAGE}", self.route(&format!("commits/{commit}/check-runs")));
         let client = self.client().await?;
-        let query = json!({ "check_name": check.name, "filter": "all" });
-        let runs = || client.get::<Runs, _, _>(&route, Some(&query));
-        match allowed(self.ask(Repeat::Harmless, runs).await)? {
-            Ok(runs) => {
-                let is_ours = |run: &&Run| run.external_id.as_deref().is_some_and(|id| id.starts_with(OURS));
-                let newest = runs.check_runs.iter().filter(is_ours).max_by_key(|run| run.id);
-                Ok(check.step(newest, &app))
-            }
-            Err(reason) => Ok(CheckStep::NotAllowed(reason)),
-        }
+        // others may have newer ones of the same name
+        let query = json!({ "check_name": name, "filter": "all" });
+        let runs: Runs = self.ask(Repeat::Harmless, || client.get(&route, Some(&query))).await?;
+        Ok(runs.check_runs.into_iter().filter(|run| run.is_ours(app)).max_by_key(|run| run.id))
     }
 
     pub(crate) async fn write_check(&self, check: &Check, step: CheckStep) -> Result<CheckWritten> {

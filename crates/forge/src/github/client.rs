@@ -8,7 +8,7 @@ use octocrab::service::middleware::base_uri::BaseUriLayer;
 use octocrab::service::middleware::reqwest_connector::ReqwestConnector;
 use octocrab::{OctoBody, Octocrab, OctocrabBuilder};
 use reqwest::redirect::{Attempt, Policy};
-use slipway_http::Url;
+use slipway_http::{Client, Url};
 use tower::{BoxError, Service};
 
 use super::authentication::Credentials;
@@ -18,17 +18,27 @@ use crate::{Error, Result};
 const LIMIT: Duration = Duration::from_secs(60);
 const REDIRECTS: usize = 5;
 
-/// A client of the API at a URL.
+/// The HTTP client for the API at a URL. It signs nothing.
 ///
 /// # Errors
 /// [`Error::Unreachable`] if the URL is not one, or TLS cannot be set up.
-pub(crate) fn connect(api: &str, credentials: &Credentials) -> Result<Octocrab> {
-    let unreachable = |reason: String| Error::Unreachable { url: api.to_owned(), reason };
-    let url = Url::parse(api).map_err(|error| unreachable(error.to_string()))?;
-    let uri = api.parse::<Uri>().map_err(|error| unreachable(error.to_string()))?;
+pub(crate) fn http(api: &str) -> Result<Client> {
+    let url = Url::parse(api).map_err(|error| unreachable(api, error.to_string()))?;
     let client = slipway_http::client_of(&url).timeout(LIMIT).redirect(Policy::custom(same_host)).build();
-    let client = client.map_err(|error| unreachable(slipway_causes::chain(&error)))?;
-    Ok(over(ReqwestConnector::new(client), uri, credentials))
+    client.map_err(|error| unreachable(api, slipway_causes::chain(&error)))
+}
+
+/// A client of the API at a URL that signs in.
+///
+/// # Errors
+/// [`Error::Unreachable`] if the URL is not one.
+pub(crate) fn connect(http: Client, api: &str, credentials: &Credentials) -> Result<Octocrab> {
+    let uri = api.parse::<Uri>().map_err(|error| unreachable(api, error.to_string()))?;
+    Ok(over(ReqwestConnector::new(http), uri, credentials))
+}
+
+fn unreachable(api: &str, reason: String) -> Error {
+    Error::Unreachable { url: api.to_owned(), reason }
 }
 
 /// A client over any transport.

@@ -8,9 +8,11 @@ mod client;
 mod comment;
 mod commit;
 mod finding;
+mod green;
 mod merging;
 mod opening;
 mod patience;
+mod person;
 mod program;
 mod publishing;
 mod pull;
@@ -26,9 +28,11 @@ use octocrab::models::InstallationId;
 use octocrab::{Octocrab, Page};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use slipway_http::Client;
 use tokio::sync::OnceCell;
 
 pub use authentication::Credentials;
+pub use commit::{NewCommit, NewFile};
 
 use crate::{Error, Result};
 use patience::{Repeat, persist};
@@ -46,6 +50,8 @@ pub struct GitHub {
     owner: String,
     repository: String,
     credentials: Credentials,
+    /// Made by the first request, because reading certificates takes its time. Whoever asks, its connections are the same.
+    http: Arc<OnceCell<Client>>,
     /// Made by the first request, because it needs tokio's runtime. An app signs with it as itself.
     transport: Arc<OnceCell<Octocrab>>,
     /// Made by the first request, because an app asks for its installation.
@@ -85,6 +91,23 @@ impl GitHub {
         Self::of_remote(url, &variables, program::gh_token, |name| program::ssh_host(name, &variables))
     }
 
+    /// The same as [`of`](Self::of), for whoever only reads: without credentials it is anonymous.
+    ///
+    /// # Errors
+    /// [`Error::AppKey`].
+    pub fn readable(url: &str) -> Result<Option<Self>> {
+        match Self::of(url) {
+            Err(Error::NoToken { .. }) => {
+                let variables = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+                let remote = RemoteRepository::of(url).map(|remote| remote.resolved(|_| None));
+                Ok(remote.map(|RemoteRepository { host, owner, repository, .. }| {
+                    Self::new(&server::api_of(&host, &variables), &owner, &repository, Credentials::Anonymous)
+                }))
+            }
+            found => found,
+        }
+    }
+
     fn of_remote(
         url: &str,
         variables: Variables,
@@ -108,8 +131,8 @@ impl GitHub {
     #[must_use]
     pub fn new(api: &str, owner: &str, repository: &str, credentials: Credentials) -> Self {
         let [api, owner, repository] = [api.trim_end_matches('/'), owner, repository].map(str::to_owned);
-        let (transport, connection, login) = <_>::default();
-        Self { api, owner, repository, credentials, transport, connection, login }
+        let (http, transport, connection, login) = <_>::default();
+        Self { api, owner, repository, credentials, http, transport, connection, login }
     }
 
     /// The same over a transport that there is already.
@@ -149,7 +172,10 @@ impl GitHub {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let transport = || async { client::connect(&self.api, &self.credentials) };
+        let transport = || async {
+            let http = self.http.get_or_try_init(|| async { client::http(&self.api) }).await?;
+            client::connect(http.clone(), &self.api, &self.credentials)
+        };
         let client = self.transport.get_or_try_init(transport).await?;
         let Credentials::App { .. } = self.credentials else {
             return Ok(Connection { client: client.clone(), app: None });

@@ -36,6 +36,13 @@ fn a_pull_request_is_opened_once_and_merged_once() {
             && message.ends_with(|c: char| c.is_ascii_hexdigit())
     );
     assert!(forge.list().unwrap().iter().all(|one| one.state == PullRequestState::Merged));
+    // whoever asked at the same moment, and is later, gets no second one
+    let late = forge.open_pull_request(&again).unwrap();
+    assert_eq!((late.number, late.state), (first, PullRequestState::Merged));
+    assert_eq!(forge.list().unwrap().len(), 2);
+    // with a new commit there is something to merge
+    assert_eq!(propose(&folder, &repository, &forge, &main, ("x.txt", "z"), "slipway/x"), 3);
+    forge.close(3).unwrap();
     assert!(matches!(forge.merge(first), Err(Error::NotOpen { number: 1, .. })));
     assert!(matches!(forge.merge(9), Err(Error::NoPullRequest(9))));
 }

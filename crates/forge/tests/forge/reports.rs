@@ -45,6 +45,27 @@ async fn a_report_is_written_once_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_check_is_green_if_it_passed_for_the_newest_commit() {
+    let (folder, repository, bare, head) = repositories();
+    let forge = Forge::Bare(bare.clone());
+    let number = propose(&folder, &repository, &bare, &head, ("x.txt", "x"), "slipway/x");
+    let is_green = async |check: &str| forge.is_green(&forge.get(number).await.unwrap(), check).await.unwrap();
+    assert!(!is_green("slipway").await, "there is none");
+    publish(&forge, number, "one").await.unwrap();
+    assert!(!is_green("slipway").await, "it is neutral");
+    let green = forge.publish(number, async |opened: &Opened, _: Option<&str>| {
+        let mut green = publication(&opened.head, "one");
+        green.check.as_mut().unwrap().conclusion = Conclusion::Success;
+        Ok::<_, Error>(green)
+    });
+    green.await.unwrap();
+    assert!(is_green("slipway").await && !is_green("other").await);
+    let mut moved = forge.get(number).await.unwrap();
+    moved.head = "1".repeat(40);
+    assert!(!forge.is_green(&moved, "slipway").await.unwrap(), "it is about another commit");
+}
+
+#[tokio::test]
 async fn a_push_meanwhile_begins_again_and_an_older_report_is_refused() {
     let (folder, repository, bare, head) = repositories();
     let forge = Forge::Bare(bare.clone());

@@ -53,6 +53,60 @@ fn a_path_has_the_history_that_git_shows() {
 }
 
 #[test]
+fn a_folder_has_the_history_that_git_shows() {
+    let (folder, repository) = branchy();
+    let work = folder.path().join("work");
+    for (revision, place) in
+        [("main", ""), ("main", "deep/er"), ("main~2", ""), ("side", ""), ("main", "never"), ("main", "a.txt")]
+    {
+        let found = repository.folder_history(revision, place, None).unwrap();
+        assert!(!found.has_met);
+        let line: Vec<String> =
+            git(&work, &["rev-list", "--first-parent", revision]).lines().map(str::to_owned).collect();
+        assert!(found.changes.iter().all(|change| line[change.newer] == change.commit.id));
+        let found: Vec<String> = found
+            .changes
+            .iter()
+            .flat_map(|change| {
+                let written = change.written.keys().map(|name| format!("{} + {name}", change.commit.id));
+                let removed = change.removed.iter().map(|name| format!("{} - {name}", change.commit.id));
+                let mut lines: Vec<String> = written.chain(removed).collect();
+                lines.sort_by(|a, b| a[43..].cmp(&b[43..]));
+                lines
+            })
+            .collect();
+        let mut expected = Vec::new();
+        for commit in &line {
+            let options = [
+                "diff-tree",
+                "--root",
+                "--no-commit-id",
+                "--name-status",
+                "--no-renames",
+                "--diff-merges=first-parent",
+                "-r",
+                commit,
+            ];
+            for line in git(&work, &options).lines() {
+                let (kind, path) = line.split_once('\t').unwrap();
+                let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+                if above == place && place != "a.txt" {
+                    expected.push(format!("{commit} {} {name}", if kind == "D" { '-' } else { '+' }));
+                }
+            }
+        }
+        assert_eq!(found, expected, "{place} at {revision}");
+    }
+    let tip = git(&work, &["rev-parse", "main"]);
+    let before = git(&work, &["rev-parse", "main~1"]);
+    let since = |place: &str, until: &str| repository.folder_history("main", place, Some(until)).unwrap();
+    assert_eq!((since("", &tip).changes, since("", &tip).has_met), (vec![], true));
+    assert_eq!((since("deep/er", &before).changes.len(), since("deep/er", &before).has_met), (1, true));
+    let side = git(&work, &["rev-parse", "side"]);
+    assert!(!since("", &side).has_met, "it is on no first parent's line");
+}
+
+#[test]
 fn a_star_stands_for_any_folder() {
     let (_folder, repository) = branchy();
     for (pattern, paths) in [

@@ -13,6 +13,7 @@ fn about() -> About {
 fn report(change: &Change, base: &str, head: &str) -> (Examination, Document) {
     let examination = Examination::of(&change.git, base, head, None).unwrap();
     let run = PastRun {
+        job: String::new(),
         experiment: "digits".to_owned(),
         dataset_digest: String::new(),
         workers: 2,

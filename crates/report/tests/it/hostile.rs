@@ -10,9 +10,9 @@ use slipway_gitops::{Change, Difference};
 use slipway_project::cluster::Prices;
 use slipway_project::rendered::Draft;
 use slipway_report::{
-    About, Conflict, Document, EnvironmentJobs, Examination, Expectations, ExperimentResults, FIRST_LINES, InService,
-    Job, ModelResult, PART_CHARACTERS, Promotion, Publication, Ranking, Results, TrainerImage, TrialResult, TrialState,
-    Version, compose, plan_report, results_report, write_whole,
+    About, Conflict, Document, EnvironmentJobs, Examination, Expectations, ExperimentResults, FIRST_LINES, Hindrance,
+    InService, Job, ModelResult, PART_CHARACTERS, Promotion, Publication, Ranking, Results, TrainerImage, TrialResult,
+    TrialState, Version, compose, plan_report, results_report, write_whole,
 };
 use slipway_source::Finding;
 
@@ -111,6 +111,8 @@ fn environment(random: &mut Random) -> EnvironmentJobs {
     let mut environment = EnvironmentJobs::new(hostile(random), prices);
     environment.starts = many(random, 4, job);
     environment.stops = many(random, 2, job);
+    environment.archived = many(random, 2, job);
+    environment.other_records = many(random, 2, hostile);
     environment.changes = many(random, 2, job);
     environment.unreadable = many(random, 2, |random| (hostile(random), hostile(random)));
     environment.stays = random.below(2);
@@ -194,7 +196,8 @@ fn trial(random: &mut Random) -> TrialResult {
     let state = match random.below(5) {
         0 => TrialState::Failed(hostile(random)),
         1 => TrialState::Refused(hostile(random)),
-        2 => TrialState::Running,
+        2 => TrialState::Waiting(Some(Hindrance { reason: hostile(random), advice: hostile(random) })),
+        3 => TrialState::Running,
         _ => TrialState::Finished,
     };
     let value = |random: &mut Random| *random.pick(&[0.5, 0.25, f64::NAN, f64::INFINITY, -1e300, 1e-9]);

@@ -1,8 +1,8 @@
 //! What is said of merged pull requests.
 
 use slipway_report::{
-    ExperimentResults, FIRST_LINES, ModelResult, Promotion, Results, TrialResult, TrialState, Version, compose,
-    results_report,
+    ExperimentResults, FIRST_LINES, Hindrance, ModelResult, Promotion, Results, TrialResult, TrialState, Version,
+    compose, results_report,
 };
 
 fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
@@ -111,4 +111,34 @@ fn what_is_not_known_is_said() {
     );
     let nothing = results_report(&Results::default()).first;
     assert_eq!(nothing, "### Slipway: no trial started\n\n");
+}
+
+#[test]
+fn what_cannot_start_is_said_first_with_the_reason_and_what_to_do() {
+    let mut results = results();
+    let hindered = |name: &str, reason: &str| TrialResult {
+        name: name.to_owned(),
+        state: TrialState::Waiting(Some(Hindrance { reason: reason.to_owned(), advice: "ask for less".to_owned() })),
+        ..TrialResult::default()
+    };
+    results.experiments[0].trials.push(hindered("digits-2a", "no node has room | @octo"));
+    let document = results_report(&results);
+    let line = "- ⚠ `digits-2a` cannot start: `no node has room | @octo`. `ask for less`";
+    assert!(document.first.lines().any(|one| one == line), "{}", document.first);
+    assert!(document.first.starts_with("### Slipway: 3 trials: 2 finished, 1 waiting\n"), "{}", document.first);
+    let text = compose(&document, "1a2b3c4d", None).parts.concat();
+    let cell = "| ⚠ cannot start: <code>no node has room &#124; &#64;<wbr>octo</code> `ask for less` |";
+    assert!(text.contains(cell), "{text}");
+    // the same reason once, and the most common one first
+    for index in 0..50 {
+        results.experiments[0].trials.push(hindered(&format!("digits-{index}"), "the quota is used up"));
+    }
+    let failed = TrialState::Failed("out of memory".to_owned());
+    results.experiments[0].trials.push(TrialResult { state: failed, ..TrialResult::default() });
+    let first = results_report(&results).first;
+    let lines: Vec<&str> = first.lines().filter(|line| line.contains('⚠')).collect();
+    assert!(lines[1].starts_with("- ⚠ 50 trials cannot start: `the quota is used up`. "), "{first}");
+    assert!(lines[2].starts_with("- ⚠ `digits-2a` cannot start"), "{first}");
+    assert_eq!(lines[3], "- ⚠ 1 more trial cannot start or failed, below");
+    assert!(first.lines().count() <= FIRST_LINES, "{first}");
 }

@@ -6,11 +6,12 @@ use anyhow::{Result, ensure};
 use slipway_e2e::{EASY, Experiment, Stack, until};
 
 /// The experiment for each fault, with the namespace and label of the pods that are killed.
-const FAULTS: [(&str, &str, &str); 5] = [
+const FAULTS: [(&str, &str, &str); 6] = [
     ("e2e-minio", "minio", "app.kubernetes.io/name=minio"),
     ("e2e-postgres", "postgres", "app.kubernetes.io/name=postgres"),
     ("e2e-mlflow", "mlflow", "app.kubernetes.io/name=mlflow"),
     ("e2e-server", "server", "app.kubernetes.io/name=server"),
+    ("e2e-manager", "training-manager", "app.kubernetes.io/name=training-manager"),
     ("e2e-argocd", "argocd", "app.kubernetes.io/name=argocd-application-controller"),
 ];
 /// A job waits up to 12 minutes for each service, and then trains again.

@@ -4,6 +4,7 @@ mod bootstrap;
 mod consent;
 mod faults;
 mod learning;
+mod manager;
 mod memory;
 mod mistakes;
 mod programs;

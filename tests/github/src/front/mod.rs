@@ -15,12 +15,16 @@
 //! | anybody writes check runs, and an update replaces annotations | apps only, and it adds them ([`checks`]) |
 //! | the author may review | 422 |
 //! | a comment's address is that of an issue | that of a pull request: there are no other issues here |
+//! | its commits are its own | blobs, trees, commits and references by the API are git's ([`git_data`]) |
 //! | an organization lacks fields that each account has | GitHub's |
+//! | names any app's installation, and leaves out addresses of a token's repositories | that of the app that asks, with them ([`apps`]) |
 //!
 //! Neither has statuses, deployments or GraphQL.
 
 mod account;
+mod apps;
 mod checks;
+mod git_data;
 mod limits;
 mod merge;
 mod pulls;
@@ -63,6 +67,10 @@ pub async fn answer(
     let token = token_in(headers);
     let mut inner = state.inner.lock().await;
     inner.asked.push(format!("{method} {path}"));
+    inner.signed.push((token.clone(), format!("{method} {path}")));
+    if state.is_shared {
+        state.after_push(&mut inner, REPOSITORY, false).await?;
+    }
     let answer = match Account::of(token.as_deref(), &inner.jobs) {
         None => refused(StatusCode::UNAUTHORIZED, "Bad credentials"),
         Some(account) => {
@@ -95,6 +103,8 @@ impl Asked<'_> {
             ("GET", _) if path == "/user" && matches!(self.account, Account::Job(_)) => {
                 Ok(refused(StatusCode::FORBIDDEN, "Resource not accessible by integration"))
             }
+            ("GET", ["installation"]) => apps::installation(self, inner).await,
+            ("POST", _) if path.starts_with("/app/installations/") => apps::token(self, inner).await,
             ("POST", ["pulls"]) => pulls::open(self, inner).await,
             ("GET", ["pulls"]) => pulls::list(self, inner).await,
             ("GET" | "PATCH", ["pulls", _]) => pulls::one(self, inner).await,
@@ -103,6 +113,9 @@ impl Asked<'_> {
             ("GET", ["commits", commit, "pulls"]) => pulls::of_commit(self, inner, commit).await,
             ("POST" | "PATCH" | "GET", ["check-runs", ..]) | ("GET", ["commits", _, "check-runs"]) => {
                 checks::answer(self, inner, &parts).await
+            }
+            (_, ["git", kind @ ("blobs" | "trees" | "commits" | "refs"), rest @ ..]) => {
+                git_data::answer(self, inner, &[&[*kind], rest].concat()).await
             }
             _ => self.forward(inner).await,
         }

@@ -2,6 +2,7 @@
 //! they need: SLIPWAY_BIN, SLIPWAY_EMULATE, SLIPWAY_KUSTOMIZE and SLIPWAY_PYTHON.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that panics has failed")]
 
+mod apps;
 mod event;
 mod forks;
 mod harness;
@@ -9,3 +10,4 @@ mod hostile;
 mod life;
 mod origin;
 mod people;
+mod without_git;

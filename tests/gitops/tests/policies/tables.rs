@@ -13,6 +13,7 @@ pub(crate) const POSTGRES: &str = "postgres/postgres";
 pub(crate) const POSTGRES_SET_UP: &str = "postgres/postgres-set-up";
 pub(crate) const SERVER: &str = "server/server";
 pub(crate) const TRAINER: &str = "training/slipway-torch-node";
+pub(crate) const MANAGER: &str = "training-manager/training-manager";
 /// Upstream's.
 pub(crate) const ARGOCD: [&str; 4] =
     ["argocd/argocd-application-controller", "argocd/argocd-redis", "argocd/argocd-repo-server", ARGOCD_SERVER];
@@ -45,17 +46,27 @@ pub(crate) const ANY_OF_ARGOCD: &str = "any pod of argocd";
 
 /// The environments, and the pods of this tree that each has: no more and no fewer.
 pub(crate) const PODS: [(&str, &[&str]); 3] = [
-    ("local", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER]),
+    ("local", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER, MANAGER]),
     // Its stores are managed, outside of the cluster.
-    ("production", &[DEMO_UI, TRAEFIK, MLFLOW, SERVER, TRAINER]),
-    ("staging", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER]),
+    ("production", &[DEMO_UI, TRAEFIK, MLFLOW, SERVER, TRAINER, MANAGER]),
+    ("staging", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER, MANAGER]),
 ];
 pub(crate) const EVERYWHERE: &[&str] = &["local", "production", "staging"];
 pub(crate) const PRODUCTION: &[&str] = &["production"];
 
 /// Namespaces that are closed in both directions but for what a policy names.
-pub(crate) const OURS: [&str; 9] =
-    ["demo-ui", "gateway", "jobset-system", "kubeflow-system", "minio", "mlflow", "postgres", "server", "training"];
+pub(crate) const OURS: [&str; 10] = [
+    "demo-ui",
+    "gateway",
+    "jobset-system",
+    "kubeflow-system",
+    "minio",
+    "mlflow",
+    "postgres",
+    "server",
+    "training",
+    "training-manager",
+];
 /// Those that are not: upstream's manifests and charts say what their pods let in.
 pub(crate) const NOT_OURS: [&str; 3] = ["argocd", "cert-manager", "external-secrets"];
 /// Those that no file here declares: the cluster's own, two with anybody in them, and one that monitors.
@@ -89,9 +100,13 @@ pub(crate) const ALLOWED: &[Row] = &[
     (TRAEFIK, MINIO, Tcp(9000)),
     (TRAEFIK, MINIO, Tcp(9001)),
     (TRAEFIK, ARGOCD_SERVER, Tcp(8080)),
-    // The page asks for an answer, and for what is known of the version that gave it.
+    (TRAEFIK, MANAGER, Tcp(8080)),
+    // The page asks for an answer, for what is known of the version that gave it, and for trainings.
     (DEMO_UI, SERVER, Tcp(8081)),
     (DEMO_UI, MLFLOW, Tcp(5000)),
+    (DEMO_UI, MANAGER, Tcp(8080)),
+    // Curves, results, and the logs of ended jobs. Trainings themselves it sees through the API server.
+    (MANAGER, MLFLOW, Tcp(5000)),
     // Models come through MLflow, which alone has the keys of their bucket.
     (SERVER, MLFLOW, Tcp(5000)),
     (MLFLOW, POSTGRES, Tcp(5432)),
@@ -110,6 +125,7 @@ pub(crate) const ALLOWED: &[Row] = &[
     // Metrics, of what asks to be scraped.
     (MONITORING, TRAEFIK, Tcp(8080)),
     (MONITORING, SERVER, Tcp(8080)),
+    (MONITORING, MANAGER, Tcp(8080)),
     // Names.
     (ANY_OF_OURS, DNS, Udp(53)),
     (ANY_OF_OURS, DNS, Tcp(53)),
@@ -136,7 +152,17 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     // Where every registered version answers.
     (TRAEFIK, SERVER, Tcp(8081)),
     (MLFLOW, TRAINER, All),
+    (MLFLOW, MANAGER, All),
     (MLFLOW, MINIO, Tcp(9001)),
+    (MANAGER, POSTGRES, All),
+    (MANAGER, MINIO, All),
+    (MANAGER, TRAINER, All),
+    (MANAGER, SERVER, All),
+    (MANAGER, DEMO_UI, All),
+    (MANAGER, TRAEFIK, All),
+    // It holds the key of a GitHub App; whoever trains or serves needs nothing of it.
+    (TRAINER, MANAGER, All),
+    (SERVER, MANAGER, All),
     (POSTGRES, MINIO, All),
     (POSTGRES, MLFLOW, All),
     (MINIO, POSTGRES, All),
@@ -151,11 +177,13 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (STRANGERS, POSTGRES, All),
     (STRANGERS, POSTGRES_SET_UP, All),
     (STRANGERS, TRAINER, All),
+    (STRANGERS, MANAGER, All),
     // Traefik's metrics and ping.
     (STRANGERS, TRAEFIK, Tcp(8080)),
     (DEMO_UI, ANY_OF_ARGOCD, Declared),
     (MINIO, ANY_OF_ARGOCD, Declared),
     (MINIO_SET_UP, ANY_OF_ARGOCD, Declared),
+    (MANAGER, ANY_OF_ARGOCD, Declared),
     (MLFLOW, ANY_OF_ARGOCD, Declared),
     (POSTGRES, ANY_OF_ARGOCD, Declared),
     (POSTGRES_SET_UP, ANY_OF_ARGOCD, Declared),
@@ -175,6 +203,9 @@ pub(crate) const OUTSIDE: &[(&[&str], &str, u16)] = &[
     (EVERYWHERE, JOBSET, 6443),
     (EVERYWHERE, KUBEFLOW_TRAINER, 443),
     (EVERYWHERE, KUBEFLOW_TRAINER, 6443),
+    // And to GitHub.
+    (EVERYWHERE, MANAGER, 443),
+    (EVERYWHERE, MANAGER, 6443),
     // The managed stores.
     (PRODUCTION, MLFLOW, 443),
     (PRODUCTION, MLFLOW, 5432),

@@ -1,10 +1,12 @@
-//! Whole commands, including their start-up: on a clone of this repository, and on one with a thousand rendered TrainJobs.
+//! Whole commands, including their start-up: on a clone of this repository, and on ones with many TrainJobs, rendered or in the history.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use slipway_experiment::{JobResult, JobState, Record, read_job};
+use time::OffsetDateTime;
 
 use super::measurement::Measurements;
 use crate::programs::{given, program};
@@ -13,6 +15,8 @@ use crate::programs::{given, program};
 const TRIALS: usize = 1000;
 /// Experiments of the repository whose reports are measured.
 const EXPERIMENTS: usize = 100;
+/// Records of the repository whose history is measured.
+const RECORDS: usize = 10_000;
 const LARGE: &str = "experiments/large.yaml";
 /// The small experiment that each round proposes.
 const SMALL: &str = "experiments/small.yaml";
@@ -113,6 +117,68 @@ impl Hundred {
             measure(&title, &program, &self.repository, &report, figures)?;
         }
         Ok(())
+    }
+}
+
+/// A repository with ten thousand TrainJobs in its history.
+#[derive(Debug)]
+pub struct History {
+    repository: PathBuf,
+}
+
+impl History {
+    /// Creates it in `folder`, from a clone of this repository.
+    pub fn new(clone: &Path, folder: &Path) -> Result<Self> {
+        let repository = folder.join("history");
+        git(folder, &["clone", "--quiet", &clone.display().to_string(), "history"])?;
+        std::fs::write(repository.join(SMALL), experiment("small", 7, 1))?;
+        let rendered = slipway(&program("slipway")?, &repository, &["render", SMALL])?;
+        ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
+        let [jobs, records] = ["training-jobs", "history"].map(|name| repository.join("overlays/local").join(name));
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(&jobs)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("small-")));
+        std::fs::create_dir_all(&records)?;
+        for number in 0..RECORDS {
+            let file = &files[number % files.len()];
+            let before = file.file_stem().context("a name")?.to_string_lossy();
+            let name = format!("small-{number:08x}");
+            let text = std::fs::read_to_string(file)?.replace(&*before, &name);
+            let job = read_job(&name, &text).map_err(|finding| anyhow!("{finding}"))?;
+            let record = Record::new(&job, result(number)).to_bytes(text.as_bytes());
+            std::fs::write(records.join(format!("{name}.yaml")), record)?;
+        }
+        for file in files {
+            std::fs::remove_file(file)?;
+        }
+        commit(&repository, "Ten thousand jobs have ended")?;
+        Ok(Self { repository })
+    }
+
+    /// One round: the newest of them, and sums over all. An earlier build may not know the command.
+    pub fn round(&self, figures: &mut Measurements) -> Result<()> {
+        for (suffix, program) in programs()? {
+            if slipway(&program, &self.repository, &["history", "--help"])?.status.success() {
+                let title = format!("slipway history, {RECORDS} records{suffix}");
+                measure(&title, &program, &self.repository, &["history"], figures)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What came of a job.
+fn result(number: usize) -> JobResult {
+    let ended = OffsetDateTime::UNIX_EPOCH + time::Duration::minutes(30_000_000 + number as i64);
+    let metrics = [("accuracy", 0.97), ("loss", 0.1), ("test_accuracy", 0.96), ("images_per_second", 9000.0)];
+    JobResult {
+        started: Some(ended - time::Duration::minutes(5)),
+        metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+        run: Some(format!("{number:032x}")),
+        model: Some("mnist".to_owned()),
+        version: Some(number as u64 + 1),
+        digest: Some(format!("sha256:{number:064x}")),
+        ..JobResult::new(JobState::Finished, ended)
     }
 }
 

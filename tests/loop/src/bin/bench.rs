@@ -23,6 +23,7 @@ async fn main() -> Result<()> {
     let bundle = bundle(&clone)?;
 
     let mut large = command_line::Large::new(&clone, folder.path())?;
+    let history = command_line::History::new(&clone, folder.path())?;
     let mut hundred = command_line::Hundred::new(&clone, folder.path())?;
 
     let mut figures = Measurements::default();
@@ -33,6 +34,7 @@ async fn main() -> Result<()> {
         command_line::round(&clone, &mut figures)?;
         large.round(&mut figures)?;
         hundred.round(&mut figures)?;
+        history.round(&mut figures)?;
     }
     let demo_seconds = open.report.seconds.clone();
     open.end(Signal::TERM).await?;

@@ -6,7 +6,7 @@ use slipway_deployment::{Programs, examine, examine_upstream, not_rendered};
 use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
 use slipway_project::rendered::Draft;
-use slipway_project::{Project, Tree, count, rendered};
+use slipway_project::{Project, Tree, count, history, rendered};
 use slipway_source::Finding;
 
 use crate::context::Context;
@@ -46,6 +46,8 @@ struct Checked {
     datasets: usize,
     environments: usize,
     jobs: usize,
+    /// TrainJobs that have ended and are in the history.
+    records: usize,
     kustomizations: usize,
     objects: usize,
     /// Experiments that have not started in an environment, which is not a mistake.
@@ -70,12 +72,13 @@ impl Check {
         skipped.extend(tree.links_outside().map(|(link, target)| {
             format!("{link} is a link to {target}, outside of the folders that are read; commit a copy in its place")
         }));
-        let history = match Repository::project(&context.root) {
+        let contents = match Repository::project(&context.root) {
             Err(slipway_git::Error::NotARepository(_)) => Unknown::default(),
             found => unknown_contents(&found?, &tree, &project)?,
         };
-        skipped.extend(history.skipped);
-        let mut invalid = [project.findings.as_slice(), &deployment.findings, &history.findings].concat();
+        skipped.extend(contents.skipped);
+        let records = history::findings(&tree, &project);
+        let mut invalid = [project.findings.as_slice(), &records, &deployment.findings, &contents.findings].concat();
         let (mut upstream, mut left_out) = (0, None);
         match &kustomize {
             Some(kustomize) if self.complete && !self.offline => {
@@ -109,6 +112,7 @@ impl Check {
             datasets: project.datasets.len(),
             environments: project.environments.len(),
             jobs: project.environments.values().map(|environment| environment.jobs.len()).sum(),
+            records: project.environments.values().map(|environment| environment.archived.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
             drafts: rendered::drafts(&project, None),
@@ -127,8 +131,12 @@ impl Check {
                 0 => String::new(),
                 rendered => format!(", {} in other repositories", count(rendered, "source")),
             };
+            let records = match checked.records {
+                0 => String::new(),
+                records => format!(", {}", count(records, "record")),
+            };
             context.say(format!(
-                "{} {}, {}, {}, {}{deployed}{upstream}: no problems found",
+                "{} {}, {}, {}, {}{records}{deployed}{upstream}: no problems found",
                 context.paint("32", "✓"),
                 count(checked.experiments, "experiment"),
                 count(checked.datasets, "dataset"),

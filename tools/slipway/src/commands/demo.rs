@@ -2,7 +2,6 @@
 
 mod report;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_dataset::{Dataset, Digest, Store};
 use slipway_embedded::{JobStatus, Jobs, Observer, Phase, Running, begin};
-use slipway_forge::BareForge;
+use slipway_forge::{MergeMethod, Opened};
 use slipway_git::Repository;
 use slipway_mlflow::{Client, ModelVersion, Run};
 use slipway_names::tag::TRAINJOB;
@@ -80,7 +79,9 @@ impl Demo {
         let mut configuration = configuration(context, state, self.page_port, observer(context, &clock))?;
         configuration.afresh = true;
 
-        context.progress(context.paint("1", "Starting S3, MLflow, the model server, the page and the forge"));
+        context.progress(
+            context.paint("1", "Starting S3, MLflow, the model server, the training manager, the page and the forge"),
+        );
         let starting = begin(configuration).await.map_err(step("start"))?;
         let store = embedded_datasets(starting.s3(), starting.credentials())?;
         let git = Repository::project(&context.root)?;
@@ -145,13 +146,13 @@ impl Demo {
         context.progress(plan_text::terminal(&proposal.plan, context));
         if proposal.is_empty() {
             return Err(Failure::Input(format!(
-                "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already: remove them from \
+                "there is nothing to propose, since the TrainJobs of {EXPERIMENT} are committed already, or have run: remove them from \
                  overlays/local/training-jobs/, or raise spec.rerun"
             )));
         }
         let plan = proposal.plan.clone();
         let opened = proposal.open(git, remote, KustomizeArgs::default().find()?.as_ref(), Opening::default()).await?;
-        merge(remote, opened.number)?;
+        merge(remote, &opened).await?;
         context.progress(format!("opened pull request #{}, merged it into main\n", opened.number));
         Ok(plan.changes.into_iter().flat_map(|change| change.starts).collect())
     }
@@ -197,9 +198,9 @@ fn step<E: Into<Failure>>(phase: &'static str) -> impl FnOnce(E) -> Failure {
     move |error| error.into().during(phase)
 }
 
-/// Merges as a person would. The demo's remote is the bare repository of its own loop.
-fn merge(remote: &Remote, number: u64) -> Result<(), Failure> {
-    BareForge::open(Path::new(&remote.name))?.merge(number)?;
+/// Merges as a person would.
+async fn merge(remote: &Remote, opened: &Opened) -> Result<(), Failure> {
+    remote.forge.merge(opened.number, MergeMethod::Merge, &opened.head).await?;
     Ok(())
 }
 
@@ -231,10 +232,11 @@ async fn serve(
     let promotion = Promotion::prepare(git, remote, "local", best).await?;
     if !promotion.is_empty() {
         let digest = promotion.digest;
+        // the training manager proposes the same one within seconds: whoever of both is later finds that of the other
         let opened = promotion.open(git, remote, KustomizeArgs::default().find()?.as_ref(), Opening::default()).await?;
-        merge(remote, opened.number)?;
+        merge(remote, &opened).await?;
         context.progress(format!(
-            "opened pull request #{} for version {} ({digest}), merged it into main",
+            "pull request #{} puts version {} ({digest}) into service, merged it into main",
             opened.number, best.version
         ));
     }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::pull_request::parse_number;
 use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
-use crate::reports::{Planning, document};
+use crate::reports::{report, sources};
 
 #[derive(Debug, Args)]
 #[command(
@@ -71,9 +71,8 @@ impl Merge {
         running: Option<&State>,
     ) -> Result<(), Failure> {
         let kustomize = KustomizeArgs::default().find()?;
-        let planning = Planning::new(git, kustomize.as_ref(), running);
-        let document = document(&planning, remote, opened, &[]).await?;
-        match document.check {
+        let report = report(&sources(git, kustomize.as_ref(), running), running, None, (remote, opened, &[])).await?;
+        match report.document.check {
             Some(check) if check.conclusion == Conclusion::Failure => Err(Failure::Input(format!(
                 "pull request #{0} is red: {1}; `slipway report {0}` and `slipway show {0}` say what to do (--force merges it as it is)",
                 opened.number, check.title

@@ -1,6 +1,7 @@
 //! One file for each command, with its parts in a folder of its name. Commands do not use each other: what two of them need is beside this
 //! folder.
 
+pub(crate) mod archive;
 pub(crate) mod bootstrap;
 pub(crate) mod cancel;
 pub(crate) mod check;
@@ -9,6 +10,7 @@ pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod merge;
 pub(crate) mod new;

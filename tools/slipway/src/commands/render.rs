@@ -79,9 +79,9 @@ impl Render {
     async fn pull_request(&self, context: &Context, number: u64) -> Result<(), Failure> {
         let (git, remote) = self.forge.find(context)?;
         let opened = remote.forge.get(number).await?;
-        let rendered = Rendered::prepare(&git, &remote, &opened)?;
+        let rendered = Rendered::prepare(&git, &remote, &opened).await?;
         if !rendered.is_empty() {
-            let commit = rendered.push(&git, &remote)?;
+            let commit = rendered.push(&git, &remote).await?;
             let merge =
                 if rendered.merges_base { format!(" with {} merged into it", opened.base) } else { String::new() };
             context.say(format!("pushed {} to {}{merge}", commit.get(..8).unwrap_or(&commit), opened.branch));

@@ -3,21 +3,22 @@
 mod artifact;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::{CheckOutcome, Conclusion, Opened, Published};
+use slipway_forge::{CheckOutcome, Conclusion, Opened, Published, PullRequestState};
 use slipway_git::Repository;
 use slipway_proposal::Remote;
-use slipway_report::{Document, Packed, pack};
+use slipway_report::{Document, Packed, Subject, pack};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::pull_request::parse_number;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
-use crate::reports::{Planning, document};
+use crate::reports::{report, sources};
 use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
@@ -58,6 +59,10 @@ pub(crate) struct Report {
     /// Where everything is that does not fit, such as the page of a workflow's artifact
     #[arg(long, value_name = "URL", conflicts_with = "from")]
     everything: Option<String>,
+    /// After the merge: the environment whose MLflow is asked, if the pull request has to do with several [default: that of the loop on this
+    /// machine]
+    #[arg(long, alias = "env", value_name = "ENV", conflicts_with_all = ["head", "base", "from"])]
+    environment: Option<String>,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -91,11 +96,12 @@ impl Report {
         let git = Repository::project(&context.root)?;
         let running = self.running.find(context)?.map(|(_, state)| state);
         let kustomize = self.kustomize.find()?;
-        let mut planning = Planning::new(&git, kustomize.as_ref(), running.as_ref());
-        planning.everything = self.everything.as_deref();
+        let mut sources = sources(&git, kustomize.as_ref(), running.as_ref());
+        sources.everything = self.everything.as_deref();
+        let environment = self.environment.as_deref();
         if let (Some(base), Some(head)) = (&self.base, &self.head_commit) {
-            let (document, head) = planning.of_revisions(base, head).await?;
-            return self.unpublished(context, None, &document, &head);
+            let (document, head) = sources.of_revisions(base, head).await?;
+            return self.unpublished(context, None, &document, pack(&document, &head));
         }
         let remote = self.remote.find(&git, running.as_ref())?;
         let (opened, newest) = self.pull_request(&remote).await?;
@@ -112,20 +118,27 @@ impl Report {
                 let why = format!("the report is about {about}, and #{number} is at {head} now, so nothing is done");
                 return nothing(context, &why);
             }
+            if packed.subject == Subject::Plan && opened.state == PullRequestState::Merged {
+                let why = format!("the report is a plan, and #{} is merged already, so nothing is done", opened.number);
+                return nothing(context, &why);
+            }
             let published = remote.forge.publish_on(opened, async |_: &Opened, previous: Option<&str>| {
                 Ok::<_, Failure>(packed.clone().publication(previous))
             });
             return done(context, &packed, &published.await?);
         }
         if self.to.is_some() || self.dry_run {
-            let document = document(&planning, &remote, &opened, &newest).await?;
-            return self.unpublished(context, Some(opened.number), &document, &opened.head);
+            let report = report(&sources, running.as_ref(), environment, (&remote, &opened, &newest)).await?;
+            return self.unpublished(context, Some(opened.number), &report.document, report.packed);
         }
         let packed = RefCell::new(None);
         let published = remote.forge.publish_on(opened, async |opened: &Opened, previous: Option<&str>| {
-            let new = pack(&document(&planning, &remote, opened, &newest).await?, &opened.head);
-            let publication = new.clone().publication(previous);
-            packed.replace(Some(new));
+            let report = report(&sources, running.as_ref(), environment, (&remote, opened, &newest)).await?;
+            if !report.undecided.is_empty() {
+                return Err(undecided(opened.number, &report.undecided));
+            }
+            let publication = report.publication(previous);
+            packed.replace(Some(report.packed));
             Ok::<_, Failure>(publication)
         });
         let published = published.await?;
@@ -165,9 +178,8 @@ impl Report {
         context: &Context,
         number: Option<u64>,
         document: &Document,
-        head: &str,
+        packed: Packed,
     ) -> Result<(), Failure> {
-        let packed = pack(document, head);
         if let Some(folder) = &self.to {
             artifact::write(folder, document, &packed)?;
             context.say(&packed.summary);
@@ -205,6 +217,15 @@ fn done(context: &Context, packed: &Packed, published: &Published) -> Result<(),
         check: Some(published.check.clone()),
         url: published.url.clone(),
     })
+}
+
+/// Why a comment that environments share is not written: each has an MLflow of its own, and what the others say must stay.
+fn undecided(number: u64, environments: &BTreeSet<String>) -> Failure {
+    let names = environments.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    Failure::Input(format!(
+        "#{number} has to do with several environments: say with --environment of which one your MLflow is ({names}); what the comment says of \
+         the others stays"
+    ))
 }
 
 /// Says why nothing was done, which is not a failure: a newer run does it.

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use slipway_project::Plan;
+use slipway_project::plan::Change;
 use slipway_proposal::Reversion;
 
 use crate::context::Context;
@@ -48,7 +49,8 @@ impl Revert {
         let reversion = Reversion::prepare(&git, &remote, self.number).await?;
         let plan = reversion.plan.clone();
         // what only changes a version in service starts and stops nothing
-        let changes = plan.changes.iter().any(|change| !change.starts.is_empty() || !change.stops.is_empty());
+        let does = |change: &Change| [change.starts.len(), change.stops.len(), change.archived.len()] != [0; 3];
+        let changes = plan.changes.iter().any(does);
         let show = |changes: bool| {
             if changes {
                 context.say(plan_text::terminal(&plan, context));

@@ -5,6 +5,7 @@ mod described;
 mod main_branch;
 mod runs;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
@@ -15,13 +16,13 @@ use slipway_embedded::{JobStatus, State};
 use slipway_forge::forge_of;
 use slipway_git::Repository;
 use slipway_mlflow::Client;
+use slipway_outcome::{Unregistered, unregistered};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_loop::addresses;
 use crate::open_pull_requests::{OpenPullRequest, of_origin, open_pull_requests, show_pull_requests};
 use crate::running::LoopArgs;
-use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 use described::Described;
 use main_branch::MainBranch;
@@ -87,7 +88,9 @@ impl Status {
         let versions = versions(context, &mlflow, Some(&state.server)).await?;
         let mut reasons = unregistered(&mlflow).await?;
         let prefix = Repository::project(&context.root)?.prefix().to_owned();
-        let mut described = Described::on_main(&Repository::open(&state.forge)?.below(&prefix))?;
+        let names: BTreeSet<String> = jobs.iter().map(|job| job.name.clone()).collect();
+        let forge = Repository::open(&state.forge)?.below(&prefix);
+        let mut described = Described::on_main(&forge, |name| names.contains(name))?;
         for job in &mut jobs {
             job.unregistered = reasons.remove(&job.name);
             job.described = described.remove(&job.name);
@@ -151,7 +154,8 @@ fn show(context: &Context, report: &Report) {
         let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
         let described = job.described.as_ref();
         let (runs, cost) = described.map(|one| (one.runs.to_string(), one.cost())).unwrap_or_default();
-        table.add_row([job.name.clone(), job.phase.clone(), seconds, runs, cost, message]);
+        let archived = if described.is_some_and(|one| one.archived) { ", archived" } else { "" };
+        table.add_row([job.name.clone(), format!("{}{archived}", job.phase), seconds, runs, cost, message]);
     }
     context.say(format!("\n{}", table.trim_fmt()));
     show_versions(context, &report.versions);

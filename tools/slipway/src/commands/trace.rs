@@ -6,7 +6,7 @@ use slipway_git::Repository;
 use slipway_lineage::{CommitLineage, History, Lineage, Origin, Part, resolve};
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag;
-use slipway_project::{Project, Tree};
+use slipway_project::{Project, Tree, history};
 use slipway_proposal::numbered_version;
 
 use crate::context::Context;
@@ -183,6 +183,8 @@ fn jobs_of(history: &History, name: &str) -> Result<Option<String>, Failure> {
     }
     let all = project.environments.keys().flat_map(|environment| project.rendered(name, environment));
     let mut jobs: Vec<&str> = all.map(|(_, file)| file.job.name.as_str()).collect();
+    let archived = project.environments.values().flat_map(|target| &target.archived);
+    jobs.extend(archived.map(String::as_str).filter(|job| history::is_of(job, name)));
     jobs.sort_unstable();
     jobs.dedup();
     Ok(Some(if jobs.is_empty() { "none is rendered yet".to_owned() } else { jobs.join(", ") }))
@@ -202,7 +204,7 @@ fn show(context: &Context, history: &History, traced: &Traced) {
         heading("run", run);
     }
     heading("TrainJob", &train_job.name);
-    for (name, value) in [("  file", &train_job.file), ("  image", &train_job.image)] {
+    for (name, value) in [("  file", &train_job.file), ("  record", &train_job.record), ("  image", &train_job.image)] {
         if let Some(value) = value {
             line(name, value);
         }

@@ -59,7 +59,6 @@ impl Up {
         }
         let interrupted = interrupted();
         context.progress("starting");
-        let folder = state.clone();
         let configuration = configuration(context, state, self.page_port, print_phases(context))?;
         let starting = async { Ok::<_, Failure>(begin(configuration).await?.ready().await?) };
         tokio::pin!(interrupted);
@@ -72,7 +71,7 @@ impl Up {
         let state = running.addresses().clone();
         let result = tokio::select! {
             error = running.failure() => Err(error.into()),
-            never = follow(context, &state, &folder) => match never {},
+            never = follow(context, &state) => match never {},
             result = &mut interrupted => { context.progress("shutting down"); result }
         };
         let ended = running.shutdown().await;

@@ -11,7 +11,7 @@ use crate::deployed::Deployed;
 use crate::project::{Project, Ran};
 
 /// Commands and the exit code of each, in this order, in a project with a tree, a forge and a registry.
-const COMMANDS: [(&[&str], i32); 36] = [
+const COMMANDS: [(&[&str], i32); 40] = [
     (&["new", "wide"], 0),
     (&["new", "wide"], 3),
     (&["plan"], 0),
@@ -36,6 +36,10 @@ const COMMANDS: [(&[&str], i32); 36] = [
     (&["close", "1", "--remote", "../forge.git"], 3),
     (&["revert", "1", "--remote", "../forge.git"], 0),
     (&["cancel", "digits", "--remote", "../forge.git"], 0),
+    (&["archive", "--remote", "../forge.git", "--dry-run"], 0),
+    (&["archive", "--remote", "../forge.git", "--environment", "moon"], 3),
+    (&["history"], 0),
+    (&["history", "--environment", "moon"], 3),
     (&["trace", "mnist@1"], 3),
     (&["trace", "mnist@7"], 3),
     (&["bootstrap", "local"], 5),
@@ -71,9 +75,15 @@ fn run(deployed: &Deployed, arguments: &[&str], mlflow: &str) -> Ran {
     let nowhere = deployed.project.top().join("nowhere");
     deployed.run_with(arguments, |command: &mut Command| {
         command.arg("-o").arg("json").env("MLFLOW_TRACKING_URI", mlflow).env_remove("KUBERNETES_SERVICE_HOST");
-        for variable in
-            ["KUBECONFIG", "SLIPWAY_TRAINER", "SLIPWAY_LAUNCHER", "SLIPWAY_SERVER", "SLIPWAY_PYTHON", "SLIPWAY_DEMO_UI"]
-        {
+        for variable in [
+            "KUBECONFIG",
+            "SLIPWAY_TRAINER",
+            "SLIPWAY_LAUNCHER",
+            "SLIPWAY_SERVER",
+            "SLIPWAY_MANAGER",
+            "SLIPWAY_PYTHON",
+            "SLIPWAY_DEMO_UI",
+        ] {
             command.env(variable, &nowhere);
         }
     })

@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 mod dataset;
 mod deployed;
+mod history;
 mod json;
 mod lineage;
 mod own_tree;

@@ -113,14 +113,19 @@ impl Project {
 
     /// Opens the first pull request of the forge for a branch, as if by another program.
     pub(crate) fn open_by_hand(&self, branch: &str) {
+        self.open_by_hand_as(1, branch);
+    }
+
+    /// The same for a pull request of any number.
+    pub(crate) fn open_by_hand_as(&self, number: u64, branch: &str) {
         let record = self.folder.path().join("record.json");
         let text =
             format!(r#"{{"title": "By hand", "body": "", "branch": "{branch}", "base": "main", "state": "open"}}"#);
         fs::write(&record, text).unwrap();
         let forge = PathBuf::from(self.forge());
         let blob = git(&forge, &["hash-object", "-w", record.to_str().unwrap()]);
-        git(&forge, &["update-ref", "refs/slipway/pull/1", &blob]);
-        git(&forge, &["update-ref", "refs/pull/1/head", &format!("refs/heads/{branch}")]);
+        git(&forge, &["update-ref", &format!("refs/slipway/pull/{number}"), &blob]);
+        git(&forge, &["update-ref", &format!("refs/pull/{number}/head"), &format!("refs/heads/{branch}")]);
     }
 
     /// Runs the program; returns its exit code and its output.

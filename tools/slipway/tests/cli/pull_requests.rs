@@ -220,3 +220,32 @@ fn a_report_is_written_once_and_shown() {
         assert!(report.contains(part), "{part}: {report}");
     }
 }
+
+/// Each environment has an MLflow of its own, and a training manager that writes its own part of the comment.
+#[test]
+fn a_report_by_hand_keeps_what_the_comment_says_of_other_environments() {
+    let project = Project::new();
+    let staging = project.read("clusters/local/cluster.yaml").replace("name: local", "name: staging");
+    project.write("clusters/staging/cluster.yaml", &staging);
+    project.write("overlays/staging/server/models.yaml", "models: []\n");
+    project.commit("another environment");
+    project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+    project.write(EXPERIMENTS, &format!("{EXPERIMENT}  environments: [local, staging]\n"));
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    ask(&project, &["merge", &opened]);
+
+    let message = refused(&project, &["report", &opened]);
+    assert!(message.contains("say with --environment of which one your MLflow is (local, staging)"), "{message}");
+    let message = refused(&project, &["report", &opened, "--environment", "moon"]);
+    assert!(message.contains("#1 did nothing in moon; it did in: local, staging"), "{message}");
+    let all = ask(&project, &["report", &opened, "--dry-run"]);
+    assert_eq!(all["summary"], "4 trials waiting", "nothing is written, so all of them may be in it: {all}");
+    let comment = || ask(&project, &["show", &opened])["report"][0].as_str().unwrap_or_default().to_owned();
+    let says = |environment: &str| comment().contains(&format!("### Slipway in `{environment}`: 2 trials waiting"));
+    ask(&project, &["report", &opened, "--environment", "staging"]);
+    assert!(says("staging") && !says("local"), "{}", comment());
+    ask(&project, &["report", &opened, "--environment", "local"]);
+    assert!(says("staging") && says("local"), "{}", comment());
+    let again = ask(&project, &["report", &opened, "--environment", "staging"]);
+    assert_eq!(again["changed"], false, "{again}");
+}

@@ -55,7 +55,9 @@ fn publish(project: &Project, folder: &std::path::Path, mlflow: &str, server: &s
         s3: nobody.to_owned(),
         mlflow: mlflow.to_owned(),
         server: server.to_owned(),
+        manager: nobody.to_owned(),
         page: nobody.to_owned(),
+        kubeconfig: folder.join("kubeconfig"),
         forge: project.forge().into(),
     };
     state.publish(&held).unwrap();
@@ -115,7 +117,9 @@ async fn data_that_the_loop_lacks_is_said_before_the_merge() {
         s3: store,
         mlflow: nobody(),
         server: nobody(),
+        manager: nobody(),
         page: nobody(),
+        kubeconfig: folder.join("kubeconfig"),
         forge: project.forge().into(),
     };
     state.publish(&held).unwrap();

@@ -43,7 +43,8 @@ pub(crate) const PROGRAMS: [Program; 9] = [
     Program {
         name: "gitserve",
         arguments: "-addr 10.200.0.1:3000 -tls-addr 10.200.0.1:443 -root /run/testbed/git \
-            -authority /run/testbed-cache/authority -hosts github.com",
+            -authority /run/testbed-cache/authority -hosts github.com,github.test \
+            -forward github.test=/run/testbed/github.sock",
         environment: &[],
         after: None,
     },

@@ -22,6 +22,9 @@ pub(super) static KEY: LazyLock<String> = LazyLock::new(|| {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
 });
 
+/// The app's name in its address.
+pub(super) const SLUG: &str = "octo-trains";
+
 /// A time as GitHub writes it, some minutes from now.
 fn in_minutes(minutes: u64) -> String {
     let seconds = SystemTime::now() + Duration::from_secs(60 * minutes);
@@ -33,14 +36,15 @@ fn in_minutes(minutes: u64) -> String {
     format!("{}-{month:02}-{}T{}Z", parts[3], parts[1], parts[4])
 }
 
-/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked.
-async fn server(minutes: u64, tokens: u64) -> MockServer {
+/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked, and lists
+/// pull requests so often.
+pub(super) async fn server(minutes: u64, tokens: u64, lists: u64) -> MockServer {
     let server = MockServer::start().await;
     let account: Value = json!({"login": "octo", "id": 1, "node_id": "", "avatar_url": "https://x/", "gravatar_id": "", "url": "https://x/",
         "html_url": "https://x/", "followers_url": "https://x/", "following_url": "https://x/", "gists_url": "https://x/",
         "starred_url": "https://x/", "subscriptions_url": "https://x/", "organizations_url": "https://x/", "repos_url": "https://x/",
         "events_url": "https://x/", "received_events_url": "https://x/", "type": "Organization", "site_admin": false});
-    let installation = json!({"id": 99, "account": account, "app_id": 12, "target_id": 1, "target_type": "Organization",
+    let installation = json!({"id": 99, "account": account, "app_id": 12, "app_slug": SLUG, "target_id": 1, "target_type": "Organization",
         "permissions": {}, "events": []});
     Mock::given(method("GET"))
         .and(path("/repos/octo/cat/installation"))
@@ -60,7 +64,7 @@ async fn server(minutes: u64, tokens: u64) -> MockServer {
         .and(path("/repos/octo/cat/pulls"))
         .and(bearer_token("ghs_secret"))
         .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(7, "slipway/a")])))
-        .expect(3)
+        .expect(lists)
         .mount(&server)
         .await;
     server
@@ -77,7 +81,7 @@ async fn ask_three_times(server: &MockServer, pem: &str) {
 #[tokio::test]
 async fn a_token_is_asked_for_once_and_for_one_repository() {
     let log = Log::start();
-    let server = server(60, 1).await;
+    let server = server(60, 1, 3).await;
     // as one line, which is how some stores of secrets hand it out
     ask_three_times(&server, &KEY.replace('\n', "\\n")).await;
 
@@ -97,7 +101,7 @@ async fn a_token_is_asked_for_once_and_for_one_repository() {
 
 #[tokio::test]
 async fn a_token_that_is_about_to_expire_is_renewed() {
-    let server = server(0, 3).await;
+    let server = server(0, 3, 3).await;
     ask_three_times(&server, &KEY).await;
 }
 

@@ -14,7 +14,7 @@ fn token(host: &str, given: &[(&str, &str)]) -> Option<String> {
     let gh = |host: &str| (host == "logged.in").then(|| "stored".to_owned());
     match Credentials::for_host(host, &variables, gh).unwrap()? {
         Credentials::Token(token) | Credentials::Runner(token) => Some(token.expose_secret().to_owned()),
-        Credentials::App { .. } => panic!("no app is set"),
+        Credentials::App { .. } | Credentials::Anonymous => panic!("no app is set"),
     }
 }
 

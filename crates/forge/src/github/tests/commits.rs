@@ -7,7 +7,7 @@ use wiremock::matchers::{body_json, body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::github;
-use crate::{Error, GitHub};
+use crate::{Error, GitHub, NewCommit, NewFile};
 
 const BASE: &str = "1111111111111111111111111111111111111111";
 
@@ -101,4 +101,62 @@ async fn without_a_change_no_commit_is_made() {
             .iter()
             .all(|request| !request.url.path().ends_with("/commits") && !request.url.path().ends_with("/refs"))
     );
+}
+
+/// A repository that makes the tree `after` of `entries`, and a commit of it on top of two parents.
+async fn with_two_parents(entries: Value) -> (MockServer, GitHub) {
+    let (server, github) = github().await;
+    let answer = |status, body: &Value| ResponseTemplate::new(status).set_body_json(body);
+    let at =
+        |verb: &'static str, below: &str| Mock::given(method(verb)).and(path(format!("/repos/octo/cat/git/{below}")));
+    at("GET", &format!("commits/{BASE}")).respond_with(answer(200, &commit(BASE, "before"))).mount(&server).await;
+    at("POST", "blobs").respond_with(answer(201, &json!({"sha": "blob", "url": "https://x/b"}))).mount(&server).await;
+    at("POST", "trees")
+        .and(body_json(json!({"base_tree": "before", "tree": entries})))
+        .respond_with(answer(201, &json!({"sha": "after", "url": "https://x/t", "tree": [], "truncated": false})))
+        .mount(&server)
+        .await;
+    at("POST", "commits")
+        .and(body_partial_json(json!({"message": "why", "tree": "after", "parents": [BASE, "other"]})))
+        .respond_with(answer(201, &commit("made", "after")))
+        .mount(&server)
+        .await;
+    at("POST", "refs")
+        .and(body_json(json!({"ref": "refs/heads/slipway/a", "sha": "made"})))
+        .respond_with(answer(201, &reference("made")))
+        .mount(&server)
+        .await;
+    (server, github)
+}
+
+#[tokio::test]
+async fn a_commit_keeps_modes_parents_and_its_tree() {
+    let content = |mode, bytes: &[u8]| NewFile::Content { mode, bytes: bytes.to_vec() };
+    let known = |mode, id: &str| NewFile::Known { mode, id: id.to_owned() };
+    let changes = [
+        ("a.sh", content(0o100_755, b"#!/bin/sh\n")),
+        ("b.bin", content(0o100_644, b"text with \0 in it")),
+        ("link", content(0o120_000, b"a.sh")),
+        ("merged", known(0o100_644, "theirs")),
+        ("module", known(0o160_000, "elsewhere")),
+        ("removed", NewFile::Removed),
+    ];
+    let changes: BTreeMap<String, NewFile> = changes.map(|(path, file)| (path.to_owned(), file)).into();
+    let (_server, github) = with_two_parents(json!([
+        {"path": "a.sh", "mode": "100755", "type": "blob", "content": "#!/bin/sh\n"},
+        {"path": "b.bin", "mode": "100644", "type": "blob", "sha": "blob"},
+        {"path": "link", "mode": "120000", "type": "blob", "content": "a.sh"},
+        {"path": "merged", "mode": "100644", "type": "blob", "sha": "theirs"},
+        {"path": "module", "mode": "160000", "type": "commit", "sha": "elsewhere"},
+        {"path": "removed", "mode": "100644", "type": "blob", "sha": null},
+    ]))
+    .await;
+    let parents = [BASE.to_owned(), "other".to_owned()];
+    let new = NewCommit { parents: &parents, changes: &changes, message: "why", tree: Some("after") };
+    assert_eq!(github.push(&new, "slipway/a").await.unwrap(), "made");
+    // GitHub did not make what is meant
+    let error = github.push(&NewCommit { tree: Some("another"), ..new }, "slipway/a").await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable { .. }) && error.to_string().contains("tree after"), "{error}");
+    let error = github.push(&NewCommit { parents: &[], ..new }, "slipway/a").await.unwrap_err();
+    assert!(error.to_string().contains("without a parent"), "{error}");
 }

@@ -9,12 +9,12 @@ use slipway_cluster::{Address, Cluster, Component, Job, addresses, components, t
 use slipway_experiment::{Trial, expand};
 use slipway_mlflow::Client;
 use slipway_names::env::MLFLOW_TRACKING_URI;
+use slipway_outcome::{Unregistered, unregistered};
 
 use super::runs::Runs;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::open_pull_requests::{OpenPullRequest, of_origin, show_pull_requests};
-use crate::unregistered::{Unregistered, unregistered};
 use crate::versions::{Version, show_versions, versions};
 
 #[derive(Serialize)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use slipway_experiment::TrainJob;
+use slipway_experiment::{TrainJob, read_job, recorded_file};
 use slipway_git::Repository;
 use slipway_project::cluster::Prices;
 use slipway_project::plan::hours;
-use slipway_project::{Project, Tree};
+use slipway_project::{Project, Tree, history};
 
 use super::runs::Runs;
 use crate::failure::Failure;
@@ -25,21 +25,35 @@ pub(super) struct Described {
     /// The price of both, in `currency`.
     cost: f64,
     currency: String,
+    /// Whether its file has moved to the history.
+    pub(super) archived: bool,
 }
 
 impl Described {
-    /// The TrainJobs at the head of a forge's main, by name. Files with a mistake are left out.
-    pub(super) fn on_main(forge: &Repository) -> Result<BTreeMap<String, Self>, Failure> {
+    /// The TrainJobs at the head of a forge's main, by name; of those that are archived, the ones that are `known`. Files with a mistake
+    /// are left out.
+    pub(super) fn on_main(forge: &Repository, known: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Self>, Failure> {
         if forge.reference("refs/heads/main")?.is_none() {
             return Ok(BTreeMap::new());
         }
-        let project = Project::read(&Tree::at(forge, "refs/heads/main")?.limited_to(&["clusters", "overlays"]));
-        let environments = project.environments.values();
-        let jobs = environments.flat_map(|one| one.jobs.values().map(|file| (&one.cluster.prices, &file.job)));
-        Ok(jobs.map(|(prices, job)| (job.name.clone(), Self::new(job, prices))).collect())
+        let tree = Tree::at(forge, "refs/heads/main")?.limited_to(&["clusters", "overlays"]);
+        let project = Project::read(&tree);
+        let mut all = BTreeMap::new();
+        for (environment, target) in &project.environments {
+            let prices = &target.cluster.prices;
+            for name in target.archived.iter().filter(|name| known(name)) {
+                let path = history::path(environment, name);
+                let file = tree.bytes(&path).and_then(recorded_file).map(String::from_utf8_lossy);
+                if let Some(Ok(job)) = file.map(|text| read_job(&path, &text)) {
+                    all.insert(name.clone(), Self::new(&job, prices, true));
+                }
+            }
+            all.extend(target.jobs.values().map(|file| (file.job.name.clone(), Self::new(&file.job, prices, false))));
+        }
+        Ok(all)
     }
 
-    fn new(job: &TrainJob, prices: &Prices) -> Self {
+    fn new(job: &TrainJob, prices: &Prices, archived: bool) -> Self {
         let (cpu_hours, gpu_hours) = (job.cpu_hours(), job.gpu_hours());
         Self {
             runs: job.trial().ok().flatten().map(Runs::new).unwrap_or_default(),
@@ -47,6 +61,7 @@ impl Described {
             gpu_hours,
             cost: cpu_hours * prices.cpu_hour + gpu_hours * prices.gpu_hour.unwrap_or(0.0),
             currency: prices.currency.clone(),
+            archived,
         }
     }
 

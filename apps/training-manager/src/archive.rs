@@ -1,0 +1,157 @@
+//! When the jobs that have ended are proposed to be moved to the history: one pull request at a time, and at most one a day.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use slipway_cluster::{Leadership, State, Timestamp};
+use slipway_forge::Opened;
+use tokio::sync::{mpsc, watch};
+
+use crate::error::Result;
+use crate::history::History;
+use crate::known::{Facts, Known};
+use crate::merges::Merge;
+use crate::warned::Warned;
+
+/// How often is looked whether it is time.
+const PAUSE: Duration = Duration::from_secs(600);
+/// From one pull request to the next.
+const INTERVAL: i64 = 24 * 3600;
+
+/// Proposes archives for ever. `safe` are the jobs whose logs are kept.
+pub(crate) async fn follow(
+    history: &History,
+    leadership: &Leadership,
+    mut known: Known,
+    safe: watch::Receiver<BTreeSet<String>>,
+    merges: &mpsc::UnboundedSender<Merge>,
+) -> Infallible {
+    let mut warned = Warned::default();
+    loop {
+        let facts = known.now();
+        if !facts.is_complete() {
+            // otherwise a manager that starts often would never come to it
+            known.changed().await;
+            continue;
+        }
+        if facts.declared.history.is_some() {
+            let jobs = ended(&facts, &safe.borrow());
+            match step(history, leadership, &facts, &jobs, merges).await {
+                Ok(()) => warned.clear(),
+                Err(error) => warned.warn("the jobs that have ended are not moved to the history", &error),
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn step(
+    history: &History,
+    leadership: &Leadership,
+    facts: &Facts,
+    jobs: &[String],
+    merges: &mpsc::UnboundedSender<Merge>,
+) -> Result<()> {
+    let last = history.last().await?;
+    // also one that was open before this manager began
+    if let Some((open, _)) = last.as_ref().filter(|(last, _)| last.is_open()) {
+        history.merge(open, jobs, facts).into_iter().for_each(|merge| drop(merges.send(merge)));
+    }
+    if jobs.is_empty() || !is_time(last.as_ref(), Timestamp::now().as_second()) {
+        return Ok(());
+    }
+    if let Some(opened) = history.propose(jobs, leadership, facts).await? {
+        history.merge(&opened, jobs, facts).into_iter().for_each(|merge| drop(merges.send(merge)));
+        tracing::info!("opened #{} to move {} jobs that have ended to the history", opened.number, jobs.len());
+    }
+    Ok(())
+}
+
+/// Whether another one may be proposed: none is open, and the last one is a day old.
+fn is_time(last: Option<&(Opened, i64)>, now: i64) -> bool {
+    last.is_none_or(|(opened, time)| !opened.is_open() && now - time >= INTERVAL)
+}
+
+/// The jobs that have ended, whose files are still on the default branch, and whose logs are kept, as far as there is anything to keep.
+fn ended(facts: &Facts, safe: &BTreeSet<String>) -> Vec<String> {
+    let has_ended = |job: &&String| {
+        facts.observed.trainings.get(*job).is_some_and(|training| {
+            let nothing_to_keep = training.workers.is_empty() || facts.recorded.without_run.contains(*job);
+            matches!(training.state, State::Finished | State::Failed) && (safe.contains(*job) || nothing_to_keep)
+        })
+    };
+    facts.declared.jobs.keys().filter(has_ended).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use slipway_cluster::{Training, Worker};
+    use slipway_forge::PullRequestState;
+
+    use super::*;
+    use crate::declared::DeclaredJob;
+
+    fn opened(state: PullRequestState) -> Opened {
+        Opened {
+            number: 1,
+            url: String::new(),
+            branch: String::new(),
+            title: String::new(),
+            head: String::new(),
+            state,
+            base: String::new(),
+            body: String::new(),
+            author: String::new(),
+            labels: Vec::new(),
+            reviewers: Vec::new(),
+            is_draft: false,
+            head_repository: None,
+            is_fork: false,
+            merge_commit: None,
+            commits: None,
+        }
+    }
+
+    #[test]
+    fn what_moves_has_ended_and_leaves_no_log_behind() {
+        let mut facts = Facts::default();
+        let there = |state, workers: usize| {
+            let workers = vec![Worker::default(); workers];
+            Some(Arc::new(Training { state, workers, ..Training::default() }))
+        };
+        for (job, training) in [
+            ("kept", there(State::Finished, 2)),
+            ("not kept yet", there(State::Failed, 2)),
+            ("without a run", there(State::Failed, 2)),
+            ("without workers", there(State::Finished, 0)),
+            ("running", there(State::Running, 2)),
+            ("ending", there(State::Ending, 2)),
+            ("not there", None),
+        ] {
+            Arc::make_mut(&mut facts.declared).jobs.insert(job.to_owned(), Arc::new(DeclaredJob::default()));
+            Arc::make_mut(&mut facts.observed).trainings.extend(training.map(|training| (job.to_owned(), training)));
+        }
+        Arc::make_mut(&mut facts.observed)
+            .trainings
+            .insert("not declared".to_owned(), there(State::Finished, 0).unwrap());
+        let safe = ["kept".to_owned(), "running".to_owned()].into();
+        assert_eq!(ended(&facts, &safe), ["kept", "without workers"], "nobody has looked for runs yet");
+        Arc::make_mut(&mut facts.recorded).without_run.insert("without a run".to_owned());
+        assert_eq!(ended(&facts, &safe), ["kept", "without a run", "without workers"]);
+    }
+
+    #[test]
+    fn one_at_a_time_and_one_a_day() {
+        let day = INTERVAL;
+        assert!(is_time(None, 0));
+        for state in [PullRequestState::Merged, PullRequestState::Closed] {
+            let last = (opened(state), 1_000);
+            assert!(!is_time(Some(&last), 1_000 + day - 1));
+            assert!(is_time(Some(&last), 1_000 + day));
+        }
+        assert!(!is_time(Some(&(opened(PullRequestState::Open), 1_000)), 1_000 + 9 * day));
+    }
+}

@@ -1,0 +1,94 @@
+//! Everything that is known, from all who find something out.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::declared::Declared;
+use crate::missing::Missing;
+use crate::origins::Origins;
+use crate::recorded::Recorded;
+use crate::trial::Sources;
+use crate::watch::Observed;
+
+/// Where everything that is known arrives.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// What git declares.
+    pub declared: watch::Receiver<Arc<Declared>>,
+    /// What the cluster holds.
+    pub observed: watch::Receiver<Arc<Observed>>,
+    /// What MLflow has.
+    pub recorded: watch::Receiver<Arc<Recorded>>,
+    /// Which pull requests there were.
+    pub origins: watch::Receiver<Arc<Origins>>,
+    /// What the cluster lacks.
+    pub missing: watch::Receiver<Arc<Missing>>,
+}
+
+/// Everything that is known at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// What git declares.
+    pub declared: Arc<Declared>,
+    /// What the cluster holds.
+    pub observed: Arc<Observed>,
+    /// What MLflow has.
+    pub recorded: Arc<Recorded>,
+    /// Which pull requests there were.
+    pub origins: Arc<Origins>,
+    /// What the cluster lacks.
+    pub missing: Arc<Missing>,
+}
+
+impl Known {
+    /// Everything that is known now.
+    pub fn now(&mut self) -> Facts {
+        Facts {
+            declared: Arc::clone(&self.declared.borrow_and_update()),
+            observed: Arc::clone(&self.observed.borrow_and_update()),
+            recorded: Arc::clone(&self.recorded.borrow_and_update()),
+            origins: Arc::clone(&self.origins.borrow_and_update()),
+            missing: Arc::clone(&self.missing.borrow_and_update()),
+        }
+    }
+
+    /// Returns when something has changed since the last [`now`](Self::now).
+    pub async fn changed(&mut self) {
+        // whoever finds something out lives as long as the manager
+        tokio::select! {
+            _ = self.declared.changed() => {}
+            _ = self.observed.changed() => {}
+            _ = self.recorded.changed() => {}
+            _ = self.origins.changed() => {}
+            _ = self.missing.changed() => {}
+        }
+    }
+}
+
+impl Facts {
+    /// Whether git and the cluster have been read, so that what is not here is not there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.observed.is_complete && !self.declared.commit.is_empty()
+    }
+
+    /// A job in the cluster, or as one that is missing there.
+    #[must_use]
+    pub fn training(&self, job: &str) -> Option<&Arc<slipway_cluster::Training>> {
+        self.observed.trainings.get(job).or_else(|| self.missing.get(job))
+    }
+
+    /// What a trial is put together from.
+    pub(crate) fn sources(&self, job: &str) -> Sources {
+        let commit = self.declared.commits.first(job).map(|brought| brought.commit.clone()).unwrap_or_default();
+        Sources {
+            declared: self.declared.jobs.get(job).map(Arc::clone),
+            training: self.training(job).map(Arc::clone),
+            run: self.recorded.runs.get(job).map(Arc::clone),
+            pull_request: self.origins.pull_requests.get(&commit).map(Arc::clone),
+            commit,
+            tick: 0,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The training manager: it watches trainings and tells people. It never makes, changes or deletes a TrainJob: git does.
+
+pub mod archive;
+pub mod connect;
+pub mod declared;
+pub mod error;
+pub mod history;
+pub mod known;
+mod leading;
+pub mod logs;
+pub mod manager;
+pub mod merges;
+pub mod missing;
+pub mod origins;
+pub mod promotions;
+pub mod recorded;
+pub mod reports;
+pub mod repository;
+pub mod rest;
+pub mod schedule;
+pub mod settings;
+pub mod trainings;
+mod trial;
+pub mod view;
+mod warned;
+pub mod watch;

@@ -1,0 +1,118 @@
+//! Which pull request brought each commit of the default branch: the forge is asked once for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slipway_cluster::State;
+use slipway_forge::PullRequestState;
+use slipway_project::jobs_folder;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::declared::Declared;
+use crate::repository::Followed;
+use crate::schedule::{Pace, Schedule, Urgency};
+use crate::view::PullRequest;
+use crate::warned::Warned;
+use crate::watch::Observed;
+
+/// After how long the forge is asked again that knew of none: it may learn of a merge later than git.
+const AGAIN: Duration = Duration::from_secs(20);
+/// How often it is asked.
+const TRIES: u32 = 6;
+
+/// The pull requests of commits, as far as they are known.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    /// By commit.
+    pub pull_requests: BTreeMap<String, Arc<PullRequest>>,
+}
+
+/// Follows the pull requests of commits for ever, those of live jobs first.
+pub async fn follow(
+    followed: &Followed,
+    environment: &str,
+    pace: Pace,
+    mut declared: watch::Receiver<Arc<Declared>>,
+    mut observed: watch::Receiver<Arc<Observed>>,
+    origins: &watch::Sender<Arc<Origins>>,
+) -> Infallible {
+    // nothing is written here
+    let pace = Pace { interval: Duration::ZERO, ..pace };
+    let mut schedule: Schedule<String> = Schedule::new(pace, Instant::now());
+    let mut known = Origins::default();
+    let mut tries: BTreeMap<String, u32> = BTreeMap::new();
+    let mut warned = Warned::default();
+    let mut first = None;
+    loop {
+        let (tree, cluster) = (Arc::clone(&declared.borrow_and_update()), Arc::clone(&observed.borrow_and_update()));
+        if cluster.is_complete && !tree.commit.is_empty() {
+            let first: &BTreeSet<String> = first.get_or_insert_with(|| commits(&tree, &cluster).into_keys().collect());
+            for (commit, is_live) in commits(&tree, &cluster) {
+                let is_new = is_live || !first.contains(&commit);
+                let rank =
+                    tree.commits.newest.iter().position(|one| *one == commit).map_or(i64::MIN, |at| -(at as i64));
+                schedule.want(&commit, 1, if is_new { Urgency::Now } else { Urgency::Calm }, rank, Instant::now());
+            }
+        }
+        if let Some(commit) = schedule.next(Instant::now()) {
+            let files: Vec<(String, &str)> = tree
+                .commits
+                .jobs_of(&commit)
+                .iter()
+                .filter_map(|job| {
+                    let path = format!("{}/{job}.yaml", jobs_folder(environment));
+                    Some((followed.git.path_at_top(&path), tree.commits.blob(job, &commit)?))
+                })
+                .collect();
+            let files: Vec<(&str, &str)> = files.iter().map(|(path, blob)| (path.as_str(), *blob)).collect();
+            let found = followed.remote.forge.pull_request_of(&commit, &files).await;
+            match found {
+                Ok(found) => {
+                    warned.clear();
+                    let found = found.filter(|opened| opened.state == PullRequestState::Merged);
+                    let tries = tries.entry(commit.clone()).or_default();
+                    *tries += 1;
+                    let again = (found.is_none() && *tries < TRIES).then_some(AGAIN * *tries);
+                    schedule.done(&commit, Instant::now(), false, again);
+                    if let Some(opened) = found {
+                        let (number, url) = (opened.number, opened.url);
+                        known.pull_requests.insert(commit, Arc::new(PullRequest { number, url }));
+                        origins.send_replace(Arc::new(known.clone()));
+                    }
+                }
+                Err(error) => {
+                    warned.warn("the pull requests of commits are not known", &error);
+                    schedule.failed(&commit, Instant::now());
+                }
+            }
+            continue;
+        }
+        let wait = schedule.wait(Instant::now()).unwrap_or(Duration::from_secs(3600));
+        tokio::select! {
+            _ = declared.changed() => {}
+            _ = observed.changed() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// The commits that matter, and whether a job of each has not ended: those of jobs that are on the branch or in the cluster, and the newest ones.
+pub(crate) fn commits(tree: &Declared, cluster: &Observed) -> BTreeMap<String, bool> {
+    let mut commits: BTreeMap<String, bool> =
+        tree.commits.newest.iter().map(|commit| (commit.clone(), false)).collect();
+    let jobs: BTreeSet<&String> = tree.jobs.keys().chain(cluster.trainings.keys()).collect();
+    for job in jobs {
+        let is_live =
+            cluster.trainings.get(job).is_some_and(|one| matches!(one.state, State::Waiting | State::Running));
+        for brought in tree.commits.of_jobs.get(job).into_iter().flatten() {
+            match commits.get_mut(&brought.commit) {
+                Some(live) => *live |= is_live,
+                None => drop(commits.insert(brought.commit.clone(), is_live)),
+            }
+        }
+    }
+    commits
+}

@@ -1,0 +1,150 @@
+//! One report: what came of a merged pull request, the promotion of its best version, and the comment.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use slipway_cluster::Training;
+use slipway_forge::{Opened, Publication, PullRequestState};
+use slipway_outcome::{Merged, Now, Outcome};
+use slipway_proposal::merged_commits;
+use slipway_report::{Promotion, TrialState, pack, pack_shared};
+use tokio::sync::mpsc;
+
+use super::Reporting;
+use crate::declared::Declared;
+use crate::error::Result;
+use crate::known::Facts;
+use crate::leading::must_lead;
+use crate::merges::{Merge, What};
+use crate::promotions::{Policy, Proposed, better, propose};
+use crate::repository::blocking;
+
+/// The most pull requests of which is kept what they did; the newest ones.
+const KEPT: usize = 300;
+
+/// What reports are made with, and what never changes of those that were made.
+pub(super) struct Reporter<'a> {
+    reporting: Reporting<'a>,
+    merges: mpsc::UnboundedSender<Merge>,
+    merged: RefCell<BTreeMap<u64, Arc<(Opened, Merged)>>>,
+}
+
+/// What came of a report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// Whether anything had to be written.
+    pub(super) wrote: bool,
+    /// Whether it has everything that there is.
+    pub(super) is_complete: bool,
+    /// Whether something of it still runs.
+    pub(super) runs: bool,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(reporting: Reporting<'a>, merges: mpsc::UnboundedSender<Merge>) -> Self {
+        Self { reporting, merges, merged: RefCell::default() }
+    }
+
+    /// Brings the report on a pull request up to date.
+    pub(super) async fn report(&self, number: u64, facts: &Facts) -> Result<Written> {
+        let Reporting { followed, mlflow, environment, pages, leadership, .. } = self.reporting;
+        let Some(merged) = self.merged(number, &facts.declared.commit).await? else {
+            return Ok(Written { is_complete: true, ..Written::default() });
+        };
+        let (opened, merged) = &*merged;
+        let environments = merged.environments();
+        if !environments.contains(environment) {
+            return Ok(Written { is_complete: true, ..Written::default() });
+        }
+        let trainings = trainings(merged, facts);
+        let newest = if merged.started.is_empty() { Vec::new() } else { followed.remote.forge.newest().await? };
+        let now = Now {
+            cluster: Some((environment, &trainings)),
+            pages,
+            ..Now::new(Ok(mlflow), &facts.declared.branch, &newest)
+        };
+        let mut outcome = merged.outcome(&now).await?;
+        // a promotion that cannot be opened does not hold up the report
+        let promoted = self.promote(&mut outcome, &facts.declared).await;
+        let document = outcome.document();
+        // asked for right before each writing
+        let publication = async |opened: &Opened, previous: Option<&str>| -> Result<Publication> {
+            must_lead(leadership)?;
+            Ok(match environments.len() {
+                1 => pack(&document, &opened.head).publication(previous),
+                _ => pack_shared(&document, &opened.head, environment, &environments).publication(previous),
+            })
+        };
+        let published = followed.remote.forge.publish_on(opened.clone(), publication).await?;
+        promoted?;
+        let trials = outcome.results.experiments.iter().flat_map(|one| &one.trials);
+        let runs = trials.clone().any(|trial| trial.state == TrialState::Running);
+        Ok(Written { wrote: published.changed, is_complete: !outcome.is_incomplete(), runs })
+    }
+
+    /// The pull request and what it did; `None` if it is not merged.
+    async fn merged(&self, number: u64, tip: &str) -> Result<Option<Arc<(Opened, Merged)>>> {
+        if let Some(known) = self.merged.borrow().get(&number) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let followed = self.reporting.followed;
+        let mut opened = followed.remote.forge.get(number).await?;
+        if opened.state != PullRequestState::Merged {
+            return Ok(None);
+        }
+        // the plan is there, which is long, and nobody reads it here
+        opened.body.clear();
+        let merge = opened.merge_commit.clone().unwrap_or_else(|| tip.to_owned());
+        let git = followed.git.clone();
+        let commits = merged_commits(&git, &followed.remote, &opened, &merge).await?;
+        let read = move || Merged::of_commits(&git, number, &merge, &commits);
+        let merged = Arc::new((opened, blocking(read).await?));
+        let mut known = self.merged.borrow_mut();
+        known.insert(number, Arc::clone(&merged));
+        while known.len() > KEPT {
+            known.pop_first();
+        }
+        Ok(Some(merged))
+    }
+
+    /// Opens the promotions that are due, and adds them to the results.
+    async fn promote(&self, outcome: &mut Outcome, tree: &Declared) -> Result<()> {
+        let Reporting { followed, mlflow, environment, metrics, leadership, .. } = self.reporting;
+        let mut failed = Ok(());
+        for at in 0..outcome.models.len() {
+            let registered = &outcome.models[at];
+            let Some(experiment) = outcome.results.experiments.get(registered.at) else { continue };
+            let policy = tree.experiments.get(&experiment.experiment).map(|one| one.policy).unwrap_or_default();
+            let Some(version) = better(registered, &outcome.results).filter(|_| policy != Policy::Never) else {
+                continue;
+            };
+            let (version, place) = (version.clone(), registered.at);
+            let Proposed { is_new, open } = match propose(followed, mlflow, leadership, environment, &version).await {
+                Ok(proposed) => proposed,
+                Err(error) => {
+                    failed = Err(error);
+                    continue;
+                }
+            };
+            metrics.promotions.inc_by(u64::from(is_new));
+            let Some(opened) = open else { continue };
+            if policy == Policy::Merge {
+                let (number, environment) = (opened.number, environment.to_owned());
+                // whoever merges ends with whoever reports
+                drop(self.merges.send(Merge { number, environment, what: What::Promotion(version) }));
+            }
+            let model = outcome.results.experiments.get_mut(place).and_then(|one| one.model.as_mut());
+            if let Some(model) = model {
+                model.promotion = Some(Promotion { number: opened.number, url: Some(opened.url) });
+            }
+        }
+        failed
+    }
+}
+
+/// The TrainJobs of a pull request, as the cluster has them or lacks them.
+fn trainings(merged: &Merged, facts: &Facts) -> BTreeMap<String, Arc<Training>> {
+    let names = merged.started.iter().flat_map(|started| &started.trials).map(|trial| &trial.start.name);
+    names.filter_map(|name| Some((name.clone(), Arc::clone(facts.training(name)?)))).collect()
+}

@@ -1,0 +1,146 @@
+//! The environment, which is the manager's only configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use slipway_names::env;
+
+/// Where the manager listens unless it is told.
+const LISTEN: &str = "127.0.0.1:8080";
+/// The namespace of TrainJobs unless it is told.
+const TRAINING: &str = "training";
+
+/// What the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the REST interface listens.
+    pub listen: SocketAddr,
+    /// The environment that this manager is for, such as `local`.
+    pub environment: String,
+    /// The repository: its address on GitHub, or the path of a bare one.
+    pub repository: String,
+    /// The folder of the project in it; empty for its top.
+    pub project: String,
+    /// A folder for a copy of the repository.
+    pub cache: PathBuf,
+    /// The namespace of the TrainJobs.
+    pub training_namespace: String,
+    /// The namespace of the Lease.
+    pub lease_namespace: String,
+    /// Where a browser finds MLflow; `None` if nobody has said.
+    pub mlflow_pages: Option<String>,
+    /// A file with the token that writing needs without GitHub.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Why the environment cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A variable is not set.
+    #[error("{0} is not set: docs/configuration.md says what it is")]
+    Missing(&'static str),
+    /// A variable does not hold an address.
+    #[error("{name} is `{value}`: give an address and a port, such as 0.0.0.0:8080")]
+    Address {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
+}
+
+impl Settings {
+    /// Reads the environment; an empty variable counts as not set.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let required = |name: &'static str| variable(name).ok_or(Invalid::Missing(name));
+        let listen = variable(env::LISTEN).unwrap_or_else(|| LISTEN.to_owned());
+        let training_namespace = variable(env::TRAINING_NAMESPACE).unwrap_or_else(|| TRAINING.to_owned());
+        let lease_namespace = variable(env::LEASE_NAMESPACE).or_else(|| variable(env::POD_NAMESPACE));
+        Ok(Self {
+            listen: listen.parse().map_err(|_| Invalid::Address { name: env::LISTEN, value: listen.clone() })?,
+            environment: required(env::ENVIRONMENT)?,
+            repository: required(env::REPOSITORY)?,
+            project: variable(env::PROJECT).unwrap_or_default(),
+            cache: PathBuf::from(required(env::CACHE)?),
+            lease_namespace: lease_namespace.ok_or(Invalid::Missing(env::LEASE_NAMESPACE))?,
+            training_namespace,
+            mlflow_pages: variable(env::MLFLOW_PUBLIC_URL),
+            token_file: variable(env::MANAGER_TOKEN_FILE).map(PathBuf::from),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Invalid> {
+        Settings::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    const LEAST: [(&str, &str); 4] = [
+        (env::ENVIRONMENT, "local"),
+        (env::REPOSITORY, "/srv/forge.git"),
+        (env::CACHE, "/cache"),
+        (env::POD_NAMESPACE, "training-manager"),
+    ];
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let settings = read(&LEAST).unwrap();
+        assert_eq!(settings.listen.to_string(), LISTEN);
+        assert_eq!(
+            (settings.training_namespace.as_str(), settings.lease_namespace.as_str()),
+            (TRAINING, "training-manager")
+        );
+        assert_eq!((settings.mlflow_pages, settings.token_file, settings.project), (None, None, String::new()));
+        let all =
+            [&LEAST[..], &[(env::LISTEN, "[::]:80"), (env::LEASE_NAMESPACE, "x"), (env::TRAINING_NAMESPACE, "y")]]
+                .concat();
+        let settings = read(&all).unwrap();
+        assert_eq!(
+            (settings.listen.port(), settings.lease_namespace.as_str(), settings.training_namespace.as_str()),
+            (80, "x", "y")
+        );
+    }
+
+    #[test]
+    fn what_must_be_said_is_named() {
+        for index in 0..LEAST.len() {
+            let mut pairs = LEAST.to_vec();
+            let (name, _) = pairs.remove(index);
+            let missing = if name == env::POD_NAMESPACE { env::LEASE_NAMESPACE } else { name };
+            assert_eq!(read(&pairs).unwrap_err().to_string().split(' ').next(), Some(missing));
+        }
+        let error = read(&[&LEAST[..], &[(env::LISTEN, "8080")]].concat()).unwrap_err().to_string();
+        assert!(error.contains("SLIPWAY_LISTEN is `8080`"), "{error}");
+    }
+
+    #[test]
+    fn every_variable_is_on_the_page() {
+        let page = include_str!("../../../docs/configuration.md");
+        let mut sections = page.split("\n## ").filter(|section| section.starts_with("slipway-manager\n"));
+        let section = sections.next().unwrap();
+        assert!(sections.next().is_none(), "there are two sections");
+        let asked = RefCell::new(BTreeSet::new());
+        let settings = Settings::read(|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            let value = LEAST.iter().find(|(key, _)| *key == name);
+            value.map(|(_, value)| (*value).to_owned())
+        });
+        settings.unwrap();
+        for name in asked.take() {
+            assert!(section.contains(&format!("`{name}`")), "{name} is not on the page");
+        }
+        for default in [LISTEN, TRAINING] {
+            assert!(section.contains(&format!("| `{default}` |")), "{default} is not on the page");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! An API server that is away for a minute, and has forgotten meanwhile what happened.
+
+use std::time::Duration;
+
+use slipway_cluster::Cluster;
+use slipway_training_manager::manager::{Manager, Published};
+use slipway_training_manager::view::TrialState;
+
+use crate::clock::{pass, until};
+use crate::door::Door;
+use crate::world::{DATA, World, leader, shown, with};
+
+const SPEED: u32 = 20;
+
+#[tokio::test]
+async fn an_api_server_is_away_for_a_minute_and_nothing_is_lost() {
+    let world = World::new().await;
+    let mut door = Door::before(world.kubernetes.address()).await;
+    let manager = Manager { cluster: Cluster::at(&door.url()).unwrap(), ..world.manager("local", leader()) };
+    let published = Published::default();
+    let (number, jobs) = world.merge("local").await;
+    jobs.iter().for_each(|job| world.create(job));
+    let scenario = async {
+        let mut runs = Vec::new();
+        for job in &jobs {
+            runs.push(world.run(job).await);
+        }
+        world.reported(number, "2 trials running").await;
+        let lists = world.kubernetes.lists().len();
+        door.shut().await;
+        // one finishes; the other one goes and comes back under its name, and has failed then
+        world.finish(&jobs[0], &runs[0], 0.97, DATA).await;
+        world.kubernetes.delete("trainjobs", &jobs[1]);
+        pass(Duration::from_secs(30), SPEED).await;
+        world.create(&jobs[1]);
+        world.conclude(&jobs[1], "Failed", "FailedJobs", "jobset failed");
+        // who watches from before must list again: 410
+        world.kubernetes.forget();
+        pass(Duration::from_secs(30), SPEED).await;
+        let before = world.report(number).await;
+        assert!(before.contains("2 trials running"), "until then everything stays as it was: {before}");
+        assert_eq!(world.kubernetes.lists().len(), lists, "nothing came through");
+        door.open().await;
+        let report = world.reported(number, "1 finished, 1 failed").await;
+        assert!(report.contains("jobset failed"), "{report}");
+        world.reported(number, "promotion `#").await;
+        assert_eq!(world.promotions().await.len(), 1);
+        shown(&published, &jobs[1], |trial| trial.state == TrialState::Failed).await;
+        // each watch comes back by itself, one later than the other
+        until("each kind is listed again", async || world.kubernetes.lists().len() >= lists + 4).await;
+        assert_eq!(world.kubernetes.lists().len(), lists + 4, "one list of each kind");
+    };
+    with(&manager, &published, scenario).await;
+}

@@ -1,0 +1,76 @@
+//! What the default branch declares, and which commits brought it.
+
+use slipway_training_manager::declared::Declared;
+use slipway_training_manager::promotions::Policy;
+
+use crate::world::{EXPERIMENT, World};
+
+fn main_of(world: &World) -> String {
+    world.git.reference("refs/heads/main").unwrap().unwrap()
+}
+
+fn read(world: &World, before: &Declared) -> Declared {
+    Declared::read(&world.git, &main_of(world), "local", before).unwrap()
+}
+
+#[tokio::test]
+async fn each_job_knows_the_commits_that_brought_it() {
+    let world = World::new().await;
+    let empty = read(&world, &Declared::default());
+    assert_eq!((empty.jobs.len(), empty.experiments.len()), (0, 1));
+    let digits = &empty.experiments["digits"];
+    assert_eq!(
+        (digits.source.as_str(), digits.model.as_deref(), digits.policy),
+        (EXPERIMENT, Some("mnist"), Policy::Propose)
+    );
+    assert_eq!(empty.commits.newest.len(), 1, "the first commit has the list of versions in service");
+
+    let (_, jobs) = world.merge("local").await;
+    let started = read(&world, &empty);
+    let merge = main_of(&world);
+    let mut names: Vec<&String> = started.jobs.keys().collect();
+    names.sort();
+    let mut expected: Vec<&String> = jobs.iter().collect();
+    expected.sort();
+    assert_eq!(names, expected);
+    let job = &started.jobs[&jobs[0]];
+    assert_eq!((job.workers, job.cpus, job.gpus, job.model.as_deref()), (2, 2.0, 0.0, Some("mnist")));
+    assert_eq!(job.parameters["training.optimizer.learningRate"], 0.001);
+    assert_eq!(job.dataset.as_ref().unwrap().name, "ten");
+    assert_eq!((job.experiment_file.as_str(), job.experiment_blob.len()), ("experiments/digits.yaml", 40));
+    for job in &jobs {
+        assert_eq!(started.commits.first(job).unwrap().commit, merge);
+        assert!(started.branch.asks_for("local", job));
+    }
+    assert_eq!(started.commits.newest[0], merge);
+
+    // one goes, something else happens, and it comes back
+    let path = format!("overlays/local/training-jobs/{}.yaml", jobs[0]);
+    let text = String::from_utf8(world.git.read(&merge, &path).unwrap().unwrap()).unwrap();
+    world.push(&path, None);
+    let gone = read(&world, &started);
+    assert_eq!((gone.jobs.len(), gone.branch.asks_for("local", &jobs[0])), (1, false));
+    assert_eq!(gone.commits.first(&jobs[0]).unwrap().commit, merge, "its report is still to be written");
+    world.push("experiments/README.md", Some("x\n"));
+    world.push(&path, Some(&text));
+    let back = read(&world, &gone);
+    assert_eq!(back.commits.of_jobs[&jobs[0]].len(), 2);
+    assert_eq!(back.commits.first(&jobs[0]).unwrap().commit, merge, "as `slipway trace` says it");
+    assert_eq!(back.commits.jobs_of(&main_of(&world)), [jobs[0].clone()]);
+    assert_eq!(back.commits.newest.len(), 4);
+    // read at once it is the same as step by step
+    assert_eq!(read(&world, &Declared::default()).commits, back.commits);
+    // a branch that was moved elsewhere is read from its beginning
+    let elsewhere = Declared { commit: "1".repeat(40), commits: back.commits.clone(), ..Declared::default() };
+    assert_eq!(read(&world, &elsewhere).commits, back.commits);
+}
+
+#[tokio::test]
+async fn an_environment_with_a_mistake_declares_no_jobs_and_still_asks_for_them() {
+    let world = World::new().await;
+    let (_, jobs) = world.merge("local").await;
+    world.push("clusters/local/cluster.yaml", Some("kind: [\n"));
+    let declared = read(&world, &Declared::default());
+    assert!(declared.jobs.is_empty() && declared.prices.is_none());
+    assert!(declared.branch.asks_for("local", &jobs[0]), "nothing is cancelled by a mistake");
+}

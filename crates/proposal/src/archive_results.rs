@@ -1,0 +1,149 @@
+//! What came of TrainJobs, as their runs and versions in MLflow say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slipway_experiment::{JobResult, JobState, TrainJob, Unmet};
+use slipway_mlflow::{Client, ModelVersion, Run, RunStatus};
+use slipway_names::tag;
+use time::OffsetDateTime;
+
+/// What came of TrainJobs by the newest run of each, and by the versions that they registered. One without a run, or whose run is open, is
+/// left out. A run that failed or was killed does not say that its job has ended: JobSet may start another attempt.
+///
+/// # Errors
+/// When MLflow refuses or fails.
+pub async fn results_of(mlflow: &Client, jobs: &[&TrainJob]) -> slipway_mlflow::Result<BTreeMap<String, JobResult>> {
+    let names: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+    let experiments: BTreeSet<&str> = jobs.iter().filter_map(|job| job.experiment()).collect();
+    let models: BTreeSet<String> = jobs.iter().filter_map(|job| Some(job.trial().ok()??.register?.model)).collect();
+    let mut runs: BTreeMap<String, Run> = BTreeMap::new();
+    for experiment in experiments {
+        let Some(id) = mlflow.get_experiment(experiment).await? else { continue };
+        // the newest one comes last, and stays
+        for run in mlflow.search_runs(&[&id], "", &["attributes.start_time ASC"]).await? {
+            let job = run.tags.get(tag::TRAINJOB).cloned().unwrap_or_default();
+            if names.contains(job.as_str()) {
+                runs.insert(job, run);
+            }
+        }
+    }
+    let mut versions: BTreeMap<String, ModelVersion> = BTreeMap::new();
+    for model in models {
+        let all = mlflow.search_model_versions(&model).await?;
+        versions.extend(all.into_iter().map(|version| (version.tag(tag::TRAINJOB).to_owned(), version)));
+    }
+    let results = runs.into_iter().filter_map(|(job, run)| {
+        let result = result_of(&run, versions.get(&job))?;
+        Some((job, result))
+    });
+    Ok(results.collect())
+}
+
+/// What came of a TrainJob by a run of it and the version that it registered. Returns `None` as long as the run is open.
+#[must_use]
+pub fn result_of(run: &Run, version: Option<&ModelVersion>) -> Option<JobResult> {
+    if run.is_open() {
+        return None;
+    }
+    let text = |name: &str| run.tags.get(name).filter(|text| !text.is_empty()).cloned();
+    let refused = run.tags.get(tag::GATE).is_some_and(|gate| gate == "refused");
+    let (state, reason) = match run.status {
+        RunStatus::Scheduled | RunStatus::Running => return None,
+        RunStatus::Killed => (JobState::Cancelled, text(tag::FAILURE)),
+        RunStatus::Failed => (JobState::Failed, text(tag::FAILURE)),
+        RunStatus::Finished if refused => (JobState::Refused, text(tag::GATE_UNMET).map(|unmet| in_words(&unmet))),
+        RunStatus::Finished => (JobState::Finished, None),
+    };
+    let version = version.filter(|version| version.status == "READY");
+    Some(JobResult {
+        reason,
+        started: run.start_time.and_then(time),
+        metrics: run.metrics.clone(),
+        run: Some(run.run_id.clone()),
+        model: version.map(|version| version.name.clone()),
+        version: version.map(ModelVersion::number),
+        digest: version.map(|version| version.tag(tag::DIGEST).to_owned()).filter(|digest| !digest.is_empty()),
+        ..JobResult::new(state, run.end_time.and_then(time)?)
+    })
+}
+
+/// The bounds that a gate's tag lists, in words; the tag itself if it cannot be read.
+fn in_words(unmet: &str) -> String {
+    let Ok(bounds) = serde_json::from_str::<Vec<Unmet>>(unmet) else { return unmet.to_owned() };
+    bounds.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A time by its milliseconds since 1970.
+fn time(milliseconds: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+
+    fn run(status: RunStatus, tags: &[(&str, &str)]) -> Run {
+        Run {
+            run_id: "0".repeat(32),
+            run_name: String::new(),
+            experiment_id: "1".to_owned(),
+            status,
+            start_time: Some(1_800_000_000_000),
+            end_time: (status != RunStatus::Running).then_some(1_800_000_090_500),
+            artifact_uri: String::new(),
+            metrics: [("accuracy".to_owned(), 0.5)].into(),
+            params: BTreeMap::new(),
+            tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn a_run_says_how_its_job_ended_as_a_report_does() {
+        let unmet = r#"[{"metric":"accuracy","value":0.5,"bound":">= 0.95"}]"#;
+        for (status, tags, state, says) in [
+            (RunStatus::Finished, vec![(tag::GATE, "passed")], JobState::Finished, None),
+            (RunStatus::Finished, vec![(tag::GATE, "none")], JobState::Finished, None),
+            (
+                RunStatus::Finished,
+                vec![(tag::GATE, "refused"), (tag::GATE_UNMET, unmet)],
+                JobState::Refused,
+                Some("accuracy"),
+            ),
+            (RunStatus::Finished, vec![(tag::GATE, "refused"), (tag::GATE_UNMET, "[")], JobState::Refused, Some("[")),
+            (RunStatus::Failed, vec![(tag::FAILURE, "no memory")], JobState::Failed, Some("no memory")),
+            (RunStatus::Killed, vec![], JobState::Cancelled, None),
+        ] {
+            let result = result_of(&run(status, &tags), None).unwrap();
+            assert_eq!(result.state, state);
+            assert_eq!(result.reason.is_some(), says.is_some(), "{result:?}");
+            assert!(result.reason.unwrap_or_default().contains(says.unwrap_or_default()));
+            assert_eq!((result.ended - result.started.unwrap()).as_seconds_f64(), 90.5);
+        }
+    }
+
+    #[test]
+    fn an_open_run_is_no_result() {
+        assert_eq!(result_of(&run(RunStatus::Running, &[]), None), None);
+        // its program has finished, and the launcher has not judged it yet
+        assert_eq!(result_of(&run(RunStatus::Finished, &[]), None), None);
+    }
+
+    #[test]
+    fn a_version_counts_once_it_is_ready() {
+        let version = |status: &str| ModelVersion {
+            name: "mnist".to_owned(),
+            version: "3".to_owned(),
+            status: status.to_owned(),
+            tags: [(tag::DIGEST.to_owned(), "sha256:1".to_owned())].into(),
+            ..ModelVersion::default()
+        };
+        let finished = run(RunStatus::Finished, &[(tag::GATE, "passed")]);
+        let result = result_of(&finished, Some(&version("READY"))).unwrap();
+        assert_eq!(
+            (result.model.as_deref(), result.version, result.digest.as_deref()),
+            (Some("mnist"), Some(3), Some("sha256:1"))
+        );
+        assert_eq!(result_of(&finished, Some(&version("PENDING_REGISTRATION"))).unwrap().version, None);
+    }
+}

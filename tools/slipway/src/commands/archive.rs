@@ -1,0 +1,202 @@
+//! `slipway archive`: the pull request that moves TrainJobs that have ended to the history.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde::Serialize;
+use slipway_embedded::State;
+use slipway_experiment::{Deadline, JobResult, Record, TrainJob};
+use slipway_git::Repository;
+use slipway_project::{Environment, Project, Tree, count, history};
+use slipway_proposal::{Archive as Proposed, Error, Remote};
+use slipway_source::closest;
+use time::{Duration, OffsetDateTime};
+
+use crate::context::Context;
+use crate::ended::ended;
+use crate::failure::Failure;
+use crate::opening::OpeningArgs;
+use crate::pull_request::PullRequestReport;
+use crate::record_text::{COLUMNS, row};
+use crate::remote::ForgeArgs;
+use crate::services;
+
+/// The environment of the loop on this machine.
+const LOCAL: &str = "local";
+
+/// How many TrainJobs are named that stay.
+const NAMED: usize = 5;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The pull request moves the files of these TrainJobs from training-jobs/ to history/, each below what came of its job: state, metrics, run, \
+                  version, duration, CPU-hours. Argo CD then removes the objects; runs and versions stay in MLflow. What is in the history has run: it is not rendered again, in no \
+                  cluster, until the experiment changes or raises `rerun`.\n\n\
+                  What came of a job is asked of MLflow, in the loop on this machine also of the loop. Where only MLflow is known, a run that failed counts after an hour, \
+                  because another attempt may follow it. A job of which nothing is known stays.\n\n\
+                  Examples:\n  slipway archive --dry-run\n  slipway archive mnist-cnn-60e09a4e\n  slipway archive --environment staging --older-than 24h"
+)]
+pub(crate) struct Archive {
+    /// TrainJobs [default: all that have ended]
+    jobs: Vec<String>,
+    /// The environment; its MLflow is asked
+    #[arg(long, alias = "env", value_name = "ENV", default_value = LOCAL)]
+    environment: String,
+    /// Only those that ended at least so long ago, such as 24h or 30m
+    #[arg(long, value_name = "DURATION")]
+    older_than: Option<Deadline>,
+    /// Show what would move, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    opening: OpeningArgs,
+    #[command(flatten)]
+    forge: ForgeArgs,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Archived {
+    environment: String,
+    /// What came of those that move.
+    records: Vec<Record>,
+    /// Those that have not ended, or of which nothing is known, or that ended too lately.
+    stays: Vec<String>,
+    /// How many more have ended than one pull request moves.
+    left: usize,
+    /// `None` on a dry run, or if nothing moves. It may be one that was open before, about other jobs.
+    pull_request: Option<PullRequestReport>,
+}
+
+impl Archive {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let (git, remote) = self.forge.find(context)?;
+        let running = self.forge.running_in(context)?;
+        // only then are the loop's jobs those of the remote
+        let running = running.filter(|(_, state)| self.environment == LOCAL && remote.is_at(&state.forge));
+        let project = on_default_branch(&git, &remote).await?;
+        let Some(target) = project.environments.get(&self.environment) else {
+            let known = project.environments.keys().cloned().collect();
+            return Err(Error::UnknownEnvironment { name: self.environment.clone(), known }.into());
+        };
+        let jobs = self.chosen(target)?;
+        let results = self.results(running.as_ref(), &jobs).await?;
+        let archive = Proposed::prepare(&git, &remote, &self.environment, &results).await?;
+        let moves = |job: &&TrainJob| archive.records.iter().any(|record| record.name == job.name);
+        let stays: Vec<String> = jobs.iter().filter(|job| !moves(job)).map(|job| job.name.clone()).collect();
+        let (records, left) = (archive.records.clone(), archive.left);
+        show(context, &self.environment, &records, &stays, left);
+        let pull_request = if records.is_empty() {
+            None
+        } else if self.dry_run {
+            context.say("dry run: no pull request was opened");
+            None
+        } else {
+            Some(self.open(context, &git, &remote, archive).await?)
+        };
+        context.json(&Archived { environment: self.environment.clone(), records, stays, left, pull_request })
+    }
+
+    async fn open(
+        &self,
+        context: &Context,
+        git: &Repository,
+        remote: &Remote,
+        archive: Proposed,
+    ) -> Result<PullRequestReport, Failure> {
+        if let Some(pending) = Proposed::pending(remote, &self.environment).await? {
+            context.say(format!(
+                "pull request #{} ({}) records ended TrainJobs of {} already: merge it, or close it and run this again",
+                pending.number, pending.url, self.environment
+            ));
+            return Ok(pending.into());
+        }
+        let opened = archive.open(git, remote, self.opening.opening()).await?;
+        context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+        Ok(opened.into())
+    }
+
+    /// The TrainJobs that are named, otherwise all that are rendered and have no record.
+    fn chosen<'a>(&self, target: &'a Environment) -> Result<Vec<&'a TrainJob>, Failure> {
+        let all = || target.jobs.values().map(|file| &file.job).filter(|job| !target.archived.contains(&job.name));
+        if self.jobs.is_empty() {
+            return Ok(all().collect());
+        }
+        let find = |name: &String| {
+            all().find(|job| job.name == *name).ok_or_else(|| {
+                let environment = &self.environment;
+                if target.archived.contains(name) {
+                    return Failure::Input(format!("{name} is archived already: {}", history::path(environment, name)));
+                }
+                let close = closest(name, all().map(|job| job.name.as_str()));
+                let close = close.map(|close| format!("; did you mean {close}?")).unwrap_or_default();
+                Failure::Input(format!("{environment} has no TrainJob {name}{close}"))
+            })
+        };
+        self.jobs.iter().map(find).collect()
+    }
+
+    /// What came of those that have ended, and did so long enough ago.
+    async fn results(
+        &self,
+        running: Option<&(PathBuf, State)>,
+        jobs: &[&TrainJob],
+    ) -> Result<BTreeMap<String, JobResult>, Failure> {
+        if jobs.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let asked = || format!("what came of the TrainJobs of {} is asked of its MLflow", self.environment);
+        let mlflow = services::mlflow(running.map(|(_, state)| state)).map_err(|failure| failure.during(&asked()))?;
+        let folder = running.map(|(folder, _)| folder.join("jobs"));
+        let mut results = ended(&mlflow, folder.as_deref(), jobs).await?;
+        if let Some(age) = self.older_than {
+            let age = Duration::seconds(i64::try_from(age.seconds()).unwrap_or(i64::MAX));
+            let now = OffsetDateTime::now_utc();
+            results.retain(|_, result| now - result.ended >= age);
+        }
+        Ok(results)
+    }
+}
+
+/// The project at the newest commit of the remote's default branch.
+async fn on_default_branch(git: &Repository, remote: &Remote) -> Result<Project, Failure> {
+    let branch = remote.forge.default_branch().await?;
+    let commit = remote.fetch(git, &branch).await?;
+    Ok(Project::read(&Tree::at(git, &commit)?))
+}
+
+fn show(context: &Context, environment: &str, records: &[Record], stays: &[String], left: usize) {
+    if context.is_json() {
+        return;
+    }
+    if !records.is_empty() {
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header(COLUMNS);
+        for record in records {
+            table.add_row(row(record));
+        }
+        context.say(format!("{}\n", table.trim_fmt()));
+    }
+    let names: Vec<&str> = stays.iter().take(NAMED).map(String::as_str).collect();
+    let more = if stays.len() > NAMED { ", …" } else { "" };
+    let why = match stays.len() {
+        0 => String::new(),
+        1 => format!("; {} stays: it has not ended, or not long enough ago, or nothing is known of it", names[0]),
+        all => format!(
+            "; {all} stay, which have not ended, or not long enough ago, or nothing is known of them: {}{more}",
+            names.join(", ")
+        ),
+    };
+    let more = if left > 0 { format!("; {left} more have ended, for another pull request") } else { String::new() };
+    context.say(match records.len() {
+        0 => format!("no TrainJob of {environment} is to be archived{why}"),
+        moves => format!(
+            "archives {} of {environment} in {}{more}{why}",
+            count(moves, "TrainJob"),
+            history::folder(environment)
+        ),
+    });
+}
