@@ -65,6 +65,8 @@ struct Entry {
     due: Instant,
     written: Option<Instant>,
     failures: u32,
+    /// Whether the wanted state was reached already and is only looked at again.
+    is_again: bool,
 }
 
 impl<K: Ord + Clone> Schedule<K> {
@@ -82,20 +84,21 @@ impl<K: Ord + Clone> Schedule<K> {
         };
         let due = (now + after).max(self.quiet_until);
         let Some(entry) = self.entries.get_mut(key) else {
+            let (reached, doing, written) = (None, None, None);
             let entry =
-                Entry { wanted: state, reached: None, doing: None, urgency, rank, due, written: None, failures: 0 };
+                Entry { wanted: state, reached, doing, urgency, rank, due, written, failures: 0, is_again: false };
             self.entries.insert(key.clone(), entry);
             return;
         };
         if entry.wanted == state {
-            if entry.is_pending() && entry.failures == 0 && urgency < entry.urgency {
+            if entry.is_pending() && !entry.is_again && entry.failures == 0 && urgency < entry.urgency {
                 entry.urgency = urgency;
                 entry.due = entry.due.min(entry.written.map_or(due, |written| due.max(written + self.pace.interval)));
             }
             return;
         }
         let was_pending = entry.reached != Some(entry.wanted) && entry.doing.is_none();
-        entry.wanted = state;
+        (entry.wanted, entry.is_again) = (state, false);
         let earliest = entry.written.map_or(due, |written| due.max(written + self.pace.interval));
         if entry.failures > 0 {
             // what did not answer is not asked more often because there is more to say
@@ -165,7 +168,7 @@ impl<K: Ord + Clone> Schedule<K> {
             entry.due = entry.written.map_or(now, |written| now.max(written + self.pace.interval));
         } else if let Some(again) = again {
             entry.reached = None;
-            (entry.due, entry.urgency) = (now + again, Urgency::Calm);
+            (entry.due, entry.urgency, entry.is_again) = (now + again, Urgency::Calm, true);
         }
     }
 

@@ -22,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long the API server may be silent. A watch in which nothing happens for longer is resumed.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How long a watch may say nothing: two of the marks that an API server sends about once a minute may be missing.
+const WATCH_SILENCE: Duration = Duration::from_secs(150);
 
 /// A cluster's API server. A clone shares the connection and what discovery found.
 #[derive(Clone)]
@@ -118,6 +120,16 @@ impl Cluster {
     pub fn patient_client(&self) -> Result<Client> {
         let mut config = (*self.config).clone();
         config.read_timeout = None;
+        Client::try_from(config).map_err(|error| Error::of_request(&self.server, &self.context, error))
+    }
+
+    /// A client for watches. An API server says something in each about once a minute; the loop on one machine, every 20 s.
+    ///
+    /// # Errors
+    /// When its certificates cannot be read any more.
+    pub fn watching_client(&self) -> Result<Client> {
+        let mut config = (*self.config).clone();
+        config.read_timeout = Some(WATCH_SILENCE);
         Client::try_from(config).map_err(|error| Error::of_request(&self.server, &self.context, error))
     }
 

@@ -221,6 +221,27 @@ fn what_is_urgent_comes_before_what_is_looked_at_again() {
 }
 
 #[test]
+fn what_is_only_looked_at_again_is_not_hurried_by_wanting_the_same() {
+    let now = Instant::now();
+    let mut schedule = Schedule::new(PACE, now);
+    schedule.want(&1, 1, Urgency::Now, 0, now);
+    let at = now + PACE.interval;
+    assert_eq!(schedule.next(at), Some(1));
+    // nothing had to be written, so nothing else holds it back
+    schedule.done(&1, at, false, Some(Duration::from_secs(60)));
+    for second in 0..60 {
+        let at = at + Duration::from_secs(second);
+        schedule.want(&1, 1, Urgency::Now, 0, at);
+        assert_eq!(schedule.next(at), None, "after {second} s");
+    }
+    assert_eq!(schedule.next(at + Duration::from_secs(60)), Some(1));
+    schedule.done(&1, at + Duration::from_secs(60), false, Some(Duration::from_secs(60)));
+    // something new is told at once
+    schedule.want(&1, 2, Urgency::Now, 0, at + Duration::from_secs(61));
+    assert_eq!(schedule.next(at + Duration::from_secs(61)), Some(1));
+}
+
+#[test]
 fn what_is_incomplete_is_looked_at_again() {
     let begun = Instant::now();
     let mut schedule = Schedule::new(PACE, begun);

@@ -71,7 +71,9 @@ type Changes = BoxStream<'static, (&'static str, slipway_cluster::Result<Change>
 
 /// The changes of all kinds. They never end.
 fn changes(cluster: &Cluster, namespace: &str) -> futures::stream::SelectAll<Changes> {
-    let client = || cluster.client().clone();
+    // what it needs was read when the cluster was reached; if it is gone since, watches begin again a little more often
+    let watching = cluster.watching_client().unwrap_or_else(|_| cluster.client().clone());
+    let client = || watching.clone();
     let jobs = cluster.watch_all(Api::<TrainJob>::namespaced(client(), namespace), watcher::Config::default());
     let sets = cluster.watch_all(Api::<JobSet>::namespaced(client(), namespace), watcher::Config::default());
     // every pod that a JobSet made, and no other
