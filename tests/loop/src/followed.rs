@@ -61,7 +61,11 @@ impl<'a> Followed<'a> {
         // it is there before the report, which leads to it
         let promotion = the_promotion(&self.forge, NAME)?;
         ensure!(promotion.is_open() && report.contains(&format!("#{}", promotion.number)), "{promotion:?}: {report}");
-        ensure!(self.rest(&format!("trials/{}", self.trial)).await?["version"] == 1);
+        // REST shows it when MLflow is asked next
+        until("REST shows the version", PATIENCE, async || {
+            Ok((self.rest(&format!("trials/{}", self.trial)).await?["version"] == 1).then_some(()))
+        })
+        .await?;
         self.forge.merge(promotion.number)?;
         let url = format!("{}/v2/models/{NAME}", self.addresses.server);
         let version = until("the server serves it", PATIENCE, async || {
