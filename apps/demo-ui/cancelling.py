@@ -10,11 +10,10 @@ import writing
 from access import Access
 from manager import Kind, Manager, ManagerError, Proposal
 from trial import Experiment, State, Trial
-from verbatim import verbatim
+from verbatim import MESSAGE, sentence, verbatim
 
 # What is asked about, while it is asked.
 KEY = "cancelling"
-LONGEST = 600
 
 
 def trial(manager: Access, one: Trial, variables: Mapping[str, str]) -> None:
@@ -89,7 +88,7 @@ def _confirmation(
     st.markdown(f"This opens a pull request, and nothing stops before a person merges it. {words}")
     only = here or None
     if here and len(environments) > 1:
-        names = verbatim(", ".join(environments), LONGEST)
+        names = verbatim(", ".join(environments), MESSAGE)
         choices = {False: f"only in {verbatim(here)}", True: f"in all environments: {names}"}
         everywhere = st.radio("Where", list(choices), format_func=choices.get, key=f"{key} where", persist_state="session")
         only = None if everywhere else here
@@ -100,4 +99,4 @@ def _confirmation(
         case Proposal() as proposal:
             writing.opened(proposal, "Nothing stops before a person merges it.", variables)
         case Exception() as error:
-            st.error(f"{verbatim(writing.why_not(error), LONGEST)}.")
+            st.error(sentence(writing.why_not(error)))

@@ -11,11 +11,10 @@ import writing
 from access import Access
 from live import title
 from manager import Manager, ManagerError, Proposal
-from verbatim import verbatim
+from verbatim import message, sentence, verbatim
 
 STYLE = "<style>.st-key-copy textarea { font-family: monospace; font-size: .8rem; line-height: 1.5; }</style>"
 HEIGHT = 380
-LONGEST = 600
 
 
 @st.fragment
@@ -26,7 +25,7 @@ def show(manager: Access, name: str, environment: Mapping[str, str]) -> None:
         taken = reading.experiments(manager)
     except ManagerError as error:
         gone = f"The experiment {verbatim(name)} is no longer on the default branch, so there is nothing to copy."
-        st.caption(gone if error.status == 404 else f"{verbatim(str(error), LONGEST)}.")
+        st.caption(gone if error.status == 404 else sentence(error))
         return
     if not experiment.source:
         st.caption(f"The file of {verbatim(name)} is no longer on the default branch, so there is nothing to copy.")
@@ -88,11 +87,11 @@ def _result(key: str, environment: Mapping[str, str]) -> None:
         findings = getattr(result, "findings", ())
         # the manager's own sentence would repeat them
         said = f"There {'is' if len(findings) == 1 else 'are'} {quantities.plural(len(findings), 'mistake')} to mend"
-        st.error(f"{said if findings else verbatim(writing.why_not(result), LONGEST)}.")
+        st.error(f"{said if findings else message(writing.why_not(result))}.")
         for finding in findings:
             place = f"Line {finding.line}, column {finding.column}" if finding.column else f"Line {finding.line}" if finding.line else "The file"
-            st.markdown(f"**{place}**: {verbatim(finding.message, LONGEST)}")
+            st.markdown(f"**{place}**: {message(finding.message)}")
             if lines := experiment_copy.excerpt(source, finding):
                 st.code(lines, language=None, wrap_lines=False)
             if finding.help:
-                st.caption(verbatim(finding.help, LONGEST))
+                st.caption(message(finding.help))

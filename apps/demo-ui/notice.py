@@ -4,6 +4,9 @@ from html import escape
 
 import streamlit as st
 
+from manager import ManagerError
+from verbatim import sentence
+
 STYLE = """
 <style>
 [data-testid="stMainBlockContainer"] { max-width: 78rem; padding-top: 2.5rem; padding-bottom: 2rem; }
@@ -51,6 +54,20 @@ def problem(what: str, advice: str) -> None:
         st.markdown(advice)
         st.caption("This page tries again by itself.")
     try_again()
+
+
+def unreachable(error: ManagerError) -> None:
+    """Shows that the manager has not answered, and why."""
+    problem(sentence(error), HELP)
+
+
+def missing(name: str, error: ManagerError, unknown: str) -> None:
+    """Stands in place of the view of a trial or an experiment that the manager does not show; `unknown` says that nothing has this name."""
+    headline(name[:200], "")
+    if error.status == 404:
+        st.warning(unknown)
+    else:
+        unreachable(error)
 
 
 @st.fragment(run_every=AGAIN)

@@ -23,7 +23,7 @@ from access import Access, SettingsError
 from manager import ManagerError
 from results import Column
 from trial import Experiment, State, Trial
-from verbatim import verbatim
+from verbatim import sentence, verbatim
 
 # Cards that have a curve: each is a request.
 MOST_CURVES = 12
@@ -35,7 +35,6 @@ ROW, TALLEST = 35, 420
 # Characters of a column that has a width of its own.
 WIDE = 24
 NONE = "nothing"
-LONGEST = 600
 ALL = "Trainings", "what runs, and what came of it"
 BEGIN = "`slipway propose experiments/mnist-cnn.yaml` opens a pull request, and merging it starts the training."
 BELOW = "A copy with changed values, below, opens a pull request, and merging it starts the training."
@@ -73,7 +72,7 @@ def _show(address: str) -> None:
     try:
         reading.live(manager)
     except ManagerError as error:
-        notice.problem(f"{verbatim(str(error), LONGEST)}.", notice.HELP)
+        notice.unreachable(error)
         return
     _trials(manager, None)
 
@@ -85,11 +84,7 @@ def _experiment(manager: Access, name: str) -> None:
     try:
         experiment = reading.experiment(manager, name)
     except ManagerError as error:
-        notice.headline(name[:200], "")
-        if error.status == 404:
-            st.warning("There is no experiment of this name, and there are no trials of it.")
-        else:
-            notice.problem(f"{verbatim(str(error), LONGEST)}.", notice.HELP)
+        notice.missing(name, error, "There is no experiment of this name, and there are no trials of it.")
         return
     if any(trial.state.live for trial in experiment.trials):
         with row:
@@ -117,7 +112,7 @@ def _trials(manager: Access, experiment: str | None) -> None:
     try:
         trials, more = reading.ended(manager, experiment)
     except ManagerError as error:
-        st.warning(f"{verbatim(str(error), LONGEST)}.")
+        st.warning(sentence(error))
         return
     _ended(trials, more, experiment)
 
@@ -134,7 +129,7 @@ def _now(manager: Access, experiment: str | None) -> None:
     except ManagerError as error:
         # what was known stays, because it is probably still so
         trials, more, cards = st.session_state.get(key, ([], False, []))
-        late = f"{verbatim(str(error), LONGEST)}. This is what was known before; the page tries again by itself."
+        late = f"{sentence(error)} This is what was known before; the page tries again by itself."
     else:
         if key in st.session_state and _has_ended(st.session_state[key][0], trials):
             del st.session_state[key]

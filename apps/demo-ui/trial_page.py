@@ -19,14 +19,13 @@ import worker_log
 from access import Access
 from manager import ManagerError
 from trial import State, Trial
-from verbatim import verbatim
+from verbatim import sentence, verbatim
 
 # Trials whose curves are drawn together, the page's own among them.
 MOST_COMPARED = 4
 # Charts that are drawn at first, and in all.
 FIRST_CHARTS, MOST_CHARTS = 2, 6
 MOST_METRICS = 8
-LONGEST = 600
 
 
 def show(manager: Access, name: str, environment: Mapping[str, str]) -> None:
@@ -36,11 +35,7 @@ def show(manager: Access, name: str, environment: Mapping[str, str]) -> None:
     try:
         trial = reading.trial(manager, name)
     except ManagerError as error:
-        notice.headline(name[:200], "")
-        if error.status == 404:
-            st.warning("There is no trial of this name. It may have been cancelled, or its experiment has changed.")
-        else:
-            notice.problem(f"{verbatim(str(error), LONGEST)}.", notice.HELP)
+        notice.missing(name, error, "There is no trial of this name. It may have been cancelled, or its experiment has changed.")
         return
     with row:
         if trial.experiment:
@@ -82,7 +77,7 @@ def _head(manager: Access, trial: Trial) -> None:
     try:
         now = reading.trial(manager, trial.name)
     except ManagerError as error:
-        late = f"{verbatim(str(error), LONGEST)}. This is what was known before."
+        late = f"{sentence(error)} This is what was known before."
     if now.state is not trial.state or now.worker_states != trial.worker_states:
         st.rerun()
     live.show([live.head(now, MOST_METRICS)], f"head of {trial.name}", alone=True)
@@ -130,7 +125,7 @@ def _curves(manager: Access, trial: Trial, others: list[Trial]) -> None:
         except ManagerError as error:
             found[one.name] = {}
             if error.status != 404:
-                st.caption(f"{verbatim(str(error), LONGEST)}.")
+                st.caption(sentence(error))
     metrics = live.ordered(dict.fromkeys(curves.names(found)))
     if not metrics:
         st.caption("There is nothing to draw yet." if trial.state.live else "It has logged no metric more than once.")
@@ -189,7 +184,7 @@ def _log(manager: Access, trial: Trial, rank: int, follow: bool) -> None:
     try:
         text = reading.log(manager, trial.name, rank, worker_log.LINES)
     except ManagerError as error:
-        st.caption("There is no log yet." if error.status in (404, 409) and trial.state.live else f"{verbatim(str(error), LONGEST)}.")
+        st.caption("There is no log yet." if error.status in (404, 409) and trial.state.live else sentence(error))
         return
     if not text:
         st.caption("The worker has written nothing.")
@@ -205,7 +200,7 @@ def _confusion(manager: Access, trial: Trial) -> None:
     try:
         found = reading.confusion(manager, trial.name)
     except ManagerError as error:
-        st.caption(f"{verbatim(str(error), LONGEST)}.")
+        st.caption(sentence(error))
         return
     if found:
         with st.container(border=True):
