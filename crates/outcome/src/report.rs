@@ -24,7 +24,8 @@ impl Report {
     }
 
     /// About one of these environments, which share the comment if there are several.
-    pub(crate) fn of(environment: &str, all: &BTreeSet<String>, document: Document, head: &str) -> Self {
+    #[must_use]
+    pub fn of(environment: &str, all: &BTreeSet<String>, document: Document, head: &str) -> Self {
         let shared = (all.len() > 1).then(|| pack_shared(&document, head, environment, all));
         Self { shared, ..Self::new(document, head) }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use slipway_cluster::Training;
 use slipway_forge::{Opened, Publication, PullRequestState};
-use slipway_outcome::{Merged, Now, Outcome};
+use slipway_outcome::{Merged, Now, Outcome, Report};
 use slipway_proposal::merged_commits;
-use slipway_report::{Promotion, TrialState, pack, pack_shared};
+use slipway_report::{Promotion, TrialState};
 use tokio::sync::mpsc;
 
 use super::Reporting;
@@ -67,14 +67,11 @@ impl<'a> Reporter<'a> {
         let mut outcome = merged.outcome(&now).await?;
         // a promotion that cannot be opened does not hold up the report
         let promoted = self.promote(&mut outcome, &facts.declared).await;
-        let document = outcome.document();
+        let report = Report::of(environment, &environments, outcome.document(), &opened.head);
         // asked for right before each writing
-        let publication = async |opened: &Opened, previous: Option<&str>| -> Result<Publication> {
+        let publication = async |_: &Opened, previous: Option<&str>| -> Result<Publication> {
             must_lead(leadership)?;
-            Ok(match environments.len() {
-                1 => pack(&document, &opened.head).publication(previous),
-                _ => pack_shared(&document, &opened.head, environment, &environments).publication(previous),
-            })
+            Ok(report.publication(previous))
         };
         let published = followed.remote.forge.publish_on(opened.clone(), publication).await?;
         promoted?;
