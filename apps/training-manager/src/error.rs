@@ -22,7 +22,7 @@ pub enum Error {
     #[error(transparent)]
     Mlflow(#[from] slipway_mlflow::Error),
     /// Another manager may write by now.
-    #[error("this manager does not lead any more, so it writes nothing")]
+    #[error("this manager is no longer the leader, so it writes nothing")]
     NotLeader,
     /// A worker's log cannot be read.
     #[error("the log of {pod} cannot be read: {reason}")]

@@ -11,6 +11,7 @@ use crate::connection::Cluster;
 use crate::error::{Error, Result};
 use crate::fields::{items, kind, namespace, text, title, title_of};
 use crate::pods::{PodTrouble, troubles};
+use crate::training::{JOBSET, WARNINGS};
 use crate::trouble::trouble;
 
 /// How many lines of a log are shown.
@@ -149,7 +150,7 @@ async fn pods_of(cluster: &Cluster, object: &DynamicObject) -> Result<Vec<Pod>> 
             return Ok(pod.map_err(|error| cluster.failed(&title(object), error))?.into_iter().collect());
         }
         "Job" => format!("batch.kubernetes.io/job-name={}", object.name_any()),
-        "TrainJob" | "JobSet" => format!("jobset.sigs.k8s.io/jobset-name={}", object.name_any()),
+        "TrainJob" | "JobSet" => format!("{JOBSET}={}", object.name_any()),
         _ => {
             let labels = object.data.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
             let pairs = labels.into_iter().flatten();
@@ -189,7 +190,7 @@ async fn warning(cluster: &Cluster, object: &DynamicObject, pods: &[PodTrouble])
     let client = cluster.client().clone();
     let api: Api<Event> =
         if namespace(object).is_empty() { Api::all(client) } else { Api::namespaced(client, namespace(object)) };
-    let events = cluster.list(&api, &ListParams::default().fields("type=Warning")).await?;
+    let events = cluster.list(&api, &ListParams::default().fields(WARNINGS)).await?;
     let is_about = |event: &&Event| {
         let about = event.involved_object.name.as_deref().unwrap_or_default();
         // the replica sets and claims of a workload have its name as a prefix

@@ -296,7 +296,7 @@ impl Candidate {
     fn resign(&mut self) {
         self.until.send_replace(None);
         if self.say(false) {
-            tracing::info!("this is not the leader any more, by the {}", self.election.title());
+            tracing::info!("this is no longer the leader, by the {}", self.election.title());
         }
     }
 

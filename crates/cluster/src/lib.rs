@@ -56,5 +56,7 @@ pub use rollout::pending;
 pub use secrets::Credential;
 pub use template::{Malformed, Template};
 pub use train_jobs::{Job, train_jobs};
-pub use training::{Hindrance, JobSet, Progress, State, TrainJob, Training, Warning, Worker, WorkerPod, trainings};
+pub use training::{
+    Hindrance, JOBSET, JobSet, Progress, State, TrainJob, Training, WARNINGS, Warning, Worker, WorkerPod, trainings,
+};
 pub use tree::{Expected, Goal};

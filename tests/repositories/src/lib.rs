@@ -1,6 +1,8 @@
 //! Repositories for tests, made by the real git.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+pub mod project;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

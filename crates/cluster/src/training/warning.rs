@@ -6,6 +6,9 @@ use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 
+/// The field selector of the events that are warnings.
+pub const WARNINGS: &str = "type=Warning";
+
 /// A warning about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {

@@ -7,8 +7,8 @@ use kube::ResourceExt as _;
 use super::exit::Exit;
 use crate::pods::{PodTrouble, troubles};
 
-/// The TrainJob, and so the JobSet, of a pod.
-pub(crate) const JOBSET: &str = "jobset.sigs.k8s.io/jobset-name";
+/// The label that names the TrainJob, and so the JobSet, of a pod.
+pub const JOBSET: &str = "jobset.sigs.k8s.io/jobset-name";
 /// The rank of a worker.
 const RANK: &str = "batch.kubernetes.io/job-completion-index";
 

