@@ -1,6 +1,7 @@
 //! What a change to the files changes in each cluster.
 
 use slipway_gitops::{Change, Deployed, Difference, Environment, Object, Source, compare, markdown, root_folder};
+use slipway_markdown::{code, shortened};
 use slipway_project::Tree;
 use slipway_source::Finding;
 
@@ -160,21 +161,11 @@ fn warnings(heading: &str, all: impl ExactSizeIterator<Item = String>) -> String
         return String::new();
     }
     let mut text = format!("\n{heading}:\n\n");
-    text.extend(all.take(LISTED).map(|one| format!("- {}\n", line(&one))));
+    text.extend(all.take(LISTED).map(|one| format!("- {}\n", code(&shortened(&one, CHARACTERS)))));
     if count > LISTED {
         text.push_str(&format!("- … and {} more\n", count - LISTED));
     }
     text
-}
-
-/// A message as one line of Markdown, cut where it is too long: as code, so that no name or address in it is markup.
-fn line(message: &str) -> String {
-    let clean = |c: char| if c.is_control() || c == '`' { ' ' } else { c };
-    let mut text: String = message.chars().take(CHARACTERS).map(clean).collect();
-    if message.chars().nth(CHARACTERS).is_some() {
-        text.push('…');
-    }
-    format!("`{}`", text.trim())
 }
 
 /// What a change does in the clusters, as parts of its pull request's body. Both are empty if nothing is deployed from this repository.
@@ -258,7 +249,7 @@ mod tests {
         // no message ends its line or its code
         assert!(summary.lines().all(|line| line.matches('`').count() % 2 == 0), "{summary}");
         let text = differences.markdown();
-        assert!(text.starts_with(&summary) && text[summary.len()..].starts_with("\n### local: 1000 added"), "{text}");
+        assert!(text.starts_with(&summary) && text[summary.len()..].starts_with("\n### `local`: 1000 added"), "{text}");
         assert!(text.chars().count() <= 48 * 1024, "{}", text.chars().count());
     }
 }

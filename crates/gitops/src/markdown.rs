@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use slipway_markdown::{characters, code, fenced, html_code, shortened};
+
 use crate::difference::{Change, Difference};
 
 /// The most characters of the text. GitHub accepts 65,536 in the body of a pull request, and the plan and the warnings need their share.
@@ -43,7 +45,7 @@ pub fn markdown(differences: &[Difference]) -> String {
 fn section(environment: &str, differences: &[&Difference], limit: usize) -> String {
     let of = |change| differences.iter().filter(|one| one.change == change).count();
     let (added, changed, removed) = (of(Change::Added), of(Change::Changed), of(Change::Removed));
-    let environment: String = environment.chars().take(100).collect();
+    let environment = code(&shortened(environment, 100));
     let mut text = format!("### {environment}: {added} added, {changed} changed, {removed} removed\n\n");
     let mut left = limit.saturating_sub(characters(&text) + 1);
 
@@ -57,7 +59,7 @@ fn section(environment: &str, differences: &[&Difference], limit: usize) -> Stri
     let names = left / 3;
     let mut omitted: BTreeMap<&str, usize> = BTreeMap::new();
     for index in rare_kinds_first(differences) {
-        let line = format!("- {} (the diff is too long to show here)\n", escaped(&headline(differences[index])));
+        let line = format!("- {} (the diff is too long to show here)\n", code(&headline(differences[index])));
         let fits = |block: &String, left: usize| characters(block) <= left;
         if fits(&folded[index], left.saturating_sub(names)) {
             left -= characters(&folded[index]);
@@ -75,7 +77,7 @@ fn section(environment: &str, differences: &[&Difference], limit: usize) -> Stri
 /// The line that counts what is left out, in at most [`REST`] characters.
 fn rest(omitted: &BTreeMap<&str, usize>) -> String {
     let counted: Vec<String> =
-        omitted.iter().map(|(kind, count)| format!("{count} more {}", plural(kind, *count))).collect();
+        omitted.iter().map(|(kind, count)| format!("{count} more {}", code(&plural(kind, *count)))).collect();
     let hint = "`slipway diff` shows everything";
     let line = match counted.is_empty() {
         true => format!("\n{hint}\n"),
@@ -110,15 +112,8 @@ fn headline(one: &Difference) -> String {
 
 /// An object with its diff folded away.
 fn folded(one: &Difference) -> String {
-    // A fence that is longer than any in the content cannot be closed by it.
-    let fence = "`".repeat(longest_run(&one.diff).max(2) + 1);
-    let (head, diff) = (escaped(&headline(one)), one.diff.trim_end());
-    format!("<details><summary>{head}</summary>\n\n{fence}diff\n{diff}\n{fence}\n</details>\n")
-}
-
-/// Characters as GitHub counts them: Unicode scalar values.
-fn characters(text: &str) -> usize {
-    text.chars().count()
+    let (head, diff) = (html_code(&headline(one)), fenced("diff", &one.diff));
+    format!("<details><summary>{head}</summary>\n\n{diff}</details>\n")
 }
 
 fn plural(kind: &str, count: usize) -> String {
@@ -129,12 +124,4 @@ fn plural(kind: &str, count: usize) -> String {
         _ if kind.ends_with('s') => format!("{kind}es"),
         _ => format!("{kind}s"),
     }
-}
-
-fn longest_run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use slipway_experiment::in_hours;
+use slipway_markdown::{cell, characters, code};
 
 use crate::count;
 use crate::plan::{Change, Plan, number, parameters};
@@ -62,7 +63,7 @@ fn tables(plan: &Plan, limit: usize) -> String {
 
 /// One experiment in one environment, with as many jobs as fit into `limit` characters.
 fn section(change: &Change, limit: usize) -> String {
-    let mut text = format!("\n### {}\n\n", heading(change));
+    let mut text = format!("\n### {}\n\n", code(&heading(change)));
     if !change.starts.is_empty() {
         let _ = writeln!(text, "{}.\n", sentence(&cost(change)));
     }
@@ -83,14 +84,14 @@ fn section(change: &Change, limit: usize) -> String {
         let rows = change.starts.iter().map(|start| {
             let (parameters, hours) = (cell(&parameters(&start.parameters)), number(start.cpu_hours));
             let gpus = if has_gpus { format!(" {} |", number(start.gpu_hours)) } else { String::new() };
-            format!("| `{}` | {parameters} | {} | {hours} |{gpus}\n", start.name, start.workers)
+            format!("| {} | {parameters} | {} | {hours} |{gpus}\n", cell(&start.name), start.workers)
         });
         list(&mut text, rows, limit, |left| format!("| … and {left} more | | | |{rest}\n"));
     }
     for (what, names) in [("Stops, if they still run", &change.stops), ("Moves to the history", &change.archived)] {
         if !names.is_empty() {
             let _ = writeln!(text, "\n{what}:\n");
-            let rows = names.iter().map(|name| format!("- `{name}`\n"));
+            let rows = names.iter().map(|name| format!("- {}\n", code(name)));
             list(&mut text, rows, limit, |left| format!("- … and {left} more\n"));
         }
     }
@@ -109,11 +110,6 @@ fn list(text: &mut String, lines: impl ExactSizeIterator<Item = String>, limit: 
     if shown < all {
         text.push_str(&more(all - shown));
     }
-}
-
-/// Characters as GitHub counts them: Unicode scalar values.
-fn characters(text: &str) -> usize {
-    text.chars().count()
 }
 
 /// What a change is about, such as `mnist-cnn in local (experiments/mnist-cnn.yaml)`.
@@ -151,19 +147,6 @@ pub fn kept_code(change: &Change) -> Option<String> {
             "{jobs} {keep} the code that {run} rendered with, and {code} has changed: raise `rerun` to run the new code"
         )
     })
-}
-
-/// A text as code in Markdown, between more backquotes than it has in a row.
-fn code(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let quotes = "`".repeat(longest + 1);
-    let gap = if longest > 0 { " " } else { "" };
-    format!("{quotes}{gap}{}{gap}{quotes}", text.replace(['\r', '\n'], " "))
-}
-
-/// A text in a cell of a table.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\r', '\n'], " ")
 }
 
 /// The text with a capital letter.
@@ -230,5 +213,17 @@ mod tests {
         let shown = text.matches("### ").count();
         let rest = format!("… and {} more tables, starting {} TrainJobs", 100 - shown, (100 - shown) * 50);
         assert!(shown < 100 && text.contains(&rest), "{text}");
+    }
+
+    #[test]
+    fn no_name_or_parameter_is_markup() {
+        let mut hostile = change("digits", 1, 0);
+        hostile.environment = "<img src=x>".to_owned();
+        hostile.starts[0].parameters = [("note".to_owned(), "| @octo <b> [x](https://example.org)".into())].into();
+        let text = markdown(&plan(vec![hostile]));
+        assert!(text.contains("\n### `digits in <img src=x> (experiments/digits.yaml)`\n"), "{text}");
+        let row = text.lines().find(|line| line.contains("digits-00000000")).unwrap_or_default();
+        assert!(row.starts_with("| `digits-00000000` | <code>note=&#34;&#124; &#64;<wbr>octo &#60;b&#62;"), "{row}");
+        assert_eq!(row.matches('|').count(), 5, "{row}");
     }
 }

@@ -103,8 +103,8 @@ fn each_object_that_differs_is_shown_alone() {
     assert!(all[0].diff.contains("-    targetRevision: v1\n+    targetRevision: v2"), "{}", all[0].diff);
     assert_eq!(all[2].change, Change::Changed);
     let text = markdown(&all);
-    assert!(text.starts_with("### local: 0 added, 2 changed, 1 removed"), "{text}");
-    assert!(text.contains("<summary>~ ConfigMap web/web-settings (web)</summary>"), "{text}");
+    assert!(text.starts_with("### `local`: 0 added, 2 changed, 1 removed"), "{text}");
+    assert!(text.contains("<summary><code>&#126; ConfigMap web/web-settings (web)</code></summary>"), "{text}");
 }
 
 #[test]
@@ -174,13 +174,16 @@ fn a_pull_request_has_room_for_any_number_of_objects() {
     all.push(added("local", "Deployment", "server".to_owned(), 5));
     let text = markdown(&all);
     assert!((LIMIT / 2..=LIMIT).contains(&text.chars().count()), "{}", text.chars().count());
-    assert!(text.starts_with("### local: 1001 added, 0 changed, 0 removed\n"), "{}", &text[..80]);
+    assert!(text.starts_with("### `local`: 1001 added, 0 changed, 0 removed\n"), "{}", &text[..80]);
     // a thousand jobs do not hide one Deployment
-    assert!(text.contains("<summary>+ Deployment training/server (training-jobs)</summary>"), "{text}");
-    let shown = text.matches("TrainJob training/").count();
-    assert!(shown > 100 && text.contains("<summary>+ TrainJob"), "{shown}");
     assert!(
-        text.ends_with(&format!("… and {} more TrainJobs: `slipway diff` shows everything\n\n", 1000 - shown)),
+        text.contains("<summary><code>&#43; Deployment training/server (training-jobs)</code></summary>"),
+        "{text}"
+    );
+    let shown = text.matches("TrainJob training/").count();
+    assert!(shown > 100 && text.contains("<summary><code>&#43; TrainJob"), "{shown}");
+    assert!(
+        text.ends_with(&format!("… and {} more `TrainJobs`: `slipway diff` shows everything\n\n", 1000 - shown)),
         "{text}"
     );
 }
@@ -192,13 +195,18 @@ fn each_environment_has_its_share_of_a_pull_request() {
     all.extend(jobs("staging", 1, 30));
     let text = markdown(&all);
     assert!(text.chars().count() <= 42 * 1024);
-    assert!(text.contains("### production: 1 added") && text.contains("NetworkPolicy training/allow-dns"));
-    assert!(text.contains("### staging: 1 added") && text.contains("mnist-cnn-00000000 (training-jobs)</summary>"));
+    assert!(text.contains("### `production`: 1 added") && text.contains("NetworkPolicy training/allow-dns"));
+    assert!(
+        text.contains("### `staging`: 1 added") && text.contains("mnist-cnn-00000000 (training-jobs)</code></summary>")
+    );
 
     let many: Vec<Difference> = (0..5000).flat_map(|index| jobs(&format!("environment-{index:04}"), 3, 30)).collect();
     let text = markdown(&many);
     assert!(text.chars().count() <= 42 * 1024);
-    assert!(text.contains("### environment-0000: 3 added") && text.contains("… and 4950 more environments"), "{text}");
+    assert!(
+        text.contains("### `environment-0000`: 3 added") && text.contains("… and 4950 more environments"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -211,8 +219,29 @@ fn an_object_that_is_too_long_is_counted() {
         added("local", "Gateway", "h".repeat(100_000), 1),
     ];
     let text = markdown(&all);
-    assert!(text.contains("… and 2 more Gateways, 1 more Ingress, 2 more NetworkPolicies: `slipway diff`"), "{text}");
+    assert!(
+        text.contains("… and 2 more `Gateways`, 1 more `Ingress`, 2 more `NetworkPolicies`: `slipway diff`"),
+        "{text}"
+    );
     let kinds: Vec<Difference> =
         (0..500).map(|index| added("local", &format!("Kind{index}"), "x".repeat(100_000), 1)).collect();
     assert!(markdown(&kinds).contains("… and 500 more objects: `slipway diff`"));
+}
+
+#[test]
+fn no_name_or_diff_is_markup() {
+    let mut one = added("@octo</b>", "<img src=x>", "@octo `x` </summary>".to_owned(), 1);
+    one.diff = "+ ```\n+ </details> @octo\n".to_owned();
+    let text = markdown(&[one.clone()]);
+    assert!(text.starts_with("### `@octo</b>`: 1 added"), "{text}");
+    let (summary, rest) =
+        text.split_once("<summary><code>").and_then(|(_, text)| text.split_once("</code></summary>")).unwrap();
+    assert_eq!(
+        summary,
+        "&#43; &#60;img src=x&#62; training/&#64;<wbr>octo &#96;x&#96; &#60;/summary&#62; (training-jobs)"
+    );
+    assert!(rest.starts_with("\n\n````diff\n+ ```\n+ </details> @octo\n````\n</details>\n"), "{rest}");
+    one.diff = "+ a line\n".repeat(10_000);
+    let text = markdown(&[one]);
+    assert!(text.contains("\n- ``+ <img src=x> training/@octo `x` </summary> (training-jobs)`` (the diff"), "{text}");
 }

@@ -211,7 +211,7 @@ fn two_revisions_differ_by_object() {
     );
     let markdown = deployed.run(&["diff", "--base", "HEAD~1", "--head", "HEAD", "--markdown"]).text();
     let counts =
-        "**Objects in the clusters: 0 added, 0 changed, 4 removed**\n\n### local: 0 added, 0 changed, 4 removed";
+        "**Objects in the clusters: 0 added, 0 changed, 4 removed**\n\n### `local`: 0 added, 0 changed, 4 removed";
     assert!(markdown.starts_with(counts), "{markdown}");
     assert_eq!(deployed.run(&["diff", "--base", "nothing"]).code(), 3);
     assert_eq!(deployed.run(&["diff", "--environment", "nothing"]).code(), 3);
