@@ -29,7 +29,7 @@ pub enum Error {
     #[error("there is no pull request #{0}: look at the forge's list for its number")]
     NoPullRequest(u64),
     /// It is no longer open.
-    #[error("pull request #{number} is already {state}: nothing is left to merge; propose again for another")]
+    #[error("pull request #{number} is {state} already: `slipway propose` opens another")]
     NotOpen {
         /// Its number.
         number: u64,

@@ -290,7 +290,7 @@ async fn every_program_logs_in_in_every_way_and_says_which_login_is_refused() ->
         ensure!(code == Some(0), "trainer, {}: {log}", way.name);
 
         let (code, text) = setting.promote(way, &version)?;
-        ensure!(code == Some(0) && text.contains("opened pull request"), "slipway promote, {}: {text}", way.name);
+        ensure!(code == Some(0) && text.contains("is open, to serve"), "slipway promote, {}: {text}", way.name);
 
         // its trial was never proposed, so there is no more to find than what MLflow says
         let (code, text_of_trace) = setting.trace(way, &version)?;
@@ -373,8 +373,7 @@ async fn empty_cluster(folder: &Path) -> Result<PathBuf> {
 
 /// The `models.yaml` of the pull request that was just opened.
 fn promoted(forge: &Path, said: &str) -> Result<String> {
-    let number =
-        said.split_once("opened pull request #").and_then(|(_, rest)| rest.split(' ').next()).context("a number")?;
+    let number = said.split_once("pull request #").and_then(|(_, rest)| rest.split(' ').next()).context("a number")?;
     let file = format!("refs/pull/{number}/head:overlays/local/server/models.yaml");
     let done = Command::new("git").arg("-C").arg(forge).args(["show", &file]).output()?;
     ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

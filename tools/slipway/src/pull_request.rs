@@ -19,6 +19,11 @@ impl From<Opened> for PullRequestReport {
     }
 }
 
+/// Where a pull request is, whether it was opened now or was open before.
+pub(crate) fn is_open(opened: &Opened) -> String {
+    format!("pull request #{} is open ({}): {}", opened.number, opened.branch, opened.url)
+}
+
 /// The number of a pull request, as a person writes it: `7` or `#7`.
 pub(crate) fn parse_number(text: &str) -> Result<u64, String> {
     let number = text.strip_prefix('#').unwrap_or(text).parse().ok().filter(|number| *number > 0);

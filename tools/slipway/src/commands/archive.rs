@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::ended::ended;
 use crate::failure::Failure;
 use crate::opening::OpeningArgs;
-use crate::pull_request::PullRequestReport;
+use crate::pull_request::{PullRequestReport, is_open};
 use crate::record_text::{COLUMNS, row};
 use crate::remote::ForgeArgs;
 use crate::services;
@@ -115,7 +115,7 @@ impl Archive {
             return Ok(pending.into());
         }
         let opened = archive.open(git, remote, self.opening.opening()).await?;
-        context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+        context.say(is_open(&opened));
         Ok(opened.into())
     }
 

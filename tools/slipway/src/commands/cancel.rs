@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::opening::OpeningArgs;
 use crate::plan_text;
-use crate::pull_request::PullRequestReport;
+use crate::pull_request::{PullRequestReport, is_open};
 use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
 
@@ -58,7 +58,7 @@ impl Cancel {
         } else {
             let opened =
                 cancellation.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
-            context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+            context.say(is_open(&opened));
             Some(opened.into())
         };
         context.json(&Cancelled { plan, pull_request })

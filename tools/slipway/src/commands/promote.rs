@@ -74,7 +74,7 @@ impl Promote {
         } else {
             let opened = promotion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
             context.say(format!(
-                "opened pull request #{} to serve {} version {}: {}",
+                "pull request #{} is open, to serve {} version {}: {}",
                 opened.number, self.model, version.version, opened.url
             ));
             Some(opened.into())

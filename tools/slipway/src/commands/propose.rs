@@ -14,7 +14,7 @@ use crate::missing_data;
 use crate::named::in_project;
 use crate::opening::OpeningArgs;
 use crate::plan_text;
-use crate::pull_request::PullRequestReport;
+use crate::pull_request::{PullRequestReport, is_open};
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::running::LoopArgs;
@@ -80,7 +80,7 @@ impl Propose {
             None
         } else {
             let opened = proposal.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
-            say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+            say(is_open(&opened));
             Some(opened.into())
         };
         context.json(&Proposed { plan, pull_request })

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::opening::OpeningArgs;
 use crate::plan_text;
-use crate::pull_request::{PullRequestReport, parse_number};
+use crate::pull_request::{PullRequestReport, is_open, parse_number};
 use crate::remote::ForgeArgs;
 use crate::renderers::KustomizeArgs;
 
@@ -66,7 +66,7 @@ impl Revert {
         } else {
             show(changes);
             let opened = reversion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
-            context.say(format!("opened pull request #{} ({}): {}", opened.number, opened.branch, opened.url));
+            context.say(is_open(&opened));
             Some(opened.into())
         };
         context.json(&Reverted { plan, pull_request })

@@ -96,7 +96,7 @@ fn one_that_is_closed_is_not_merged_and_can_be_proposed_again() {
     let first = number(&ask(&project, &["propose", EXPERIMENTS]));
     ask(&project, &["close", &first]);
     ask(&project, &["close", &format!("#{first}")]);
-    assert!(refused(&project, &["merge", &first]).contains("is already closed"));
+    assert!(refused(&project, &["merge", &first]).contains("is closed already"));
     let second = number(&ask(&project, &["propose", EXPERIMENTS]));
     assert_ne!(first, second);
     ask(&project, &["merge", &second]);
