@@ -24,6 +24,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a watch may say nothing: two of the marks that an API server sends about once a minute may be missing.
 const WATCH_SILENCE: Duration = Duration::from_secs(150);
+/// After so many seconds the API server ends a watch, and another one goes on. In a watch of events it sends no marks, so one in which nothing
+/// happens has to end before its silence is taken for a loss.
+pub(crate) const WATCH_SECONDS: u32 = 120;
+const _: () = assert!((WATCH_SECONDS as u64) < WATCH_SILENCE.as_secs());
 
 /// A cluster's API server. A clone shares the connection and what discovery found.
 #[derive(Clone)]
@@ -123,7 +127,7 @@ impl Cluster {
         Client::try_from(config).map_err(|error| Error::of_request(&self.server, &self.context, error))
     }
 
-    /// A client for watches. An API server says something in each about once a minute; the loop on one machine, every 20 s.
+    /// A client for watches. An API server says something in most of them about once a minute; the loop on one machine, every 20 s.
     ///
     /// # Errors
     /// When its certificates cannot be read any more.

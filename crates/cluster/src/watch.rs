@@ -12,7 +12,7 @@ use kube::runtime::reflector::{reflector, store};
 use kube::runtime::watcher::{self, Event, watch_object, watcher};
 use serde::de::DeserializeOwned;
 
-use crate::connection::Cluster;
+use crate::connection::{Cluster, WATCH_SECONDS};
 use crate::deadline::{Deadline, reconnect};
 use crate::error::{Error, Result};
 
@@ -69,7 +69,7 @@ impl Cluster {
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let (server, what) = (self.server().to_owned(), format!("GET {}", api.resource_url()));
-        let events = watcher(api, config).backoff(reconnect());
+        let events = watcher(api, config.timeout(WATCH_SECONDS)).backoff(reconnect());
         events.map(move |event| event.map_err(|error| Error::of_watch(&server, &what, error)))
     }
 
