@@ -114,9 +114,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         return Ok(());
     }
     if let Some(path) = &options.weights {
-        let parameters: Vec<_> =
-            trained.model.named_parameters().into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
-        Tensor::write_safetensors(&parameters, path)?;
+        Tensor::write_safetensors(&trained.model.frozen()?.named_parameters(), path)?;
     }
     let report = serde_json::json!({
         "architecture": architecture.as_str(),
