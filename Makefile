@@ -34,7 +34,7 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 .DEFAULT_GOAL := help
 .PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
-  test-cluster-smoke e2e setup-kind lint advisories bench bench-images bench-cluster clean-cache
+  test-cluster-smoke e2e setup-kind lint advisories bench bench-training profile bench-images bench-cluster clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -176,6 +176,13 @@ bench: build setup-test ## measure training, serving, the command line and the t
 	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
 	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
 	$(TEST_ENV) cargo test $(TESTS) --test loops -- --ignored --nocapture measure_
+
+bench-training: build setup-test ## measure training alone, beside the same network in PyTorch under torchrun
+	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 training
+
+BATCH := 64
+profile: build ## print where a step of training goes, for one worker; BATCH=256 for another batch
+	OMP_NUM_THREADS=1 $(BIN)/slipway-trainer bench --steps 300 --batch-size $(BATCH) --profile
 
 bench-images: setup-images dist ## compare the images with the same in Python: sizes, start-up, rebuilds (as root)
 	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images

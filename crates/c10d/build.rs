@@ -11,7 +11,7 @@ fn main() {
             "LIBTORCH is not set. Point it at an unpacked libtorch 2.13.0; `make` does this, and `slipway doctor` says how to get it.",
         );
     };
-    let header = root.join("include/torch/csrc/distributed/c10d/reducer.hpp");
+    let header = root.join("include/torch/csrc/distributed/c10d/ProcessGroupGloo.hpp");
     if !header.is_file() {
         fail(&format!(
             "LIBTORCH is {}, but {} does not exist: this is not libtorch 2.13.0 with c10d's headers.",
@@ -29,6 +29,7 @@ fn main() {
         .include(root.join("include/torch/csrc/api/include"))
         .include("shim/gloo_min")
         .file("shim/shim.cpp")
+        .file("shim/training.cpp")
         .file("shim/engine.cpp")
         .compile("slipway_c10d_shim");
     forwarding_library();

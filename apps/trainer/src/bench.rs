@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
+use slipway_c10d::Algorithm;
 use slipway_job::Environment;
 use slipway_model::{Architecture, Config};
 use tch::Tensor;
@@ -11,7 +12,7 @@ use tch::Tensor;
 use crate::augment::Augmentation;
 use crate::failure::{Failure, Result};
 use crate::schedule::{Decay, Schedule};
-use crate::train::{Event, Optimizer, Plan, synthetic, train};
+use crate::train::{Event, Plan, synthetic, train};
 use crate::workers::Workers;
 
 /// Options of `slipway-trainer bench`. Workers are set by `PET_*`, as in a job; rank 0 prints.
@@ -34,7 +35,7 @@ pub(crate) struct Options {
     dropout: f64,
     /// The optimizer.
     #[arg(long, value_enum, default_value = "adam")]
-    optimizer: Algorithm,
+    optimizer: OptimizerName,
     /// Its learning rate.
     #[arg(long, default_value_t = 1e-3)]
     learning_rate: f64,
@@ -53,14 +54,17 @@ pub(crate) struct Options {
     /// Seed of the weights, the order of the images and dropout.
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Writes the trained weights to this file, as safetensors.
+    /// Writes the trained weights to this file, as safetensors; each further worker writes its own to FILE.RANK.
     #[arg(long)]
     weights: Option<PathBuf>,
+    /// Prints where the time of a step goes, as a table instead of JSON.
+    #[arg(long)]
+    profile: bool,
 }
 
 /// The optimizers, with the settings of an experiment that names no others.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Algorithm {
+enum OptimizerName {
     Adam,
     Adamw,
     Sgd,
@@ -81,9 +85,9 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         epochs: options.steps.div_ceil(steps_per_epoch),
         batch_size: options.batch_size,
         optimizer: match options.optimizer {
-            Algorithm::Adam => Optimizer::Adam { weight_decay: 0.0 },
-            Algorithm::Adamw => Optimizer::AdamW { weight_decay: 0.01 },
-            Algorithm::Sgd => Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 },
+            OptimizerName::Adam => Algorithm::Adam { weight_decay: 0.0 },
+            OptimizerName::Adamw => Algorithm::AdamW { weight_decay: 0.01 },
+            OptimizerName::Sgd => Algorithm::Sgd { momentum: 0.9, weight_decay: 0.0 },
         },
         learning_rate: options.learning_rate,
         schedule: Schedule { decay: if options.cosine { Decay::Cosine } else { Decay::None }, ..Schedule::CONSTANT },
@@ -110,13 +114,19 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         }
         Ok(())
     })?;
+    if let Some(path) = &options.weights {
+        let path = if workers.leads() { path.clone() } else { path.with_added_extension(workers.rank.to_string()) };
+        Tensor::write_safetensors(&trained.model.frozen()?.named_parameters(), path)?;
+    }
     if !workers.leads() {
         return Ok(());
     }
-    if let Some(path) = &options.weights {
-        let parameters: Vec<_> =
-            trained.model.named_parameters().into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
-        Tensor::write_safetensors(&parameters, path)?;
+    let parts = trained.profile.microseconds();
+    let step = parts.map(|parts| parts.iter().map(|(_, spent)| spent).sum::<f64>());
+    if options.profile {
+        let too_few = || Failure::Input("--profile: too few --steps, since the first ones are not counted".to_owned());
+        print!("{}", table(&parts.ok_or_else(too_few)?));
+        return Ok(());
     }
     let report = serde_json::json!({
         "architecture": architecture.as_str(),
@@ -125,10 +135,20 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         "batchSize": options.batch_size,
         "steps": trained.steps,
         "keptEpoch": kept_epoch,
+        "exchange": workers.group.as_ref().map(|group| group.exchange().to_string()),
+        "stepMicroseconds": parts.map(|parts| parts.iter().copied().collect::<serde_json::Value>()),
+        "steadyImagesPerSecond": step.map(|step| options.batch_size as f64 * 1e6 / step),
         "imagesPerSecond": trained.images_per_second,
         "firstStepSeconds": first_step,
         "losses": losses,
     });
     println!("{report}");
     Ok(())
+}
+
+/// What a step takes, part by part.
+fn table(parts: &[(&str, f64)]) -> String {
+    let whole: f64 = parts.iter().map(|(_, spent)| spent).sum();
+    let line = |name: &str, spent: f64| format!("{name:<10} {spent:>9.0} µs {:>5.1} %\n", 100.0 * spent / whole);
+    parts.iter().map(|(name, spent)| line(name, *spent)).chain([line("step", whole)]).collect()
 }

@@ -60,17 +60,9 @@ impl From<slipway_c10d::Error> for Failure {
                 Self::Unexpected(error.to_string())
             }
             Error::Rendezvous { .. } | Error::Collective { .. } => Self::Peer(error.to_string()),
-            Error::Reducer { reason, .. } if is_lost_connection(reason) => Self::Peer(error.to_string()),
-            Error::Reducer { .. } | Error::Optimizer { .. } | Error::Engine(_) | Error::Argument(_) => {
-                Self::Unexpected(error.to_string())
-            }
+            Error::Training { .. } | Error::Engine(_) | Error::Argument(_) => Self::Unexpected(error.to_string()),
         }
     }
-}
-
-/// Whether libtorch's message says that a connection to another worker was lost.
-fn is_lost_connection(reason: &str) -> bool {
-    ["Connection closed by peer", "Connection reset by peer", "gloo"].iter().any(|sign| reason.contains(sign))
 }
 
 impl From<slipway_model::Error> for Failure {
@@ -87,10 +79,6 @@ impl From<tch::TchError> for Failure {
     fn from(error: tch::TchError) -> Self {
         // C++ frames follow the first line of libtorch's messages
         let text = error.to_string();
-        let reason = text.lines().next().unwrap_or_default();
-        if is_lost_connection(&text) {
-            return Self::Peer(format!("another worker has ended or cannot be reached: {reason}"));
-        }
-        Self::Unexpected(format!("libtorch: {reason}"))
+        Self::Unexpected(format!("libtorch: {}", text.lines().next().unwrap_or_default()))
     }
 }

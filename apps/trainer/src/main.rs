@@ -15,6 +15,7 @@ mod failure;
 mod font;
 mod images;
 mod pictures;
+mod profile;
 mod run;
 mod schedule;
 mod train;

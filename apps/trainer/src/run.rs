@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use slipway_c10d::Algorithm;
 use slipway_experiment::{Model, OptimizerName, ScheduleName, Training, Trial};
 use slipway_job::{
     Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache, judge, now_ms,
@@ -19,7 +20,7 @@ use crate::evaluate::{Evaluation, evaluate};
 use crate::failure::{Failure, Result};
 use crate::pictures;
 use crate::schedule::{Decay, Schedule};
-use crate::train::{Event, Optimizer, Plan, Trained, train};
+use crate::train::{Event, Plan, Trained, train};
 use crate::workers::Workers;
 
 /// Momentum of stochastic gradient descent if an experiment does not say: the usual value.
@@ -129,10 +130,10 @@ fn plan((model, training): (&Model, &Training), data: &Data) -> Plan {
         epochs: training.epochs as usize,
         batch_size: training.batch_size as usize,
         optimizer: match training.optimizer.name {
-            OptimizerName::Adam => Optimizer::Adam { weight_decay: weight_decay.unwrap_or(0.0) },
-            OptimizerName::Adamw => Optimizer::AdamW { weight_decay: weight_decay.unwrap_or(ADAMW_WEIGHT_DECAY) },
+            OptimizerName::Adam => Algorithm::Adam { weight_decay: weight_decay.unwrap_or(0.0) },
+            OptimizerName::Adamw => Algorithm::AdamW { weight_decay: weight_decay.unwrap_or(ADAMW_WEIGHT_DECAY) },
             OptimizerName::Sgd => {
-                Optimizer::Sgd { momentum: momentum.unwrap_or(MOMENTUM), weight_decay: weight_decay.unwrap_or(0.0) }
+                Algorithm::Sgd { momentum: momentum.unwrap_or(MOMENTUM), weight_decay: weight_decay.unwrap_or(0.0) }
             }
         },
         learning_rate: training.optimizer.learning_rate,

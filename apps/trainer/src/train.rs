@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use slipway_c10d::{Reducer, ReducerConfig, zero_grad};
+use slipway_c10d::{Algorithm, Optimizer, Parameters};
 use slipway_job::now_ms;
 use slipway_model::{Config, Model, SplitMix64};
 use tch::{Reduction, Tensor};
@@ -12,6 +12,7 @@ use crate::early_stopping::{Best, EarlyStopping};
 use crate::evaluate;
 use crate::failure::{Failure, Result};
 use crate::images::Images;
+use crate::profile::{Part, Profile};
 use crate::schedule::Schedule;
 use crate::workers::Workers;
 
@@ -22,7 +23,8 @@ pub(crate) struct Plan {
     pub(crate) epochs: usize,
     /// Images in one step, across all workers.
     pub(crate) batch_size: usize,
-    pub(crate) optimizer: Optimizer,
+    /// The optimizer and its settings, without the learning rate.
+    pub(crate) optimizer: Algorithm,
     pub(crate) learning_rate: f64,
     pub(crate) schedule: Schedule,
     /// How training images are changed; the other splits are left as they are.
@@ -33,17 +35,6 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// If set, training stops after this many steps.
     pub(crate) max_steps: Option<usize>,
-}
-
-/// The optimizer and its settings, without the learning rate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Optimizer {
-    /// Kingma and Ba, 2015, with their defaults.
-    Adam { weight_decay: f64 },
-    /// Loshchilov and Hutter, 2019.
-    AdamW { weight_decay: f64 },
-    /// Stochastic gradient descent with momentum.
-    Sgd { momentum: f64, weight_decay: f64 },
 }
 
 /// An event of training. Every worker reports the same events with the same numbers.
@@ -66,6 +57,8 @@ pub(crate) struct Trained {
     /// Training images per second, over all workers; the time of evaluation is not counted.
     pub(crate) images_per_second: f64,
     pub(crate) steps: usize,
+    /// Where the time of a step went on this worker.
+    pub(crate) profile: Profile,
     /// The model's accuracy on the validation split; `None` if no step was made.
     pub(crate) validation_accuracy: Option<f64>,
 }
@@ -115,17 +108,15 @@ pub(crate) fn train(
     let model = Model::new(&plan.model, plan.seed)?;
     // masks of dropout differ from worker to worker, as they do from image to image
     tch::manual_seed(SplitMix64::new(plan.seed ^ ((workers.rank as u64) << 32)).next_u64() as i64);
-    let parameters = model.named_parameters();
-    let mut optimizer = optimizer(plan, &parameters)?;
-    let reducer = match &workers.group {
-        Some(group) => Some(Reducer::new(group, &parameters, ReducerConfig::default())?),
-        None => None,
-    };
+    let mut parameters = Parameters::flatten(&model.named_parameters())?;
+    workers.start_alike(&mut parameters)?;
+    let mut optimizer = Optimizer::new(plan.optimizer, &parameters)?;
 
     let steps_per_epoch = train.count / plan.batch_size;
     let of = plan.epochs.saturating_mul(steps_per_epoch).min(plan.max_steps.unwrap_or(usize::MAX));
     let mut order: Vec<i64> = (0..train.count as i64).collect();
     let mut spent = Duration::ZERO;
+    let mut profile = Profile::new();
     let mut step = 0;
     let mut last_accuracy = None;
     let mut stopping = plan.patience.map(EarlyStopping::new);
@@ -139,25 +130,25 @@ pub(crate) fn train(
             if plan.max_steps.is_some_and(|most| step >= most) {
                 break;
             }
+            profile.begin();
             let own = &batch[workers.rank * local..(workers.rank + 1) * local];
             let (images, labels) = match &augmentation {
                 Some(augmentation) => train.augmented_at(own, augmentation)?,
                 None => train.at(own)?,
             };
-            if let Some(reducer) = &reducer {
-                reducer.prepare_forward()?;
-            }
+            profile.done(Part::Data);
             let logits = model.forward_logits(&images, true)?;
             let loss = logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
             drop(logits);
-            if let Some(reducer) = &reducer {
-                reducer.prepare_backward()?;
-            }
-            zero_grad(&parameters)?;
+            profile.done(Part::Forward);
             loss.f_backward()?;
-            optimizer
-                .set_learning_rate(plan.learning_rate * plan.schedule.share(step, steps_per_epoch, plan.epochs))?;
-            optimizer.step()?;
+            parameters.take_gradients()?;
+            profile.done(Part::Backward);
+            workers.average(&mut parameters)?;
+            profile.done(Part::Exchange);
+            let rate = plan.learning_rate * plan.schedule.share(step, steps_per_epoch, plan.epochs);
+            optimizer.step(&mut parameters, rate)?;
+            profile.done(Part::Optimizer);
             losses.push(step, loss.f_double_value(&[])?);
             step += 1;
             done += 1;
@@ -165,6 +156,7 @@ pub(crate) fn train(
             if losses.len() == STEPS_BETWEEN_LOSSES {
                 report(losses.take(workers)?)?;
             }
+            profile.done(Part::Telling);
         }
         if losses.len() > 0 {
             report(losses.take(workers)?)?;
@@ -186,7 +178,7 @@ pub(crate) fn train(
         }
     }
     let images_per_second = (step * plan.batch_size) as f64 / spent.as_secs_f64();
-    let last = Trained { model, images_per_second, steps: step, validation_accuracy: last_accuracy };
+    let last = Trained { model, images_per_second, steps: step, profile, validation_accuracy: last_accuracy };
     match stopping.and_then(EarlyStopping::best) {
         Some(Best { epoch, validation_accuracy, model }) => {
             report(Event::Kept { epoch, validation_accuracy })?;
@@ -204,17 +196,6 @@ fn shuffle(order: &mut [i64], seed: u64, epoch: usize) {
     let mut random = SplitMix64::new(seed);
     let seed = random.next_u64() ^ epoch as u64;
     SplitMix64::new(seed).shuffle(order);
-}
-
-fn optimizer(plan: &Plan, parameters: &[(String, Tensor)]) -> Result<slipway_c10d::Optimizer> {
-    let rate = plan.learning_rate;
-    Ok(match plan.optimizer {
-        Optimizer::Adam { weight_decay } => slipway_c10d::Optimizer::adam(parameters, rate, weight_decay)?,
-        Optimizer::AdamW { weight_decay } => slipway_c10d::Optimizer::adamw(parameters, rate, weight_decay)?,
-        Optimizer::Sgd { momentum, weight_decay } => {
-            slipway_c10d::Optimizer::sgd(parameters, rate, momentum, weight_decay)?
-        }
-    })
 }
 
 /// Losses of this worker that were not exchanged yet. They are exchanged for many steps at once, so that no step is delayed.
@@ -293,7 +274,7 @@ mod tests {
             model: Config::mnist(architecture, 0.25),
             epochs: 1,
             batch_size: 32,
-            optimizer: Optimizer::Adam { weight_decay: 0.0 },
+            optimizer: Algorithm::Adam { weight_decay: 0.0 },
             learning_rate: 1e-3,
             schedule: Schedule::CONSTANT,
             augmentation: None,
@@ -328,7 +309,7 @@ mod tests {
     #[test]
     fn a_diverging_trial_fails_its_gate() {
         let data = synthetic(320, 1).unwrap();
-        let optimizer = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let optimizer = Algorithm::Sgd { momentum: 0.9, weight_decay: 0.0 };
         let plan = Plan { optimizer, learning_rate: 1e30, ..plan(Architecture::Mlp) };
         let error = train(&plan, &data, &data, &alone(), |_| Ok(())).unwrap_err();
         assert!(matches!(error, Failure::Gate(_)), "{error}");
@@ -371,13 +352,13 @@ mod tests {
     fn every_optimizer_and_schedule_learns_and_does_so_alike_when_repeated() {
         let (data, held_out) = (synthetic(1_000, 1).unwrap(), synthetic(200, 2).unwrap());
         let sgd = Plan {
-            optimizer: Optimizer::Sgd { momentum: 0.9, weight_decay: 5e-4 },
+            optimizer: Algorithm::Sgd { momentum: 0.9, weight_decay: 5e-4 },
             learning_rate: 0.02,
             epochs: 2,
             ..repeatable(Architecture::Mlp)
         };
-        let adam = Plan { optimizer: Optimizer::Adam { weight_decay: 1e-4 }, learning_rate: 1e-3, ..sgd.clone() };
-        let adamw = Plan { optimizer: Optimizer::AdamW { weight_decay: 0.01 }, ..adam.clone() };
+        let adam = Plan { optimizer: Algorithm::Adam { weight_decay: 1e-4 }, learning_rate: 1e-3, ..sgd.clone() };
+        let adamw = Plan { optimizer: Algorithm::AdamW { weight_decay: 0.01 }, ..adam.clone() };
         let scheduled = |warmup_epochs, decay| Plan { schedule: Schedule { warmup_epochs, decay }, ..sgd.clone() };
         let step = Decay::Step { every: 1, factor: 0.1 };
         let augmentation = Some(Augmentation { shift: 1, rotation: 5.0 });

@@ -3,16 +3,19 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use slipway_c10d::{Group, Op, Store, StoreConfig};
+use slipway_c10d::{Exchange, Group, Op, Parameters, Store, StoreConfig};
 use slipway_job::{Environment, rendezvous};
 use tch::{Kind, Tensor};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// How long one collective operation may take before a hanging worker ends the job. A worker that dies ends it at once.
 const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The least time for connecting to the store, however long finding rank 0 took.
 const MIN_STORE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Says how gradients travel, instead of the fastest way that is possible.
+const EXCHANGE: &str = "SLIPWAY_EXCHANGE";
 
 /// This worker's view of all workers of a job; a single worker has no group.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ impl Workers {
         if world_size == 1 {
             return Ok(Self { rank, world_size, group: None, rank_0: None });
         }
+        let exchange = exchange()?;
         let begun = Instant::now();
         let meeting = rendezvous::find(membership, environment.rendezvous_timeout)?;
         let store = Store::tcp(StoreConfig {
@@ -42,13 +46,26 @@ impl Workers {
             wait_for_workers: true,
             timeout: environment.rendezvous_timeout.saturating_sub(begun.elapsed()).max(MIN_STORE_TIMEOUT),
         })?;
-        let group = Group::gloo(store, rank, Some(&meeting.own.to_string()), COLLECTIVE_TIMEOUT)?;
+        let group = Group::meet(store, rank, meeting.own, COLLECTIVE_TIMEOUT, exchange)?;
+        tracing::info!(event = "connected", exchange = %group.exchange());
         Ok(Self { rank, world_size, group: Some(group), rank_0: Some(meeting.master) })
     }
 
     /// Whether this worker is rank 0, which alone logs and registers.
     pub(crate) fn leads(&self) -> bool {
         self.rank == 0
+    }
+
+    /// Gives all workers the parameters that rank 0 has.
+    pub(crate) fn start_alike(&self, parameters: &mut Parameters) -> Result<()> {
+        let Some(group) = &self.group else { return Ok(()) };
+        Ok(parameters.share(group)?)
+    }
+
+    /// Averages the gradients of all workers.
+    pub(crate) fn average(&self, parameters: &mut Parameters) -> Result<()> {
+        let Some(group) = &self.group else { return Ok(()) };
+        Ok(group.mean(parameters.gradients())?)
     }
 
     /// The number that rank 0 has. It is exact up to 2^53.
@@ -78,4 +95,10 @@ impl Workers {
     pub(crate) fn part(&self, count: usize) -> std::ops::Range<usize> {
         self.rank * count / self.world_size..(self.rank + 1) * count / self.world_size
     }
+}
+
+fn exchange() -> Result<Option<Exchange>> {
+    let Some(word) = std::env::var_os(EXCHANGE) else { return Ok(None) };
+    let exchange = word.to_string_lossy().parse();
+    exchange.map(Some).map_err(|error: slipway_c10d::Error| Failure::Input(format!("{EXCHANGE}: {error}")))
 }

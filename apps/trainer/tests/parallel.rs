@@ -15,8 +15,8 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Starts worker `rank` of `world_size` with these arguments.
-fn worker(rank: usize, world_size: usize, port: u16, arguments: &[&str]) -> Child {
+/// Starts worker `rank` of `world_size` with these arguments. Gradients travel in the fastest way, or as `exchange` says.
+fn worker(rank: usize, world_size: usize, port: u16, exchange: Option<&str>, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_slipway-trainer"))
         .args(arguments)
         .env("PET_NNODES", world_size.to_string())
@@ -26,6 +26,8 @@ fn worker(rank: usize, world_size: usize, port: u16, arguments: &[&str]) -> Chil
         .env("PET_MASTER_PORT", port.to_string())
         .env("OMP_NUM_THREADS", "1")
         .env_remove("SLIPWAY_TRIAL")
+        .env_remove("SLIPWAY_EXCHANGE")
+        .envs(exchange.map(|exchange| ("SLIPWAY_EXCHANGE", exchange)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -33,20 +35,34 @@ fn worker(rank: usize, world_size: usize, port: u16, arguments: &[&str]) -> Chil
         .unwrap()
 }
 
-/// Runs `bench` on that many workers, and returns rank 0's report and weights.
+/// Runs `bench` on that many workers, and returns rank 0's report and weights, which all others must have to the bit.
 fn bench(world_size: usize, arguments: &[&str]) -> (serde_json::Value, HashMap<String, Tensor>) {
+    bench_by(None, world_size, arguments)
+}
+
+fn bench_by(
+    exchange: Option<&str>,
+    world_size: usize,
+    arguments: &[&str],
+) -> (serde_json::Value, HashMap<String, Tensor>) {
     let dir = tempfile::tempdir().unwrap();
     let weights = dir.path().join("weights.safetensors");
     let port = free_port();
     let path = weights.to_str().unwrap();
     let workers: Vec<_> = (0..world_size)
-        .map(|rank| worker(rank, world_size, port, &[&["bench", "--weights", path], arguments].concat()))
+        .map(|rank| worker(rank, world_size, port, exchange, &[&["bench", "--weights", path], arguments].concat()))
         .collect();
     let outputs: Vec<Output> = workers.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
     for output in &outputs {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    (serde_json::from_slice(&outputs[0].stdout).unwrap(), read(&weights))
+    let report = serde_json::from_slice(&outputs[0].stdout).unwrap();
+    let weights_of_rank_0 = read(&weights);
+    for rank in 1..world_size {
+        let others = read(&weights.with_added_extension(rank.to_string()));
+        assert_eq!(farthest(&weights_of_rank_0, &others), 0.0, "worker {rank} has other weights: {report}");
+    }
+    (report, weights_of_rank_0)
 }
 
 fn read(path: &Path) -> HashMap<String, Tensor> {
@@ -97,6 +113,38 @@ fn two_are_one(name: &str, arguments: &[&str]) -> HashMap<String, Tensor> {
 }
 
 #[test]
+fn every_exchange_gives_the_same_weights() {
+    // three workers, so that the order of adding matters
+    let arguments = ["--batch-size", "48", "--steps", "25", "--dropout", "0.25"];
+    let (memory, tcp) = (bench_by(Some("memory"), 3, &arguments), bench_by(Some("tcp"), 3, &arguments));
+    let gloo = bench_by(Some("gloo"), 3, &[&arguments[..], &["--optimizer", "sgd"]].concat());
+    let ours = bench_by(None, 3, &[&arguments[..], &["--optimizer", "sgd"]].concat());
+    let said = [&memory, &tcp, &gloo, &ours].map(|(report, _)| report["exchange"].as_str().unwrap().to_owned());
+    assert_eq!(said, ["memory", "tcp", "gloo", "memory"]);
+    assert_eq!(farthest(&memory.1, &tcp.1), 0.0);
+    assert_eq!(memory.0["losses"], tcp.0["losses"]);
+    let rounding = farthest(&gloo.1, &ours.1);
+    assert!(rounding < 1e-4, "{rounding}");
+}
+
+#[test]
+fn a_setting_that_means_nothing_is_refused() {
+    let output = worker(0, 2, free_port(), Some("carrier pigeon"), &["bench"]).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("SLIPWAY_EXCHANGE"));
+}
+
+#[test]
+fn a_profile_says_where_a_step_goes() {
+    let output = worker(0, 1, 1, None, &["bench", "--steps", "30", "--profile"]).wait_with_output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<_> = table.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["data", "forward", "backward", "exchange", "optimizer", "telling", "step"], "{table}");
+    let too_few = worker(0, 1, 1, None, &["bench", "--steps", "5", "--profile"]).wait_with_output().unwrap();
+    assert_eq!(too_few.status.code(), Some(3));
+}
+
+#[test]
 fn two_workers_stop_early_together() {
     // the mlp knows the synthetic images by heart after a few of these 60 epochs
     let arguments = ["--architecture", "mlp", "--images", "640", "--steps", "600", "--patience", "2"];
@@ -120,23 +168,25 @@ fn a_run_repeated_is_the_same_to_the_bit() {
 
 #[test]
 fn a_dead_worker_ends_the_other() {
-    let port = free_port();
-    // far more steps than can be done while the test runs
-    let arguments = ["bench", "--steps", "10000000"];
-    let mut survivor = worker(0, 2, port, &arguments);
-    let mut victim = worker(1, 2, port, &arguments);
-    // both workers do the first step together
-    let mut log = BufReader::new(survivor.stderr.take().unwrap()).lines();
-    assert!(log.any(|line| line.unwrap().contains("first_step")));
-    assert!(victim.try_wait().unwrap().is_none(), "ended before it was killed");
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    let killed = Instant::now();
-    let log: Vec<_> = log.map(|line| line.unwrap()).collect();
-    let status = survivor.wait().unwrap();
-    assert!(killed.elapsed() < Duration::from_secs(10), "took {:?}", killed.elapsed());
-    assert_eq!(status.code(), Some(8));
-    assert!(log.iter().any(|line| line.contains("another worker has ended")), "{log:?}");
+    for exchange in ["memory", "tcp", "gloo"] {
+        let port = free_port();
+        // far more steps than can be done while the test runs
+        let arguments = ["bench", "--steps", "10000000"];
+        let mut survivor = worker(0, 2, port, Some(exchange), &arguments);
+        let mut victim = worker(1, 2, port, Some(exchange), &arguments);
+        // both workers do the first step together
+        let mut log = BufReader::new(survivor.stderr.take().unwrap()).lines();
+        assert!(log.any(|line| line.unwrap().contains("first_step")));
+        assert!(victim.try_wait().unwrap().is_none(), "ended before it was killed");
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let killed = Instant::now();
+        let log: Vec<_> = log.map(|line| line.unwrap()).collect();
+        let status = survivor.wait().unwrap();
+        assert!(killed.elapsed() < Duration::from_secs(10), "{exchange} took {:?}", killed.elapsed());
+        assert_eq!(status.code(), Some(8), "{exchange}");
+        assert!(log.iter().any(|line| line.contains("another worker has ended")), "{log:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// A C surface over PyTorch's c10d: TCPStore, ProcessGroupGloo and the DDP Reducer.
+// A C surface over PyTorch's c10d: TCPStore and ProcessGroupGloo.
 //
 // Every entry returns null on success or a malloc'ed message, to be given back to c10d_free_message; no C++ exception
 // leaves this file. Tensors are borrowed: `at::Tensor*` as tch holds them. Counted references keep alive what a handle needs,
@@ -9,14 +9,12 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#include <torch/csrc/distributed/c10d/comm.hpp>
-#include <torch/csrc/distributed/c10d/logger.hpp>
-#include <torch/csrc/distributed/c10d/reducer.hpp>
 
 #include <memory>
 #include <string>
 
 #include "guard.h"
+#include "parameters.h"
 
 using Milliseconds = std::chrono::milliseconds;
 using StoreHandle = c10::intrusive_ptr<c10d::Store>;
@@ -24,14 +22,6 @@ using StoreHandle = c10::intrusive_ptr<c10d::Store>;
 struct Group {
   c10::intrusive_ptr<c10d::ProcessGroup> group;
 };
-
-struct Reducer {
-  std::shared_ptr<c10d::Reducer> reducer;
-  std::shared_ptr<c10d::Logger> logger;
-};
-
-// Size of one coalesced broadcast, as torch.nn.parallel.DistributedDataParallel uses.
-constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;
 
 extern "C" {
 
@@ -49,6 +39,20 @@ char* c10d_store_new(const char* host, uint16_t port, bool is_server, int world_
     auto store = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
     *port_out = store->getPort();
     *out = new StoreHandle(std::move(store));
+  })
+}
+
+char* c10d_store_set(StoreHandle* store, const char* key, const uint8_t* value, size_t length) {
+  GUARD((*store)->set(key, std::vector<uint8_t>(value, value + length)))
+}
+
+// Waits for the key, as long as the store's time limit says.
+char* c10d_store_get(StoreHandle* store, const char* key, uint8_t* value, size_t longest, size_t* length) {
+  GUARD({
+    auto found = (*store)->get(key);
+    TORCH_CHECK(found.size() <= longest, "the value of ", key, " has ", found.size(), " bytes");
+    std::copy(found.begin(), found.end(), value);
+    *length = found.size();
   })
 }
 
@@ -88,13 +92,21 @@ char* c10d_all_reduce(Group* group, at::Tensor* tensor, int op) {
   })
 }
 
-char* c10d_broadcast(Group* group, at::Tensor* tensor, int root) {
+// Sums floats that need not be a tensor's.
+char* c10d_sum(Group* group, float* numbers, size_t count) {
   GUARD({
     at::NoGradGuard no_grad;
-    std::vector<at::Tensor> tensors{*tensor};
-    c10d::BroadcastOptions options;
-    options.rootRank = root;
-    group->group->broadcast(tensors, options)->wait();
+    std::vector<at::Tensor> tensors{at::from_blob(numbers, {static_cast<int64_t>(count)}, at::kFloat)};
+    group->group->allreduce(tensors, c10d::AllreduceOptions())->wait();
+  })
+}
+
+// Copies the values of rank 0's parameters to all.
+char* c10d_broadcast(Group* group, Parameters* parameters) {
+  GUARD({
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> tensors{parameters->values};
+    group->group->broadcast(tensors, c10d::BroadcastOptions())->wait();
   })
 }
 
@@ -103,57 +115,6 @@ char* c10d_barrier(Group* group) {
     c10d::BarrierOptions options;
     group->group->barrier(options)->wait();
   })
-}
-
-// As torch/nn/parallel/distributed.py builds it: shapes are checked across ranks, rank 0's values are sent to all, and the
-// first iteration runs with one bucket, after which buckets are rebuilt in the order in which gradients arrived.
-char* c10d_reducer_new(Group* group, at::Tensor* const* tensors, const char* const* names, size_t count,
-                       int64_t bucket_bytes, int64_t first_bucket_bytes, Reducer** out) {
-  GUARD({
-    std::vector<at::Tensor> parameters;
-    std::unordered_map<size_t, std::string> parameter_names;
-    for (size_t i = 0; i < count; i++) {
-      parameters.push_back(*tensors[i]);
-      parameter_names[i] = names[i];
-    }
-    c10d::verify_params_across_processes(group->group, parameters, std::nullopt);
-    {
-      at::NoGradGuard no_grad;
-      std::vector<at::Tensor> values;
-      for (auto& parameter : parameters) values.push_back(parameter.detach());
-      c10d::broadcast_coalesced(group->group, values, kBroadcastBytes, 0);
-    }
-    std::vector<bool> sparse(count, false);
-    std::vector<size_t> limits{static_cast<size_t>(std::numeric_limits<int64_t>::max())};
-    auto [buckets, bucket_limits] = c10d::compute_bucket_assignment_by_size(parameters, limits, sparse);
-    std::reverse(buckets.begin(), buckets.end());
-    auto handle = std::make_unique<Reducer>();
-    handle->reducer = std::make_shared<c10d::Reducer>(
-        parameters, buckets, group->group, sparse, bucket_bytes, /*find_unused_parameters=*/false,
-        /*gradient_as_bucket_view=*/false, parameter_names, first_bucket_bytes, /*skip_all_reduce_unused_params=*/false,
-        /*use_python_reducer=*/false, std::vector<int64_t>{first_bucket_bytes, bucket_bytes}, /*batched_grad_copy=*/false);
-    handle->logger = std::make_shared<c10d::Logger>(handle->reducer);
-    handle->reducer->set_logger(handle->logger);
-    handle->logger->set_construction_data_and_log("slipway", {}, -1, false, false, false);
-    *out = handle.release();
-  })
-}
-
-char* c10d_reducer_free(Reducer* reducer) { GUARD(delete reducer) }
-
-char* c10d_reducer_prepare_forward(Reducer* reducer) {
-  GUARD({
-    reducer->logger->set_runtime_stats_and_log();
-    reducer->reducer->prepare_for_forward();
-    reducer->reducer->rebuild_buckets();
-  })
-}
-
-char* c10d_reducer_prepare_backward(Reducer* reducer) { GUARD(reducer->reducer->prepare_for_backward({})) }
-
-// torch::optim's zero_grad() detaches gradients first, which throws while they are views of a bucket.
-char* c10d_zero_grad(at::Tensor* const* tensors, size_t count) {
-  GUARD(for (size_t i = 0; i < count; i++) tensors[i]->mutable_grad().reset())
 }
 
 }  // extern "C"

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error between workers. After any error except [`Error::Argument`], [`Error::Engine`] and [`Error::Optimizer`], the group cannot be used any longer.
+/// An error between workers. After any error except [`Error::Argument`], [`Error::Engine`] and [`Error::Training`], the group cannot be used any longer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The workers did not find each other.
@@ -32,18 +32,10 @@ pub enum Error {
         /// c10d's message.
         reason: String,
     },
-    /// The reducer failed.
+    /// A step of training failed on this worker.
     #[error("{operation} failed: {reason}")]
-    Reducer {
-        /// The step of the protocol.
-        operation: &'static str,
-        /// c10d's message.
-        reason: String,
-    },
-    /// The optimizer failed.
-    #[error("{operation} failed: {reason}")]
-    Optimizer {
-        /// The step.
+    Training {
+        /// The part of the step.
         operation: &'static str,
         /// libtorch's message.
         reason: String,

@@ -25,6 +25,14 @@ unsafe extern "C" {
         port_out: *mut u16,
     ) -> Message;
     pub(crate) fn c10d_store_free(store: Handle) -> Message;
+    pub(crate) fn c10d_store_set(store: Handle, key: *const c_char, value: *const u8, length: usize) -> Message;
+    pub(crate) fn c10d_store_get(
+        store: Handle,
+        key: *const c_char,
+        value: *mut u8,
+        longest: usize,
+        length: *mut usize,
+    ) -> Message;
 
     pub(crate) fn c10d_group_new(
         store: Handle,
@@ -36,23 +44,29 @@ unsafe extern "C" {
     ) -> Message;
     pub(crate) fn c10d_group_free(group: Handle) -> Message;
     pub(crate) fn c10d_all_reduce(group: Handle, tensor: Handle, op: c_int) -> Message;
-    pub(crate) fn c10d_broadcast(group: Handle, tensor: Handle, root: c_int) -> Message;
+    pub(crate) fn c10d_sum(group: Handle, numbers: *mut f32, count: usize) -> Message;
+    pub(crate) fn c10d_broadcast(group: Handle, parameters: Handle) -> Message;
     pub(crate) fn c10d_barrier(group: Handle) -> Message;
 
-    pub(crate) fn c10d_reducer_new(
-        group: Handle,
+    pub(crate) fn parameters_new(
         tensors: *const Handle,
-        names: *const *const c_char,
         count: usize,
-        bucket_bytes: i64,
-        first_bucket_bytes: i64,
+        out: *mut Handle,
+        gradients: *mut *mut f32,
+        numbers: *mut usize,
+    ) -> Message;
+    pub(crate) fn parameters_free(parameters: Handle) -> Message;
+    pub(crate) fn parameters_take_gradients(parameters: Handle) -> Message;
+
+    pub(crate) fn optimizer_new(
+        algorithm: c_int,
+        momentum: f64,
+        weight_decay: f64,
+        parameters: Handle,
         out: *mut Handle,
     ) -> Message;
-    pub(crate) fn c10d_reducer_free(reducer: Handle) -> Message;
-    pub(crate) fn c10d_reducer_prepare_forward(reducer: Handle) -> Message;
-    pub(crate) fn c10d_reducer_prepare_backward(reducer: Handle) -> Message;
-
-    pub(crate) fn c10d_zero_grad(tensors: *const Handle, count: usize) -> Message;
+    pub(crate) fn optimizer_free(optimizer: Handle) -> Message;
+    pub(crate) fn optimizer_step(optimizer: Handle, parameters: Handle, learning_rate: f64) -> Message;
 
     pub(crate) fn engine_library(path: *const c_char) -> Message;
     pub(crate) fn engine_script(path: *const c_char, out: *mut Handle) -> Message;

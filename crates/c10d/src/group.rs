@@ -1,10 +1,13 @@
 //! A group of workers and what they do together.
 
 use std::ffi::c_int;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tch::Tensor;
 
+use crate::exchange::{Exchange, Means};
 use crate::ffi::{self, Handle, Message};
 use crate::store::{first_line, milliseconds, rendezvous};
 use crate::{Error, Result, Store};
@@ -20,27 +23,33 @@ pub enum Op {
     Max = 4,
 }
 
-/// A process group over gloo, on CPU tensors.
+/// A group of workers on CPUs: a process group over gloo, and beside it an exchange of gradients.
 #[derive(Debug)]
 pub struct Group {
     handle: Handle,
     rank: usize,
     world_size: usize,
+    /// `None` if gloo exchanges gradients too.
+    means: Option<Mutex<Means>>,
     // rank 0 serves the store, which must live as long as others may still use it
-    _store: Store,
+    store: Store,
 }
 
 impl Group {
-    /// Connects every worker with every other one. Every worker calls this with its own rank.
+    /// Connects every worker with every other one. Every worker calls this with its own rank and the address at which the others reach it.
     ///
-    /// `bind_host` is this worker's own host name or address; without one the machine's host name is resolved, as PyTorch
-    /// does. `timeout` bounds each later operation: if a worker hangs, the others fail after it; if one dies, they fail at once.
-    pub fn gloo(store: Store, rank: usize, bind_host: Option<&str>, timeout: Duration) -> Result<Self> {
+    /// `timeout` bounds each later operation: if a worker hangs, the others fail after it; if one dies, they fail at once. `exchange` says
+    /// how gradients travel; without it, in the fastest way that is possible here. It must be the same on all workers.
+    ///
+    /// # Errors
+    /// [`Error::Rendezvous`] if some do not come in time; [`Error::Argument`] if the workers differ in `exchange`, or share no memory
+    /// although it asks for some.
+    pub fn meet(store: Store, rank: usize, own: IpAddr, timeout: Duration, exchange: Option<Exchange>) -> Result<Self> {
         let world_size = store.config.world_size;
         if rank >= world_size {
             return Err(Error::Argument(format!("rank {rank} is not below the world size {world_size}")));
         }
-        let bind = ffi::c_string("host", bind_host.unwrap_or_default())?;
+        let bind = ffi::c_string("host", &own.to_string())?;
         let mut handle = std::ptr::null_mut();
         // SAFETY: the store's handle is valid while `store` lives, `bind` and the out pointer for the call.
         unsafe {
@@ -54,7 +63,14 @@ impl Group {
             ))
         }
         .map_err(|reason| rendezvous(&store.config, reason))?;
-        Ok(Self { handle, rank, world_size, _store: store })
+        let mut group = Self { handle, rank, world_size, means: None, store };
+        group.means = Means::agree(&group.store, rank, own, timeout, exchange)?.map(Mutex::new);
+        Ok(group)
+    }
+
+    /// How gradients travel.
+    pub fn exchange(&self) -> Exchange {
+        self.means.as_ref().map_or(Exchange::Gloo, |means| lock(means).exchange())
     }
 
     /// This worker's number, from 0.
@@ -73,11 +89,22 @@ impl Group {
         collective("all-reduce", unsafe { ffi::c10d_all_reduce(self.handle, tensor.as_mut_ptr().cast(), op as c_int) })
     }
 
-    /// Copies the tensor of rank `root` to all workers, in place.
-    pub fn broadcast(&self, tensor: &mut Tensor, root: usize) -> Result<()> {
-        let root = ffi::c_count("root", root)?;
-        // SAFETY: both handles are valid for the call, and the tensor is borrowed for it alone.
-        collective("broadcast", unsafe { ffi::c10d_broadcast(self.handle, tensor.as_mut_ptr().cast(), root) })
+    /// Averages the numbers of all workers, element by element, in place. All must give as many, and all get the same bits.
+    pub fn mean(&self, numbers: &mut [f32]) -> Result<()> {
+        if let Some(means) = &self.means {
+            return lock(means).mean(numbers);
+        }
+        // SAFETY: the handle is valid, and the numbers are borrowed for the call alone.
+        collective("averaging", unsafe { ffi::c10d_sum(self.handle, numbers.as_mut_ptr(), numbers.len()) })?;
+        let share = 1.0 / self.world_size as f32;
+        numbers.iter_mut().for_each(|number| *number *= share);
+        Ok(())
+    }
+
+    /// Copies the values of rank 0's parameters to all workers.
+    pub(crate) fn broadcast_parameters(&self, parameters: Handle) -> Result<()> {
+        // SAFETY: both handles are valid for the call, whose caller borrows the parameters mutably.
+        collective("broadcast", unsafe { ffi::c10d_broadcast(self.handle, parameters) })
     }
 
     /// Returns when all workers have called this.
@@ -85,18 +112,19 @@ impl Group {
         // SAFETY: the handle is valid for the call.
         collective("barrier", unsafe { ffi::c10d_barrier(self.handle) })
     }
-
-    pub(crate) fn handle(&self) -> Handle {
-        self.handle
-    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // SAFETY: the handle came from c10d_group_new and is freed once; reducers hold references of their own.
+        // SAFETY: the handle came from c10d_group_new and is freed once.
         // If closing fails, nothing can be done about it.
         let _ = unsafe { ffi::take(ffi::c10d_group_free(self.handle)) };
     }
+}
+
+fn lock(means: &Mutex<Means>) -> MutexGuard<'_, Means> {
+    // a panic in an exchange ends the program
+    means.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn collective(operation: &'static str, message: Message) -> Result<()> {

@@ -1,27 +1,29 @@
-//! PyTorch's own data parallelism from Rust: the TCP store, the gloo process group and the DDP reducer of c10d, and libtorch's optimizers;
-//! and [`Engine`], which runs a model that was trained elsewhere.
+//! Data parallelism from Rust: the TCP store and the gloo process group of PyTorch's c10d, a faster exchange of gradients beside them, and
+//! libtorch's fused optimizers; and [`Engine`], which runs a model that was trained elsewhere.
 //!
 //! A C++ shim (`shim/`) turns exceptions into messages; this crate turns those into [`Error`]. It is the only crate
-//! with `unsafe`. The order of use in training is [`Store::tcp`], [`Group::gloo`], [`Reducer::new`], and then for each step
-//! [`Reducer::prepare_forward`], forward, [`Reducer::prepare_backward`], [`zero_grad`], backward, [`Optimizer::step`].
+//! with `unsafe`. The order of use in training is [`Store::tcp`], [`Group::meet`], [`Parameters::flatten`], [`Optimizer::new`], and then for
+//! each step forward, backward, [`Parameters::take_gradients`], [`Group::mean`] of [`Parameters::gradients`], [`Optimizer::step`].
 
 mod allocator;
-mod ddp;
 mod engine;
 mod error;
+mod exchange;
 mod exit;
 mod ffi;
 mod group;
 mod optimizer;
+mod parameters;
 mod store;
 mod temporary;
 
 pub use allocator::tune_allocator;
-pub use ddp::{Reducer, ReducerConfig, zero_grad};
 pub use engine::Engine;
 pub use error::{Error, Result};
+pub use exchange::Exchange;
 pub use exit::exit_at_once;
 pub use group::{Group, Op};
-pub use optimizer::Optimizer;
+pub use optimizer::{Algorithm, Optimizer};
+pub use parameters::Parameters;
 pub use store::{Store, StoreConfig};
 pub use temporary::set_temporary_folder;

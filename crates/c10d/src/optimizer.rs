@@ -1,156 +1,197 @@
-//! libtorch's optimizers. tch wraps them too, but panics when they fail.
+//! libtorch's fused optimizers, which update all parameters in one pass over memory. tch wraps none of them.
 
-use tch::Tensor;
+use std::ptr::null_mut;
 
-use crate::ffi;
-use crate::{Error, Result};
+use crate::ffi::{self, Handle};
+use crate::parameters::check;
+use crate::{Parameters, Result};
+
+/// How parameters follow their gradients, with PyTorch's defaults for what is not named.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Algorithm {
+    /// Kingma and Ba, 2015. `weight_decay` times each parameter is added to its gradient.
+    Adam {
+        /// At least 0.
+        weight_decay: f64,
+    },
+    /// Loshchilov and Hutter, 2019: Adam, where each step takes the learning rate × `weight_decay` of a parameter from it, whatever its
+    /// gradient.
+    AdamW {
+        /// At least 0.
+        weight_decay: f64,
+    },
+    /// Stochastic gradient descent with momentum. `weight_decay` times each parameter is added to its gradient.
+    Sgd {
+        /// 0 for none, below 1.
+        momentum: f64,
+        /// At least 0.
+        weight_decay: f64,
+    },
+}
 
 /// Updates parameters from their gradients.
 #[derive(Debug)]
 pub struct Optimizer {
-    handle: *mut torch_sys::C_optimizer,
+    handle: Handle,
 }
 
 impl Optimizer {
-    /// Adam of Kingma and Ba (2015), with PyTorch's defaults except for the learning rate. `weight_decay` times each parameter is added to
-    /// its gradient.
+    /// An optimizer of these parameters, before its first step.
     ///
     /// # Errors
-    /// [`Error::Optimizer`] when libtorch refuses a setting or a parameter.
-    pub fn adam(parameters: &[(String, Tensor)], learning_rate: f64, weight_decay: f64) -> Result<Self> {
-        // SAFETY: the arguments are plain numbers.
-        let handle = unsafe { torch_sys::ato_adam(learning_rate, 0.9, 0.999, weight_decay, 1e-8, false) };
-        Self::over(parameters, handle)
+    /// [`crate::Error::Training`] with libtorch's message, for instance when memory is exhausted.
+    pub fn new(algorithm: Algorithm, parameters: &Parameters) -> Result<Self> {
+        // the numbers are those of shim/training.cpp
+        let (number, momentum, weight_decay) = match algorithm {
+            Algorithm::Adam { weight_decay } => (0, 0.0, weight_decay),
+            Algorithm::AdamW { weight_decay } => (1, 0.0, weight_decay),
+            Algorithm::Sgd { momentum, weight_decay } => (2, momentum, weight_decay),
+        };
+        let mut handle = null_mut();
+        // SAFETY: the parameters' handle and the out pointer are valid for the call.
+        let message = unsafe { ffi::optimizer_new(number, momentum, weight_decay, parameters.handle(), &mut handle) };
+        check("setting up the optimizer", message)?;
+        Ok(Self { handle })
     }
 
-    /// AdamW of Loshchilov and Hutter (2019): Adam, where each step takes `learning_rate` × `weight_decay` of a parameter from it, whatever
-    /// its gradient.
+    /// Updates every parameter from the gradient that was taken last.
     ///
     /// # Errors
-    /// [`Error::Optimizer`] when libtorch refuses a setting or a parameter.
-    pub fn adamw(parameters: &[(String, Tensor)], learning_rate: f64, weight_decay: f64) -> Result<Self> {
-        // SAFETY: the arguments are plain numbers.
-        let handle = unsafe { torch_sys::ato_adamw(learning_rate, 0.9, 0.999, weight_decay, 1e-8, false) };
-        Self::over(parameters, handle)
-    }
-
-    /// Stochastic gradient descent with momentum. `weight_decay` times each parameter is added to its gradient.
-    ///
-    /// # Errors
-    /// [`Error::Optimizer`] when libtorch refuses a setting or a parameter.
-    pub fn sgd(parameters: &[(String, Tensor)], learning_rate: f64, momentum: f64, weight_decay: f64) -> Result<Self> {
-        // SAFETY: the arguments are plain numbers.
-        let handle = unsafe { torch_sys::ato_sgd(learning_rate, momentum, 0.0, weight_decay, 0) };
-        Self::over(parameters, handle)
-    }
-
-    fn over(parameters: &[(String, Tensor)], handle: *mut torch_sys::C_optimizer) -> Result<Self> {
-        last_error("setting up the optimizer")?;
-        let optimizer = Self { handle };
-        for (_, tensor) in parameters {
-            // SAFETY: both pointers are valid for the call; libtorch keeps a counted reference of the tensor.
-            unsafe { torch_sys::ato_add_parameters(optimizer.handle, tensor.as_ptr().cast_mut(), 0) };
-            last_error("giving a parameter to the optimizer")?;
-        }
-        Ok(optimizer)
-    }
-
-    /// Changes the learning rate of the steps to come.
-    ///
-    /// # Errors
-    /// [`Error::Optimizer`] with libtorch's message.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
-        // SAFETY: the handle is valid, and `&mut self` keeps others away for the call.
-        unsafe { torch_sys::ato_set_learning_rate(self.handle, learning_rate) };
-        last_error("changing the learning rate")
-    }
-
-    /// Updates every parameter that has a gradient.
-    ///
-    /// # Errors
-    /// [`Error::Optimizer`] with libtorch's message, for instance when memory is exhausted.
-    pub fn step(&mut self) -> Result<()> {
-        // SAFETY: the handle is valid, and `&mut self` keeps others away for the call.
-        unsafe { torch_sys::ato_step(self.handle) };
-        last_error("updating the parameters")
+    /// [`crate::Error::Training`] with libtorch's message, or if these are not the parameters that the optimizer was made for.
+    pub fn step(&mut self, parameters: &mut Parameters, learning_rate: f64) -> Result<()> {
+        // SAFETY: both handles are valid, and `&mut` keeps others away for the call.
+        check("updating the parameters", unsafe {
+            ffi::optimizer_step(self.handle, parameters.handle(), learning_rate)
+        })
     }
 }
 
 impl Drop for Optimizer {
     fn drop(&mut self) {
-        // SAFETY: the handle came from a constructor that succeeded and is freed once.
-        unsafe { torch_sys::ato_free(self.handle) };
+        // SAFETY: the handle came from optimizer_new and is freed once.
+        // If freeing fails, nothing can be done about it.
+        let _ = unsafe { ffi::take(ffi::optimizer_free(self.handle)) };
     }
-}
-
-/// The error of this thread's last call into torch-sys.
-fn last_error(operation: &'static str) -> Result<()> {
-    // SAFETY: the message is null or made by strdup, and is ours from here on.
-    unsafe { ffi::take(torch_sys::get_and_reset_last_err()) }.map_err(|reason| Error::Optimizer {
-        operation,
-        // a C++ backtrace follows
-        reason: reason.lines().next().unwrap_or_default().to_owned(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::{Kind, Tensor};
 
     use super::*;
+    use crate::Error;
 
-    fn parameter() -> Vec<(String, Tensor)> {
-        vec![("x".to_owned(), Tensor::full([2], 1.0, (Kind::Float, Device::Cpu)).set_requires_grad(true))]
+    fn parameter(numbers: &[f32]) -> Vec<(String, Tensor)> {
+        vec![("x".to_owned(), Tensor::from_slice(numbers).set_requires_grad(true))]
     }
 
     /// The parameter, which begins at 1, after steps along the gradient of sum(x²), one for each learning rate.
-    fn after(make: impl Fn(&[(String, Tensor)]) -> Result<Optimizer>, learning_rates: &[f64]) -> f64 {
-        let parameters = parameter();
-        let mut optimizer = make(&parameters).unwrap();
+    fn after(algorithm: Algorithm, learning_rates: &[f64]) -> f64 {
+        let parameters = parameter(&[1.0, 1.0]);
+        let mut flat = Parameters::flatten(&parameters).unwrap();
+        let mut optimizer = Optimizer::new(algorithm, &flat).unwrap();
         for rate in learning_rates {
-            optimizer.set_learning_rate(*rate).unwrap();
-            crate::zero_grad(&parameters).unwrap();
             (&parameters[0].1 * &parameters[0].1).sum(Kind::Float).backward();
-            optimizer.step().unwrap();
+            flat.take_gradients().unwrap();
+            optimizer.step(&mut flat, *rate).unwrap();
         }
         parameters[0].1.double_value(&[0])
     }
 
     #[test]
-    fn a_step_follows_the_gradient() {
+    fn each_setting_has_its_effect() {
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+        let plain = Algorithm::Sgd { momentum: 0.0, weight_decay: 0.0 };
         // the gradient at 1 is 2
-        let plain = after(|p| Optimizer::sgd(p, 0.1, 0.0, 0.0), &[0.1]);
-        assert!((plain - 0.8).abs() < 1e-6, "{plain}");
+        near(after(plain, &[0.1]), 0.8);
+        // 0.8 − 0.01 · 1.6
+        near(after(plain, &[0.1, 0.01]), 0.784);
+        // the second step adds half of the first gradient: 0.8 − 0.1 · (1.6 + 1)
+        near(after(Algorithm::Sgd { momentum: 0.5, weight_decay: 0.0 }, &[0.1, 0.1]), 0.54);
+        // the gradient is 2 + 0.5
+        near(after(Algorithm::Sgd { momentum: 0.0, weight_decay: 0.5 }, &[0.1]), 0.75);
+        // Adam's first step is the learning rate, however large the gradient; AdamW takes 0.1 · 0.5 off before it
+        near(after(Algorithm::Adam { weight_decay: 0.5 }, &[0.1]), 0.9);
+        near(after(Algorithm::AdamW { weight_decay: 0.5 }, &[0.1]), 0.85);
+    }
+
+    /// PyTorch's own optimizer, which goes over the parameters one by one, as the oracle.
+    struct Plain(*mut torch_sys::C_optimizer);
+
+    impl Plain {
+        fn new(algorithm: Algorithm, parameter: &Tensor) -> Self {
+            // SAFETY: plain numbers, and a tensor that lives for the call and of which libtorch keeps a counted reference.
+            unsafe {
+                let handle = match algorithm {
+                    Algorithm::Adam { weight_decay } => torch_sys::ato_adam(0.1, 0.9, 0.999, weight_decay, 1e-8, false),
+                    Algorithm::AdamW { weight_decay } => {
+                        torch_sys::ato_adamw(0.1, 0.9, 0.999, weight_decay, 1e-8, false)
+                    }
+                    Algorithm::Sgd { momentum, weight_decay } => {
+                        torch_sys::ato_sgd(0.1, momentum, 0.0, weight_decay, 0)
+                    }
+                };
+                torch_sys::ato_add_parameters(handle, parameter.as_ptr().cast_mut(), 0);
+                Self(handle)
+            }
+        }
+
+        fn step(&self, learning_rate: f64) {
+            // SAFETY: the handle is valid.
+            unsafe {
+                torch_sys::ato_set_learning_rate(self.0, learning_rate);
+                torch_sys::ato_step(self.0);
+            }
+        }
+    }
+
+    impl Drop for Plain {
+        fn drop(&mut self) {
+            // SAFETY: made by `new`, and freed once.
+            unsafe { torch_sys::ato_free(self.0) };
+        }
     }
 
     #[test]
-    fn each_setting_has_its_effect() {
-        // 1 − 0.1 · 2 = 0.8, then 0.8 − 0.01 · 1.6
-        let slower = after(|p| Optimizer::sgd(p, 0.1, 0.0, 0.0), &[0.1, 0.01]);
-        assert!((slower - 0.784).abs() < 1e-6, "{slower}");
-        // the second step adds half of the first gradient: 0.8 − 0.1 · (1.6 + 1)
-        let heavy = after(|p| Optimizer::sgd(p, 0.1, 0.5, 0.0), &[0.1, 0.1]);
-        assert!((heavy - 0.54).abs() < 1e-6, "{heavy}");
-        // the gradient is 2 + 0.5
-        let decayed = after(|p| Optimizer::sgd(p, 0.1, 0.0, 0.5), &[0.1]);
-        assert!((decayed - 0.75).abs() < 1e-6, "{decayed}");
-        // Adam's first step is the learning rate, however large the gradient; AdamW takes 0.1 · 0.5 off before it
-        let adam = after(|p| Optimizer::adam(p, 0.1, 0.5), &[0.1]);
-        assert!((adam - 0.9).abs() < 1e-6, "{adam}");
-        let adamw = after(|p| Optimizer::adamw(p, 0.1, 0.5), &[0.1]);
-        assert!((adamw - 0.85).abs() < 1e-6, "{adamw}");
+    fn the_numbers_are_those_of_pytorchs_own_optimizers() {
+        let start: Vec<f32> = (0..1000).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
+        for algorithm in [
+            Algorithm::Adam { weight_decay: 0.0 },
+            Algorithm::Adam { weight_decay: 0.01 },
+            Algorithm::AdamW { weight_decay: 0.0 },
+            Algorithm::AdamW { weight_decay: 0.05 },
+            Algorithm::Sgd { momentum: 0.0, weight_decay: 0.0 },
+            Algorithm::Sgd { momentum: 0.0, weight_decay: 0.01 },
+            Algorithm::Sgd { momentum: 0.9, weight_decay: 0.0 },
+            Algorithm::Sgd { momentum: 0.9, weight_decay: 0.01 },
+        ] {
+            let (fused, plain) = (parameter(&start), parameter(&start));
+            let mut flat = Parameters::flatten(&fused).unwrap();
+            let mut optimizer = Optimizer::new(algorithm, &flat).unwrap();
+            let oracle = Plain::new(algorithm, &plain[0].1);
+            for step in 0..100 {
+                // a gradient that depends on the parameter and changes its sign; a rate that falls
+                let loss = |x: &Tensor| (x.sin() * f64::from(step % 7) - x * x * 0.5).sum(Kind::Float);
+                let rate = 0.01 / (1.0 + 0.1 * f64::from(step));
+                loss(&fused[0].1).backward();
+                flat.take_gradients().unwrap();
+                optimizer.step(&mut flat, rate).unwrap();
+                loss(&plain[0].1).backward();
+                oracle.step(rate);
+                let _ = plain[0].1.grad().zero_();
+            }
+            let difference = (&fused[0].1 - &plain[0].1).abs().max().double_value(&[]);
+            let moved = (&fused[0].1 - Tensor::from_slice(&start)).abs().max().double_value(&[]);
+            assert!(difference < 2e-5 && moved > 0.05, "{algorithm:?}: {difference} after {moved}");
+        }
     }
 
     #[test]
     fn a_failure_is_an_error_and_not_a_panic() {
-        assert!(matches!(Optimizer::adam(&parameter(), -1.0, 0.0), Err(Error::Optimizer { .. })));
-        // a gradient of another shape, which autograd refuses to set; the data behind the parameter changes under it instead
-        let parameters = parameter();
-        let mut optimizer = Optimizer::adam(&parameters, 0.1, 0.0).unwrap();
-        parameters[0].1.sum(Kind::Float).backward();
-        let mut grad = parameters[0].1.grad();
-        grad.set_data(&Tensor::zeros([3], (Kind::Float, Device::Cpu)));
-        let failed = optimizer.step().unwrap_err();
-        assert!(matches!(&failed, Error::Optimizer { reason, .. } if !reason.contains('\n')), "{failed}");
+        let (few, mut many) = (parameter(&[1.0]), Parameters::flatten(&parameter(&[1.0, 2.0])).unwrap());
+        let few = Parameters::flatten(&few).unwrap();
+        let mut optimizer = Optimizer::new(Algorithm::Adam { weight_decay: 0.0 }, &few).unwrap();
+        let failed = optimizer.step(&mut many, 0.1).unwrap_err();
+        assert!(matches!(&failed, Error::Training { reason, .. } if !reason.contains('\n')), "{failed}");
     }
 }

@@ -59,6 +59,26 @@ impl Store {
         self.port
     }
 
+    /// Writes a value for all workers.
+    pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        let name = ffi::c_string("key", key)?;
+        // SAFETY: the handle is valid, and key and value outlive the call.
+        unsafe { ffi::take(ffi::c10d_store_set(self.handle, name.as_ptr(), value.as_ptr(), value.len())) }
+            .map_err(|reason| rendezvous(&self.config, reason))
+    }
+
+    /// Waits until a worker has written a value, and reads it.
+    pub(crate) fn get(&self, key: &str) -> Result<Vec<u8>> {
+        const LONGEST: usize = 1024;
+        let name = ffi::c_string("key", key)?;
+        let (mut value, mut length) = (vec![0; LONGEST], 0);
+        // SAFETY: the handle is valid, the key outlives the call, and the value has room for LONGEST bytes.
+        unsafe { ffi::take(ffi::c10d_store_get(self.handle, name.as_ptr(), value.as_mut_ptr(), LONGEST, &mut length)) }
+            .map_err(|reason| rendezvous(&self.config, reason))?;
+        value.truncate(length);
+        Ok(value)
+    }
+
     pub(crate) fn handle(&self) -> Handle {
         self.handle
     }

@@ -1,6 +1,6 @@
 //! `make bench`: every figure as minimum, median and maximum of interleaved rounds, as a table and as JSON.
 //!
-//! Usage: `bench [ROUNDS]` (default 5). The table goes to standard error, the JSON to standard output.
+//! Usage: `bench [ROUNDS] [training]` (default: 5 rounds of everything). The table goes to standard error, the JSON to standard output.
 #![expect(clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::path::{Path, PathBuf};
@@ -15,6 +15,11 @@ use slipway_loop::{demo, programs};
 async fn main() -> Result<()> {
     let rounds: usize =
         std::env::args().nth(1).map_or(Ok(5), |text| text.parse()).context("ROUNDS must be a number")?;
+    match std::env::args().nth(2).as_deref() {
+        None => {}
+        Some("training") => return only_training(rounds),
+        Some(other) => anyhow::bail!("{other:?} cannot be measured alone: use `training`, or nothing"),
+    }
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("slipway");
     programs::fresh_clone(&clone)?;
@@ -40,6 +45,18 @@ async fn main() -> Result<()> {
     open.end(Signal::TERM).await?;
     eprintln!("\n{}", figures.table());
     println!("{}", serde_json::json!({"rounds": rounds, "figures": figures.all(), "demoSeconds": demo_seconds}));
+    Ok(())
+}
+
+/// Training needs no loop that runs.
+fn only_training(rounds: usize) -> Result<()> {
+    let mut figures = Measurements::default();
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}");
+        training::round(&mut figures)?;
+    }
+    eprintln!("\n{}", figures.table());
+    println!("{}", serde_json::json!({"rounds": rounds, "figures": figures.all()}));
     Ok(())
 }
 
