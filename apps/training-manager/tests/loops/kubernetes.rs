@@ -161,6 +161,13 @@ impl Kubernetes {
         Some(self.state.lock().unwrap().lease.as_ref()?["spec"]["holderIdentity"].as_str()?.to_owned())
     }
 
+    /// The time of whoever holds the Lease has passed.
+    pub(crate) fn release(&self) {
+        if let Some(lease) = &mut self.state.lock().unwrap().lease {
+            lease["spec"]["holderIdentity"] = json!("");
+        }
+    }
+
     /// The lists that were asked for, their first pages.
     pub(crate) fn lists(&self) -> Vec<String> {
         self.state.lock().unwrap().lists.clone()
