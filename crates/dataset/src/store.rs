@@ -94,6 +94,44 @@ impl Store {
         Ok(digest)
     }
 
+    /// Stores a manifest whose blobs are in the store.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if a blob is not; if the store cannot be reached or refuses.
+    pub async fn push_manifest(&self, manifest: &Manifest) -> Result<Digest> {
+        for (part, blob) in manifest.blobs() {
+            if !self.has(blob).await? {
+                let what = format!("{part} of {}", manifest.name);
+                return Err(Error::Missing { what, location: self.bucket.location(&blob_key(&blob.digest)) });
+            }
+        }
+        let bytes = manifest.canonical()?;
+        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        let content = Content::Bytes(bytes.into());
+        self.put(&manifest_key(&digest), content, Blob { digest, size }, "application/json").await?;
+        Ok(digest)
+    }
+
+    /// Stores a file that is known to be `blob`, in bounded memory, into a bucket that exists.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is something else; if the store cannot be reached or refuses.
+    pub async fn push_blob(&self, file: &Path, blob: Blob) -> Result<()> {
+        self.put(&blob_key(&blob.digest), Content::open(file).await?, blob, "application/octet-stream").await
+    }
+
+    /// Whether a blob is known to be in the store; its content is not read.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub async fn has(&self, blob: Blob) -> Result<bool> {
+        Ok(self.bucket.size(&blob_key(&blob.digest)).await? == Some(blob.size))
+    }
+
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
     /// Stores a file by its content, in bounded memory, into a bucket that exists.
     ///
     /// # Errors

@@ -19,12 +19,12 @@ use crate::bucket::{Bucket, timeouts};
 use crate::{Blob, Error, Result};
 
 /// Content of more bytes is sent in parts of at least this size.
-const PART: u64 = 16 << 20;
+const PART: u64 = 8 << 20;
 /// S3 takes no more parts of one object.
 const MOST_PARTS: u64 = 10_000;
 /// Parts in flight; with the one that is read, the memory that an upload takes.
 const CONCURRENT: usize = 3;
-/// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 60 kB/s.
+/// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 30 kB/s.
 const SENDING: Duration = Duration::from_secs(300);
 
 /// Content to be uploaded.
@@ -90,7 +90,7 @@ impl Reading {
 }
 
 impl Bucket {
-    /// Writes content, which must be `blob`, as an object. Content of more than 16 MiB is sent in parts; nothing is left of an upload
+    /// Writes content, which must be `blob`, as an object. Content of more than 8 MiB is sent in parts; nothing is left of an upload
     /// that fails.
     pub(crate) async fn upload(&self, key: &str, content: Content, blob: Blob, content_type: &str) -> Result<()> {
         let mut reading = Reading { content, hash: Hashing::new(std::io::sink()), number: 0 };

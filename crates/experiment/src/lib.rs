@@ -44,8 +44,9 @@ pub use bound::{Bound, BoundError, Comparison, Unmet};
 pub use cancelled::with_cancelled;
 pub use cost::in_hours;
 pub use dataset::{
-    CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource,
-    ParquetSource, Source, SourceFile, Split, parse_dataset, pin_digest, pin_digests,
+    Amount, CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Landing,
+    Location, NpmSource, ParquetSource, Pipeline, Publication, Source, SourceFile, Split, Transform, Validate,
+    parse_dataset, pin_digest, pin_digests,
 };
 pub use deadline::{Deadline, DeadlineError};
 pub use expansion::expand;

@@ -1,6 +1,6 @@
 //! Checks that everything an experiment refers to exists and fits it, so that no job starts in vain.
 
-use slipway_experiment::{Setting, Split};
+use slipway_experiment::{Pipeline, Publication, Setting, Split};
 use slipway_names::env;
 use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
 
@@ -27,10 +27,17 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
             let spec = &declared.dataset.spec;
             if spec.digest.is_none() {
                 let message = format!("dataset `{dataset}` has no digest yet, so its content is not pinned");
-                let help = format!("`slipway dataset add {}` stores it and pins it", declared.file);
+                let help = match &spec.pipeline {
+                    Some(_) => format!("`slipway dataset build {dataset} --pin` builds it and pins it"),
+                    None => format!("`slipway dataset add {}` stores it and pins it", declared.file),
+                };
                 findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
             }
-            let kind = spec.source.kind();
+            let kind = match &spec.pipeline {
+                Some(Pipeline { publish: Publication::Idx(_), .. }) => "idx",
+                Some(Pipeline { publish: Publication::Images, .. }) => "images",
+                None => spec.source.kind(),
+            };
             if experiment.spec.work.program().is_none() && !matches!(kind, "npm" | "idx") {
                 let message = format!(
                     "dataset `{dataset}` is made of `{kind}`; the built-in trainer reads grey images in IDX files"

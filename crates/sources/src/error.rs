@@ -35,12 +35,8 @@ pub enum Error {
 
 impl Error {
     /// Data that does not fit.
-    pub(crate) fn problem(
-        field: &str,
-        code: &'static str,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
+    #[must_use]
+    pub fn problem(field: &str, code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Problem(Box::new(Problem { field: field.to_owned(), code, message: message.into(), help: help.into() }))
     }
 

@@ -12,19 +12,31 @@ use crate::{Error, Result, http};
 
 /// A file, or a folder, on this machine.
 #[derive(Debug, Clone)]
-pub(crate) struct Fetched {
+pub struct Located {
     /// The field of the declaration.
-    pub(crate) field: String,
+    pub field: String,
     /// Where it is from, for messages.
-    pub(crate) name: String,
+    pub name: String,
     /// Where in it, if it is an archive.
-    pub(crate) inside: Option<String>,
-    pub(crate) path: PathBuf,
-    pub(crate) digest: Digest,
+    pub inside: Option<String>,
+    /// Where it is on this machine.
+    pub path: PathBuf,
+}
+
+/// The same, and what it is.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Where it is.
+    pub located: Located,
+    /// The digest of the file, or of the folder's list of digests.
+    pub digest: Digest,
 }
 
 /// Downloads a file, unless it is in the cache, and compares its digest with the declared one.
-pub(crate) async fn fetch(file: &SourceFile, places: &Places, store: &Store) -> Result<Fetched> {
+///
+/// # Errors
+/// [`Error::Problem`] if it does not exist or has another digest; if it cannot be read, downloaded or written.
+pub async fn fetch(file: &SourceFile, places: &Places, store: &Store) -> Result<Fetched> {
     let cache = Cache::new(&places.cache.join("sources"));
     let (path, digest) = match &file.from {
         Location::Path(path) => {
@@ -57,7 +69,10 @@ pub(crate) async fn fetch(file: &SourceFile, places: &Places, store: &Store) -> 
             format!("{name} has the digest {digest}, but {pinned} is pinned"),
             "if the new content is what you want, pin it with --repin; otherwise give an address that still has the old one",
         )),
-        _ => Ok(Fetched { field: file.field.clone(), name, inside: file.inside.clone(), path, digest }),
+        _ => Ok(Fetched {
+            located: Located { field: file.field.clone(), name, inside: file.inside.clone(), path },
+            digest,
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use slipway_dataset::{LocalDataset, Splits, select};
 use slipway_experiment::{Files, IdxSource};
 
 use crate::classes::Classes;
-use crate::fetch::Fetched;
+use crate::fetch::Located;
 use crate::make::Work;
 use crate::open::{Plain, file};
 use crate::{Error, Result, splits};
@@ -21,11 +21,11 @@ struct Part {
     classes: Vec<u32>,
 }
 
-pub(crate) fn read(work: &Work<'_>, source: &IdxSource, files: &Files<(Fetched, Fetched)>) -> Result<LocalDataset> {
+pub(crate) fn read(work: &Work<'_>, source: &IdxSource, files: &Files<(Located, Located)>) -> Result<LocalDataset> {
     let declared = work.spec();
     let classes = Classes::of(declared, source.first_label, "spec.source.idx")
         .ok_or_else(|| Error::problem("spec", "missing-field", "no classes are declared", "add `classes:`"))?;
-    let part = |pair: &(Fetched, Fetched)| part(work, source, &classes, pair);
+    let part = |pair: &(Located, Located)| part(work, source, &classes, pair);
     let (parts, all) = match files {
         Files::Whole(pair) => {
             let Part { images, classes } = part(pair)?;
@@ -69,8 +69,8 @@ fn chosen(images: &Images, classes: &[u32], indices: &[usize]) -> (Images, Vec<u
     (images, indices.iter().map(|&index| classes[index]).collect())
 }
 
-fn part(work: &Work<'_>, source: &IdxSource, classes: &Classes<'_>, pair: &(Fetched, Fetched)) -> Result<Part> {
-    let (pixels, labels) = (file(work, &pair.0)?, file(work, &pair.1)?);
+fn part(work: &Work<'_>, source: &IdxSource, classes: &Classes<'_>, pair: &(Located, Located)) -> Result<Part> {
+    let (pixels, labels) = (file(&work.unpacking, &pair.0)?, file(&work.unpacking, &pair.1)?);
     let truncated = |plain: &Plain, error: &slipway_dataset::Error| {
         let help = "download it again; if it is another kind of file, correct the address";
         Error::problem(&plain.field, "truncated", error.to_string(), help)

@@ -11,7 +11,7 @@ use slipway_experiment::Files;
 use slipway_source::suggestion;
 
 use crate::classes::Classes;
-use crate::fetch::Fetched;
+use crate::fetch::Located;
 use crate::make::Work;
 use crate::{Error, Result, open, splits};
 
@@ -22,7 +22,7 @@ struct Part {
     field: String,
 }
 
-pub(crate) fn read(work: Work<'_>, files: &Files<Vec<Fetched>>) -> Result<LocalDataset> {
+pub(crate) fn read(work: Work<'_>, files: &Files<Vec<Located>>) -> Result<LocalDataset> {
     let parts = find(&work, files)?;
     let every: Vec<&Entry> = parts_of(&parts).into_iter().flat_map(|part| &part.entries).collect();
     let labels = match &work.spec().labels {
@@ -119,13 +119,13 @@ fn select(part: &Part, numbers: &[u32], indices: &[usize]) -> (Vec<Entry>, Vec<u
 }
 
 /// The image files of each split. A source without declared splits may have folders for them.
-fn find(work: &Work<'_>, files: &Files<Vec<Fetched>>) -> Result<Files<Part>> {
-    let folders = |files: &[Fetched]| -> Result<Vec<(PathBuf, String)>> {
-        files.iter().map(|file| Ok((open::folder(work, file)?, file.field.clone()))).collect()
+fn find(work: &Work<'_>, files: &Files<Vec<Located>>) -> Result<Files<Part>> {
+    let folders = |files: &[Located]| -> Result<Vec<(PathBuf, String)>> {
+        files.iter().map(|file| Ok((open::folder(&work.unpacking, file)?, file.field.clone()))).collect()
     };
     match files {
         Files::Parts { train, validation, test } => {
-            let part = |files: &Vec<Fetched>| part(&folders(files)?);
+            let part = |files: &Vec<Located>| part(&folders(files)?);
             let validation = validation.as_ref().map(part).transpose()?;
             Ok(Files::Parts { train: part(train)?, validation, test: part(test)? })
         }

@@ -1,6 +1,6 @@
 //! Making a declared dataset.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use slipway_dataset::{LocalDataset, Store};
 use slipway_digest::Digest;
@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::archive::Limits;
 use crate::fetch::{Fetched, fetch};
+use crate::open::Unpacking;
 use crate::{Error, Result, idx, images, table};
 
 /// Where files are, and what is allowed.
@@ -36,9 +37,7 @@ pub struct Made {
 /// What a kind of source is read with.
 pub(crate) struct Work<'a> {
     pub(crate) declaration: &'a Dataset,
-    pub(crate) limits: Limits,
-    /// An empty folder for whatever is unpacked.
-    pub(crate) folder: &'a Path,
+    pub(crate) unpacking: Unpacking<'a>,
     /// Where the dataset's own files go.
     pub(crate) output: TempDir,
 }
@@ -62,7 +61,7 @@ pub async fn make(declaration: &Dataset, places: &Places, store: &Store) -> Resu
     for file in declaration.spec.source.files() {
         fetched.push(fetch(file, places, store).await?);
     }
-    let files = fetched.iter().map(|file| (file.field.clone(), file.digest)).collect();
+    let files = fetched.iter().map(|file| (file.located.field.clone(), file.digest)).collect();
     let (declaration, places) = (declaration.clone(), places.clone());
     let read = tokio::task::spawn_blocking(move || read(&declaration, &places, &fetched));
     let dataset = read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
@@ -74,9 +73,14 @@ fn read(declaration: &Dataset, places: &Places, fetched: &[Fetched]) -> Result<L
     std::fs::create_dir_all(&places.cache).map_err(cannot)?;
     let folder = || tempfile::Builder::new().prefix("dataset-").tempdir_in(&places.cache).map_err(cannot);
     let unpacked = folder()?;
-    let work = Work { declaration, limits: places.limits, folder: unpacked.path(), output: folder()? };
+    let work = Work {
+        declaration,
+        unpacking: Unpacking { limits: places.limits, folder: unpacked.path() },
+        output: folder()?,
+    };
     let find = |file: &SourceFile| {
-        let found = fetched.iter().find(|fetched| fetched.field == file.field).cloned();
+        let found =
+            fetched.iter().find(|fetched| fetched.located.field == file.field).map(|fetched| fetched.located.clone());
         found.unwrap_or_else(|| unreachable!("every file is fetched: {}", file.field))
     };
     let all = |files: &Vec<SourceFile>| files.iter().map(find).collect::<Vec<_>>();

@@ -7,18 +7,29 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use slipway_source::suggestion;
 
-use crate::archive::{Archive, Bounded, Form, unreadable};
+use crate::archive::{Archive, Bounded, Form, Limits, unreadable};
 use crate::copy::{Failed, copy};
-use crate::fetch::Fetched;
-use crate::make::Work;
+use crate::fetch::Located;
 use crate::{Error, Result};
+
+/// Where archives and compressed files are unpacked.
+#[derive(Debug, Clone, Copy)]
+pub struct Unpacking<'a> {
+    /// How large they may become.
+    pub limits: Limits,
+    /// A folder for whatever is unpacked.
+    pub folder: &'a Path,
+}
 
 /// A plain file, and its name for messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Plain {
-    pub(crate) field: String,
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
+pub struct Plain {
+    /// The field that declares it.
+    pub field: String,
+    /// Where it is from.
+    pub name: String,
+    /// Where it is on this machine.
+    pub path: PathBuf,
 }
 
 /// What a file is by its first bytes.
@@ -30,20 +41,23 @@ enum Kind {
     Other,
 }
 
-/// The declared file itself.
-pub(crate) fn file(work: &Work<'_>, fetched: &Fetched) -> Result<Plain> {
-    let Fetched { field, name, path, .. } = fetched;
+/// The declared file itself: taken out of its archive, and without compression.
+///
+/// # Errors
+/// [`Error::Problem`] if it is not there or not whole; if it cannot be written.
+pub fn file(unpacking: &Unpacking<'_>, located: &Located) -> Result<Plain> {
+    let Located { field, name, path, .. } = located;
     if path.is_dir() {
-        return match &fetched.inside {
+        return match &located.inside {
             Some(inside) if path.join(inside).is_file() => {
-                unpacked(work, field, format!("{name}/{inside}"), path.join(inside))
+                unpacked(unpacking, field, format!("{name}/{inside}"), path.join(inside))
             }
-            Some(inside) => Err(absent(fetched, inside, &[])),
+            Some(inside) => Err(absent(located, inside, &[])),
             None => Err(Error::problem(field, "wrong-value", format!("{name} is a folder"), "name a file")),
         };
     }
-    let archive = match (kind(path, field, name)?, &fetched.inside) {
-        (Kind::Archive(form), _) => Archive { field, name, path, form, limits: work.limits },
+    let archive = match (kind(path, field, name)?, &located.inside) {
+        (Kind::Archive(form), _) => Archive { field, name, path, form, limits: unpacking.limits },
         (_, Some(inside)) => {
             let message = format!("{name} is not an archive, so {inside} is not in it");
             return Err(Error::problem(
@@ -53,15 +67,15 @@ pub(crate) fn file(work: &Work<'_>, fetched: &Fetched) -> Result<Plain> {
                 "leave `inside` out; archives are .zip, .tar and .tar.gz",
             ));
         }
-        (_, None) => return unpacked(work, field, name.clone(), path.clone()),
+        (_, None) => return unpacked(unpacking, field, name.clone(), path.clone()),
     };
     let mut names = Vec::new();
-    let to = fresh(work)?;
-    match &fetched.inside {
+    let to = fresh(unpacking)?;
+    match &located.inside {
         Some(inside) if archive.extract(inside, &to, &mut names)? => {
-            unpacked(work, field, format!("{name}/{inside}"), to)
+            unpacked(unpacking, field, format!("{name}/{inside}"), to)
         }
-        Some(inside) => Err(absent(fetched, inside, &names)),
+        Some(inside) => Err(absent(located, inside, &names)),
         None => {
             archive.extract("", &to, &mut names)?;
             let message = format!("{name} is an archive, and nothing says which of its files is meant");
@@ -76,8 +90,11 @@ pub(crate) fn file(work: &Work<'_>, fetched: &Fetched) -> Result<Plain> {
 }
 
 /// The declared folder: one on this machine, or an unpacked archive.
-pub(crate) fn folder(work: &Work<'_>, fetched: &Fetched) -> Result<PathBuf> {
-    let Fetched { field, name, path, .. } = fetched;
+///
+/// # Errors
+/// [`Error::Problem`] if it is not there or not whole; if it cannot be written.
+pub fn folder(unpacking: &Unpacking<'_>, located: &Located) -> Result<PathBuf> {
+    let Located { field, name, path, .. } = located;
     let root = if path.is_dir() {
         path.clone()
     } else {
@@ -85,12 +102,12 @@ pub(crate) fn folder(work: &Work<'_>, fetched: &Fetched) -> Result<PathBuf> {
             let message = format!("{name} is neither a folder nor an archive");
             return Err(Error::problem(field, "wrong-value", message, "archives are .zip, .tar and .tar.gz"));
         };
-        let to = fresh(work)?;
+        let to = fresh(unpacking)?;
         std::fs::create_dir(&to).map_err(|error| Error::file("create", &to, &error))?;
-        Archive { field, name, path, form, limits: work.limits }.unpack(&to)?;
+        Archive { field, name, path, form, limits: unpacking.limits }.unpack(&to)?;
         to
     };
-    let Some(inside) = &fetched.inside else { return Ok(root) };
+    let Some(inside) = &located.inside else { return Ok(root) };
     let folder = root.join(inside);
     if folder.is_dir() {
         return Ok(folder);
@@ -99,13 +116,13 @@ pub(crate) fn folder(work: &Work<'_>, fetched: &Fetched) -> Result<PathBuf> {
         .map_err(|error| Error::file("read", &root, &error))?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .collect();
-    Err(absent(fetched, inside, &names))
+    Err(absent(located, inside, &names))
 }
 
-fn absent(fetched: &Fetched, inside: &str, names: &[String]) -> Error {
-    let field = format!("{}.inside", fetched.field);
+fn absent(located: &Located, inside: &str, names: &[String]) -> Error {
+    let field = format!("{}.inside", located.field);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let message = format!("{} has no {inside}", fetched.name);
+    let message = format!("{} has no {inside}", located.name);
     Error::problem(&field, "not-found", message, suggestion(inside, "it has", &names))
 }
 
@@ -115,27 +132,27 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Removes the compression of a single file.
-fn unpacked(work: &Work<'_>, field: &str, name: String, path: PathBuf) -> Result<Plain> {
+fn unpacked(unpacking: &Unpacking<'_>, field: &str, name: String, path: PathBuf) -> Result<Plain> {
     if kind(&path, field, &name)? != Kind::Gzip {
         return Ok(Plain { field: field.to_owned(), name, path });
     }
-    let to = fresh(work)?;
+    let to = fresh(unpacking)?;
     let compressed = File::open(&path).map_err(|error| Error::file("read", &path, &error))?;
     let mut file = File::create_new(&to).map_err(|error| Error::file("write", &to, &error))?;
-    let mut left = work.limits.bytes;
+    let mut left = unpacking.limits.bytes;
     let mut content = Bounded { inner: MultiGzDecoder::new(BufReader::new(compressed)), left: &mut left };
     match copy(&mut content, &mut file) {
         Ok(()) => Ok(Plain { field: field.to_owned(), name, path: to }),
-        Err(Failed::Reading(error)) => Err(unreadable(field, &name, "gzip file", &error, work.limits)),
+        Err(Failed::Reading(error)) => Err(unreadable(field, &name, "gzip file", &error, unpacking.limits)),
         Err(Failed::Writing(error)) => Err(Error::file("write", &to, &error)),
     }
 }
 
 /// A path that does not exist yet.
-fn fresh(work: &Work<'_>) -> Result<PathBuf> {
-    let unreadable = |error| Error::file("read", work.folder, &error);
-    let count = std::fs::read_dir(work.folder).map_err(unreadable)?.count();
-    Ok(work.folder.join(count.to_string()))
+fn fresh(unpacking: &Unpacking<'_>) -> Result<PathBuf> {
+    let unreadable = |error| Error::file("read", unpacking.folder, &error);
+    let count = std::fs::read_dir(unpacking.folder).map_err(unreadable)?.count();
+    Ok(unpacking.folder.join(count.to_string()))
 }
 
 /// What a file is. A page of a browser is never what was meant.

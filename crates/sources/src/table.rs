@@ -7,7 +7,7 @@ use slipway_experiment::{CellType, Columns, Files};
 use slipway_source::{excerpt, suggestion};
 
 use crate::classes::Classes;
-use crate::fetch::Fetched;
+use crate::fetch::Located;
 use crate::make::Work;
 use crate::open::{self, Plain};
 use crate::{Error, Result, csv, parquet, splits};
@@ -47,8 +47,10 @@ struct Reading<'a> {
     field: String,
 }
 
-pub(crate) fn read(work: Work<'_>, form: Form, columns: &Columns, files: &Files<Vec<Fetched>>) -> Result<LocalDataset> {
-    let open = |files: &Vec<Fetched>| files.iter().map(|file| open::file(&work, file)).collect::<Result<Vec<Plain>>>();
+pub(crate) fn read(work: Work<'_>, form: Form, columns: &Columns, files: &Files<Vec<Located>>) -> Result<LocalDataset> {
+    let open = |files: &Vec<Located>| {
+        files.iter().map(|file| open::file(&work.unpacking, file)).collect::<Result<Vec<Plain>>>()
+    };
     let parts: Vec<Vec<Plain>> = match files {
         Files::Whole(files) => vec![open(files)?],
         Files::Parts { train, validation: None, test } => vec![open(train)?, open(test)?],

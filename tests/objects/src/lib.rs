@@ -1,11 +1,9 @@
-//! A real S3 endpoint for tests: s3s over a folder.
+//! A real S3 endpoint for tests, over a folder: the one of the embedded loop.
 
 use std::path::Path;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 
 /// The only access key that the endpoint accepts, and its secret.
@@ -17,9 +15,7 @@ pub const KEYS: (&str, &str) = ("key", "secret");
 /// When the folder cannot be served: the test has failed.
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 pub async fn serve(folder: &Path) -> String {
-    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
-    service.set_auth(SimpleAuth::from_single(KEYS.0, KEYS.1));
-    let service = service.build();
+    let service = slipway_s3::service(folder, KEYS.0, KEYS.1).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

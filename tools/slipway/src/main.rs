@@ -14,6 +14,7 @@ mod model_server;
 mod named;
 mod open_pull_requests;
 mod opening;
+mod pipeline;
 mod plan_text;
 mod pull_request;
 mod record_text;

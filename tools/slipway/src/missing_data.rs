@@ -31,10 +31,12 @@ pub(crate) async fn warn(context: &Context, folder: &Path, state: &State, projec
         let Some(declared) = project.datasets.get(name) else { continue };
         let Some(Ok(digest)) = declared.dataset.spec.digest.as_ref().map(|digest| digest.parse()) else { continue };
         if let Ok(Ok(false)) = tokio::time::timeout(LIMIT, store.contains(&digest)).await {
+            let command = match &declared.dataset.spec.pipeline {
+                Some(_) => format!("slipway dataset build {name}"),
+                None => format!("slipway dataset add {}", declared.file),
+            };
             context.warn(format!(
-                "warning: the data of {name} is not in the store of the loop that runs here: run `slipway dataset add {}` before the merge, \
-                 or the jobs fail",
-                declared.file
+                "warning: the data of {name} is not in the store of the loop that runs here: run `{command}` before the merge, or the jobs fail"
             ));
         }
     }

@@ -5,6 +5,7 @@ mod child;
 mod credentials;
 mod endpoint;
 mod faults;
+mod heads;
 mod network;
 mod store;
 mod stub;

@@ -1,4 +1,4 @@
-//! `slipway dataset`: stores a declared dataset and pins its digest; verifies a stored one.
+//! `slipway dataset`: stores a declared dataset and pins its digest, builds one by its pipeline, verifies a stored one.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::dataset::{add, read};
 use crate::failure::Failure;
 use crate::named::in_project;
+use crate::pipeline;
 use crate::services;
 
 #[derive(Debug, Args)]
@@ -32,6 +33,22 @@ enum DatasetCommand {
         /// Replace pinned digests: experiments then train on other data
         #[arg(long)]
         repin: bool,
+    },
+    /// Run the declared pipeline: read what is new, validate, split, publish, and move the dataset's head
+    #[command(
+        after_help = "What does not fit is set aside with its name and the reason. A run reads only what no earlier one has read, and whoever runs it \
+                      gets the same bytes. The digest that trains is the one in the declaration: --pin writes the new one.\n\n\
+                      Examples:\n  slipway dataset build digits\n  slipway dataset build digits --plan\n  slipway dataset build digits --pin"
+    )]
+    Build {
+        /// The dataset's name, or its declaration
+        dataset: String,
+        /// Say what would be read, and change nothing
+        #[arg(long, conflicts_with = "pin")]
+        plan: bool,
+        /// Write the digest into the declaration
+        #[arg(long)]
+        pin: bool,
     },
     /// Read every byte of a pinned dataset from the store and check it against its digest
     #[command(after_help = "Example:\n  slipway dataset verify datasets/mnist-10k.yaml")]
@@ -69,6 +86,12 @@ impl Dataset {
                     if pinned { format!(", pinned in {file}") } else { String::new() }
                 ));
                 report(context, &added.name, added.digest, &added.manifest, &store)
+            }
+            DatasetCommand::Build { dataset, plan, pin } => {
+                let is_name = !dataset.contains('/') && !dataset.ends_with(".yaml");
+                let file = if is_name { format!("datasets/{dataset}.yaml") } else { dataset.clone() };
+                let file = in_project(context, &PathBuf::from(file))?;
+                if *plan { pipeline::plan(context, &file).await } else { pipeline::build(context, &file, *pin).await }
             }
             DatasetCommand::Verify { file } => {
                 let file = in_project(context, file)?;

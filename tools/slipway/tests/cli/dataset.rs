@@ -234,3 +234,62 @@ fn the_declarations_of_this_repository_that_need_no_network_are_added() {
         assert_eq!(place.project.read(&file), declared, "it is pinned already");
     }
 }
+
+#[test]
+fn a_pipeline_is_planned_built_and_pinned() {
+    let place = Place::new();
+    let images = |count: u64| -> Vec<u8> { (0..count * 64).map(|place| (place * place % 251) as u8).collect() };
+    let labels: Vec<u8> = (0..60).map(|n| n % 2).collect();
+    let files = place.project.root().join("files");
+    fs::create_dir_all(&files).unwrap();
+    fs::write(files.join("x"), write_images(8, 8, &images(60)).unwrap()).unwrap();
+    fs::write(files.join("y"), write_labels(&labels).unwrap()).unwrap();
+    place.declare(
+        "  source: {idx: {images: files/x, labels: files/y}}\n  classes: 2\n  shape: [8, 8]\n  \
+         split: {validation: 0.1, test: 0.2, seed: 0}\n  pipeline: {read: {landing: [s3://landing/x]}}\n",
+    );
+    // not what `add` is for
+    assert!(place.refused()[0].starts_with("datasets/d.yaml:10:13 wrong-value"), "{:?}", place.refused());
+    let planned = place.run(&["dataset", "build", "d", "--plan"]);
+    assert_eq!(planned.code(), 0, "{}", planned.errors());
+    assert!(
+        planned.text().contains("read       1 pairs of IDX files, 1 of them for the first time"),
+        "{}",
+        planned.text()
+    );
+    let built = place.run(&["dataset", "build", "d"]);
+    assert_eq!(built.code(), 0, "{}", built.errors());
+    for line in [
+        "read       60 images of 1 sources: 60 of 1 new ones were read",
+        "validate   60 fit, 0 are set aside",
+        "split      train 42, validation 6, test 12: 60 have a place for the first time",
+        "publish    train, validation, test",
+        "is the head now",
+        "`slipway dataset build d --pin` writes this one",
+    ] {
+        assert!(built.text().contains(line), "{line}\n{}", built.text());
+    }
+    // something lands: a new image, and one that is none
+    let landing = place.project.top().join("../s3/landing/x/1");
+    fs::create_dir_all(&landing).unwrap();
+    fs::write(landing.join("a.png"), "not an image").unwrap();
+    let again = place.run(&["-o", "json", "dataset", "build", "datasets/d.yaml", "--pin"]);
+    assert_eq!(again.code(), 0, "{}", again.errors());
+    let json = again.json();
+    assert_eq!((json["read"].as_u64(), json["items"].as_u64(), json["test"].as_u64()), (Some(1), Some(61), Some(12)));
+    assert_eq!(json["setAside"]["first"][0]["item"], "s3://landing/x/1/a.png");
+    assert_eq!(json["setAside"]["first"][0]["reason"], "not-an-image");
+    assert_eq!((json["moved"].as_bool(), json["pinned"].as_bool()), (Some(true), Some(true)));
+    let digest = format!("digest: {}", json["digest"].as_str().unwrap());
+    assert!(place.project.read("datasets/d.yaml").contains(&digest));
+    let verified = place.run(&["dataset", "verify", "datasets/d.yaml"]);
+    assert_eq!(verified.code(), 0, "{}", verified.errors());
+    // a limit that is crossed is a finding at its line
+    let strict =
+        place.project.read("datasets/d.yaml").replace("pipeline: {", "pipeline: {validate: {setAside: 0.01}, ");
+    place.project.write("datasets/d.yaml", &strict);
+    let refused = place.run(&["-o", "json", "dataset", "build", "d"]);
+    assert_eq!((refused.code(), refused.findings().len()), (3, 1));
+    assert!(refused.findings()[0].contains("too-many-set-aside"), "{:?}", refused.findings());
+    assert_eq!(place.run(&["check"]).code(), 0);
+}

@@ -1,0 +1,179 @@
+//! The blobs of a split: IDX files, or an archive of image files.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use slipway_dataset::{Blob, FileBlob, IdxBlobs, archive};
+use slipway_digest::Digest;
+use slipway_experiment::Publication;
+
+use crate::files::{Hashed, Made};
+use crate::pack::Packs;
+use crate::record::{Kind, Reader, Writer};
+use crate::split::Place;
+use crate::validate::{Candidate, Classes};
+use crate::{Error, Result};
+
+/// The items of a split, in the order in which they are published.
+pub(crate) struct SplitList {
+    pub(crate) place: Place,
+    file: Hashed,
+    writer: Writer,
+    pub(crate) count: u64,
+    /// The packs that hold them.
+    pub(crate) packs: BTreeSet<u32>,
+    /// Of what decides the bytes of its blobs.
+    key: Vec<u8>,
+    hash: slipway_digest::Hashing<std::io::Sink>,
+}
+
+/// The whole list, and under which key the store keeps its blobs.
+pub(crate) struct Listed {
+    pub(crate) place: Place,
+    pub(crate) list: Made,
+    pub(crate) count: u64,
+    pub(crate) packs: BTreeSet<u32>,
+    pub(crate) key: Digest,
+}
+
+/// The blobs of a split, as the store keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Blobs {
+    Idx { images: Blob, labels: Blob },
+    Archive(Blob),
+}
+
+impl Blobs {
+    pub(crate) fn each(self) -> Vec<Blob> {
+        match self {
+            Self::Idx { images, labels } => vec![images, labels],
+            Self::Archive(blob) => vec![blob],
+        }
+    }
+
+    pub(crate) fn idx(self, count: u64) -> Option<IdxBlobs> {
+        match self {
+            Self::Idx { images, labels } => Some(IdxBlobs { count: count as usize, images, labels }),
+            Self::Archive(_) => None,
+        }
+    }
+
+    pub(crate) fn file(self, count: u64) -> Option<FileBlob> {
+        match self {
+            Self::Archive(file) => Some(FileBlob { count: count as usize, file }),
+            Self::Idx { .. } => None,
+        }
+    }
+}
+
+impl SplitList {
+    pub(crate) fn new(place: Place, form: Publication, folder: &Path) -> Result<Self> {
+        let key = format!("slipway pipeline: split 1\0{form:?}\0").into_bytes();
+        Ok(Self {
+            place,
+            file: Hashed::new(folder)?,
+            writer: Writer::default(),
+            count: 0,
+            packs: BTreeSet::new(),
+            key,
+            hash: slipway_digest::Hashing::new(std::io::sink()),
+        })
+    }
+
+    pub(crate) fn add(&mut self, candidate: &Candidate, classes: &Classes) -> Result<()> {
+        use std::io::Write as _;
+        self.count += 1;
+        self.packs.insert(candidate.payload.pack);
+        self.writer.clear().digest(&candidate.result).u16(candidate.class).u8(candidate.payload.kind as u8);
+        self.writer.text(&classes.name(candidate.class));
+        let hashed = self.hash.write_all(&self.writer.bytes);
+        hashed.map_err(|error| Error::temporary(Path::new("memory"), &error))?;
+        self.writer.payload(candidate.payload);
+        self.file.record(&self.writer.bytes)
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Listed> {
+        let (_, items, _) = self.hash.finish();
+        self.key.extend_from_slice(items.as_bytes());
+        let (place, count, packs) = (self.place, self.count, self.packs);
+        Ok(Listed { place, list: self.file.finish()?, count, packs, key: Digest::of(&self.key) })
+    }
+}
+
+impl Listed {
+    /// Writes its blobs; gives them with their files.
+    pub(crate) fn assemble(&self, form: Publication, packs: &Packs, folder: &Path) -> Result<(Blobs, Vec<Made>)> {
+        let mut records = self.list.records()?;
+        let mut bytes = Vec::new();
+        match form {
+            Publication::Idx([height, width]) => {
+                let (mut images, mut labels) = (Hashed::new(folder)?, Hashed::new(folder)?);
+                let mut writer = Writer::default();
+                let count = u32::try_from(self.count).map_err(|_| {
+                    let message = format!("{} has {} images", self.place.name(), self.count);
+                    Error::problem("spec.pipeline.publish", "too-large", message, "publish images in place of idx")
+                })?;
+                images.write(&writer.u32(0x0803).u32(count).u32(height).u32(width).bytes)?;
+                labels.write(&writer.clear().u32(0x0801).u32(count).bytes)?;
+                while let Some(record) = records.next()? {
+                    let item = Line::read(record);
+                    packs.read(item.payload, &mut bytes)?;
+                    images.write(&bytes)?;
+                    // at most 256 classes are declared for this form
+                    labels.write(&[item.class as u8])?;
+                }
+                let (images, labels) = (images.finish()?, labels.finish()?);
+                Ok((Blobs::Idx { images: images.blob, labels: labels.blob }, vec![images, labels]))
+            }
+            Publication::Images => {
+                let mut archive = archive::Writer::new(Output(Hashed::new(folder)?));
+                while let Some(record) = records.next()? {
+                    let item = Line::read(record);
+                    packs.read(item.payload, &mut bytes)?;
+                    let ending = if item.payload.kind == Kind::Jpeg { "jpg" } else { "png" };
+                    let name = format!("{}.{ending}", &item.result.hex()[..32]);
+                    let appended = archive.append(item.label, &name, bytes.len() as u64, bytes.as_slice());
+                    appended.map_err(|error| Error::temporary(folder, &error))?;
+                }
+                let Output(file) = archive.finish().map_err(|error| Error::temporary(folder, &error))?;
+                let made = file.finish()?;
+                Ok((Blobs::Archive(made.blob), vec![made]))
+            }
+        }
+    }
+}
+
+/// An item of a list.
+struct Line<'a> {
+    result: Digest,
+    class: u16,
+    label: &'a str,
+    payload: crate::record::Payload,
+}
+
+impl<'a> Line<'a> {
+    fn read(record: &'a [u8]) -> Self {
+        let mut reader = Reader { bytes: record };
+        let mut read = || {
+            let (result, class, _) = (reader.digest()?, reader.u16()?, reader.u8()?);
+            Some(Self { result, class, label: reader.text()?, payload: reader.payload()? })
+        };
+        read().unwrap_or_else(|| unreachable!("an item of a list is read as it was written"))
+    }
+}
+
+/// What an archive is written to.
+struct Output(Hashed);
+
+impl std::io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes).map_err(std::io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

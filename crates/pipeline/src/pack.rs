@@ -1,0 +1,77 @@
+//! Packs: the bytes that are published, of many items one after the other.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::files::{Hashed, Made};
+use crate::record::{Kind, Payload};
+use crate::{Error, Result};
+
+/// A pack that has so many bytes is full.
+const FULL: u64 = 256 << 20;
+
+/// New packs.
+pub(crate) struct PackWriter {
+    folder: PathBuf,
+    current: Option<Hashed>,
+    pub(crate) made: Vec<Made>,
+    /// The number of the first one.
+    first: u32,
+}
+
+impl PackWriter {
+    /// `first` is the number of packs that there are already.
+    pub(crate) fn new(folder: &Path, first: u32) -> Self {
+        Self { folder: folder.to_owned(), current: None, made: Vec::new(), first }
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8], kind: Kind) -> Result<Payload> {
+        if self.current.as_ref().is_some_and(|current| current.size() >= FULL) {
+            self.close()?;
+        }
+        let current = match &mut self.current {
+            Some(current) => current,
+            none => none.insert(Hashed::new(&self.folder)?),
+        };
+        let pack = self.first + self.made.len() as u32;
+        let payload = Payload { pack, offset: current.size(), length: bytes.len() as u32, kind };
+        current.write(bytes)?;
+        Ok(payload)
+    }
+
+    /// Ends the pack that is being written.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        if let Some(current) = self.current.take() {
+            self.made.push(current.finish()?);
+        }
+        Ok(())
+    }
+}
+
+/// Packs to read from, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Packs {
+    files: Vec<Option<File>>,
+}
+
+impl Packs {
+    pub(crate) fn open(&mut self, number: u32, path: &Path) -> Result<()> {
+        let file = File::open(path).map_err(|error| Error::file("read", path, &error))?;
+        let number = number as usize;
+        if self.files.len() <= number {
+            self.files.resize_with(number + 1, || None);
+        }
+        self.files[number] = Some(file);
+        Ok(())
+    }
+
+    /// Reads a payload into `bytes`.
+    pub(crate) fn read(&self, payload: Payload, bytes: &mut Vec<u8>) -> Result<()> {
+        let unreadable = |error: std::io::Error| Error::file("read", Path::new("a pack"), &error);
+        let file = self.files.get(payload.pack as usize).and_then(Option::as_ref);
+        let file = file.ok_or_else(|| unreadable(std::io::Error::other("it is not there")))?;
+        bytes.resize(payload.length as usize, 0);
+        file.read_exact_at(bytes, payload.offset).map_err(unreadable)
+    }
+}

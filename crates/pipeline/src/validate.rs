@@ -1,0 +1,471 @@
+//! Which items are kept, and which are set aside and why. Over records alone.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use slipway_digest::Digest;
+use slipway_experiment::{DatasetSpec, Pipeline, Publication, Validate};
+
+use crate::files::{Hashed, Made, Records};
+use crate::index::Items;
+use crate::levels::Levels;
+use crate::near::NearDuplicates;
+use crate::record::{Fault, Good, Item, Part, Payload, Reader, Writer};
+use crate::report::Reason;
+use crate::sort::Sorter;
+use crate::split::{Assignments, Place};
+use crate::{Error, Result};
+
+/// The classes of a dataset, by what sources call them.
+#[derive(Debug, Clone)]
+pub(crate) struct Classes {
+    pub(crate) names: Option<Vec<String>>,
+    pub(crate) count: u32,
+    numbers: HashMap<String, u16>,
+}
+
+impl Classes {
+    pub(crate) fn of(spec: &DatasetSpec) -> Self {
+        // the digits of a package
+        let count = spec.classes.unwrap_or(10);
+        let mut numbers: HashMap<String, u16> = HashMap::new();
+        for number in (0..count).filter_map(|number| u16::try_from(number).ok()) {
+            numbers.insert(number.to_string(), number);
+        }
+        // a name that looks like a number is a name
+        for (name, number) in spec.labels.iter().flatten().zip(0..) {
+            numbers.insert(name.clone(), number);
+        }
+        Self { names: spec.labels.clone(), count, numbers }
+    }
+
+    pub(crate) fn name(&self, class: u16) -> String {
+        let names = self.names.as_ref();
+        names.and_then(|names| names.get(usize::from(class)).cloned()).unwrap_or_else(|| class.to_string())
+    }
+
+    /// Sources of numbers (`numbered`) say numbers even if classes have names.
+    fn find(&self, label: &str, numbered: bool) -> Option<u16> {
+        if numbered {
+            return label.parse().ok().filter(|class| u32::from(*class) < self.count);
+        }
+        self.numbers.get(label).copied()
+    }
+}
+
+/// An item that may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) content: Digest,
+    pub(crate) result: Digest,
+    /// Its place in the index.
+    pub(crate) ordinal: u64,
+    pub(crate) class: u16,
+    pub(crate) part: Part,
+    pub(crate) hash: u64,
+    pub(crate) levels: Levels,
+    pub(crate) shape: [u32; 3],
+    pub(crate) payload: Payload,
+    /// Where it was before.
+    pub(crate) before: Option<(Place, u16)>,
+}
+
+impl Candidate {
+    fn new(item: &Item, good: &Good, class: u16, ordinal: u64) -> Self {
+        let Good { content, result, hash, levels, shape, payload, .. } = *good;
+        Self { content, result, ordinal, class, part: item.part, hash, levels, shape, payload, before: None }
+    }
+
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.digest(&self.content).digest(&self.result).u64(self.ordinal).u16(self.class).u8(self.part as u8);
+        to.u64(self.hash).levels(self.levels).u32(self.shape[0]).u32(self.shape[1]).u8(self.shape[2] as u8);
+        to.payload(self.payload);
+        match self.before {
+            Some((place, class)) => to.u8(1 + place as u8).u16(class),
+            None => to.u8(0).u16(0),
+        };
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        let mut from = Reader { bytes };
+        let mut read = || {
+            Some(Self {
+                content: from.digest()?,
+                result: from.digest()?,
+                ordinal: from.u64()?,
+                class: from.u16()?,
+                part: from.part()?,
+                hash: from.u64()?,
+                levels: from.levels()?,
+                shape: [from.u32()?, from.u32()?, from.u8()?.into()],
+                payload: from.payload()?,
+                before: match (from.u8()?, from.u16()?) {
+                    (0, _) => None,
+                    (place, class) => Some((Place::of(place - 1)?, class)),
+                },
+            })
+        };
+        read().unwrap_or_else(|| unreachable!("a candidate is read as it was written"))
+    }
+
+    /// 0 if it was published with this class, 1 if it was with another one, 2 if it is new.
+    fn novelty(&self) -> u8 {
+        match self.before {
+            Some((_, class)) if class == self.class => 0,
+            Some(_) => 1,
+            None => 2,
+        }
+    }
+}
+
+/// What validation came to.
+#[derive(Debug)]
+pub(crate) struct Validated {
+    /// Records of candidates that are kept, in an order of no meaning.
+    pub(crate) kept: Made,
+    /// Lines of JSON, see [`SetAside`](crate::SetAside).
+    pub(crate) set_aside: Made,
+    /// How many are set aside for each reason.
+    pub(crate) reasons: Vec<(Reason, u64)>,
+    /// The first ones.
+    pub(crate) first: Vec<crate::SetAside>,
+    pub(crate) items: u64,
+}
+
+/// How many set-aside items are listed in a report itself.
+const FIRST: usize = 20;
+
+/// Validates the items of an index. `before` are the assignments of the head.
+pub(crate) fn validate(
+    index: &Path,
+    spec: &DatasetSpec,
+    pipeline: &Pipeline,
+    classes: &Classes,
+    before: Option<&Assignments>,
+    folder: &Path,
+) -> Result<Validated> {
+    let mut aside = Aside { sorter: Sorter::new(folder), writer: Writer::default(), others: Sorter::new(folder) };
+    let mut by_content = Sorter::new(folder);
+    let mut writer = Writer::default();
+    let mut items = Items::open(index)?;
+    let mut ordinal = 0;
+    let rules = Rules { validate: &pipeline.validate, shape: shape(spec, pipeline) };
+    let numbered = !matches!(spec.source, slipway_experiment::Source::Images(_));
+    while let Some(item) = items.next()? {
+        match rules.check(&item, classes, numbered) {
+            Ok((good, class)) => {
+                Candidate::new(&item, good, class, ordinal).write(writer.clear());
+                by_content.push(&writer.bytes)?;
+            }
+            Err((reason, detail)) => aside.add(ordinal, reason, &detail, None)?,
+        }
+        ordinal += 1;
+    }
+    let by_result = with_assignments(by_content, before, folder)?;
+    let mut kept = unique(by_result, &mut aside, classes, folder)?;
+    if let Some(distance) = pipeline.validate.near_duplicates {
+        kept = distinct(&kept, distance, &mut aside, folder)?;
+    }
+    let AsideList { list, reasons, first } = aside.finish(index, folder)?;
+    Ok(Validated { kept, set_aside: list, reasons, first, items: ordinal })
+}
+
+/// The shape that a result must have; 0 channels: any.
+fn shape(spec: &DatasetSpec, pipeline: &Pipeline) -> Option<[u32; 3]> {
+    match (pipeline.publish, spec.shape.as_deref()) {
+        (Publication::Idx([height, width]), _) => Some([height, width, 1]),
+        (Publication::Images, Some([height, width])) => Some([*height, *width, 0]),
+        (Publication::Images, Some([height, width, channels])) => Some([*height, *width, *channels]),
+        _ => None,
+    }
+}
+
+struct Rules<'a> {
+    validate: &'a Validate,
+    shape: Option<[u32; 3]>,
+}
+
+impl Rules<'_> {
+    /// The item and its class, or why it is set aside.
+    fn check<'i>(
+        &self,
+        item: &'i Item,
+        classes: &Classes,
+        numbered: bool,
+    ) -> Result<(&'i Good, u16), (Reason, String)> {
+        let good = item.outcome.as_ref().map_err(|fault| match fault {
+            Fault::WrongPlace => (Reason::WrongPlace, "an image is in a folder that is named by its label".to_owned()),
+            Fault::NotAnImage => (Reason::NotAnImage, "it is neither a PNG nor a JPEG file".to_owned()),
+            Fault::Unreadable(reason) => (Reason::Unreadable, reason.clone()),
+            Fault::TooLarge(bytes) => (Reason::TooLarge, format!("{bytes} bytes")),
+        })?;
+        // images in folders and objects have names, also beside a source of numbers
+        let class = classes.find(&item.label, numbered && !item.name.is_empty());
+        let class = class.ok_or_else(|| (Reason::UnknownLabel, format!("its label is {:?}", item.label)))?;
+        if let Some([least, most]) = self.validate.size
+            && !(0..2).all(|side| (least[side]..=most[side]).contains(&good.read[side]))
+        {
+            return Err((Reason::WrongSize, format!("it has {} × {} pixels", good.read[0], good.read[1])));
+        }
+        if let Some([low, high]) = self.validate.range
+            && !(low <= good.range[0] && good.range[1] <= high)
+        {
+            return Err((Reason::OutOfRange, format!("its levels are from {} to {}", good.range[0], good.range[1])));
+        }
+        if let Some([height, width, channels]) = self.shape
+            && (good.shape[..2] != [height, width] || channels != 0 && good.shape[2] != channels)
+        {
+            let [height, width, channels] = good.shape;
+            return Err((Reason::WrongShape, format!("its result has the shape [{height}, {width}, {channels}]")));
+        }
+        match self.validate.contrast {
+            Some(least) if !good.levels.deviates(least) => {
+                let deviation = good.levels.variance().sqrt();
+                Err((Reason::LowContrast, format!("the standard deviation of its levels is {deviation:.1}")))
+            }
+            _ => Ok((good, class)),
+        }
+    }
+}
+
+/// Adds where each item was before, and sorts by result and by who has precedence.
+fn with_assignments(by_content: Sorter, before: Option<&Assignments>, folder: &Path) -> Result<Sorter> {
+    let mut by_result = Sorter::new(folder);
+    let mut writer = Writer::default();
+    let mut assigned = before.map(Assignments::read).transpose()?;
+    let mut sorted = by_content.sorted()?;
+    while let Some(record) = sorted.next()? {
+        let mut candidate = Candidate::read(record);
+        if let Some(assigned) = &mut assigned {
+            candidate.before = assigned.find(&candidate.content)?;
+        }
+        writer.clear().digest(&candidate.result).u8(candidate.novelty()).u8(candidate.part as u8);
+        writer.digest(&candidate.content).u64(candidate.ordinal);
+        candidate.write(&mut writer);
+        by_result.push(&writer.bytes)?;
+    }
+    Ok(by_result)
+}
+
+/// What is before a candidate in the records of [`with_assignments`].
+const KEY: usize = 32 + 1 + 1 + 32 + 8;
+
+/// One item of each result.
+fn unique(by_result: Sorter, aside: &mut Aside, classes: &Classes, folder: &Path) -> Result<Made> {
+    let mut kept = Kept::new(folder)?;
+    let mut sorted = by_result.sorted()?;
+    let mut first: Option<Candidate> = None;
+    // the first other one with another class
+    let mut conflict: Option<Candidate> = None;
+    loop {
+        let candidate = sorted.next()?.map(|record| Candidate::read(&record[KEY..]));
+        if let (Some(first), Some(candidate)) = (&first, &candidate)
+            && first.result == candidate.result
+        {
+            if first.class == candidate.class {
+                aside.add(candidate.ordinal, Reason::Duplicate, "", Some((first.ordinal, None)))?;
+            } else {
+                aside.conflict(candidate, first, classes)?;
+                conflict.get_or_insert(*candidate);
+            }
+            continue;
+        }
+        match (first.take(), conflict.take()) {
+            (Some(first), Some(other)) if first.novelty() != 0 => aside.conflict(&first, &other, classes)?,
+            (Some(first), _) => kept.add(&first)?,
+            (None, _) => {}
+        }
+        match candidate {
+            Some(candidate) => first = Some(candidate),
+            None => return kept.finish(),
+        }
+    }
+}
+
+/// No two near-duplicates of one class.
+fn distinct(all: &Made, distance: u8, aside: &mut Aside, folder: &Path) -> Result<Made> {
+    let mut by_rank = Sorter::new(folder);
+    let mut writer = Writer::default();
+    let mut records = all.records()?;
+    while let Some(record) = records.next()? {
+        let candidate = Candidate::read(record);
+        writer.clear().u16(candidate.class).u8(candidate.before.is_none().into()).digest(&candidate.content);
+        candidate.write(&mut writer);
+        by_rank.push(&writer.bytes)?;
+    }
+    let mut ranked = Hashed::new(folder)?;
+    let mut near = NearDuplicates::new(distance, folder);
+    let mut sorted = by_rank.sorted()?;
+    while let Some(record) = sorted.next()? {
+        let record = &record[2 + 1 + 32..];
+        let candidate = Candidate::read(record);
+        near.add(candidate.class, candidate.hash)?;
+        ranked.record(record)?;
+    }
+    let ranked = ranked.finish()?;
+    let mut near = near.find()?;
+    let mut kept = Kept::new(folder)?;
+    let mut records = ranked.records()?;
+    // near-duplicates of an item come after it, but may be far away: they are joined by its rank
+    let mut of = Sorter::new(folder);
+    let mut rank = 0_u64;
+    while let Some(record) = records.next()? {
+        let candidate = Candidate::read(record);
+        match near.of(rank)? {
+            None => kept.add(&candidate)?,
+            Some((other, bits)) => {
+                of.push(writer.clear().u64(other).u64(candidate.ordinal).u8(bits).bytes.as_slice())?
+            }
+        }
+        rank += 1;
+    }
+    let mut of = of.sorted()?;
+    records.rewind()?;
+    let mut at: Option<(u64, Candidate)> = None;
+    let mut next_rank = 0;
+    while let Some(record) = of.next()? {
+        let mut reader = Reader { bytes: record };
+        let (Some(other), Some(ordinal), Some(bits)) = (reader.u64(), reader.u64(), reader.u8()) else { break };
+        while at.is_none_or(|(rank, _)| rank < other) {
+            let Some(record) = records.next()? else { break };
+            at = Some((next_rank, Candidate::read(record)));
+            next_rank += 1;
+        }
+        if let Some((_, other)) = &at {
+            aside.add(ordinal, Reason::NearDuplicate, "", Some((other.ordinal, Some(bits))))?;
+        }
+    }
+    kept.finish()
+}
+
+/// Candidates on their way into a file.
+struct Kept {
+    file: Hashed,
+    writer: Writer,
+}
+
+impl Kept {
+    fn new(folder: &Path) -> Result<Self> {
+        Ok(Self { file: Hashed::new(folder)?, writer: Writer::default() })
+    }
+
+    fn add(&mut self, candidate: &Candidate) -> Result<()> {
+        candidate.write(self.writer.clear());
+        self.file.record(&self.writer.bytes)
+    }
+
+    fn finish(self) -> Result<Made> {
+        self.file.finish()
+    }
+}
+
+/// What is set aside, with names.
+struct AsideList {
+    list: Made,
+    reasons: Vec<(Reason, u64)>,
+    first: Vec<crate::SetAside>,
+}
+
+/// What is set aside, before it has names.
+struct Aside {
+    /// By ordinal.
+    sorter: Sorter,
+    /// By the ordinal of the item that it is set aside for.
+    others: Sorter,
+    writer: Writer,
+}
+
+impl Aside {
+    /// `of` is the ordinal of the item in whose favour it is set aside, and in how many bits it differs.
+    fn add(&mut self, ordinal: u64, reason: Reason, detail: &str, of: Option<(u64, Option<u8>)>) -> Result<()> {
+        self.writer.clear();
+        if let Some((other, bits)) = of {
+            self.writer.u64(other).u64(ordinal).u8(reason as u8).u8(bits.unwrap_or(u8::MAX)).text(detail);
+            return self.others.push(&self.writer.bytes);
+        }
+        self.writer.u64(ordinal).u8(reason as u8).u8(u8::MAX).text(detail).text("");
+        self.sorter.push(&self.writer.bytes)
+    }
+
+    fn conflict(&mut self, one: &Candidate, other: &Candidate, classes: &Classes) -> Result<()> {
+        let detail = format!("one is {}, the other {}", classes.name(one.class), classes.name(other.class));
+        self.add(one.ordinal, Reason::ConflictingLabel, &detail, Some((other.ordinal, None)))
+    }
+
+    /// The list with names, in the order of the index.
+    fn finish(mut self, index: &Path, folder: &Path) -> Result<AsideList> {
+        let mut names = Names::open(index)?;
+        let mut others = std::mem::replace(&mut self.others, Sorter::new(folder)).sorted()?;
+        while let Some(record) = others.next()? {
+            let mut reader = Reader { bytes: record };
+            let read = (reader.u64(), reader.u64(), reader.u8(), reader.u8(), reader.text());
+            let (Some(other), Some(ordinal), Some(reason), Some(bits), Some(detail)) = read else { continue };
+            let name = names.of(other)?;
+            self.writer.clear().u64(ordinal).u8(reason).u8(bits).text(detail).text(name);
+            self.sorter.push(&self.writer.bytes)?;
+        }
+        let mut names = Names::open(index)?;
+        let mut sorted = self.sorter.sorted()?;
+        let mut list = Hashed::new(folder)?;
+        let mut counts = vec![0_u64; Reason::ALL.len()];
+        let mut first = Vec::new();
+        while let Some(record) = sorted.next()? {
+            let mut reader = Reader { bytes: record };
+            let read = (reader.u64(), reader.u8(), reader.u8(), reader.text(), reader.text());
+            let (Some(ordinal), Some(reason), Some(bits), Some(detail), Some(of)) = read else { continue };
+            let Some(reason) = Reason::ALL.get(usize::from(reason)).copied() else { continue };
+            counts[reason as usize] += 1;
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let distance = (bits != u8::MAX).then_some(bits);
+            let item = names.of(ordinal)?.to_owned();
+            let line = crate::SetAside { item, reason, detail: some(detail), of: some(of), distance };
+            let mut json = serde_json::to_vec(&line).map_err(|error| Error::temporary(folder, &error.into()))?;
+            json.push(b'\n');
+            list.write(&json)?;
+            if first.len() < FIRST {
+                first.push(line);
+            }
+        }
+        let reasons = Reason::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        Ok(AsideList { list: list.finish()?, reasons, first })
+    }
+}
+
+/// The names of items, asked for in their order.
+struct Names {
+    items: Items,
+    next: u64,
+    name: String,
+}
+
+impl Names {
+    fn open(index: &Path) -> Result<Self> {
+        Ok(Self { items: Items::open(index)?, next: 0, name: String::new() })
+    }
+
+    fn of(&mut self, ordinal: u64) -> Result<&str> {
+        while self.next <= ordinal {
+            let Some(item) = self.items.next()? else { break };
+            if self.next == ordinal {
+                self.name = self.items.name_of(&item);
+            }
+            self.next += 1;
+        }
+        Ok(&self.name)
+    }
+}
+
+/// Candidates of a file, one after the other.
+pub(crate) struct Candidates {
+    records: Records,
+}
+
+impl Candidates {
+    pub(crate) fn of(made: &Made) -> Result<Self> {
+        Ok(Self { records: made.records()? })
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<Candidate>> {
+        Ok(self.records.next()?.map(Candidate::read))
+    }
+}
