@@ -380,7 +380,7 @@ spec: # what it is
                 (8, 23, "out-of-range"),
             ),
             (format!("{head}{split}  pipeline: {{read: {{landing: [landing/x]}}}}\n"), (9, 31, "wrong-value")),
-            (format!("{head}{split}  pipeline: {{validat: {{}}}}\n"), (9, 14, "unknown-field")),
+            (format!("{head}{split}  pipeline: {{verify: {{}}}}\n"), (9, 14, "unknown-field")),
             (format!("{head}{split}  pipeline: {{validate: {{nearDuplicates: 11}}}}\n"), (9, 41, "out-of-range")),
             (format!("{head}{split}  pipeline: {{validate: {{range: [9, 3]}}}}\n"), (9, 32, "wrong-value")),
             (format!("{head}{split}  pipeline: {{transform: [gray]}}\n"), (9, 26, "wrong-value")),
