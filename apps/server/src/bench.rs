@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use slipway_model::Bundle;
+use slipway_model::{Bundle, Prepared};
 
 use crate::fatal::Fatal;
 
@@ -18,6 +18,7 @@ const DURATION: Duration = Duration::from_millis(1500);
 pub fn bench(folder: &Path) -> Result<String, Fatal> {
     tch::set_num_threads(1);
     let bundle = Bundle::load(folder).map_err(|error| Fatal::Input(error.to_string()))?;
+    let bundle = Prepared::new(bundle).map_err(|error| Fatal::Unexpected(error.to_string()))?;
     let rate = |batch: usize| -> Result<f64, Fatal> {
         let images = vec![0.5; batch * bundle.config().pixels()];
         let infer = || bundle.probabilities(&images, batch).map_err(|error| Fatal::Unexpected(error.to_string()));

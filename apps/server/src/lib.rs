@@ -23,6 +23,7 @@ pub mod loaded;
 pub mod metrics;
 pub mod models;
 pub mod network;
+mod quick;
 pub mod refusal;
 pub mod registry;
 pub mod room;

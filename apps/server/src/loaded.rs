@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use slipway_digest::Digest;
+use slipway_model::{Measured, Prepared, Times};
 use slipway_serving::Pin;
 use slipway_signature::Content;
 
 use crate::interface::{BATCH, Interface};
-use crate::network::Network;
+use crate::network::{Network, classify};
+use crate::quick::Quick;
 use crate::room::{Room, Share, resident};
 use crate::statistics::Statistics;
 use crate::tensor::Array;
@@ -27,6 +30,8 @@ pub struct Loaded {
     pub interface: Interface,
     /// What it has answered so far.
     pub statistics: Statistics,
+    /// If it is so quick that the threads which answer requests run it themselves.
+    pub(crate) quick: Option<Quick>,
     memory: Share,
     networks: Vec<Mutex<Network>>,
 }
@@ -58,8 +63,9 @@ impl Loaded {
     ) -> Result<Self, NotLoaded> {
         let failed = |reason: String| NotLoaded::Failed(format!("version {} of {}: {reason}", pin.version, pin.name));
         let no_room = |reason: String| NotLoaded::NoRoom(format!("version {} of {}: {reason}", pin.version, pin.name));
-        // at least its files, and what its trial needed
-        let least = size(folder, content).map_err(failed)?.max(found.map_or(0, |found| found.bytes));
+        // at least its files, and what its trial needed; a built-in network is there twice while its forms are compared
+        let copies = if content == Content::Bundle { 2 } else { 1 };
+        let least = (copies * size(folder, content).map_err(failed)?).max(found.map_or(0, |found| found.bytes));
         let memory = room.take(least).map_err(no_room)?;
         let before = resident();
         let workers = workers.max(1);
@@ -72,6 +78,12 @@ impl Loaded {
                 .run(&interface, &interface.zeros(rows))
                 .map_err(|reason| failed(format!("it does not answer zeros: {reason}")))?;
         }
+        let quick = if let Network::BuiltIn(prepared) = &network {
+            log(pin, prepared);
+            Quick::of(prepared)
+        } else {
+            None
+        };
         let mut networks = Vec::with_capacity(workers);
         for _ in 1..workers {
             networks.push(Mutex::new(network.share().map_err(failed)?));
@@ -85,8 +97,8 @@ impl Loaded {
             memory
         };
         let Pin { name, version, digest } = pin.clone();
-        let statistics = Statistics::default();
-        Ok(Self { name, version: version.to_string(), digest, interface, statistics, memory, networks })
+        let (version, statistics) = (version.to_string(), Statistics::default());
+        Ok(Self { name, version, digest, interface, statistics, quick, memory, networks })
     }
 
     /// Whether this is the pinned version.
@@ -113,6 +125,35 @@ impl Loaded {
         // A call that panicked left nothing half done: the weights are frozen.
         network.lock().unwrap_or_else(PoisonError::into_inner).run(&self.interface, inputs)
     }
+
+    /// The answer of a quick model, by the thread that asks.
+    ///
+    /// # Errors
+    /// When the model fails, or is not quick.
+    pub(crate) fn run_here(&self, inputs: &[Array]) -> Result<Vec<Array>, String> {
+        let quick = self.quick.as_ref().ok_or("it is not quick")?;
+        classify(|images, rows| quick.inference.probabilities(images, rows), inputs)
+    }
+}
+
+/// Says which form of a built-in network answers, and why.
+fn log(pin: &Pin, prepared: &Prepared) {
+    let Measured { one, many, difference } = prepared.measured();
+    let micros = |time: Duration| (time.as_secs_f64() * 1e7).round() / 10.0;
+    let chosen = |times: Times| if times.own_is_faster() { "own" } else { "libtorch" };
+    tracing::info!(
+        event = "prepared",
+        model = pin.name,
+        version = pin.version,
+        one = chosen(one),
+        many = chosen(many),
+        own_us = one.own.map(micros),
+        own_many_us = many.own.map(micros),
+        libtorch_us = micros(one.libtorch),
+        libtorch_many_us = micros(many.libtorch),
+        difference = f64::from(difference),
+        "microseconds for an image alone, and for one of eight, in the form of this program and in libtorch's; the faster one answers"
+    );
 }
 
 /// The bytes of the files that count.
@@ -123,20 +164,30 @@ fn size(folder: &Path, content: Content) -> Result<u64, String> {
 
 #[cfg(test)]
 impl Loaded {
-    /// A network with fresh weights.
+    /// A network with fresh weights, for the workers' threads.
     pub(crate) fn fresh(seed: u64, workers: usize) -> (Self, slipway_model::Bundle) {
         let config = slipway_model::Config::mnist(slipway_model::Architecture::Mlp, 0.0);
         let bundle = slipway_model::Bundle::new(&slipway_model::Model::new(&config, seed).unwrap()).unwrap();
-        let networks = (0..workers).map(|_| Mutex::new(Network::Bundle(bundle.share()))).collect();
+        let prepared = Prepared::new(bundle.share()).unwrap();
+        let networks = (0..workers).map(|_| Mutex::new(Network::BuiltIn(prepared.share()))).collect();
         let model = Self {
             name: "mnist".into(),
             version: seed.to_string(),
             digest: Digest::of([]),
             interface: Interface::of_bundle(&config),
             statistics: Statistics::default(),
+            quick: None,
             memory: Room::new(1).take(1).unwrap(),
             networks,
         };
+        (model, bundle)
+    }
+
+    /// The same, run by the thread that asks if a request has at most so many rows.
+    pub(crate) fn quick(seed: u64, rows: usize) -> (Self, slipway_model::Bundle) {
+        let (mut model, bundle) = Self::fresh(seed, 1);
+        let inference = slipway_model::Inference::of(bundle.model()).unwrap().unwrap();
+        model.quick = Some(Quick::new(std::sync::Arc::new(inference), rows));
         (model, bundle)
     }
 

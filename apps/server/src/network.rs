@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::Path;
 
 use slipway_c10d::Engine;
-use slipway_model::Bundle;
+use slipway_model::{Bundle, Prepared};
 use slipway_signature::{Content, Servable};
 
 use crate::interface::Interface;
@@ -14,7 +14,7 @@ use crate::tensor::{Array, Elements};
 #[derive(Debug)]
 pub enum Network {
     /// A built-in network.
-    Bundle(Bundle),
+    BuiltIn(Prepared),
     /// Any other, with the names of its outputs.
     Engine(Engine, Vec<CString>),
 }
@@ -30,7 +30,8 @@ impl Network {
         if content == Content::Bundle {
             let bundle = Bundle::load(folder).map_err(|error| error.to_string())?;
             let interface = Interface::of_bundle(bundle.config());
-            return Ok((Self::Bundle(bundle), interface));
+            let prepared = Prepared::new(bundle).map_err(|error| error.to_string())?;
+            return Ok((Self::BuiltIn(prepared), interface));
         }
         let servable = Servable::read(folder).map_err(|error| error.to_string())?;
         let file = servable.path(folder);
@@ -52,7 +53,7 @@ impl Network {
     /// When libtorch fails.
     pub fn share(&self) -> Result<Self, String> {
         match self {
-            Self::Bundle(bundle) => Ok(Self::Bundle(bundle.share())),
+            Self::BuiltIn(prepared) => Ok(Self::BuiltIn(prepared.share())),
             Self::Engine(engine, names) => {
                 let engine = engine.share().map_err(|error| error.to_string())?;
                 Ok(Self::Engine(engine, names.clone()))
@@ -66,7 +67,7 @@ impl Network {
     /// Why it fails, or how its answer differs from its signature.
     pub fn run(&mut self, interface: &Interface, inputs: &[Array]) -> Result<Vec<Array>, String> {
         match self {
-            Self::Bundle(bundle) => classify(bundle, inputs),
+            Self::BuiltIn(prepared) => classify(|images, rows| prepared.probabilities(images, rows), inputs),
             Self::Engine(engine, names) => {
                 let tensors = inputs.iter().map(Array::to_tensor).collect::<Result<Vec<_>, _>>();
                 let tensors = tensors.map_err(|error| error.to_string())?;
@@ -101,13 +102,19 @@ impl Network {
 }
 
 /// The probabilities of a built-in network, and the class with the highest one for each image.
-fn classify(bundle: &Bundle, inputs: &[Array]) -> Result<Vec<Array>, String> {
+///
+/// # Errors
+/// Why it fails.
+pub fn classify(
+    probabilities: impl FnOnce(&[f32], usize) -> slipway_model::Result<Vec<f32>>,
+    inputs: &[Array],
+) -> Result<Vec<Array>, String> {
     let [Array { shape, elements: Elements::Fp32(images) }] = inputs else {
         return Err("it takes one tensor of images".to_owned());
     };
     let count = shape.first().copied().unwrap_or_default();
     let rows = usize::try_from(count).unwrap_or_default();
-    let probabilities = bundle.probabilities(images, rows).map_err(|error| error.to_string())?;
+    let probabilities = probabilities(images, rows).map_err(|error| error.to_string())?;
     if !probabilities.iter().all(|number| number.is_finite()) {
         return Err("it returned numbers that are not finite".to_owned());
     }

@@ -30,9 +30,9 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// `SLIPWAY_MODEL_MEMORY_MIB`: the most memory of all loaded models together, in bytes here. Default: half of what the process may use.
     pub model_memory: u64,
-    /// `SLIPWAY_WORKERS`: threads that run models. Default: the machine's cores.
+    /// `SLIPWAY_WORKERS`: threads that run models which are not quick. Default: the machine's cores.
     pub workers: usize,
-    /// `SLIPWAY_QUEUE`: requests that may wait for a worker; more are refused with 503. Default 1024.
+    /// `SLIPWAY_QUEUE`: requests that may wait for a worker, or for the call of one quick model; more are refused with 503. Default 1024.
     pub queue: usize,
     /// `SLIPWAY_DRAIN_SECONDS`: how long requests are still accepted after the signal to stop. Default 0.
     pub drain: Duration,

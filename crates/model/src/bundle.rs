@@ -73,10 +73,7 @@ impl Bundle {
     /// `images` holds `n` × channels × height × width numbers, ink 1.0 on paper 0.0.
     pub fn probabilities(&self, images: &[f32], n: usize) -> Result<Vec<f32>> {
         let config = self.config();
-        let expected = n.saturating_mul(config.pixels());
-        if images.len() != expected || n == 0 {
-            return Err(Error::InputLength { n, shape: config.input, expected, found: images.len() });
-        }
+        config.check(images, n)?;
         let [c, h, w] = config.input;
         let x = Tensor::f_from_slice(images)?.f_view([n as i64, c, h, w])?;
         let p = self.model.probabilities(&x)?;

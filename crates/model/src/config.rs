@@ -51,6 +51,15 @@ impl Config {
         self.input.iter().product::<i64>() as usize
     }
 
+    /// Fails with [`Error::InputLength`] if these are not the numbers of `n` images, or if there is none.
+    pub(crate) fn check(&self, images: &[f32], n: usize) -> Result<()> {
+        let expected = n.saturating_mul(self.pixels());
+        if images.len() == expected && n > 0 {
+            return Ok(());
+        }
+        Err(Error::InputLength { n, shape: self.input, expected, found: images.len() })
+    }
+
     /// Fails with [`Error::Config`] if no network can be built from this configuration.
     pub fn validate(&self) -> Result<()> {
         let wrong = |what: String| Err(Error::Config(what));

@@ -10,7 +10,7 @@ use crate::init::SplitMix64;
 use crate::{Config, Error, Result};
 
 /// Added to variances by group normalisation: PyTorch's default.
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 
 /// A network and its parameters.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use slipway_signature::Datatype;
 
 use super::numbers::{Numbers, OfType};
+use super::plain;
 use super::wanted::Requested;
 
 /// A request as it was sent.
@@ -43,10 +44,15 @@ struct TensorParameters {
 }
 
 /// Reads a request whose inputs probably have these datatypes.
+pub(super) fn parse(json: &[u8], expected: &[Datatype]) -> serde_json::Result<Request> {
+    plain::parse(json, expected).map_or_else(|| read(json, expected), Ok)
+}
+
+/// Reads any form of it.
 ///
 /// An object's members have no order, so an input's numbers may come before its datatype. They are then read as what the model takes. If
 /// that was wrong, everything is read again.
-pub(super) fn parse(json: &[u8], expected: &[Datatype]) -> serde_json::Result<Request> {
+pub(super) fn read(json: &[u8], expected: &[Datatype]) -> serde_json::Result<Request> {
     let read = |expected: &[Datatype]| {
         let mut from = serde_json::Deserializer::from_slice(json);
         let request = Whole(expected).deserialize(&mut from)?;

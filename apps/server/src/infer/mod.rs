@@ -4,6 +4,7 @@ mod classes;
 mod given;
 mod json;
 mod numbers;
+mod plain;
 mod request;
 mod response;
 mod wanted;

@@ -1,0 +1,193 @@
+//! Models that answer in less time than a hand-over to another thread takes: the threads that answer requests run them themselves.
+//!
+//! A request that is alone is answered at once. Otherwise the first of several lets its thread read those that have arrived as well, and
+//! then answers all of them as one batch, while other threads read on. So batches grow with the load, and nothing waits for one to fill.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use slipway_model::{Inference, Prepared};
+use tokio::sync::oneshot;
+
+use crate::loaded::Loaded;
+use crate::metrics::Metrics;
+use crate::tensor::Array;
+use crate::workers::{Answer, NoAnswer, Request, run};
+
+/// How long one call may keep a thread that answers requests.
+const LONGEST: Duration = Duration::from_millis(1);
+
+/// What makes a model quick.
+#[derive(Debug)]
+pub(crate) struct Quick {
+    pub(crate) inference: Arc<Inference>,
+    /// The most rows of one call.
+    rows: usize,
+    waiting: Mutex<VecDeque<Request>>,
+}
+
+impl Quick {
+    /// A network that any number of threads may run at once, with at most so many rows a call.
+    pub(crate) fn new(inference: Arc<Inference>, rows: usize) -> Self {
+        Self { inference, rows, waiting: Mutex::default() }
+    }
+
+    /// `None` if one row takes too long.
+    pub(crate) fn of(prepared: &Prepared) -> Option<Self> {
+        let inference = prepared.inference()?;
+        let each = prepared.measured().one.fastest().as_nanos().max(1);
+        let rows = usize::try_from(LONGEST.as_nanos() / each).unwrap_or(usize::MAX);
+        (rows > 0).then(|| Self::new(inference, rows))
+    }
+
+    /// Whether a request of so many rows is answered here.
+    pub(crate) fn takes(&self, rows: usize) -> bool {
+        rows <= self.rows
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Request>> {
+        // Nothing panics while the lock is held.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the first requests, as many as one call may have.
+    fn batch(&self, waiting: &mut VecDeque<Request>) -> Vec<Request> {
+        let mut rows = 0;
+        let fitting = waiting.iter().take_while(|request| {
+            rows += request.rows;
+            rows <= self.rows
+        });
+        let count = fitting.count().max(1);
+        waiting.drain(..count.min(waiting.len())).collect()
+    }
+}
+
+/// Answers a request for a model that is quick, if at most `capacity` others wait.
+///
+/// # Errors
+/// [`NoAnswer`] when too many wait or the model fails.
+pub(crate) async fn ask(
+    model: Arc<Loaded>,
+    inputs: Vec<Array>,
+    rows: usize,
+    capacity: usize,
+    metrics: &Metrics,
+) -> Answer {
+    // Declared before the channel, and so dropped after it: who leaves is then known to have gone.
+    let mut first = None;
+    let (answer, answered) = oneshot::channel();
+    let is_first = {
+        let Some(quick) = &model.quick else { return Err(NoAnswer::Model("it is not quick".to_owned())) };
+        let mut waiting = quick.waiting();
+        if waiting.len() >= capacity {
+            return Err(NoAnswer::Busy(waiting.len()));
+        }
+        waiting.push_back(Request { model: Arc::clone(&model), inputs, rows, answer, since: Instant::now() });
+        waiting.len() == 1
+    };
+    if is_first {
+        first = Some(First { model: &model, metrics });
+        if metrics.in_flight.get() > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(first.take());
+    answered.await.unwrap_or_else(|_| Err(NoAnswer::Model("its thread has ended".to_owned())))
+}
+
+/// The first of the requests that wait. It answers all of them when it is dropped, and so also if its own client leaves before.
+struct First<'a> {
+    model: &'a Loaded,
+    metrics: &'a Metrics,
+}
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        let Some(quick) = &self.model.quick else { return };
+        let mut waiting = std::mem::take(&mut *quick.waiting());
+        while !waiting.is_empty() {
+            run(self.metrics, quick.batch(&mut waiting), &|model, inputs| model.run_here(inputs));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use futures::poll;
+
+    use super::*;
+    use crate::tensor::Elements;
+
+    /// Requests that may wait.
+    const CAPACITY: usize = 8;
+
+    fn picture(of: u32, images: usize) -> Vec<f32> {
+        (0..images as u32 * 784).map(|i| ((i * 31 + of * 7) % 101) as f32 / 101.0).collect()
+    }
+
+    fn input(of: u32, images: usize) -> Vec<Array> {
+        vec![Array { shape: vec![images as i64, 1, 28, 28], elements: Elements::Fp32(picture(of, images)) }]
+    }
+
+    fn is(answer: &Answer, want: &[f32]) -> bool {
+        let Ok([Array { elements: Elements::Fp32(found), .. }, _]) = answer.as_deref() else { return false };
+        found.len() == want.len() && found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-5)
+    }
+
+    #[tokio::test]
+    async fn a_lone_request_is_answered_without_a_pause() {
+        let (model, bundle) = Loaded::quick(1, 4);
+        let metrics = Metrics::new().unwrap();
+        metrics.in_flight.set(1);
+        let mut asked = Box::pin(ask(Arc::new(model), input(3, 1), 1, CAPACITY, &metrics));
+        let Poll::Ready(answer) = poll!(&mut asked) else { panic!("it waits") };
+        assert!(is(&answer, &bundle.probabilities(&picture(3, 1), 1).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn what_has_arrived_is_answered_in_batches_and_each_gets_its_own() {
+        let (model, bundle) = Loaded::quick(1, 4);
+        let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
+        metrics.in_flight.set(2);
+        let images = [1, 2, 1, 3, 1, 4];
+        let asked =
+            (0..).zip(images).map(|(of, rows)| ask(Arc::clone(&model), input(of, rows), rows, CAPACITY, &metrics));
+        let answers = futures::future::join_all(asked).await;
+        for ((of, images), answer) in (0..).zip(images).zip(&answers) {
+            assert!(is(answer, &bundle.probabilities(&picture(of, images), images).unwrap()), "{of}");
+        }
+        // 1 + 2 + 1, 3 + 1, 4
+        assert_eq!((metrics.batch.get_sample_count(), metrics.batch.get_sample_sum()), (3, 12.0));
+    }
+
+    #[tokio::test]
+    async fn others_are_answered_although_the_first_one_has_gone() {
+        let (model, bundle) = Loaded::quick(1, 4);
+        let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
+        metrics.in_flight.set(2);
+        let mut first = Box::pin(ask(Arc::clone(&model), input(0, 1), 1, CAPACITY, &metrics));
+        let mut second = Box::pin(ask(Arc::clone(&model), input(1, 1), 1, CAPACITY, &metrics));
+        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        drop(first);
+        assert!(is(&second.await, &bundle.probabilities(&picture(1, 1), 1).unwrap()));
+        assert_eq!(metrics.batch.get_sample_sum(), 1.0);
+    }
+
+    #[tokio::test]
+    async fn more_than_may_wait_are_refused() {
+        let (model, _) = Loaded::quick(1, 4);
+        let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
+        metrics.in_flight.set(2);
+        let mut asked: Vec<_> =
+            (0..3).map(|of| Box::pin(ask(Arc::clone(&model), input(of, 1), 1, 2, &metrics))).collect();
+        let mut third = asked.remove(2);
+        for waits in &mut asked {
+            assert!(poll!(waits).is_pending());
+        }
+        assert_eq!(poll!(&mut third), Poll::Ready(Err(NoAnswer::Busy(2))));
+        assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
+    }
+}
