@@ -173,8 +173,8 @@ advisories: setup-linters ## check for known vulnerabilities of the dependencies
 	$(DENY) check advisories
 
 bench: build setup-test ## measure training, serving, the command line and the training manager; prints a table and JSON
-	@test -x $(TOOLS)/bin/oha || cargo install --locked --root $(TOOLS) oha@1.16.0
-	$(TEST_ENV) OHA=$(TOOLS)/bin/oha cargo run --release --locked -p slipway-loop --bin bench
+	@$(PYTHON) tools/setup/venv.py --bench
+	$(TEST_ENV) SLIPWAY_PYTHON_MOSEC=$(CACHE)/venv-mosec/bin/python cargo run --release --locked -p slipway-loop --bin bench
 	$(TEST_ENV) cargo test $(TESTS) --test loops -- --ignored --nocapture measure_
 
 bench-training: build setup-test ## measure training alone, beside the same network in PyTorch under torchrun

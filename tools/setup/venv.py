@@ -1,8 +1,8 @@
 """Creates the Python environment of MLflow and the demo page: ${XDG_CACHE_HOME:-~/.cache}/slipway/venv.
 
 With --tests it also creates two that only tests need: venv-torch, which adds PyTorch for the test that `mlflow.pyfunc.load_model`
-agrees with the server, and venv-triton, which adds `tritonclient` for the test that it understands the server.
-Each is replaced when its lock file or the Python version changes.
+agrees with the server, and venv-triton, which adds `tritonclient` for the test that it understands the server. With --bench it creates
+venv-mosec, which adds to those the server that `make bench` compares ours with. Each is replaced when its lock file or the Python version changes.
 """
 
 import argparse
@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 VENV = CACHE / "venv"
 VENV_TORCH = CACHE / "venv-torch"
 VENV_TRITON = CACHE / "venv-triton"
+VENV_MOSEC = CACHE / "venv-mosec"
 
 # Libraries that PyTorch's Linux build links but calls only on a GPU: 3 GB that a test on a CPU does not need.
 CUDA_NAMES = ["cublas.so.13", "cublasLt.so.13", "cudnn.so.9", "cufft.so.12", "cufile.so.0", "curand.so.10", "cusolver.so.12",
@@ -118,14 +119,34 @@ def with_triton() -> None:
             (VENV_TRITON / "made-from").write_text(made_from)
 
 
+def with_mosec() -> None:
+    """Another model server, over PyTorch."""
+    lock = HERE / "requirements-mosec.lock"
+    made_from = stamp(lock, HERE / "requirements.lock", HERE / "requirements-torch.lock")
+    with alone("venv-mosec"):
+        if is_made(VENV_MOSEC, made_from):
+            return
+        with phase("installing mosec for the benchmark"):
+            site = on_base(VENV_MOSEC, lock)
+            # as a folder of packages with .pth files of its own, which a line of a .pth file is not
+            torch = site_packages(VENV_TORCH)
+            (site / "slipway-torch.pth").write_text(f"import site; site.addsitedir({str(torch)!r})\n")
+            run([VENV_MOSEC / "bin" / "python", "-c", "import mosec, msgspec, torch"],
+                f"mosec was installed into {VENV_MOSEC} but does not load.", env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+            (VENV_MOSEC / "made-from").write_text(made_from)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tests", action="store_true", help="also the environments that only tests need")
-    tests = arguments.parse_args().tests
+    arguments.add_argument("--bench", action="store_true", help="also the one that only the benchmark needs, after --tests")
+    given = arguments.parse_args()
     base()
-    if tests:
+    if given.tests:
         with_torch()
         with_triton()
+    if given.bench:
+        with_mosec()
 
 
 if __name__ == "__main__":

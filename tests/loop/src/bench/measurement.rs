@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Measurement {
     /// What was measured.
     pub name: String,
-    /// Its unit: `images/s`, `requests/s`, `ms` or `s`.
+    /// Its unit: `images/s`, `requests/s`, `ms` or `s`; empty for a share.
     pub unit: &'static str,
     /// Smallest sample.
     pub minimum: f64,

@@ -2,6 +2,7 @@
 //! machine's speed affects every case alike; minimum, median and maximum show how large it was.
 
 pub mod command_line;
+pub mod load;
 pub mod measurement;
 pub mod serving;
 pub mod training;

@@ -25,7 +25,8 @@ async fn main() -> Result<()> {
     programs::fresh_clone(&clone)?;
     eprintln!("running the loop once, to have a model in service");
     let open = demo::open(&clone).await?;
-    let bundle = bundle(&clone)?;
+    let bundle = folder_with(&clone, "model.safetensors")?;
+    let peer = serving::Peer::start(&folder_with(&clone, "model.pth")?.join("model.pth"), folder.path())?;
 
     let mut large = command_line::Large::new(&clone, folder.path())?;
     let history = command_line::History::new(&clone, folder.path())?;
@@ -35,7 +36,7 @@ async fn main() -> Result<()> {
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
         training::round(&mut figures)?;
-        serving::round(&open.addresses.server, &bundle, folder.path(), &mut figures)?;
+        serving::round(&open.addresses.server, &peer, &bundle, &mut figures)?;
         command_line::round(&clone, &mut figures)?;
         large.round(&mut figures)?;
         hundred.round(&mut figures)?;
@@ -60,13 +61,13 @@ fn only_training(rounds: usize) -> Result<()> {
     Ok(())
 }
 
-/// The folder in which the server keeps the files of the version in service.
-fn bundle(clone: &Path) -> Result<PathBuf> {
+/// A folder of a model's files that has this one: as the server keeps them, or as the registry does.
+fn folder_with(clone: &Path, file: &str) -> Result<PathBuf> {
     let mut folders = vec![clone.join(".slipway")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
-            if path.file_name().is_some_and(|name| name == "model.safetensors") {
+            if path.file_name().is_some_and(|name| name == file) {
                 return Ok(folder);
             }
             if path.is_dir() {
@@ -74,5 +75,5 @@ fn bundle(clone: &Path) -> Result<PathBuf> {
             }
         }
     }
-    anyhow::bail!("no model.safetensors in .slipway: has the server loaded a version?")
+    anyhow::bail!("no {file} in .slipway: has the server loaded a version?")
 }
