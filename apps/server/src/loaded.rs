@@ -169,7 +169,7 @@ impl Loaded {
         let config = slipway_model::Config::mnist(slipway_model::Architecture::Mlp, 0.0);
         let bundle = slipway_model::Bundle::new(&slipway_model::Model::new(&config, seed).unwrap()).unwrap();
         let prepared = Prepared::new(bundle.share()).unwrap();
-        let networks = (0..workers).map(|_| Mutex::new(Network::BuiltIn(prepared.share()))).collect();
+        let networks = (0..workers).map(|_| Mutex::new(Network::BuiltIn(Box::new(prepared.share())))).collect();
         let model = Self {
             name: "mnist".into(),
             version: seed.to_string(),

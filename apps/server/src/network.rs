@@ -14,7 +14,7 @@ use crate::tensor::{Array, Elements};
 #[derive(Debug)]
 pub enum Network {
     /// A built-in network.
-    BuiltIn(Prepared),
+    BuiltIn(Box<Prepared>),
     /// Any other, with the names of its outputs.
     Engine(Engine, Vec<CString>),
 }
@@ -31,7 +31,7 @@ impl Network {
             let bundle = Bundle::load(folder).map_err(|error| error.to_string())?;
             let interface = Interface::of_bundle(bundle.config());
             let prepared = Prepared::new(bundle).map_err(|error| error.to_string())?;
-            return Ok((Self::BuiltIn(prepared), interface));
+            return Ok((Self::BuiltIn(Box::new(prepared)), interface));
         }
         let servable = Servable::read(folder).map_err(|error| error.to_string())?;
         let file = servable.path(folder);
@@ -53,7 +53,7 @@ impl Network {
     /// When libtorch fails.
     pub fn share(&self) -> Result<Self, String> {
         match self {
-            Self::BuiltIn(prepared) => Ok(Self::BuiltIn(prepared.share())),
+            Self::BuiltIn(prepared) => Ok(Self::BuiltIn(Box::new(prepared.share()))),
             Self::Engine(engine, names) => {
                 let engine = engine.share().map_err(|error| error.to_string())?;
                 Ok(Self::Engine(engine, names.clone()))

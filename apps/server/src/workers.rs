@@ -176,12 +176,11 @@ fn next(shared: &Shared) -> Option<Vec<Request>> {
     }
 }
 
+/// How a model answers inputs.
+type Call<'a> = dyn Fn(&Loaded, &[Array]) -> Result<Vec<Array>, String> + 'a;
+
 /// Runs a batch by this call of its model, and gives each request its part.
-pub(crate) fn run(
-    metrics: &Metrics,
-    mut batch: Vec<Request>,
-    call: &dyn Fn(&Loaded, &[Array]) -> Result<Vec<Array>, String>,
-) {
+pub(crate) fn run(metrics: &Metrics, mut batch: Vec<Request>, call: &Call<'_>) {
     // A request whose client is gone needs no answer.
     batch.retain(|request| !request.answer.is_closed());
     let Some(first) = batch.first() else { return };

@@ -66,9 +66,8 @@ impl Prepared {
         let config = bundle.config().clone();
         let inference = Inference::of(bundle.model())?;
         let [one, many] = [1, MANY].map(|n| compare(&bundle, inference.as_ref(), n));
-        let ([one, many], difference) = match (one?, many?) {
-            ((one, a), (many, b)) => ([one, many], a.max(b)),
-        };
+        let ((one, of_one), (many, of_many)) = (one?, many?);
+        let difference = of_one.max(of_many);
         let agree = difference <= TOLERANCE;
         let [one, many] = [one, many].map(|times| Times { own: times.own.filter(|_| agree), ..times });
         let [for_one, for_many] = [one, many].map(|times| times.own_is_faster());

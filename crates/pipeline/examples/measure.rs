@@ -36,8 +36,12 @@ fn make(folder: &Path, count: u32) {
     std::fs::create_dir_all(folder).unwrap();
     let file = |name: &str| BufWriter::new(std::fs::File::create(folder.join(name)).unwrap());
     let (mut images, mut labels) = (file("x"), file("y"));
-    [0x0803, count, 28, 28].map(|word: u32| images.write_all(&word.to_be_bytes()).unwrap());
-    [0x0801, count].map(|word: u32| labels.write_all(&word.to_be_bytes()).unwrap());
+    for word in [0x0803, count, 28, 28_u32] {
+        images.write_all(&word.to_be_bytes()).unwrap();
+    }
+    for word in [0x0801, count] {
+        labels.write_all(&word.to_be_bytes()).unwrap();
+    }
     let mut random = fastrand::Rng::with_seed(0);
     let mut levels = [0; 784];
     for number in 0..count {

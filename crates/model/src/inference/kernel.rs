@@ -74,9 +74,9 @@ impl Weights {
                 }
             };
         }
-        if windows == 1 && vectors % 8 == 0 {
+        if windows == 1 && vectors.is_multiple_of(8) {
             while_there_are!(1 by 8);
-        } else if vectors % 2 == 0 {
+        } else if vectors.is_multiple_of(2) {
             while_there_are!(7 by 2);
             while_there_are!(4 by 2);
             while_there_are!(2 by 2);

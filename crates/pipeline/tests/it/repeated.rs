@@ -113,7 +113,7 @@ async fn folders_archives_and_names_do_not_matter() {
              pipeline: {{publish: images}}"
         )
     };
-    let label = |number: u64| if number % 2 == 0 { "even" } else { "odd" };
+    let label = |number: u64| if number.is_multiple_of(2) { "even" } else { "odd" };
     let first = Workshop::new().await;
     let mut archive = tar::Builder::new(Vec::new());
     for number in 0..50 {

@@ -88,11 +88,11 @@ fn length(answer: &[u8]) -> Result<Option<usize>> {
     let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&answer[..end])?;
     ensure!(head.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(answer));
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
     });
-    let length = lengths.last().context("an answer without Content-Length")??;
+    let length = lengths.next_back().context("an answer without Content-Length")??;
     Ok(Some(end + 4 + length))
 }
 

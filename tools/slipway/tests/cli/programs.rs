@@ -115,7 +115,7 @@ fn the_plan_shows_the_program_and_the_price_of_gpus() {
     assert_eq!(change["program"]["parameters"], serde_json::json!({"hidden": 128}));
     let markdown = project.run(&["plan", "--markdown"]).text();
     assert!(markdown.contains("Runs `trainers/torch-cnn: python train.py --lr ${lr}, with hidden=128`."), "{markdown}");
-    assert!(markdown.contains("| lr=0.001 | 2 | 1 | 1 |\n"), "{markdown}");
+    assert!(markdown.contains("| `lr=0.001` | 2 | 1 | 1 |\n"), "{markdown}");
 }
 
 #[test]

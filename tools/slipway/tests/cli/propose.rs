@@ -417,13 +417,13 @@ fn counts_price_and_warnings_stand_first_in_the_body_of_hundreds() {
     let places = [
         "**Starts 300 TrainJobs; at most 300 CPU-hours, 150.00 EUR**\n",
         "**Objects in the clusters: 300 added, 0 changed, 0 removed**\n",
-        "\nNot read here, and so not compared:\n\n- `clusters/local/set-0.yaml:",
+        "\nNot read here, and so not compared:\n\n- ``clusters/local/set-0.yaml:",
         "- … and 30 more\n",
         "| starts | parameters |",
         "| … and 250 more |",
         "## What changes in the clusters",
         "<details>",
-        "more TrainJobs: `slipway diff` shows everything",
+        "more `TrainJobs`: `slipway diff` shows everything",
     ]
     .map(|part| body.find(part).unwrap_or_else(|| panic!("{part} is not in {body}")));
     assert!(places[0] == 0 && places.is_sorted(), "{places:?}: {body}");
