@@ -65,6 +65,7 @@ async fn no_request_fails_while_versions_are_swapped() {
 async fn a_config_map_is_followed_as_kubelet_changes_it() {
     let registry = Registry::start().await;
     let made = [registry.register("1", 1), registry.register("2", 2)];
+    let last = registry.register("3", 3);
     let folder = tempfile::tempdir().unwrap();
     let mut mount = Mount::new(&folder.path().join("models"), &list("1", &made[0].1));
     let models = mount.models();
@@ -91,7 +92,9 @@ async fn a_config_map_is_followed_as_kubelet_changes_it() {
         let to = turn % 2;
         mount.write(&list(&(to + 1).to_string(), &made[to].1));
     }
-    server.until("/v2/models/mnist", |_, body| body["versions"][0] == json!("2")).await;
+    // a version that was never listed before: once it is in service, nothing that was read earlier is still to come
+    mount.write(&list("3", &last.1));
+    server.until("/v2/models/mnist", |_, body| body["versions"][0] == json!("3")).await;
     assert_eq!(server.figure("slipway_server_models_reloads_total{result=\"failure\"}").await, 0.0);
     // the file disappears, as when a key is renamed: the version in service stays, and the metric reports the failure
     let gone = models.with_file_name("..data");
@@ -100,7 +103,7 @@ async fn a_config_map_is_followed_as_kubelet_changes_it() {
     while server.figure("slipway_server_models_last_reload_successful").await == 1.0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.1["model_version"], "2");
+    assert_eq!(server.post("mnist", request(&picture(0, 1))).await.1["model_version"], "3");
     std::os::unix::fs::symlink(kept, gone).unwrap();
     while server.figure("slipway_server_models_last_reload_successful").await == 0.0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
