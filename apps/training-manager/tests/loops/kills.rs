@@ -8,9 +8,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, advance, pause, resume};
 
 use crate::clock::until;
+use crate::course::{Course, Times};
 use crate::world::{DATA, World, far, leader, shown, with};
 
-const KILLS: usize = 100;
+pub(crate) const KILLS: usize = 100;
+/// What happens within them.
+pub(crate) const HUNDRED: Times = Times { created: 5, running: 20, finished: [40, 60], commits: (10, 9) };
 /// The most that a life lasts, in milliseconds: long enough to write more than once.
 const LIFE: u64 = 400;
 
@@ -19,25 +22,13 @@ async fn a_hundred_kills_lose_nothing_and_do_nothing_twice() {
     let world = World::new().await;
     let seed = 7;
     let mut rng = fastrand::Rng::with_seed(seed);
-    let (number, jobs) = world.merge("local").await;
-    let (mut runs, mut opened) = (Vec::new(), 0);
+    let mut course = Course::new(&world, HUNDRED).await;
+    let mut opened = 0;
     for kill in 0..KILLS {
         let (manager, published) = (world.manager("local", leader()), Published::default());
         let life = Duration::from_millis(rng.u64(0..LIFE));
         with(&manager, &published, async {
-            match kill {
-                5 => jobs.iter().for_each(|job| world.create(job)),
-                20 => {
-                    for job in &jobs {
-                        runs.push(world.run(job).await);
-                    }
-                }
-                40 => world.finish(&jobs[0], &runs[0], 0.97, DATA).await,
-                60 => world.finish(&jobs[1], &runs[1], 0.96, DATA).await,
-                // so that a promotion that was forgotten would get another branch
-                kill if kill % 10 == 9 => world.push("experiments/README.md", Some(&format!("{kill}\n"))),
-                _ => {}
-            }
+            course.go_on(&world, kill).await;
             tokio::time::sleep(life).await;
         })
         .await;
@@ -46,13 +37,7 @@ async fn a_hundred_kills_lose_nothing_and_do_nothing_twice() {
         assert!(promotions.len() <= 1, "seed {seed}, kill {kill}: {promotions:?}");
     }
     let (manager, published) = (world.manager("local", leader()), Published::default());
-    with(&manager, &published, async {
-        until("the promotion", async || world.promotions().await.len() == 1).await;
-        let promotion = world.promotions().await[0].number;
-        let report = world.reported(number, &format!("promotion `#{promotion}`")).await;
-        assert!(report.contains("2 trials finished"), "{report}");
-    })
-    .await;
+    with(&manager, &published, course.ends(&world)).await;
     assert_eq!(world.promotions().await.len(), 1);
     assert!(opened <= 1, "{opened} promotions were opened");
 }

@@ -4,6 +4,7 @@
 mod archiving;
 mod away;
 mod clock;
+mod course;
 mod declaring;
 mod door;
 mod github;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::clock::until;
-use crate::world::{DATA, EXPERIMENT, World, container, now};
+use crate::course::Course;
+use crate::kills::{HUNDRED, KILLS};
+use crate::world::{EXPERIMENT, World, container, now};
 
 const JOBS: usize = 1_000;
 
@@ -101,7 +102,6 @@ async fn the_program_leads_reports_and_ends_when_it_is_asked_to() {
     assert_eq!(world.kubernetes.holder().as_deref(), Some(""), "the Lease was given back");
 }
 
-const KILLS: u32 = 100;
 /// The most that it lives, in milliseconds: long enough to begin, and to write something.
 const LIFE: u64 = 900;
 
@@ -110,25 +110,12 @@ const LIFE: u64 = 900;
 async fn the_program_that_is_killed_a_hundred_times_loses_nothing_and_does_nothing_twice() {
     let world = World::new().await;
     let mut rng = fastrand::Rng::with_seed(7);
-    let (number, jobs) = world.merge("local").await;
-    let mut runs = Vec::new();
+    let mut course = Course::new(&world, HUNDRED).await;
     for kill in 0..KILLS {
         // otherwise it waits until the Lease of the one before has run out
         world.kubernetes.release();
         let program = Program::start(&world);
-        match kill {
-            5 => jobs.iter().for_each(|job| world.create(job)),
-            20 => {
-                for job in &jobs {
-                    runs.push(world.run(job).await);
-                }
-            }
-            40 => world.finish(&jobs[0], &runs[0], 0.97, DATA).await,
-            60 => world.finish(&jobs[1], &runs[1], 0.96, DATA).await,
-            // so that a promotion that was forgotten would get another branch
-            kill if kill % 10 == 9 => world.push("experiments/README.md", Some(&format!("{kill}\n"))),
-            _ => {}
-        }
+        course.go_on(&world, kill).await;
         tokio::time::sleep(Duration::from_millis(rng.u64(0..LIFE))).await;
         drop(program);
         let promotions = world.promotions().await;
@@ -136,10 +123,7 @@ async fn the_program_that_is_killed_a_hundred_times_loses_nothing_and_does_nothi
     }
     world.kubernetes.release();
     let program = Program::start(&world);
-    until("the promotion", async || world.promotions().await.len() == 1).await;
-    let promotion = world.promotions().await[0].number;
-    let report = world.reported(number, &format!("promotion `#{promotion}`")).await;
-    assert!(report.contains("2 trials finished"), "{report}");
+    course.ends(&world).await;
     program.end().await;
     assert_eq!(world.promotions().await.len(), 1);
 }

@@ -8,8 +8,9 @@ use slipway_training_manager::manager::{Manager, Published};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use crate::clock::until;
+use crate::course::{Course, Times};
 use crate::kubernetes::LEASES;
-use crate::world::{DATA, World};
+use crate::world::World;
 
 const KILLS: usize = 20;
 
@@ -55,22 +56,11 @@ async fn kill_again_and_again() {
     let world = World::new().await;
     let seed = 3;
     let mut rng = fastrand::Rng::with_seed(seed);
-    let (number, jobs) = world.merge("local").await;
+    let times = Times { created: 2, running: 5, finished: [8, 11], commits: (3, 0) };
+    let mut course = Course::new(&world, times).await;
     let mut processes = ["a", "b"].map(|name| Some(Process::start(&world, name)));
-    let mut runs = Vec::new();
     for kill in 0..KILLS {
-        match kill {
-            2 => jobs.iter().for_each(|job| world.create(job)),
-            5 => {
-                for job in &jobs {
-                    runs.push(world.run(job).await);
-                }
-            }
-            8 => world.finish(&jobs[0], &runs[0], 0.97, DATA).await,
-            11 => world.finish(&jobs[1], &runs[1], 0.96, DATA).await,
-            kill if kill % 3 == 0 => world.push("experiments/README.md", Some(&format!("{kill}\n"))),
-            _ => {}
-        }
+        course.go_on(&world, kill).await;
         tokio::time::sleep(Duration::from_millis(rng.u64(0..600))).await;
         let leaders = processes.iter().flatten().filter(|process| process.leads()).count();
         assert!(leaders <= 1, "seed {seed}, kill {kill}: both lead");
@@ -80,10 +70,7 @@ async fn kill_again_and_again() {
         assert!(world.promotions().await.len() <= 1, "seed {seed}, kill {kill}");
     }
     until("one of them leads", async || processes.iter().flatten().any(Process::leads)).await;
-    until("the promotion", async || !world.promotions().await.is_empty()).await;
-    let promotion = world.promotions().await[0].number;
-    let report = world.reported(number, &format!("promotion `#{promotion}`")).await;
-    assert!(report.contains("2 trials finished"), "{report}");
+    course.ends(&world).await;
     processes.into_iter().flatten().for_each(Process::kill);
     assert_eq!(world.promotions().await.len(), 1);
 }
