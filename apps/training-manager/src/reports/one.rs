@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::Reporting;
 use crate::declared::Declared;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::known::Facts;
 use crate::leading::must_lead;
 use crate::merges::{Merge, What};
@@ -31,7 +31,7 @@ pub(super) struct Reporter<'a> {
 }
 
 /// What came of a report.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
     /// Whether anything had to be written.
     pub(super) wrote: bool,
@@ -39,6 +39,8 @@ pub(super) struct Written {
     pub(super) is_complete: bool,
     /// Whether something of it still runs.
     pub(super) runs: bool,
+    /// Which promotion could not be opened or kept in mind, and why. The report is as it should be all the same.
+    pub(super) not_promoted: Option<(String, Error)>,
 }
 
 impl<'a> Reporter<'a> {
@@ -66,7 +68,7 @@ impl<'a> Reporter<'a> {
         };
         let mut outcome = merged.outcome(&now).await?;
         // a promotion that cannot be opened does not hold up the report
-        let promoted = self.promote(&mut outcome, &facts.declared).await;
+        let not_promoted = self.promote(&mut outcome, &facts.declared).await;
         let report = Report::of(environment, &environments, outcome.document(), &opened.head);
         // asked for right before each writing
         let publication = async |_: &Opened, previous: Option<&str>| -> Result<Publication> {
@@ -74,10 +76,9 @@ impl<'a> Reporter<'a> {
             Ok(report.publication(previous))
         };
         let published = followed.remote.forge.publish_on(opened.clone(), publication).await?;
-        promoted?;
         let trials = outcome.results.experiments.iter().flat_map(|one| &one.trials);
         let runs = trials.clone().any(|trial| trial.state == TrialState::Running);
-        Ok(Written { wrote: published.changed, is_complete: !outcome.is_incomplete(), runs })
+        Ok(Written { wrote: published.changed, is_complete: !outcome.is_incomplete(), runs, not_promoted })
     }
 
     /// The pull request and what it did; `None` if it is not merged.
@@ -105,10 +106,10 @@ impl<'a> Reporter<'a> {
         Ok(Some(merged))
     }
 
-    /// Opens the promotions that are due, and adds them to the results.
-    async fn promote(&self, outcome: &mut Outcome, tree: &Declared) -> Result<()> {
+    /// Opens the promotions that are due, and adds them to the results. Returns which one failed, and why.
+    async fn promote(&self, outcome: &mut Outcome, tree: &Declared) -> Option<(String, Error)> {
         let Reporting { followed, mlflow, environment, metrics, leadership, .. } = self.reporting;
-        let mut failed = Ok(());
+        let mut failed = None;
         for at in 0..outcome.models.len() {
             let registered = &outcome.models[at];
             let Some(experiment) = outcome.results.experiments.get(registered.at) else { continue };
@@ -117,13 +118,13 @@ impl<'a> Reporter<'a> {
                 continue;
             };
             let (version, place) = (version.clone(), registered.at);
-            let Proposed { is_new, open } = match propose(followed, mlflow, leadership, environment, &version).await {
-                Ok(proposed) => proposed,
-                Err(error) => {
-                    failed = Err(error);
-                    continue;
-                }
-            };
+            let what = format!("version {} of {}", version.version, version.name);
+            let proposed = propose(followed, mlflow, leadership, environment, &version).await;
+            let Proposed { is_new, open, unmarked } = proposed.unwrap_or_else(|error| Proposed {
+                unmarked: Some(error),
+                ..Proposed::default()
+            });
+            failed = unmarked.map(|error| (what, error)).or(failed);
             metrics.promotions.inc_by(u64::from(is_new));
             let Some(opened) = open else { continue };
             if policy == Policy::Merge {
