@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use slipway_cluster::Leadership;
-use slipway_forge::{Error as ForgeError, MergeMethod, Opened};
+use slipway_forge::{MergeMethod, Opened};
 use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
 use slipway_names::tag;
@@ -13,14 +13,19 @@ use slipway_project::{Tree, history, jobs_folder, serving};
 use slipway_report::CHECK;
 use slipway_serving::Pin;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::leading::must_lead;
 use crate::repository::{Followed, blocking};
 use crate::warned::Warned;
 
-/// How often checks are looked at.
+/// After how long a pull request is looked at again; each later time twice as long.
 const PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause while its check is not green, or not all is known of what it moves.
+const LONGEST: Duration = Duration::from_secs(300);
+/// The longest pause after the forge has refused the merge: a person changes a rule, or approves.
+const LONGEST_REFUSED: Duration = Duration::from_secs(3600);
 
 /// A pull request that is to be merged.
 #[derive(Clone, Debug)]
@@ -34,12 +39,32 @@ pub struct Merge {
 }
 
 /// What a pull request does, and nothing else.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// It puts this version into service.
     Promotion(ModelVersion),
     /// It moves TrainJobs to the history, at most these: they have ended, and their logs are kept.
     Archive(BTreeSet<String>),
+}
+
+/// A pull request that is to be merged, and when it is looked at next.
+struct Waiting {
+    merge: Merge,
+    due: Instant,
+    /// How often it was looked at in vain.
+    tries: u32,
+    warned: Warned,
+}
+
+/// What came of looking at a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing more is to be done.
+    Done,
+    /// Its check is not green yet.
+    NotGreen,
+    /// It moves these TrainJobs, of which is not known that they have ended, or whose logs are not kept yet.
+    Unknown(Vec<String>),
 }
 
 /// Merges what arrives, for ever.
@@ -48,42 +73,78 @@ pub(crate) async fn follow(
     leadership: &Leadership,
     mut arriving: mpsc::UnboundedReceiver<Merge>,
 ) -> Infallible {
-    let mut waiting: BTreeMap<u64, Merge> = BTreeMap::new();
-    let mut warned: BTreeMap<u64, Warned> = BTreeMap::new();
+    let mut waiting: BTreeMap<u64, Waiting> = BTreeMap::new();
     loop {
+        let next = waiting.values().map(|one| one.due).min();
         tokio::select! {
-            Some(merge) = arriving.recv() => drop(waiting.insert(merge.number, merge)),
-            () = tokio::time::sleep(PAUSE), if !waiting.is_empty() => {}
+            Some(merge) = arriving.recv() => arrive(&mut waiting, merge, Instant::now()),
+            () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
         }
         let mut done = Vec::new();
-        for merge in waiting.values() {
-            let warned = warned.entry(merge.number).or_default();
-            match step(followed, leadership, merge).await {
-                Ok(true) => done.push(merge.number),
-                Ok(false) => warned.clear(),
-                Err(error) => warned.warn(&format!("pull request #{} is not merged", merge.number), &error),
+        for (number, one) in waiting.iter_mut().filter(|(_, one)| one.due <= Instant::now()) {
+            let stepped = step(followed, leadership, &one.merge).await;
+            if matches!(stepped, Ok(Step::Done)) {
+                done.push(*number);
+            } else {
+                one.wait(&stepped, Instant::now());
             }
         }
-        for number in done {
-            waiting.remove(&number);
-            warned.remove(&number);
+        waiting.retain(|number, _| !done.contains(number));
+    }
+}
+
+/// One that waits already goes on waiting, unless something else is known of it now.
+fn arrive(waiting: &mut BTreeMap<u64, Waiting>, merge: Merge, now: Instant) {
+    match waiting.get_mut(&merge.number) {
+        Some(known) if known.merge.what == merge.what => {}
+        known => {
+            let warned = known.map(|known| std::mem::take(&mut known.warned)).unwrap_or_default();
+            waiting.insert(merge.number, Waiting { merge, due: now, tries: 0, warned });
         }
     }
 }
 
-/// Returns whether there is nothing more to do.
-async fn step(followed: &Followed, leadership: &Leadership, merge: &Merge) -> Result<bool> {
+impl Waiting {
+    /// It is looked at again, later each time.
+    fn wait(&mut self, stepped: &Result<Step>, now: Instant) {
+        let number = self.merge.number;
+        let longest = match stepped {
+            Err(_) => LONGEST_REFUSED,
+            Ok(_) => LONGEST,
+        };
+        match stepped {
+            Err(error) => self.warned.warn(&format!("pull request #{number} is not merged"), error),
+            Ok(Step::Unknown(jobs)) => {
+                let what = format!(
+                    "#{number} moves TrainJobs of which is not known that they have ended and that their logs are kept, so it waits for \
+                     that, or for a person who merges it"
+                );
+                self.warned.warn(&what, &jobs.join(", "));
+            }
+            Ok(_) => self.warned.clear(),
+        }
+        let doubled = 2_u32.saturating_pow(self.tries.min(16));
+        self.due = now + PAUSE.saturating_mul(doubled).min(longest);
+        self.tries = self.tries.saturating_add(1);
+    }
+}
+
+async fn step(followed: &Followed, leadership: &Leadership, merge: &Merge) -> Result<Step> {
     let forge = &followed.remote.forge;
     let opened = forge.get(merge.number).await?;
     if !opened.is_open() {
-        return Ok(true);
+        return Ok(Step::Done);
     }
     if opened.is_draft || !forge.is_green(&opened, CHECK).await? {
-        return Ok(false);
+        return Ok(Step::NotGreen);
     }
-    if !is_only_that(followed, merge, &opened).await? {
-        tracing::warn!("#{} holds more than what was proposed, so a person merges it", merge.number);
-        return Ok(true);
+    match content(followed, merge, &opened).await? {
+        Content::AsProposed => {}
+        Content::Unknown(jobs) => return Ok(Step::Unknown(jobs)),
+        Content::More => {
+            tracing::warn!("#{} holds more than what was proposed, so a person merges it", merge.number);
+            return Ok(Step::Done);
+        }
     }
     // a repository may allow only some of the methods
     let mut refused = None;
@@ -92,37 +153,54 @@ async fn step(followed: &Followed, leadership: &Leadership, merge: &Merge) -> Re
         match forge.merge(merge.number, method, &opened.head).await {
             Ok(commit) => {
                 tracing::info!("merged #{} as {commit}", merge.number);
-                return Ok(true);
+                return Ok(Step::Done);
             }
-            Err(error @ (ForgeError::NotMergeable { .. } | ForgeError::Refused { status: 405, .. })) => {
-                refused = Some(error)
-            }
+            Err(error) if error.is_about_method() => refused = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
-    refused.map_or(Ok(false), |error| Err(error.into()))
+    refused.map_or(Ok(Step::NotGreen), |error| Err(error.into()))
+}
+
+/// What a pull request holds beside what was proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    /// Nothing.
+    AsProposed,
+    /// Nothing, as far as these TrainJobs have ended.
+    Unknown(Vec<String>),
+    /// Something else.
+    More,
+}
+
+impl Content {
+    fn of(is_only_that: bool) -> Self {
+        if is_only_that { Self::AsProposed } else { Self::More }
+    }
 }
 
 /// Whether a pull request does what was proposed and nothing else: whoever may push to its branch could have added anything, and nobody
 /// reviews it.
-async fn is_only_that(followed: &Followed, merge: &Merge, opened: &Opened) -> Result<bool> {
+async fn content(followed: &Followed, merge: &Merge, opened: &Opened) -> Result<Content> {
     let branch = followed.remote.forge.default_branch().await?;
     // the branch as it is now: the change may be on top of a commit that the manager has not seen yet
     let tip = followed.fetch(&branch).await?.filter(|_| opened.base == branch);
-    let Some(tip) = tip else { return Ok(false) };
+    let Some(tip) = tip else { return Ok(Content::More) };
     followed.fetch_reference(&format!("refs/pull/{}/head", opened.number)).await?;
     let (git, merge, opened) = (followed.git.clone(), merge.clone(), opened.clone());
-    blocking(move || holds_only(&git, &merge, &opened, &tip)).await
+    blocking(move || held(&git, &merge, &opened, &tip)).await
 }
 
-fn holds_only(git: &Repository, merge: &Merge, opened: &Opened, tip: &str) -> Result<bool> {
-    let Some(base) = git.first_parent(&opened.head)? else { return Ok(false) };
+fn held(git: &Repository, merge: &Merge, opened: &Opened, tip: &str) -> Result<Content> {
+    let Some(base) = git.first_parent(&opened.head)? else { return Ok(Content::More) };
     // what is below it is on the default branch already
     if !git.contains(tip, &base)? {
-        return Ok(false);
+        return Ok(Content::More);
     }
     match &merge.what {
-        What::Promotion(version) => puts_into_service(git, version, &merge.environment, (&base, &opened.head)),
+        What::Promotion(version) => {
+            Ok(Content::of(puts_into_service(git, version, &merge.environment, (&base, &opened.head))?))
+        }
         What::Archive(ended) => moves_to_history(git, ended, &merge.environment, (&base, &opened.head)),
     }
 }
@@ -133,7 +211,7 @@ fn moves_to_history(
     ended: &BTreeSet<String>,
     environment: &str,
     (base, head): (&str, &str),
-) -> Result<bool> {
+) -> Result<Content> {
     let [jobs, records] =
         [jobs_folder(environment), history::folder(environment)].map(|folder| git.path_at_top(&folder));
     let (mut moved, mut written) = (BTreeSet::new(), BTreeSet::new());
@@ -142,7 +220,7 @@ fn moves_to_history(
         match (name_in(&jobs), name_in(&records)) {
             (Some(name), None) => drop(moved.insert(name.to_owned())),
             (None, Some(name)) => drop(written.insert(name.to_owned())),
-            _ => return Ok(false),
+            _ => return Ok(Content::More),
         }
     }
     for name in &moved {
@@ -153,10 +231,14 @@ fn moves_to_history(
         // the record ends with the TrainJob's file as it was
         let keeps = before.is_some_and(|before| written.ends_with(&before));
         if !keeps || after.is_some() || git.read(base, &record)?.is_some() {
-            return Ok(false);
+            return Ok(Content::More);
         }
     }
-    Ok(!moved.is_empty() && moved == written && moved.is_subset(ended))
+    if moved.is_empty() || moved != written {
+        return Ok(Content::More);
+    }
+    let unknown: Vec<String> = moved.difference(ended).cloned().collect();
+    Ok(if unknown.is_empty() { Content::AsProposed } else { Content::Unknown(unknown) })
 }
 
 /// Whether the only change is that this version comes into service.
@@ -189,7 +271,7 @@ fn puts_into_service(
 mod tests {
     use std::path::Path;
 
-    use slipway_forge::{CheckRun, Conclusion, Publication, PullRequest};
+    use slipway_forge::{CheckRun, Conclusion, Error as ForgeError, Publication, PullRequest};
     use slipway_git::Update;
     use tempfile::TempDir;
 
@@ -226,6 +308,31 @@ mod tests {
     fn models(number: u64, digest: char) -> String {
         let digest = version(number, digest).tag(tag::DIGEST).parse().unwrap();
         slipway_serving::Pins::default().with(Pin { name: "mnist".to_owned(), version: number, digest }).to_string()
+    }
+
+    #[test]
+    fn what_waits_is_looked_at_less_and_less_often() {
+        let (begun, mut waiting) = (Instant::now(), BTreeMap::new());
+        let merge = |what| Merge { number: 7, environment: "local".to_owned(), what };
+        let pauses = |waiting: &mut BTreeMap<u64, Waiting>, stepped: Result<Step>, count: usize| -> Vec<u64> {
+            let one = waiting.get_mut(&7).unwrap();
+            let pause = |_| {
+                let now = one.due;
+                one.wait(&stepped, now);
+                (one.due - now).as_secs()
+            };
+            (0..count).map(pause).collect()
+        };
+        arrive(&mut waiting, merge(archive(&["a"])), begun);
+        assert_eq!(waiting[&7].due, begun);
+        assert_eq!(pauses(&mut waiting, Ok(Step::NotGreen), 7), [10, 20, 40, 80, 160, 300, 300]);
+        let due = waiting[&7].due;
+        arrive(&mut waiting, merge(archive(&["a"])), begun);
+        assert_eq!(waiting[&7].due, due, "nothing new is known");
+        arrive(&mut waiting, merge(archive(&["a", "b"])), begun);
+        assert_eq!(waiting[&7].due, begun);
+        let pauses = pauses(&mut waiting, Err(Error::NotLeader), 12);
+        assert_eq!((pauses[0], pauses[8], pauses[9], pauses[11]), (10, 2560, 3600, 3600));
     }
 
     fn promotion() -> What {
@@ -295,7 +402,7 @@ mod tests {
 
         /// Whether nothing is left to do, and whether it is merged.
         async fn step(&self, merge: &Merge) -> (bool, bool) {
-            let done = step(&self.followed, &self.leadership, merge).await.unwrap();
+            let done = step(&self.followed, &self.leadership, merge).await.unwrap() == Step::Done;
             (done, !self.is_open(merge).await)
         }
     }
@@ -390,7 +497,12 @@ mod tests {
         }
         // one that runs would be cancelled by it
         let merge = forge.open(&forge.main, &both, archive(&["a"])).await;
-        assert_eq!(forge.step(&merge).await, (true, false), "one of them has not ended");
+        assert_eq!(forge.step(&merge).await, (false, false), "one of them has not ended");
+        let step = step(&forge.followed, &forge.leadership, &merge).await.unwrap();
+        assert_eq!(step, Step::Unknown(vec!["b".to_owned()]));
+        // until that is known
+        let merge = Merge { what: archive(&["a", "b"]), ..merge };
+        assert_eq!(forge.step(&merge).await, (true, true));
 
         // a record that was there is not written over
         let known = [&files[..], &[(RECORDS[0], Some(RECORD))]].concat();

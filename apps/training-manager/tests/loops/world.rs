@@ -181,17 +181,7 @@ impl World {
 
     /// The report on an open pull request is written, whose check is green.
     pub(crate) async fn judge(&self, number: u64) {
-        let judged = async |opened: &Opened, _: Option<&str>| {
-            let check = CheckRun {
-                name: CHECK.to_owned(),
-                conclusion: Conclusion::Success,
-                title: String::new(),
-                summary: String::new(),
-                annotations: Vec::new(),
-            };
-            Ok::<_, Error>(Publication { head: opened.head.clone(), parts: Vec::new(), check: Some(check) })
-        };
-        self.remote.forge.publish(number, judged).await.unwrap();
+        judge(&self.remote, number).await;
     }
 
     /// Commits to main without a pull request.
@@ -301,6 +291,21 @@ impl World {
         let all = self.remote.forge.newest().await.unwrap();
         all.into_iter().filter(|opened| opened.branch.starts_with(name)).collect()
     }
+}
+
+/// Writes the report on an open pull request, whose check is green.
+pub(crate) async fn judge(remote: &Remote, number: u64) {
+    let judged = async |opened: &Opened, _: Option<&str>| {
+        let check = CheckRun {
+            name: CHECK.to_owned(),
+            conclusion: Conclusion::Success,
+            title: String::new(),
+            summary: String::new(),
+            annotations: Vec::new(),
+        };
+        Ok::<_, Error>(Publication { head: opened.head.clone(), parts: Vec::new(), check: Some(check) })
+    };
+    remote.forge.publish(number, judged).await.unwrap();
 }
 
 /// Waits until the read model has a trial for which something holds.
