@@ -31,7 +31,8 @@ pub const PACE: Pace = Pace {
     calm: Duration::from_secs(5),
     first_pause: Duration::from_secs(5),
     longest_pause: Duration::from_secs(60),
-    at_once: 4,
+    // an MLflow that hangs holds up a few that are only made again, one every 5 s
+    at_once: 8,
 };
 
 /// After how long a report is made again that lacks what MLflow has, or whose promotion failed.
@@ -79,8 +80,8 @@ pub(crate) async fn follow(
             }
         }
         while let Some(number) = schedule.next(Instant::now()) {
-            let (reporter, facts) = (&reporter, facts.clone());
-            running.push(async move { (number, reporter.report(number, &facts).await) });
+            let (reporter, facts, is_again) = (&reporter, facts.clone(), schedule.is_again(&number));
+            running.push(async move { (number, reporter.report(number, &facts, is_again).await) });
         }
         let wait = schedule.wait(Instant::now());
         tokio::select! {

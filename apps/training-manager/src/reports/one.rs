@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slipway_cluster::Training;
 use slipway_forge::{Opened, Publication, PullRequestState};
+use slipway_mlflow::Client;
 use slipway_outcome::{Merged, Now, Outcome, Report};
 use slipway_proposal::merged_commits;
 use slipway_report::{Promotion, TrialState};
@@ -22,6 +24,11 @@ use crate::repository::blocking;
 
 /// The most pull requests of which is kept what they did; the newest ones.
 const KEPT: usize = 300;
+
+/// How long MLflow may take for a report that somebody waits for. What it has comes later if it takes longer.
+const PROMPT: Duration = Duration::from_secs(3);
+/// How long it may take for one that is made again.
+const PATIENT: Duration = Duration::from_secs(20);
 
 /// What reports are made with, and what never changes of those that were made.
 pub(super) struct Reporter<'a> {
@@ -48,8 +55,8 @@ impl<'a> Reporter<'a> {
         Self { reporting, merges, merged: RefCell::default() }
     }
 
-    /// Brings the report on a pull request up to date.
-    pub(super) async fn report(&self, number: u64, facts: &Facts) -> Result<Written> {
+    /// Brings the report on a pull request up to date. `is_again` is whether nobody waits for it, since it is only looked at again.
+    pub(super) async fn report(&self, number: u64, facts: &Facts, is_again: bool) -> Result<Written> {
         let Reporting { followed, mlflow, environment, pages, leadership, .. } = self.reporting;
         let Some(merged) = self.merged(number, &facts.declared.commit).await? else {
             return Ok(Written { is_complete: true, ..Written::default() });
@@ -59,16 +66,29 @@ impl<'a> Reporter<'a> {
         if !environments.contains(environment) {
             return Ok(Written { is_complete: true, ..Written::default() });
         }
+        let prompt = mlflow.clone().with_limit(PROMPT);
         let trainings = trainings(merged, facts);
         let newest = if merged.started.is_empty() { Vec::new() } else { followed.remote.forge.newest().await? };
-        let now = Now {
+        let now = |mlflow| Now {
             cluster: Some((environment, &trainings)),
             pages,
-            ..Now::new(Ok(mlflow), &facts.declared.branch, &newest)
+            ..Now::new(mlflow, &facts.declared.branch, &newest)
         };
-        let mut outcome = merged.outcome(&now).await?;
+        // the cluster's part does not wait for an MLflow that hangs
+        let limit = if is_again { PATIENT } else { PROMPT };
+        let asked = tokio::time::timeout(limit, merged.outcome(&now(Ok(mlflow)))).await;
+        let why = match asked {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(slipway_outcome::Error::Mlflow(error))) => Err(error.to_string()),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => Err(format!("MLflow at {} did not answer within {} s", mlflow.tracking_uri(), limit.as_secs())),
+        };
+        let mut outcome = match why {
+            Ok(outcome) => outcome,
+            Err(why) => merged.outcome(&now(Err(&why))).await?,
+        };
         // a promotion that cannot be opened does not hold up the report
-        let not_promoted = self.promote(&mut outcome, &facts.declared).await;
+        let not_promoted = self.promote(&mut outcome, &prompt, &facts.declared).await;
         let report = Report::of(environment, &environments, outcome.document(), &opened.head);
         // asked for right before each writing
         let publication = async |_: &Opened, previous: Option<&str>| -> Result<Publication> {
@@ -107,8 +127,8 @@ impl<'a> Reporter<'a> {
     }
 
     /// Opens the promotions that are due, and adds them to the results. Returns which one failed, and why.
-    async fn promote(&self, outcome: &mut Outcome, tree: &Declared) -> Option<(String, Error)> {
-        let Reporting { followed, mlflow, environment, metrics, leadership, .. } = self.reporting;
+    async fn promote(&self, outcome: &mut Outcome, mlflow: &Client, tree: &Declared) -> Option<(String, Error)> {
+        let Reporting { followed, environment, metrics, leadership, .. } = self.reporting;
         let mut failed = None;
         for at in 0..outcome.models.len() {
             let registered = &outcome.models[at];
