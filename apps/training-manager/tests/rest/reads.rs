@@ -160,7 +160,7 @@ async fn metrics_are_those_of_the_newest_state_and_of_the_loops() {
         for line in [
             "slipway_jobs{state=\"running\"} 1",
             "slipway_jobs{state=\"cancelled\"} 0",
-            "slipway_cpu_hours_total{experiment=\"digits\"} 1.5",
+            "slipway_experiment_cpu_hours{experiment=\"digits\"} 1.5",
             "slipway_merge_to_first_step_seconds_bucket{le=\"60\"} 1",
             "slipway_merge_to_first_step_seconds_count 1",
             "slipway_report_writes_total 1",
