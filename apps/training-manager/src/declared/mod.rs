@@ -2,6 +2,7 @@
 
 mod archived;
 mod brought;
+mod hyperparameters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -24,6 +25,7 @@ use crate::view::Trial;
 use crate::warned::Warned;
 use crate::watch::Observed;
 use archived::archived;
+use hyperparameters::hyperparameters;
 
 /// What the default branch declares.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +70,7 @@ pub struct DeclaredExperiment {
 pub struct DeclaredJob {
     /// Its experiment; empty if it names none.
     pub experiment: String,
-    /// Its values of the swept parameters.
+    /// Its values of the swept parameters; without a sweep, what it is trained with.
     pub parameters: BTreeMap<String, Value>,
     /// How many workers it asks for.
     pub workers: u32,
@@ -139,7 +141,7 @@ impl DeclaredJob {
         let dataset = trial.as_ref().map(|trial| trial.dataset.clone());
         let declared = Self {
             experiment: job.experiment().unwrap_or_default().to_owned(),
-            parameters: trial.map(|trial| trial.parameters).unwrap_or_default(),
+            parameters: trial.map(hyperparameters).unwrap_or_default(),
             workers: job.num_nodes,
             cpus: nodes * job.cpu_millis as f64 / 1000.0,
             gpus: nodes * f64::from(job.gpus),
