@@ -249,7 +249,8 @@ mod tests {
             let asked = server.received_requests().await.unwrap();
             let puts = asked.iter().filter(|request| request.method.as_str() == "PUT");
             let text = |request: &wiremock::Request| String::from_utf8_lossy(&request.body).into_owned();
-            puts.map(|request| (request.url.path().rsplit('/').next().unwrap_or_default().to_owned(), text(request))).collect()
+            puts.map(|request| (request.url.path().rsplit('/').next().unwrap_or_default().to_owned(), text(request)))
+                .collect()
         };
         let kept = keep(&pods, &mlflow, &leadership, &run(), &workers, false).await;
         assert!(matches!(&kept, Err(Error::Log { pod, .. }) if pod == "a-0"), "{kept:?}");

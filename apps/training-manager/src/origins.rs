@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn the_forge_is_asked_about_a_live_job_for_as_long_as_it_lives() {
         let seconds = |tries, is_found, is_live| again(tries, is_found, is_live).map(|after| after.as_secs());
-        assert_eq!([1, 5, 6, 100].map(|tries| seconds(tries, false, true)), [Some(20), Some(100), Some(120), Some(300)]);
+        assert_eq!(
+            [1, 5, 6, 100].map(|tries| seconds(tries, false, true)),
+            [Some(20), Some(100), Some(120), Some(300)]
+        );
         assert_eq!([1, 5, 6, 100].map(|tries| seconds(tries, false, false)), [Some(20), Some(100), None, None]);
         assert_eq!(seconds(1, true, true), None);
     }

@@ -245,6 +245,8 @@ mod tests {
             let error = Error::Refused { status: 405, message: message.to_owned(), advice: "" };
             assert_eq!(error.is_about_method(), expected, "{message}");
         }
-        assert!(!Error::Refused { status: 403, message: "Merges are not allowed".to_owned(), advice: "" }.is_about_method());
+        assert!(
+            !Error::Refused { status: 403, message: "Merges are not allowed".to_owned(), advice: "" }.is_about_method()
+        );
     }
 }

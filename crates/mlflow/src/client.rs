@@ -159,8 +159,8 @@ impl Client {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
         let url = self.api(path);
-        let sent =
-            self.send(Method::GET, url.clone(), Repeat::Harmless, self.retry, |request| request.query(query).timeout(CALL));
+        let sent = self
+            .send(Method::GET, url.clone(), Repeat::Harmless, self.retry, |request| request.query(query).timeout(CALL));
         let body = self.within_limit(&url, sent).await?;
         decode(&url, &body)
     }

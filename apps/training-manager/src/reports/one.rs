@@ -140,10 +140,8 @@ impl<'a> Reporter<'a> {
             let (version, place) = (version.clone(), registered.at);
             let what = format!("version {} of {}", version.version, version.name);
             let proposed = propose(followed, mlflow, leadership, environment, &version).await;
-            let Proposed { is_new, open, unmarked } = proposed.unwrap_or_else(|error| Proposed {
-                unmarked: Some(error),
-                ..Proposed::default()
-            });
+            let Proposed { is_new, open, unmarked } =
+                proposed.unwrap_or_else(|error| Proposed { unmarked: Some(error), ..Proposed::default() });
             failed = unmarked.map(|error| (what, error)).or(failed);
             metrics.promotions.inc_by(u64::from(is_new));
             let Some(opened) = open else { continue };

@@ -275,10 +275,7 @@ fn who_asked_is_logged_and_no_token_is() {
     let line = text.lines().find(|line| line.contains("\"event\":\"pull_request\"")).expect("it is not logged");
     let line: Value = serde_json::from_str(line).unwrap();
     let fields = &line["fields"];
-    assert_eq!(
-        (&fields["who"], &fields["asked"]),
-        (&json!(USER), &json!("experiment digits"))
-    );
+    assert_eq!((&fields["who"], &fields["asked"]), (&json!(USER), &json!("experiment digits")));
     assert_eq!((&fields["number"], &fields["existed"]), (&json!(1), &json!(false)));
     // hyper's client, which is the test's own, may trace what it sends; the service's side must not
     let of_service =

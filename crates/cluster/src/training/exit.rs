@@ -41,7 +41,10 @@ impl Exit {
             ),
             exit::PEER => ("another worker was lost", ""),
             exit::TERMINATED => ("a worker was stopped from outside", ""),
-            KILLED => ("a worker was killed", "If it needs more memory than it has, raise spec.workers.memory of the experiment."),
+            KILLED => (
+                "a worker was killed",
+                "If it needs more memory than it has, raise spec.workers.memory of the experiment.",
+            ),
             _ => ("a worker failed", ""),
         };
         let said = if self.said.is_empty() { format!("exit code {}", self.code) } else { self.said.clone() };
