@@ -37,7 +37,7 @@ pub struct Declared {
     /// The rendered TrainJobs of this environment by name.
     pub jobs: BTreeMap<String, Arc<DeclaredJob>>,
     /// The trials of the history of this environment by name.
-    pub archived: BTreeMap<String, Arc<Trial>>,
+    pub archived: Arc<BTreeMap<String, Arc<Trial>>>,
     /// When ended jobs are moved there; `None` if a person does that.
     pub history: Option<HistorySettings>,
     /// What CPUs and GPUs cost; `None` if that is not known.
@@ -110,7 +110,7 @@ impl Declared {
         }
         let records = declared.branch.history(environment);
         let trials = records.map(|record| archived(record, environment, declared.prices.as_ref()));
-        declared.archived = trials.map(|trial| (trial.name.clone(), Arc::new(trial))).collect();
+        declared.archived = Arc::new(trials.map(|trial| (trial.name.clone(), Arc::new(trial))).collect());
         declared.experiments = project
             .experiments
             .into_iter()

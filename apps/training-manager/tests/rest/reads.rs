@@ -82,7 +82,8 @@ async fn a_trial_is_what_the_newest_state_says() {
     assert!(hostile.header("content-security-policy").contains("default-src 'none'"));
     assert_eq!(manager.get("/api/v1/trials/none").await.problem(404), "unknown-trial");
 
-    manager.publish.send_replace(Arc::new(Trainings { trials: by_name([running("late-00000001")]), ..trainings() }));
+    let late = Trainings { trials: by_name([running("late-00000001")]), archived: Arc::default(), ..trainings() };
+    manager.publish.send_replace(Arc::new(late));
     assert_eq!(names(&manager.get("/api/v1/trials").await.fine()["trials"]), ["late-00000001"]);
 }
 
