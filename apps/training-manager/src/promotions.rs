@@ -140,7 +140,7 @@ impl<'a> Mark<'a> {
             }
             must_lead(leadership)?;
             self.mlflow.set_tag(run, &self.tag, &opened.number.to_string()).await?;
-            Ok(true)
+            Ok::<_, Error>(true)
         };
         match kept.await {
             Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
@@ -220,8 +220,9 @@ mod tests {
     fn repository(folder: &Path) -> (Followed, ModelVersion) {
         let path = folder.join("forge.git");
         let git = Repository::init_bare(&path).unwrap();
-        let files = [("overlays/local/server/models.yaml".to_owned(), Some(b"models: []\n".to_vec()))];
-        let main = git.commit(None, &files.into(), "first").unwrap();
+        let models =
+            |environment| (format!("overlays/{environment}/server/models.yaml"), Some(b"models: []\n".to_vec()));
+        let main = git.commit(None, &["local", "staging"].map(models).into(), "first").unwrap();
         assert!(git.update(&[Update { name: "refs/heads/main", to: &main, from: None }]).unwrap());
         let followed = Followed::open(&path.display().to_string(), "", Path::new("/nowhere")).unwrap();
         let mut version = version(3, "0.97", "a");

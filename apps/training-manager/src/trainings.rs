@@ -101,10 +101,11 @@ impl Amounts {
             self.last_started.clone_from(&trial.started);
         }
         self.cpu_hours += trial.cpu_hours.unwrap_or_default();
-        match (&mut self.cost, &trial.cost) {
-            (Some(all), Some(one)) => all.amount += one.amount,
-            (all @ None, Some(one)) => *all = Some(one.clone()),
-            (_, None) => {}
+        if let Some(one) = &trial.cost {
+            match &mut self.cost {
+                Some(all) => all.amount += one.amount,
+                none => *none = Some(one.clone()),
+            }
         }
     }
 }

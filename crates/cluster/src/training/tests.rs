@@ -304,7 +304,6 @@ fn a_job_that_failed_says_why(#[case] pods: &[Value], #[case] hindrance: Option<
 #[case::store(&ended(6, "Error", "the dataset store does not answer"), "its last attempt failed: MLflow or the dataset store does not answer, or refuses: the dataset store", "a few times")]
 #[case::killed(&ended(137, "Error", ""), "its last attempt failed: a worker was killed: exit code 137", "spec.workers.memory")]
 #[case::memory(&ended(137, "OOMKilled", ""), "its last attempt failed: a worker ran out of memory", "spec.workers.memory")]
-#[case::evicted(&json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}), "its last attempt failed: a worker was taken off its node", "again")]
 fn a_job_that_waits_for_its_next_attempt_says_how_the_last_one_ended(
     #[case] status: &Value,
     #[case] reason: &str,
