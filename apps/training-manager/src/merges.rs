@@ -110,10 +110,7 @@ impl Waiting {
     /// It is looked at again, later each time.
     fn wait(&mut self, stepped: &Result<Step>, now: Instant) {
         let number = self.merge.number;
-        let longest = match stepped {
-            Err(_) => LONGEST_REFUSED,
-            Ok(_) => LONGEST,
-        };
+        let longest = if stepped.is_err() { LONGEST_REFUSED } else { LONGEST };
         match stepped {
             Err(error) => self.warned.warn(&format!("pull request #{number} is not merged"), error),
             Ok(Step::Unknown(jobs)) => {
