@@ -5,17 +5,18 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use slipway_cluster::{Leadership, State, Timestamp};
-use slipway_forge::Opened;
 use tokio::sync::{mpsc, watch};
 
 use crate::error::Result;
-use crate::history::History;
+use crate::history::{History, Last};
 use crate::known::{Facts, Known};
 use crate::merges::Merge;
 use crate::warned::Warned;
 
 /// How often is looked whether it is time.
 const PAUSE: Duration = Duration::from_secs(600);
+/// After how long at the earliest is looked again because other jobs have ended, or their logs are kept now.
+const SOON: Duration = Duration::from_secs(60);
 /// From one pull request to the next.
 const INTERVAL: i64 = 24 * 3600;
 
@@ -24,7 +25,7 @@ pub(crate) async fn follow(
     history: &History,
     leadership: &Leadership,
     mut known: Known,
-    safe: watch::Receiver<BTreeSet<String>>,
+    mut safe: watch::Receiver<BTreeSet<String>>,
     merges: &mpsc::UnboundedSender<Merge>,
 ) -> Infallible {
     let mut warned = Warned::default();
@@ -35,14 +36,27 @@ pub(crate) async fn follow(
             known.changed().await;
             continue;
         }
+        let jobs = ended(&facts, &safe.borrow_and_update());
         if facts.declared.history.is_some() {
-            let jobs = ended(&facts, &safe.borrow());
             match step(history, leadership, &facts, &jobs, merges).await {
                 Ok(()) => warned.clear(),
                 Err(error) => warned.warn("the jobs that have ended are not moved to the history", &error),
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        let others = async {
+            tokio::time::sleep(SOON).await;
+            loop {
+                if ended(&known.now(), &safe.borrow_and_update()) != jobs {
+                    return;
+                }
+                tokio::select! {
+                    () = known.changed() => {}
+                    Ok(()) = safe.changed() => {}
+                }
+            }
+        };
+        // logs are looked for after a start, and one that is open may wait for that
+        let _ = tokio::time::timeout(PAUSE, others).await;
     }
 }
 
@@ -53,12 +67,12 @@ async fn step(
     jobs: &[String],
     merges: &mpsc::UnboundedSender<Merge>,
 ) -> Result<()> {
-    let last = history.last().await?;
+    let last = history.last(facts).await?;
     // also one that was open before this manager began
-    if let Some((open, _)) = last.as_ref().filter(|(last, _)| last.is_open()) {
+    if let Some(open) = &last.open {
         history.merge(open, jobs, facts).into_iter().for_each(|merge| drop(merges.send(merge)));
     }
-    if jobs.is_empty() || !is_time(last.as_ref(), Timestamp::now().as_second()) {
+    if jobs.is_empty() || !is_time(&last, Timestamp::now().as_second()) {
         return Ok(());
     }
     if let Some(opened) = history.propose(jobs, leadership, facts).await? {
@@ -69,8 +83,8 @@ async fn step(
 }
 
 /// Whether another one may be proposed: none is open, and the last one is a day old.
-fn is_time(last: Option<&(Opened, i64)>, now: i64) -> bool {
-    last.is_none_or(|(opened, time)| !opened.is_open() && now - time >= INTERVAL)
+fn is_time(last: &Last, now: i64) -> bool {
+    last.open.is_none() && last.time.is_none_or(|time| now - time >= INTERVAL)
 }
 
 /// The jobs that have ended, whose files are still on the default branch, and whose logs are kept, as far as there is anything to keep.
@@ -89,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     use slipway_cluster::{Training, Worker};
-    use slipway_forge::PullRequestState;
+    use slipway_forge::{Opened, PullRequestState};
 
     use super::*;
     use crate::declared::DeclaredJob;
@@ -146,12 +160,10 @@ mod tests {
     #[test]
     fn one_at_a_time_and_one_a_day() {
         let day = INTERVAL;
-        assert!(is_time(None, 0));
-        for state in [PullRequestState::Merged, PullRequestState::Closed] {
-            let last = (opened(state), 1_000);
-            assert!(!is_time(Some(&last), 1_000 + day - 1));
-            assert!(is_time(Some(&last), 1_000 + day));
-        }
-        assert!(!is_time(Some(&(opened(PullRequestState::Open), 1_000)), 1_000 + 9 * day));
+        assert!(is_time(&Last::default(), 0));
+        let last = Last { open: None, time: Some(1_000) };
+        assert!(!is_time(&last, 1_000 + day - 1));
+        assert!(is_time(&last, 1_000 + day));
+        assert!(!is_time(&Last { open: Some(opened(PullRequestState::Open)), time: Some(1_000) }, 1_000 + 9 * day));
     }
 }

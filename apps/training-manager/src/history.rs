@@ -27,19 +27,35 @@ pub struct History {
     pub environment: String,
 }
 
+/// The archives that there were.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Last {
+    /// The one that is open.
+    pub(crate) open: Option<Opened>,
+    /// When the last one was proposed or merged, in seconds since 1970; `None` if none is known.
+    pub(crate) time: Option<i64>,
+}
+
 impl History {
-    /// The archive that was proposed last, in whatever state, and when that was, in seconds since 1970; `None` if there was none.
+    /// The archive that is open, and when one was proposed last, as far as that is known, in seconds since 1970.
+    ///
+    /// A forge lists only its newest pull requests in every state, so two more things are looked at: which ones are open, and when the default branch
+    /// got its newest record.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
-    pub(crate) async fn last(&self) -> Result<Option<(Opened, i64)>> {
+    pub(crate) async fn last(&self, facts: &Facts) -> Result<Last> {
+        let recorded = facts.declared.commits.recorded;
+        if let Some(open) = Archive::pending(&self.followed.remote, &self.environment).await? {
+            return Ok(Last { open: Some(open), time: recorded });
+        }
         let newest = self.followed.remote.forge.newest().await?;
         let Some(last) = newest.into_iter().find(|opened| Archive::is_one(opened, &self.environment)) else {
-            return Ok(None);
+            return Ok(Last { open: None, time: recorded });
         };
         let head = self.followed.fetch_reference(&format!("refs/pull/{}/head", last.number)).await?;
         let time = self.followed.git.commit_of(&head)?.time;
-        Ok(Some((last, time)))
+        Ok(Last { open: None, time: recorded.max(Some(time)) })
     }
 
     /// Proposes to move those of these jobs that ended long enough ago; their logs are kept with their runs. Returns `None` if there is nothing to

@@ -20,7 +20,9 @@ use crate::watch::Observed;
 
 /// After how long the forge is asked again that knew of none: it may learn of a merge later than git.
 const AGAIN: Duration = Duration::from_secs(20);
-/// How often it is asked.
+/// The longest of these pauses; each is longer than the one before by the first one.
+const LONGEST: Duration = Duration::from_secs(300);
+/// How often it is asked about a commit whose jobs have all ended. About live ones it is asked for as long as they live.
 const TRIES: u32 = 6;
 
 /// The pull requests of commits, as far as they are known.
@@ -75,7 +77,7 @@ pub async fn follow(
                     let found = found.filter(|opened| opened.state == PullRequestState::Merged);
                     let tries = tries.entry(commit.clone()).or_default();
                     *tries += 1;
-                    let again = (found.is_none() && *tries < TRIES).then_some(AGAIN * *tries);
+                    let again = again(*tries, found.is_some(), is_live(&tree, &cluster, &commit));
                     schedule.done(&commit, Instant::now(), false, again);
                     if let Some(opened) = found {
                         let (number, url) = (opened.number, opened.url);
@@ -99,6 +101,19 @@ pub async fn follow(
     }
 }
 
+/// After how long the forge is asked again.
+fn again(tries: u32, is_found: bool, is_live: bool) -> Option<Duration> {
+    (!is_found && (is_live || tries < TRIES)).then(|| AGAIN.saturating_mul(tries).min(LONGEST))
+}
+
+/// Whether a job that a commit brought has not ended; one that is not in the cluster yet is on its way.
+fn is_live(tree: &Declared, cluster: &Observed, commit: &str) -> bool {
+    tree.commits.jobs_of(commit).iter().any(|job| match cluster.trainings.get(job) {
+        Some(training) => matches!(training.state, State::Waiting | State::Running),
+        None => tree.jobs.contains_key(job),
+    })
+}
+
 /// The commits that matter, and whether a job of each has not ended: those of jobs that are on the branch or in the cluster, and the newest ones.
 pub(crate) fn commits(tree: &Declared, cluster: &Observed) -> BTreeMap<String, bool> {
     let mut commits: BTreeMap<String, bool> =
@@ -115,4 +130,39 @@ pub(crate) fn commits(tree: &Declared, cluster: &Observed) -> BTreeMap<String, b
         }
     }
     commits
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_cluster::Training;
+
+    use super::*;
+    use crate::declared::DeclaredJob;
+
+    #[test]
+    fn the_forge_is_asked_about_a_live_job_for_as_long_as_it_lives() {
+        let seconds = |tries, is_found, is_live| again(tries, is_found, is_live).map(|after| after.as_secs());
+        assert_eq!(
+            [1, 5, 6, 100].map(|tries| seconds(tries, false, true)),
+            [Some(20), Some(100), Some(120), Some(300)]
+        );
+        assert_eq!([1, 5, 6, 100].map(|tries| seconds(tries, false, false)), [Some(20), Some(100), None, None]);
+        assert_eq!(seconds(1, true, true), None);
+    }
+
+    #[test]
+    fn a_job_lives_until_it_has_ended() {
+        let mut tree = Declared::default();
+        tree.jobs.insert("a".to_owned(), Arc::new(DeclaredJob::default()));
+        tree.commits.by_commit.insert("c".to_owned(), vec!["a".to_owned()]);
+        let live = |tree: &Declared, state: Option<State>| {
+            let training = |state| ("a".to_owned(), Arc::new(Training { state, ..Training::default() }));
+            let cluster = Observed { trainings: state.map(training).into_iter().collect(), ..Observed::default() };
+            is_live(tree, &cluster, "c")
+        };
+        assert!(live(&tree, None) && live(&tree, Some(State::Waiting)) && live(&tree, Some(State::Running)));
+        assert!(!live(&tree, Some(State::Finished)) && !live(&tree, Some(State::Failed)));
+        tree.jobs.clear();
+        assert!(!live(&tree, None), "it was cancelled");
+    }
 }

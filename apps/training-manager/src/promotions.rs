@@ -9,7 +9,7 @@ use slipway_outcome::Registered;
 use slipway_proposal::{Opening, Promotion, best_version, promotion_branch};
 use slipway_report::Results;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::leading::must_lead;
 use crate::repository::Followed;
 
@@ -68,12 +68,14 @@ pub(crate) struct Proposed {
     pub(crate) is_new: bool,
     /// Its pull request, if that is open.
     pub(crate) open: Option<Opened>,
+    /// Why it could not be kept that it was proposed, although its pull request is there.
+    pub(crate) unmarked: Option<Error>,
 }
 
 /// Opens the promotion of a version, unless there was one already, which may be open, merged or closed.
 ///
-/// That there was one is kept with the version in MLflow, because a forge lists only its newest pull requests. Between opening and that there is a
-/// moment; whoever begins again then finds it among the newest.
+/// That there was one is kept with the version's run in MLflow, because a forge lists only its newest pull requests. Between opening and that there
+/// is a moment; whoever begins again then finds it among the newest.
 pub(crate) async fn propose(
     followed: &Followed,
     mlflow: &Client,
@@ -83,17 +85,12 @@ pub(crate) async fn propose(
 ) -> Result<Proposed> {
     let forge = &followed.remote.forge;
     let branch = promotion_branch(&version.name, version.number(), environment);
-    let mark = format!("{}.{environment}", tag::PROMOTION);
+    let mark = Mark::of(mlflow, version, environment);
     let newest = forge.newest().await?;
-    let was_proposed = !version.tag(&mark).is_empty();
     if let Some(found) = first(&newest, &branch) {
-        if !was_proposed {
-            must_lead(leadership)?;
-            set(mlflow, version, &mark, found).await?;
-        }
-        return Ok(Proposed { is_new: !was_proposed, open: Some(found.clone()).filter(Opened::is_open) });
+        return mark.keep(leadership, found).await;
     }
-    if was_proposed {
+    if mark.is_set().await? {
         return Ok(Proposed::default());
     }
     let promotion = Promotion::prepare(&followed.git, &followed.remote, environment, version).await?;
@@ -111,8 +108,46 @@ pub(crate) async fn propose(
     if first.number < opened.number {
         forge.close(opened.number).await?;
     }
-    set(mlflow, version, &mark, first).await?;
-    Ok(Proposed { is_new: true, open: Some(first.clone()).filter(Opened::is_open) })
+    mark.keep(leadership, first).await
+}
+
+/// What says that a version was proposed: a tag of its run, since the manager's account may write runs and no versions.
+struct Mark<'a> {
+    mlflow: &'a Client,
+    /// Without a run nothing is kept, and the newest pull requests alone are known.
+    run: Option<&'a str>,
+    tag: String,
+}
+
+impl<'a> Mark<'a> {
+    fn of(mlflow: &'a Client, version: &'a ModelVersion, environment: &str) -> Self {
+        let run = version.run_id.as_deref().filter(|run| !run.is_empty());
+        Self { mlflow, run, tag: format!("{}.{environment}", tag::PROMOTION) }
+    }
+
+    async fn is_set(&self) -> Result<bool> {
+        let Some(run) = self.run else { return Ok(false) };
+        Ok(self.mlflow.get_run(run).await?.tags.get(&self.tag).is_some_and(|number| !number.is_empty()))
+    }
+
+    /// Keeps that there is a pull request. It is there whatever becomes of that, so a failure is part of what is returned.
+    async fn keep(&self, leadership: &Leadership, opened: &Opened) -> Result<Proposed> {
+        let open = Some(opened.clone()).filter(Opened::is_open);
+        let Some(run) = self.run else { return Ok(Proposed { open, ..Proposed::default() }) };
+        let kept = async {
+            if self.is_set().await? {
+                return Ok(false);
+            }
+            must_lead(leadership)?;
+            self.mlflow.set_tag(run, &self.tag, &opened.number.to_string()).await?;
+            Ok::<_, Error>(true)
+        };
+        match kept.await {
+            Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
+            Err(error @ Error::NotLeader) => Err(error),
+            Err(error) => Ok(Proposed { is_new: false, open, unmarked: Some(error) }),
+        }
+    }
 }
 
 /// The first pull request of these branches; those of forks are anybody's.
@@ -121,21 +156,19 @@ fn first<'a>(newest: &'a [Opened], branch: &str) -> Option<&'a Opened> {
     of_branch.min_by_key(|opened| opened.number)
 }
 
-async fn set(mlflow: &Client, version: &ModelVersion, mark: &str, opened: &Opened) -> Result<()> {
-    Ok(mlflow.set_model_version_tag(&version.name, &version.version, mark, &opened.number.to_string()).await?)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use rstest::rstest;
+    use serde_json::json;
     use slipway_forge::PullRequestState;
     use slipway_git::{Repository, Update};
     use slipway_report::{ExperimentResults, TrialResult, TrialState};
+    use wiremock::matchers::{method, path_regex};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::error::Error;
     use crate::leading::tests::{leads, stand_still};
 
     fn version(number: u64, accuracy: &str, data: &str) -> ModelVersion {
@@ -183,17 +216,24 @@ mod tests {
         assert_eq!(found(in_service, others, state), expected.then_some(3));
     }
 
-    #[tokio::test]
-    async fn who_does_not_lead_any_more_proposes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("forge.git");
+    /// A repository with nothing in service, and a version that may come into service.
+    fn repository(folder: &Path) -> (Followed, ModelVersion) {
+        let path = folder.join("forge.git");
         let git = Repository::init_bare(&path).unwrap();
-        let files = [("overlays/local/server/models.yaml".to_owned(), Some(b"models: []\n".to_vec()))];
-        let main = git.commit(None, &files.into(), "first").unwrap();
+        let models =
+            |environment| (format!("overlays/{environment}/server/models.yaml"), Some(b"models: []\n".to_vec()));
+        let main = git.commit(None, &["local", "staging"].map(models).into(), "first").unwrap();
         assert!(git.update(&[Update { name: "refs/heads/main", to: &main, from: None }]).unwrap());
         let followed = Followed::open(&path.display().to_string(), "", Path::new("/nowhere")).unwrap();
         let mut version = version(3, "0.97", "a");
         version.tags.insert(tag::DIGEST.to_owned(), format!("sha256:{}", "a".repeat(64)));
+        (followed, version)
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_any_more_proposes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (followed, version) = repository(folder.path());
         // it is not asked
         let mlflow = Client::new("http://127.0.0.1:1").unwrap();
         let leadership = leads();
@@ -201,6 +241,51 @@ mod tests {
         let proposed = propose(&followed, &mlflow, &leadership, "local", &version).await;
         assert!(matches!(proposed, Err(Error::NotLeader)), "{proposed:?}");
         assert!(followed.remote.forge.newest().await.unwrap().is_empty());
+    }
+
+    /// MLflow with the version's run, which has these tags, and what it answers to a new one.
+    async fn mlflow(tags: &serde_json::Value, set: u16) -> MockServer {
+        let server = MockServer::start().await;
+        let info = json!({"run_id": "r", "experiment_id": "1", "status": "FINISHED"});
+        let run = json!({"run": {"info": info, "data": {"tags": tags}}});
+        let refused = json!({"error_code": "PERMISSION_DENIED", "message": "Permission denied"});
+        for (verb, at, answer) in [
+            ("GET", "/runs/get$", ResponseTemplate::new(200).set_body_json(run)),
+            ("POST", "/runs/set-tag$", ResponseTemplate::new(set).set_body_json(refused)),
+        ] {
+            Mock::given(method(verb)).and(path_regex(at)).respond_with(answer).mount(&server).await;
+        }
+        server
+    }
+
+    #[tokio::test]
+    async fn a_version_that_was_proposed_is_not_proposed_again_when_nobody_lists_its_pull_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let (followed, version) = repository(folder.path());
+        let version = ModelVersion { run_id: Some("r".to_owned()), ..version };
+        let server = mlflow(&json!([{"key": "slipway.promotion.local", "value": "7"}]), 200).await;
+        let client = Client::new(&server.uri()).unwrap();
+        let proposed = propose(&followed, &client, &leads(), "local", &version).await.unwrap();
+        assert!(!proposed.is_new && proposed.open.is_none() && proposed.unmarked.is_none(), "{proposed:?}");
+        assert!(followed.remote.forge.newest().await.unwrap().is_empty());
+        // that is about one environment
+        let other = propose(&followed, &client, &leads(), "staging", &version).await;
+        assert!(other.is_ok_and(|other| other.open.is_some()));
+    }
+
+    #[tokio::test]
+    async fn what_mlflow_does_not_keep_is_open_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (followed, version) = repository(folder.path());
+        let version = ModelVersion { run_id: Some("r".to_owned()), ..version };
+        let server = mlflow(&json!([]), 403).await;
+        let client = Client::new(&server.uri()).unwrap();
+        for _ in 0..2 {
+            let proposed = propose(&followed, &client, &leads(), "local", &version).await.unwrap();
+            assert!(!proposed.is_new && proposed.open.is_some(), "{proposed:?}");
+            assert!(matches!(proposed.unmarked, Some(Error::Mlflow(_))), "{proposed:?}");
+        }
+        assert_eq!(followed.remote.forge.newest().await.unwrap().len(), 1);
     }
 
     #[test]

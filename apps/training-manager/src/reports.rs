@@ -3,6 +3,7 @@
 mod one;
 mod wanted;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -30,10 +31,11 @@ pub const PACE: Pace = Pace {
     calm: Duration::from_secs(5),
     first_pause: Duration::from_secs(5),
     longest_pause: Duration::from_secs(60),
-    at_once: 4,
+    // an MLflow that hangs holds up a few that are only made again, one every 5 s
+    at_once: 8,
 };
 
-/// After how long a report is made again that lacks what MLflow has.
+/// After how long a report is made again that lacks what MLflow has, or whose promotion failed.
 const INCOMPLETE: Duration = Duration::from_secs(60);
 /// After how long the report on something that runs is made again: its curves have grown.
 const GROWN: Duration = Duration::from_secs(600);
@@ -67,6 +69,8 @@ pub(crate) async fn follow(
     let reporter = Reporter::new(reporting, merges);
     let mut running = FuturesUnordered::new();
     let mut warned = Warned::default();
+    // by pull request: a promotion that fails does not make its report late
+    let mut unpromoted: BTreeMap<u64, Warned> = BTreeMap::new();
     loop {
         let facts = known.now();
         if facts.is_complete() {
@@ -76,16 +80,24 @@ pub(crate) async fn follow(
             }
         }
         while let Some(number) = schedule.next(Instant::now()) {
-            let (reporter, facts) = (&reporter, facts.clone());
-            running.push(async move { (number, reporter.report(number, &facts).await) });
+            let (reporter, facts, is_again) = (&reporter, facts.clone(), schedule.is_again(&number));
+            running.push(async move { (number, reporter.report(number, &facts, is_again).await) });
         }
         let wait = schedule.wait(Instant::now());
         tokio::select! {
             () = known.changed() => {}
             Some((number, done)) = running.next() => match done {
-                Ok(Written { wrote, is_complete, runs }) => {
+                Ok(Written { wrote, is_complete, runs, not_promoted }) => {
                     warned.clear();
                     reporting.metrics.report_writes.inc_by(u64::from(wrote));
+                    let is_complete = is_complete && not_promoted.is_none();
+                    match not_promoted {
+                        Some((what, error)) => unpromoted
+                            .entry(number)
+                            .or_default()
+                            .warn(&format!("{what}, which #{number} started, is not promoted as it should be"), &error),
+                        None => unpromoted.remove(&number).unwrap_or_default().clear(),
+                    }
                     let again = if is_complete { runs.then_some(GROWN) } else { Some(INCOMPLETE) };
                     schedule.done(&number, Instant::now(), wrote, again);
                 }

@@ -116,6 +116,12 @@ impl<K: Ord + Clone> Schedule<K> {
         self.entries.contains_key(key)
     }
 
+    /// Whether a key is only looked at again, since its state was reached already.
+    #[must_use]
+    pub fn is_again(&self, key: &K) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.is_again)
+    }
+
     /// No state of a key is wanted any more.
     pub fn forget(&mut self, key: &K) {
         if self.entries.get(key).is_some_and(|entry| entry.doing.is_none()) {

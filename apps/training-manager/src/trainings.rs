@@ -21,6 +21,8 @@ const TICK: Duration = Duration::from_secs(30);
 pub struct Composer {
     trials: BTreeMap<String, (Sources, Arc<Trial>)>,
     experiments: BTreeMap<String, Arc<Experiment>>,
+    /// The history, and what its trials amount to by experiment.
+    history: (Arc<BTreeMap<String, Arc<Trial>>>, BTreeMap<String, Amounts>),
 }
 
 impl Composer {
@@ -46,51 +48,98 @@ impl Composer {
             trials.insert(name.clone(), (sources, made));
         }
         self.trials = trials;
-        let mut trials = tree.archived.clone();
-        trials.extend(self.trials.iter().map(|(name, (_, trial))| (name.clone(), Arc::clone(trial))));
-        self.experiments = experiments(tree, &trials, &self.experiments);
-        Trainings { commit: tree.commit.clone(), experiments: self.experiments.clone(), trials }
+        let trials = self.trials.iter().map(|(name, (_, trial))| (name.clone(), Arc::clone(trial))).collect();
+        let archived = Arc::clone(&tree.archived);
+        let new = Trainings { commit: tree.commit.clone(), experiments: BTreeMap::new(), trials, archived };
+        self.experiments = experiments(tree, self.amounts(&new), &self.experiments);
+        Trainings { experiments: self.experiments.clone(), ..new }
+    }
+
+    /// What the trials of each experiment amount to. The history is added up once, unless a trial of it is elsewhere too.
+    fn amounts(&mut self, new: &Trainings) -> BTreeMap<String, Amounts> {
+        if new.trials.keys().any(|name| new.archived.contains_key(name)) {
+            return Amounts::of(BTreeMap::new(), new.all());
+        }
+        if !Arc::ptr_eq(&self.history.0, &new.archived) {
+            self.history = (Arc::clone(&new.archived), Amounts::of(BTreeMap::new(), new.archived.values()));
+        }
+        Amounts::of(self.history.1.clone(), new.trials.values())
+    }
+}
+
+/// What trials of an experiment amount to.
+#[derive(Clone, Debug, Default)]
+struct Amounts {
+    states: BTreeMap<TrialState, usize>,
+    model: Option<String>,
+    last_started: Option<String>,
+    cpu_hours: f64,
+    cost: Option<Cost>,
+}
+
+impl Amounts {
+    /// These amounts by experiment, with those of more trials.
+    fn of<'a>(
+        mut amounts: BTreeMap<String, Self>,
+        trials: impl Iterator<Item = &'a Arc<Trial>>,
+    ) -> BTreeMap<String, Self> {
+        for trial in trials {
+            match amounts.get_mut(&trial.experiment) {
+                Some(amounts) => amounts.add(trial),
+                None => amounts.entry(trial.experiment.clone()).or_default().add(trial),
+            }
+        }
+        amounts
+    }
+
+    fn add(&mut self, trial: &Trial) {
+        *self.states.entry(trial.state).or_default() += 1;
+        if self.model.is_none() {
+            self.model.clone_from(&trial.model);
+        }
+        if trial.started > self.last_started {
+            self.last_started.clone_from(&trial.started);
+        }
+        self.cpu_hours += trial.cpu_hours.unwrap_or_default();
+        if let Some(one) = &trial.cost {
+            match &mut self.cost {
+                Some(all) => all.amount += one.amount,
+                none => *none = Some(one.clone()),
+            }
+        }
     }
 }
 
 /// The experiments with what their trials amount to. One that is the same stays the very same value.
 fn experiments(
     tree: &Declared,
-    trials: &BTreeMap<String, Arc<Trial>>,
+    mut amounts: BTreeMap<String, Amounts>,
     before: &BTreeMap<String, Arc<Experiment>>,
 ) -> BTreeMap<String, Arc<Experiment>> {
-    let mut of: BTreeMap<&str, Vec<&Trial>> = tree.experiments.keys().map(|name| (name.as_str(), Vec::new())).collect();
-    for trial in trials.values() {
-        of.entry(&trial.experiment).or_default().push(trial);
+    for name in tree.experiments.keys() {
+        amounts.entry(name.clone()).or_default();
     }
-    let made = of.into_iter().map(|(name, trials)| {
-        let new = experiment(name, tree.experiments.get(name), &trials);
-        let old = before.get(name).filter(|old| ***old == new);
-        (name.to_owned(), old.map_or_else(|| Arc::new(new), Arc::clone))
+    let made = amounts.into_iter().map(|(name, amounts)| {
+        let new = experiment(&name, tree.experiments.get(&name), amounts);
+        let old = before.get(&name).filter(|old| ***old == new);
+        (name, old.map_or_else(|| Arc::new(new), Arc::clone))
     });
     made.collect()
 }
 
-fn experiment(name: &str, declared: Option<&DeclaredExperiment>, trials: &[&Trial]) -> Experiment {
+fn experiment(name: &str, declared: Option<&DeclaredExperiment>, amounts: Amounts) -> Experiment {
     let declared = declared.cloned().unwrap_or_default();
-    let mut states: BTreeMap<TrialState, usize> = BTreeMap::new();
-    for trial in trials {
-        *states.entry(trial.state).or_default() += 1;
-    }
-    let costs: Vec<&Cost> = trials.iter().filter_map(|trial| trial.cost.as_ref()).collect();
-    let cost = costs
-        .first()
-        .map(|first| Cost { amount: costs.iter().map(|cost| cost.amount).sum(), currency: first.currency.clone() });
+    let Amounts { states, model, last_started, cpu_hours, cost } = amounts;
     Experiment {
         name: name.to_owned(),
         file: declared.file,
         source: declared.source,
         dataset: declared.dataset,
         environments: declared.environments,
-        model: declared.model.or_else(|| trials.iter().find_map(|trial| trial.model.clone())),
+        model: declared.model.or(model),
         states,
-        last_started: trials.iter().filter_map(|trial| trial.started.clone()).max(),
-        cpu_hours: trials.iter().filter_map(|trial| trial.cpu_hours).sum::<f64>() + 0.0,
+        last_started,
+        cpu_hours,
         cost,
     }
 }
@@ -118,6 +167,7 @@ pub async fn follow(
             trainings.send_if_modified(|old| {
                 let is_same = old.commit == new.commit
                     && same(&old.trials, &new.trials)
+                    && Arc::ptr_eq(&old.archived, &new.archived)
                     && same(&old.experiments, &new.experiments);
                 if !is_same {
                     *old = Arc::new(new);
@@ -146,8 +196,8 @@ impl FirstSteps {
     /// nothing, and one whose workers start again counts once.
     fn seen(&mut self, new: &Trainings, tree: &Declared, now: Timestamp) -> Vec<f64> {
         let mut seconds = Vec::new();
-        self.begun.retain(|name, _| new.trials.get(name).is_some_and(|trial| !trial.archived));
-        for (name, trial) in new.trials.iter().filter(|(_, trial)| !trial.archived) {
+        self.begun.retain(|name, _| new.trials.contains_key(name));
+        for (name, trial) in &new.trials {
             let has_begun = trial.progress.is_some();
             let Some(before) = self.begun.get_mut(name) else {
                 self.begun.insert(name.clone(), has_begun);
@@ -257,6 +307,33 @@ mod tests {
         assert!(seen(State::Running, Some(9), 1_040).is_empty());
         // its workers start again
         assert!(seen(State::Waiting, None, 1_050).is_empty() && seen(State::Running, Some(1), 1_060).is_empty());
+    }
+
+    #[test]
+    fn the_history_is_shared_and_counts_once() {
+        let mut composer = Composer::default();
+        let mut facts = facts(&[("a", State::Failed)]);
+        let cost = Some(Cost { amount: 1.5, currency: "EUR".to_owned() });
+        let archived = |name: &str| {
+            let (name, experiment) = (name.to_owned(), "digits".to_owned());
+            let trial = Trial { name: name.clone(), experiment, archived: true, ..Trial::default() };
+            (name, Arc::new(Trial { cpu_hours: Some(3.0), cost: cost.clone(), state: TrialState::Finished, ..trial }))
+        };
+        Arc::make_mut(&mut facts.declared).archived = Arc::new([archived("old"), archived("older")].into());
+        let all = composer.compose(&facts, "local", None, at(4_600));
+        assert!(Arc::ptr_eq(&all.archived, &facts.declared.archived));
+        assert_eq!((all.all().count(), all.trials.len()), (3, 1));
+        let digits = &all.experiments["digits"];
+        assert_eq!(digits.states, [(TrialState::Finished, 2), (TrialState::Failed, 1)].into());
+        assert_eq!((digits.cpu_hours, digits.cost.as_ref().unwrap().amount), (6.0, 3.0));
+        let again = composer.compose(&facts, "local", None, at(4_601));
+        assert!(Arc::ptr_eq(&again.experiments["digits"], &all.experiments["digits"]));
+        // one that was put back is no longer what it was in the history
+        Arc::make_mut(&mut facts.observed).trainings.extend([training("old", State::Running)]);
+        let both = composer.compose(&facts, "local", None, at(4_602));
+        assert_eq!((both.all().count(), both.trial("old").unwrap().state), (3, TrialState::Running));
+        let states = [(TrialState::Running, 1), (TrialState::Finished, 1), (TrialState::Failed, 1)];
+        assert_eq!(both.experiments["digits"].states, states.into());
     }
 
     #[test]

@@ -14,8 +14,24 @@ pub struct Trainings {
     pub commit: String,
     /// Experiments by name.
     pub experiments: BTreeMap<String, Arc<Experiment>>,
-    /// Trials by the names of their TrainJobs: those in the cluster, those whose files are on the default branch, and those in the history.
+    /// Trials by the names of their TrainJobs: those in the cluster, and those whose files are on the default branch.
     pub trials: BTreeMap<String, Arc<Trial>>,
+    /// The trials in the history, by the same names. It may be long, and changes with the default branch alone.
+    pub archived: Arc<BTreeMap<String, Arc<Trial>>>,
+}
+
+impl Trainings {
+    /// Every trial once, in no order. One that is in the history and elsewhere is as it is elsewhere.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Trial>> {
+        let archived = self.archived.iter().filter(|(name, _)| !self.trials.contains_key(*name));
+        self.trials.values().chain(archived.map(|(_, trial)| trial))
+    }
+
+    /// The trial with this name.
+    #[must_use]
+    pub fn trial(&self, name: &str) -> Option<&Arc<Trial>> {
+        self.trials.get(name).or_else(|| self.archived.get(name))
+    }
 }
 
 /// An experiment of the project.
@@ -60,7 +76,7 @@ pub struct Trial {
     pub reason: Option<String>,
     /// What to do about that.
     pub advice: Option<String>,
-    /// Its values of the swept parameters.
+    /// Its values of the swept parameters. Without a sweep, what it is trained with, unless it is in the history.
     pub parameters: BTreeMap<String, Value>,
     /// When its TrainJob was made, RFC 3339.
     pub created: Option<String>,

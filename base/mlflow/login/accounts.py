@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
-# Who may do what. Everybody with an account may read. What else an account may write: the manager keeps the logs of ended jobs with
-# their runs, which belong to an experiment, and registers nothing.
+# Who may do what. Everybody with an account may read. What else an account may write: the manager keeps with a run the logs
+# of its job and which pull request was to put its version into service. Runs belong to an experiment; it registers nothing.
 ADMINISTRATOR, TRAINER, MANAGER, READER = "admin", "trainer", "manager", "reader"
 WRITTEN = {TRAINER: ["experiment", "registered_model"], MANAGER: ["experiment"]}
 

@@ -193,6 +193,16 @@ impl Error {
         if let Self::Refused { status, .. } = self { Some(*status) } else { None }
     }
 
+    /// Whether GitHub refuses a merge because of its method, so that another one may be allowed.
+    #[must_use]
+    pub fn is_about_method(&self) -> bool {
+        let (Self::NotMergeable { reason, .. } | Self::Refused { status: 405, message: reason, .. }) = self else {
+            return false;
+        };
+        let reason = reason.to_lowercase();
+        ["are not allowed", "must not contain merge commits", "merge method"].iter().any(|words| reason.contains(words))
+    }
+
     /// Whether it is a service elsewhere that did not answer, or refused; asking again may help.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
@@ -215,4 +225,28 @@ impl Error {
 /// The variable for a token of a server.
 fn token_variable(host: &str) -> &'static str {
     if crate::github::is_public(host) { "GH_TOKEN" } else { "GH_HOST to it and GH_ENTERPRISE_TOKEN" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn another_method_helps_only_if_this_one_is_not_allowed() {
+        for (message, expected) in [
+            ("Squash merges are not allowed on this repository.", true),
+            ("This branch must not contain merge commits.", true),
+            ("At least 1 approving review is required by reviewers with write access.", false),
+            ("Required status check \"test\" is expected.", false),
+            ("Pull Request is not mergeable", false),
+        ] {
+            let error = Error::NotMergeable { number: 1, reason: message.to_owned(), advice: "" };
+            assert_eq!(error.is_about_method(), expected, "{message}");
+            let error = Error::Refused { status: 405, message: message.to_owned(), advice: "" };
+            assert_eq!(error.is_about_method(), expected, "{message}");
+        }
+        assert!(
+            !Error::Refused { status: 403, message: "Merges are not allowed".to_owned(), advice: "" }.is_about_method()
+        );
+    }
 }

@@ -24,6 +24,15 @@ pub(crate) struct Committer {
 }
 
 impl Repository {
+    /// The name of whoever commits here; `None` if git has not been told one.
+    ///
+    /// # Errors
+    /// When the settings cannot be read.
+    pub fn author_name(&self) -> Result<Option<String>> {
+        let committer = self.committer(&self.handle()?)?;
+        Ok(committer.author.name().map(str::to_owned).filter(|name| name != NOBODY.0))
+    }
+
     /// Who commits here: `GIT_AUTHOR_NAME` and the like, then `author.name` and the like, then `user.name` and `user.email`, otherwise
     /// `Slipway <slipway@localhost>`.
     pub(crate) fn committer(&self, repository: &git2::Repository) -> Result<Committer> {

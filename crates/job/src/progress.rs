@@ -36,9 +36,13 @@ impl Progress {
         self.concluded = true;
     }
 
-    /// The progress in percent. It stays at 99 until the conclusion, because evaluation and registration follow the last step.
-    pub fn percentage(&self) -> usize {
-        if self.concluded { 100 } else { (100 * self.steps / self.of.max(1)).min(99) }
+    /// The progress in percent; `None` before the first step, while data are read and workers meet. It stays at 99 until the conclusion, because
+    /// evaluation and registration follow the last step.
+    pub fn percentage(&self) -> Option<usize> {
+        if self.concluded {
+            return Some(100);
+        }
+        self.first.map(|_| (100 * self.steps / self.of.max(1)).min(99))
     }
 
     /// How long the remaining steps will take at the speed so far; `None` until there are two reports of steps.
@@ -67,16 +71,16 @@ mod tests {
         let mut progress = Progress::default();
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
-        assert_eq!((progress.percentage(), progress.remaining(begun)), (0, None));
+        assert_eq!((progress.percentage(), progress.remaining(begun)), (None, None));
         progress.step(1, 201, after(60));
-        assert_eq!((progress.percentage(), progress.remaining(after(61))), (0, None));
+        assert_eq!((progress.percentage(), progress.remaining(after(61))), (Some(0), None));
         // a hundred steps in ten seconds, a hundred to go; the minute before the first step does not count
         progress.step(101, 201, after(70));
-        assert_eq!((progress.percentage(), progress.remaining(after(70))), (50, Some(Duration::from_secs(10))));
+        assert_eq!((progress.percentage(), progress.remaining(after(70))), (Some(50), Some(Duration::from_secs(10))));
         progress.step(201, 201, after(80));
-        assert_eq!((progress.percentage(), progress.remaining(after(80))), (99, Some(Duration::ZERO)));
+        assert_eq!((progress.percentage(), progress.remaining(after(80))), (Some(99), Some(Duration::ZERO)));
         progress.conclude();
-        assert_eq!((progress.percentage(), progress.remaining(after(90))), (100, Some(Duration::ZERO)));
+        assert_eq!((progress.percentage(), progress.remaining(after(90))), (Some(100), Some(Duration::ZERO)));
     }
 
     #[test]

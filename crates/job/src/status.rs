@@ -110,11 +110,14 @@ impl StatusApi {
     }
 }
 
-/// The request's body. `estimatedRemainingSeconds` is left out while it is unknown.
+/// The request's body. What is not known yet is left out: who sees a percentage knows that the first step was made.
 fn body(progress: &Progress, now: Instant, time: OffsetDateTime) -> Value {
     let metrics: Vec<Value> =
         progress.metrics().map(|(name, value)| json!({ "name": name, "value": value.to_string() })).collect();
-    let mut status = json!({ "progressPercentage": progress.percentage(), "metrics": metrics });
+    let mut status = json!({ "metrics": metrics });
+    if let Some(percentage) = progress.percentage() {
+        status["progressPercentage"] = json!(percentage);
+    }
     if let Some(remaining) = progress.remaining(now) {
         // the field has 32 bits
         status["estimatedRemainingSeconds"] = json!(remaining.as_secs().min(i32::MAX as u64));
@@ -138,7 +141,7 @@ mod tests {
         let time = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap() + Duration::from_millis(5);
         assert_eq!(
             body(&progress, begun, time),
-            json!({"trainerStatus": {"progressPercentage": 0, "metrics": [], "lastUpdatedTime": "2027-01-15T08:00:00Z"}})
+            json!({"trainerStatus": {"metrics": [], "lastUpdatedTime": "2027-01-15T08:00:00Z"}})
         );
         progress.step(1, 101, begun);
         progress.step(51, 101, begun);

@@ -37,6 +37,7 @@ pub struct Client {
     base: Url,
     login: Option<Login>,
     retry: Retry,
+    limit: Option<Duration>,
 }
 
 impl fmt::Debug for Client {
@@ -106,13 +107,20 @@ impl Client {
         let http = configure(builder)?
             .build()
             .map_err(|error| Error::Address { uri: base.to_string(), reason: cause(&error) })?;
-        Ok(Self { http, base, login, retry: Retry::INTERACTIVE })
+        Ok(Self { http, base, login, retry: Retry::INTERACTIVE, limit: None })
     }
 
     /// This client with another retry policy than [`Retry::INTERACTIVE`].
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// This client with a limit for each API call, its attempts and the pauses between them included. Transfers of artifacts have limits of their own.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -151,9 +159,9 @@ impl Client {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
         let url = self.api(path);
-        let body = self
-            .send(Method::GET, url.clone(), Repeat::Harmless, self.retry, |request| request.query(query).timeout(CALL))
-            .await?;
+        let sent = self
+            .send(Method::GET, url.clone(), Repeat::Harmless, self.retry, |request| request.query(query).timeout(CALL));
+        let body = self.within_limit(&url, sent).await?;
         decode(&url, &body)
     }
 
@@ -183,12 +191,19 @@ impl Client {
         let json = serde_json::to_vec(body)
             .map(Bytes::from)
             .map_err(|error| Error::Invalid { what: path.to_owned(), reason: error.to_string() })?;
-        let answer = self
-            .send(method, url.clone(), repeat, self.retry, |request| {
-                request.header("content-type", "application/json").body(json.clone()).timeout(CALL)
-            })
-            .await?;
+        let sent = self.send(method, url.clone(), repeat, self.retry, |request| {
+            request.header("content-type", "application/json").body(json.clone()).timeout(CALL)
+        });
+        let answer = self.within_limit(&url, sent).await?;
         decode(&url, &answer)
+    }
+
+    async fn within_limit(&self, url: &Url, sent: impl Future<Output = Result<Bytes>>) -> Result<Bytes> {
+        let Some(limit) = self.limit else { return sent.await };
+        tokio::time::timeout(limit, sent).await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} s", limit.as_secs_f64());
+            Err(Error::Unreachable { url: shown(url), attempts: 1, reason })
+        })
     }
 
     pub(crate) async fn upload(&self, url: Url, bytes: Bytes) -> Result<()> {
@@ -477,6 +492,19 @@ mod tests {
         assert_eq!(client.tracking_uri(), "http://example.org:5000/mlflow");
         assert_eq!(client.api("runs/get").as_str(), "http://example.org:5000/mlflow/api/2.0/mlflow/runs/get");
         assert!(!format!("{client:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_limit_holds_for_all_attempts_at_a_server_that_hangs() {
+        // it takes connections and says nothing
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let client = client.with_limit(Duration::from_millis(100));
+        let begun = Instant::now();
+        for error in [client.get_run("r").await.unwrap_err(), client.set_tag("r", "a", "b").await.unwrap_err()] {
+            assert!(error.to_string().contains("no answer within 0.1 s"), "{error}");
+        }
+        assert!(begun.elapsed() < CALL);
     }
 
     #[test]

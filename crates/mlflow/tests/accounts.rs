@@ -2,86 +2,21 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use slipway_mlflow::{Client, LoggedModelStatus, Metric, Run, RunStatus, Tag};
-use slipway_mlflow_server::Mlflow;
-use tempfile::TempDir;
+use slipway_mlflow_server::Accounts;
 
-/// What the pod has: the files of MLflow, and the accounts.
-struct Pod(TempDir);
-
-/// MLflow in its pod.
-struct Server {
-    // ended before its files go
-    mlflow: Mlflow,
-    pod: Pod,
-}
-
-impl Pod {
-    fn set_password(&self, name: &str, password: &str) {
-        fs::write(self.0.path().join("accounts").join(name), password).unwrap();
+/// The status of a call as it is, without this client.
+async fn status(url: &str, login: Option<(&str, &str)>, method: Method, path: &str, body: &Value) -> StatusCode {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{url}/api/2.0/{path}");
+    let mut request = http.request(method, url).header("content-type", "application/json").body(body.to_string());
+    if let Some((user, password)) = login {
+        request = request.basic_auth(user, Some(password));
     }
-
-    fn make_accounts(&self) {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../base/mlflow/login/accounts.py");
-        self.run(&[program.to_str().unwrap()]);
-    }
-
-    fn database(&self) -> String {
-        format!("sqlite:///{}", self.0.path().join("mlflow.db").display())
-    }
-
-    fn python(&self) -> Command {
-        let folder = self.0.path();
-        let mut command = slipway_mlflow_server::python(folder);
-        command
-            .env("MLFLOW_BACKEND_STORE_URI", self.database())
-            .env("MLFLOW_ARTIFACTS_DESTINATION", folder.join("artifacts"))
-            .env("MLFLOW_AUTH_CONFIG_PATH", folder.join("login.ini"))
-            .env("ACCOUNTS", folder.join("accounts"))
-            .env("MLFLOW_FLASK_SERVER_SECRET_KEY", "any");
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) {
-        let done = self.python().args(arguments).output().unwrap();
-        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-}
-
-impl Server {
-    /// As the pod starts: the tables, the accounts, the server. Its probes give no login.
-    async fn start() -> Self {
-        // a `%` has a meaning in the file that MLflow reads, which holds the address of its database
-        let pod = Pod(tempfile::Builder::new().prefix("accounts-100%-").tempdir().unwrap());
-        fs::create_dir(pod.0.path().join("accounts")).unwrap();
-        for name in ["admin", "trainer", "manager", "reader"] {
-            pod.set_password(name, &format!("{name}-secret"));
-        }
-        pod.run(&["-m", "mlflow", "db", "upgrade", &pod.database()]);
-        pod.make_accounts();
-        let mlflow = Mlflow::with_login(pod.python(), &pod.0.path().join("log")).await;
-        Self { mlflow, pod }
-    }
-
-    fn client(&self, login: &str) -> Client {
-        Client::new(&self.mlflow.url.replace("://", &format!("://{login}@"))).unwrap()
-    }
-
-    /// The status of a call as it is, without this client.
-    async fn status(&self, login: Option<(&str, &str)>, method: Method, path: &str, body: &Value) -> StatusCode {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("{}/api/2.0/{path}", self.mlflow.url);
-        let mut request = http.request(method, url).header("content-type", "application/json").body(body.to_string());
-        if let Some((user, password)) = login {
-            request = request.basic_auth(user, Some(password));
-        }
-        request.send().await.unwrap().status()
-    }
+    request.send().await.unwrap().status()
 }
 
 /// All that a worker does with MLflow.
@@ -104,28 +39,31 @@ async fn train(client: &Client, experiment: &str, model: &str) -> Run {
 
 #[tokio::test]
 async fn each_account_may_do_its_work_and_no_more() {
-    let server = Server::start().await;
+    let server = Accounts::start().await;
+    let url = &server.mlflow.url;
     let search = "mlflow/registered-models/search";
     let none = Value::Null;
-    assert_eq!(server.status(None, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(server.status(Some(("reader", "wrong")), Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(url, None, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(url, Some(("reader", "wrong")), Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
 
     // a worker, in what it makes itself and in what was there before
-    let (admin, trainer) = (server.client("admin:admin-secret"), server.client("trainer:trainer-secret"));
+    let (admin, trainer) = (server.client("admin"), server.client("trainer"));
     train(&admin, "old", "old").await;
     train(&trainer, "old", "old").await;
     let run = train(&trainer, "new", "new").await;
     let login = Some(("trainer", "trainer-secret"));
     let (delete, model) = ("mlflow/registered-models/delete", json!({"name": "old"}));
-    assert_eq!(server.status(login, Method::DELETE, delete, &model).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(url, login, Method::DELETE, delete, &model).await, StatusCode::FORBIDDEN);
 
-    // the training manager reads everything, keeps logs with the runs of others, and neither registers nor deletes
-    let manager = server.client("manager:manager-secret");
+    // the training manager reads everything, keeps logs and marks with the runs of others, and neither registers nor deletes
+    let manager = server.client("manager");
     assert_eq!(manager.search_all_model_versions().await.unwrap().len(), 3);
     manager.log_artifact(&run, "logs/worker-0.log", "the end").await.unwrap();
-    let file = server.pod.0.path().join("kept-log");
+    let file = server.folder.path().join("kept-log");
     manager.download_artifact(&run.artifact_uri, "logs/worker-0.log", 7, &file).await.unwrap();
     assert_eq!(fs::read(&file).unwrap(), b"the end");
+    manager.set_tag(&run.run_id, "slipway.promotion.local", "7").await.unwrap();
+    assert_eq!(manager.get_run(&run.run_id).await.unwrap().tags["slipway.promotion.local"], "7");
     let login = Some(("manager", "manager-secret"));
     let version = json!({"name": "new", "source": run.artifact_uri, "run_id": run.run_id});
     for (method, path, body) in [
@@ -139,29 +77,28 @@ async fn each_account_may_do_its_work_and_no_more() {
         (Method::DELETE, delete, model),
         (Method::POST, "mlflow/runs/delete", json!({"run_id": run.run_id})),
     ] {
-        assert_eq!(server.status(login, method, path, &body).await, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(status(url, login, method, path, &body).await, StatusCode::FORBIDDEN, "{path}");
     }
 
     // the server and the page read everything, and write nothing of it
-    let reader = server.client("reader:reader-secret");
+    let reader = server.client("reader");
     let versions = reader.search_all_model_versions().await.unwrap();
     assert_eq!(versions.len(), 3);
-    let file = server.pod.0.path().join("downloaded");
+    let file = server.folder.path().join("downloaded");
     reader.download_artifact(&run.artifact_uri, "notes.txt", 4, &file).await.unwrap();
     assert_eq!(fs::read(&file).unwrap(), b"text");
     assert_eq!(reader.metric_history(&run.run_id, "loss").await.unwrap().len(), 1);
     let login = Some(("reader", "reader-secret"));
     let tag = json!({"name": "new", "version": "1", "key": "c", "value": "e"});
-    assert_eq!(server.status(login, Method::POST, "mlflow/model-versions/set-tag", &tag).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(url, login, Method::POST, "mlflow/model-versions/set-tag", &tag).await, StatusCode::FORBIDDEN);
     let metric = json!({"run_id": run.run_id, "key": "loss", "value": 0, "timestamp": 0});
-    assert_eq!(server.status(login, Method::POST, "mlflow/runs/log-metric", &metric).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(url, login, Method::POST, "mlflow/runs/log-metric", &metric).await, StatusCode::FORBIDDEN);
     let path = run.artifact_uri.strip_prefix("mlflow-artifacts:/").unwrap();
     let path = format!("mlflow-artifacts/artifacts/{path}/notes.txt");
-    assert_eq!(server.status(login, Method::PUT, &path, &json!("other")).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(url, login, Method::PUT, &path, &json!("other")).await, StatusCode::FORBIDDEN);
 
     // a new password is in force once the accounts are made again, and the old one is not
-    server.pod.set_password("reader", "another-secret");
-    server.pod.make_accounts();
-    assert_eq!(server.status(login, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(server.client("reader:another-secret").search_all_model_versions().await.unwrap().len(), 3);
+    server.change_password("reader", "another-secret");
+    assert_eq!(status(url, login, Method::GET, search, &none).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.client_with("reader", "another-secret").search_all_model_versions().await.unwrap().len(), 3);
 }

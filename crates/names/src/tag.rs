@@ -36,5 +36,5 @@ pub const FAILURE: &str = "slipway.failure";
 pub const IMAGES_PER_SECOND: &str = "slipway.images-per-second";
 /// Training's duration, in seconds.
 pub const SECONDS: &str = "slipway.seconds";
-/// Of a version, with an environment's name after a dot: the number of the pull request that was to put it into service there.
+/// Of a run, with an environment's name after a dot: the number of the pull request that was to put its version into service there.
 pub const PROMOTION: &str = "slipway.promotion";

@@ -22,6 +22,8 @@ const KINDS: [(&str, &str); 4] = [
     ("pods", "--selector=jobset.sigs.k8s.io/jobset-name"),
     ("events", "--field-selector=type=Warning"),
 ];
+/// The share of a core that it may use at rest.
+const SHARE: f64 = 0.01;
 /// The memory that it may take at rest, in bytes.
 const MEMORY: u64 = 50_000_000;
 /// The issue's own limit: a change of status is in the comment by then.
@@ -71,6 +73,7 @@ fn a_thousand_trainjobs_cost_little_and_a_change_is_told_within_ten_seconds() ->
         share * 100.0
     );
     ensure!(memory <= MEMORY, "{memory} bytes at rest");
+    ensure!(share <= SHARE, "{share} of a core at rest");
 
     // Trainer leaves a job alone that has run out of its time
     let (number, job) = (started[3].number, &started[3].jobs[42]);

@@ -66,6 +66,8 @@ pub struct Inner {
     pub merged: BTreeMap<u64, Merged>,
     /// The annotations of each check run, of which emulate keeps only a part.
     pub annotations: BTreeMap<u64, Vec<Value>>,
+    /// What a rule of the default branch says to everybody who merges.
+    pub rule: Option<String>,
     /// What was asked of the API: method and path.
     pub asked: Vec<String>,
     /// The token of each request, of the API and of git, with method and path.
@@ -203,6 +205,11 @@ impl GitHub {
             }
         }
         Ok(all.unwrap_or_default().into())
+    }
+
+    /// A rule of the default branch lets nobody merge, and says this; or there is none.
+    pub async fn set_rule(&self, rule: Option<&str>) {
+        self.state.inner.lock().await.rule = rule.map(str::to_owned);
     }
 
     /// What was asked of the API since the last time.

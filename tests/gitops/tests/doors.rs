@@ -46,3 +46,31 @@ fn each_door_says_to_every_cloud_what_it_is() {
         assert!(public["spec"]["ports"].as_array().unwrap().iter().all(|port| port["targetPort"] != "internal"));
     }
 }
+
+#[test]
+fn the_page_with_its_trainings_is_for_people_inside() {
+    need(&["kustomize"]).unwrap();
+    for environment in ["staging", "production"] {
+        let built = |component: &str| {
+            let folder = repository().join("overlays").join(environment).join(component);
+            documents(&kustomize(&folder).unwrap()).unwrap()
+        };
+        let page = built("demo-ui");
+        let settings =
+            page.iter().find(|one| one["kind"] == "ConfigMap" && !one["data"]["SLIPWAY_SERVER_URL"].is_null());
+        let manager = &settings.unwrap()["data"]["SLIPWAY_MANAGER_URL"];
+        assert_eq!(manager, "http://training-manager.training-manager.svc:8080", "{environment}");
+        let routes = built("gateway");
+        let door = |name: &str| {
+            let route =
+                routes.iter().find(|one| one["kind"] == "HTTPRoute" && one["metadata"]["name"] == name).unwrap();
+            route["spec"]["parentRefs"][0]["sectionName"].clone()
+        };
+        assert_eq!(
+            (door("demo-ui"), door("training-manager")),
+            (json!("internal"), json!("internal")),
+            "{environment}"
+        );
+        assert_eq!(door("server"), "public", "{environment}");
+    }
+}

@@ -1,6 +1,8 @@
 //! MLflow's real server, for tests of its clients. Needs SLIPWAY_PYTHON, which `make test` sets.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
+mod accounts;
+
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use slipway_mlflow::{Client, Run};
 use tempfile::TempDir;
+
+pub use accounts::Accounts;
 
 /// How the embedded loop starts it.
 const SCRIPT: &str = include_str!("../../../crates/embedded/src/mlflow_server.py");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use slipway_git::{FolderChange, Repository};
-use slipway_project::{jobs_folder, serving};
+use slipway_project::{history, jobs_folder, serving};
 
 use super::Declared;
 
@@ -19,6 +19,8 @@ pub struct Commits {
     pub by_commit: BTreeMap<String, Vec<String>>,
     /// The newest commits that changed which jobs there are or which versions are in service, the newest first.
     pub newest: VecDeque<String>,
+    /// When the newest commit was made that brought a record of the history, in seconds since 1970; `None` if there was none.
+    pub recorded: Option<i64>,
 }
 
 /// A commit that brought a TrainJob.
@@ -45,8 +47,11 @@ impl Commits {
         let until = Some(before.commit.as_str()).filter(|commit| !commit.is_empty());
         let changes = git.folder_history(commit, &jobs, until)?;
         let pinned = git.folder_history(commit, folder, until)?.changes;
+        let records = git.folder_history(commit, &history::folder(environment), until)?.changes;
         // a branch that was moved elsewhere is read from its beginning
         let mut commits = if changes.has_met { before.commits.clone() } else { Self::default() };
+        let recorded = records.iter().find(|one| !one.written.is_empty()).map(|one| one.commit.time);
+        commits.recorded = recorded.or(commits.recorded);
         let is_pinned =
             |one: &&FolderChange| one.written.contains_key(file) || one.removed.iter().any(|name| name == file);
         let both = changes.changes.iter().chain(pinned.iter().filter(is_pinned));

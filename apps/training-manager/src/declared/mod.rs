@@ -2,6 +2,7 @@
 
 mod archived;
 mod brought;
+mod hyperparameters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -24,6 +25,7 @@ use crate::view::Trial;
 use crate::warned::Warned;
 use crate::watch::Observed;
 use archived::archived;
+use hyperparameters::hyperparameters;
 
 /// What the default branch declares.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +37,7 @@ pub struct Declared {
     /// The rendered TrainJobs of this environment by name.
     pub jobs: BTreeMap<String, Arc<DeclaredJob>>,
     /// The trials of the history of this environment by name.
-    pub archived: BTreeMap<String, Arc<Trial>>,
+    pub archived: Arc<BTreeMap<String, Arc<Trial>>>,
     /// When ended jobs are moved there; `None` if a person does that.
     pub history: Option<HistorySettings>,
     /// What CPUs and GPUs cost; `None` if that is not known.
@@ -68,7 +70,7 @@ pub struct DeclaredExperiment {
 pub struct DeclaredJob {
     /// Its experiment; empty if it names none.
     pub experiment: String,
-    /// Its values of the swept parameters.
+    /// Its values of the swept parameters; without a sweep, what it is trained with.
     pub parameters: BTreeMap<String, Value>,
     /// How many workers it asks for.
     pub workers: u32,
@@ -108,7 +110,7 @@ impl Declared {
         }
         let records = declared.branch.history(environment);
         let trials = records.map(|record| archived(record, environment, declared.prices.as_ref()));
-        declared.archived = trials.map(|trial| (trial.name.clone(), Arc::new(trial))).collect();
+        declared.archived = Arc::new(trials.map(|trial| (trial.name.clone(), Arc::new(trial))).collect());
         declared.experiments = project
             .experiments
             .into_iter()
@@ -139,7 +141,7 @@ impl DeclaredJob {
         let dataset = trial.as_ref().map(|trial| trial.dataset.clone());
         let declared = Self {
             experiment: job.experiment().unwrap_or_default().to_owned(),
-            parameters: trial.map(|trial| trial.parameters).unwrap_or_default(),
+            parameters: trial.map(hyperparameters).unwrap_or_default(),
             workers: job.num_nodes,
             cpus: nodes * job.cpu_millis as f64 / 1000.0,
             gpus: nodes * f64::from(job.gpus),

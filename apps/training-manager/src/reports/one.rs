@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slipway_cluster::Training;
 use slipway_forge::{Opened, Publication, PullRequestState};
+use slipway_mlflow::Client;
 use slipway_outcome::{Merged, Now, Outcome, Report};
 use slipway_proposal::merged_commits;
 use slipway_report::{Promotion, TrialState};
@@ -13,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::Reporting;
 use crate::declared::Declared;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::known::Facts;
 use crate::leading::must_lead;
 use crate::merges::{Merge, What};
@@ -23,6 +25,11 @@ use crate::repository::blocking;
 /// The most pull requests of which is kept what they did; the newest ones.
 const KEPT: usize = 300;
 
+/// How long MLflow may take for a report that somebody waits for. What it has comes later if it takes longer.
+const PROMPT: Duration = Duration::from_secs(3);
+/// How long it may take for one that is made again.
+const PATIENT: Duration = Duration::from_secs(20);
+
 /// What reports are made with, and what never changes of those that were made.
 pub(super) struct Reporter<'a> {
     reporting: Reporting<'a>,
@@ -31,7 +38,7 @@ pub(super) struct Reporter<'a> {
 }
 
 /// What came of a report.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
     /// Whether anything had to be written.
     pub(super) wrote: bool,
@@ -39,6 +46,8 @@ pub(super) struct Written {
     pub(super) is_complete: bool,
     /// Whether something of it still runs.
     pub(super) runs: bool,
+    /// Which promotion could not be opened or kept in mind, and why. The report is as it should be all the same.
+    pub(super) not_promoted: Option<(String, Error)>,
 }
 
 impl<'a> Reporter<'a> {
@@ -46,8 +55,8 @@ impl<'a> Reporter<'a> {
         Self { reporting, merges, merged: RefCell::default() }
     }
 
-    /// Brings the report on a pull request up to date.
-    pub(super) async fn report(&self, number: u64, facts: &Facts) -> Result<Written> {
+    /// Brings the report on a pull request up to date. `is_again` is whether nobody waits for it, since it is only looked at again.
+    pub(super) async fn report(&self, number: u64, facts: &Facts, is_again: bool) -> Result<Written> {
         let Reporting { followed, mlflow, environment, pages, leadership, .. } = self.reporting;
         let Some(merged) = self.merged(number, &facts.declared.commit).await? else {
             return Ok(Written { is_complete: true, ..Written::default() });
@@ -57,16 +66,29 @@ impl<'a> Reporter<'a> {
         if !environments.contains(environment) {
             return Ok(Written { is_complete: true, ..Written::default() });
         }
+        let prompt = mlflow.clone().with_limit(PROMPT);
         let trainings = trainings(merged, facts);
         let newest = if merged.started.is_empty() { Vec::new() } else { followed.remote.forge.newest().await? };
-        let now = Now {
+        let now = |mlflow| Now {
             cluster: Some((environment, &trainings)),
             pages,
-            ..Now::new(Ok(mlflow), &facts.declared.branch, &newest)
+            ..Now::new(mlflow, &facts.declared.branch, &newest)
         };
-        let mut outcome = merged.outcome(&now).await?;
+        // the cluster's part does not wait for an MLflow that hangs
+        let limit = if is_again { PATIENT } else { PROMPT };
+        let asked = tokio::time::timeout(limit, merged.outcome(&now(Ok(mlflow)))).await;
+        let why = match asked {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(slipway_outcome::Error::Mlflow(error))) => Err(error.to_string()),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => Err(format!("MLflow at {} did not answer within {} s", mlflow.tracking_uri(), limit.as_secs())),
+        };
+        let mut outcome = match why {
+            Ok(outcome) => outcome,
+            Err(why) => merged.outcome(&now(Err(&why))).await?,
+        };
         // a promotion that cannot be opened does not hold up the report
-        let promoted = self.promote(&mut outcome, &facts.declared).await;
+        let not_promoted = self.promote(&mut outcome, &prompt, &facts.declared).await;
         let report = Report::of(environment, &environments, outcome.document(), &opened.head);
         // asked for right before each writing
         let publication = async |_: &Opened, previous: Option<&str>| -> Result<Publication> {
@@ -74,10 +96,9 @@ impl<'a> Reporter<'a> {
             Ok(report.publication(previous))
         };
         let published = followed.remote.forge.publish_on(opened.clone(), publication).await?;
-        promoted?;
         let trials = outcome.results.experiments.iter().flat_map(|one| &one.trials);
         let runs = trials.clone().any(|trial| trial.state == TrialState::Running);
-        Ok(Written { wrote: published.changed, is_complete: !outcome.is_incomplete(), runs })
+        Ok(Written { wrote: published.changed, is_complete: !outcome.is_incomplete(), runs, not_promoted })
     }
 
     /// The pull request and what it did; `None` if it is not merged.
@@ -105,10 +126,10 @@ impl<'a> Reporter<'a> {
         Ok(Some(merged))
     }
 
-    /// Opens the promotions that are due, and adds them to the results.
-    async fn promote(&self, outcome: &mut Outcome, tree: &Declared) -> Result<()> {
-        let Reporting { followed, mlflow, environment, metrics, leadership, .. } = self.reporting;
-        let mut failed = Ok(());
+    /// Opens the promotions that are due, and adds them to the results. Returns which one failed, and why.
+    async fn promote(&self, outcome: &mut Outcome, mlflow: &Client, tree: &Declared) -> Option<(String, Error)> {
+        let Reporting { followed, environment, metrics, leadership, .. } = self.reporting;
+        let mut failed = None;
         for at in 0..outcome.models.len() {
             let registered = &outcome.models[at];
             let Some(experiment) = outcome.results.experiments.get(registered.at) else { continue };
@@ -117,13 +138,11 @@ impl<'a> Reporter<'a> {
                 continue;
             };
             let (version, place) = (version.clone(), registered.at);
-            let Proposed { is_new, open } = match propose(followed, mlflow, leadership, environment, &version).await {
-                Ok(proposed) => proposed,
-                Err(error) => {
-                    failed = Err(error);
-                    continue;
-                }
-            };
+            let what = format!("version {} of {}", version.version, version.name);
+            let proposed = propose(followed, mlflow, leadership, environment, &version).await;
+            let Proposed { is_new, open, unmarked } =
+                proposed.unwrap_or_else(|error| Proposed { unmarked: Some(error), ..Proposed::default() });
+            failed = unmarked.map(|error| (what, error)).or(failed);
             metrics.promotions.inc_by(u64::from(is_new));
             let Some(opened) = open else { continue };
             if policy == Policy::Merge {

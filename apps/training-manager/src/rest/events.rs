@@ -120,7 +120,7 @@ struct Follower {
 impl Follower {
     fn new(mut newest: watch::Receiver<Arc<Trainings>>) -> Self {
         let seen = Arc::clone(&newest.borrow_and_update());
-        let live = seen.trials.values().filter(|trial| !trial.archived && trial.state.is_live());
+        let live = seen.trials.values().filter(|trial| trial.state.is_live());
         let untold = live.map(|trial| trial.name.clone()).collect();
         Self { newest, seen, untold, looked: Instant::now() }
     }
@@ -149,6 +149,9 @@ impl Follower {
             return;
         }
         self.untold.extend(changed(&self.seen.trials, &now.trials).map(str::to_owned));
+        if !Arc::ptr_eq(&self.seen.archived, &now.archived) {
+            self.untold.extend(changed(&self.seen.archived, &now.archived).map(str::to_owned));
+        }
         self.seen = now;
         self.looked = Instant::now();
     }
@@ -156,7 +159,7 @@ impl Follower {
 
 /// The event about a trial as it is now.
 fn told(now: &Trainings, name: &str) -> serde_json::Result<Event> {
-    let (kind, text) = match now.trials.get(name) {
+    let (kind, text) = match now.trial(name) {
         Some(trial) => ("trial", serde_json::to_string(trial.as_ref())?),
         None => ("gone", serde_json::to_string(&Gone { name })?),
     };

@@ -107,7 +107,9 @@ impl Operation for One {
     async fn answer(shared: Arc<Shared>, asked: Asked<Self>) -> Result<Self::Answer, Problem> {
         let experiment = shared.experiment(&asked.path.name)?.as_ref().clone();
         let now = shared.now();
-        let trials = now.trials.values().filter(|trial| trial.experiment == experiment.name);
-        Ok(Json(ExperimentWithTrials { trials: trials.map(|trial| trial.as_ref().clone()).collect(), experiment }))
+        let found = now.all().filter(|trial| trial.experiment == experiment.name);
+        let mut trials: Vec<Trial> = found.map(|trial| trial.as_ref().clone()).collect();
+        trials.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(Json(ExperimentWithTrials { experiment, trials }))
     }
 }

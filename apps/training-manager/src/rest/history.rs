@@ -52,7 +52,7 @@ impl Operation for List {
         let Which { experiment, limit, after } = asked.query;
         let now = shared.now();
         let is_of = |trial: &Trial| experiment.as_ref().is_none_or(|experiment| trial.experiment == *experiment);
-        let found = now.trials.values().filter(|trial| trial.archived && is_of(trial));
+        let found = now.archived.values().filter(|trial| is_of(trial));
         let Page { trials: records, next } = Page::of(found, limit, after.as_deref())?;
         Ok(Json(History { records, next }))
     }

@@ -28,7 +28,7 @@ use super::problem::Problem;
 use super::shared::Shared;
 use super::tracking::{Run, unavailable};
 use crate::logs;
-use crate::view::Trial;
+use crate::view::{Trial, TrialState};
 
 const MEDIA_TYPE: &str = "text/plain; charset=utf-8";
 /// The container of a worker's pod.
@@ -100,10 +100,13 @@ impl Operation for Log {
         }
         let place = shared.logs.take()?;
         let follow = asked.query.follow.unwrap_or_default();
-        let of_pod = of_pod(&shared, &trial, rank, lines, follow).await?;
-        let source = match of_pod {
-            Some(source) => source,
-            None => kept(&shared, &trial, rank, lines).await?,
+        let is_over = !matches!(trial.state, TrialState::Waiting | TrialState::Running);
+        let source = match of_pod(&shared, &trial, rank, lines, follow).await {
+            Ok(Some(source)) => source,
+            Ok(None) => kept(&shared, &trial, rank, lines).await?,
+            // its pod is there for longer than the node that it was on
+            Err(problem) if is_over => kept(&shared, &trial, rank, lines).await.map_err(|_| problem)?,
+            Err(problem) => return Err(problem),
         };
         Ok(Text(Reading {
             source,

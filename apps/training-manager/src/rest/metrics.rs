@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 use serde_json::json;
@@ -38,7 +38,7 @@ pub struct Metrics {
     pub(crate) requests: IntCounterVec,
     registry: Registry,
     jobs: IntGaugeVec,
-    cpu_hours: CounterVec,
+    cpu_hours: GaugeVec,
     leader: IntGauge,
     ready: IntGauge,
     streams: IntGaugeVec,
@@ -78,8 +78,12 @@ impl Metrics {
                 Opts::new("slipway_jobs", "TrainJobs by state, without those in the history"),
                 &["state"],
             )?,
-            cpu_hours: CounterVec::new(
-                Opts::new("slipway_cpu_hours_total", "CPU-hours that the trials of an experiment have used"),
+            // not a counter: what a cancelled trial has used goes with its TrainJob
+            cpu_hours: GaugeVec::new(
+                Opts::new(
+                    "slipway_experiment_cpu_hours",
+                    "CPU-hours that the trials of an experiment have used which are in the cluster, on the default branch or in the history",
+                ),
                 &["experiment"],
             )?,
             leader: IntGauge::new("slipway_leader", "1 while this manager is the one that writes")?,
@@ -121,8 +125,7 @@ impl Metrics {
         }
         self.cpu_hours.reset();
         for experiment in now.experiments.values() {
-            // a counter takes nothing below zero
-            self.cpu_hours.with_label_values(&[&experiment.name]).inc_by(experiment.cpu_hours.max(0.0));
+            self.cpu_hours.with_label_values(&[&experiment.name]).set(experiment.cpu_hours);
         }
         self.leader.set(i64::from(shared.is_leader()));
         self.ready.set(i64::from(shared.state.missing.borrow().is_empty()));

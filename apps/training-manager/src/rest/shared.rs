@@ -63,7 +63,7 @@ impl Shared {
 
     /// A trial by its name.
     pub(crate) fn trial(&self, name: &str) -> Result<Arc<Trial>, Problem> {
-        let found = self.now().trials.get(name).cloned();
+        let found = self.now().trial(name).cloned();
         found.ok_or_else(|| {
             Problem::unknown("trial", format!("no trial has the name {name}: /api/v1/trials lists them"))
         })

@@ -32,7 +32,7 @@ pub(crate) struct Numbers {
 /// How many trials that are not in the history are in each state.
 pub(crate) fn states(now: &Trainings) -> BTreeMap<TrialState, usize> {
     let mut states = BTreeMap::new();
-    for trial in now.trials.values().filter(|trial| !trial.archived) {
+    for trial in now.trials.values() {
         *states.entry(trial.state).or_default() += 1;
     }
     states

@@ -57,7 +57,7 @@ impl Operation for List {
     async fn answer(shared: Arc<Shared>, asked: Asked<Self>) -> Result<Self::Answer, Problem> {
         let Which { experiment, state, environment, archived, limit, after } = asked.query;
         let now = shared.now();
-        let found = now.trials.values().filter(|trial| {
+        let found = now.all().filter(|trial| {
             experiment.as_ref().is_none_or(|experiment| trial.experiment == *experiment)
                 && state.is_none_or(|state| trial.state == state)
                 && environment.as_ref().is_none_or(|environment| trial.environment == *environment)

@@ -9,6 +9,7 @@ use slipway_markdown::code;
 use slipway_proposal::Remote;
 
 use super::token::Token;
+use crate::repository::blocking;
 
 /// The shortest token of a file.
 const SHORTEST: usize = 16;
@@ -35,7 +36,9 @@ pub struct Writer {
 pub enum Who {
     /// A person, by the login on the forge.
     Login(String),
-    /// Somebody who has the manager's own token.
+    /// Somebody who has the manager's own token, by the name in the settings of this machine's git.
+    Named(String),
+    /// The same where git knows no name.
     Holder,
 }
 
@@ -44,7 +47,7 @@ impl Who {
     pub(crate) fn markdown(&self) -> String {
         match self {
             // as code: nobody is called by it, and nothing in it has an effect
-            Self::Login(login) => code(login),
+            Self::Login(name) | Self::Named(name) => code(name),
             Self::Holder => "whoever holds the manager's token".to_owned(),
         }
     }
@@ -53,7 +56,7 @@ impl Who {
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Login(login) => f.write_str(login),
+            Self::Login(name) | Self::Named(name) => f.write_str(name),
             Self::Holder => f.write_str("the holder of the manager's token"),
         }
     }
@@ -107,7 +110,11 @@ impl Writers for Bare {
                 return Err(Denied::Unknown("the token is not the one of this manager".to_owned()));
             }
             let remote = Remote::at(&self.path).map_err(|error| Denied::Unavailable(error.to_string()))?;
-            Ok(Writer { who: Who::Holder, git: self.git.clone(), remote })
+            // the loop of a machine is that of its user, whose name the commits have too
+            let git = self.git.clone();
+            let name = blocking(move || git.author_name()).await;
+            let name = name.map_err(|error: slipway_git::Error| Denied::Unavailable(error.to_string()))?;
+            Ok(Writer { who: name.map_or(Who::Holder, Who::Named), git: self.git.clone(), remote })
         })
     }
 }

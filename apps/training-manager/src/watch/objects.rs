@@ -80,6 +80,10 @@ impl Objects {
             let pods: Vec<&WorkerPod> = self.pods.beginning(&format!("{name}/")).collect();
             let warnings = self.warnings.beginning(&name).filter(|one| one.job(&self.names) == Some(name.as_str()));
             let training = Training::of(job, self.sets.all.get(&name), &pods, &warnings.collect::<Vec<_>>());
+            let training = match trainings.get(&name) {
+                Some(before) => training.after(before),
+                None => training,
+            };
             if trainings.get(&name).is_none_or(|old| **old != training) {
                 trainings.insert(name, Arc::new(training));
             }

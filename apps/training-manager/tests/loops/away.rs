@@ -1,8 +1,9 @@
 //! An API server that is away for a minute, and has forgotten meanwhile what happened.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slipway_cluster::Cluster;
+use slipway_mlflow::Client;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::view::TrialState;
 
@@ -51,4 +52,25 @@ async fn an_api_server_is_away_for_a_minute_and_nothing_is_lost() {
         assert_eq!(world.kubernetes.lists().len(), lists + 4, "one list of each kind");
     };
     with(&manager, &published, scenario).await;
+}
+
+#[tokio::test]
+async fn an_mlflow_that_hangs_does_not_hold_up_what_the_cluster_says() {
+    // it takes connections and says nothing
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hanging = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let world = World { managed: hanging, ..World::new().await };
+    let (manager, published) = (world.manager("local", leader()), Published::default());
+    let (number, jobs) = world.merge("local").await;
+    for job in &jobs {
+        world.create(job);
+        world.run(job).await;
+    }
+    with(&manager, &published, async {
+        let begun = Instant::now();
+        let report = world.reported(number, "2 trials running").await;
+        assert!(report.contains("did not answer within 3 s"), "{report}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "a single request to MLflow may take so long elsewhere");
+    })
+    .await;
 }

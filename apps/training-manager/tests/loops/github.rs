@@ -5,16 +5,16 @@ use std::time::Duration;
 use slipway_forge::{Credentials, GitHub as Forge};
 use slipway_git::Repository;
 use slipway_github_tests::GitHub;
-use slipway_github_tests::accounts::{ANN, NAME, OWNER, REPOSITORY};
+use slipway_github_tests::accounts::{ANN, MANAGER, NAME, OWNER, REPOSITORY};
 use slipway_proposal::Remote;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::reports::PACE;
 use slipway_training_manager::repository::Followed;
 use tokio::time::Instant;
 
-use crate::clock::{at_speed, pass};
+use crate::clock::{at_speed, jump, pass, until_shown};
 use crate::door::Door;
-use crate::world::{self, DATA, EXPERIMENT, World, container, leader, now, project, with};
+use crate::world::{self, DATA, EXPERIMENT, World, container, judge, leader, now, project, with};
 
 /// Time passes so fast: what GitHub answers within a second takes ten then, as on a bad day.
 const SPEED: u32 = 10;
@@ -32,15 +32,23 @@ struct Hub {
 
 /// The repository at the address of a server, whose API is below it.
 fn remote(server: &str) -> Remote {
-    let github = Forge::new(&format!("{server}/api/v3"), OWNER, NAME, Credentials::token(ANN.token));
+    remote_as(server, Credentials::token(ANN.token))
+}
+
+fn remote_as(server: &str, credentials: Credentials) -> Remote {
+    let github = Forge::new(&format!("{server}/api/v3"), OWNER, NAME, credentials);
     Remote::by_api(&format!("{server}/{REPOSITORY}"), github).unwrap()
 }
 
 impl Hub {
     async fn new() -> Self {
+        Self::with(EXPERIMENT).await
+    }
+
+    async fn with(experiment: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let origin = folder.path().join("origin.git");
-        project(&origin, &["local"], EXPERIMENT, "");
+        project(&origin, &["local"], experiment, "");
         let github = GitHub::start(&origin).await.unwrap();
         let door = Door::before(&github.server).await;
         // people have another way
@@ -54,6 +62,17 @@ impl Hub {
     fn manager(&self) -> Manager {
         let followed = Followed::of(remote(&self.door.url()), "", &self.world.folder.path().join("cache")).unwrap();
         self.world.manager_of(followed, "local", leader())
+    }
+
+    /// The repository with the login of the manager's App.
+    fn as_app(&self, server: &str) -> Remote {
+        remote_as(server, Credentials::app(MANAGER.id, self.github.key(MANAGER).unwrap()).unwrap())
+    }
+
+    /// How often a merge was asked for since anything was asked for last.
+    async fn merges(&self) -> usize {
+        let asked = self.github.asked().await;
+        asked.iter().filter(|asked| asked.starts_with("PUT ") && asked.ends_with("/merge")).count()
     }
 
     /// How many comments a pull request has.
@@ -184,4 +203,38 @@ async fn on_github_too_a_manager_that_is_killed_does_nothing_twice() {
     })
     .await;
     assert_eq!(world.promotions().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rule_that_forbids_the_merge_is_not_asked_all_the_time() {
+    let merged = EXPERIMENT.replace("spec:\n", "spec:\n  promote: {merge: [local]}\n  environments: [local]\n");
+    let hub = Hub::with(&merged).await;
+    let person = &hub.world;
+    let followed = Followed::of(hub.as_app(&hub.door.url()), "", &person.folder.path().join("cache")).unwrap();
+    let manager = Manager { pace: world::PACE, ..person.manager_of(followed, "local", leader()) };
+    let published = Published::default();
+    let (_, jobs) = person.merge("local").await;
+    hub.github.set_rule(Some("At least 1 approving review is required by reviewers with write access.")).await;
+    with(&manager, &published, async {
+        jobs.iter().for_each(|job| person.create(job));
+        hub.finish(&jobs).await;
+        until_shown("the promotion", LOOK, async || !person.promotions().await.is_empty(), async || String::new())
+            .await;
+        let promotion = person.promotions().await.remove(0);
+        // checks are written by apps
+        judge(&hub.as_app(&hub.github.server), promotion.number).await;
+        hub.merges().await;
+        pass(Duration::from_secs(400), SPEED).await;
+        let merges = hub.merges().await;
+        // after 10, 20, 40, 80, 160, 320 s, and by one method
+        assert!((1..=6).contains(&merges), "{merges} requests for a merge");
+        assert!(person.promotions().await[0].is_open());
+
+        // a person changes the rule
+        hub.github.set_rule(None).await;
+        jump(Duration::from_secs(3600)).await;
+        until_shown("it is merged", LOOK, async || !person.promotions().await[0].is_open(), async || String::new())
+            .await;
+    })
+    .await;
 }

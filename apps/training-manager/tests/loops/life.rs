@@ -96,6 +96,34 @@ async fn a_promotion_that_was_closed_is_not_opened_again() {
 }
 
 #[tokio::test]
+async fn the_account_of_the_manager_is_enough_to_report_promote_and_merge() {
+    let merged = EXPERIMENT.replace("spec:\n", "spec:\n  promote: {merge: [local]}\n  environments: [local]\n");
+    let world = World::with(&["local"], &merged).await.with_accounts().await;
+    let (manager, published) = (world.manager("local", leader()), Published::default());
+    let (number, jobs) = world.merge("local").await;
+    with(&manager, &published, async {
+        let mut runs = Vec::new();
+        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
+            world.create(job);
+            let run = world.run(job).await;
+            world.finish(job, &run, accuracy, DATA).await;
+            runs.push(run.run_id);
+        }
+        until("the promotion", async || !world.promotions().await.is_empty()).await;
+        let promotion = world.promotions().await.remove(0);
+        world.reported(number, &format!("promotion `#{}`", promotion.number)).await;
+        let run = world.mlflow.client.get_run(&runs[1]).await.unwrap();
+        assert_eq!(run.tags["slipway.promotion.local"], promotion.number.to_string());
+        world.judge(promotion.number).await;
+        jump(Duration::from_secs(10)).await;
+        world.reported(number, "version 2 is in service").await;
+        assert_eq!(manager.metrics.report_failures.get(), 0);
+        assert_eq!(manager.metrics.promotions.get(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_promotion_is_merged_without_a_person_where_the_experiment_says_so() {
     let merged = EXPERIMENT.replace("spec:\n", "spec:\n  promote: {merge: [local]}\n  environments: [local]\n");
     let world = World::with(&["local"], &merged).await;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use slipway_cluster::{Leadership, Timestamp};
 use slipway_forge::{CheckRun, Conclusion, Error, MergeMethod, Opened, Publication};
 use slipway_git::{Repository, Update};
-use slipway_mlflow::{LoggedModelStatus, Metric, Run, RunStatus, Tag};
-use slipway_mlflow_server::Mlflow;
+use slipway_mlflow::{Client, LoggedModelStatus, Metric, Run, RunStatus, Tag};
+use slipway_mlflow_server::{Accounts, Mlflow};
 use slipway_names::tag;
 use slipway_project::Tree;
 use slipway_proposal::{ExperimentProposal, Opening, Remote};
@@ -70,7 +70,12 @@ pub(crate) const PACE: Pace = Pace {
 
 pub(crate) struct World {
     pub(crate) kubernetes: Kubernetes,
+    /// With the login of whoever trains, if it asks for one.
     pub(crate) mlflow: Mlflow,
+    /// MLflow as a manager reaches it.
+    pub(crate) managed: Client,
+    /// The files of an MLflow with accounts.
+    _accounts: Option<TempDir>,
     pub(crate) git: Repository,
     pub(crate) remote: Remote,
     pub(crate) folder: TempDir,
@@ -99,7 +104,17 @@ impl World {
     /// One with this repository.
     pub(crate) async fn of(folder: TempDir, git: Repository, remote: Remote) -> Self {
         let (kubernetes, mlflow) = (Kubernetes::start().await, Mlflow::start().await);
-        Self { kubernetes, mlflow, git, remote, folder, look: OFTEN }
+        let managed = mlflow.client.clone();
+        Self { kubernetes, mlflow, managed, _accounts: None, git, remote, folder, look: OFTEN }
+    }
+
+    /// This world with an MLflow that asks for the logins of base/mlflow/login.
+    pub(crate) async fn with_accounts(self) -> Self {
+        let accounts = Accounts::start().await;
+        let (managed, client) = (accounts.client("manager"), accounts.client("trainer"));
+        let Accounts { mut mlflow, folder } = accounts;
+        mlflow.client = client;
+        Self { mlflow, managed, _accounts: Some(folder), ..self }
     }
 
     fn path(&self) -> PathBuf {
@@ -121,7 +136,7 @@ impl World {
             namespace: crate::kubernetes::NAMESPACE.to_owned(),
             environment: environment.to_owned(),
             followed,
-            mlflow: self.mlflow.client.clone(),
+            mlflow: self.managed.clone(),
             pages: Some("https://mlflow.example.org".to_owned()),
             archive: None,
             leadership,
@@ -166,17 +181,7 @@ impl World {
 
     /// The report on an open pull request is written, whose check is green.
     pub(crate) async fn judge(&self, number: u64) {
-        let judged = async |opened: &Opened, _: Option<&str>| {
-            let check = CheckRun {
-                name: CHECK.to_owned(),
-                conclusion: Conclusion::Success,
-                title: String::new(),
-                summary: String::new(),
-                annotations: Vec::new(),
-            };
-            Ok::<_, Error>(Publication { head: opened.head.clone(), parts: Vec::new(), check: Some(check) })
-        };
-        self.remote.forge.publish(number, judged).await.unwrap();
+        judge(&self.remote, number).await;
     }
 
     /// Commits to main without a pull request.
@@ -286,6 +291,21 @@ impl World {
         let all = self.remote.forge.newest().await.unwrap();
         all.into_iter().filter(|opened| opened.branch.starts_with(name)).collect()
     }
+}
+
+/// Writes the report on an open pull request, whose check is green.
+pub(crate) async fn judge(remote: &Remote, number: u64) {
+    let judged = async |opened: &Opened, _: Option<&str>| {
+        let check = CheckRun {
+            name: CHECK.to_owned(),
+            conclusion: Conclusion::Success,
+            title: String::new(),
+            summary: String::new(),
+            annotations: Vec::new(),
+        };
+        Ok::<_, Error>(Publication { head: opened.head.clone(), parts: Vec::new(), check: Some(check) })
+    };
+    remote.forge.publish(number, judged).await.unwrap();
 }
 
 /// Waits until the read model has a trial for which something holds.

@@ -236,15 +236,15 @@ pub(crate) fn trainings() -> Trainings {
             ..ended("letters-00000004", TrialState::Waiting, "")
         },
         Trial {
-            archived: true,
-            version: Some(3),
-            ..ended("digits-00000005", TrialState::Finished, "2025-12-01T00:00:00Z")
-        },
-        Trial {
             environment: "staging".to_owned(),
             ..ended("letters-00000006", TrialState::Refused, "2025-12-02T00:00:00Z")
         },
     ];
+    let archived = Trial {
+        archived: true,
+        version: Some(3),
+        ..ended("digits-00000005", TrialState::Finished, "2025-12-01T00:00:00Z")
+    };
     let experiment = |name: &str| Experiment {
         name: name.to_owned(),
         file: format!("experiments/{name}.yaml"),
@@ -259,5 +259,6 @@ pub(crate) fn trainings() -> Trainings {
         commit: "0123456789012345678901234567890123456789".to_owned(),
         experiments: ["digits", "letters"].map(|name| (name.to_owned(), Arc::new(experiment(name)))).into(),
         trials: by_name(trials),
+        archived: Arc::new(by_name([archived])),
     }
 }

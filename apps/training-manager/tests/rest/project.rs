@@ -15,6 +15,9 @@ use tempfile::TempDir;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef-of-this-manager";
 
+/// Who uses this machine, as its git says.
+pub(crate) const USER: &str = "Ann Example";
+
 /// A bare repository with one commit, and a file with the token of its manager.
 pub(crate) struct Project {
     folder: TempDir,
@@ -58,8 +61,12 @@ impl Project {
 
     /// Whoever has the token. `cache` is the name of a repository in which commits are made.
     pub(crate) fn writers(&self, cache: &str) -> Option<Arc<dyn Writers>> {
-        let git = Repository::init_bare(&self.path(cache)).unwrap();
-        Some(Arc::new(Bare::new(git, self.path("forge.git"), self.path("token"))))
+        let folder = self.path(cache);
+        let repository = Repository::init_bare(&folder).unwrap();
+        for (setting, value) in [("user.name", USER), ("user.email", "ann@example.org")] {
+            git(&folder, &["config", setting, value]);
+        }
+        Some(Arc::new(Bare::new(repository, self.path("forge.git"), self.path("token"))))
     }
 
     /// Runs git in the bare repository.

@@ -82,7 +82,8 @@ async fn a_trial_is_what_the_newest_state_says() {
     assert!(hostile.header("content-security-policy").contains("default-src 'none'"));
     assert_eq!(manager.get("/api/v1/trials/none").await.problem(404), "unknown-trial");
 
-    manager.publish.send_replace(Arc::new(Trainings { trials: by_name([running("late-00000001")]), ..trainings() }));
+    let late = Trainings { trials: by_name([running("late-00000001")]), archived: Arc::default(), ..trainings() };
+    manager.publish.send_replace(Arc::new(late));
     assert_eq!(names(&manager.get("/api/v1/trials").await.fine()["trials"]), ["late-00000001"]);
 }
 
@@ -160,7 +161,7 @@ async fn metrics_are_those_of_the_newest_state_and_of_the_loops() {
         for line in [
             "slipway_jobs{state=\"running\"} 1",
             "slipway_jobs{state=\"cancelled\"} 0",
-            "slipway_cpu_hours_total{experiment=\"digits\"} 1.5",
+            "slipway_experiment_cpu_hours{experiment=\"digits\"} 1.5",
             "slipway_merge_to_first_step_seconds_bucket{le=\"60\"} 1",
             "slipway_merge_to_first_step_seconds_count 1",
             "slipway_report_writes_total 1",

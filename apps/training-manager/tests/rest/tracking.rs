@@ -4,11 +4,14 @@ use axum::body::Bytes;
 use serde_json::{Value, json};
 use slipway_mlflow::{Metric, RunStatus};
 use slipway_mlflow_server::Mlflow;
-use slipway_training_manager::view::{Run, Trainings, Trial};
+use slipway_training_manager::view::{Run, Trainings, Trial, TrialState};
 
 use crate::cluster::{Cluster, Log};
 use crate::document::Document;
 use crate::manager::{Manager, Setup, by_name, running};
+
+/// One that has ended, with the run and the pods of the first one.
+const ENDED: &str = "digits-00000003";
 
 /// MLflow with one run, and a manager with a trial that has it.
 async fn start(cluster: Option<String>) -> (Mlflow, slipway_mlflow::Run, Manager) {
@@ -17,7 +20,8 @@ async fn start(cluster: Option<String>) -> (Mlflow, slipway_mlflow::Run, Manager
     let run = mlflow.client.create_run(&experiment, "digits-00000001", &[], 1).await.unwrap();
     let trial = Trial { run: Some(Run { id: run.run_id.clone(), url: None }), ..running("digits-00000001") };
     let gone = Trial { run: Some(Run { id: "f".repeat(32), url: None }), ..running("digits-00000002") };
-    let trainings = Trainings { trials: by_name([trial, gone]), ..Trainings::default() };
+    let ended = Trial { name: ENDED.to_owned(), state: TrialState::Finished, ..trial.clone() };
+    let trainings = Trainings { trials: by_name([trial, gone, ended]), ..Trainings::default() };
     let manager =
         Manager::start(Setup { trainings, cluster, mlflow: Some(mlflow.client.clone()), writers: None }).await;
     (mlflow, run, manager)
@@ -100,6 +104,15 @@ async fn the_log_of_a_pod_that_is_gone_is_the_one_that_was_kept() {
     // while the pod is there, it is asked
     cluster.has("digits-00000001-node-0-1-abcde", Log::Text(b"newer\n".to_vec()));
     assert_eq!(manager.get(path).await.text, "newer\n");
+    // it is there for longer than the node that it was on
+    cluster.has("digits-00000001-node-0-1-abcde", Log::Refused(500, "dial tcp 10.0.0.7:10250: i/o timeout"));
+    let ended = |rank| format!("/api/v1/trials/{ENDED}/workers/{rank}/log");
+    assert_eq!(manager.get(&ended(1)).await.text, text);
+    assert_eq!(manager.get(path).await.problem(503), "kubernetes-unavailable", "of one that runs nothing was kept yet");
+    cluster.has("digits-00000001-node-0-0-abcde", Log::Refused(500, "dial tcp 10.0.0.7:10250: i/o timeout"));
+    let neither = manager.get(&ended(0)).await;
+    assert_eq!(neither.problem(503), "kubernetes-unavailable");
+    assert!(neither.text.contains("i/o timeout"), "{neither:?}");
 }
 
 #[tokio::test]
@@ -113,5 +126,5 @@ async fn without_mlflow_what_needs_it_is_unavailable_and_the_rest_is_not() {
         assert_eq!(answer.header("retry-after"), "5");
     }
     let trials: Value = manager.get("/api/v1/trials").await.fine();
-    assert_eq!(trials["trials"].as_array().unwrap().len(), 2);
+    assert_eq!(trials["trials"].as_array().unwrap().len(), 3);
 }

@@ -11,7 +11,7 @@ use slipway_training_manager::view::Trainings;
 use crate::document::Document;
 use crate::logged::logged;
 use crate::manager::{Answer, Manager, Setup};
-use crate::project::{EXPERIMENT, Project, TOKEN};
+use crate::project::{EXPERIMENT, Project, TOKEN, USER};
 
 const EXPERIMENTS: &str = "/api/v1/experiments";
 
@@ -52,10 +52,8 @@ async fn an_experiment_becomes_a_pull_request_and_the_same_again_is_the_same_one
     );
     let record = project.record(number);
     let body = record["body"].as_str().unwrap();
-    assert!(
-        body.starts_with("Asked for by whoever holds the manager's token, through Slipway's training manager.\n\n"),
-        "{body}"
-    );
+    let said = format!("Asked for by `{USER}`, through Slipway's training manager.\n\n");
+    assert!(body.starts_with(&said), "{body}");
     assert!(body.contains("learningRate"), "{body}");
     // the report shows what changes in the clusters, so it does not matter that the manager has no kustomize
     assert!(!body.contains("kustomize") && !body.contains("is not shown"), "{body}");
@@ -277,10 +275,7 @@ fn who_asked_is_logged_and_no_token_is() {
     let line = text.lines().find(|line| line.contains("\"event\":\"pull_request\"")).expect("it is not logged");
     let line: Value = serde_json::from_str(line).unwrap();
     let fields = &line["fields"];
-    assert_eq!(
-        (&fields["who"], &fields["asked"]),
-        (&json!("the holder of the manager's token"), &json!("experiment digits"))
-    );
+    assert_eq!((&fields["who"], &fields["asked"]), (&json!(USER), &json!("experiment digits")));
     assert_eq!((&fields["number"], &fields["existed"]), (&json!(1), &json!(false)));
     // hyper's client, which is the test's own, may trace what it sends; the service's side must not
     let of_service =

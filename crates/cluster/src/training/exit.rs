@@ -5,6 +5,9 @@ use slipway_names::exit;
 
 use super::hindrance::{Hindrance, one_line};
 
+/// Ended by SIGKILL: by somebody, or by the system for want of memory.
+const KILLED: u8 = 128 + 9;
+
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exit {
@@ -38,6 +41,10 @@ impl Exit {
             ),
             exit::PEER => ("another worker was lost", ""),
             exit::TERMINATED => ("a worker was stopped from outside", ""),
+            KILLED => (
+                "a worker was killed",
+                "If it needs more memory than it has, raise spec.workers.memory of the experiment.",
+            ),
             _ => ("a worker failed", ""),
         };
         let said = if self.said.is_empty() { format!("exit code {}", self.code) } else { self.said.clone() };

@@ -26,6 +26,8 @@ pub struct Training {
     pub hindrance: Option<Hindrance>,
     /// Why it failed, as far as the cluster knows it: what the worker said last that failed first.
     pub message: String,
+    /// How its last attempt ended, if a worker of that was seen.
+    pub last_attempt: Option<Hindrance>,
     /// When its TrainJob was made.
     pub created: Option<Timestamp>,
     /// When its first worker was started, as far as its pods know.
@@ -89,6 +91,7 @@ impl Training {
     #[must_use]
     pub fn of(job: &TrainJob, set: Option<&JobSet>, pods: &[&WorkerPod], warnings: &[&Warning]) -> Self {
         let wanted = job.spec.trainer.num_nodes.unwrap_or(1);
+        let last_attempt = last_attempt(pods);
         let pods = newest(pods);
         let conditions = &job.status.conditions;
         let (failed, complete) = (holding(conditions, "Failed"), holding(conditions, "Complete"));
@@ -102,7 +105,10 @@ impl Training {
             () => State::Waiting,
         };
         let (hindrance, message) = match (state, failed) {
-            (State::Waiting, _) => (waiting(job, wanted, &pods, warnings), String::new()),
+            // pods of an attempt that has failed go away, and the next ones are only on their way
+            (State::Waiting, _) => {
+                (waiting(job, wanted, &pods, warnings).or_else(|| last_attempt.clone()), String::new())
+            }
             (_, Some(failed)) if failed.reason == "DeadlineExceeded" => (Some(deadline(job)), failed.message.clone()),
             (_, Some(failed)) => (ended_from_outside(&pods), why(&pods, &failed.message)),
             _ => (None, String::new()),
@@ -121,6 +127,7 @@ impl Training {
             state,
             hindrance,
             message,
+            last_attempt,
             created: job.meta().creation_timestamp.as_ref().map(|time| time.0),
             started: pods.values().filter_map(|pod| pod.started).min(),
             ended: ended.map(|time| time.0),
@@ -130,6 +137,18 @@ impl Training {
             workers: pods.values().map(|pod| Worker::of(pod, restarts)).collect(),
             image: job.spec.trainer.image.clone().unwrap_or_default(),
         }
+    }
+
+    /// This training, which was like that `before`: how an attempt ended is known for longer than its pods are there.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        if self.last_attempt.is_none() && self.created == before.created {
+            self.last_attempt.clone_from(&before.last_attempt);
+        }
+        if self.state == State::Waiting && self.hindrance.is_none() {
+            self.hindrance.clone_from(&self.last_attempt);
+        }
+        self
     }
 }
 
@@ -225,13 +244,25 @@ fn ended_from_outside(pods: &BTreeMap<u32, &WorkerPod>) -> Option<Hindrance> {
     pod.trouble.as_ref().map(|trouble| of_pod(trouble, &pod.image))
 }
 
+/// How an attempt ended, by those of its workers that have failed.
+fn last_attempt(pods: &[&WorkerPod]) -> Option<Hindrance> {
+    let ended = pods.iter().filter(|pod| pod.phase == "Failed" || pod.exit.is_some());
+    let ended: BTreeMap<u32, &WorkerPod> = ended.map(|pod| (pod.rank, *pod)).collect();
+    let Hindrance { reason, advice } = ended_from_outside(&ended).or_else(|| first_exit(&ended))?;
+    let advice = if advice.is_empty() { "All of its workers start again, a few times.".to_owned() } else { advice };
+    Some(Hindrance { reason: format!("its last attempt failed: {reason}"), advice })
+}
+
 /// What the worker said that failed first: one that lost another, or was stopped, failed later.
 fn why(pods: &BTreeMap<u32, &WorkerPod>, message: &str) -> String {
-    let exits = pods.values().filter_map(|pod| pod.exit.as_ref());
-    let is_later = |code: i32| [exit::PEER, exit::TERMINATED].map(i32::from).contains(&code);
-    let first = exits.min_by_key(|exit| is_later(exit.code)).map(super::exit::Exit::explained);
-    first.map_or_else(
+    first_exit(pods).map_or_else(
         || one_line(message),
         |Hindrance { reason, advice }| if advice.is_empty() { reason } else { format!("{reason}. {advice}") },
     )
+}
+
+fn first_exit(pods: &BTreeMap<u32, &WorkerPod>) -> Option<Hindrance> {
+    let exits = pods.values().filter_map(|pod| pod.exit.as_ref());
+    let is_later = |code: i32| [exit::PEER, exit::TERMINATED].map(i32::from).contains(&code);
+    exits.min_by_key(|exit| is_later(exit.code)).map(super::exit::Exit::explained)
 }

@@ -300,6 +300,39 @@ fn a_job_that_failed_says_why(#[case] pods: &[Value], #[case] hindrance: Option<
     assert!(found.message.starts_with(message), "{found:?}");
 }
 
+#[rstest]
+#[case::store(&ended(6, "Error", "the dataset store does not answer"), "its last attempt failed: MLflow or the dataset store does not answer, or refuses: the dataset store", "a few times")]
+#[case::killed(&ended(137, "Error", ""), "its last attempt failed: a worker was killed: exit code 137", "spec.workers.memory")]
+#[case::memory(&ended(137, "OOMKilled", ""), "its last attempt failed: a worker ran out of memory", "spec.workers.memory")]
+fn a_job_that_waits_for_its_next_attempt_says_how_the_last_one_ended(
+    #[case] status: &Value,
+    #[case] reason: &str,
+    #[case] advice: &str,
+) {
+    let job = job(&json!({}), &json!({}));
+    // the other worker has not started
+    let failed = training(&job, &[status.clone(), waits("ContainerCreating", "")], &[]);
+    let hindrance = failed.hindrance.clone().unwrap();
+    assert!(hindrance.reason.starts_with(reason) && hindrance.advice.contains(advice), "{hindrance:?}");
+    // its pods are gone, and the next ones are on their way, or not made yet
+    for pods in [vec![waits("ContainerCreating", ""), waits("ContainerCreating", "")], vec![]] {
+        let next = training(&job, &pods, &[]);
+        assert_eq!(next.hindrance, None);
+        assert_eq!(next.after(&failed).hindrance, Some(hindrance.clone()));
+    }
+    // it runs, and fails again without having said why
+    let runs = training(&job, &[running(), running()], &[]).after(&failed);
+    assert_eq!((runs.state, &runs.hindrance), (State::Running, &None));
+    assert_eq!(training(&job, &[], &[]).after(&runs).hindrance, Some(hindrance));
+    // what holds back the next one is newer
+    let held = training(&job, &[unscheduled("0/1 nodes are available: 1 Insufficient cpu."), running()], &[]);
+    assert!(held.after(&failed).hindrance.unwrap().reason.starts_with("no node"));
+    // another job of the same name
+    let mut other = training(&job, &[], &[]);
+    other.created = None;
+    assert_eq!(other.after(&failed).hindrance, None);
+}
+
 #[test]
 fn a_job_that_ran_out_of_time_says_how_much_it_had() {
     let status = failed("DeadlineExceeded", "TrainJob exceeded its active deadline");

@@ -23,6 +23,9 @@ pub(super) async fn merge(asked: &Asked<'_>, inner: &mut Inner, number: &str) ->
     if pull["draft"] == true {
         return Ok(refused(StatusCode::METHOD_NOT_ALLOWED, "Pull Request is still a draft"));
     }
+    if let Some(rule) = &inner.rule {
+        return Ok(refused(StatusCode::METHOD_NOT_ALLOWED, rule));
+    }
     let bare = asked.state.bare(REPOSITORY);
     let branch = pull["base"]["ref"].as_str().context("a pull request has a base")?;
     let base = bare.commit(&format!("refs/heads/{branch}")).await.context("the base is there")?;
