@@ -152,7 +152,8 @@ impl Forge {
 
     /// Publishes comments and a check on a pull request, in place of those that were published before. `publication` gets the pull request
     /// and the first part that is there now; it is called again if a commit is pushed meanwhile, or somebody else publishes. What is there
-    /// already is not written again, and what others wrote is never touched.
+    /// already is not written again. On GitHub the workflow's comment is taken over and edited in place; what anybody else wrote is never
+    /// touched.
     ///
     /// # Errors
     /// Those of `publication`; [`Error::Outdated`] if it is not about the newest commit; [`Error::NoPullRequest`], [`Error::Contended`];
