@@ -77,6 +77,23 @@ impl Forge {
         }
     }
 
+    /// The oldest open pull request that `is_it`, of the hundred newest on GitHub; labels and reviewers of the request that are missing are
+    /// added. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn resume_first(&self, request: &PullRequest, is_it: impl Fn(&Opened) -> bool) -> Result<Option<Opened>> {
+        match self {
+            Self::Bare(forge) => {
+                let Some(found) = forge.list()?.into_iter().find(|opened| opened.is_open() && is_it(opened)) else {
+                    return Ok(None);
+                };
+                forge.open_pull_request(&PullRequest { branch: found.branch, ..request.clone() }).map(Some)
+            }
+            Self::GitHub(forge) => forge.resume_first(request, is_it).await,
+        }
+    }
+
     /// A pull request by its number.
     ///
     /// # Errors

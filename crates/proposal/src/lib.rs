@@ -7,6 +7,7 @@ mod archive;
 mod archive_body;
 mod archive_results;
 mod base;
+mod branch;
 mod cancellation;
 mod error;
 mod experiment;

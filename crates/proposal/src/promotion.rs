@@ -13,6 +13,7 @@ use slipway_serving::{Pin, Pins};
 
 use crate::base::{Base, Proposal};
 use crate::{Error, Opening, Remote, Result};
+use crate::branch::prefix;
 
 /// The best version of a model: of those that are ready, have a digest, run on a server, and were tested on the same data as the newest of them, the one with
 /// the highest accuracy. Accuracies on other data say nothing about each other. On a tie the oldest one wins, so that promoting again
@@ -117,7 +118,8 @@ impl Promotion {
         // a version's tags can be long; they do not push the warnings out
         let gap = if deployed.summary.is_empty() { "" } else { "\n" };
         let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
-        self.base.open(git, remote, &head, Proposal { name: branch, label: "serve", title, body }, opening).await
+        let proposal = Proposal { name: branch, by_name: true, label: "serve", title, body };
+        self.base.open(git, remote, &head, proposal, opening).await
     }
 
     /// The pull request's body: what a reviewer needs to know about the version.
@@ -153,7 +155,7 @@ impl Promotion {
 /// What the names of the branches begin with that put a version into service in an environment: one for each commit that it was proposed on.
 #[must_use]
 pub fn promotion_branch(model: &str, version: u64, environment: &str) -> String {
-    format!("slipway/{}-", named(model, &version.to_string(), environment))
+    prefix(&named(model, &version.to_string(), environment))
 }
 
 fn named(model: &str, version: &str, environment: &str) -> String {

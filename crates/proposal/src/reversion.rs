@@ -80,7 +80,7 @@ impl Reversion {
         let name = format!("revert-{number}");
         let plan = self.base.body(&self.plan, &Tree::at(git, &self.head)?, kustomize, &opening);
         let body = format!("Reverts #{number}.\n\n{plan}");
-        let proposal = Proposal { name, label: "revert", title: self.title, body };
+        let proposal = Proposal { name, by_name: true, label: "revert", title: self.title, body };
         self.base.open(git, remote, &self.head, proposal, opening).await
     }
 }
