@@ -10,7 +10,7 @@ use slipway_project::{Plan, Tree};
 use crate::branch::{branch, change, change_in};
 use crate::{Opening, Remote, Result};
 
-/// The remote's default branch as it is now.
+/// A branch of the remote, mostly its default one, as it is now.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) branch: String,
@@ -23,6 +23,12 @@ impl Base {
     /// When the remote cannot be asked or fetched from.
     pub(crate) async fn fetch(git: &Repository, remote: &Remote) -> Result<Self> {
         let branch = remote.forge.default_branch().await?;
+        Self::of_branch(git, remote, branch).await
+    }
+
+    /// # Errors
+    /// When the remote cannot be fetched from.
+    pub(crate) async fn of_branch(git: &Repository, remote: &Remote, branch: String) -> Result<Self> {
         let commit = remote.fetch(git, &branch).await?;
         let tree = Tree::at(git, &commit)?;
         Ok(Self { branch, commit, tree })
