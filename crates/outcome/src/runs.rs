@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use slipway_mlflow::{Client, Run};
+use slipway_mlflow::{Client, Run, RunStatus};
 use slipway_names::tag::TRAINJOB;
 use slipway_report::TrialResult;
 
@@ -25,6 +25,8 @@ const CURVES: usize = 2;
 /// The most trials whose curves are asked for: each is a request, and no chart shows more lines.
 const CURVED: usize = 12;
 /// The most points of a curve; of more, some are left out evenly.
+/// The metric that the built-in trainer logs after each epoch, by its number from 0.
+const BY_EPOCH: &str = "validation_accuracy";
 const POINTS: usize = 60;
 
 /// What MLflow has of the TrainJobs of an experiment.
@@ -67,9 +69,7 @@ impl Runs {
     pub(crate) fn describe(&self, result: &mut TrialResult, trial: &StartedTrial, ended: Option<i64>) {
         let Some(run) = self.runs.get(&trial.start.name) else { return };
         let curves = self.curves.get(&trial.start.name).cloned().unwrap_or_default();
-        let all: Option<u32> = run.params.get("training.epochs").and_then(|epochs| epochs.parse().ok());
-        let done = curves.get("validation_accuracy").map_or(0, |points| points.len().min(u32::MAX as usize) as u32);
-        result.epochs = all.map(|all| (done.min(all), all));
+        result.epochs = epochs(run);
         result.metrics = run.metrics.clone();
         result.curves = curves;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
@@ -93,5 +93,60 @@ fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
         .enumerate()
         .filter(|(index, _)| (last - index).is_multiple_of(every))
         .map(|(_, point)| point)
+/// The epochs that are done, and all of them. A training that stopped early has done those that it says.
+fn epochs(run: &Run) -> Option<(u32, u32)> {
+    let all: u32 = run.params.get("training.epochs")?.parse().ok()?;
+    let done = match run.steps.get(BY_EPOCH) {
+        Some(last) => u32::try_from(last.saturating_add(1)).unwrap_or(0).min(all),
+        None if run.status == RunStatus::Finished => all,
+        None => 0,
+    };
+    Some((done, all))
+}
+
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::not_begun(RunStatus::Running, None, Some((0, 100)))]
+    #[case::running(RunStatus::Running, Some(61), Some((62, 100)))]
+    #[case::finished(RunStatus::Finished, Some(99), Some((100, 100)))]
+    #[case::stopped_early(RunStatus::Finished, Some(6), Some((7, 100)))]
+    #[case::finished_without_the_metric(RunStatus::Finished, None, Some((100, 100)))]
+    #[case::failed(RunStatus::Failed, Some(0), Some((1, 100)))]
+    #[case::nonsense(RunStatus::Running, Some(-9), Some((0, 100)))]
+    fn epochs_are_counted_by_the_last_one(
+        #[case] status: RunStatus,
+        #[case] last: Option<i64>,
+        #[case] expected: Option<(u32, u32)>,
+    ) {
+        let run = Run {
+            run_id: "r".to_owned(),
+            run_name: String::new(),
+            experiment_id: "1".to_owned(),
+            status,
+            start_time: None,
+            end_time: None,
+            artifact_uri: String::new(),
+            metrics: <_>::default(),
+            steps: last.map(|last| (BY_EPOCH.to_owned(), last)).into_iter().collect(),
+            params: [("training.epochs".to_owned(), "100".to_owned())].into(),
+            tags: <_>::default(),
+        };
+        assert_eq!(epochs(&run), expected);
+        assert_eq!(epochs(&Run { params: <_>::default(), ..run }), None);
+    }
+
+    #[test]
+    fn of_many_points_the_last_one_stays() {
+        let points: Vec<(f64, f64)> = (0..100).map(|step| (f64::from(step), 0.5)).collect();
+        let thinned = thinned(points);
+        assert_eq!((thinned.len(), thinned.last().map(|point| point.0)), (50, Some(99.0)));
+    }
 }
