@@ -144,7 +144,7 @@ impl Merged {
             results.experiments.push(ExperimentResults {
                 experiment: one.experiment.clone(),
                 environment: one.environment.clone(),
-                ranking: None,
+                ranking: one.ranking.clone(),
                 trials,
                 model,
             });
@@ -215,7 +215,10 @@ fn registered(
 ) -> (ModelResult, Registered) {
     let is_own = |version: &&ModelVersion| trials.iter().any(|trial| trial.name == version.tag(TRAINJOB));
     let own: Vec<ModelVersion> = versions.iter().filter(is_own).cloned().collect();
-    let best = best_version(model, &own).ok().cloned();
+    let (best, no_best) = match best_version(model, &own) {
+        Ok(best) => (Some(best.clone()), None),
+        Err(error) => (None, own.iter().any(|version| version.status == "READY").then(|| error.to_string())),
+    };
     let environment = &started.environment;
     let pinned = now.branch.pins.get(environment).and_then(|pins| pins.get(model)).map(|pin| pin.version);
     let in_service = pinned.map(|number| {
@@ -232,6 +235,7 @@ fn registered(
         }
         _ => None,
     };
-    let result = ModelResult { model: model.to_owned(), best: best.as_ref().map(described), in_service, promotion };
+    let result =
+        ModelResult { model: model.to_owned(), best: best.as_ref().map(described), no_best, in_service, promotion };
     (result, Registered { at, model: model.to_owned(), versions, best, in_service: pinned })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_experiment::{JobState, Record};
+use slipway_experiment::{JobState, Record, Score};
 
 use crate::in_service::InService;
 
@@ -138,8 +138,8 @@ pub struct Version {
     pub number: u64,
     /// The TrainJob that registered it; empty if it is not known.
     pub job: String,
-    /// Its accuracy on the test data, from 0 to 1; `None` if it has none.
-    pub accuracy: Option<f64>,
+    /// What it is compared by, such as its accuracy on the test data; `None` if it has nothing of that.
+    pub score: Option<Score>,
     /// The digest of the dataset whose test data that is; empty if it is not known.
     pub dataset_digest: String,
     /// The address of its page.
@@ -154,6 +154,8 @@ pub struct Promotion {
     /// Its page.
     pub url: Option<String>,
 }
+    /// Why there is no best one although they registered some.
+    pub no_best: Option<String>,
 
 impl Default for TrialState {
     fn default() -> Self {

@@ -9,7 +9,7 @@ use slipway_project::plan::parameters;
 
 use crate::amount::{decimals, hours};
 use crate::chart::{Curve, MOST_LINES, bars, lines, mark};
-use crate::comparison::{accuracy, compared};
+use crate::comparison::{compared, judged};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
 
@@ -55,8 +55,9 @@ pub fn results_report(results: &Results) -> Document {
         let title = format!("⚠ {} not known", thousands(results.unknown.len()));
         sections.insert(0, Section { title, blocks: vec![Block::Rows(Rows::list(rows, "reason"))] });
     }
-    let best = results.experiments.iter().filter_map(|one| one.model.as_ref()?.best.as_ref()?.accuracy);
-    let best = best.filter(|accuracy| accuracy.is_finite()).max_by(f64::total_cmp);
+    let best = results.experiments.iter().filter_map(|one| one.model.as_ref()?.best.as_ref()?.score.as_ref());
+    let best = best.filter(|score| score.is_accuracy() && score.value.is_finite()).map(|score| score.value);
+    let best = best.max_by(f64::total_cmp);
     let best = best.map(|accuracy| format!("; best accuracy {}", decimals(accuracy, 4))).unwrap_or_default();
     Document {
         subject: Subject::Results,
@@ -184,6 +185,9 @@ fn troubles(trials: &[&TrialResult], named: usize) -> String {
 }
 
 /// Why a trial cannot begin and what to do, within a line of Markdown.
+        if let Some(why) = &model.no_best {
+            return format!("**{name}:** ⚠ none of its versions can be chosen, so none is proposed: {}", text(why));
+        }
 fn why(hindrance: &Hindrance) -> String {
     let advice = Some(hindrance.advice.as_str()).filter(|advice| !advice.is_empty());
     text(&hindrance.reason) + &advice.map(|advice| format!(". {}", text(advice))).unwrap_or_default()
@@ -204,10 +208,10 @@ fn best(experiment: &ExperimentResults, model: &ModelResult) -> String {
             code(&format!("slipway promote {} --version {}", shortened(&model.model, 60), best.number))
         ),
     };
-    let accuracy = accuracy(best);
+    let judged = judged(best);
     let environment = code(&shortened(&experiment.environment, 60));
     format!(
-        "**{name} version {}**, {accuracy}; in {environment}: {}{promote}",
+        "**{name} version {}**, {judged}; in {environment}: {}{promote}",
         best.number,
         compared(best, model.in_service.as_ref())
     )

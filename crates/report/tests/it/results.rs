@@ -1,8 +1,9 @@
 //! What is said of merged pull requests.
 
+use slipway_experiment::Score;
 use slipway_report::{
-    ExperimentResults, FIRST_LINES, Hindrance, ModelResult, Promotion, Results, TrialResult, TrialState, Version,
-    compose, results_report,
+    ExperimentResults, FIRST_LINES, Hindrance, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState,
+    Version, compose, results_report,
 };
 
 fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
@@ -29,7 +30,7 @@ fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
 
 fn version(number: u64, accuracy: f64, digest: &str) -> Version {
     let dataset_digest = format!("sha256:{}", digest.repeat(64));
-    Version { number, accuracy: Some(accuracy), dataset_digest, ..Version::default() }
+    Version { number, score: Some(Score::accuracy(accuracy)), dataset_digest, ..Version::default() }
 }
 
 fn results() -> Results {
@@ -38,6 +39,7 @@ fn results() -> Results {
     let model = ModelResult {
         model: "mnist".to_owned(),
         best: Some(version(4, 0.98, "a")),
+        no_best: None,
         in_service: Some(version(2, 0.975, "a")),
         promotion: Some(Promotion { number: 12, url: Some("https://github.com/o/r/pull/12".to_owned()) }),
     };
@@ -77,10 +79,53 @@ fn accuracies_on_other_data_are_not_compared() {
     assert!(other.contains("⚠ version 2 is in service, not comparable: this one was tested on `sha256:aaaaaaaa`, that one on `sha256:bbbbbbbb`"), "{other}");
     let unknown = service(Some(Version { number: 2, accuracy: Some(0.5), ..Version::default() }));
     assert!(unknown.contains("that one on data that is not known"), "{unknown}");
-    let nothing = service(Some(Version { accuracy: None, ..version(2, 0.0, "a") }));
-    assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no accuracy"), "{nothing}");
+    let nothing = service(Some(Version { score: None, ..version(2, 0.0, "a") }));
+    assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no number"), "{nothing}");
     assert!(service(None).contains("nothing is in service; `slipway promote mnist --version 4` puts it into service"));
     assert!(service(Some(version(4, 0.98, "a"))).contains("in `local`: version 4 is in service\n"));
+}
+
+/// A version of a program whose gate requires this metric.
+fn by(number: u64, metric: &str, value: f64, more_is_better: bool) -> Version {
+    let score = Some(Score { metric: metric.to_owned(), value, more_is_better });
+    Version { score, ..version(number, 0.0, "a") }
+}
+
+#[test]
+fn a_program_is_compared_by_the_metric_of_its_gate() {
+    let mut results = results();
+    let mut said = |best: Option<Version>, service: Version, no_best: Option<&str>| {
+        let model = results.experiments[0].model.as_mut().unwrap();
+        (model.best, model.in_service, model.no_best) = (best, Some(service), no_best.map(str::to_owned));
+        results_report(&results).first
+    };
+    let better = said(Some(by(4, "f1", 0.93, true)), by(2, "f1", 0.9, true), None);
+    let expected = "**`mnist` version 4**, `f1` 0.93; in `local`: version 2 is in service with 0.9 on the same test data (+0.03; more is better)";
+    assert!(better.contains(expected), "{better}");
+    let loss = said(Some(by(4, "loss", 0.25, false)), by(2, "loss", 0.5, false), None);
+    assert!(loss.contains("version 2 is in service with 0.5 on the same test data (-0.25; less is better)"), "{loss}");
+    let other = said(Some(by(4, "f1", 0.93, true)), version(2, 0.9, "a"), None);
+    assert!(
+        other.contains("⚠ version 2 is in service, not comparable: this one is judged by `f1`, that one by accuracy"),
+        "{other}"
+    );
+    let nothing = said(None, version(2, 0.9, "a"), Some("no number"));
+    assert!(
+        nothing.contains("**`mnist`:** ⚠ none of its versions can be chosen, so none is proposed: `no number`"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn trials_are_in_the_order_that_the_gate_says() {
+    let mut results = results();
+    results.experiments[0].ranking = Some(Ranking { metric: "loss".to_owned(), more_is_better: false });
+    for (trial, loss) in results.experiments[0].trials.iter_mut().zip([0.1, 0.2]) {
+        trial.metrics.insert("loss".to_owned(), loss);
+    }
+    let text = compose(&results_report(&results), "1a2b3c4d", None).parts.concat();
+    assert!(text.find("[`digits-0a1b2c3d`]").unwrap() < text.find("[`digits-1a2b3c4d`]").unwrap(), "{text}");
+    assert!(text.contains("Best `loss` by `training.optimizer.learningRate`"), "{text}");
 }
 
 #[test]
