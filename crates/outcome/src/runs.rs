@@ -5,11 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use slipway_mlflow::{Client, Run, RunStatus};
 use slipway_names::tag::TRAINJOB;
-use slipway_report::TrialResult;
+use slipway_report::{Ranking, TrialResult};
 
-use crate::StartedTrial;
+use crate::{Started, StartedTrial};
 
-/// The metrics that are drawn, if a run has them: those of the built-in trainer, and what other trainers mostly call theirs.
+/// The metrics that are drawn, if a run has them, besides the one that trials are compared by: those of the built-in trainer, and what other
+/// trainers mostly call theirs.
 const DRAWN: [&str; 8] = [
     "loss",
     "validation_accuracy",
@@ -22,11 +23,11 @@ const DRAWN: [&str; 8] = [
 ];
 /// The most metrics that are drawn of a trial.
 const CURVES: usize = 2;
-/// The most trials whose curves are asked for: each is a request, and no chart shows more lines.
+/// The most trials whose curves are asked for, the best ones: each is a request, and no chart shows more lines.
 const CURVED: usize = 12;
-/// The most points of a curve; of more, some are left out evenly.
 /// The metric that the built-in trainer logs after each epoch, by its number from 0.
 const BY_EPOCH: &str = "validation_accuracy";
+/// The most points of a curve; of more, some are left out evenly.
 const POINTS: usize = 60;
 
 /// What MLflow has of the TrainJobs of an experiment.
@@ -38,9 +39,9 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    pub(crate) async fn of(client: &Client, experiment: &str, trials: &[StartedTrial]) -> slipway_mlflow::Result<Self> {
-        let Some(id) = client.get_experiment(experiment).await? else { return Ok(Self::default()) };
-        let names: Vec<&str> = trials.iter().map(|trial| trial.start.name.as_str()).collect();
+    pub(crate) async fn of(client: &Client, started: &Started) -> slipway_mlflow::Result<Self> {
+        let Some(id) = client.get_experiment(&started.experiment).await? else { return Ok(Self::default()) };
+        let mut names: Vec<&str> = started.trials.iter().map(|trial| trial.start.name.as_str()).collect();
         let mut runs: BTreeMap<String, Run> = BTreeMap::new();
         for run in client.search_runs(&[&id], "", &["attributes.start_time ASC"]).await? {
             let job = run.tags.get(TRAINJOB).cloned().unwrap_or_default();
@@ -48,9 +49,17 @@ impl Runs {
                 runs.insert(job, run);
             }
         }
+        let ranking = Ranking::among(started.ranking.as_ref(), runs.values().map(|run| &run.metrics));
+        if let Some(ranking) = &ranking {
+            let rank = |name: &str| runs.get(name).map_or(f64::INFINITY, |run| ranking.rank(&run.metrics));
+            names.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
+        }
+        let compared = started.ranking.as_ref().map(|ranking| ranking.metric.as_str());
+        let others = DRAWN.into_iter().filter(|metric| Some(*metric) != compared);
+        let drawn: Vec<&str> = compared.into_iter().chain(others).collect();
         let mut curves: BTreeMap<String, BTreeMap<String, Vec<(f64, f64)>>> = BTreeMap::new();
         for (name, run) in names.iter().filter_map(|name| Some((*name, runs.get(*name)?))).take(CURVED) {
-            for metric in DRAWN.iter().filter(|metric| run.metrics.contains_key(**metric)).take(CURVES) {
+            for metric in drawn.iter().filter(|metric| run.metrics.contains_key(**metric)).take(CURVES) {
                 let history = client.metric_history(&run.run_id, metric).await?;
                 let points: Vec<(f64, f64)> = history.iter().map(|point| (point.step as f64, point.value)).collect();
                 curves.entry(name.to_owned()).or_default().insert((*metric).to_owned(), thinned(points));
@@ -84,15 +93,6 @@ impl Runs {
     }
 }
 
-/// At most [`POINTS`] points, the last one among them.
-fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let every = points.len().div_ceil(POINTS).max(1);
-    let last = points.len().saturating_sub(1);
-    points
-        .into_iter()
-        .enumerate()
-        .filter(|(index, _)| (last - index).is_multiple_of(every))
-        .map(|(_, point)| point)
 /// The epochs that are done, and all of them. A training that stopped early has done those that it says.
 fn epochs(run: &Run) -> Option<(u32, u32)> {
     let all: u32 = run.params.get("training.epochs")?.parse().ok()?;
@@ -104,6 +104,15 @@ fn epochs(run: &Run) -> Option<(u32, u32)> {
     Some((done, all))
 }
 
+/// At most [`POINTS`] points, the last one among them.
+fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let every = points.len().div_ceil(POINTS).max(1);
+    let last = points.len().saturating_sub(1);
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| (last - index).is_multiple_of(every))
+        .map(|(_, point)| point)
         .collect()
 }
 

@@ -129,6 +129,50 @@ fn trials_are_in_the_order_that_the_gate_says() {
 }
 
 #[test]
+fn the_best_of_all_are_drawn_and_what_has_no_number_is_named() {
+    let mut results = results();
+    let trials = &mut results.experiments[0].trials;
+    for index in 0..38 {
+        let mut more = trial(&format!("digits-more-{index}"), 0.01, &[0.5, 0.6]);
+        // histories are asked for of the best dozen
+        if index > 9 {
+            more.curves.clear();
+        }
+        more.metrics.insert("validation_accuracy".to_owned(), 0.6);
+        trials.push(more);
+    }
+    trials[0].curves.insert("validation_accuracy".to_owned(), vec![(0.0, f64::NAN), (1.0, f64::NAN)]);
+    let text = compose(&results_report(&results), "1a2b3c4d", None).parts.concat();
+    let line =
+        text.lines().find(|line| line.starts_with("`validation_accuracy`, the best 5 of 39 (🟦 `digits-1a2b3c4d`"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.ends_with("; ⚠ without a number that can be drawn: `digits-0a1b2c3d`):"), "{line}");
+    assert_eq!(text.matches("    line [").count(), 5, "{text}");
+}
+
+#[test]
+fn what_has_no_room_is_counted_and_what_is_not_known_has_a_mark() {
+    let mut results = results();
+    let trials = &mut results.experiments[0].trials;
+    (trials[0].seconds, trials[0].cpu_hours) = (None, None);
+    for index in 0..9 {
+        trials[1].metrics.insert(format!("m{index}"), 0.5);
+        trials[0].parameters.insert(format!("p{index}"), index.into());
+        trials[1].parameters.insert(format!("p{index}"), (2 * index + 1).into());
+    }
+    trials.push(TrialResult { name: "later".to_owned(), ..TrialResult::default() });
+    let text = compose(&results_report(&results), "1a2b3c4d", None).parts.concat();
+    assert!(text.contains("6 more metrics, not shown here: `m3`, `m4`, `m5`, `m6` and 2 more"), "{text}");
+    assert!(
+        text.contains("4 more parameters, not drawn here: `p6`, `p7`, `p8`, `training.optimizer.learningRate`"),
+        "{text}"
+    );
+    let row = |name: &str| text.lines().find(|line| line.contains(name) && line.starts_with('|')).unwrap().to_owned();
+    assert!(row("digits-0a1b2c3d").contains("| ⚠ | ⚠ | 1 |"), "{text}");
+    assert!(row("`later`").ends_with("|  |  | 0 |  |"), "{text}");
+}
+
+#[test]
 fn what_is_not_known_is_said() {
     let mut results = results();
     let trials = &mut results.experiments[0].trials;
