@@ -76,8 +76,8 @@ fn accuracies_on_other_data_are_not_compared() {
         results_report(&results).first
     };
     let other = service(Some(version(2, 0.5, "b")));
-    assert!(other.contains("⚠ version 2 is in service, not comparable: this one was tested on `sha256:aaaaaaaa`, that one on `sha256:bbbbbbbb`"), "{other}");
-    let unknown = service(Some(Version { number: 2, accuracy: Some(0.5), ..Version::default() }));
+    assert!(other.contains("⚠ version 2 is in service, not comparable: this one was tested on `sha256:aaaaaaaaaaaaaaaa`, that one on `sha256:bbbbbbbbbbbbbbbb`"), "{other}");
+    let unknown = service(Some(Version { dataset_digest: String::new(), ..version(2, 0.5, "") }));
     assert!(unknown.contains("that one on data that is not known"), "{unknown}");
     let nothing = service(Some(Version { score: None, ..version(2, 0.0, "a") }));
     assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no number"), "{nothing}");
