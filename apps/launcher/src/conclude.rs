@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use slipway_dataset::Unpacked;
-use slipway_experiment::{Metric, Register, Trial};
+use slipway_experiment::{Metric, Register, Score, Trial};
 use slipway_job::{
     Conclusion, Failure, Registration, Result, Verdict, add_files, cache, judge, now_ms, params, publish, upload,
 };
@@ -59,7 +59,7 @@ impl Outcome<'_> {
         let verdict = judge(register, |metric| self.metric(metric), &self.listed())?;
         verdict.log();
         if verdict == Verdict::Passed {
-            self.register(&register.model)?;
+            self.register(register)?;
         }
         Ok(verdict.tags())
     }
@@ -68,6 +68,15 @@ impl Outcome<'_> {
     fn metric(&self, metric: &Metric) -> Option<f64> {
         let value = *self.run.metrics.get(metric.as_str())?;
         Some(if value.abs() == f64::MAX { f64::INFINITY.copysign(value) } else { value })
+    }
+
+    /// What its version is compared by with others, if that is not its accuracy.
+    fn compared_by(&self, register: &Register) -> Option<Tag> {
+        let (metric, bound) = register.compared_by()?;
+        let score = Score::of_gate(metric, bound, self.metric(metric)?);
+        // JSON has no infinity
+        let is_other = !score.is_accuracy() && score.value.is_finite();
+        is_other.then(|| serde_json::to_string(&score).ok()).flatten().map(|text| Tag::new(tag::COMPARED_BY, text))
     }
 
     /// What the run has, for whoever looks for a metric that it lacks.
@@ -81,8 +90,8 @@ impl Outcome<'_> {
         format!("the program logged {}{more}; compare `register.require` with these names", names.join(", "))
     }
 
-    fn register(&self, model: &str) -> Result<()> {
-        let (client, run) = (self.client, &self.run);
+    fn register(&self, register: &Register) -> Result<()> {
+        let (client, run, model) = (self.client, &self.run, register.model.as_str());
         self.runtime.block_on(self.warn_of_own_versions())?;
         let found = self.runtime.block_on(find(client, run, model, self.workspace.output))?;
         let base = cache();
@@ -104,7 +113,8 @@ impl Outcome<'_> {
             Tag::new(tag::DATASET, &self.trial.dataset.name),
             Tag::new(tag::SECONDS, format!("{:.2}", self.ran.as_secs_f64())),
         ]);
-        tags.extend(run.metrics.get("accuracy").map(|value| Tag::new(tag::ACCURACY, value.to_string())));
+        tags.extend(run.metrics.get(Metric::ACCURACY).map(|value| Tag::new(tag::ACCURACY, value.to_string())));
+        tags.extend(self.compared_by(register));
         let files = match &checked {
             Checked { engine: Some(_), .. } => {
                 let description = std::fs::read(folder.path().join(MODEL_FILE))

@@ -199,6 +199,7 @@ mod tests {
             end_time: None,
             artifact_uri: "mlflow-artifacts:/1/r/artifacts".to_owned(),
             metrics: <_>::default(),
+            steps: <_>::default(),
             params: <_>::default(),
             tags: <_>::default(),
         }

@@ -6,7 +6,7 @@ use slipway_forge::Opened;
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag;
 use slipway_outcome::Registered;
-use slipway_proposal::{Opening, Promotion, best_version, promotion_branch};
+use slipway_proposal::{Opening, Promotion, best_version, promotion_branch, score};
 use slipway_report::Results;
 
 use crate::error::{Error, Result};
@@ -37,28 +37,28 @@ impl Policy {
     }
 }
 
-/// The version that should be in service in place of the one that is. `None` while trials run, and if no version is better on the same test data.
+/// The version that should be in service in place of the one that is. `None` while trials run, and if no version is better by the same metric on the
+/// same test data; the report says which.
 pub(crate) fn better<'a>(registered: &'a Registered, results: &Results) -> Option<&'a ModelVersion> {
     let best = registered.best.as_ref()?;
     let has_ended = results.experiments.get(registered.at)?.trials.iter().all(|trial| trial.state.is_over());
     let digest = best.tag(tag::DATASET_DIGEST);
     // those of other experiments count too: of all that were tested on the same data one is proposed
+    let own = score(best)?;
     let same: Vec<ModelVersion> =
         registered.versions.iter().filter(|version| version.tag(tag::DATASET_DIGEST) == digest).cloned().collect();
-    let is_best = best_version(&registered.model, &same).is_ok_and(|found| found.number() == best.number());
+    let others = same.iter().filter(|version| score(version).is_some_and(|score| score.is_comparable(&own)));
+    let others: Vec<ModelVersion> = others.cloned().collect();
+    let is_best = best_version(&registered.model, &others).is_ok_and(|found| found.number() == best.number());
     let beats = match registered.in_service {
         None => true,
         Some(number) => same
             .iter()
             .find(|version| version.number() == number)
-            .is_some_and(|service| !digest.is_empty() && accuracy(best) > accuracy(service)),
+            // one without a value is beaten by every other
+            .is_some_and(|service| !digest.is_empty() && score(service).is_none_or(|service| own.beats(&service))),
     };
     (has_ended && is_best && beats).then_some(best)
-}
-
-/// The accuracy on test data; a version without one is beaten by every other.
-fn accuracy(version: &ModelVersion) -> f64 {
-    version.tag(tag::ACCURACY).parse().ok().filter(|accuracy: &f64| accuracy.is_finite()).unwrap_or(f64::NEG_INFINITY)
 }
 
 /// What came of proposing a version.
@@ -214,6 +214,26 @@ mod tests {
         #[case] expected: bool,
     ) {
         assert_eq!(found(in_service, others, state), expected.then_some(3));
+    }
+
+    #[test]
+    fn a_program_s_version_is_proposed_by_what_its_gate_requires() {
+        let by_f1 = |number, value: f64, data: &str| {
+            let score = serde_json::json!({"metric": "f1", "value": value, "moreIsBetter": true});
+            let mut version = version(number, "", data);
+            version.tags.insert(tag::COMPARED_BY.to_owned(), score.to_string());
+            version
+        };
+        let proposed = |service: ModelVersion| {
+            let best = by_f1(3, 0.9, "a");
+            let (in_service, versions) = (Some(service.number()), vec![service, best.clone()]);
+            let registered = Registered { at: 0, model: "mnist".to_owned(), versions, best: Some(best), in_service };
+            let results = Results { experiments: vec![ExperimentResults::default()], ..Results::default() };
+            better(&registered, &results).is_some()
+        };
+        assert!(proposed(by_f1(1, 0.8, "a")) && !proposed(by_f1(1, 0.9, "a")) && !proposed(by_f1(1, 0.1, "b")));
+        // accuracy is another metric
+        assert!(!proposed(version(1, "0.1", "a")));
     }
 
     /// A repository with nothing in service, and a version that may come into service.

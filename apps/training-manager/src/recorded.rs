@@ -44,7 +44,7 @@ pub struct Recorded {
 /// The newest run of a TrainJob.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobRun {
-    /// The run, without what nobody reads: parameters, and tags other than those of its end.
+    /// The run, without what nobody reads: parameters, steps, and tags other than those of its end.
     pub run: Run,
     /// The version that it registered.
     pub version: Option<u64>,
@@ -52,7 +52,7 @@ pub struct JobRun {
 
 impl JobRun {
     fn of(mut run: Run, version: Option<u64>) -> Self {
-        run.params = BTreeMap::new();
+        (run.params, run.steps) = Default::default();
         run.tags.retain(|tag, _| [tag::GATE, tag::GATE_UNMET, tag::FAILURE].contains(&tag.as_str()));
         while run.metrics.len() > METRICS {
             run.metrics.pop_last();
@@ -263,6 +263,7 @@ mod tests {
             end_time: None,
             artifact_uri: String::new(),
             metrics: (0..100).map(|index| (format!("m{index:02}"), 0.5)).collect(),
+            steps: (0..100).map(|index| (format!("m{index:02}"), 1)).collect(),
             params: [("p".to_owned(), "1".to_owned())].into(),
             tags: [(tag::GATE.to_owned(), "passed".to_owned()), ("mlflow.note".to_owned(), "x".repeat(1000))].into(),
         };
@@ -272,6 +273,7 @@ mod tests {
     #[test]
     fn of_a_run_only_what_is_read_is_kept() {
         let kept = run(RunStatus::Finished);
+        assert!(kept.run.steps.is_empty());
         assert_eq!((kept.run.params.len(), kept.run.tags.len(), kept.run.metrics.len()), (0, 1, METRICS));
         assert!(kept.run.is_concluded());
     }

@@ -25,6 +25,13 @@ pub enum Comparison {
 
 words!(Comparison { AtLeast = ">=", AtMost = "<=", Above = ">", Below = "<" });
 
+impl Comparison {
+    /// Whether a larger value is a better one.
+    pub fn more_is_better(self) -> bool {
+        matches!(self, Self::AtLeast | Self::Above)
+    }
+}
+
 /// A bound such as `>= 0.97`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bound {

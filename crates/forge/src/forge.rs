@@ -77,6 +77,23 @@ impl Forge {
         }
     }
 
+    /// The oldest open pull request that `is_it`, of the hundred newest on GitHub; labels and reviewers of the request that are missing are
+    /// added. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn resume_first(&self, request: &PullRequest, is_it: impl Fn(&Opened) -> bool) -> Result<Option<Opened>> {
+        match self {
+            Self::Bare(forge) => {
+                let Some(found) = forge.list()?.into_iter().find(|opened| opened.is_open() && is_it(opened)) else {
+                    return Ok(None);
+                };
+                forge.open_pull_request(&PullRequest { branch: found.branch, ..request.clone() }).map(Some)
+            }
+            Self::GitHub(forge) => forge.resume_first(request, is_it).await,
+        }
+    }
+
     /// A pull request by its number.
     ///
     /// # Errors
@@ -152,7 +169,8 @@ impl Forge {
 
     /// Publishes comments and a check on a pull request, in place of those that were published before. `publication` gets the pull request
     /// and the first part that is there now; it is called again if a commit is pushed meanwhile, or somebody else publishes. What is there
-    /// already is not written again, and what others wrote is never touched.
+    /// already is not written again. On GitHub the workflow's comment is taken over and edited in place; what anybody else wrote is never
+    /// touched.
     ///
     /// # Errors
     /// Those of `publication`; [`Error::Outdated`] if it is not about the newest commit; [`Error::NoPullRequest`], [`Error::Contended`];

@@ -1,6 +1,6 @@
 //! The first line of a comment that tells which part of which report it is.
 //!
-//! It is an HTML comment, which GitHub does not show. Anybody could write one, so it counts only together with the comment's author.
+//! It is an HTML comment, which GitHub does not show. Anybody could write one, so it counts only together with the comment's author: whoever writes, or the workflow.
 
 use std::fmt;
 

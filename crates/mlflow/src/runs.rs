@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::batch::{self, Batch};
-use crate::values::{read_metrics, read_optional_int64, read_pairs};
+use crate::values::{read_optional_int64, read_pairs};
 use crate::{Client, Metric, Param, Result, Tag};
 
 /// The status of a run.
@@ -45,6 +45,8 @@ pub struct Run {
     pub artifact_uri: String,
     /// The last value of each metric.
     pub metrics: BTreeMap<String, f64>,
+    /// The step of the last value of each metric.
+    pub steps: BTreeMap<String, i64>,
     /// Its parameters.
     pub params: BTreeMap<String, String>,
     /// Its tags, MLflow's own (`mlflow.…`) among them.
@@ -102,8 +104,8 @@ struct Info {
 
 #[derive(Default, Deserialize)]
 struct Data {
-    #[serde(default, deserialize_with = "read_metrics")]
-    metrics: BTreeMap<String, f64>,
+    #[serde(default)]
+    metrics: Vec<Metric>,
     #[serde(default, deserialize_with = "read_pairs")]
     params: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "read_pairs")]
@@ -120,7 +122,8 @@ impl From<WireRun> for Run {
             start_time: info.start_time,
             end_time: info.end_time,
             artifact_uri: info.artifact_uri,
-            metrics: data.metrics,
+            steps: data.metrics.iter().map(|metric| (metric.key.clone(), metric.step)).collect(),
+            metrics: data.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(),
             params: data.params,
             tags: data.tags,
         }

@@ -106,10 +106,6 @@ pub(crate) fn read_pairs<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<
     Ok(Vec::<Tag>::deserialize(from)?.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
-pub(crate) fn read_metrics<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, f64>, D::Error> {
-    Ok(Vec::<Metric>::deserialize(from)?.into_iter().map(|metric| (metric.key, metric.value)).collect())
-}
-
 /// MLflow writes what is absent as empty text in some answers.
 pub(crate) fn read_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))

@@ -26,6 +26,8 @@ pub const PROGRAM_TREE: &str = "slipway.program-tree";
 pub const UNSERVABLE: &str = "slipway.unservable";
 /// Accuracy on the test split, from 0 to 1.
 pub const ACCURACY: &str = "slipway.accuracy";
+/// What a version of a program is compared by if that is not its accuracy: a JSON object `{"metric": …, "value": …, "moreIsBetter": …}`.
+pub const COMPARED_BY: &str = "slipway.compared-by";
 /// Whether the gate was passed: `passed`, `refused`, or `none` if the experiment registers nothing.
 pub const GATE: &str = "slipway.gate";
 /// The bounds that a refused run did not meet: a JSON array of `{"metric": …, "value": …, "bound": …}`.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use slipway_experiment::Register;
 use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_project::plan::{Change, Start};
 use slipway_project::{Plan, Project, Tree, jobs_folder};
 use slipway_proposal::{Remote, merged_commits};
-use slipway_report::InService;
+use slipway_report::{InService, Ranking};
 
 use crate::Result;
 
@@ -37,6 +38,8 @@ pub struct Started {
     pub experiment: String,
     /// The registered model that they become versions of; `None` if they register nothing.
     pub model: Option<String>,
+    /// The metric of their gate that they are compared by; `None` for the accuracy on test data.
+    pub ranking: Option<Ranking>,
     /// The trials, in the order of the sweep.
     pub trials: Vec<StartedTrial>,
 }
@@ -101,7 +104,15 @@ impl Started {
     fn of(change: Change, project: &Project) -> Self {
         let Change { environment, experiment, starts, .. } = change;
         let source = project.experiments.iter().find(|source| source.experiment.name == experiment);
-        let model = source.and_then(|source| source.experiment.spec.register.as_ref()).map(|one| one.model.clone());
+        let spec = source.map(|source| &source.experiment.spec);
+        let register = spec.and_then(|spec| spec.register.as_ref());
+        let model = register.map(|register| register.model.clone());
+        // the built-in trainer always measures the accuracy on test data
+        let gate = register.filter(|_| spec.is_some_and(|spec| spec.work.program().is_some()));
+        let ranking = gate.and_then(Register::compared_by).map(|(metric, bound)| Ranking {
+            metric: metric.as_str().to_owned(),
+            more_is_better: bound.comparison.more_is_better(),
+        });
         let jobs = project.environments.get(&environment).map(|found| &found.jobs);
         let trials = starts.into_iter().map(|start| {
             let path = format!("{}/{}.yaml", jobs_folder(&environment), start.name);
@@ -111,7 +122,7 @@ impl Started {
             let (cpus, gpus) = job.map_or((0.0, 0.0), |job| (job.cpu_millis as f64 / 1000.0, f64::from(job.gpus)));
             StartedTrial { start, cpus: each(cpus), gpus: each(gpus) }
         });
-        Self { model, trials: trials.collect(), environment, experiment }
+        Self { model, ranking, trials: trials.collect(), environment, experiment }
     }
 }
 

@@ -82,10 +82,10 @@ impl Outcome {
 }
 
 impl Merged {
-    /// What came of it. That MLflow is away is in the results, and the rest of them is there.
+    /// What came of it. That MLflow is away, or goes away in the middle, is in the results, and the rest of them is there.
     ///
     /// # Errors
-    /// When MLflow is lost in the middle, or a run's tag cannot be read.
+    /// When a run's tag cannot be read.
     pub async fn outcome(&self, now: &Now<'_>) -> Result<Outcome> {
         let only = now.cluster.map(|(environment, _)| environment).or(now.environment);
         let is_here = |environment: &str| only.is_none_or(|only| only == environment);
@@ -117,7 +117,7 @@ impl Merged {
         for one in started {
             let runs = match known {
                 None => Runs::default(),
-                Some(client) => match Runs::of(client, &one.experiment, &one.trials).await {
+                Some(client) => match Runs::of(client, one).await {
                     Ok(runs) => runs,
                     Err(error) => {
                         // the next one would wait for as long
@@ -131,20 +131,28 @@ impl Merged {
             let mut trials: Vec<TrialResult> = trials.collect::<Result<_>>()?;
             let mut model = None;
             if let (Some(name), Some(client)) = (&one.model, known) {
-                let versions = client.search_model_versions(name).await?;
-                let (result, registered) = registered(now, one, name, &trials, versions, results.experiments.len());
-                for version in &registered.versions {
-                    if let Some(trial) = trials.iter_mut().find(|trial| trial.name == version.tag(TRAINJOB)) {
-                        trial.version = Some(version.number());
+                match client.search_model_versions(name).await {
+                    Ok(versions) => {
+                        let at = results.experiments.len();
+                        let (result, registered) = registered(now, one, name, &trials, versions, at);
+                        for version in &registered.versions {
+                            if let Some(trial) = trials.iter_mut().find(|trial| trial.name == version.tag(TRAINJOB)) {
+                                trial.version = Some(version.number());
+                            }
+                        }
+                        models.push(registered);
+                        model = Some(result);
+                    }
+                    Err(error) => {
+                        known = None;
+                        results.unknown.push(format!("the versions of {name}: {error}"));
                     }
                 }
-                models.push(registered);
-                model = Some(result);
             }
             results.experiments.push(ExperimentResults {
                 experiment: one.experiment.clone(),
                 environment: one.environment.clone(),
-                ranking: None,
+                ranking: one.ranking.clone(),
                 trials,
                 model,
             });
@@ -215,7 +223,10 @@ fn registered(
 ) -> (ModelResult, Registered) {
     let is_own = |version: &&ModelVersion| trials.iter().any(|trial| trial.name == version.tag(TRAINJOB));
     let own: Vec<ModelVersion> = versions.iter().filter(is_own).cloned().collect();
-    let best = best_version(model, &own).ok().cloned();
+    let (best, no_best) = match best_version(model, &own) {
+        Ok(best) => (Some(best.clone()), None),
+        Err(error) => (None, own.iter().any(|version| version.status == "READY").then(|| error.to_string())),
+    };
     let environment = &started.environment;
     let pinned = now.branch.pins.get(environment).and_then(|pins| pins.get(model)).map(|pin| pin.version);
     let in_service = pinned.map(|number| {
@@ -232,6 +243,7 @@ fn registered(
         }
         _ => None,
     };
-    let result = ModelResult { model: model.to_owned(), best: best.as_ref().map(described), in_service, promotion };
+    let result =
+        ModelResult { model: model.to_owned(), best: best.as_ref().map(described), no_best, in_service, promotion };
     (result, Registered { at, model: model.to_owned(), versions, best, in_service: pinned })
 }

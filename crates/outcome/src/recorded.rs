@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_mlflow::{Client, ModelVersion, Run};
-use slipway_names::tag::{ACCURACY, DATASET_DIGEST, TRAINJOB};
+use slipway_names::tag::{DATASET_DIGEST, TRAINJOB};
+use slipway_proposal::score;
 use slipway_report::{Examination, Expectations, PastRun, Version};
 
 /// The finished runs of the experiments that start something, and the versions that come into service or leave it. What MLflow does not say is
@@ -39,7 +40,7 @@ pub(super) fn described(version: &ModelVersion) -> Version {
     Version {
         number: version.number(),
         job: version.tag(TRAINJOB).to_owned(),
-        accuracy: version.tag(ACCURACY).parse().ok(),
+        score: score(version),
         dataset_digest: version.tag(DATASET_DIGEST).to_owned(),
         url: None,
     }

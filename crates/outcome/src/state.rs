@@ -102,6 +102,7 @@ mod tests {
             end_time: None,
             artifact_uri: String::new(),
             metrics: <_>::default(),
+            steps: <_>::default(),
             params: <_>::default(),
             tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         }

@@ -9,6 +9,7 @@ use slipway_project::{Changes, JobFile, Plan, Project, count, history};
 
 use crate::archive_body::body;
 use crate::base::{Base, Proposal};
+use crate::branch::change_in;
 use crate::{Error, Opening, Remote, Result};
 
 /// The most TrainJobs that one pull request moves.
@@ -99,7 +100,7 @@ impl Archive {
     /// Whether a pull request, in whatever state, records ended TrainJobs of an environment.
     #[must_use]
     pub fn is_one(opened: &Opened, environment: &str) -> bool {
-        !opened.is_fork && is_branch(&opened.branch, environment)
+        !opened.is_fork && change_in(&opened.branch, &name(environment)).is_some()
     }
 
     /// Commits, pushes and opens the pull request. If one is open for the environment already, returns that one and changes nothing.
@@ -114,7 +115,7 @@ impl Archive {
         let title = format!("Record {} in {environment}", count(self.records.len(), "ended TrainJob"));
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let body = body(environment, &self.records, self.left);
-        let proposal = Proposal { name: name(environment), label: "history", title, body };
+        let proposal = Proposal { name: name(environment), by_name: true, label: "history", title, body };
         self.base.open(git, remote, &head, proposal, opening).await
     }
 }
@@ -122,39 +123,4 @@ impl Archive {
 /// What the branches of an environment are named after.
 fn name(environment: &str) -> String {
     format!("history-{environment}")
-}
-
-/// Whether a branch is one that records ended TrainJobs of an environment: its name, base and tree, and a number if somebody added commits
-/// to an earlier one. An environment's name may be the beginning of another one's.
-fn is_branch(branch: &str, environment: &str) -> bool {
-    let id = |part: Option<&str>| {
-        part.is_some_and(|part| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    let Some(rest) = branch.strip_prefix(&format!("slipway/{}-", name(environment))) else { return false };
-    let mut parts = rest.split('-');
-    let has_ids = id(parts.next()) && id(parts.next());
-    let number = parts.next().is_none_or(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-    has_ids && number && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_branch;
-
-    #[test]
-    fn a_branch_is_one_of_its_environment_alone() {
-        for branch in ["slipway/history-local-0123abcd-89abcdef", "slipway/history-local-0123abcd-89abcdef-2"] {
-            assert!(is_branch(branch, "local"), "{branch}");
-            assert!(!is_branch(branch, "loc") && !is_branch(branch, "local-0123abcd"), "{branch}");
-        }
-        for branch in [
-            "slipway/history-local-2-0123abcd-89abcdef",
-            "slipway/history-local-0123abcd",
-            "history-local-0123abcd-89abcdef",
-            "slipway/history-local-0123abcd-89abcdef-x",
-        ] {
-            assert!(!is_branch(branch, "local"), "{branch}");
-        }
-        assert!(is_branch("slipway/history-local-2-0123abcd-89abcdef", "local-2"));
-    }
 }

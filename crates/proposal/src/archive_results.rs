@@ -93,6 +93,7 @@ mod tests {
             end_time: (status != RunStatus::Running).then_some(1_800_000_090_500),
             artifact_uri: String::new(),
             metrics: [("accuracy".to_owned(), 0.5)].into(),
+            steps: BTreeMap::new(),
             params: BTreeMap::new(),
             tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }

@@ -7,9 +7,10 @@ use slipway_project::code_owners::{self, CodeOwners};
 use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Plan, Tree};
 
+use crate::branch::{branch, change, change_in};
 use crate::{Opening, Remote, Result};
 
-/// The remote's default branch as it is now.
+/// A branch of the remote, mostly its default one, as it is now.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) branch: String,
@@ -22,14 +23,19 @@ impl Base {
     /// When the remote cannot be asked or fetched from.
     pub(crate) async fn fetch(git: &Repository, remote: &Remote) -> Result<Self> {
         let branch = remote.forge.default_branch().await?;
+        Self::of_branch(git, remote, branch).await
+    }
+
+    /// # Errors
+    /// When the remote cannot be fetched from.
+    pub(crate) async fn of_branch(git: &Repository, remote: &Remote, branch: String) -> Result<Self> {
         let commit = remote.fetch(git, &branch).await?;
         let tree = Tree::at(git, &commit)?;
         Ok(Self { branch, commit, tree })
     }
 
-    /// Puts a commit on top of this base on a branch, and opens its pull request. If one is already open for the same change, returns that one.
-    ///
-    /// The branch is named by the base and the content, so that the same proposal gets the same branch.
+    /// Puts a commit on top of this base on a branch, and opens its pull request. If one is already open for the same, also on an earlier base,
+    /// returns that one.
     ///
     /// # Errors
     /// When the repository cannot be read, or the remote refuses.
@@ -41,8 +47,9 @@ impl Base {
         proposal: Proposal,
         opening: Opening,
     ) -> Result<Opened> {
-        let Proposal { name, label, title, mut body } = proposal;
-        let branch = format!("slipway/{name}-{}-{}", short(&self.commit), short(&git.tree_of(head)?));
+        let Proposal { name, by_name, label, title, mut body } = proposal;
+        let change = change(git, &self.commit, head)?;
+        let branch = branch(&name, &self.commit, &change);
         let Opening { draft, mut labels, mut reviewers, preface, is_reported: _ } = opening;
         if !preface.is_empty() {
             body = format!("{preface}\n\n{body}");
@@ -50,7 +57,12 @@ impl Base {
         labels.insert(0, label.to_owned());
         reviewers.extend(self.code_owners(git, head)?);
         let base = self.branch.clone();
-        remote.open(git, head, PullRequest { branch, base, title, body, draft, labels, reviewers }).await
+        let request = PullRequest { branch, base, title, body, draft, labels, reviewers };
+        let is_same = |opened: &Opened| {
+            let found = change_in(&opened.branch, &name);
+            !opened.is_fork && opened.base == self.branch && found.is_some_and(|found| by_name || found == change)
+        };
+        remote.open(git, head, request, is_same).await
     }
 
     /// The body of a pull request that starts or stops TrainJobs: the plan, and what changes in the clusters.
@@ -82,13 +94,10 @@ impl Base {
 pub(crate) struct Proposal {
     /// What its branch is named after.
     pub(crate) name: String,
+    /// Whether the name says all that it does: then an open pull request of this name is the same, whatever else has changed on main.
+    pub(crate) by_name: bool,
     /// The label of its kind.
     pub(crate) label: &'static str,
     pub(crate) title: String,
     pub(crate) body: String,
-}
-
-/// The first eight digits of an object's id.
-pub(crate) fn short(id: &str) -> &str {
-    &id[..8.min(id.len())]
 }

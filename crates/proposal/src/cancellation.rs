@@ -77,7 +77,8 @@ impl Cancellation {
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let name = format!("cancel-{}", self.names.first().map_or("jobs", String::as_str));
         let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize, &opening);
-        self.base.open(git, remote, &head, Proposal { name, label: "cancel", title, body }, opening).await
+        let proposal = Proposal { name, by_name: false, label: "cancel", title, body };
+        self.base.open(git, remote, &head, proposal, opening).await
     }
 }
 

@@ -211,9 +211,10 @@ pub enum Error {
         /// The engines that are known.
         known: String,
     },
-    /// No version has an accuracy to choose by.
+    /// No version has an accuracy, or another metric of its gate, to choose by.
     #[error(
-        "{0} has no version with the metric `accuracy` to choose by: name one with --version (`slipway status` lists them)"
+        "no version of {0} has a number to choose by, neither the metric `accuracy` nor one that its gate requires: name one with --version \
+         (`slipway status` lists them)"
     )]
     NoBestVersion(String),
     /// Many branches of this name hold commits that somebody added.

@@ -92,7 +92,8 @@ impl ExperimentProposal {
         let head = git.commit_with_executables(Some(&self.base.commit), &self.changes, &self.executables, &title)?;
         let name = self.names.first().map_or("experiment", String::as_str).to_owned();
         let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize, &opening);
-        self.base.open(git, remote, &head, Proposal { name, label: "train", title, body }, opening).await
+        let proposal = Proposal { name, by_name: false, label: "train", title, body };
+        self.base.open(git, remote, &head, proposal, opening).await
     }
 
     /// The pull request's title, such as `Train mnist-cnn (2 TrainJobs)`.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use slipway_deployment::Kustomize;
 use slipway_digest::Digest;
+use slipway_experiment::Score;
 use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
@@ -12,36 +13,50 @@ use slipway_project::{Changes, serving};
 use slipway_serving::{Pin, Pins};
 
 use crate::base::{Base, Proposal};
+use crate::branch::prefix;
 use crate::{Error, Opening, Remote, Result};
 
-/// The best version of a model: of those that are ready, have a digest, run on a server, and were tested on the same data as the newest of them, the one with
-/// the highest accuracy. Accuracies on other data say nothing about each other. On a tie the oldest one wins, so that promoting again
-/// changes nothing.
+/// The best version of a model: of those that are ready, have a digest, run on a server, and were tested by the same metric on the same data as the newest
+/// of them, the one with the best value: the highest accuracy, or what the gate of a program says. Values of other metrics and on other data say
+/// nothing about each other. On a tie the oldest one wins, so that promoting again changes nothing.
 ///
 /// # Errors
-/// [`Error::NoBestVersion`] when no such version has an accuracy; [`Error::NotServable`] and [`Error::UnknownEngine`] when no server runs the newest
+/// [`Error::NoBestVersion`] when no such version has a value; [`Error::NotServable`] and [`Error::UnknownEngine`] when no server runs the newest
 /// one, and there is no other.
 pub fn best_version<'a>(model: &str, versions: &'a [ModelVersion]) -> Result<&'a ModelVersion> {
-    let candidates: Vec<(f64, &ModelVersion)> = versions
+    let candidates: Vec<(Score, &ModelVersion)> = versions
         .iter()
         .filter(|version| {
             version.status == "READY" && !version.tag(tag::DIGEST).is_empty() && servable(version).is_ok()
         })
-        .filter_map(|version| Some((version.tag(tag::ACCURACY).parse::<f64>().ok()?, version)))
-        .filter(|(accuracy, _)| accuracy.is_finite())
+        .filter_map(|version| Some((score(version)?, version)))
         .collect();
     let newest = candidates.iter().max_by_key(|(_, version)| version.number());
-    let data = newest.map_or("", |(_, version)| version.tag(tag::DATASET_DIGEST));
+    let is_same = |(score, version): &&(Score, &ModelVersion)| {
+        newest.is_some_and(|(newest, of)| {
+            score.is_comparable(newest) && version.tag(tag::DATASET_DIGEST) == of.tag(tag::DATASET_DIGEST)
+        })
+    };
     candidates
         .iter()
-        .filter(|(_, version)| version.tag(tag::DATASET_DIGEST) == data)
-        .max_by(|(a, older), (b, newer)| a.total_cmp(b).then(newer.number().cmp(&older.number())))
+        .filter(is_same)
+        .max_by(|(a, older), (b, newer)| {
+            a.goodness().total_cmp(&b.goodness()).then(newer.number().cmp(&older.number()))
+        })
         .map(|(_, version)| *version)
         .ok_or_else(|| {
             let newest = versions.iter().max_by_key(|version| version.number());
             let refused = newest.and_then(|version| servable(version).err());
             refused.unwrap_or_else(|| Error::NoBestVersion(model.to_owned()))
         })
+}
+
+/// What a version is compared by: the metric of its program's gate, otherwise its accuracy on test data. Returns `None` if it has neither.
+#[must_use]
+pub fn score(version: &ModelVersion) -> Option<Score> {
+    let of_gate = serde_json::from_str(version.tag(tag::COMPARED_BY)).ok();
+    let accuracy = || version.tag(tag::ACCURACY).parse().ok().map(Score::accuracy);
+    of_gate.or_else(accuracy).filter(|score: &Score| score.value.is_finite())
 }
 
 /// The version of this number.
@@ -117,7 +132,8 @@ impl Promotion {
         // a version's tags can be long; they do not push the warnings out
         let gap = if deployed.summary.is_empty() { "" } else { "\n" };
         let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
-        self.base.open(git, remote, &head, Proposal { name: branch, label: "serve", title, body }, opening).await
+        let proposal = Proposal { name: branch, by_name: true, label: "serve", title, body };
+        self.base.open(git, remote, &head, proposal, opening).await
     }
 
     /// The pull request's body: what a reviewer needs to know about the version.
@@ -129,6 +145,7 @@ impl Promotion {
         let _ = writeln!(text, "| replaces | {replaces} |");
         for (name, key) in [
             ("accuracy on the test split", tag::ACCURACY),
+            ("compared with others by", tag::COMPARED_BY),
             ("engine", tag::ENGINE),
             ("architecture", tag::ARCHITECTURE),
             ("TrainJob", tag::TRAINJOB),
@@ -153,7 +170,7 @@ impl Promotion {
 /// What the names of the branches begin with that put a version into service in an environment: one for each commit that it was proposed on.
 #[must_use]
 pub fn promotion_branch(model: &str, version: u64, environment: &str) -> String {
-    format!("slipway/{}-", named(model, &version.to_string(), environment))
+    prefix(&named(model, &version.to_string(), environment))
 }
 
 fn named(model: &str, version: &str, environment: &str) -> String {
@@ -237,6 +254,23 @@ mod tests {
     fn any_model_has_a_branch() {
         assert_eq!(in_branch("mnist_2"), "mnist_2");
         assert_eq!(in_branch("odd: ~name..lock"), "odd---name--lock");
+    }
+
+    #[test]
+    fn what_a_gate_requires_is_what_versions_are_compared_by() {
+        let losing = |number, loss: f64| {
+            let by = serde_json::json!({"metric": "loss", "value": loss, "moreIsBetter": false});
+            let mut version = version(number, "0.5", "a");
+            version.tags.insert(tag::COMPARED_BY.to_owned(), by.to_string());
+            version
+        };
+        assert_eq!(best(&[losing(3, 0.2), losing(2, 0.1), losing(1, 0.1)]), Some(1));
+        // an earlier version that was judged by its accuracy is another matter
+        assert_eq!(best(&[losing(3, 0.2), version(2, "0.99", "a")]), Some(3));
+        assert_eq!(score(&losing(1, 0.1)).map(|score| score.metric), Some("loss".to_owned()));
+        let mut damaged = version(1, "", "a");
+        damaged.tags.insert(tag::COMPARED_BY.to_owned(), "{".to_owned());
+        assert_eq!(score(&damaged), None);
     }
 
     #[test]

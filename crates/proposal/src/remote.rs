@@ -155,22 +155,32 @@ impl Remote {
         Ok(github.push(&new, branch).await?)
     }
 
-    /// Puts a commit on a branch and opens its pull request. If one is already open for the branch, returns that one.
+    /// Puts a commit on a branch and opens its pull request. If one that `is_same` is open already, returns that one.
     ///
     /// The branch may be there without a pull request, because none could be opened or it was closed. If it holds the same change, it is
     /// taken as it is: the same commit by its content, whoever made it and when. If somebody added commits to it, it is left alone, and
     /// a number is added to the name of the new one.
-    pub(crate) async fn open(&self, git: &Repository, head: &str, mut request: PullRequest) -> Result<Opened> {
+    pub(crate) async fn open(
+        &self,
+        git: &Repository,
+        head: &str,
+        mut request: PullRequest,
+        is_same: impl Fn(&Opened) -> bool,
+    ) -> Result<Opened> {
+        if let Some(opened) = self.forge.resume_first(&request, is_same).await? {
+            return Ok(opened);
+        }
         let first = request.branch.clone();
         for number in 1..=BRANCHES {
             if number > 1 {
                 request.branch = format!("{first}-{number}");
             }
-            if let Some(opened) = self.forge.resume(&request).await? {
-                return Ok(opened);
-            }
             if self.put(git, head, &request.branch).await? {
                 return Ok(self.forge.open(&request).await?);
+            }
+            // more are open than were looked at
+            if let Some(opened) = self.forge.resume(&request).await? {
+                return Ok(opened);
             }
         }
         Err(Error::TooManyBranches(first))

@@ -11,7 +11,7 @@ use crate::{Error, Opening, Remote, Result};
 /// The most commits of a pull request that was merged by rebase.
 const COMMITS: usize = 250;
 
-/// What a merged pull request brought, taken back on top of the remote's default branch.
+/// What a merged pull request brought, taken back on top of the branch that it was merged into.
 #[derive(Debug)]
 pub struct Reversion {
     /// What starts and stops by it.
@@ -33,7 +33,7 @@ impl Reversion {
         let Some(merge) = undone.merge_commit.clone().filter(|_| !undone.is_open()) else {
             return Err(Error::NotMerged { number, state: undone.state.to_string() });
         };
-        let base = Base::fetch(git, remote).await?;
+        let base = Base::of_branch(git, remote, undone.base.clone()).await?;
         let title = format!("Revert \"{}\"", undone.title);
         let message = format!("{title}\n\nThis reverts pull request #{number}.\n");
         let mut head = base.commit.clone();
@@ -80,7 +80,7 @@ impl Reversion {
         let name = format!("revert-{number}");
         let plan = self.base.body(&self.plan, &Tree::at(git, &self.head)?, kustomize, &opening);
         let body = format!("Reverts #{number}.\n\n{plan}");
-        let proposal = Proposal { name, label: "revert", title: self.title, body };
+        let proposal = Proposal { name, by_name: true, label: "revert", title: self.title, body };
         self.base.open(git, remote, &self.head, proposal, opening).await
     }
 }

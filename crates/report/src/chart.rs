@@ -26,13 +26,14 @@ const LARGEST: f64 = 1e12;
 pub(crate) type Curve<'a> = &'a [(f64, f64)];
 
 /// Histories of a metric as lines, and whether one of them ends before the others; `None` if there is nothing to draw. A line that ends
-/// early keeps its last value.
+/// early keeps its last value; a history without a point that can be drawn has none.
 pub(crate) fn lines(metric: &str, curves: &[Curve<'_>]) -> Option<(String, bool)> {
-    let curves: Vec<Vec<(f64, f64)>> = curves.iter().take(MOST_LINES).map(|curve| drawable(curve)).collect();
+    let mut curves: Vec<Vec<(f64, f64)>> = curves.iter().take(MOST_LINES).map(|curve| drawable(curve)).collect();
+    curves.retain(|curve| !curve.is_empty());
     let steps = || curves.iter().flatten().map(|(step, _)| *step);
     let (first, last) = (steps().reduce(f64::min)?, steps().reduce(f64::max)?);
     // a chart of one step would never end for Mermaid
-    if last - first < 1e-6 * last.abs().max(1.0) || curves.iter().any(Vec::is_empty) {
+    if last - first < 1e-6 * last.abs().max(1.0) {
         return None;
     }
     let points = curves.iter().map(Vec::len).max()?.clamp(2, POINTS);
@@ -48,6 +49,11 @@ pub(crate) fn lines(metric: &str, curves: &[Curve<'_>]) -> Option<(String, bool)
     }
     let ends_early = curves.iter().any(|curve| curve.last().is_some_and(|(step, _)| *step < last));
     Some((text + "```", ends_early))
+}
+
+/// Whether a history has a point that can be drawn.
+pub(crate) fn has_line(curve: Curve<'_>) -> bool {
+    !drawable(curve).is_empty()
 }
 
 /// The mark of a line in a legend.
@@ -154,6 +160,10 @@ mod tests {
         assert_eq!(lines("a", &[&[(1.0, 0.5)]]), None);
         assert_eq!(lines("a", &[&[(1.0, 0.5), (1.0, 0.6)]]), None);
         assert_eq!(lines("a", &[&[(f64::NAN, 0.5), (2.0, f64::INFINITY)]]), None);
+        // one without a number takes nobody else's line away
+        let (line, nan) = ([(1.0, 0.5), (2.0, 0.75)], [(1.0, f64::NAN), (2.0, f64::NAN)]);
+        assert_eq!(lines("a", &[&nan, &line]), lines("a", &[&line]));
+        assert!(lines("a", &[&line]).is_some() && has_line(&line) && !has_line(&nan));
         let long: Vec<(f64, f64)> = (0..100_000).map(|step| (f64::from(step), 1.0)).collect();
         let (text, _) = lines("a", &[&long]).unwrap();
         assert!(text.len() < 1_000 && text.contains("y-axis \"a\" 0.9 --> 1.1"), "{text}");

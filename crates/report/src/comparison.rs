@@ -1,20 +1,26 @@
 //! Versions of a model beside each other.
 
-use slipway_markdown::code;
+use slipway_experiment::Score;
+use slipway_markdown::{code, shortened};
 
 use crate::amount::decimals;
 use crate::results::Version;
 use crate::short::short_digest;
 
-/// A version's accuracy in words.
-pub(crate) fn accuracy(version: &Version) -> String {
-    match version.accuracy.filter(|accuracy| accuracy.is_finite()) {
-        Some(accuracy) => format!("accuracy {}", decimals(accuracy, 4)),
-        None => "⚠ without an accuracy".to_owned(),
+/// What a version is judged by, and its value, in words.
+pub(crate) fn judged(version: &Version) -> String {
+    match &version.score {
+        Some(score) if score.value.is_finite() => format!("{} {}", named(score), decimals(score.value, 4)),
+        _ => "⚠ without a number that versions are compared by".to_owned(),
     }
 }
 
-/// What a version's accuracy is beside that of the one in service. Accuracies on other data say nothing about each other.
+/// The metric of a score.
+fn named(score: &Score) -> String {
+    if score.is_accuracy() { "accuracy".to_owned() } else { code(&shortened(&score.metric, 40)) }
+}
+
+/// What a version's value is beside that of the one in service. Those on other data, or of other metrics, say nothing about each other.
 pub(crate) fn compared(best: &Version, in_service: Option<&Version>) -> String {
     let Some(service) = in_service else { return "nothing is in service".to_owned() };
     if service.number == best.number {
@@ -32,16 +38,20 @@ pub(crate) fn compared(best: &Version, in_service: Option<&Version>) -> String {
             digest(service)
         );
     }
-    match (best.accuracy, service.accuracy) {
-        (Some(new), Some(old)) if new.is_finite() && old.is_finite() => {
-            let points = (new - old) * 100.0;
-            let sign = if points > 0.0 { "+" } else { "" };
-            format!(
-                "{of} with {} on the same test data ({sign}{} percentage points)",
-                decimals(old, 4),
-                decimals(points, 2)
-            )
+    match (&best.score, &service.score) {
+        (Some(new), Some(old)) if !new.value.is_finite() || !old.value.is_finite() || !new.is_comparable(old) => {
+            format!("⚠ {of}, not comparable: this one is judged by {}, that one by {}", named(new), named(old))
         }
-        _ => format!("⚠ {of}, not comparable: one of them has no accuracy"),
+        (Some(new), Some(old)) => {
+            let by = new.value - old.value;
+            let sign = if by > 0.0 { "+" } else { "" };
+            let by = match (new.is_accuracy(), new.more_is_better) {
+                (true, _) => format!("{sign}{} percentage points", decimals(by * 100.0, 2)),
+                (false, true) => format!("{sign}{}; more is better", decimals(by, 4)),
+                (false, false) => format!("{sign}{}; less is better", decimals(by, 4)),
+            };
+            format!("{of} with {} on the same test data ({by})", decimals(old.value, 4))
+        }
+        _ => format!("⚠ {of}, not comparable: one of them has no number that versions are compared by"),
     }
 }

@@ -7,7 +7,7 @@ use slipway_digest::Digest;
 use slipway_markdown::{code, shortened};
 use slipway_project::{Tree, serving};
 
-use crate::comparison::{accuracy, compared};
+use crate::comparison::{compared, judged};
 use crate::expectation::Expectations;
 use crate::results::Version;
 use crate::short::text;
@@ -59,10 +59,10 @@ impl InService {
             return format!("{line} (⚠ how good it is is not known: {})", text(why));
         };
         match self.before {
-            None => format!("{line}: {}", accuracy(new)),
+            None => format!("{line}: {}", judged(new)),
             Some(before) => {
                 let unknown = Version { number: before, ..Version::default() };
-                format!("{line}: {}; {}", accuracy(new), compared(new, Some(version(before).unwrap_or(&unknown))))
+                format!("{line}: {}; {}", judged(new), compared(new, Some(version(before).unwrap_or(&unknown))))
             }
         }
     }

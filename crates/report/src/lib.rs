@@ -25,6 +25,7 @@ mod link;
 mod plan;
 mod plan_sections;
 mod results;
+mod results_charts;
 mod results_report;
 mod reviewed;
 mod shared;

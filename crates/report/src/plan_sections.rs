@@ -1,6 +1,6 @@
 //! The details of a plan, by subject and environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use slipway_experiment::in_hours;
@@ -163,6 +163,10 @@ pub(crate) fn environment<'a>(
     if costs.jobs > 0 && examination.environments.iter().filter(|one| !one.starts.is_empty()).count() > 1 {
         blocks.push(Block::Text(costs.table().trim_end().to_owned()));
     }
+    let content = content(jobs);
+    if !content.is_empty() {
+        blocks.push(Block::Rows(Rows::list(content, "digest")));
+    }
     let mut experiments: BTreeMap<&str, [Vec<&Job>; 4]> = BTreeMap::new();
     for (index, (_, some)) in all.into_iter().enumerate() {
         for job in some {
@@ -189,6 +193,15 @@ pub(crate) fn environment<'a>(
     blocks.extend(objects.iter().map(|one| Block::Object(object(one))));
     let title = format!("{}: {}", html_code(&shortened(&jobs.name, 60)), said.join(", "));
     Section { title, blocks }
+}
+
+/// The data and images of what starts, with their whole digests: the first lines have room for the beginning of each.
+fn content(jobs: &EnvironmentJobs) -> BTreeSet<String> {
+    let whole = |text: &str| code(&shortened(text, 2 * CHARACTERS));
+    let datasets = jobs.starts.iter().filter_map(|job| job.dataset.as_ref());
+    let datasets = datasets.map(|(name, digest)| format!("data {} at {}", code(&shortened(name, 60)), whole(digest)));
+    let images = jobs.starts.iter().map(|job| format!("image {}", whole(&job.image)));
+    datasets.chain(images).collect()
 }
 
 /// What an experiment starts, in one line.

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use slipway_experiment::{JobState, Record};
+use slipway_experiment::{JobState, Record, Score};
 
 use crate::in_service::InService;
+
+/// The metrics that mean accuracy, the best known first.
+const ACCURACIES: [&str; 3] = ["test_accuracy", "accuracy", "validation_accuracy"];
 
 /// What came of a merged pull request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,33 @@ pub struct Ranking {
     pub metric: String,
     /// Whether more is better.
     pub more_is_better: bool,
+}
+
+impl Ranking {
+    /// What trials with these metrics are compared by: what is asked for, otherwise their accuracy on the best known data. Returns `None` if
+    /// none of them has one.
+    #[must_use]
+    pub fn among<'a>(
+        asked: Option<&Self>,
+        trials: impl Iterator<Item = &'a BTreeMap<String, f64>> + Clone,
+    ) -> Option<Self> {
+        if let Some(asked) = asked {
+            return Some(asked.clone());
+        }
+        let has = |metric: &str| trials.clone().any(|metrics| metrics.contains_key(metric));
+        let metric = ACCURACIES.into_iter().find(|metric| has(metric))?;
+        Some(Self { metric: metric.to_owned(), more_is_better: true })
+    }
+
+    /// The place of a trial with these metrics: less is better, and what has no value comes last.
+    #[must_use]
+    pub fn rank(&self, metrics: &BTreeMap<String, f64>) -> f64 {
+        match metrics.get(&self.metric).filter(|value| value.is_finite()) {
+            Some(value) if self.more_is_better => -value,
+            Some(value) => *value,
+            None => f64::INFINITY,
+        }
+    }
 }
 
 /// One trial.
@@ -124,6 +154,8 @@ pub struct ModelResult {
     pub model: String,
     /// The best version that the pull request's trials registered.
     pub best: Option<Version>,
+    /// Why there is no best one although they registered some.
+    pub no_best: Option<String>,
     /// The version in service in the environment.
     pub in_service: Option<Version>,
     /// The pull request that puts the best one into service.
@@ -138,8 +170,8 @@ pub struct Version {
     pub number: u64,
     /// The TrainJob that registered it; empty if it is not known.
     pub job: String,
-    /// Its accuracy on the test data, from 0 to 1; `None` if it has none.
-    pub accuracy: Option<f64>,
+    /// What it is compared by, such as its accuracy on the test data; `None` if it has nothing of that.
+    pub score: Option<Score>,
     /// The digest of the dataset whose test data that is; empty if it is not known.
     pub dataset_digest: String,
     /// The address of its page.

@@ -1,30 +1,20 @@
 //! The report on what came of a merged pull request.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
 use slipway_markdown::{cell, code, html_code, shortened};
 use slipway_project::plan::parameters;
 
 use crate::amount::{decimals, hours};
-use crate::chart::{Curve, MOST_LINES, bars, lines, mark};
-use crate::comparison::{accuracy, compared};
+use crate::comparison::{compared, judged};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
 
 use crate::in_service::InService;
 use crate::results::{ExperimentResults, Hindrance, ModelResult, Ranking, Results, TrialResult, TrialState};
+use crate::results_charts::{by_parameter, curves, left_out, shown};
 use crate::short::{CHARACTERS, few, short_commit, text};
-
-/// The metrics that mean accuracy, the best known first.
-const ACCURACIES: [&str; 3] = ["test_accuracy", "accuracy", "validation_accuracy"];
-
-/// The most metrics in a table, and the most that are drawn.
-const METRICS: usize = 4;
-
-/// The most swept parameters that have a chart.
-const PARAMETERS: usize = 6;
 
 /// The most models and warnings in the first lines; more are counted.
 const NAMED: usize = 2;
@@ -55,8 +45,9 @@ pub fn results_report(results: &Results) -> Document {
         let title = format!("⚠ {} not known", thousands(results.unknown.len()));
         sections.insert(0, Section { title, blocks: vec![Block::Rows(Rows::list(rows, "reason"))] });
     }
-    let best = results.experiments.iter().filter_map(|one| one.model.as_ref()?.best.as_ref()?.accuracy);
-    let best = best.filter(|accuracy| accuracy.is_finite()).max_by(f64::total_cmp);
+    let best = results.experiments.iter().filter_map(|one| one.model.as_ref()?.best.as_ref()?.score.as_ref());
+    let best = best.filter(|score| score.is_accuracy() && score.value.is_finite()).map(|score| score.value);
+    let best = best.max_by(f64::total_cmp);
     let best = best.map(|accuracy| format!("; best accuracy {}", decimals(accuracy, 4))).unwrap_or_default();
     Document {
         subject: Subject::Results,
@@ -193,6 +184,9 @@ fn why(hindrance: &Hindrance) -> String {
 fn best(experiment: &ExperimentResults, model: &ModelResult) -> String {
     let name = code(&shortened(&model.model, 60));
     let Some(best) = &model.best else {
+        if let Some(why) = &model.no_best {
+            return format!("**{name}:** ⚠ none of its versions can be chosen, so none is proposed: {}", text(why));
+        }
         let over = experiment.trials.iter().all(|trial| trial.state.is_over());
         return format!("**{name}:** no version{}", if over { "" } else { " yet" });
     };
@@ -204,10 +198,10 @@ fn best(experiment: &ExperimentResults, model: &ModelResult) -> String {
             code(&format!("slipway promote {} --version {}", shortened(&model.model, 60), best.number))
         ),
     };
-    let accuracy = accuracy(best);
+    let judged = judged(best);
     let environment = code(&shortened(&experiment.environment, 60));
     format!(
-        "**{name} version {}**, {accuracy}; in {environment}: {}{promote}",
+        "**{name} version {}**, {judged}; in {environment}: {}{promote}",
         best.number,
         compared(best, model.in_service.as_ref())
     )
@@ -218,17 +212,20 @@ fn section(experiment: &ExperimentResults) -> Section {
     let (name, environment) =
         (html_code(&shortened(&experiment.experiment, 60)), html_code(&shortened(&experiment.environment, 60)));
     let title = format!("{name} in {environment}: {}", states(experiment.trials.iter()));
-    let ranking = ranking(experiment);
+    let metrics = experiment.trials.iter().map(|trial| &trial.metrics);
+    let ranking = Ranking::among(experiment.ranking.as_ref(), metrics);
     let mut trials: Vec<&TrialResult> = experiment.trials.iter().collect();
     if let Some(ranking) = &ranking {
-        trials.sort_by(|a, b| rank(ranking, a).total_cmp(&rank(ranking, b)));
+        trials.sort_by(|a, b| ranking.rank(&a.metrics).total_cmp(&ranking.rank(&b.metrics)));
     }
     let mut blocks = Vec::new();
     if let Some(model) = &experiment.model {
         blocks.push(Block::Text(best(experiment, model)));
     }
     if !trials.is_empty() {
-        blocks.push(Block::Rows(table(&trials, ranking.as_ref())));
+        let (rows, left) = table(&trials, ranking.as_ref());
+        blocks.push(Block::Rows(rows));
+        blocks.extend(left.map(Block::Text));
     }
     if let Some(ranking) = &ranking {
         blocks.extend(by_parameter(ranking, &trials).into_iter().map(Block::Text));
@@ -237,43 +234,14 @@ fn section(experiment: &ExperimentResults) -> Section {
     Section { title, blocks }
 }
 
-/// What trials are compared by: the metric that is asked for, otherwise their accuracy on the best known data.
-fn ranking(experiment: &ExperimentResults) -> Option<Ranking> {
-    let has = |metric: &str| experiment.trials.iter().any(|trial| trial.metrics.contains_key(metric));
-    let accuracy = || ACCURACIES.into_iter().find(|metric| has(metric));
-    experiment
-        .ranking
-        .clone()
-        .or_else(|| accuracy().map(|metric| Ranking { metric: metric.to_owned(), more_is_better: true }))
-}
-
-/// Less is better; what has no value comes last.
-fn rank(ranking: &Ranking, trial: &TrialResult) -> f64 {
-    match trial.metrics.get(&ranking.metric).filter(|value| value.is_finite()) {
-        Some(value) if ranking.more_is_better => -value,
-        Some(value) => *value,
-        None => f64::INFINITY,
-    }
-}
-
-/// The metrics that are shown: the one that trials are compared by, then those that most trials have.
-fn shown<'a>(ranking: Option<&'a Ranking>, of: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    of.for_each(|metric| *counts.entry(metric).or_default() += 1);
-    let first = ranking.map(|ranking| ranking.metric.as_str()).filter(|metric| counts.contains_key(metric));
-    let mut metrics: Vec<(&str, usize)> = counts.into_iter().filter(|(metric, _)| Some(*metric) != first).collect();
-    metrics.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    first.into_iter().chain(metrics.into_iter().map(|(metric, _)| metric)).take(METRICS).collect()
-}
-
-/// The trials in a table.
-fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> Rows {
+/// The trials in a table, and a line for the metrics that it has no room for.
+fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> (Rows, Option<String>) {
     // what has a column of its own is no metric here
     let of = trials
         .iter()
         .flat_map(|trial| trial.metrics.keys())
         .filter(|metric| !matches!(metric.as_str(), "seconds" | "best_epoch" | "images_per_second"));
-    let metrics = shown(ranking, of);
+    let (metrics, left) = shown(ranking, of);
     let titles: Vec<String> = metrics.iter().map(|metric| cell(&shortened(metric, 40))).collect();
     let mut columns = vec![("trial", false), ("state", false), ("parameters", false), ("epochs", true)];
     columns.extend(titles.iter().map(|title| (title.as_str(), true)));
@@ -302,17 +270,20 @@ fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> Rows {
             None => " |".to_owned(),
         });
         let values: String = values.collect();
+        // what has not begun has used nothing that could be unknown
+        let begun = !matches!(trial.state, TrialState::Waiting(_));
+        let known = |text: Option<String>| text.unwrap_or_else(|| if begun { "⚠".to_owned() } else { String::new() });
         let version = trial.version.map(|version| version.to_string()).unwrap_or_default();
         format!(
             "| {} | {state} | {} | {epochs} |{values} {} | {} | {} | {version} |",
             linked(&shortened(&trial.name, 100), trial.url.as_deref()),
             cell(&shortened(&parameters(&trial.parameters), CHARACTERS)),
-            trial.seconds.map(duration).unwrap_or_default(),
-            trial.cpu_hours.map(hours).unwrap_or_default(),
+            known(trial.seconds.map(duration)),
+            known(trial.cpu_hours.map(hours)),
             hours(trial.planned_cpu_hours),
         )
     };
-    Rows::table(&columns, trials.iter().map(row).collect(), "trial")
+    (Rows::table(&columns, trials.iter().map(row).collect(), "trial"), left_out(&left, "more metric", "shown"))
 }
 
 /// Seconds as text, such as `3 min 20 s`.
@@ -326,75 +297,4 @@ fn duration(seconds: f64) -> String {
         (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
         (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
     }
-}
-
-/// A chart for each swept parameter: the best value among the trials that have the same value of it.
-fn by_parameter(ranking: &Ranking, trials: &[&TrialResult]) -> Vec<String> {
-    let names: BTreeSet<&String> = trials.iter().flat_map(|trial| trial.parameters.keys()).collect();
-    let mut charts = Vec::new();
-    for name in names.into_iter().take(PARAMETERS) {
-        let mut best: BTreeMap<String, (&Value, f64)> = BTreeMap::new();
-        for trial in trials {
-            let (Some(value), Some(metric)) = (trial.parameters.get(name), trial.metrics.get(&ranking.metric)) else {
-                continue;
-            };
-            let (key, metric) = (value.to_string(), *metric);
-            let better = |old: f64| if ranking.more_is_better { metric > old } else { metric < old };
-            match best.get_mut(&key) {
-                Some((_, old)) if better(*old) => *old = metric,
-                Some(_) => {}
-                None if metric.is_finite() => drop(best.insert(key, (value, metric))),
-                None => {}
-            }
-        }
-        let mut values: Vec<(&Value, f64)> = best.into_values().collect();
-        // numbers by size, texts as they are
-        values.sort_by(|(a, _), (b, _)| match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => a.to_string().cmp(&b.to_string()),
-        });
-        let values: Vec<(String, f64)> = values.into_iter().map(|(value, metric)| (of_value(value), metric)).collect();
-        let short = name.rsplit('.').next().unwrap_or(name);
-        if let Some((chart, shown)) = bars(&ranking.metric, short, &values) {
-            let some = if shown < values.len() {
-                format!(", {} of {} values", thousands(shown), thousands(values.len()))
-            } else {
-                String::new()
-            };
-            let (metric, name) = (code(&shortened(&ranking.metric, 40)), code(&shortened(name, 60)));
-            charts.push(format!("Best {metric} by {name}{some}:\n\n{chart}"));
-        }
-    }
-    charts
-}
-
-fn of_value(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A chart for each metric that has a history, of the best trials.
-fn curves(ranking: Option<&Ranking>, trials: &[&TrialResult]) -> Vec<String> {
-    let mut charts = Vec::new();
-    for metric in shown(ranking, trials.iter().flat_map(|trial| trial.curves.keys())) {
-        let all = trials.iter().filter_map(|trial| Some((*trial, trial.curves.get(metric)?.as_slice())));
-        let all: Vec<(&TrialResult, Curve<'_>)> = all.filter(|(_, curve)| curve.len() > 1).collect();
-        let drawn = &all[..all.len().min(MOST_LINES)];
-        let Some((chart, ends_early)) = lines(metric, &drawn.iter().map(|(_, curve)| *curve).collect::<Vec<_>>())
-        else {
-            continue;
-        };
-        let legend: Vec<String> = drawn
-            .iter()
-            .enumerate()
-            .map(|(line, (trial, _))| format!("{} {}", mark(line), code(&shortened(&trial.name, 60))))
-            .collect();
-        let some = if drawn.len() < all.len() {
-            format!(", the best {} of {}", drawn.len(), thousands(all.len()))
-        } else {
-            String::new()
-        };
-        let held = if ends_early { "; a line that ended before the others keeps its last value" } else { "" };
-        charts.push(format!("{}{some} ({}{held}):\n\n{chart}", code(&shortened(metric, 40)), legend.join(", ")));
-    }
-    charts
 }

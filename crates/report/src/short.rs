@@ -10,6 +10,9 @@ pub(crate) const CHARACTERS: usize = 200;
 /// The most datasets and images in the first lines; more are counted.
 pub(crate) const NAMED: usize = 4;
 
+/// The hex digits of a digest that are shown of it.
+const DIGITS: usize = 16;
+
 /// A message of others as Markdown within a line.
 pub(crate) fn text(message: &str) -> String {
     code(&shortened(message.trim(), CHARACTERS))
@@ -20,11 +23,13 @@ pub(crate) fn named_digest((name, digest): &(String, String)) -> String {
     format!("{} at {}", code(&shortened(name, 60)), code(&short_digest(digest)))
 }
 
-/// The beginning of a digest.
+/// The beginning of a digest: 64 bits, of which nobody makes a second one with the same by chance. The whole is in the folds below.
 pub(crate) fn short_digest(digest: &str) -> String {
     match digest.split_once(':') {
-        Some((algorithm, hex)) => format!("{}:{}", shortened(algorithm, 10), hex.chars().take(8).collect::<String>()),
-        None => shortened(digest, 19),
+        Some((algorithm, hex)) => {
+            format!("{}:{}", shortened(algorithm, 10), hex.chars().take(DIGITS).collect::<String>())
+        }
+        None => shortened(digest, 27),
     }
 }
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
+use slipway_forge::{Credentials, Forge, GitHub as Client, Opened, Publication};
 use slipway_github_tests::GitHub as Emulated;
-use slipway_github_tests::accounts::{ANN, MANAGER, REPOSITORY};
+use slipway_github_tests::accounts::{ANN, MANAGER, NAME, OWNER, REPOSITORY};
 use tokio::runtime::Runtime;
 
 use crate::kubectl::text;
@@ -41,14 +42,29 @@ impl GitHub {
         Ok(Self { server, runtime })
     }
 
-    /// What the training manager has written on a pull request, each comment's text.
+    /// The reports on a pull request, each comment's text. Whoever wrote them, there must not be a second one.
     ///
     /// # Errors
     /// If there is no such pull request.
     pub fn comments(&self, number: u64) -> Result<Vec<String>> {
         let all = self.get(&format!("/issues/{number}/comments"))?;
-        let of_app = all.as_array().into_iter().flatten().filter(|one| is_of_manager(one));
-        Ok(of_app.map(|one| text(one, "/body").to_owned()).collect())
+        let texts = all.as_array().into_iter().flatten().map(|one| text(one, "/body").to_owned());
+        Ok(texts.filter(|text| text.starts_with("<!-- slipway:report ")).collect())
+    }
+
+    /// Writes a plan on a pull request, as the workflow `report` does.
+    fn plan(&self, number: u64) -> Result<()> {
+        let permissions = [("pull_requests".to_owned(), "write".to_owned())].into();
+        self.runtime.block_on(async {
+            let runner = Credentials::Runner(self.server.job_token(&permissions).await?.into());
+            let forge = Forge::GitHub(Client::new(&self.server.api, OWNER, NAME, runner));
+            let plan = async |opened: &Opened, _: Option<&str>| {
+                let parts = vec!["the plan, before the merge".to_owned()];
+                Ok::<_, slipway_forge::Error>(Publication { head: opened.head.clone(), parts, check: None })
+            };
+            forge.publish(number, plan).await?;
+            Ok(())
+        })
     }
 
     /// The pull requests that the training manager has opened to put a model into service, whatever became of them.
@@ -134,12 +150,13 @@ impl Stack {
         rollout(&["status", &format!("--timeout={}s", START.as_secs())]).map(drop)
     }
 
-    /// Writes an experiment's file, proposes it on GitHub as ann, and merges the pull request there.
+    /// Writes an experiment's file, proposes it on GitHub as ann, reports on it as the workflow does, and merges the pull request there.
     ///
     /// # Errors
     /// If a command or the merge fails.
     pub fn start_on_github(&self, name: &str, yaml: &str) -> Result<Started> {
         let (number, jobs) = self.proposed(name, yaml, |arguments| self.slipway_on_github(arguments))?;
+        self.github()?.plan(number)?;
         self.merge_on_github(number)?;
         Ok(Started { number, jobs })
     }

@@ -7,6 +7,7 @@ mod dataset;
 mod ended;
 mod examined;
 mod failure;
+mod kept_logs;
 mod local_loop;
 mod lookup;
 mod missing_data;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipway_forge::{Credentials, GitHub as Forge};
+use slipway_forge::{Credentials, Error, GitHub as Forge, Opened, Publication};
 use slipway_git::Repository;
 use slipway_github_tests::GitHub;
 use slipway_github_tests::accounts::{ANN, MANAGER, NAME, OWNER, REPOSITORY};
@@ -75,6 +75,17 @@ impl Hub {
         asked.iter().filter(|asked| asked.starts_with("PUT ") && asked.ends_with("/merge")).count()
     }
 
+    /// Writes the plan on a pull request, as the workflow does before the merge.
+    async fn plan(&self, number: u64) {
+        let permissions = [("pull_requests".to_owned(), "write".to_owned())].into();
+        let runner = Credentials::Runner(self.github.job_token(&permissions).await.unwrap().into());
+        let workflow = slipway_forge::Forge::GitHub(Forge::new(&self.github.api, OWNER, NAME, runner));
+        let plan = async |opened: &Opened, _: Option<&str>| {
+            Ok::<_, Error>(Publication { head: opened.head.clone(), parts: vec!["the plan".to_owned()], check: None })
+        };
+        workflow.publish(number, plan).await.unwrap();
+    }
+
     /// How many comments a pull request has.
     async fn comments(&self, number: u64) -> usize {
         let comments = self.github.get(&format!("/issues/{number}/comments")).await.unwrap();
@@ -101,6 +112,7 @@ async fn a_training_is_reported_on_github_at_most_every_ten_seconds_and_promoted
     let hub = Hub::new().await;
     let world = &hub.world;
     let (number, jobs) = world.merge("local").await;
+    hub.plan(number).await;
     let (manager, published) = (hub.manager(), Published::default());
     hub.writes().await;
     let begun = Instant::now();
@@ -132,6 +144,8 @@ async fn a_training_is_reported_on_github_at_most_every_ten_seconds_and_promoted
         world.reported(number, "version 2 is in service").await;
         world.reported(promotions[0].number, "changed 1 version in service").await;
         assert_eq!(hub.comments(number).await, 1);
+        let comments = hub.github.get(&format!("/issues/{number}/comments")).await.unwrap();
+        assert_eq!(comments[0]["user"]["login"], "github-actions[bot]", "the plan became the report: {comments}");
     };
     at_speed(SPEED, with(&manager, &published, scenario)).await;
 }

@@ -1,6 +1,7 @@
-//! Whose comments are ours.
+//! Whose comments are ours: those of whoever writes, and those of the workflow `report`, which the App of a cluster and people who may write
+//! to the repository go on with.
 
-use super::pull::Account;
+use super::pull::{Account, same};
 use super::{Credentials, GitHub};
 use crate::Result;
 
@@ -31,6 +32,11 @@ impl GitHub {
             }
         }
     }
+}
+
+/// Whether it is the login of the workflows' comments.
+pub(crate) fn is_runner(login: &str) -> bool {
+    same(login, &bot(RUNNER))
 }
 
 /// The login of an app's comments.

@@ -1,4 +1,8 @@
-//! The comments of a report: those that carry its marker and are our own.
+//! The comments of a report: those that carry its marker and are our own, or the workflow's.
+//!
+//! A workflow writes the plan of a pull request as `github-actions[bot]`, and after the merge the App of a cluster, or a person, writes the
+//! results. It is one report, so both edit the workflow's comment. It stays, whatever is older: the workflow knows no App's name and
+//! sees nobody else's comments, so it is the one that all writers agree on.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,18 +10,21 @@ use octocrab::map_github_error;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::author::is_runner;
 use super::patience::{Repeat, is_fault, persist};
 use super::pull::{Account, same};
 use super::{GitHub, PAGE, refusal};
 use crate::marker::{Marker, Wanted};
 use crate::{Error, Result};
 
-/// A comment of ours.
+/// A comment of the report.
 #[derive(Clone, Debug)]
 pub(crate) struct Comment {
     id: u64,
     body: String,
     marker: Marker,
+    /// Whether the workflow made it.
+    is_workflows: bool,
     /// For a person.
     pub(crate) url: String,
 }
@@ -31,7 +38,7 @@ struct Described {
     user: Option<Account>,
 }
 
-/// What is to be written. The comments that are there are taken by their age, so all who write at once agree which of them stays.
+/// What is to be written. The comments that are there are taken in their order, so all who write at once agree which of them stays.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Steps<'a> {
     /// Comments, by their ids, that get another text.
@@ -56,7 +63,7 @@ impl Comment {
     }
 }
 
-/// The text of the first part; of several the oldest one's.
+/// The text of the first part; of several that of the comment that stays.
 pub(crate) fn first_part(present: &[Comment]) -> Option<&str> {
     present.iter().find(|comment| comment.marker.part == 1).map(Comment::text)
 }
@@ -93,25 +100,28 @@ fn is_same(there: &str, wanted: &str) -> bool {
 }
 
 impl GitHub {
-    /// The comments of a pull request that are this author's and carry the marker, the oldest first.
+    /// The comments of a pull request that are this author's or the workflow's and carry the marker: the workflow's first, of each the
+    /// oldest first.
     pub(crate) async fn comments(&self, number: u64, author: &str) -> Result<Vec<Comment>> {
         let route = self.route(&format!("issues/{number}/comments"));
         let described: Vec<Described> = self.all(&route, &json!({ "per_page": PAGE })).await?;
-        let ours = described.into_iter().filter(|one| one.user.as_ref().is_some_and(|user| same(&user.login, author)));
-        let mut comments: Vec<Comment> = ours
-            .filter_map(|Described { id, html_url, body, .. }| {
-                let body = body?;
+        let mut comments: Vec<Comment> = described
+            .into_iter()
+            .filter_map(|Described { id, html_url, body, user }| {
+                let login = user?.login;
+                let is_workflows = is_runner(&login);
+                let body = body.filter(|_| is_workflows || same(&login, author))?;
                 let marker = Marker::of(&body)?.0;
-                Some(Comment { id, body, marker, url: html_url })
+                Some(Comment { id, body, marker, is_workflows, url: html_url })
             })
             .collect();
         // one that moved to another page meanwhile is listed twice
-        comments.sort_by_key(|comment| comment.id);
+        comments.sort_by_key(|comment| (!comment.is_workflows, comment.id));
         comments.dedup_by_key(|comment| comment.id);
         Ok(comments)
     }
 
-    /// The parts that are published on a pull request, without their markers; of several first parts that of the oldest comment.
+    /// The parts that are published on a pull request, without their markers; of several first parts that of the comment that stays.
     pub(crate) async fn published(&self, number: u64) -> Result<Vec<String>> {
         let present = self.comments(number, &self.author().await?).await?;
         let mut parts: BTreeMap<usize, &str> = BTreeMap::new();

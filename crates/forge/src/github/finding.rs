@@ -32,11 +32,26 @@ impl GitHub {
 
     /// The newest ones in any state, one page of them, the newest first. Their commits are not counted.
     pub(crate) async fn newest(&self) -> Result<Vec<Opened>> {
-        let query = json!({ "state": "all", "sort": "created", "direction": "desc", "per_page": PAGE });
+        self.page_of_newest("all").await?.into_iter().map(|pull| self.opened(pull)).collect()
+    }
+
+    /// The oldest one that `is_it` of the newest open ones, one page of them.
+    pub(crate) async fn first_open(&self, is_it: impl Fn(&Opened) -> bool) -> Result<Option<Pull>> {
+        let mut first = None;
+        for pull in self.page_of_newest("open").await? {
+            if is_it(&self.opened(pull.clone())?) {
+                first = Some(pull);
+            }
+        }
+        Ok(first)
+    }
+
+    async fn page_of_newest(&self, state: &str) -> Result<Vec<Pull>> {
+        let query = json!({ "state": state, "sort": "created", "direction": "desc", "per_page": PAGE });
         let client = self.client().await?;
         let route = self.route("pulls");
         let page: octocrab::Page<Pull> = self.ask(Repeat::Harmless, || client.get(&route, Some(&query))).await?;
-        page.items.into_iter().map(|pull| self.opened(pull)).collect()
+        Ok(page.items)
     }
 
     /// The open one of a branch of this repository.

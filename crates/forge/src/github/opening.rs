@@ -25,6 +25,19 @@ impl GitHub {
         }
     }
 
+    /// The first open pull request that `is_it`, as [`first_open`](Self::first_open) finds it, with the labels and reviews that it lacks.
+    /// Returns `None` if there is none.
+    pub(crate) async fn resume_first(
+        &self,
+        request: &PullRequest,
+        is_it: impl Fn(&Opened) -> bool,
+    ) -> Result<Option<Opened>> {
+        match self.first_open(is_it).await? {
+            Some(pull) => self.complete(pull, false, request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Adds the labels and asks for the reviews that are missing.
     async fn complete(&self, pull: Pull, is_new: bool, request: &PullRequest) -> Result<Opened> {
         let added = self.label(&pull, &request.labels).await?;

@@ -2,7 +2,8 @@
 //!
 //! GitHub has no compare-and-swap for comments. So after each write the newest commit and the comments are looked at again, and whoever
 //! finds that another was faster begins again. All who write at once come to the same end, because each of them ends only when what is
-//! there is what its publication of the newest commit says.
+//! there is what its publication of the newest commit says. A workflow sees only its own comments. If it makes its first one while an App
+//! or a person makes another, the other's goes the next time that the App or the person writes.
 
 use std::time::Duration;
 

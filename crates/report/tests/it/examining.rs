@@ -42,8 +42,8 @@ fn a_change_says_what_it_starts_and_what_that_costs() {
     for line in [
         "| CPU-hours | 0.1 | 2 |",
         "| price | `less than 0.01 USD` | `0.08 USD` |",
-        "- **Data:** `mnist` at `sha256:aaaaaaaa`",
-        "- **Images:** `registry.local/slipway-trainer@sha256:11111111`",
+        "- **Data:** `mnist` at `sha256:aaaaaaaaaaaaaaaa`",
+        "- **Images:** `registry.local/slipway-trainer@sha256:1111111111111111`",
         "- **Missing for the merge:** an approval by `org/ml`",
     ] {
         assert!(first.lines().any(|found| found == line), "{line}\n{first}");
@@ -52,6 +52,14 @@ fn a_change_says_what_it_starts_and_what_that_costs() {
     assert_eq!(publication.parts.len(), 1);
     let text = &publication.parts[0];
     assert!(text.contains("<summary><code>local</code>: starts 2 TrainJobs</summary>"), "{text}");
+    // the first lines have the beginning of each digest, the fold all of it
+    let (data, image) = ("a".repeat(64), "1".repeat(64));
+    for line in [
+        format!("- data `mnist` at `sha256:{data}`\n"),
+        format!("- image `registry.local/slipway-trainer@sha256:{image}`\n"),
+    ] {
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
     assert!(text.contains("**`digits`**: at most 2 of 4 CPU-hours, `0.08 USD`"), "{text}");
     assert!(text.contains("| `learningRate=0.003` | 2 | 0.05 | 1 | `0.04 USD` |"), "{text}");
 

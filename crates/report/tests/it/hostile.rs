@@ -6,6 +6,7 @@ use comrak::nodes::NodeValue;
 use comrak::{Arena, Options, parse_document};
 use serde_json::Value;
 use slipway_deployment::Differences;
+use slipway_experiment::Score;
 use slipway_gitops::{Change, Difference};
 use slipway_project::cluster::Prices;
 use slipway_project::rendered::Draft;
@@ -222,7 +223,8 @@ fn version(random: &mut Random) -> Version {
     Version {
         number: random.below(3) as u64,
         job: hostile(random),
-        accuracy: Some(0.9).filter(|_| random.below(3) > 0),
+        score: Some(Score { metric: hostile(random), value: 0.9, more_is_better: random.below(2) > 0 })
+            .filter(|_| random.below(3) > 0),
         dataset_digest: hostile(random),
         url: Some(hostile(random)),
     }
@@ -236,7 +238,8 @@ fn results(random: &mut Random) -> Document {
         trials: many(random, 6, trial),
         model: Some(ModelResult {
             model: hostile(random),
-            best: Some(version(random)),
+            best: Some(version(random)).filter(|_| random.below(3) > 0),
+            no_best: Some(hostile(random)).filter(|_| random.below(2) == 0),
             in_service: Some(version(random)).filter(|_| random.below(2) == 0),
             promotion: Some(Promotion { number: 3, url: Some(hostile(random)) }).filter(|_| random.below(2) == 0),
         }),

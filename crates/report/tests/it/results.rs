@@ -1,8 +1,9 @@
 //! What is said of merged pull requests.
 
+use slipway_experiment::Score;
 use slipway_report::{
-    ExperimentResults, FIRST_LINES, Hindrance, ModelResult, Promotion, Results, TrialResult, TrialState, Version,
-    compose, results_report,
+    ExperimentResults, FIRST_LINES, Hindrance, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState,
+    Version, compose, results_report,
 };
 
 fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
@@ -29,7 +30,7 @@ fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
 
 fn version(number: u64, accuracy: f64, digest: &str) -> Version {
     let dataset_digest = format!("sha256:{}", digest.repeat(64));
-    Version { number, accuracy: Some(accuracy), dataset_digest, ..Version::default() }
+    Version { number, score: Some(Score::accuracy(accuracy)), dataset_digest, ..Version::default() }
 }
 
 fn results() -> Results {
@@ -38,6 +39,7 @@ fn results() -> Results {
     let model = ModelResult {
         model: "mnist".to_owned(),
         best: Some(version(4, 0.98, "a")),
+        no_best: None,
         in_service: Some(version(2, 0.975, "a")),
         promotion: Some(Promotion { number: 12, url: Some("https://github.com/o/r/pull/12".to_owned()) }),
     };
@@ -74,13 +76,100 @@ fn accuracies_on_other_data_are_not_compared() {
         results_report(&results).first
     };
     let other = service(Some(version(2, 0.5, "b")));
-    assert!(other.contains("⚠ version 2 is in service, not comparable: this one was tested on `sha256:aaaaaaaa`, that one on `sha256:bbbbbbbb`"), "{other}");
-    let unknown = service(Some(Version { number: 2, accuracy: Some(0.5), ..Version::default() }));
+    assert!(other.contains("⚠ version 2 is in service, not comparable: this one was tested on `sha256:aaaaaaaaaaaaaaaa`, that one on `sha256:bbbbbbbbbbbbbbbb`"), "{other}");
+    let unknown = service(Some(Version { dataset_digest: String::new(), ..version(2, 0.5, "") }));
     assert!(unknown.contains("that one on data that is not known"), "{unknown}");
-    let nothing = service(Some(Version { accuracy: None, ..version(2, 0.0, "a") }));
-    assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no accuracy"), "{nothing}");
+    let nothing = service(Some(Version { score: None, ..version(2, 0.0, "a") }));
+    assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no number"), "{nothing}");
     assert!(service(None).contains("nothing is in service; `slipway promote mnist --version 4` puts it into service"));
     assert!(service(Some(version(4, 0.98, "a"))).contains("in `local`: version 4 is in service\n"));
+}
+
+/// A version of a program whose gate requires this metric.
+fn by(number: u64, metric: &str, value: f64, more_is_better: bool) -> Version {
+    let score = Some(Score { metric: metric.to_owned(), value, more_is_better });
+    Version { score, ..version(number, 0.0, "a") }
+}
+
+#[test]
+fn a_program_is_compared_by_the_metric_of_its_gate() {
+    let mut results = results();
+    let mut said = |best: Option<Version>, service: Version, no_best: Option<&str>| {
+        let model = results.experiments[0].model.as_mut().unwrap();
+        (model.best, model.in_service, model.no_best) = (best, Some(service), no_best.map(str::to_owned));
+        results_report(&results).first
+    };
+    let better = said(Some(by(4, "f1", 0.93, true)), by(2, "f1", 0.9, true), None);
+    let expected = "**`mnist` version 4**, `f1` 0.93; in `local`: version 2 is in service with 0.9 on the same test data (+0.03; more is better)";
+    assert!(better.contains(expected), "{better}");
+    let loss = said(Some(by(4, "loss", 0.25, false)), by(2, "loss", 0.5, false), None);
+    assert!(loss.contains("version 2 is in service with 0.5 on the same test data (-0.25; less is better)"), "{loss}");
+    let other = said(Some(by(4, "f1", 0.93, true)), version(2, 0.9, "a"), None);
+    assert!(
+        other.contains("⚠ version 2 is in service, not comparable: this one is judged by `f1`, that one by accuracy"),
+        "{other}"
+    );
+    let nothing = said(None, version(2, 0.9, "a"), Some("no number"));
+    assert!(
+        nothing.contains("**`mnist`:** ⚠ none of its versions can be chosen, so none is proposed: `no number`"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn trials_are_in_the_order_that_the_gate_says() {
+    let mut results = results();
+    results.experiments[0].ranking = Some(Ranking { metric: "loss".to_owned(), more_is_better: false });
+    for (trial, loss) in results.experiments[0].trials.iter_mut().zip([0.1, 0.2]) {
+        trial.metrics.insert("loss".to_owned(), loss);
+    }
+    let text = compose(&results_report(&results), "1a2b3c4d", None).parts.concat();
+    assert!(text.find("[`digits-0a1b2c3d`]").unwrap() < text.find("[`digits-1a2b3c4d`]").unwrap(), "{text}");
+    assert!(text.contains("Best `loss` by `training.optimizer.learningRate`"), "{text}");
+}
+
+#[test]
+fn the_best_of_all_are_drawn_and_what_has_no_number_is_named() {
+    let mut results = results();
+    let trials = &mut results.experiments[0].trials;
+    for index in 0..38 {
+        let mut more = trial(&format!("digits-more-{index}"), 0.01, &[0.5, 0.6]);
+        // histories are asked for of the best dozen
+        if index > 9 {
+            more.curves.clear();
+        }
+        more.metrics.insert("validation_accuracy".to_owned(), 0.6);
+        trials.push(more);
+    }
+    trials[0].curves.insert("validation_accuracy".to_owned(), vec![(0.0, f64::NAN), (1.0, f64::NAN)]);
+    let text = compose(&results_report(&results), "1a2b3c4d", None).parts.concat();
+    let line =
+        text.lines().find(|line| line.starts_with("`validation_accuracy`, the best 5 of 39 (🟦 `digits-1a2b3c4d`"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.ends_with("; ⚠ without a number that can be drawn: `digits-0a1b2c3d`):"), "{line}");
+    assert_eq!(text.matches("    line [").count(), 5, "{text}");
+}
+
+#[test]
+fn what_has_no_room_is_counted_and_what_is_not_known_has_a_mark() {
+    let mut results = results();
+    let trials = &mut results.experiments[0].trials;
+    (trials[0].seconds, trials[0].cpu_hours) = (None, None);
+    for index in 0..9 {
+        trials[1].metrics.insert(format!("m{index}"), 0.5);
+        trials[0].parameters.insert(format!("p{index}"), index.into());
+        trials[1].parameters.insert(format!("p{index}"), (2 * index + 1).into());
+    }
+    trials.push(TrialResult { name: "later".to_owned(), ..TrialResult::default() });
+    let text = compose(&results_report(&results), "1a2b3c4d", None).parts.concat();
+    assert!(text.contains("6 more metrics, not shown here: `m3`, `m4`, `m5`, `m6` and 2 more"), "{text}");
+    assert!(
+        text.contains("4 more parameters, not drawn here: `p6`, `p7`, `p8`, `training.optimizer.learningRate`"),
+        "{text}"
+    );
+    let row = |name: &str| text.lines().find(|line| line.contains(name) && line.starts_with('|')).unwrap().to_owned();
+    assert!(row("digits-0a1b2c3d").contains("| ⚠ | ⚠ | 1 |"), "{text}");
+    assert!(row("`later`").ends_with("|  |  | 0 |  |"), "{text}");
 }
 
 #[test]

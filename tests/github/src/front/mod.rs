@@ -14,6 +14,7 @@
 //! | no pull requests of a commit | as git has them |
 //! | anybody writes check runs, and an update replaces annotations | apps only, and it adds them ([`checks`]) |
 //! | the author may review | 422 |
+//! | anybody edits and removes any comment | its author does, and whoever may write to the repository ([`comments`]) |
 //! | a comment's address is that of an issue | that of a pull request: there are no other issues here |
 //! | its commits are its own | blobs, trees, commits and references by the API are git's ([`git_data`]) |
 //! | an organization lacks fields that each account has | GitHub's |
@@ -24,6 +25,7 @@
 mod account;
 mod apps;
 mod checks;
+mod comments;
 mod git_data;
 mod limits;
 mod merge;
@@ -111,6 +113,7 @@ impl Asked<'_> {
             ("PUT", ["pulls", number, "merge"]) => merge::merge(self, inner, number).await,
             ("POST", ["pulls", number, "requested_reviewers"]) => pulls::request_reviewers(self, inner, number).await,
             ("GET", ["commits", commit, "pulls"]) => pulls::of_commit(self, inner, commit).await,
+            ("PATCH" | "DELETE", ["issues", "comments", id]) => comments::change(self, inner, id).await,
             ("POST" | "PATCH" | "GET", ["check-runs", ..]) | ("GET", ["commits", _, "check-runs"]) => {
                 checks::answer(self, inner, &parts).await
             }

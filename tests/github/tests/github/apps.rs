@@ -5,7 +5,7 @@ use serde_json::json;
 use slipway_forge::{Credentials, Error, Forge, GitHub as Client, Opened, Publication};
 use slipway_git::Repository;
 use slipway_github_tests::GitHub;
-use slipway_github_tests::accounts::{ANN, MANAGER, NAME, OWNER, REPOSITORY};
+use slipway_github_tests::accounts::{ANN, MALLORY, MANAGER, NAME, OWNER, REPOSITORY};
 use slipway_proposal::Remote;
 use slipway_repositories::{Repositories, git};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,10 +47,28 @@ async fn an_app_reads_and_reports_where_others_push() {
     let says = async |opened: &Opened, _: Option<&str>| {
         Ok::<_, Error>(Publication { head: opened.head.clone(), parts: vec!["hello".to_owned()], check: None })
     };
-    Forge::GitHub(client).publish(1, says).await.unwrap();
+    let app = Forge::GitHub(client);
+    app.publish(1, says).await.unwrap();
     let comments = github.get("/issues/1/comments").await.unwrap();
     assert_eq!(comments.as_array().map(Vec::len), Some(1), "{comments}");
     assert_eq!(comments[0]["user"]["login"], format!("{}[bot]", MANAGER.slug));
+
+    // once a workflow has written one, that is the report, and the app goes on with it; who may not write changes nothing
+    let writes = [("pull_requests".to_owned(), "write".to_owned())].into();
+    let runner = Credentials::Runner(github.job_token(&writes).await.unwrap().into());
+    let plans = async |opened: &Opened, _: Option<&str>| {
+        Ok::<_, Error>(Publication { head: opened.head.clone(), parts: vec!["plan".to_owned()], check: None })
+    };
+    Forge::GitHub(Client::new(&github.api, OWNER, NAME, runner)).publish(1, plans).await.unwrap();
+    app.publish(1, says).await.unwrap();
+    let comments = github.get("/issues/1/comments").await.unwrap();
+    assert_eq!(comments.as_array().map(Vec::len), Some(1), "{comments}");
+    assert_eq!(comments[0]["user"]["login"], "github-actions[bot]");
+    assert!(comments[0]["body"].as_str().unwrap().ends_with("\nhello"), "{comments}");
+    let stranger = Forge::GitHub(Client::new(&github.api, OWNER, NAME, Credentials::token(MALLORY.token)));
+    let refused = stranger.publish(1, plans).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused { status: 403, .. }), "{refused}");
+    assert_eq!(github.get("/issues/1/comments").await.unwrap(), comments);
 
     let answer = by_socket(&socket, &format!("/api/v3{path}/1")).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"merged\":true"), "{answer}");

@@ -18,6 +18,7 @@ use time::{Duration, OffsetDateTime};
 use crate::context::Context;
 use crate::ended::ended;
 use crate::failure::Failure;
+use crate::kept_logs::without_logs;
 use crate::opening::OpeningArgs;
 use crate::pull_request::{PullRequestReport, is_open};
 use crate::record_text::{COLUMNS, row};
@@ -36,7 +37,7 @@ const NAMED: usize = 5;
                   version, duration, CPU-hours. Argo CD then removes the objects; runs and versions stay in MLflow. What is in the history has run: it is not rendered again, in no \
                   cluster, until the experiment changes or raises `rerun`.\n\n\
                   What came of a job is asked of MLflow, in the loop on this machine also of the loop. Where only MLflow is known, a run that failed counts after an hour, \
-                  because another attempt may follow it. A job of which nothing is known stays.\n\n\
+                  because another attempt may follow it. A job of which nothing is known stays. A warning names the jobs of which no log is kept with their runs.\n\n\
                   Examples:\n  slipway archive --dry-run\n  slipway archive mnist-cnn-60e09a4e\n  slipway archive --environment staging --older-than 24h"
 )]
 pub(crate) struct Archive {
@@ -67,6 +68,8 @@ struct Archived {
     stays: Vec<String>,
     /// How many more have ended than one pull request moves.
     left: usize,
+    /// Those that move although no log of them is kept with their run; `None` if MLflow did not say.
+    without_logs: Option<Vec<String>>,
     /// `None` on a dry run, or if nothing moves. It may be one that was open before, about other jobs.
     pull_request: Option<PullRequestReport>,
 }
@@ -89,6 +92,7 @@ impl Archive {
         let stays: Vec<String> = jobs.iter().filter(|job| !moves(job)).map(|job| job.name.clone()).collect();
         let (records, left) = (archive.records.clone(), archive.left);
         show(context, &self.environment, &records, &stays, left);
+        let without_logs = self.without_logs(context, running.as_ref(), &records).await?;
         let pull_request = if records.is_empty() {
             None
         } else if self.dry_run {
@@ -97,7 +101,39 @@ impl Archive {
         } else {
             Some(self.open(context, &git, &remote, archive).await?)
         };
-        context.json(&Archived { environment: self.environment.clone(), records, stays, left, pull_request })
+        let environment = self.environment.clone();
+        context.json(&Archived { environment, records, stays, left, without_logs, pull_request })
+    }
+
+    /// Those of which no log is kept, with a warning: once the pull request is merged, nobody can read them any more.
+    async fn without_logs(
+        &self,
+        context: &Context,
+        running: Option<&(PathBuf, State)>,
+        records: &[Record],
+    ) -> Result<Option<Vec<String>>, Failure> {
+        if records.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mlflow = services::mlflow(running.map(|(_, state)| state))?;
+        let without = match without_logs(&mlflow, records).await {
+            Ok(without) => without,
+            Err(error) => {
+                context.warn(format!("whether logs of these TrainJobs are kept with their runs is not known: {error}"));
+                return Ok(None);
+            }
+        };
+        if !without.is_empty() {
+            let names: Vec<&str> = without.iter().take(NAMED).map(String::as_str).collect();
+            let more = if without.len() > NAMED { ", …" } else { "" };
+            context.warn(format!(
+                "no log of {} is kept with a run, and the merge takes the pods with their logs away: {}{more}. The training manager keeps them within \
+                 minutes of a job's end, as long as its pods are there; before the merge, `kubectl -n training logs` reads them",
+                count(without.len(), "TrainJob"),
+                names.join(", ")
+            ));
+        }
+        Ok(Some(without))
     }
 
     async fn open(

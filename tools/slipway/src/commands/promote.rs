@@ -21,7 +21,7 @@ use crate::versions::unknown_model;
 pub(crate) struct Promote {
     /// The registered model
     model: String,
-    /// The version [default: the most accurate of those that were tested on the same data as the newest]
+    /// The version [default: the best, by accuracy or its gate's metric, of those tested on the same data as the newest]
     #[arg(long)]
     version: Option<u64>,
     /// The environment that serves it

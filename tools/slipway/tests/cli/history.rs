@@ -151,6 +151,22 @@ async fn what_has_ended_moves_to_the_history_once_and_comes_back_to_the_byte() {
     assert_eq!((&dry["stays"], &dry["pullRequest"]), (&json!([other]), &Value::Null), "{dry}");
     assert_eq!(ask_with(&project, url, &["archive", "--older-than", "720h", "--dry-run"])["records"], json!([]));
 
+    // nobody has kept what its workers printed
+    assert_eq!(dry["withoutLogs"], json!([done]), "{dry}");
+    let forge = project.forge();
+    let ran = project.run_with(&["archive", "--dry-run", "--remote", &forge], |command| {
+        command.env("MLFLOW_TRACKING_URI", url);
+    });
+    assert!(
+        ran.errors().contains(&format!(
+            "no log of 1 TrainJob is kept with a run, and the merge takes the pods with their logs away: {done}."
+        )),
+        "{ran:?}"
+    );
+    let of_run = mlflow.client.get_run(&id).await.unwrap();
+    mlflow.client.log_artifact(&of_run, "logs/worker-0.log", "epoch 1\n".as_bytes().to_vec()).await.unwrap();
+    assert_eq!(ask_with(&project, url, &["archive", "--dry-run"])["withoutLogs"], json!([]));
+
     // once, however often it is asked for
     let opened = ask_with(&project, url, &["archive"]);
     let first = number(&opened);

@@ -249,3 +249,38 @@ fn a_report_by_hand_keeps_what_the_comment_says_of_other_environments() {
     let again = ask(&project, &["report", &opened, "--environment", "staging"]);
     assert_eq!(again["changed"], false, "{again}");
 }
+
+#[test]
+fn the_same_again_is_the_same_pull_request_after_main_has_moved() {
+    let project = started();
+    pull(&project);
+    let mut others = 0;
+    // somebody else merges something that has nothing to do with it
+    let mut moves = || {
+        others += 1;
+        project.write("notes.txt", &format!("{others} of others"));
+        project.git(&["add", "notes.txt"]);
+        project.git(&["commit", "--quiet", "-m", "Notes"]);
+        project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+    };
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let again: [&[&str]; 3] = [&["propose", EXPERIMENTS], &["cancel", "digits"], &["revert", "1"]];
+    for arguments in again {
+        let opened = number(&ask(&project, arguments));
+        moves();
+        assert_eq!(number(&ask(&project, arguments)), opened, "{arguments:?}");
+    }
+    assert_eq!(number(&ask(&project, &["propose", EXPERIMENTS])), "2");
+
+    // another change of the same experiment is another one
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 1"));
+    let other = number(&ask(&project, &["propose", EXPERIMENTS]));
+    assert_ne!(other, opened);
+
+    // one that was closed is not taken again
+    ask(&project, &["close", &other]);
+    moves();
+    let third = number(&ask(&project, &["propose", EXPERIMENTS]));
+    assert_ne!(third, other);
+}

@@ -1,7 +1,7 @@
 //! Drafts, labels and reviewers.
 
 use serde_json::json;
-use wiremock::matchers::{body_json, body_partial_json, method, path};
+use wiremock::matchers::{body_json, body_partial_json, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::log::Log;
@@ -82,6 +82,36 @@ async fn one_that_is_open_gets_only_what_it_lacks() {
         .await;
     assert_eq!(github.open_pull_request(&request()).await.unwrap().number, 7);
     assert_eq!(server.received_requests().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn the_oldest_one_that_is_meant_is_found_in_one_page_of_open_ones() {
+    let (server, github) = github().await;
+    let open = |number: u64, branch: &str, repository: &str| {
+        let mut open = pull(number, branch);
+        open["labels"] = json!([{"name": "training"}, {"name": "gpu"}]);
+        open["head"]["repo"] = json!({ "full_name": repository });
+        open["base"]["repo"] = json!({"full_name": "octo/cat"});
+        open
+    };
+    let all = [(9, "slipway/b"), (8, "slipway/a-2"), (7, "slipway/a-1")].map(|(n, branch)| open(n, branch, "octo/cat"));
+    let all = [&all[..], &[open(6, "slipway/a-0", "mallory/cat")]].concat();
+    Mock::given(method("GET"))
+        .and(path("/repos/octo/cat/pulls"))
+        .and(query_param("state", "open"))
+        .and(query_param("direction", "desc"))
+        .and(query_param("per_page", "100"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!(all)))
+        .mount(&server)
+        .await;
+    let request = PullRequest { reviewers: Vec::new(), ..request() };
+    let found = async |name: &str| {
+        let is_it = |opened: &crate::Opened| !opened.is_fork && opened.branch.starts_with(name);
+        github.resume_first(&request, is_it).await.unwrap().map(|opened| opened.number)
+    };
+    assert_eq!(found("slipway/a-").await, Some(7));
+    assert_eq!(found("slipway/c-").await, None);
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }
 
 #[tokio::test]

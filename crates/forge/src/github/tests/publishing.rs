@@ -115,6 +115,41 @@ async fn only_our_own_comments_are_edited_and_removed() {
 }
 
 #[tokio::test]
+async fn whoever_may_write_goes_on_with_the_workflow_s_comment_and_removes_their_own() {
+    let server = MockServer::start().await;
+    let github = GitHub::new(&server.uri(), "octo", "cat", Credentials::token(TOKEN));
+    answer(&server, "GET", "/user", 200, &json!({"login": "mona"})).await;
+    answer(&server, "GET", "/repos/octo/cat/pulls/7", 200, &pull(7, "slipway/a")).await;
+    let old = |part, text: &str| format!("<!-- slipway:report {part}/2 abc 00 -->\n{text} {part}");
+    let comments = json!([
+        comment(1, "mona", &old(1, "mona's")),
+        comment(2, "bob", &old(1, "a copy")),
+        comment(3, BOT, &old(1, "plan")),
+        comment(4, BOT, &old(2, "plan")),
+        comment(5, "another-app[bot]", &old(1, "a copy")),
+    ]);
+    let listed = Mock::given(method("GET")).and(path(COMMENTS));
+    listed.respond_with(ResponseTemplate::new(200).set_body_json(comments)).up_to_n_times(1).mount(&server).await;
+    let body = format!("{}\nresults", marker(1, 1, "results"));
+    answer(&server, "GET", COMMENTS, 200, &json!([comment(3, BOT, &body)])).await;
+    answer(&server, "PATCH", "/repos/octo/cat/issues/comments/3", 200, &comment(3, BOT, &body)).await;
+    for id in [1, 4] {
+        answer(&server, "DELETE", &format!("/repos/octo/cat/issues/comments/{id}"), 204, &Value::Null).await;
+    }
+    let results = async |opened: &Opened, first: Option<&str>| {
+        assert!(matches!(first, Some("plan 1" | "results")), "{first:?}");
+        Ok::<_, Error>(Publication { head: opened.head.clone(), parts: vec!["results".to_owned()], check: None })
+    };
+    let published = github.publish(7, results).await.unwrap();
+    assert_eq!(published.url.as_deref(), Some("https://github.com/octo/cat/pull/7#issuecomment-3"));
+    let edited = ("/repos/octo/cat/issues/comments/3".to_owned(), json!({ "body": body }));
+    assert_eq!(sent(&server, "PATCH").await, [edited]);
+    let removed: Vec<String> = sent(&server, "DELETE").await.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(removed, ["/repos/octo/cat/issues/comments/4", "/repos/octo/cat/issues/comments/1"]);
+    assert!(sent(&server, "POST").await.is_empty());
+}
+
+#[tokio::test]
 async fn annotations_go_fifty_at_a_time_and_no_more_than_two_hundred() {
     let (server, github) = runner().await;
     answer(&server, "GET", "/repos/octo/cat/pulls/7", 200, &pull(7, "slipway/a")).await;

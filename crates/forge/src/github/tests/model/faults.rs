@@ -101,9 +101,9 @@ impl State {
                 self.comment(number, "mona", &quoted);
             }
             10 => {
-                // another workflow, under the same login
+                // another program under the same login
                 let number = self.pulls.last().map_or(1, |pull| pull.number);
-                let login = self.login;
+                let login = self.logins[0];
                 self.comment(number, login, "coverage: 98 %");
             }
             11..13 => {

@@ -4,7 +4,7 @@ use http::request::Parts;
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::state::{Check, Comment, Pull, State};
+use super::state::{APP, BOT, Check, Comment, PERSON, Pull, State};
 
 impl State {
     pub(super) fn route(&mut self, parts: &Parts, body: &Value) -> Answer {
@@ -15,7 +15,7 @@ impl State {
             return Answer::refusal(401, "Bad credentials");
         }
         match (method, path.as_slice()) {
-            ("GET", ["user"]) => Answer::new(200, json!({ "login": self.login })),
+            ("GET", ["user"]) => Answer::new(200, json!({ "login": who(parts) })),
             ("GET", ["repos", _, _, "installation"]) => Answer::new(200, json!({"id": 99, "app_slug": "slipway"})),
             ("POST", ["app", "installations", "99", "access_tokens"]) => self.token(),
             ("GET", ["repos", _, _, "pulls"]) => {
@@ -46,7 +46,7 @@ impl State {
             ("GET", ["repos", _, _, "pulls", _, "reviews"]) => Answer::new(200, json!([])),
             ("GET", ["repos", _, _, "issues", n, "comments"]) => self.comments(parts, number(n)),
             ("POST", ["repos", _, _, "issues", n, "comments"]) => {
-                let (id, login) = (self.id(), self.login.to_owned());
+                let (id, login) = (self.id(), who(parts).to_owned());
                 let body = body["body"].as_str().unwrap().to_owned();
                 let comment = Comment { id, number: number(n), login, body };
                 self.comments.push(comment.clone());
@@ -54,46 +54,45 @@ impl State {
                 Answer::new(201, comment.described())
             }
             ("PATCH", ["repos", _, _, "issues", "comments", id]) => {
-                let id = number(id);
-                match self.comments.iter_mut().find(|comment| comment.id == id) {
-                    Some(comment) => {
-                        body["body"].as_str().unwrap().clone_into(&mut comment.body);
-                        Answer::new(200, comment.described())
-                    }
-                    None => Answer::refusal(404, "Not Found"),
+                let Some(at) = self.comments.iter().position(|comment| comment.id == number(id)) else {
+                    return Answer::refusal(404, "Not Found");
+                };
+                if !self.may_change(who(parts), &self.comments[at]) {
+                    return Answer::refusal(403, "Must have admin rights to Repository.");
                 }
+                body["body"].as_str().unwrap().clone_into(&mut self.comments[at].body);
+                Answer::new(200, self.comments[at].described())
             }
             ("DELETE", ["repos", _, _, "issues", "comments", id]) => {
-                let before = self.comments.len();
-                let id = number(id);
-                self.comments.retain(|comment| comment.id != id);
-                if self.comments.len() < before {
-                    Answer::new(204, Value::Null)
-                } else {
-                    Answer::refusal(404, "Not Found")
+                let Some(at) = self.comments.iter().position(|comment| comment.id == number(id)) else {
+                    return Answer::refusal(404, "Not Found");
+                };
+                if !self.may_change(who(parts), &self.comments[at]) {
+                    return Answer::refusal(403, "Must have admin rights to Repository.");
                 }
+                self.comments.remove(at);
+                Answer::new(204, Value::Null)
             }
             ("GET", ["repos", _, _, "commits", head, "check-runs"]) => {
                 let of = self.checks.iter().filter(|check| check.head == *head);
-                let of: Vec<Value> = of.map(|check| described(check, self.login)).collect();
+                let of: Vec<Value> = of.map(described).collect();
                 Answer::new(200, json!({ "check_runs": of }))
             }
             ("POST", ["repos", _, _, "check-runs"]) => {
-                let id = self.id();
+                let (id, login) = (self.id(), who(parts));
                 let text = |name: &str| body[name].as_str().unwrap().to_owned();
                 let [name, head, external_id, conclusion] = ["name", "head_sha", "external_id", "conclusion"].map(text);
                 let annotations = body["output"]["annotations"].as_array().unwrap().clone();
-                self.checks.push(Check { id, name, head, external_id, conclusion, annotations });
-                Answer::new(201, described(self.checks.last().unwrap(), self.login))
+                self.checks.push(Check { id, name, head, login, external_id, conclusion, annotations });
+                Answer::new(201, described(self.checks.last().unwrap()))
             }
             ("PATCH", ["repos", _, _, "check-runs", id]) => {
                 let id = number(id);
-                let login = self.login;
                 let check = self.checks.iter_mut().find(|check| check.id == id).unwrap();
                 // they are added to those that are there
                 check.annotations.extend(body["output"]["annotations"].as_array().unwrap().iter().cloned());
                 body["external_id"].as_str().unwrap().clone_into(&mut check.external_id);
-                Answer::new(200, described(check, login))
+                Answer::new(200, described(check))
             }
             _ => panic!("{method} {}", parts.uri),
         }
@@ -158,10 +157,19 @@ impl State {
     }
 }
 
-fn described(check: &Check, login: &str) -> Value {
+/// Who asks, by the token.
+fn who(parts: &Parts) -> &'static str {
+    match parts.headers["authorization"].to_str().unwrap().split_once(' ') {
+        Some((_, "runner")) => BOT,
+        Some((_, "ghp_hubot")) => PERSON,
+        _ => APP,
+    }
+}
+
+fn described(check: &Check) -> Value {
     json!({
         "id": check.id, "name": check.name, "external_id": check.external_id, "conclusion": check.conclusion,
-        "app": {"slug": login.trim_end_matches("[bot]")},
+        "app": {"slug": check.login.trim_end_matches("[bot]")},
         "output": {"annotations_count": check.annotations.len()},
     })
 }

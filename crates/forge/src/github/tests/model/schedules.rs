@@ -1,5 +1,5 @@
 //! Random schedules: whatever goes wrong meanwhile, once it is over and the commands are run again, there is one pull request with one
-//! report of its newest commit, and nobody else's comment was touched.
+//! report of its newest commit, also if a workflow and an App or a person write it, and nobody else's comment was touched.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::super::apps::KEY;
 use super::Model;
-use super::state::State;
+use super::state::{APP, BOT, PERSON, State};
 use crate::{
     Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, Opened, Publication, Published,
     PullRequest,
@@ -53,14 +53,20 @@ fn schedule(seed: u64) {
 fn begin(seed: u64) -> State {
     let mut random = fastrand::Rng::with_seed(seed);
     let login = match random.u32(0..8) {
-        0 => "slipway[bot]",
-        1 | 2 => "hubot",
-        _ => "github-actions[bot]",
+        0 => APP,
+        1 | 2 => PERSON,
+        _ => BOT,
     };
+    let mut logins = vec![login];
+    if random.u32(0..3) == 0 {
+        // the workflow is the one whose comment others go on with
+        let other = if login == BOT { [APP, PERSON][random.usize(0..2)] } else { BOT };
+        logins.push(if random.bool() { login } else { other });
+    }
     State {
         faults: [0.0, 0.05, 0.2, 0.5][random.usize(0..4)],
         happenings: [0.0, 0.02, 0.1][random.usize(0..3)],
-        login,
+        logins,
         page: [2, 100][usize::from(random.u32(0..4) > 0)],
         // signing in takes longer than all else here, so few sign in again and again
         skew: [-1, 1, 1, 0, 0, 0, 0, 0][random.usize(0..8)],
@@ -83,15 +89,16 @@ fn begin(seed: u64) -> State {
 }
 
 async fn run(model: &Model) -> Result<(), String> {
-    let (writers, attempts, end, at_once, is_calm) = {
+    let (attempts, end, at_once, is_calm) = {
         let mut state = model.state();
         let is_calm = state.happenings == 0.0;
         let random = &mut state.random;
-        let writers = 1 + usize::from(random.u32(0..3) == 0);
         let end = if random.bool() { End::Merge } else { End::Close };
-        (writers, random.u32(1..3), end, random.bool(), is_calm)
+        (random.u32(1..3), end, random.bool(), is_calm)
     };
-    let clients: Vec<GitHub> = (0..writers).map(|_| model.client(credentials(model))).collect();
+    let logins = model.state().logins.clone();
+    let writers = logins.len();
+    let clients: Vec<GitHub> = logins.iter().map(|login| model.client(credentials(login))).collect();
 
     // What goes wrong here may be an error. Some are killed in the middle.
     let troubled = async |client: &GitHub| {
@@ -132,7 +139,10 @@ async fn run(model: &Model) -> Result<(), String> {
             }
         }
     }
-    let client = &clients[0];
+    // a workflow's first comment may have come after another's, which that one removes
+    for (client, _) in clients.iter().zip(&logins).filter(|(_, login)| **login != BOT) {
+        again(client).await?;
+    }
     holds(&model.state(), writers)?;
     if is_calm && writers == 1 {
         // each comment was made once, so that nobody is told of it twice
@@ -142,9 +152,13 @@ async fn run(model: &Model) -> Result<(), String> {
     }
 
     // Nothing is left to do: few requests, and nothing written.
+    for client in &clients {
+        let opened = few(model, open(client)).await?;
+        let published = few(model, publish(client, opened.number)).await?;
+        check(!published.changed, "the second run changes something")?;
+    }
+    let client = &clients[0];
     let opened = few(model, open(client)).await?;
-    let published = few(model, publish(client, opened.number)).await?;
-    check(!published.changed, "the second run changes something")?;
     let end_of = async |method| match end {
         End::Merge => client.merge(opened.number, method, &opened.head).await,
         End::Close => client.close(opened.number).await.map(|()| String::new()),
@@ -157,10 +171,10 @@ async fn run(model: &Model) -> Result<(), String> {
     holds(&state, writers)
 }
 
-fn credentials(model: &Model) -> Credentials {
-    match model.state().login {
-        "slipway[bot]" => Credentials::app(12, &KEY).unwrap(),
-        "hubot" => Credentials::token("ghp_hubot"),
+fn credentials(login: &str) -> Credentials {
+    match login {
+        APP => Credentials::app(12, &KEY).unwrap(),
+        PERSON => Credentials::token("ghp_hubot"),
         _ => Credentials::Runner("runner".into()),
     }
 }
@@ -238,7 +252,7 @@ fn holds(state: &State, writers: usize) -> Result<(), String> {
     }
 
     let runs: Vec<_> = state.checks.iter().filter(|run| run.head == pull.head).collect();
-    if state.login == "hubot" {
+    if state.logins.iter().all(|login| *login == PERSON) {
         return check(runs.is_empty(), "a person wrote a check");
     }
     let newest = runs.last().ok_or("there is no check")?;

@@ -7,6 +7,11 @@ use tokio::time::Instant;
 
 use crate::marker::Marker;
 
+/// As whom workflows, the App and a person write.
+pub(super) const BOT: &str = "github-actions[bot]";
+pub(super) const APP: &str = "slipway[bot]";
+pub(super) const PERSON: &str = "hubot";
+
 /// A pull request.
 pub(super) struct Pull {
     pub(super) number: u64,
@@ -31,6 +36,8 @@ pub(super) struct Check {
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) head: String,
+    /// As whom it was written.
+    pub(super) login: &'static str,
     pub(super) external_id: String,
     pub(super) conclusion: String,
     pub(super) annotations: Vec<Value>,
@@ -42,8 +49,8 @@ pub(super) struct State {
     /// How probable it is that a request goes wrong, and that others do something.
     pub(super) faults: f32,
     pub(super) happenings: f32,
-    /// As whom the clients write.
-    pub(super) login: &'static str,
+    /// As whom the clients write, each of them.
+    pub(super) logins: Vec<&'static str>,
     /// The most items of a page.
     pub(super) page: usize,
     /// Whether the client's clock is ahead of GitHub's (< 0) or behind it (> 0).
@@ -126,9 +133,17 @@ impl State {
         self.comments.iter().map(|comment| comment.id).filter(|id| !others(*id)).collect()
     }
 
-    /// The report that a person sees on a pull request: the comments of the clients' own login that carry a marker.
+    /// Whether somebody may change a comment: its author may, and whoever may write to the repository. All of the clients may, but they
+    /// leave alone what is neither their own nor the workflow's: that is a mistake of theirs.
+    pub(super) fn may_change(&self, login: &str, comment: &Comment) -> bool {
+        let is_theirs = comment.login == login || comment.login == BOT;
+        assert!(is_theirs, "{login} changes comment {} of {}", comment.id, comment.login);
+        comment.login == login || self.logins.contains(&login)
+    }
+
+    /// The report that a person sees on a pull request: the comments of the clients' own logins that carry a marker.
     pub(super) fn report(&self, number: u64) -> Vec<(Marker, &str)> {
-        let on = |comment: &&Comment| comment.number == number && comment.login == self.login;
+        let on = |comment: &&Comment| comment.number == number && self.logins.contains(&&*comment.login);
         self.comments.iter().filter(on).filter_map(|comment| Marker::of(&comment.body)).collect()
     }
 }
