@@ -19,7 +19,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a step may consist of without `make` and `slipway`.
-PLUMBING = {"apt-get", "git", "gh", "if", "fi"}
+PLUMBING = {"apt-get", "git", "gh", "if", "else", "fi", "while", "done", "exit"}
 # What a step that signs consists of. At home, cosign would ask a person to log in.
 SIGNING = {"cosign", "mkdir", "for", "done"}
 
