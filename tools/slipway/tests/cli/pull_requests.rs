@@ -196,6 +196,32 @@ fn two_proposals_of_one_experiment_both_end_well() {
 }
 
 #[test]
+fn a_new_image_on_main_is_rendered_into_what_is_proposed_and_into_nothing_else() {
+    let project = started();
+    pull(&project);
+    let running = jobs(&project, "main");
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    project.git(&["checkout", "--quiet", "--", "."]);
+    let cluster = "clusters/local/cluster.yaml";
+    let image = |text: &str| text.lines().find(|line| line.contains("trainerImage:")).unwrap().to_owned();
+    let (before, digest) = (project.read(cluster), "f".repeat(64));
+    let newer = format!("  trainerImage: registry.local/newer@sha256:{digest}");
+    project.write(cluster, &before.replace(&image(&before), &newer));
+    project.commit("A new image");
+    project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+
+    assert_eq!(ask(&project, &["report", &opened, "--dry-run"])["conclusion"], "failure");
+    ask(&project, &["render", "--pull-request", &opened]);
+    assert_eq!(ask(&project, &["report", &opened, "--dry-run"])["conclusion"], "success");
+    ask(&project, &["merge", &opened]);
+    pull(&project);
+    let started = jobs(&project, "main");
+    assert!(started.iter().all(|job| !running.contains(job)), "{started:?}");
+    assert_eq!(project.run(&["check"]).code(), 0);
+}
+
+#[test]
 fn open_pull_requests_are_drafts_and_labelled_as_asked() {
     let project = Project::new();
     let opened = number(&ask(&project, &["propose", EXPERIMENTS, "--draft", "--label", "urgent"]));
