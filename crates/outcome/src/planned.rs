@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slipway_cluster::Training;
 use slipway_deployment::Kustomize;
-use slipway_forge::{Opened, PullRequestState};
+use slipway_forge::{Objections, Opened, PullRequestState};
 use slipway_git::Repository;
 use slipway_mlflow::Client;
 use slipway_proposal::Remote;
@@ -26,6 +26,8 @@ pub struct Sources<'a> {
     pub mlflow: std::result::Result<Client, String>,
     /// Where everything is that does not fit.
     pub everything: Option<&'a str>,
+    /// What speaks against the merge, where somebody has asked.
+    pub objections: Option<&'a Objections>,
 }
 
 /// The environment that a report on what came of a pull request is about.
@@ -121,6 +123,7 @@ impl Sources<'_> {
             is_fork: opened.is_fork,
             base_branch: opened.base.clone(),
             reviewers: opened.reviewers.clone(),
+            missing: self.objections.map(Objections::texts).unwrap_or_default(),
             ..About::default()
         };
         Ok(self.planned(&base, &opened.head, about).await?.0)

@@ -140,6 +140,19 @@ impl Project {
         }
     }
 
+    /// Takes the TrainJobs of `base` for those that are committed, as they are there: a merge into it starts the others, whatever commit has them.
+    pub fn compare_with(&mut self, base: &Tree) {
+        for (path, file) in self.environments.values_mut().flat_map(|environment| &mut environment.jobs) {
+            let before = base.bytes(path);
+            file.is_committed = before.is_some();
+            if before.is_some_and(|bytes| bytes != file.text.as_bytes())
+                && let Ok(job) = read_job(path, &base.text(path).unwrap_or_default())
+            {
+                file.job = job;
+            }
+        }
+    }
+
     /// Renders the TrainJobs of an experiment for an environment, by path, without those that are archived there. A job that is rendered
     /// and committed keeps its image, the code of its program and the content of the experiment that it names; any other gets those of now.
     /// Empty if the experiment is not for this environment, its dataset is not pinned, or its program has no image there.

@@ -60,12 +60,12 @@ impl Rendered {
         let common = common.map_or_else(|| Ok(Tree::default()), |common| Tree::at(git, &common))?;
         // what is missing at the branch alone, as long as that is all that is missing once it is merged
         let names = changed_experiments(&common, &Tree::at(git, &head)?)?;
-        let changes = changes(&Tree::at(git, &head)?, &names)?;
+        let changes = changes(&before, &Tree::at(git, &head)?, &names)?;
         let alone = git.commit(Some(&head), &changes, MESSAGE)?;
         let whole = git.commit_tree(&merge(&alone)?, &[&alone, &base], MESSAGE)?;
         let is_clean = matches!(git.merge(&base, &alone)?, Merge::Tree(_));
         let after = Tree::at(git, &whole)?;
-        let more = self::changes(&after, &names)?;
+        let more = self::changes(&before, &after, &names)?;
         if is_clean && more.is_empty() {
             return Ok(Self { changes, merges_base: false, head: alone, branch });
         }
@@ -102,8 +102,10 @@ fn changed_experiments(before: &Tree, after: &Tree) -> Result<BTreeSet<String>> 
     Ok(named.map(|source| source.experiment.name.clone()).collect())
 }
 
-fn changes(tree: &Tree, names: &BTreeSet<String>) -> Result<Changes> {
-    let project = Project::read(tree);
+/// What to write into a tree. Only a TrainJob that the base branch has keeps its image and what else it names: the merge starts the others.
+fn changes(base: &Tree, tree: &Tree, names: &BTreeSet<String>) -> Result<Changes> {
+    let mut project = Project::read(tree);
+    project.compare_with(base);
     let elsewhere: Vec<_> =
         project.findings.iter().filter(|finding| !finding.file.starts_with("experiments/")).cloned().collect();
     if !elsewhere.is_empty() {

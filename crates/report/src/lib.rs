@@ -45,6 +45,7 @@ pub use results::{
     ExperimentResults, Hindrance, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState, Version,
 };
 pub use results_report::results_report;
+pub use reviewed::{moved_and_changed, out_of_date};
 pub use shared::{Shared, pack_shared};
 pub use slipway_forge::{Annotation, CheckRun, Conclusion, Level, Publication};
 pub use whole::write_whole;

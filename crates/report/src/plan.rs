@@ -81,8 +81,10 @@ pub fn plan_report(examination: &Examination, about: &About, expectations: &Expe
 fn everything(about: &About) -> String {
     match (about.everything.as_deref().and_then(address), about.number) {
         (Some(url), _) => format!("[Everything is in the whole report]({url})"),
-        (None, Some(number)) => format!("`slipway report {number} --dry-run` shows everything"),
-        (None, None) => "`slipway report --dry-run` shows everything".to_owned(),
+        (None, Some(number)) => {
+            format!("`slipway report {number} --to report` writes everything to `report/report.md`")
+        }
+        (None, None) => "`slipway report` with `--to report` writes everything to `report/report.md`".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use slipway_experiment::{read_job, recorded_file};
+use slipway_experiment::recorded_file;
 use slipway_project::{Project, Tree, count, history, jobs_folder, rendered};
 use slipway_source::{Finding, Position};
 
@@ -18,7 +18,8 @@ pub(crate) fn is_rendered(path: &str) -> bool {
 }
 
 /// A finding for each TrainJob whose file moves to the history and is another one there.
-pub(crate) fn moved_and_changed(before: &Tree, after: &Tree) -> Vec<Finding> {
+#[must_use]
+pub fn moved_and_changed(before: &Tree, after: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for environment in before.folders_in("overlays") {
         let folder = jobs_folder(&environment);
@@ -57,7 +58,7 @@ pub(crate) fn unreviewed(base: &Tree, head: &Tree, merged: &Tree) -> Vec<Finding
 
 /// Rendered files that differ from what the experiments of the same tree render to. A job that `base` has keeps the image, the code and the
 /// content that it names there; any other must have those of now, whatever its file says.
-pub(crate) fn out_of_date(base: &Tree, project: &mut Project) -> Vec<Finding> {
+pub fn out_of_date(base: &Tree, project: &mut Project) -> Vec<Finding> {
     let trials: usize = project
         .experiments
         .iter()
@@ -68,14 +69,6 @@ pub(crate) fn out_of_date(base: &Tree, project: &mut Project) -> Vec<Finding> {
             format!("the experiments ask for {}, and no more than {MAX_TRIALS} are compared", count(trials, "trial"));
         return vec![Finding::at("experiments", Position::START, TOO_MANY_TRIALS, message)];
     }
-    for (path, file) in project.environments.values_mut().flat_map(|environment| &mut environment.jobs) {
-        let before = base.bytes(path);
-        file.is_committed = before.is_some();
-        if before.is_some_and(|bytes| bytes != file.text.as_bytes())
-            && let Ok(job) = read_job(path, &base.text(path).unwrap_or_default())
-        {
-            file.job = job;
-        }
-    }
+    project.compare_with(base);
     rendered::findings(project, None)
 }

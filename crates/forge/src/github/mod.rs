@@ -10,6 +10,7 @@ mod commit;
 mod finding;
 mod green;
 mod merging;
+mod objections;
 mod opening;
 mod patience;
 mod person;

@@ -59,7 +59,11 @@ impl Used<'_> {
 
     /// The cache has everything: the command line under test, and the programs that it runs.
     fn restore(&self) -> Result<BTreeMap<String, String>> {
-        self.only(&["path", "key"])?;
+        self.only(&["path", "key", "restore-keys"])?;
+        if self.with["path"] == "~/.cache/slipway/builds" {
+            // nothing that a build needs is in there
+            return Ok(BTreeMap::new());
+        }
         let paths: Vec<&str> = self.with["path"].lines().map(str::trim).collect();
         ensure!(paths == ["~/.cargo/bin/slipway", "~/.cache/slipway/tools"], "the cache has other paths: {paths:?}");
         let tools = given("SLIPWAY_KUSTOMIZE")?;

@@ -203,6 +203,9 @@ fn called(function: &str, arguments: &[Value]) -> Result<Value> {
         }
         // which one does not matter: the cache has what is asked for
         ("hashFiles", _) => Ok("0".repeat(64).into()),
+        ("startsWith", [text, beginning]) => {
+            Ok(shown(text).to_lowercase().starts_with(&shown(beginning).to_lowercase()).into())
+        }
         ("always", []) => Ok(true.into()),
         _ => bail!("the function `{function}` is not known here"),
     }
@@ -226,6 +229,7 @@ mod tests {
             ("github.event.missing || 'other'", json!("other")),
             ("!(github.event.n == 3) || github.event.name == 'it''s'", json!(true)),
             ("format('{0}:{1}', 'a', github.event.n)", json!("a:3")),
+            ("startsWith('Octo:topic', format('{0}:', 'octo'))", json!(true)),
         ] {
             assert_eq!(evaluate(expression, &contexts).unwrap(), expected, "{expression}");
         }

@@ -16,17 +16,25 @@ use super::{Does, Job, Step, Workflow, evaluate, interpolate, is_true};
 use crate::GitHub;
 use crate::accounts::{OWNER, REPOSITORY};
 
+/// The number of every run.
+const RUN: u64 = 1;
 /// Longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// What `gh` does on a runner, for the two commands that the workflows use: `gh auth setup-git` and `gh workflow run`.
+/// What `gh` does on a runner, for the commands that the workflow uses: `gh auth setup-git`, `gh workflow run`, and `gh pr list --jq`, whose list is
+/// in the file `$PULLS`.
 const GH: &str = r#"#!/bin/sh
 case "$1 $2" in
 "auth setup-git")
   [ -n "$GH_TOKEN" ] || exit 4
   git config --file "$HOME/.gitconfig" "credential.$GITHUB_SERVER_URL.helper" '!f() { echo username=x-access-token; echo "password=$GH_TOKEN"; }; f' ;;
 "workflow run")
-  [ -n "$GH_TOKEN" ] && printf '%s\n' "$3 $4 $5" >> "$DISPATCHED" ;;
+  shift 2
+  [ -n "$GH_TOKEN" ] && printf '%s\n' "$*" >> "$DISPATCHED" ;;
+"pr list")
+  [ -n "$GH_TOKEN" ] || exit 4
+  while [ "$1" != --jq ]; do shift; done
+  jq --raw-output "$2" "$PULLS" ;;
 *)
   exit 1 ;;
 esac
@@ -122,6 +130,7 @@ impl Runner<'_> {
         std::fs::write(at("bin/gh"), GH)?;
         std::fs::set_permissions(at("bin/gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         std::fs::write(at("event.json"), self.event.to_string())?;
+        std::fs::write(at("pulls.json"), self.listed().await?.to_string())?;
         let mut contexts = self.contexts(token, &folders.temporary);
         for step in &job.steps {
             let name = format!("{} / {}", job.id, step.name);
@@ -160,6 +169,29 @@ impl Runner<'_> {
         Ok(true)
     }
 
+    /// The open pull requests into main, as `gh pr list --json` shows them.
+    async fn listed(&self) -> Result<Value> {
+        let pulls = self.github.get("/pulls?state=open&base=main&per_page=100").await?;
+        let bare = self.github.bare(REPOSITORY);
+        let mut listed = Vec::new();
+        for pull in pulls.as_array().into_iter().flatten() {
+            let head = pull["head"]["sha"].as_str().context("a pull request has a head")?;
+            // one without a common history has all of its files
+            let changed = match bare.git(&["diff", "--name-only", "-z", &format!("{}...{head}", self.commit)]).await {
+                Ok(changed) => changed,
+                Err(_) => bare.git(&["ls-tree", "-r", "--name-only", "-z", head]).await?,
+            };
+            let files: Vec<&str> = changed.split('\0').filter(|path| !path.is_empty()).collect();
+            listed.push(json!({
+                "changedFiles": files.len(),
+                "files": files.iter().take(100).map(|path| json!({ "path": path })).collect::<Vec<_>>(),
+                "headRefName": pull["head"]["ref"], "headRefOid": head,
+                "headRepositoryOwner": { "login": pull["head"]["user"]["login"] },
+            }));
+        }
+        Ok(listed.into())
+    }
+
     /// Runs a script as `shell: bash` says; whether it succeeded, and what it printed and wrote for people.
     async fn step(
         &self,
@@ -187,6 +219,7 @@ impl Runner<'_> {
             .envs(self.standard(folders, folder))
             .env("PATH", format!("{own}:{path}"))
             .env("DISPATCHED", folder.join("dispatched"))
+            .env("PULLS", folder.join("pulls.json"))
             .envs(values(&step.env, contexts)?)
             .current_dir(&folders.workspace)
             .stdin(Stdio::null())
@@ -234,7 +267,9 @@ impl Runner<'_> {
             "github": {
                 "event": self.event, "event_name": self.event_name, "repository": REPOSITORY, "repository_owner": OWNER,
                 "ref": "refs/heads/main", "sha": self.commit, "token": token,
+                "server_url": self.github.server, "run_id": RUN,
             },
+            "inputs": self.event["inputs"],
             "runner": { "os": "Linux", "arch": "X64", "temp": temporary },
             "secrets": { "GITHUB_TOKEN": token },
             "steps": Map::new(), "vars": Map::new(), "env": Map::new(),

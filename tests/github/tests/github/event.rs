@@ -1,4 +1,4 @@
-//! The event that starts `report`: a run of `checks` for a pull request's head.
+//! The events that start `report`: a run of `checks` for a pull request's head, a push to main, and `again` for one pull request.
 
 use serde_json::{Value, json};
 use slipway_github_tests::accounts::REPOSITORY;
@@ -17,5 +17,23 @@ pub(crate) fn workflow_run(pull: &Value, action: &str, by: &str) -> Value {
         },
         "repository": { "full_name": REPOSITORY, "default_branch": "main" },
         "sender": { "login": pull["user"]["login"] },
+    })
+}
+
+/// The event of a push to main.
+pub(crate) fn push() -> Value {
+    json!({
+        "ref": "refs/heads/main",
+        "repository": { "full_name": REPOSITORY, "default_branch": "main" },
+        "sender": { "login": "ann" },
+    })
+}
+
+/// The event of a workflow that was started with these inputs.
+pub(crate) fn dispatch(inputs: &Value) -> Value {
+    json!({
+        "inputs": inputs,
+        "repository": { "full_name": REPOSITORY, "default_branch": "main" },
+        "sender": { "login": "github-actions[bot]" },
     })
 }

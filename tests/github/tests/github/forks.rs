@@ -135,6 +135,8 @@ struct Hostile {
     canary: PathBuf,
     /// The workflow `report` of main.
     report: String,
+    /// How many authors were told how to render.
+    told: AtomicUsize,
     _folder: TempDir,
 }
 
@@ -158,7 +160,7 @@ impl Hostile {
         }
         push(&github, folder.path(), &cases).await;
         let main = github.bare(REPOSITORY).commit("main").await.unwrap();
-        Self { github, cases, main, trap, canary, report, _folder: folder }
+        Self { github, cases, main, trap, canary, report, told: AtomicUsize::new(0), _folder: folder }
     }
 
     /// Opens the pull request of a case; its number.
@@ -202,6 +204,13 @@ impl Hostile {
         ensure!((1..=3).contains(&comments.len()), "{comments:?}");
         ensure!(comments.iter().all(|comment| comment["user"]["login"] == "github-actions[bot]"), "{comments:?}");
         ensure!(checks["total_count"].as_u64() >= Some(1), "{checks}");
+        // what is missing is said to its author, who can do it there: by the name of the base, and by no command that pushes from here
+        let first = comments[0]["body"].as_str().unwrap_or_default();
+        ensure!(!first.contains("render --pull-request") && !first.contains("`HEAD`"), "{first}");
+        if first.contains("slipway render") {
+            ensure!(first.contains("`slipway render`, merged with `main` and pushed to its branch"), "{first}");
+            self.told.fetch_add(1, Ordering::SeqCst);
+        }
         ensure!(github.bare(REPOSITORY).commit("main").await.as_ref() == Some(&self.main), "main has moved");
         ensure!(github.pushes().await.iter().all(|push| !push.by_job), "a job has pushed");
         Ok(())
@@ -218,6 +227,7 @@ async fn fifty_hostile_pull_requests_get_a_plan_and_nothing_else() {
         let reported = hostile.report(&workflow, number).await;
         reported.unwrap_or_else(|error| panic!("{}: {error:#}", case.branch));
     }
+    assert!(hostile.told.load(Ordering::SeqCst) > 0, "nobody was told how to render");
     assert_eq!(hostile.github.get("/pulls").await.unwrap().as_array().map(Vec::len), Some(50));
 }
 
@@ -229,14 +239,15 @@ async fn a_workflow_that_lets_a_fork_in_is_noticed() {
     for (branch_begins, right, wrong, noticed) in [
         (
             "program/1",
-            "run: slipway report --base",
-            "run: git checkout --quiet \"$COMMIT\" && make; slipway report --base".to_owned(),
+            "slipway report --head \"$HEAD\" --commit \"$COMMIT\" --to",
+            "git fetch --quiet origin \"$COMMIT\" && git checkout --quiet FETCH_HEAD && make; slipway report --head \"$HEAD\" --commit \"$COMMIT\" --to"
+                .to_owned(),
             "was run",
         ),
         (
             "x$(touch",
-            "slipway report --head \"$HEAD\"",
-            format!("true {branch}; slipway report --head \"$HEAD\""),
+            "run: slipway report --head \"$HEAD\"",
+            format!("run: true {branch}; slipway report --head \"$HEAD\""),
             "was run",
         ),
         (

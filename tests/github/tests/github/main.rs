@@ -2,6 +2,7 @@
 //! they need: SLIPWAY_BIN, SLIPWAY_EMULATE, SLIPWAY_KUSTOMIZE and SLIPWAY_PYTHON.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that panics has failed")]
 
+mod again;
 mod apps;
 mod event;
 mod forks;

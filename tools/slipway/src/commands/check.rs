@@ -7,12 +7,14 @@ use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
 use slipway_project::rendered::Draft;
 use slipway_project::{Project, Tree, count, history, rendered};
+use slipway_report::{moved_and_changed, out_of_date};
 use slipway_source::Finding;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::need_content;
 use crate::renderers::{HelmArgs, KustomizeArgs};
+use crate::revision::tree_at;
 use crate::uncommitted::mark_uncommitted;
 use crate::warnings::warn;
 
@@ -22,7 +24,7 @@ use crate::warnings::warn;
                   reference in it. The latter needs kustomize; without it, `check` says what it skipped.\n\n\
                   With --complete, it also fetches and renders the manifests and charts of other repositories, and checks that \
                   their projects permit them, that Pod Security accepts their pods, and that they can be applied.\n\n\
-                  Examples:\n  slipway check\n  slipway check --complete\n  slipway check -o json | jq '.findings[] | .file'"
+                  Examples:\n  slipway check\n  slipway check --complete\n  slipway check --base origin/main\n  slipway check -o json | jq '.findings[] | .file'"
 )]
 pub(crate) struct Check {
     /// Render sources in other repositories too, and fail if anything was skipped, such as when a program is missing
@@ -31,6 +33,9 @@ pub(crate) struct Check {
     /// With --complete: leave out sources in other repositories
     #[arg(long, requires = "complete")]
     offline: bool,
+    /// What HEAD is to be merged into: TrainJobs that this does not have yet must be as they render to now, whatever their committed files say
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
     #[command(flatten)]
     kustomize: KustomizeArgs,
     #[command(flatten)]
@@ -64,8 +69,14 @@ impl Check {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
         let tree = Tree::of_work_tree(&context.root)?;
         let mut project = Project::read(&tree);
-        mark_uncommitted(context, &mut project)?;
-        let out_of_date = rendered::findings(&project, None);
+        let base = self.base(context)?;
+        let out_of_date = match &base {
+            Some(base) => out_of_date(base, &mut project),
+            None => {
+                mark_uncommitted(context, &mut project)?;
+                rendered::findings(&project, None)
+            }
+        };
         let kustomize = self.kustomize.find()?;
         let mut deployment = examine(&tree, &project, kustomize.as_ref())?;
         let mut skipped = std::mem::take(&mut deployment.skipped);
@@ -77,7 +88,8 @@ impl Check {
             found => unknown_contents(&found?, &tree, &project)?,
         };
         skipped.extend(contents.skipped);
-        let records = history::findings(&tree, &project);
+        let mut records = history::findings(&tree, &project);
+        records.extend(base.iter().flat_map(|base| moved_and_changed(base, &tree)));
         let mut invalid = [project.findings.as_slice(), &records, &deployment.findings, &contents.findings].concat();
         let (mut upstream, mut left_out) = (0, None);
         match &kustomize {
@@ -155,5 +167,16 @@ impl Check {
             }
         }
         context.json(&checked)
+    }
+
+    /// What is compared with: where HEAD left the revision that `--base` names.
+    fn base(&self, context: &Context) -> Result<Option<Tree>, Failure> {
+        let Some(name) = &self.base else { return Ok(None) };
+        let git = Repository::project(&context.root)?;
+        let common = match (git.resolve(name)?, git.head()?) {
+            (Some(base), Some(head)) => git.merge_base(&base, &head)?,
+            _ => None,
+        };
+        tree_at(&git, "--base", common.as_deref().unwrap_or(name)).map(Some)
     }
 }

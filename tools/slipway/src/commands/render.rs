@@ -4,18 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use slipway_forge::Opened;
+use slipway_git::Repository;
 use slipway_project::rendered::Draft;
 use slipway_project::{Changes, Project, Tree, count, rendered};
-use slipway_proposal::Rendered;
+use slipway_proposal::{Remote, Rendered};
 use slipway_source::{Finding, Position};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::named::named;
-use crate::pull_request::parse_number;
+use crate::pull_request::{MOVED, of_head, parse_number};
 use crate::remote::ForgeArgs;
 use crate::replace::replace;
 use crate::uncommitted::mark_uncommitted;
+use crate::warnings::warn;
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,7 +26,8 @@ use crate::uncommitted::mark_uncommitted;
                   would write or remove a file.\n\n\
                   With --pull-request, the experiments that the pull request adds or changes are rendered as they are once it is merged. If the base \
                   branch has other TrainJobs of the same experiments by now, it is merged into the branch.\n\n\
-                  Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check\n  slipway render --pull-request 7"
+                  Examples:\n  slipway render experiments/mnist-cnn.yaml\n  slipway render --check\n  slipway render --pull-request 7\n  \
+                  slipway render --head octo:topic --commit 01234567"
 )]
 pub(crate) struct Render {
     /// Experiment files [default: all of experiments/]
@@ -34,6 +38,12 @@ pub(crate) struct Render {
     /// Render what this pull request lacks, and push it to its branch; the work tree stays as it is
     #[arg(long, value_name = "NUMBER", value_parser = parse_number, conflicts_with = "files")]
     pull_request: Option<u64>,
+    /// In place of the number: the owner of the repository that holds the branch, and the branch, as a workflow's event names them
+    #[arg(long, value_name = "OWNER:BRANCH", requires = "commit", conflicts_with_all = ["files", "check", "pull_request"])]
+    head: Option<String>,
+    /// The newest commit of that branch; if it is not the newest any more, nothing is done
+    #[arg(long, requires = "head")]
+    commit: Option<String>,
     #[command(flatten)]
     forge: ForgeArgs,
 }
@@ -47,7 +57,12 @@ struct Written {
 impl Render {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         if let Some(number) = self.pull_request {
-            return self.pull_request(context, number).await;
+            let (git, remote) = self.forge.find(context)?;
+            let opened = remote.forge.get(number).await?;
+            return self.pull_request(context, &git, &remote, &opened).await;
+        }
+        if let (Some(head), Some(commit)) = (&self.head, &self.commit) {
+            return self.head(context, head, commit).await;
         }
         let tree = Tree::of_work_tree(&context.root)?;
         let mut project = Project::read(&tree);
@@ -75,13 +90,47 @@ impl Render {
         self.done(context, &changes)
     }
 
-    /// Renders what a pull request lacks, and pushes it to its branch.
-    async fn pull_request(&self, context: &Context, number: u64) -> Result<(), Failure> {
+    /// The same as [`pull_request`](Self::pull_request) for a workflow: what is over meanwhile, or is for the author to mend, is no failure.
+    async fn head(&self, context: &Context, head: &str, commit: &str) -> Result<(), Failure> {
         let (git, remote) = self.forge.find(context)?;
-        let opened = remote.forge.get(number).await?;
-        let rendered = Rendered::prepare(&git, &remote, &opened).await?;
+        let Some(opened) = of_head(&remote.forge, head, commit).await? else {
+            context.say(MOVED);
+            return self.done(context, &Changes::new());
+        };
+        if opened.is_fork {
+            context.say(format!("#{} is of a fork, where nobody here may push, so nothing is done", opened.number));
+            return self.done(context, &Changes::new());
+        }
+        match self.pull_request(context, &git, &remote, &opened).await {
+            Err(failure) if of_head(&remote.forge, head, commit).await?.is_none() => {
+                context.warn(failure.to_string());
+                context.say(MOVED);
+                self.done(context, &Changes::new())
+            }
+            // the report says the same to its author
+            Err(failure @ (Failure::Invalid(_) | Failure::Input(_))) => {
+                match &failure {
+                    Failure::Invalid(findings) => warn(context, findings),
+                    other => context.warn(other.to_string()),
+                }
+                context.say("nothing is rendered until its author has mended that");
+                self.done(context, &Changes::new())
+            }
+            done => done,
+        }
+    }
+
+    /// Renders what a pull request lacks, and pushes it to its branch.
+    async fn pull_request(
+        &self,
+        context: &Context,
+        git: &Repository,
+        remote: &Remote,
+        opened: &Opened,
+    ) -> Result<(), Failure> {
+        let rendered = Rendered::prepare(git, remote, opened).await?;
         if !rendered.is_empty() {
-            let commit = rendered.push(&git, &remote).await?;
+            let commit = rendered.push(git, remote).await?;
             let merge =
                 if rendered.merges_base { format!(" with {} merged into it", opened.base) } else { String::new() };
             context.say(format!("pushed {} to {}{merge}", commit.get(..8).unwrap_or(&commit), opened.branch));

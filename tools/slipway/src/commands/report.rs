@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_forge::{CheckOutcome, Conclusion, Opened, Published, PullRequestState};
+use slipway_forge::{CheckOutcome, Conclusion, Objections, Opened, Published, PullRequestState};
 use slipway_git::Repository;
 use slipway_proposal::Remote;
-use slipway_report::{Document, Packed, Subject, pack};
+use slipway_report::{CHECK, Document, Packed, Subject, pack};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::pull_request::parse_number;
+use crate::pull_request::{MOVED, of_head, parse_number};
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::reports::{report, sources};
@@ -106,13 +106,15 @@ impl Report {
         let remote = self.remote.find(&git, running.as_ref())?;
         let (opened, newest) = self.pull_request(&remote).await?;
         let Some(opened) = opened else {
-            return nothing(
-                context,
-                "no open pull request has this branch at this commit any more, so nothing is done",
-            );
+            if let Some(folder) = &self.to {
+                artifact::write_none(folder, MOVED)?;
+            }
+            return nothing(context, MOVED);
         };
         if let Some(folder) = &self.from {
-            let packed = artifact::read(folder)?;
+            let Some(packed) = artifact::read(folder)? else {
+                return nothing(context, "there was nothing to report on, so nothing is done");
+            };
             if packed.head != opened.head {
                 let (about, number, head) = (&packed.head, opened.number, &opened.head);
                 let why = format!("the report is about {about}, and #{number} is at {head} now, so nothing is done");
@@ -128,6 +130,12 @@ impl Report {
             return done(context, &packed, &published.await?);
         }
         if self.to.is_some() || self.dry_run {
+            // not for what is published from here: with it, the command would ask more than three things
+            let objections = match opened.state {
+                PullRequestState::Open => remote.forge.objections(&opened, CHECK).await?,
+                _ => Objections::default(),
+            };
+            sources.objections = Some(&objections);
             let report = report(&sources, running.as_ref(), environment, (&remote, &opened, &newest)).await?;
             return self.unpublished(context, Some(opened.number), &report.document, report.packed);
         }
@@ -160,12 +168,7 @@ impl Report {
                     None => Ok((Some(remote.forge.get(number).await?), newest)),
                 }
             }
-            (None, Some(head), Some(commit)) => {
-                let (owner, branch) = head.split_once(':').ok_or_else(|| {
-                    Failure::Input(format!("--head {head}: give the owner and the branch, such as octo:topic"))
-                })?;
-                Ok((remote.forge.find(owner, branch, commit).await?, Vec::new()))
-            }
+            (None, Some(head), Some(commit)) => Ok((of_head(&remote.forge, head, commit).await?, Vec::new())),
             _ => Err(Failure::Input(
                 "name a pull request, such as `slipway report 7`: `slipway status` lists the open ones".to_owned(),
             )),

@@ -29,7 +29,7 @@ pub(crate) fn sources<'a>(
     running: Option<&State>,
 ) -> Sources<'a> {
     let mlflow = services::mlflow(running).map_err(|failure| failure.to_string());
-    Sources { git, kustomize, mlflow, everything: None }
+    Sources { git, kustomize, mlflow, everything: None, objections: None }
 }
 
 /// The report on a pull request. After the merge it is about `environment`; about that of the loop that runs here, as its training manager

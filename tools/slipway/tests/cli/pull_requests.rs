@@ -196,6 +196,63 @@ fn two_proposals_of_one_experiment_both_end_well() {
 }
 
 #[test]
+fn a_new_image_on_main_is_rendered_into_what_is_proposed_and_into_nothing_else() {
+    let project = started();
+    pull(&project);
+    let running = jobs(&project, "main");
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    project.git(&["checkout", "--quiet", "--", "."]);
+    let cluster = "clusters/local/cluster.yaml";
+    let image = |text: &str| text.lines().find(|line| line.contains("trainerImage:")).unwrap().to_owned();
+    let (before, digest) = (project.read(cluster), "f".repeat(64));
+    let newer = format!("  trainerImage: registry.local/newer@sha256:{digest}");
+    project.write(cluster, &before.replace(&image(&before), &newer));
+    project.commit("A new image");
+    project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+
+    assert_eq!(ask(&project, &["report", &opened, "--dry-run"])["conclusion"], "failure");
+    ask(&project, &["render", "--pull-request", &opened]);
+    assert_eq!(ask(&project, &["report", &opened, "--dry-run"])["conclusion"], "success");
+    ask(&project, &["merge", &opened]);
+    pull(&project);
+    let started = jobs(&project, "main");
+    assert!(started.iter().all(|job| !running.contains(job)), "{started:?}");
+    assert_eq!(project.run(&["check"]).code(), 0);
+}
+
+#[test]
+fn a_branch_is_rendered_by_its_name_unless_it_has_moved() {
+    let project = Project::new();
+    let forge = project.forge();
+    project.git(&["checkout", "--quiet", "-b", "by-hand"]);
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    project.commit("Two epochs");
+    project.git(&["push", "--quiet", &forge, "by-hand"]);
+    project.open_by_hand("by-hand");
+    let head = project.git(&["rev-parse", "HEAD"]);
+    let render = ["render", "--head", "anybody:by-hand", "--commit", &head];
+    let rendered = ask(&project, &render);
+    assert_eq!(rendered["written"].as_array().unwrap().len(), 2, "{rendered}");
+    let moved = git(Path::new(&forge), &["rev-parse", "by-hand"]);
+    // once more for the same commit: what is there now is somebody else's task
+    assert_eq!(ask(&project, &render)["written"], serde_json::json!([]));
+    // what its author must mend is no failure of a workflow
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: three"));
+    project.commit("A mistake");
+    project.git(&["push", "--quiet", "--force", &forge, "by-hand"]);
+    let wrong = project.git(&["rev-parse", "HEAD"]);
+    let wrong = project.run(&["render", "--head", "anybody:by-hand", "--commit", &wrong, "--remote", &forge]);
+    assert!(wrong.code() == 0 && wrong.errors().contains("epochs"), "{wrong:?}");
+    project.git(&["push", "--quiet", "--force", &forge, &format!("{moved}:refs/heads/by-hand")]);
+    ask(&project, &["close", "1"]);
+    let closed = project.run(&["render", "--head", "anybody:by-hand", "--commit", &moved, "--remote", &forge]);
+    assert!(closed.code() == 0 && closed.text().contains("nothing is done"), "{closed:?}");
+    assert_eq!(project.run(&["render", "--head", "by-hand", "--commit", &head, "--remote", &forge]).code(), 3);
+    assert_eq!(git(Path::new(&forge), &["rev-parse", "by-hand"]), moved);
+}
+
+#[test]
 fn open_pull_requests_are_drafts_and_labelled_as_asked() {
     let project = Project::new();
     let opened = number(&ask(&project, &["propose", EXPERIMENTS, "--draft", "--label", "urgent"]));

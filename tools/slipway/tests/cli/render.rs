@@ -208,3 +208,36 @@ fn a_content_that_the_experiment_never_had_is_found() {
     assert_eq!(ran.findings(), [format!("{file}:10:5 unknown-content")]);
     assert!(ran.text().contains("no commit up to HEAD has experiments/digits.yaml with the content 0000"), "{ran:?}");
 }
+
+#[test]
+fn a_new_job_with_another_image_is_found_by_what_it_is_merged_into() {
+    let project = Project::new();
+    project.git(&["checkout", "--quiet", "-b", "topic"]);
+    project.run(&["render"]);
+    let file = project.list(JOBS).remove(0);
+    let good = project.read(&file);
+    let line = good.lines().find(|line| line.trim_start().starts_with("image:")).unwrap();
+    project.write(&file, &good.replace(line, &format!("{}: registry.evil/miner", line.split(':').next().unwrap())));
+    project.commit("Train, with an image of my own");
+    assert_eq!(project.run(&["check"]).code(), 0, "a committed job keeps its image");
+    let ran = project.run(&["check", "--base", "main", "-o", "json"]);
+    assert_eq!(ran.code(), 4, "{ran:?}");
+    assert!(ran.findings()[0].starts_with(&file) && ran.findings()[0].ends_with("edited"), "{ran:?}");
+
+    // as it renders to, it is right, also when main has gone on; and once main has it, another image is no reason to change it
+    project.write(&file, &good);
+    project.commit("As it renders to");
+    project.git(&["checkout", "--quiet", "main"]);
+    project.write("NOTES.md", "more\n");
+    project.commit("Something else");
+    project.git(&["checkout", "--quiet", "topic"]);
+    assert_eq!(project.run(&["check", "--base", "main"]).code(), 0);
+    let cluster = project.read("clusters/local/cluster.yaml");
+    let image = cluster.lines().find(|line| line.contains("trainerImage:")).unwrap();
+    let newer = format!("  trainerImage: registry.local/newer@sha256:{}", "f".repeat(64));
+    project.write("clusters/local/cluster.yaml", &cluster.replace(image, &newer));
+    project.commit("A new image");
+    assert_eq!(project.run(&["check", "--base", "HEAD^"]).code(), 0);
+    assert_eq!(project.run(&["check", "--base", "main"]).code(), 4, "for main, the jobs are new");
+    assert_eq!(project.run(&["check", "--base", "nowhere"]).code(), 3);
+}

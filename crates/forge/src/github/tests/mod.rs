@@ -9,6 +9,7 @@ mod green;
 mod log;
 mod merging;
 mod model;
+mod objections;
 mod opening;
 mod patience;
 mod person;

@@ -12,6 +12,8 @@ use crate::failure::Failure;
 const PACKED: &str = "report.json";
 /// Everything, for a person.
 const WHOLE: &str = "report.md";
+/// In place of both: why there is no report.
+const NONE: &str = "no-report.txt";
 /// The most bytes of a packed report: its parts in JSON, where a character can take six.
 const MOST: u64 = 4 * 1024 * 1024;
 
@@ -26,8 +28,17 @@ pub(super) fn write(folder: &Path, document: &Document, packed: &Packed) -> Resu
     write_whole(document, &mut whole).and_then(|()| whole.flush()).map_err(failed)
 }
 
-/// Reads the report of a folder. It is data: what does not fit what [`write`] writes is refused.
-pub(super) fn read(folder: &Path) -> Result<Packed, Failure> {
+/// Writes into a folder, which is made, why there is no report.
+pub(super) fn write_none(folder: &Path, why: &str) -> Result<(), Failure> {
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(folder.join(NONE), why));
+    written.map_err(|error| Failure::Environment(format!("cannot write to {}: {error}", folder.display())))
+}
+
+/// Reads the report of a folder; `None` if there was nothing to report on. It is data: what does not fit what [`write`] writes is refused.
+pub(super) fn read(folder: &Path) -> Result<Option<Packed>, Failure> {
+    if folder.join(NONE).is_file() {
+        return Ok(None);
+    }
     let file = folder.join(PACKED);
     let refused = |reason: String| {
         Failure::Input(format!("{} is not a report of `slipway report --to`: {reason}", file.display()))
@@ -41,6 +52,6 @@ pub(super) fn read(folder: &Path) -> Result<Packed, Failure> {
     let packed: Packed = serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))?;
     match packed.excess() {
         Some(reason) => Err(refused(reason)),
-        None => Ok(packed),
+        None => Ok(Some(packed)),
     }
 }
