@@ -134,7 +134,8 @@ async fn whoever_may_write_goes_on_with_the_workflow_s_comment_and_removes_their
     answer(&server, "GET", COMMENTS, 200, &json!([comment(3, BOT, &body)])).await;
     answer(&server, "PATCH", "/repos/octo/cat/issues/comments/3", 200, &comment(3, BOT, &body)).await;
     for id in [1, 4] {
-        answer(&server, "DELETE", &format!("/repos/octo/cat/issues/comments/{id}"), 204, &Value::Null).await;
+        let removed = Mock::given(method("DELETE")).and(path(format!("/repos/octo/cat/issues/comments/{id}")));
+        removed.respond_with(ResponseTemplate::new(204)).mount(&server).await;
     }
     let results = async |opened: &Opened, first: Option<&str>| {
         assert!(matches!(first, Some("plan 1" | "results")), "{first:?}");
