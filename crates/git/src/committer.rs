@@ -30,7 +30,7 @@ impl Repository {
     /// When the settings cannot be read.
     pub fn author_name(&self) -> Result<Option<String>> {
         let committer = self.committer(&self.handle()?)?;
-        Ok(committer.author.name().map(str::to_owned).filter(|name| name != NOBODY.0))
+        Ok(committer.author.name().ok().map(str::to_owned).filter(|name| name != NOBODY.0))
     }
 
     /// Who commits here: `GIT_AUTHOR_NAME` and the like, then `author.name` and the like, then `user.name` and `user.email`, otherwise
