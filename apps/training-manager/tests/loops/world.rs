@@ -75,7 +75,7 @@ pub(crate) struct World {
     /// MLflow as a manager reaches it.
     pub(crate) managed: Client,
     /// The files of an MLflow with accounts.
-    _accounts: Option<TempDir>,
+    pub(crate) _accounts: Option<TempDir>,
     pub(crate) git: Repository,
     pub(crate) remote: Remote,
     pub(crate) folder: TempDir,
