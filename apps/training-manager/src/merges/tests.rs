@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slipway_forge::{CheckRun, Conclusion, Error as ForgeError, Publication, PullRequest};
+use slipway_forge::{CheckRun, Conclusion, Error as ForgeError, Opened, Publication, PullRequest};
 use slipway_git::{Repository, Update};
 use slipway_names::tag;
 use slipway_serving::Pin;
