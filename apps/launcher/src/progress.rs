@@ -139,6 +139,7 @@ mod tests {
             end_time: None,
             artifact_uri: String::new(),
             metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            steps: BTreeMap::new(),
             params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             tags: BTreeMap::new(),
         }
@@ -174,7 +175,7 @@ mod tests {
         writing.await.unwrap();
         assert!(watched.is_err(), "it goes on");
         reporter.note(|progress| {
-            assert_eq!(progress.percentage(), 40);
+            assert_eq!(progress.percentage(), Some(40));
             assert_eq!(progress.metrics().collect::<Vec<_>>(), [("loss", 0.5)]);
         });
     }
