@@ -107,7 +107,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
     let runtime = runtime()?;
     let leads = environment.membership.rank == 0;
     // every worker says whether there are checkpoints, and rank 0 looks for them
-    let finding = options.job.as_ref().filter(|_| leads).map(|job| resume::start(&runtime, job.clone()));
+    let finding = options.job.as_ref().filter(|_| leads).map(|job| resume::start(&runtime, job.clone())).transpose()?;
     let workers = Workers::meet(environment)?;
     let mut found = match &options.job {
         Some(_) => resume::wait(&workers, &runtime, finding)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use slipway_checkpoint::{Attempt, Checkpoints, Error, Restored};
 use slipway_job::{Record, cache};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Result};
 use crate::snapshot::{PARTS, Parts, Snapshot};
@@ -25,10 +25,21 @@ pub(crate) struct Found {
 
 /// Begins to look for the newest checkpoint of a job, on a thread of its own. Waits for minutes while the store is away. A store that refuses costs
 /// the checkpoints and nothing else.
-pub(crate) fn start(runtime: &Runtime, job: String) -> JoinHandle<Result<Found>> {
-    let handle = runtime.handle().clone();
-    runtime.spawn_blocking(move || handle.block_on(find(&job)))
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn start(runtime: &Runtime, job: String) -> Result<Finding> {
+    let (runtime, (tell, hear)) = (runtime.handle().clone(), oneshot::channel());
+    // not a blocking task of the runtime, which would wait for it when this worker ends
+    std::thread::Builder::new()
+        .name("finding".to_owned())
+        .spawn(move || drop(tell.send(runtime.block_on(find(&job)))))
+        .map_err(|error| Failure::Unexpected(format!("starting the thread that looks for checkpoints: {error}")))?;
+    Ok(hear)
 }
+
+/// What a search comes to.
+pub(crate) type Finding = oneshot::Receiver<Result<Found>>;
 
 async fn find(job: &str) -> Result<Found> {
     let Some(checkpoints) = Checkpoints::from_env(job).await.map_err(|error| unavailable(&error))? else {
@@ -95,7 +106,7 @@ fn unavailable(error: &Error) -> Failure {
 }
 
 /// Waits until rank 0 has found what there is; the others know that it still looks.
-pub(crate) fn wait(workers: &Workers, runtime: &Runtime, finding: Option<JoinHandle<Result<Found>>>) -> Result<Found> {
+pub(crate) fn wait(workers: &Workers, runtime: &Runtime, finding: Option<Finding>) -> Result<Found> {
     let Some(mut finding) = finding else {
         while workers.of_rank_0(0)? == 0 {}
         return Ok(Found::default());

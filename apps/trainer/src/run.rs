@@ -69,7 +69,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     }
     // the dataset is fetched, and a checkpoint looked for, while the workers meet
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
-    let finding = leads.then(|| resume::start(&runtime, trial.name.clone()));
+    let finding = leads.then(|| resume::start(&runtime, trial.name.clone())).transpose()?;
     let workers = Workers::meet(environment)?;
     tracing::info!(event = "workers_met", rank = workers.rank, workers = workers.world_size);
     let begun = workers.of_rank_0(now_ms())?;
