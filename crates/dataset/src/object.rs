@@ -159,7 +159,7 @@ impl Bucket {
     }
 
     /// A page of a listing, and whether more follows.
-    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<(Vec<Listed>, bool)> {
+    pub(crate) async fn page(&self, prefix: &str, after: Option<&str>) -> Result<(Vec<Listed>, bool)> {
         self.patiently(async || {
             let list = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
             let listed = list.set_start_after(after.map(str::to_owned)).send().await.map_err(|error| {

@@ -7,7 +7,8 @@ use crate::cache::{Cache, Part};
 use crate::download::{Downloaded, Size};
 use crate::upload::Content;
 use crate::{
-    Blob, Dataset, Digest, Error, Format, Idx, IdxBlobs, LocalDataset, Manifest, Result, RetryBudget, Split, idx,
+    Blob, Dataset, Digest, Error, Format, Idx, IdxBlobs, LocalDataset, Manifest, Result, RetryBudget, Split,
+    environment, idx,
 };
 
 /// A manifest is not larger; this crate writes them with less than 2 kB.
@@ -55,7 +56,7 @@ impl Store {
     /// [`Error::Configuration`] if `SLIPWAY_DATASETS` or `SLIPWAY_S3_ADDRESSING` is malformed, the endpoint is not an address, or only one
     /// of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` is set.
     pub async fn from_env(budget: RetryBudget) -> Result<Self> {
-        Ok(Self { bucket: Bucket::from_env(budget).await? })
+        Ok(Self { bucket: Bucket::from_env(environment::datasets()?, budget).await? })
     }
 
     /// Where datasets are, such as `s3://datasets`.

@@ -17,7 +17,7 @@ use crate::services::Services;
 use crate::state::State;
 use crate::state_folder::StateFolder;
 use crate::task::Task;
-use crate::training_runtime::TrainingRuntime;
+use crate::training_runtime::{MAX_RESTARTS, TrainingRuntime};
 use crate::{
     Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, page, server,
     sync,
@@ -66,6 +66,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         [
             (env::MLFLOW_TRACKING_URI, mlflow_url.as_str()),
             (env::DATASETS, "s3://datasets"),
+            (env::CHECKPOINT_STORE, "s3://checkpoints"),
             (env::CACHE, &cache),
             ("NO_PROXY", "127.0.0.1,localhost"),
         ]
@@ -82,6 +83,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         status_server: Some(kubernetes.status_server()),
         jobs: jobs.clone(),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),
+        max_restarts: MAX_RESTARTS,
     });
     // nothing runs before MLflow answers, but what there is, is known now
     queue.desired().show(sync::jobs(&forge).await?);

@@ -14,6 +14,12 @@ pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";
 pub const PARAMETERS: &str = "SLIPWAY_PARAMETERS";
 /// Where datasets are stored: `s3://<bucket>`.
 pub const DATASETS: &str = "SLIPWAY_DATASETS";
+/// Where checkpoints are stored: `s3://<bucket>` or `s3://<bucket>/<folder>`.
+pub const CHECKPOINT_STORE: &str = "SLIPWAY_CHECKPOINT_STORE";
+/// The seconds between two checkpoints.
+pub const CHECKPOINT_SECONDS: &str = "SLIPWAY_CHECKPOINT_SECONDS";
+/// A folder in which a program finds its last checkpoint and leaves the next one; the launcher sets it for the program.
+pub const CHECKPOINTS: &str = "SLIPWAY_CHECKPOINTS";
 /// A folder for verified downloads.
 pub const CACHE: &str = "SLIPWAY_CACHE";
 /// The folder of a program's code.

@@ -32,6 +32,8 @@ pub const COMPARED_BY: &str = "slipway.compared-by";
 pub const GATE: &str = "slipway.gate";
 /// The bounds that a refused run did not meet: a JSON array of `{"metric": …, "value": …, "bound": …}`.
 pub const GATE_UNMET: &str = "slipway.gate-unmet";
+/// When the attempt began that writes a run, in milliseconds since 1970. An attempt that goes on from a checkpoint continues the run.
+pub const ATTEMPT: &str = "slipway.attempt";
 /// Why a run failed.
 pub const FAILURE: &str = "slipway.failure";
 /// Training's speed, in images a second.
