@@ -14,6 +14,8 @@ pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";
 pub const PARAMETERS: &str = "SLIPWAY_PARAMETERS";
 /// Where datasets are stored: `s3://<bucket>`.
 pub const DATASETS: &str = "SLIPWAY_DATASETS";
+/// Where a sample of a server's requests is kept: `s3://<bucket>`.
+pub const REQUESTS: &str = "SLIPWAY_REQUESTS";
 /// A folder for verified downloads.
 pub const CACHE: &str = "SLIPWAY_CACHE";
 /// The folder of a program's code.
