@@ -116,12 +116,12 @@ pub(crate) async fn propose(
 }
 
 /// The first pull request of these branches; those of forks are anybody's.
-fn first<'a>(newest: &'a [Opened], branch: &str) -> Option<&'a Opened> {
+pub(crate) fn first<'a>(newest: &'a [Opened], branch: &str) -> Option<&'a Opened> {
     let of_branch = newest.iter().filter(|opened| !opened.is_fork && opened.branch.starts_with(branch));
     of_branch.min_by_key(|opened| opened.number)
 }
 
-async fn set(mlflow: &Client, version: &ModelVersion, mark: &str, opened: &Opened) -> Result<()> {
+pub(crate) async fn set(mlflow: &Client, version: &ModelVersion, mark: &str, opened: &Opened) -> Result<()> {
     Ok(mlflow.set_model_version_tag(&version.name, &version.version, mark, &opened.number.to_string()).await?)
 }
 

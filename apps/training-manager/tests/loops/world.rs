@@ -123,6 +123,7 @@ impl World {
             followed,
             mlflow: self.mlflow.client.clone(),
             pages: Some("https://mlflow.example.org".to_owned()),
+            server: None,
             archive: None,
             leadership,
             pace: Pace::default(),
