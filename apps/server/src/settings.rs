@@ -85,7 +85,7 @@ impl Settings {
         let share =
             |name: &str| match optional(name) {
                 None => Ok(0.0),
-                Some(text) => text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
+                Some(text) => text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
                     Fatal::Input(format!("{name} is `{text}`; give a share of the requests, such as 0.01"))
                 }),
             };

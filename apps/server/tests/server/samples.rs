@@ -47,7 +47,8 @@ fn with_id(id: &str, of: usize, images: usize) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-#[tokio::test]
+// the store answers while a test waits for the server to end
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_are_sampled_with_their_answers() {
     let folder = tempfile::tempdir().unwrap();
     let url = serve(folder.path()).await;
@@ -103,7 +104,7 @@ async fn a_store_that_is_away_harms_no_answer_and_no_end() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sampled_by_default() {
     let folder = tempfile::tempdir().unwrap();
     let url = serve(folder.path()).await;
