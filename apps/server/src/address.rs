@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use slipway_samples::Sampler;
 use tokio::sync::watch;
 
 use crate::body::Memory;
@@ -39,6 +40,8 @@ pub struct App {
     pub drain: Drain,
     /// The memory for requests' bodies.
     pub memory: Memory,
+    /// Takes requests into the sample, if there is one.
+    pub sampler: Option<Sampler>,
 }
 
 /// One address, and what it answers for.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::address::{Address, App, Entry, Versions};
+use crate::ask;
 use crate::body;
 use crate::drain::ends_connections;
 use crate::exchange::{Answered, bounded, compressed, compression, counted};
@@ -45,6 +46,7 @@ pub fn routes(app: App, versions: Versions) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/challengers", get(challengers))
         .route("/v2", get(server))
         .route("/v2/health/live", get(async || Json(json!({ "live": true }))))
         .route("/v2/health/ready", get(ready))
@@ -89,10 +91,42 @@ async fn metrics(State(Address { app, .. }): State<Address>) -> Response {
         let memory = i64::try_from(loaded.memory()).unwrap_or(i64::MAX);
         app.metrics.model_memory.with_label_values(&[&loaded.name, &loaded.version]).set(memory);
     }
+    gauge_challengers(&app);
+    if let Some(sampler) = &app.sampler {
+        app.metrics.samples.show(sampler.counts());
+    }
     match app.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+fn gauge_challengers(app: &App) {
+    let gauges = &app.metrics.challengers;
+    gauges.running.reset();
+    gauges.switched_off.reset();
+    gauges.e_value.reset();
+    for report in app.models.challengers.reports() {
+        let of = [report.model.as_str(), &report.challenger];
+        let running = i64::from(report.state == "running");
+        gauges.running.with_label_values(&[of[0], of[1], report.mode]).set(running);
+        if let Some(because) = report.because {
+            gauges.switched_off.with_label_values(&[of[0], of[1], because]).set(1);
+        }
+        let tests =
+            [("errors", &report.tests.errors), ("latency", &report.tests.latency), ("better", &report.truth.evidence)];
+        for (evidence, test) in tests {
+            gauges.e_value.with_label_values(&[of[0], of[1], evidence]).set(test.e_value);
+        }
+    }
+}
+
+/// How the versions are that are tried beside those in service: for people and programs inside.
+async fn challengers(State(address): State<Address>) -> Result<Json<Value>, Refusal> {
+    if address.versions == Versions::InService {
+        return Err(Refusal::missing("challengers are listed at the internal address"));
+    }
+    Ok(Json(json!({ "challengers": address.app.models.challengers.reports() })))
 }
 
 async fn server() -> Json<Value> {
@@ -187,14 +221,21 @@ async fn infer(address: &Address, name: &str, version: Option<&str>, request: Re
     };
     match address.find(name, version).await {
         Ok(model) => {
-            let result = ask(&address.app, &model, &head.headers, body).await;
-            Answered { model: Some(model), result }
+            let answer = ask(&address.app, &model, version.is_some(), &head.headers, body).await;
+            Answered::of(model, answer)
         }
         Err(refusal) => refusal.into(),
     }
 }
 
-async fn ask(app: &App, model: &Arc<Loaded>, headers: &HeaderMap, body: body::Held) -> Result<Response, Refusal> {
+/// Answers, and says which version did.
+async fn ask(
+    app: &App,
+    model: &Arc<Loaded>,
+    named: bool,
+    headers: &HeaderMap,
+    body: body::Held,
+) -> Result<(Arc<Loaded>, Response), Refusal> {
     let (bytes, _part) = body.split();
     let json_length = headers.get(infer::JSON_LENGTH);
     let infer::Asked { id, inputs, rows, wanted } = if bytes.len() <= LONG {
@@ -204,8 +245,9 @@ async fn ask(app: &App, model: &Arc<Loaded>, headers: &HeaderMap, body: body::He
         let read = move || infer::read(&bytes, json_length.as_ref(), &model.interface);
         tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::unexpected(error.to_string()))??
     };
-    let outputs = app.workers.ask(Arc::clone(model), inputs, rows).await?;
-    infer::response(model, id, &wanted, &outputs)
+    let (model, outputs) = app.ask(model, ask::Asked { id: id.as_deref(), inputs, rows, named }).await?;
+    let response = infer::response(&model, id, &wanted, &outputs)?;
+    Ok((model, response))
 }
 
 /// Which model `/invocations` asks.
@@ -258,11 +300,13 @@ async fn invoke(address: &Address, asked: &Asked, request: Request) -> Answered<
         let reading = Arc::clone(&model);
         let read = tokio::task::spawn_blocking(move || invocations::read(&bytes, &reading.interface));
         let invocation = read.await.map_err(|error| Refusal::unexpected(error.to_string()))??;
-        let outputs = app.workers.ask(Arc::clone(&model), invocation.inputs, invocation.rows).await?;
-        invocations::answer(&model.interface, &outputs, invocation.table)
+        let (inputs, rows, named) = (invocation.inputs, invocation.rows, asked.version.is_some());
+        let (model, outputs) = app.ask(&model, ask::Asked { id: None, inputs, rows, named }).await?;
+        let answer = invocations::answer(&model.interface, &outputs, invocation.table)?;
+        Ok((model, answer))
     };
-    let result = answer.await;
-    Answered { model: Some(model), result }
+    let answer = answer.await;
+    Answered::of(model, answer)
 }
 
 /// The name of the only model in service.

@@ -1,12 +1,15 @@
 //! The training manager: it watches trainings and tells people. It never makes, changes or deletes a TrainJob: git does.
 
 pub mod archive;
+pub mod challengers;
 pub mod connect;
 pub mod declared;
 pub mod error;
+mod evidence;
 pub mod history;
 pub mod known;
 mod leading;
+mod mark;
 pub mod logs;
 pub mod manager;
 pub mod merges;

@@ -12,6 +12,7 @@ use slipway_cluster::{Candidacy, Election};
 use slipway_forge::Forge;
 use slipway_mlflow::Client;
 use slipway_names::env::{GITHUB_APP_ID, LISTEN};
+use slipway_training_manager::challengers::Server;
 use slipway_training_manager::connect::{self, Awaited, What};
 use slipway_training_manager::history::History;
 use slipway_training_manager::manager::{Manager, Published};
@@ -150,6 +151,7 @@ impl Parts {
                 followed,
                 mlflow: mlflow.clone(),
                 pages: settings.mlflow_pages.clone(),
+                server: settings.server.clone().map(Server::new).transpose()?,
                 archive: Some(history),
                 leadership,
                 pace: PACE,

@@ -55,6 +55,42 @@ impl Store {
         }
     }
 
+    /// The same for the objects of this bucket.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_own<E: From<Error>>(
+        &self,
+        prefix: &str,
+        each: impl FnMut(Listed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.list(self.bucket().name(), prefix, each).await
+    }
+
+    /// An object of this bucket in memory; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Store::read_object`].
+    pub async fn read_own(&self, key: &str, most: usize) -> Result<Option<Bytes>> {
+        Ok(self.bucket().small(key, most).await?.map(|object| object.bytes))
+    }
+
+    /// Writes an object of this bucket, whatever is there.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub async fn write_own(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<()> {
+        self.bucket().put(key, bytes, content_type).await
+    }
+
+    /// Deletes an object of this bucket. One that does not exist counts as deleted.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub async fn delete_own(&self, key: &str) -> Result<()> {
+        self.bucket().delete(key).await
+    }
+
     /// An object of the same endpoint, `s3://bucket/key`, in memory; `None` if it does not exist.
     ///
     /// # Errors
@@ -154,6 +190,15 @@ impl Bucket {
             let put = self.client().put_object().bucket(self.name()).key(key).content_type("application/json");
             let put = put.body(ByteStream::from(bytes.to_vec()));
             put.send().await.map(drop).map_err(|error| self.error("write", self.uri(key), &error))
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.patiently(async || match self.client().delete_object().bucket(self.name()).key(key).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if status(&error) == Some(404) => Ok(()),
+            Err(error) => Err(self.error("delete", self.uri(key), &error)),
         })
         .await
     }

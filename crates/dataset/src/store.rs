@@ -59,6 +59,12 @@ impl Store {
         Ok(Self { bucket: Bucket::from_env(environment::datasets()?, budget).await? })
     }
 
+    /// Another bucket of the same endpoint, with the same keys and connections.
+    #[must_use]
+    pub fn beside(&self, bucket: &str) -> Self {
+        Self { bucket: self.bucket.beside(bucket) }
+    }
+
     /// Where datasets are, such as `s3://datasets`.
     #[must_use]
     pub fn uri(&self) -> String {

@@ -117,7 +117,8 @@ impl Bucket {
         sent
     }
 
-    async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<()> {
+    /// Writes content that is small enough for one request.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<()> {
         self.patiently(async || {
             let put = self.client().put_object().bucket(self.name()).key(key).content_type(content_type);
             let put = put.body(ByteStream::from(bytes.clone())).customize().config_override(sending());

@@ -66,6 +66,11 @@ impl Manager {
         }
     }
 
+    /// It asks this server how trials of versions go.
+    pub(crate) fn asks(&mut self, server: &str) {
+        self.environment.push((env::SERVER_URL.to_owned(), server.to_owned()));
+    }
+
     /// Starts it on a free port, and returns it with its address once it listens. It waits for MLflow by itself, as it does in a cluster.
     pub(crate) async fn start(&self) -> Result<(Child, String)> {
         let mut child = self.start_at("127.0.0.1:0")?;

@@ -137,7 +137,7 @@ impl Starting {
             forge: &forge,
             token: &manager_token,
         };
-        let manager = Manager::new(&supervisor, &programs, folder.path(), &surroundings);
+        let mut manager = Manager::new(&supervisor, &programs, folder.path(), &surroundings);
         let started = Instant::now();
 
         let tracking = async {
@@ -148,15 +148,11 @@ impl Starting {
             Ok::<_, Error>(Task::new("what follows main", sync))
         };
         let serving = async {
-            // both say where they listen within milliseconds, and the page is told
-            let (server, (mut manager_child, manager_url)) = tokio::try_join!(
-                async {
-                    let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
-                    observer("server", started.elapsed());
-                    Ok(server)
-                },
-                manager.start(),
-            )?;
+            // both say where they listen within milliseconds: the server to the manager, and both to the page
+            let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
+            observer("server", started.elapsed());
+            manager.asks(&server.1);
+            let (mut manager_child, manager_url) = manager.start().await?;
             let services = page::Services {
                 mlflow: &mlflow_url,
                 server: &server.1,

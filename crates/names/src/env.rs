@@ -20,6 +20,8 @@ pub const CHECKPOINT_STORE: &str = "SLIPWAY_CHECKPOINT_STORE";
 pub const CHECKPOINT_SECONDS: &str = "SLIPWAY_CHECKPOINT_SECONDS";
 /// A folder in which a program finds its last checkpoint and leaves the next one; the launcher sets it for the program.
 pub const CHECKPOINTS: &str = "SLIPWAY_CHECKPOINTS";
+/// Where a sample of a server's requests is kept: `s3://<bucket>`.
+pub const REQUESTS: &str = "SLIPWAY_REQUESTS";
 /// A folder for verified downloads.
 pub const CACHE: &str = "SLIPWAY_CACHE";
 /// The folder of a program's code.

@@ -42,3 +42,5 @@ pub const IMAGES_PER_SECOND: &str = "slipway.images-per-second";
 pub const SECONDS: &str = "slipway.seconds";
 /// Of a run, with an environment's name after a dot: the number of the pull request that was to put its version into service there.
 pub const PROMOTION: &str = "slipway.promotion";
+/// Of a version, with an environment's name after a dot: the number of the pull request that was to end its trial there.
+pub const TRIAL: &str = "slipway.trial";

@@ -1,5 +1,5 @@
 //! The pull requests that Slipway opens: to start an experiment, to cancel TrainJobs, to record those that have
-//! ended, to put a version into service, to undo another one.
+//! ended, to put a version into service, to end the trial of one, to undo another one.
 //!
 //! Each is prepared first, so that a caller can show what they would do, and opened second.
 
@@ -9,6 +9,7 @@ mod archive_results;
 mod base;
 mod branch;
 mod cancellation;
+mod conclusion;
 mod error;
 mod experiment;
 mod opening;
@@ -20,6 +21,7 @@ mod reversion;
 pub use archive::{Archive, MOST_RECORDS};
 pub use archive_results::{result_of, results_of};
 pub use cancellation::Cancellation;
+pub use conclusion::{Conclusion, Verdict, conclusion_branch};
 pub use error::{Error, Result};
 pub use experiment::ExperimentProposal;
 pub use opening::Opening;

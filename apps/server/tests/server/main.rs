@@ -4,6 +4,7 @@
 
 mod answers;
 mod bounds;
+mod challengers;
 mod confined;
 mod encodings;
 mod following;
@@ -15,5 +16,7 @@ mod process;
 mod proxy;
 mod registry;
 mod rolling;
+mod samples;
+mod shadows;
 mod triton;
 mod versions;

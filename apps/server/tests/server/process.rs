@@ -84,6 +84,12 @@ impl Server {
         found.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// The report of the only challenger, once it is in this state.
+    pub(crate) async fn challenger(&self, state: &str) -> Value {
+        let body = self.until_inside("/challengers", |_, body| body["challengers"][0]["state"] == state).await;
+        body["challengers"][0].clone()
+    }
+
     /// Repeats the request until the answer satisfies the condition, and returns its body.
     pub(crate) async fn until(&self, path: &str, accepted: impl Fn(u16, &Value) -> bool) -> Value {
         self.until_at(&self.address, path, accepted).await
@@ -153,6 +159,8 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
         .env_remove("SLIPWAY_QUEUE")
         .env_remove("SLIPWAY_DRAIN_SECONDS")
         .env_remove("SLIPWAY_GRACE_SECONDS")
+        .env_remove("SLIPWAY_REQUESTS")
+        .env_remove("SLIPWAY_SAMPLE_SHARE")
         .stdin(Stdio::null());
     command
 }
@@ -167,6 +175,20 @@ pub(crate) async fn read(response: reqwest::Response) -> (u16, Value) {
 /// models.yaml with one version of `mnist`.
 pub(crate) fn list(version: &str, digest: &str) -> String {
     lists(&[("mnist", version, digest)])
+}
+
+/// models.yaml with one version of a model, and a challenger with these members.
+pub(crate) fn list_with(
+    name: &str,
+    (version, digest): (&str, &str),
+    challenger: (&str, &str),
+    members: &str,
+) -> String {
+    let (other, content) = challenger;
+    format!(
+        "{}    challenger: {{version: \"{other}\", digest: {content}, {members}}}\n",
+        lists(&[(name, version, digest)])
+    )
 }
 
 /// models.yaml with these models, versions and digests.

@@ -107,6 +107,8 @@ pub(crate) const ALLOWED: &[Row] = &[
     (DEMO_UI, MANAGER, Tcp(8080)),
     // Curves, results, and the logs of ended jobs. Trainings themselves it sees through the API server.
     (MANAGER, MLFLOW, Tcp(5000)),
+    // How the versions are that are tried beside those in service.
+    (MANAGER, SERVER, Tcp(8081)),
     // Models come through MLflow, which alone has the keys of their bucket.
     (SERVER, MLFLOW, Tcp(5000)),
     (MLFLOW, POSTGRES, Tcp(5432)),
