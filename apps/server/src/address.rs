@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::body::Memory;
 use crate::drain::Drain;
+use crate::feedback::Feedback;
 use crate::follow::Readiness;
 use crate::loaded::Loaded;
 use crate::metrics::Metrics;
@@ -39,6 +40,8 @@ pub struct App {
     pub drain: Drain,
     /// The memory for requests' bodies.
     pub memory: Memory,
+    /// What takes feedback, if it is on.
+    pub feedback: Option<Arc<Feedback>>,
 }
 
 /// One address, and what it answers for.
@@ -77,6 +80,12 @@ impl App {
 }
 
 impl Address {
+    /// What takes feedback at this address, if it is on here.
+    pub fn feedback(&self) -> Option<&Feedback> {
+        let here = |feedback: &&Feedback| self.versions == Versions::Registered || feedback.is_public();
+        self.app.feedback.as_deref().filter(here)
+    }
+
     /// A model's version in service, or the version that is asked for.
     ///
     /// # Errors

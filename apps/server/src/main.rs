@@ -13,6 +13,7 @@ use slipway_server::cache::{Cache, temporary};
 use slipway_server::connections::{Connections, limit};
 use slipway_server::drain::Drain;
 use slipway_server::fatal::Fatal;
+use slipway_server::feedback::Feedback;
 use slipway_server::follow::follow;
 use slipway_server::metrics::Metrics;
 use slipway_server::models::Models;
@@ -88,8 +89,19 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     let public = listen(settings.listen, LISTEN).await?;
     let internal = listen(settings.internal, LISTEN_INTERNAL).await?;
     let drain = Drain::default();
-    let app =
-        App { models, workers: Arc::new(workers), metrics, ready, drain: drain.clone(), memory: Memory::default() };
+    let feedback = match settings.feedback {
+        Some(feedback) => Some(Arc::new(Feedback::new(feedback, &metrics).await?)),
+        None => None,
+    };
+    let app = App {
+        models,
+        workers: Arc::new(workers),
+        metrics,
+        ready,
+        drain: drain.clone(),
+        memory: Memory::default(),
+        feedback,
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(unexpected("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected("signals"))?;
     let (ending, ended) = watch::channel(false);

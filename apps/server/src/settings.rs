@@ -7,6 +7,7 @@ use std::time::Duration;
 use slipway_names::env;
 
 use crate::fatal::Fatal;
+use crate::feedback::FeedbackSettings;
 use crate::room::half_of_memory;
 
 /// The environment, checked.
@@ -38,6 +39,8 @@ pub struct Settings {
     pub drain: Duration,
     /// `SLIPWAY_GRACE_SECONDS`: how long requests may then take to finish. Default 30, which is as long as a request may take.
     pub grace: Duration,
+    /// `SLIPWAY_FEEDBACK` and its kin: what people say about answers. Default: nothing is taken.
+    pub feedback: Option<FeedbackSettings>,
 }
 
 impl Settings {
@@ -87,6 +90,7 @@ impl Settings {
             queue: number("SLIPWAY_QUEUE", 1, 65_536, 1024)?,
             drain: seconds("SLIPWAY_DRAIN_SECONDS", 0)?,
             grace: seconds("SLIPWAY_GRACE_SECONDS", 30)?,
+            feedback: FeedbackSettings::read(&variable, internal.is_some())?,
         })
     }
 }

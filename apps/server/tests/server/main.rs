@@ -6,6 +6,7 @@ mod answers;
 mod bounds;
 mod confined;
 mod encodings;
+mod feedback;
 mod following;
 mod invocations;
 mod metrics;

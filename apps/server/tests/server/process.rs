@@ -153,6 +153,7 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
         .env_remove("SLIPWAY_QUEUE")
         .env_remove("SLIPWAY_DRAIN_SECONDS")
         .env_remove("SLIPWAY_GRACE_SECONDS")
+        .env_remove("SLIPWAY_FEEDBACK")
         .stdin(Stdio::null());
     command
 }
