@@ -33,6 +33,7 @@ mod refusal;
 mod route;
 pub mod split;
 mod store;
+mod stored;
 mod unpack;
 mod upload;
 
@@ -47,6 +48,7 @@ pub use object::Listed;
 pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};
+pub use stored::{Stored, StoredObject};
 pub use unpack::Unpacked;
 
 /// The result of every fallible call of this crate.
