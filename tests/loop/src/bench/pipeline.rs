@@ -39,7 +39,10 @@ impl Pipeline {
     /// Creates it in `folder`: noise, which is the same each time.
     pub fn new(folder: &Path) -> Result<Self> {
         let project = folder.join("noise");
-        std::fs::create_dir_all(project.join("datasets"))?;
+        // a folder with experiments is a project
+        for folder in ["datasets", "experiments"] {
+            std::fs::create_dir_all(project.join(folder))?;
+        }
         std::fs::write(project.join("datasets/noise.yaml"), DECLARATION)?;
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for (file, head) in [(&mut pixels, &[0x0803, IMAGES, SIDE, SIDE][..]), (&mut labels, &[0x0801, IMAGES])] {
