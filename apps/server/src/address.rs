@@ -81,9 +81,9 @@ impl App {
 
 impl Address {
     /// What takes feedback at this address, if it is on here.
-    pub fn feedback(&self) -> Option<&Feedback> {
-        let here = |feedback: &&Feedback| self.versions == Versions::Registered || feedback.is_public();
-        self.app.feedback.as_deref().filter(here)
+    pub fn feedback(&self) -> Option<&Arc<Feedback>> {
+        let here = |feedback: &&Arc<Feedback>| self.versions == Versions::Registered || feedback.is_public();
+        self.app.feedback.as_ref().filter(here)
     }
 
     /// A model's version in service, or the version that is asked for.

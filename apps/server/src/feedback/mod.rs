@@ -16,7 +16,7 @@ mod rate;
 mod route;
 mod settings;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode};
@@ -46,7 +46,7 @@ pub struct Feedback {
     settings: FeedbackSettings,
     landing: Landing,
     rate: Mutex<Rate>,
-    writing: Semaphore,
+    writing: Arc<Semaphore>,
     counted: IntCounterVec,
 }
 
@@ -62,7 +62,7 @@ impl Feedback {
         Ok(Self {
             landing: Landing::new(store, settings.bucket.clone()),
             rate: Mutex::new(Rate::new(settings.per_minute, settings.per_address, Instant::now())),
-            writing: Semaphore::new(AT_ONCE),
+            writing: Arc::new(Semaphore::new(AT_ONCE)),
             counted: counted.map_err(unexpected)?,
             settings,
         })

@@ -13,6 +13,7 @@ use serde_json::json;
 use slipway_digest::Digest;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::runtime::Handle;
 
 use super::{Answered, Feedback, Kept, Note, Picture, Place, answered};
 use crate::address::Address;
@@ -39,7 +40,7 @@ pub fn routes() -> Router<Address> {
 
 async fn in_service(State(address): State<Address>, path: Named<String>, says: Asked, request: Request) -> Response {
     match path {
-        Ok(Path(name)) => respond(&address, &name, None, says, request).await,
+        Ok(Path(name)) => respond(address, name, None, says, request).await,
         Err(rejected) => Refusal { status: rejected.status(), message: rejected.body_text() }.into_response(),
     }
 }
@@ -51,28 +52,29 @@ async fn version(
     request: Request,
 ) -> Response {
     match path {
-        Ok(Path((name, version))) => respond(&address, &name, Some(&version), says, request).await,
+        Ok(Path((name, version))) => respond(address, name, Some(version), says, request).await,
         Err(rejected) => Refusal { status: rejected.status(), message: rejected.body_text() }.into_response(),
     }
 }
 
-async fn respond(address: &Address, name: &str, version: Option<&str>, says: Asked, request: Request) -> Response {
-    let Some(feedback) = address.feedback() else {
+async fn respond(address: Address, name: String, version: Option<String>, says: Asked, request: Request) -> Response {
+    let Some(feedback) = address.feedback().cloned() else {
         return Refusal::missing("this address takes no feedback").into_response();
     };
     let Query(Says { label }) = match says {
         Ok(says) => says,
         Err(_) => return Refusal::request("say the right class: …/feedback?label=CLASS").into_response(),
     };
-    body::decompressed(request, async |request| {
-        let (model, response) = match address.find(name, version).await {
-            Ok(model) => (model.name.clone(), take(address, feedback, model, label, request).await),
+    // it owns what it needs, so that it may go from thread to thread
+    let answer = |request| async move {
+        let (model, response) = match address.find(&name, version.as_deref()).await {
+            Ok(model) => (model.name.clone(), take(&address, &feedback, model, label, request).await),
             Err(refusal) => (String::new(), refusal.into_response()),
         };
         feedback.count(&model, response.status());
         response
-    })
-    .await
+    };
+    body::decompressed(request, answer).await
 }
 
 async fn take(address: &Address, feedback: &Feedback, model: Arc<Loaded>, label: String, request: Request) -> Response {
@@ -127,8 +129,8 @@ async fn checked(
         return Err(unknown(&label, &model.interface.labels).into());
     }
     feedback.token(&head.headers).map_err(|wait| Denied::TooMuch(wait.as_secs() + 1))?;
-    let _writing =
-        feedback.writing.try_acquire().map_err(|_| Refusal::unavailable("the server is busy with feedback"))?;
+    let writing = Arc::clone(&feedback.writing).try_acquire_owned();
+    let writing = writing.map_err(|_| Refusal::unavailable("the server is busy with feedback"))?;
     let outputs = app.workers.ask(Arc::clone(&model), inputs, rows).await.map_err(Refusal::from)?;
     let answered = answered(&model.interface, &outputs)?;
     if !answered.classes.contains(&label) {
@@ -149,12 +151,19 @@ async fn checked(
         image: Digest::of(&image),
         time,
     };
-    let kept = feedback.landing.keep(&place, &note, image).await?;
-    if kept.new {
-        let Note { model, version, label, answer, .. } = &note;
-        tracing::info!(event = "feedback", model, version, label, answer, "kept as {}", kept.uri);
-    }
-    Ok(kept)
+    let landing = feedback.landing.clone();
+    // in a thread of its own, so that a client which goes away does not end it half way
+    let keep = move || {
+        let kept = Handle::current().block_on(landing.keep(&place, &note, image))?;
+        drop(writing);
+        if kept.new {
+            let Note { model, version, label, answer, .. } = &note;
+            tracing::info!(event = "feedback", model, version, label, answer, "kept as {}", kept.uri);
+        }
+        Ok::<_, Refusal>(kept)
+    };
+    let kept = tokio::task::spawn_blocking(keep).await.map_err(|error| Refusal::unexpected(error.to_string()))?;
+    Ok(kept?)
 }
 
 fn unknown(label: &str, classes: &[String]) -> Refusal {
