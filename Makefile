@@ -34,7 +34,7 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 .DEFAULT_GOAL := help
 .PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
-  test-cluster-smoke e2e setup-kind lint advisories bench bench-training profile bench-images bench-cluster clean-cache
+  test-cluster-smoke e2e setup-kind lint advisories bench bench-pipeline bench-training profile bench-images bench-cluster clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -174,10 +174,13 @@ lint: build setup-linters ## check formatting, spelling, workflows, dependencies
 advisories: setup-linters ## check for known vulnerabilities of the dependencies; downloads RustSec's database from GitHub
 	$(DENY) check advisories
 
-bench: build setup-test ## measure training, serving, the command line and the training manager; prints a table and JSON
+bench: build setup-test ## measure training, serving, the command line, pipelines and the training manager; prints a table and JSON
 	@$(PYTHON) tools/setup/venv.py --bench
 	$(TEST_ENV) SLIPWAY_PYTHON_MOSEC=$(CACHE)/venv-mosec/bin/python cargo run --release --locked -p slipway-loop --bin bench
 	$(TEST_ENV) cargo test $(TESTS) --test loops -- --ignored --nocapture measure_
+
+bench-pipeline: build ## measure the building of a dataset alone: megabytes in a second of one core, and memory
+	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 pipeline
 
 bench-training: build setup-test ## measure training alone, beside the same network in PyTorch under torchrun
 	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 training

@@ -17,6 +17,7 @@ pub mod connections;
 pub mod drain;
 pub mod exchange;
 pub mod fatal;
+pub mod feedback;
 pub mod follow;
 pub mod grpc;
 pub mod infer;

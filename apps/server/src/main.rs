@@ -15,6 +15,7 @@ use slipway_server::challenge::{self, Challengers};
 use slipway_server::connections::{Connections, limit};
 use slipway_server::drain::Drain;
 use slipway_server::fatal::Fatal;
+use slipway_server::feedback::Feedback;
 use slipway_server::follow::follow;
 use slipway_server::metrics::Metrics;
 use slipway_server::models::Models;
@@ -107,6 +108,10 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
             (Some(sampler), Some(writing))
         }
     };
+    let feedback = match settings.feedback {
+        Some(feedback) => Some(Arc::new(Feedback::new(feedback, &metrics).await?)),
+        None => None,
+    };
     let app = App {
         models: Arc::clone(&models),
         workers: Arc::new(workers),
@@ -115,6 +120,7 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
         drain: drain.clone(),
         memory: Memory::default(),
         sampler,
+        feedback,
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(unexpected("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected("signals"))?;

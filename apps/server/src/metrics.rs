@@ -281,6 +281,16 @@ impl Metrics {
         }
     }
 
+    /// Registers counters of a part of the server that is not always on.
+    ///
+    /// # Errors
+    /// When there is such a name already.
+    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let made = counters(name, help, labels)?;
+        self.registry.register(Box::new(made.clone()))?;
+        Ok(made)
+    }
+
     /// All metrics in Prometheus' text format.
     ///
     /// # Errors

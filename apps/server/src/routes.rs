@@ -18,6 +18,7 @@ use crate::ask;
 use crate::body;
 use crate::drain::ends_connections;
 use crate::exchange::{Answered, bounded, compressed, compression, counted};
+use crate::feedback;
 use crate::grpc;
 use crate::infer;
 use crate::interface::Interface;
@@ -60,6 +61,7 @@ pub fn routes(app: App, versions: Versions) -> Router {
         .route("/v2/models/{model}/versions/{version}/stats", get(version_statistics))
         .route("/v2/repository/index", post(index))
         .route("/v2/repository/models/{model}/{action}", post(promoted))
+        .merge(feedback::routes())
         .fallback(async || Refusal::missing("unknown path; /v2/models lists the models"))
         .method_not_allowed_fallback(wrong_method)
         .layer((compression(), from_fn_with_state(app.drain.clone(), ends_connections), from_fn(bounded)))
@@ -129,8 +131,9 @@ async fn challengers(State(address): State<Address>) -> Result<Json<Value>, Refu
     Ok(Json(json!({ "challengers": address.app.models.challengers.reports() })))
 }
 
-async fn server() -> Json<Value> {
-    Json(json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS }))
+async fn server(State(address): State<Address>) -> Json<Value> {
+    let extensions: Vec<&str> = EXTENSIONS.into_iter().chain(address.feedback().map(|_| feedback::EXTENSION)).collect();
+    Json(json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": extensions }))
 }
 
 /// Every model with its versions.

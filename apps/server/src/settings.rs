@@ -8,6 +8,7 @@ use slipway_names::env;
 use slipway_samples::Settings as Bounds;
 
 use crate::fatal::Fatal;
+use crate::feedback::FeedbackSettings;
 use crate::room::half_of_memory;
 
 /// The environment, checked.
@@ -53,6 +54,8 @@ pub struct Sampling {
     /// default 60. `SLIPWAY_SAMPLE_ROWS_PER_HOUR`: the most rows of an hour, of each model, default 10000. `SLIPWAY_SAMPLE_DAYS`: files of
     /// days longer ago are deleted, default 7. The name of this machine is in the names of files.
     pub bounds: Bounds,
+    /// `SLIPWAY_FEEDBACK` and its kin: what people say about answers. Default: nothing is taken.
+    pub feedback: Option<FeedbackSettings>,
 }
 
 impl Settings {
@@ -134,6 +137,7 @@ impl Settings {
             drain: seconds("SLIPWAY_DRAIN_SECONDS", 0)?,
             grace: seconds("SLIPWAY_GRACE_SECONDS", 30)?,
             sampling,
+            feedback: FeedbackSettings::read(&variable, internal.is_some())?,
         })
     }
 }

@@ -34,6 +34,7 @@ mod refusal;
 mod route;
 pub mod split;
 mod store;
+mod stored;
 mod unpack;
 mod upload;
 
@@ -49,6 +50,7 @@ pub use objects::{Fetched, Objects, Tagged};
 pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};
+pub use stored::{Stored, StoredObject};
 pub use unpack::Unpacked;
 
 /// The result of every fallible call of this crate.

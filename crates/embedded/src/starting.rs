@@ -125,7 +125,7 @@ impl Starting {
     /// # Errors
     /// When one of them ends or does not answer in time; then nothing is left running.
     pub async fn ready(self) -> Result<Running> {
-        let Self { queue, kubernetes, s3, folder, configuration, forge, mlflow, page_port, credentials: _ } = self;
+        let Self { queue, kubernetes, s3, folder, configuration, forge, mlflow, page_port, credentials } = self;
         let Configuration { programs, supervisor, observer, page_port: given_port, .. } = configuration;
         files::write(&folder.path().join(sync::SERVED), sync::NO_MODELS)?;
         followed::forget(folder.path())?;
@@ -149,7 +149,8 @@ impl Starting {
         };
         let serving = async {
             // both say where they listen within milliseconds: the server to the manager, and both to the page
-            let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
+            let store = credentials.environment(&s3.url);
+            let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url, store).await?;
             observer("server", started.elapsed());
             manager.asks(&server.1);
             let (mut manager_child, manager_url) = manager.start().await?;

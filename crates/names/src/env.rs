@@ -40,6 +40,8 @@ pub const MODELS: &str = "SLIPWAY_MODELS";
 pub const LISTEN: &str = "SLIPWAY_LISTEN";
 /// The address at which the server answers for every registered version.
 pub const LISTEN_INTERNAL: &str = "SLIPWAY_LISTEN_INTERNAL";
+/// The bucket that takes what people say about answers: `s3://<bucket>`.
+pub const FEEDBACK: &str = "SLIPWAY_FEEDBACK";
 /// The server's address, for the page.
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
 /// The bare repository of the loop on one machine, for the page.

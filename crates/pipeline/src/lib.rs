@@ -30,6 +30,7 @@
 //! blobs that nobody names.
 
 mod build;
+mod clean;
 mod difference_hash;
 mod error;
 mod examine;
@@ -47,6 +48,7 @@ mod publish;
 mod read;
 mod record;
 mod report;
+mod resample;
 pub mod sort;
 mod split;
 mod temporary;
@@ -55,6 +57,7 @@ mod unit;
 mod validate;
 
 pub use build::{Built, Places, Step, build};
+pub use clean::{Unneeded, remove, unneeded};
 pub use error::Error;
 pub use plan::{Planned, PlannedSource, plan};
 pub use report::{ClassReport, Counts, Reason, ReasonCount, Report, SetAside, SetAsideReport, Short};

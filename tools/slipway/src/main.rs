@@ -1,6 +1,7 @@
 //! `slipway`: launch distributed training by merging a pull request.
 
 mod cache;
+mod clean;
 mod commands;
 mod context;
 mod dataset;

@@ -161,6 +161,7 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
         .env_remove("SLIPWAY_GRACE_SECONDS")
         .env_remove("SLIPWAY_REQUESTS")
         .env_remove("SLIPWAY_SAMPLE_SHARE")
+        .env_remove("SLIPWAY_FEEDBACK")
         .stdin(Stdio::null());
     command
 }
