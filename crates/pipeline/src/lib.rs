@@ -29,6 +29,7 @@
 //! its entity tag. Whoever is overtaken starts again from the new head, with everything that was read; whoever is killed has at most left
 //! blobs that nobody names.
 
+mod arrival;
 mod build;
 mod difference_hash;
 mod error;
@@ -54,6 +55,7 @@ mod transform;
 mod unit;
 mod validate;
 
+pub use arrival::{Arrival, arrivals, landed, result_of};
 pub use build::{Built, Places, Step, build};
 pub use error::Error;
 pub use plan::{Planned, PlannedSource, plan};
