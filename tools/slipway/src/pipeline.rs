@@ -120,7 +120,7 @@ fn with_pipeline(context: &Context, file: &str) -> Result<(String, Dataset), Fai
 }
 
 /// The temporary folder is removed when it is dropped.
-fn places(context: &Context, declaration: &Dataset) -> Result<(Temporary, Places), Failure> {
+pub(crate) fn places(context: &Context, declaration: &Dataset) -> Result<(Temporary, Places), Failure> {
     let cache = cache::folder()?;
     let temporary = Temporary::new(&cache.join("pipeline")).map_err(|error| Failure::Environment(error.to_string()))?;
     let npm = match &declaration.spec.source {
