@@ -22,5 +22,4 @@ pub mod settings;
 pub mod trainings;
 mod trial;
 pub mod view;
-mod warned;
 pub mod watch;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::error::Result;
 use crate::leading::must_lead;
 use crate::repository::{Followed, blocking};
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 /// How often checks are looked at.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The repository that the manager follows, and the forge of its pull requests.
+//! The repository that a service follows, and the forge of its pull requests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use slipway_proposal::Remote;
 /// Why the repository cannot be read.
 pub type Result<T, E = slipway_proposal::Error> = std::result::Result<T, E>;
 
-/// The repository that the manager follows.
+/// The repository that a service follows.
 #[derive(Clone, Debug)]
 pub struct Followed {
     /// Where commits and files are read.
@@ -73,7 +73,7 @@ impl Followed {
 }
 
 /// Runs something that reads many files, or waits, away from the tasks that share a thread.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {

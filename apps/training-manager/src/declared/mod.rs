@@ -21,9 +21,9 @@ pub use brought::{Brought, Commits};
 use crate::promotions::Policy;
 use crate::repository::{Followed, blocking};
 use crate::view::Trial;
-use crate::warned::Warned;
 use crate::watch::Observed;
 use archived::archived;
+use slipway_service::Warned;
 
 /// What the default branch declares.
 #[derive(Clone, Debug, Default)]
