@@ -131,7 +131,8 @@ impl Comparison {
             (None, Some(_)) => new.len(),
             (None, None) => after.train.count + after.validation.count + after.test.count,
         };
-        new.sort_by(|a, b| (a.0, &a.1, a.2).cmp(&(b.0, &b.1, b.2)));
+        // of one second by what they hold: by their names, an upload of many would be sorted by class
+        new.sort_unstable_by_key(|(at, _, result, ..)| (*at, *result));
         new.truncate(MOST_NEW);
         let mut pictures = Pictures::new(after.shape);
         let (mut items, mut times) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));

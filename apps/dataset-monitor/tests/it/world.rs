@@ -39,7 +39,7 @@ use crate::model;
 use crate::pictures::{SIDE, picture, png};
 
 /// How long something may take; what takes longer has failed.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 const FILE: &str = "datasets/sides.yaml";
 
 const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1
