@@ -9,29 +9,22 @@ use slipway_service::{Followed, must_lead};
 use crate::error::Result;
 use crate::metrics::Metrics;
 
-/// What was opened, or found.
-#[derive(Debug, Default)]
-pub(crate) struct Acted {
-    /// The page of it, for a person.
-    pub(crate) opened: Option<String>,
-}
-
-/// Does what was decided. Done again, it comes to the same.
+/// Does what was decided; done again, it comes to the same. Returns the page of what was opened or found, for a person.
 pub(crate) async fn act(
     followed: &Followed,
     leadership: &Leadership,
     metrics: &Metrics,
     evidence: &Evidence,
     decision: &Decision,
-) -> Result<Acted> {
+) -> Result<Option<String>> {
     match decision {
         Decision::Retrain { .. } => retrain(followed, leadership, metrics, evidence, decision).await,
         Decision::Issue { .. } => report(followed, leadership, metrics, evidence, decision).await,
         Decision::Opened { number, .. } => {
             let opened = followed.remote.forge.get(*number).await?;
-            Ok(Acted { opened: Some(opened.url) })
+            Ok(Some(opened.url))
         }
-        Decision::Nothing { .. } | Decision::HeldBack { .. } => Ok(Acted::default()),
+        Decision::Nothing { .. } | Decision::HeldBack { .. } => Ok(None),
     }
 }
 
@@ -41,7 +34,7 @@ async fn retrain(
     metrics: &Metrics,
     evidence: &Evidence,
     decision: &Decision,
-) -> Result<Acted> {
+) -> Result<Option<String>> {
     let Followed { git, remote, .. } = followed;
     let retraining = Retraining::prepare(git, remote, &evidence.dataset, &evidence.head).await?;
     let shows_pictures = remote.forge.is_private().await?;
@@ -55,7 +48,7 @@ async fn retrain(
         let (number, dataset) = (retrained.opened.number, &evidence.dataset);
         tracing::info!(event = "retrain", "opened #{number} to train again on {dataset}: {}", decision.why());
     }
-    Ok(Acted { opened: Some(retrained.opened.url) })
+    Ok(Some(retrained.opened.url))
 }
 
 /// An issue: one for a dataset and what it is compared with.
@@ -65,7 +58,7 @@ async fn report(
     metrics: &Metrics,
     evidence: &Evidence,
     decision: &Decision,
-) -> Result<Acted> {
+) -> Result<Option<String>> {
     let forge = &followed.remote.forge;
     let shows_pictures = forge.is_private().await?;
     let (title, body) = issue(evidence, decision, shows_pictures);
@@ -83,12 +76,12 @@ async fn report(
                     decision.why()
                 );
             }
-            Ok(Acted { opened: Some(issue.url) })
+            Ok(Some(issue.url))
         }
         None => {
             let dataset = &evidence.dataset;
             tracing::warn!(event = "drift", "{dataset}: {}; `slipway drift {dataset}` shows it", decision.why());
-            Ok(Acted::default())
+            Ok(None)
         }
     }
 }

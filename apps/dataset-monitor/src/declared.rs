@@ -1,6 +1,6 @@
 //! What git declares: the datasets that are watched, and the files of their sources.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path};
 
 use slipway_experiment::{Dataset, Location};
 use slipway_git::Repository;
@@ -53,17 +53,12 @@ pub(crate) async fn put_files(git: &Repository, commit: &str, dataset: &Dataset,
     let (git, commit, folder) = (git.clone(), commit.to_owned(), folder.to_owned());
     blocking(move || {
         for path in paths {
-            let within = Path::new(&path).components();
-            if within.into_iter().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            // what leads out of the project is in no commit
+            if Path::new(&path).components().any(|part| !matches!(part, Component::Normal(_))) {
                 continue;
             }
-            match git.read(&commit, &path)? {
-                Some(content) => put(&folder.join(&path), &content)?,
-                None => {
-                    for (name, content) in git.read_all(&commit, &[&format!("{path}/")])? {
-                        put(&folder.join(&name), &content)?;
-                    }
-                }
+            for (name, content) in git.read_all(&commit, &[path.as_str()])? {
+                put(&folder.join(name), &content)?;
             }
         }
         Ok(())
@@ -71,7 +66,7 @@ pub(crate) async fn put_files(git: &Repository, commit: &str, dataset: &Dataset,
     .await
 }
 
-fn put(path: &PathBuf, content: &[u8]) -> Result<()> {
+fn put(path: &Path, content: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| Error::Cache { path: path.display().to_string(), reason: error.to_string() };
     if std::fs::read(path).is_ok_and(|there| there == content) {
         return Ok(());

@@ -86,6 +86,8 @@ struct Remembered {
     seen: Option<(Digest, String)>,
     /// When it is looked again although nothing has changed.
     again: Option<Instant>,
+    /// The reference that an issue was opened about.
+    reported: Option<Digest>,
     warned: Warned,
 }
 
@@ -209,7 +211,8 @@ impl Watcher {
                 Some(error.to_string())
             }
         };
-        memory.due = Some(Instant::now() + pause);
+        let due = Instant::now() + pause;
+        memory.due = Some(memory.again.map_or(due, |again| again.min(due)));
         show(published, &dataset.name, |state| state.failure = failure);
     }
 
@@ -221,7 +224,7 @@ impl Watcher {
         memory: &mut Remembered,
         published: &Published,
     ) -> Result<(), (&'static str, Error)> {
-        let at = |step: &'static str| move |error: crate::error::Error| (step, error);
+        let at = |step: &'static str| move |error: Error| (step, error);
         let folder = self.cache.join("files");
         let temporary = Temporary::new(&self.cache.join("temporary")).map_err(|error| ("build", Error::from(error)))?;
         let places = Places {
@@ -319,12 +322,18 @@ impl Watcher {
         if evidence.change.waiting > 0 || !evidence.unknown.is_empty() || is_for_a_while {
             memory.again = Some(Instant::now() + AGAIN);
         }
-        let acted = if self.followed.is_read_only() {
-            None
-        } else {
-            act(&self.followed, &self.leadership, &self.metrics, &evidence, &decision).await?.opened
-        };
-        show(published, &dataset.name, |state| state.opened = acted);
+        if self.followed.is_read_only() {
+            return Ok(());
+        }
+        // what is said once about a reference is not looked for at each look
+        let reference = evidence.reference.digest;
+        let is_issue = matches!(decision, Decision::Issue { .. });
+        if is_issue && memory.reported == Some(reference) {
+            return Ok(());
+        }
+        let opened = act(&self.followed, &self.leadership, &self.metrics, &evidence, &decision).await?;
+        memory.reported = is_issue.then_some(reference);
+        show(published, &dataset.name, |state| state.opened = opened);
         Ok(())
     }
 }
