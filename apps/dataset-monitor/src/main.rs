@@ -34,7 +34,7 @@ const LEASE: &str = "dataset-monitor";
 const HINTS: usize = 64;
 
 /// What is logged unless RUST_LOG says otherwise. kube's client says each failed request, which is said here once.
-const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_dataset_monitor=info";
+const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_dataset_monitor=info,slipway_service=info";
 
 /// The exit code of a wrong environment.
 const INPUT: u8 = 3;

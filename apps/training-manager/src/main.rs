@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const LEASE: &str = "training-manager";
 
 /// What is logged unless RUST_LOG says otherwise. kube's client says each failed request, which is said here once.
-const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_training_manager=info";
+const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_training_manager=info,slipway_service=info";
 
 /// The exit code of a wrong environment.
 const INPUT: u8 = 3;
