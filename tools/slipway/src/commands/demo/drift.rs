@@ -214,7 +214,8 @@ impl Act<'_> {
             context.progress(format!("  accuracy {reference:.3} on what was usual, {measured:.3} on what arrived"));
         }
         // the first row of drawings
-        let drawings = opened.body.split("\n```\n").nth(1).unwrap_or_default();
+        let is_drawn = |part: &&str| part.contains(['█', '▓']);
+        let drawings = opened.body.split("\n```\n").find(is_drawn).unwrap_or_default();
         for line in drawings.lines().take(SIDE / 2) {
             context.progress(format!("  {}", slipway_markdown::visible(line)));
         }
@@ -224,7 +225,8 @@ impl Act<'_> {
     /// Merges it, as a person would, and waits for its job. Returns the job's name.
     async fn retrain(&self, opened: &Opened) -> Result<String, Failure> {
         let context = self.context;
-        let tree = Tree::at(self.git, &opened.head)?;
+        let head = self.remote.fetch(self.git, &opened.branch).await?;
+        let tree = Tree::at(self.git, &head)?;
         let folder = jobs_folder("local");
         let file = tree.yaml_in(&folder).find(|path| path.starts_with(&format!("{folder}/digits-cnn-")));
         let file = file.ok_or_else(|| Failure::Unexpected(format!("#{} renders no job", opened.number)))?;
