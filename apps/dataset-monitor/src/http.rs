@@ -1,5 +1,6 @@
 //! The interface: probes, metrics, what is known of each dataset, and notifications of the object store.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use crate::events::hinted;
 use crate::metrics::Metrics;
 use crate::waiting::Missing;
-use crate::watched::Watched;
+use crate::watched::{DatasetState, Watched};
 
 /// The most bytes of a notification: S3 sends one event in each, MinIO up to a thousand on its way back.
 const MOST: usize = 1 << 20;
@@ -50,7 +51,7 @@ pub struct Interface {
 /// All routes.
 pub fn router(interface: Interface) -> Router {
     Router::new()
-        .route("/healthz", get(async || text("ok\n")))
+        .route("/healthz", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/v1/datasets", get(datasets))
@@ -59,6 +60,10 @@ pub fn router(interface: Interface) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn(guard))
         .with_state(Arc::new(interface))
+}
+
+async fn live() -> Response {
+    text("ok\n")
 }
 
 async fn ready(State(interface): State<Arc<Interface>>) -> Result<Response, Problem> {
@@ -82,7 +87,8 @@ async fn datasets(State(interface): State<Arc<Interface>>) -> Result<Response, P
         }
     }
     let watched = Arc::clone(&interface.watched.borrow());
-    let mut response = Json(&*watched).into_response();
+    let shown: BTreeMap<&String, &DatasetState> = watched.iter().map(|(name, state)| (name, &**state)).collect();
+    let mut response = Json(shown).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -92,7 +92,8 @@ pub async fn look(
     };
     let asked = served.as_ref().map(|(model, served)| (model.clone(), served));
     let mut evidence = examine(&material, asked, &monitor, now).await?;
-    evidence.unknown.splice(0..0, unknown);
+    unknown.append(&mut evidence.unknown);
+    evidence.unknown = unknown;
     let (mut past, mut of_head) = (Vec::new(), None);
     if let Some(forge) = forge {
         let cooldown = i64::try_from(monitor.cooldown.seconds()).unwrap_or(i64::MAX);
