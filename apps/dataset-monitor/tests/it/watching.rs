@@ -29,8 +29,12 @@ async fn what_lands_and_matters_becomes_a_pull_request_by_a_poll() {
     assert_eq!(evidence.loss.unwrap().measured.unwrap().accuracy, 1.0);
     assert!(world.pull_requests().await.is_empty());
 
+    // it is away while the others land, so that it finds all of them at once
+    drop(monitor);
     world.land_all("odd", 0..200, inverted);
+    let monitor = world.start("cache");
     let state = monitor.until("opened", has_opened).await;
+    assert_eq!((monitor.metrics.retrainings.get(), monitor.metrics.builds.get()), (1, 1));
     let opened = world.pull_requests().await;
     let [opened] = opened.as_slice() else { panic!("{opened:?}") };
     let head = state.evidence.as_ref().unwrap().head;
