@@ -14,7 +14,7 @@ use slipway_project::{Project, Tree};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::pipeline::places;
+use crate::pipeline::looking;
 use crate::remote::RemoteArgs;
 use crate::running::LoopArgs;
 use crate::services;
@@ -69,7 +69,7 @@ impl Drift {
         let now = since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
         let mut all = Vec::new();
         for declaration in declared {
-            let (_temporary, places) = places(context, declaration)?;
+            let (_temporary, places) = looking(context)?;
             let sources = Sources {
                 store: &store,
                 places: &places,
