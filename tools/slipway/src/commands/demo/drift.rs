@@ -158,7 +158,32 @@ impl Act<'_> {
             self.remote.forge.open(&PullRequest { branch, base, title, body, ..PullRequest::default() }).await?;
         merge(self.remote, &opened).await?;
         context.progress(format!("opened pull request #{}, merged it into main", opened.number));
+        let started = Instant::now();
+        while self.known().await["lookedAt"].is_null() {
+            if started.elapsed() > LIMIT {
+                return Err(self.late("has not looked at digits-arriving"));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         Ok(())
+    }
+
+    /// What the monitor knows of the dataset; null while it does not answer.
+    async fn known(&self) -> Value {
+        let Ok(client) = client() else { return Value::Null };
+        let known = client.get(format!("{}/api/v1/datasets", self.addresses.monitor)).send().await;
+        match known {
+            Ok(answer) => answer.json::<Value>().await.map_or(Value::Null, |known| known["digits-arriving"].clone()),
+            Err(_) => Value::Null,
+        }
+    }
+
+    fn late(&self, what: &str) -> Failure {
+        Failure::Service(format!(
+            "the dataset monitor {what} within {} s: see .slipway/demo/logs/monitor.log and {}/api/v1/datasets",
+            LIMIT.as_secs(),
+            self.addresses.monitor
+        ))
     }
 
     /// Digits arrive in the bucket, half of them turned and half of them noisy, and the store says so.
@@ -191,20 +216,11 @@ impl Act<'_> {
                 break opened;
             }
             if started.elapsed() > LIMIT {
-                return Err(Failure::Service(format!(
-                    "the dataset monitor opened no pull request within {} s: see .slipway/demo/logs/monitor.log and {}/api/v1/datasets",
-                    LIMIT.as_secs(),
-                    self.addresses.monitor
-                )));
+                return Err(self.late("opened no pull request"));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        let known = client()?.get(format!("{}/api/v1/datasets", self.addresses.monitor)).send().await;
-        let known: Value = match known {
-            Ok(answer) => answer.json().await.unwrap_or_default(),
-            Err(_) => Value::Null,
-        };
-        let evidence = known["digits-arriving"]["evidence"].clone();
+        let evidence = self.known().await["evidence"].clone();
         context.progress(format!("the dataset monitor opened pull request #{}: {}", opened.number, opened.title));
         let why = opened.body.lines().next().unwrap_or_default().replace("**", "");
         context.progress(format!("  {}", slipway_markdown::visible(&why)));
