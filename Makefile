@@ -49,9 +49,10 @@ setup: clone ## download libtorch and the Python packages into the cache, and bu
 	@$(PYTHON) tools/setup/programs.py
 
 # Always together: the packages of a build decide the features of their dependencies, and so the bytes of the programs.
-PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-launcher -p slipway-server -p slipway-training-manager
+PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-launcher -p slipway-server -p slipway-training-manager \
+  -p slipway-dataset-monitor
 
-build: setup ## compile the command line, the trainer, the launcher, the server and the manager
+build: setup ## compile the command line, the trainer, the launcher, the server, the manager and the monitor
 	@echo "==> compiling (the first time takes some minutes)"
 	$(PROGRAMS)
 
@@ -68,8 +69,8 @@ TO ?= package
 package: dist ## pack it for a release, into the folder TO; with TAG=v1.2.3, fail if that is not its version
 	@$(PYTHON) tools/setup/package.py "$(DIST)" "$(TO)" $(TAG)
 
-demo: build ## run the whole loop once, and leave the page open until Ctrl-C
-	@$(BIN)/slipway demo
+demo: build ## run the whole loop once, and leave the page open until Ctrl-C; DRIFT=1 adds the second act
+	@$(BIN)/slipway demo $(if $(DRIFT),--drift)
 
 images: build ## build every image, without Docker
 	$(BIN)/slipway image build

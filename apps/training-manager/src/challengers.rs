@@ -23,7 +23,7 @@ use crate::leading::must_lead;
 use crate::mark::Mark;
 use crate::promotions::first;
 use crate::repository::Followed;
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 /// How often the server is asked.
 const PAUSE: Duration = Duration::from_secs(5);

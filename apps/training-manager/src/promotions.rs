@@ -299,6 +299,7 @@ mod tests {
             is_fork,
             merge_commit: None,
             commits: None,
+            opened_at: None,
         };
         let newest = [opened(9, false), opened(8, false), opened(7, true)];
         let found = |model: &str| first(&newest, &promotion_branch(model, 3, "local")).map(|opened| opened.number);

@@ -9,7 +9,7 @@ use slipway_names::env;
 use crate::child::Child;
 use crate::configuration::machine_cpu_millis;
 use crate::kubernetes::{Kubernetes, Serving};
-use crate::manager::{self, Manager, Surroundings};
+use crate::manager::{self, Surroundings};
 use crate::port::Port;
 use crate::queue::Queue;
 use crate::s3::S3;
@@ -19,8 +19,8 @@ use crate::state_folder::StateFolder;
 use crate::task::Task;
 use crate::training_runtime::{MAX_RESTARTS, TrainingRuntime};
 use crate::{
-    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, page, server,
-    sync,
+    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, monitor, page,
+    server, sync,
 };
 
 /// A loop whose S3 and forge answer and whose other parts do not yet.
@@ -137,7 +137,7 @@ impl Starting {
             forge: &forge,
             token: &manager_token,
         };
-        let mut manager = Manager::new(&supervisor, &programs, folder.path(), &surroundings);
+        let mut manager = manager::manager(&supervisor, &programs, folder.path(), &surroundings);
         let started = Instant::now();
 
         let tracking = async {
@@ -152,7 +152,7 @@ impl Starting {
             let store = credentials.environment(&s3.url);
             let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url, store).await?;
             observer("server", started.elapsed());
-            manager.asks(&server.1);
+            manager.environment.push((env::SERVER_URL.to_owned(), server.1.clone()));
             let (mut manager_child, manager_url) = manager.start().await?;
             let services = page::Services {
                 mlflow: &mlflow_url,
@@ -162,19 +162,35 @@ impl Starting {
                 manager_token: &manager_token,
             };
             let answers = async {
-                manager::ready(&mut manager_child, &manager_url).await?;
+                manager.ready(&mut manager_child, &manager_url).await?;
                 observer("manager", started.elapsed());
                 Ok::<_, Error>(())
+            };
+            // it asks the server, whose address is known now
+            let surroundings = monitor::Surroundings {
+                s3: &s3.url,
+                credentials: &credentials,
+                mlflow: &mlflow_url,
+                server: &server.1,
+                kubeconfig: &kubernetes.kubeconfig,
+                forge: &forge,
+            };
+            let monitor = monitor::monitor(&supervisor, &programs, folder.path(), &surroundings);
+            let watching = async {
+                let (mut child, url) = monitor.start().await?;
+                monitor.ready(&mut child, &url).await?;
+                observer("monitor", started.elapsed());
+                Ok((child, url))
             };
             let page = async {
                 let page = page::start(&supervisor, &programs, folder.path(), &services, page_port, given_port).await?;
                 observer("page", started.elapsed());
                 Ok(page)
             };
-            let ((), page) = tokio::try_join!(answers, page)?;
-            Ok((server, (manager_child, manager_url), page))
+            let ((), (child, url), page) = tokio::try_join!(answers, watching, page)?;
+            Ok((server, (manager_child, manager_url), (monitor, child, url), page))
         };
-        let (sync, ((server, server_url), (manager_child, manager_url), (page, page_url))) =
+        let (sync, (server, (manager_child, manager_url), (monitor, monitor_child, monitor_url), (page, page_url))) =
             match tokio::try_join!(tracking, serving) {
                 Ok(started) => started,
                 Err(error) => {
@@ -184,12 +200,14 @@ impl Starting {
                 }
             };
 
+        let (server, server_url) = server;
         let state = State {
             pid: std::process::id(),
             s3: s3.url.clone(),
             mlflow: mlflow_url,
             server: server_url,
             manager: manager_url.clone(),
+            monitor: monitor_url.clone(),
             page: page_url,
             kubeconfig: kubernetes.kubeconfig.clone(),
             forge: forge.root().to_owned(),
@@ -200,6 +218,7 @@ impl Starting {
             services.add(name, child);
         }
         services.keep("the training manager", manager_child, move || manager.start_again(&manager_url));
+        services.keep("the dataset monitor", monitor_child, move || monitor.start_again(&monitor_url));
         Ok(Running { state, services, sync, queue, kubernetes, s3, folder })
     }
 }

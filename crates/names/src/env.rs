@@ -58,6 +58,8 @@ pub const LEASE_NAMESPACE: &str = "SLIPWAY_LEASE_NAMESPACE";
 pub const MANAGER_URL: &str = "SLIPWAY_MANAGER_URL";
 /// A file with the token that the training manager asks for before it writes to a bare repository; the page sends it.
 pub const MANAGER_TOKEN_FILE: &str = "SLIPWAY_MANAGER_TOKEN_FILE";
+/// A file with the token that the dataset monitor asks for in notifications of the object store.
+pub const EVENTS_TOKEN_FILE: &str = "SLIPWAY_EVENTS_TOKEN_FILE";
 /// The id of the GitHub App that opens pull requests.
 pub const GITHUB_APP_ID: &str = "SLIPWAY_GITHUB_APP_ID";
 /// The app's private key, in PEM format.

@@ -29,6 +29,7 @@
 //! its entity tag. Whoever is overtaken starts again from the new head, with everything that was read; whoever is killed has at most left
 //! blobs that nobody names.
 
+mod arrival;
 mod build;
 mod clean;
 mod difference_hash;
@@ -56,6 +57,7 @@ mod transform;
 mod unit;
 mod validate;
 
+pub use arrival::{Arrival, arrivals, landed, result_of};
 pub use build::{Built, Places, Step, build};
 pub use clean::{Unneeded, remove, unneeded};
 pub use error::Error;

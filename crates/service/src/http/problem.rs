@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The media type.
-pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request was not answered as it asked, and what to do.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -75,7 +75,7 @@ impl From<&slipway_source::Finding> for Finding {
 
 impl Problem {
     /// A problem of a kind, with its title.
-    pub(crate) fn new(status: StatusCode, (kind, title): (&str, &str), detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, (kind, title): (&str, &str), detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:slipway:problem:{kind}"),
             title: title.to_owned(),
@@ -87,30 +87,30 @@ impl Problem {
     }
 
     /// The path, the query or the body is not what the interface takes.
-    pub(crate) fn malformed(what: &str, detail: impl Into<String>) -> Self {
+    pub fn malformed(what: &str, detail: impl Into<String>) -> Self {
         let kind = format!("malformed-{}", what.replace(' ', "-"));
         Self::new(StatusCode::BAD_REQUEST, (&kind, &format!("The {what} cannot be read")), detail)
     }
 
     /// There is no such thing.
-    pub(crate) fn unknown(what: &str, detail: impl Into<String>) -> Self {
+    pub fn unknown(what: &str, detail: impl Into<String>) -> Self {
         let kind = format!("unknown-{}", what.replace(' ', "-"));
         Self::new(StatusCode::NOT_FOUND, (&kind, &format!("There is no such {what}")), detail)
     }
 
     /// The request can be understood, and what it asks for contradicts how things are.
-    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+    pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, ("conflict", "That cannot be done as things are"), detail)
     }
 
     /// Too many do this at once.
-    pub(crate) fn busy(detail: impl Into<String>) -> Self {
+    pub fn busy(detail: impl Into<String>) -> Self {
         let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, ("busy", "Too many ask at once"), detail);
         Self { header: Some(Header::RetryAfter), ..busy }
     }
 
     /// A system behind this one does not answer, or refuses.
-    pub(crate) fn unavailable(system: &str, detail: impl Into<String>) -> Self {
+    pub fn unavailable(system: &str, detail: impl Into<String>) -> Self {
         let kind = format!("{}-unavailable", system.to_lowercase());
         let title = format!("{system} does not answer as it should");
         let unavailable = Self::new(StatusCode::SERVICE_UNAVAILABLE, (&kind, &title), detail);
@@ -118,24 +118,24 @@ impl Problem {
     }
 
     /// What an answer would be made from has not been read yet.
-    pub(crate) fn not_ready(detail: impl Into<String>) -> Self {
-        let kind = ("not-ready", "The training manager is not ready yet");
+    pub fn not_ready(detail: impl Into<String>) -> Self {
+        let kind = ("not-ready", "This service is not ready yet");
         let not_ready = Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, detail);
         Self { header: Some(Header::RetryAfter), ..not_ready }
     }
 
     /// Something that must not happen. The log has the reason; whoever asks gets none, because it may name what is not theirs.
-    pub(crate) fn unexpected(reason: impl std::fmt::Display) -> Self {
+    pub fn unexpected(reason: impl std::fmt::Display) -> Self {
         tracing::error!(event = "unexpected", "{reason}");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             ("unexpected", "Something went wrong here"),
-            "the reason is in the log of the training manager",
+            "the reason is in the log of this service",
         )
     }
 
     /// What a status says, for an answer that something below gave without a body.
-    pub(crate) fn of_status(status: StatusCode) -> Self {
+    pub fn of_status(status: StatusCode) -> Self {
         let detail = match status {
             StatusCode::URI_TOO_LONG => "the address is too long: at most 8,192 bytes are read",
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
@@ -152,18 +152,18 @@ impl Problem {
     }
 
     /// The same with each mistake.
-    pub(crate) fn with_findings(self, findings: Vec<Finding>) -> Self {
+    pub fn with_findings(self, findings: Vec<Finding>) -> Self {
         Self { findings, ..self }
     }
 
     /// Who asks is not known: 401.
-    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
         let kind = ("unauthorized", "This needs a token");
         Self { header: Some(Header::Authenticate), ..Self::new(StatusCode::UNAUTHORIZED, kind, detail) }
     }
 
     /// The document as bytes.
-    pub(crate) fn json(&self) -> Vec<u8> {
+    pub fn json(&self) -> Vec<u8> {
         // only text and numbers
         serde_json::to_vec(self).unwrap_or_default()
     }
@@ -184,7 +184,7 @@ impl IntoResponse for Problem {
 }
 
 /// An answer without a body that something below gave, with a body that says what its status means.
-pub(crate) fn with_reason(response: Response) -> Response {
+pub fn with_reason(response: Response) -> Response {
     let status = response.status();
     let has_reason = response.headers().get(CONTENT_TYPE).is_some_and(|found| found == MEDIA_TYPE);
     if has_reason || !(status.is_client_error() || status.is_server_error()) {

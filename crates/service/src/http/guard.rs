@@ -25,10 +25,10 @@ const SECURITY: [(HeaderName, &str); 5] = [
 
 /// The address at which a request arrived.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrived(pub(crate) SocketAddr);
+pub struct Arrived(pub SocketAddr);
 
 /// Refuses what may not ask, and completes every answer.
-pub(crate) async fn guard(request: Request, next: Next) -> Response {
+pub async fn guard(request: Request, next: Next) -> Response {
     let mut response = match check(&request) {
         Ok(()) => with_reason(next.run(request).await),
         Err(problem) => problem.into_response(),

@@ -4,11 +4,11 @@ use std::fmt::Display;
 
 /// What was said last of something that may fail again and again.
 #[derive(Debug, Default)]
-pub(crate) struct Warned(String);
+pub struct Warned(String);
 
 impl Warned {
     /// Warns, unless this was said already.
-    pub(crate) fn warn(&mut self, what: &str, why: &impl Display) {
+    pub fn warn(&mut self, what: &str, why: &impl Display) {
         let text = format!("{what}: {why}");
         if text != self.0 {
             tracing::warn!("{text}");
@@ -17,7 +17,7 @@ impl Warned {
     }
 
     /// It works again, so the next failure is a new one.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         if !std::mem::take(&mut self.0).is_empty() {
             tracing::info!("it works again");
         }

@@ -9,22 +9,24 @@ use super::problem::Problem;
 
 /// The most characters of a token. GitHub's have at most 255.
 const MOST: usize = 512;
-const HOW: &str = "send `Authorization: Bearer <token>`: with GitHub your own token, with a repository of this machine that of its manager";
 
 /// A token. It is shown nowhere and compared in constant time.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// That of a request.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    /// That of a request; `how` says how to send one.
+    ///
+    /// # Errors
+    /// 401 if there is not exactly one, or it cannot be read.
+    pub fn of(headers: &HeaderMap, how: &str) -> Result<Self, Problem> {
         let mut all = headers.get_all(AUTHORIZATION).into_iter();
         let (Some(value), None) = (all.next(), all.next()) else {
-            return Err(Problem::unauthorized(format!("there is not exactly one token: {HOW}")));
+            return Err(Problem::unauthorized(format!("there is not exactly one token: {how}")));
         };
         let token = value.to_str().ok().and_then(|value| value.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-        token.and_then(Self::read).ok_or_else(|| Problem::unauthorized(format!("the token cannot be read: {HOW}")))
+        token.and_then(Self::read).ok_or_else(|| Problem::unauthorized(format!("the token cannot be read: {how}")))
     }
 
     /// A token by its text; `None` for one that no header can carry.
@@ -64,7 +66,7 @@ mod tests {
     fn only_one_bearer_token_counts() {
         let of = |values: &[&str]| {
             let values = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).unwrap()));
-            Token::of(&values.collect())
+            Token::of(&values.collect(), "send one")
         };
         assert_eq!(of(&["bearer  abc"]).unwrap().secret(), "abc");
         let long = format!("Bearer {}", "a".repeat(MOST + 1));
