@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_is_the_proxys_word() {
+    fn the_last_address_is_what_the_proxy_says() {
         let name = HeaderName::from_static("x-forwarded-for");
         let with = |values: &[&str]| {
             let mut headers = HeaderMap::new();
