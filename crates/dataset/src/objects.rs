@@ -175,7 +175,10 @@ fn parse(uri: &str) -> Result<(String, String)> {
         });
     let parts = parts.filter(|(bucket, prefix)| !bucket.is_empty() && !prefix.starts_with('/'));
     parts.map(|(bucket, prefix)| (bucket.to_owned(), prefix)).ok_or_else(|| {
-        Error::Configuration(format!("`{uri}` ({}) is no place; give s3:// and a bucket, with a folder in it or without one, such as s3://checkpoints", env::CHECKPOINT_STORE))
+        Error::Configuration(format!(
+            "{} is `{uri}`; give s3:// and a bucket, with a folder in it or without one, such as s3://checkpoints",
+            env::CHECKPOINT_STORE
+        ))
     })
 }
 
