@@ -21,8 +21,15 @@ const TICK: Duration = Duration::from_secs(30);
 pub struct Composer {
     trials: BTreeMap<String, (Sources, Arc<Trial>)>,
     experiments: BTreeMap<String, Arc<Experiment>>,
-    /// The history, and what its trials amount to by experiment.
-    history: (Arc<BTreeMap<String, Arc<Trial>>>, BTreeMap<String, Amounts>),
+    history: AddedUp,
+}
+
+/// The history as it was added up last.
+#[derive(Debug, Default)]
+struct AddedUp {
+    trials: Arc<BTreeMap<String, Arc<Trial>>>,
+    /// What they amount to, by experiment.
+    amounts: BTreeMap<String, Amounts>,
 }
 
 impl Composer {
@@ -60,10 +67,11 @@ impl Composer {
         if new.trials.keys().any(|name| new.archived.contains_key(name)) {
             return Amounts::of(BTreeMap::new(), new.all());
         }
-        if !Arc::ptr_eq(&self.history.0, &new.archived) {
-            self.history = (Arc::clone(&new.archived), Amounts::of(BTreeMap::new(), new.archived.values()));
+        if !Arc::ptr_eq(&self.history.trials, &new.archived) {
+            let amounts = Amounts::of(BTreeMap::new(), new.archived.values());
+            self.history = AddedUp { trials: Arc::clone(&new.archived), amounts };
         }
-        Amounts::of(self.history.1.clone(), new.trials.values())
+        Amounts::of(self.history.amounts.clone(), new.trials.values())
     }
 }
 
