@@ -148,16 +148,20 @@ fn whichever_way_it_was_merged_it_can_be_undone() {
     }
 }
 
+/// As on a web page: the branch `by-hand` with the experiment alone, and the first pull request.
+fn edited_by_hand(project: &Project) {
+    project.git(&["checkout", "--quiet", "-b", "by-hand"]);
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    project.commit("Two epochs");
+    project.git(&["push", "--quiet", &project.forge(), "by-hand"]);
+    project.open_by_hand("by-hand");
+}
+
 #[test]
 fn what_was_edited_without_the_command_line_is_rendered_and_pushed() {
     let project = Project::new();
     let forge = project.forge();
-    // as on a web page: a branch with the experiment alone, and a pull request
-    project.git(&["checkout", "--quiet", "-b", "by-hand"]);
-    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
-    project.commit("Two epochs");
-    project.git(&["push", "--quiet", &forge, "by-hand"]);
-    project.open_by_hand("by-hand");
+    edited_by_hand(&project);
     let rendered = ask(&project, &["render", "--pull-request", "1"]);
     assert_eq!(rendered["written"].as_array().unwrap().len(), 2, "{rendered}");
     assert_eq!(jobs(&project, "by-hand").len(), 2);
@@ -225,11 +229,7 @@ fn a_new_image_on_main_is_rendered_into_what_is_proposed_and_into_nothing_else()
 fn a_branch_is_rendered_by_its_name_unless_it_has_moved() {
     let project = Project::new();
     let forge = project.forge();
-    project.git(&["checkout", "--quiet", "-b", "by-hand"]);
-    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
-    project.commit("Two epochs");
-    project.git(&["push", "--quiet", &forge, "by-hand"]);
-    project.open_by_hand("by-hand");
+    edited_by_hand(&project);
     let head = project.git(&["rev-parse", "HEAD"]);
     let render = ["render", "--head", "anybody:by-hand", "--commit", &head];
     let rendered = ask(&project, &render);
