@@ -10,6 +10,7 @@ use kube::Api;
 use kube::api::LogParams;
 use slipway_cluster::{Cluster, Leadership, State, Worker};
 use slipway_mlflow::{Client, Run};
+use slipway_names::artifact::LOGS;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -22,8 +23,6 @@ use crate::warned::Warned;
 const MOST: usize = 1 << 20;
 /// The most lines that are asked for: no log of a worker has so many in its last part.
 const LINES: i64 = 100_000;
-/// The folder of a run's artifacts.
-const FOLDER: &str = "logs";
 /// The container of a worker.
 const CONTAINER: &str = "node";
 /// From one job to the next: after a start all that have ended are looked at.
@@ -36,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// The artifact of a worker's log.
 #[must_use]
 pub fn path(rank: u32) -> String {
-    format!("{FOLDER}/worker-{rank}.log")
+    format!("{LOGS}/worker-{rank}.log")
 }
 
 /// Keeps the logs of jobs that have ended, for ever. `safe` are the jobs whose logs are safe.
@@ -108,11 +107,11 @@ async fn keep(
     gives_up: bool,
 ) -> Result<()> {
     // a folder that is not there yet is an empty one
-    let there = mlflow.list_artifacts(&format!("{}/{FOLDER}", run.artifact_uri)).await?;
+    let there = mlflow.list_artifacts(&format!("{}/{LOGS}", run.artifact_uri)).await?;
     let mut unreadable = Ok(());
     for worker in workers {
         let path = path(worker.rank);
-        let name = path.trim_start_matches(FOLDER).trim_start_matches('/');
+        let name = path.trim_start_matches(LOGS).trim_start_matches('/');
         if there.iter().any(|artifact| artifact.path == name || artifact.path == path) {
             continue;
         }

@@ -1,9 +1,10 @@
-//! Names that programs agree on: labels and annotations of TrainJobs, environment variables, exit codes of workers, tags of
-//! runs and versions.
+//! Names that programs agree on: labels and annotations of TrainJobs, environment variables, exit codes of workers, tags and
+//! artifacts of runs and versions.
 //!
 //! Each is written here once. A name that only one program reads and nobody else sets stays in that program.
 
 pub mod annotation;
+pub mod artifact;
 pub mod env;
 pub mod exit;
 pub mod label;

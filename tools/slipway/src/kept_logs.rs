@@ -2,9 +2,7 @@
 
 use slipway_experiment::Record;
 use slipway_mlflow::Client;
-
-/// The folder of a run that holds the logs of its workers, as the training manager writes them.
-const FOLDER: &str = "logs";
+use slipway_names::artifact::LOGS;
 
 /// The jobs of which no log is kept, those without a run among them.
 pub(crate) async fn without_logs(mlflow: &Client, records: &[Record]) -> slipway_mlflow::Result<Vec<String>> {
@@ -14,7 +12,7 @@ pub(crate) async fn without_logs(mlflow: &Client, records: &[Record]) -> slipway
             Some(id) => {
                 let run = mlflow.get_run(id).await?;
                 // a folder that is not there is an empty one
-                !mlflow.list_artifacts(&format!("{}/{FOLDER}", run.artifact_uri)).await?.is_empty()
+                !mlflow.list_artifacts(&format!("{}/{LOGS}", run.artifact_uri)).await?.is_empty()
             }
             None => false,
         };
