@@ -60,6 +60,8 @@ pub(crate) struct Given<'a> {
     pub(crate) parameters: &'a str,
     /// A folder for what the program's libraries want to keep.
     pub(crate) home: &'a Path,
+    /// Where the program finds its last checkpoint and leaves the next; `None` if nobody stores it.
+    pub(crate) checkpoints: Option<&'a Path>,
     /// Of rank 0.
     pub(crate) lead: Option<Lead<'a>>,
 }
@@ -108,6 +110,9 @@ pub(crate) fn variables(
         set(name, &value);
     }
     set(env::DATA, &given.data);
+    if let Some(checkpoints) = given.checkpoints {
+        set(env::CHECKPOINTS, &checkpoints);
+    }
     if let Some(lead) = &given.lead {
         set("MLFLOW_RUN_ID", &lead.run_id);
         set("MLFLOW_EXPERIMENT_ID", &lead.experiment_id);
@@ -156,6 +161,7 @@ mod tests {
             data: Path::new("/cache/data"),
             parameters: "{\"hidden\":128}",
             home: Path::new("/cache/home"),
+            checkpoints: Some(Path::new("/cache/checkpoints")),
             lead,
         };
         let inherited = inherited.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -172,6 +178,7 @@ mod tests {
             ("MLFLOW_TRACKING_PASSWORD", "p"),
             ("SLIPWAY_TRIAL", "{}"),
             ("SLIPWAY_CACHE", "/cache"),
+            ("SLIPWAY_CHECKPOINT_STORE", "s3://checkpoints"),
             ("PET_NNODES", "2"),
             ("AWS_SECRET_ACCESS_KEY", "s"),
             ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t"),
@@ -194,13 +201,17 @@ mod tests {
             ("MLFLOW_TRACKING_URI", "http://mlflow:5000"),
             ("MLFLOW_TRACKING_PASSWORD", "p"),
             ("SLIPWAY_DATA", "/cache/data"),
+            ("SLIPWAY_CHECKPOINTS", "/cache/checkpoints"),
             ("SLIPWAY_PARAMETERS", "{\"hidden\":128}"),
             ("HOME", "/cache/home"),
         ] {
             assert_eq!(get(name), Some(value), "{name}");
         }
         let ours = |name: &&String| OURS.iter().any(|prefix| name.starts_with(prefix));
-        assert_eq!(variables.keys().filter(ours).collect::<Vec<_>>(), ["SLIPWAY_DATA", "SLIPWAY_PARAMETERS"]);
+        assert_eq!(
+            variables.keys().filter(ours).collect::<Vec<_>>(),
+            ["SLIPWAY_CHECKPOINTS", "SLIPWAY_DATA", "SLIPWAY_PARAMETERS"]
+        );
         assert_eq!(get("MLFLOW_RUN_ID"), None);
     }
 

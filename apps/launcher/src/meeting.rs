@@ -1,7 +1,8 @@
 //! Where the launchers of one job meet: so that programs start when every worker is there, and rank 0 knows how each of them ended.
 //!
 //! Rank 0 listens on the port after the one that the programs use. Every other launcher holds one connection to it, and both sides send
-//! lines: `hello <job> <rank> <workers>`, answered by `met <time>` once all are there, with the time at which rank 0 began; `done` from a worker whose program ended well,
+//! lines: `hello <job> <rank> <workers>`, answered by `met <time> <checkpoint>` once all are there, with the time at which rank 0 began and the
+//! checkpoint that it has found (`-` for none); `done` from a worker whose program ended well,
 //! answered by `noted`; `failed` from one whose program did not; `lost <rank>` to all others when a worker failed or its connection broke.
 //! A connection that breaks without `done` is a lost worker: whatever is not known to have ended well has not.
 
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use slipway_dataset::Digest;
 use slipway_job::{Environment, Failure, Membership, Result, rendezvous};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
+/// What stands where no checkpoint was found.
+const NONE: &str = "-";
 /// The longest line, in bytes.
 const LONGEST_LINE: u64 = 512;
 /// How long a connection may take to say who it is.
@@ -38,11 +42,17 @@ pub(crate) enum Meeting {
 }
 
 impl Meeting {
-    /// Waits until all workers are there. All of them learn when rank 0 has `begun`, in milliseconds since 1970.
+    /// Waits until all workers are there. All of them learn when rank 0 has `begun`, in milliseconds since 1970, and which `checkpoint` it has
+    /// found.
     ///
     /// # Errors
     /// [`Failure::Peer`] if one is missing when the time is up.
-    pub(crate) async fn hold(environment: &Environment, job: &str, begun: i64) -> Result<Self> {
+    pub(crate) async fn hold(
+        environment: &Environment,
+        job: &str,
+        begun: i64,
+        checkpoint: Option<Digest>,
+    ) -> Result<Self> {
         let membership = &environment.membership;
         if membership.world_size == 1 {
             return Ok(Self::Alone);
@@ -55,7 +65,7 @@ impl Meeting {
         let membership = Membership { master_port: port, ..membership.clone() };
         let end = Instant::now() + environment.rendezvous_timeout;
         Ok(if membership.rank == 0 {
-            Self::Leader(Leader::hold(membership, job, begun, end).await?)
+            Self::Leader(Leader::hold(membership, job, (begun, checkpoint), end).await?)
         } else {
             Self::Follower(Follower::join(membership, job, end).await?)
         })
@@ -75,6 +85,14 @@ impl Meeting {
         match self {
             Self::Alone | Self::Leader(_) => None,
             Self::Follower(follower) => Some(follower.rank_0),
+        }
+    }
+
+    /// On every rank but 0: the checkpoint that rank 0 has found.
+    pub(crate) fn checkpoint(&self) -> Option<Digest> {
+        match self {
+            Self::Alone | Self::Leader(_) => None,
+            Self::Follower(follower) => follower.checkpoint,
         }
     }
 
@@ -126,7 +144,12 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    async fn hold(membership: Membership, job: &str, begun: i64, end: Instant) -> Result<Self> {
+    async fn hold(
+        membership: Membership,
+        job: &str,
+        (begun, checkpoint): (i64, Option<Digest>),
+        end: Instant,
+    ) -> Result<Self> {
         let (port, workers) = (membership.master_port, membership.world_size);
         let address = find(membership, end).await?;
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -167,8 +190,9 @@ impl Leader {
             leader.writers.lock().await.insert(rank, to);
             readers.insert(rank, from);
         }
+        let checkpoint = checkpoint.map_or_else(|| NONE.to_owned(), |checkpoint| checkpoint.to_string());
         for (rank, from) in readers {
-            leader.say(rank, &format!("met {begun}\n")).await;
+            leader.say(rank, &format!("met {begun} {checkpoint}\n")).await;
             leader.listening.spawn(listen(rank, from, Arc::clone(&leader.writers), leader.state.clone()));
         }
         Ok(leader)
@@ -265,6 +289,7 @@ pub(crate) struct Follower {
     noted: watch::Receiver<bool>,
     /// Its address, and when it began.
     rank_0: (SocketAddr, i64),
+    checkpoint: Option<Digest>,
     /// The task that listens to rank 0; dropped, it ends, and so does the connection.
     _listening: JoinSet<()>,
 }
@@ -274,7 +299,7 @@ impl Follower {
         let hello = format!("hello {job} {} {}\n", membership.rank, membership.world_size);
         loop {
             let address = find(membership.clone(), end).await?;
-            if let Some((from, to, begun)) =
+            if let Some((from, to, (begun, checkpoint))) =
                 tokio::time::timeout_at(end.into(), met(address, &hello)).await.unwrap_or_default()
             {
                 let (lost, lost_there) = watch::channel(None);
@@ -282,7 +307,14 @@ impl Follower {
                 let mut listening = JoinSet::new();
                 listening.spawn(follow(from, lost, noted));
                 let rank_0 = (address, begun);
-                return Ok(Self { to, lost: lost_there, noted: noted_there, rank_0, _listening: listening });
+                return Ok(Self {
+                    to,
+                    lost: lost_there,
+                    noted: noted_there,
+                    rank_0,
+                    checkpoint,
+                    _listening: listening,
+                });
             }
             if Instant::now() + PAUSE >= end {
                 return Err(Failure::Peer(
@@ -304,15 +336,20 @@ impl Follower {
     }
 }
 
+/// When rank 0 began, and the checkpoint that it has found.
+type Word = (i64, Option<Digest>);
+
 /// Introduces this worker to rank 0; `None` if the connection ends before all have met.
-async fn met(address: SocketAddr, hello: &str) -> Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf, i64)> {
+async fn met(address: SocketAddr, hello: &str) -> Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf, Word)> {
     let stream = TcpStream::connect(address).await.ok()?;
     keep_alive(&stream);
     let (reader, mut writer) = stream.into_split();
     writer.write_all(hello.as_bytes()).await.ok()?;
     let mut reader = BufReader::new(reader);
-    let begun = next_line(&mut reader).await?.strip_prefix("met ")?.parse().ok()?;
-    Some((reader, writer, begun))
+    let line = next_line(&mut reader).await?;
+    let (begun, checkpoint) = line.strip_prefix("met ")?.split_once(' ')?;
+    let checkpoint = if checkpoint == NONE { None } else { Some(checkpoint.parse().ok()?) };
+    Some((reader, writer, (begun.parse().ok()?, checkpoint)))
 }
 
 /// Notes what rank 0 says, until its connection ends.
@@ -374,6 +411,7 @@ mod tests {
             threads: 1,
             rendezvous_timeout: Duration::from_secs(seconds),
             progress_interval: Duration::from_secs(5),
+            checkpoint_interval: Duration::from_secs(30),
         }
     }
 
@@ -389,8 +427,10 @@ mod tests {
 
     async fn met(workers: usize) -> Vec<Meeting> {
         let port = port();
-        let joining = (0..workers)
-            .map(|rank| async move { Meeting::hold(&environment(rank, workers, port, 20), "job", rank as i64).await });
+        let joining = (0..workers).map(|rank| async move {
+            let checkpoint = (rank == 0).then(|| Digest::of("checkpoint"));
+            Meeting::hold(&environment(rank, workers, port, 20), "job", rank as i64, checkpoint).await
+        });
         let joined: Vec<_> = joining.map(|joining| tokio::spawn(Box::pin(joining))).collect();
         let mut meetings = Vec::new();
         for joined in joined {
@@ -407,6 +447,7 @@ mod tests {
         for mut follower in meetings {
             assert!(!waiting.is_finished());
             assert_eq!(follower.rank_0().map(|(_, begun)| begun), Some(0), "rank 0's time");
+            assert_eq!(follower.checkpoint(), Some(Digest::of("checkpoint")));
             follower.conclude().await.unwrap();
             // its process ends now
         }
@@ -448,9 +489,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_worker_that_does_not_come_is_named_and_strangers_do_not_count() {
         let port = port();
-        let leader = tokio::spawn(async move { Meeting::hold(&environment(0, 3, port, 3), "job", 0).await.map(drop) });
+        let leader =
+            tokio::spawn(async move { Meeting::hold(&environment(0, 3, port, 3), "job", 0, None).await.map(drop) });
         let follower =
-            tokio::spawn(async move { Meeting::hold(&environment(1, 3, port, 3), "job", 0).await.map(drop) });
+            tokio::spawn(async move { Meeting::hold(&environment(1, 3, port, 3), "job", 0, None).await.map(drop) });
         for said in
             ["hello other 2 3\n", "hello job 3 3\n", "hello job 2 4\n", "hello job 0 3\n", "GET / HTTP/1.1\r\n\r\n", ""]
         {

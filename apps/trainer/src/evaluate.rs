@@ -99,7 +99,7 @@ mod tests {
     use slipway_model::{Architecture, Config};
 
     use super::*;
-    use crate::train::synthetic;
+    use crate::synthetic::synthetic;
 
     #[test]
     fn parts_add_up_to_the_whole() {

@@ -11,6 +11,7 @@ use slipway_report::Results;
 
 use crate::error::{Error, Result};
 use crate::leading::must_lead;
+use crate::mark::Mark;
 use crate::repository::Followed;
 
 /// What becomes of a version that is better than the one in service.
@@ -85,10 +86,10 @@ pub(crate) async fn propose(
 ) -> Result<Proposed> {
     let forge = &followed.remote.forge;
     let branch = promotion_branch(&version.name, version.number(), environment);
-    let mark = Mark::of(mlflow, version, environment);
+    let mark = Mark::of(mlflow, version, tag::PROMOTION, environment);
     let newest = forge.newest().await?;
     if let Some(found) = first(&newest, &branch) {
-        return mark.keep(leadership, found).await;
+        return keep(&mark, leadership, found).await;
     }
     if mark.is_set().await? {
         return Ok(Proposed::default());
@@ -108,50 +109,21 @@ pub(crate) async fn propose(
     if first.number < opened.number {
         forge.close(opened.number).await?;
     }
-    mark.keep(leadership, first).await
+    keep(&mark, leadership, first).await
 }
 
-/// What says that a version was proposed: a tag of its run, since the manager's account may write runs and no versions.
-struct Mark<'a> {
-    mlflow: &'a Client,
-    /// Without a run nothing is kept, and the newest pull requests alone are known.
-    run: Option<&'a str>,
-    tag: String,
-}
-
-impl<'a> Mark<'a> {
-    fn of(mlflow: &'a Client, version: &'a ModelVersion, environment: &str) -> Self {
-        let run = version.run_id.as_deref().filter(|run| !run.is_empty());
-        Self { mlflow, run, tag: format!("{}.{environment}", tag::PROMOTION) }
-    }
-
-    async fn is_set(&self) -> Result<bool> {
-        let Some(run) = self.run else { return Ok(false) };
-        Ok(self.mlflow.get_run(run).await?.tags.get(&self.tag).is_some_and(|number| !number.is_empty()))
-    }
-
-    /// Keeps that there is a pull request. It is there whatever becomes of that, so a failure is part of what is returned.
-    async fn keep(&self, leadership: &Leadership, opened: &Opened) -> Result<Proposed> {
-        let open = Some(opened.clone()).filter(Opened::is_open);
-        let Some(run) = self.run else { return Ok(Proposed { open, ..Proposed::default() }) };
-        let kept = async {
-            if self.is_set().await? {
-                return Ok(false);
-            }
-            must_lead(leadership)?;
-            self.mlflow.set_tag(run, &self.tag, &opened.number.to_string()).await?;
-            Ok::<_, Error>(true)
-        };
-        match kept.await {
-            Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
-            Err(error @ Error::NotLeader) => Err(error),
-            Err(error) => Ok(Proposed { is_new: false, open, unmarked: Some(error) }),
-        }
+/// Keeps that there is a pull request. It is there whatever becomes of that, so a failure is part of what is returned.
+async fn keep(mark: &Mark<'_>, leadership: &Leadership, opened: &Opened) -> Result<Proposed> {
+    let open = Some(opened.clone()).filter(Opened::is_open);
+    match mark.set(leadership, opened).await {
+        Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
+        Err(error @ Error::NotLeader) => Err(error),
+        Err(error) => Ok(Proposed { is_new: false, open, unmarked: Some(error) }),
     }
 }
 
 /// The first pull request of these branches; those of forks are anybody's.
-fn first<'a>(newest: &'a [Opened], branch: &str) -> Option<&'a Opened> {
+pub(crate) fn first<'a>(newest: &'a [Opened], branch: &str) -> Option<&'a Opened> {
     let of_branch = newest.iter().filter(|opened| !opened.is_fork && opened.branch.starts_with(branch));
     of_branch.min_by_key(|opened| opened.number)
 }
@@ -327,6 +299,7 @@ mod tests {
             is_fork,
             merge_commit: None,
             commits: None,
+            opened_at: None,
         };
         let newest = [opened(9, false), opened(8, false), opened(7, true)];
         let found = |model: &str| first(&newest, &promotion_branch(model, 3, "local")).map(|opened| opened.number);

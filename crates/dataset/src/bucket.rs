@@ -99,6 +99,11 @@ impl Bucket {
         Self { name: name.to_owned(), ..self.clone() }
     }
 
+    /// The same bucket, with another patience.
+    pub(crate) fn with_budget(&self, budget: RetryBudget) -> Self {
+        Self { budget, ..self.clone() }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }

@@ -69,7 +69,16 @@ fn configuration(folder: &Path, python: PathBuf) -> Configuration {
         repository,
         state: folder.join("state"),
         afresh: true,
-        programs: Programs { trainer: server.clone(), launcher: server.clone(), server, manager, python, demo_ui },
+        // the monitor says where it listens, and answers, as the manager does
+        programs: Programs {
+            trainer: server.clone(),
+            launcher: server.clone(),
+            server,
+            monitor: manager.clone(),
+            manager,
+            python,
+            demo_ui,
+        },
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         packages: Vec::new(),
         page_port: None,

@@ -29,7 +29,9 @@
 //! its entity tag. Whoever is overtaken starts again from the new head, with everything that was read; whoever is killed has at most left
 //! blobs that nobody names.
 
+mod arrival;
 mod build;
+mod clean;
 mod difference_hash;
 mod error;
 mod examine;
@@ -47,6 +49,7 @@ mod publish;
 mod read;
 mod record;
 mod report;
+mod resample;
 pub mod sort;
 mod split;
 mod temporary;
@@ -54,7 +57,9 @@ mod transform;
 mod unit;
 mod validate;
 
+pub use arrival::{Arrival, arrivals, landed, result_of};
 pub use build::{Built, Places, Step, build};
+pub use clean::{Unneeded, remove, unneeded};
 pub use error::Error;
 pub use plan::{Planned, PlannedSource, plan};
 pub use report::{ClassReport, Counts, Reason, ReasonCount, Report, SetAside, SetAsideReport, Short};

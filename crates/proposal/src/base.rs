@@ -77,7 +77,7 @@ impl Base {
     }
 
     /// The owners of the files that a commit changes, as this base names them. An address is no reviewer.
-    fn code_owners(&self, git: &Repository, head: &str) -> Result<Vec<String>> {
+    pub(crate) fn code_owners(&self, git: &Repository, head: &str) -> Result<Vec<String>> {
         let whole = Repository::open(git.root())?;
         for path in code_owners::PATHS {
             let Some(text) = whole.read(&self.commit, path)? else { continue };

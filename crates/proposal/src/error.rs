@@ -10,6 +10,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a pull request cannot be prepared or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A dataset that is not retrained.
+    #[error("nothing is trained again on {dataset}: {reason}")]
+    NotRetrained {
+        /// The dataset.
+        dataset: String,
+        /// Why not.
+        reason: String,
+    },
     /// Files have mistakes.
     #[error("{} found", slipway_project::count(.0.len(), "problem"))]
     Invalid(Vec<Finding>),

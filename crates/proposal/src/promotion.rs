@@ -196,7 +196,7 @@ fn servable(version: &ModelVersion) -> Result<()> {
 }
 
 /// A registered model's name in the name of a branch, where git allows less than the registry: other characters become `-`.
-fn in_branch(name: &str) -> String {
+pub(crate) fn in_branch(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
 }
 

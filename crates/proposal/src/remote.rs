@@ -186,6 +186,38 @@ impl Remote {
         Err(Error::TooManyBranches(first))
     }
 
+    /// Puts a commit on a branch and opens its pull request, unless the branch has had one, in whatever state: that one is returned, the oldest if
+    /// there are several. Also returns whether it was opened just now.
+    ///
+    /// For branches that are named by what they are for: two who open at the same time come to the same end. A branch that is there without a
+    /// pull request is what an earlier attempt has left, and is taken as it is.
+    pub(crate) async fn open_once(&self, git: &Repository, head: &str, request: PullRequest) -> Result<(Opened, bool)> {
+        if let Some(opened) = self.first_of(&request.branch).await? {
+            return Ok((opened, false));
+        }
+        if self.find(git, &request.branch).await?.is_none()
+            && let Err(error) = self.publish(git, head, &request.branch).await
+            // somebody else made it in between
+            && self.find(git, &request.branch).await?.is_none()
+        {
+            return Err(error);
+        }
+        let opened = self.forge.open(&request).await?;
+        match self.first_of(&request.branch).await? {
+            // somebody else opened one in between, and a person has closed it already
+            Some(first) if first.number < opened.number => {
+                self.forge.close(opened.number).await?;
+                Ok((first, false))
+            }
+            _ => Ok((opened, true)),
+        }
+    }
+
+    /// The oldest pull request of a branch, in whatever state.
+    pub(crate) async fn first_of(&self, branch: &str) -> Result<Option<Opened>> {
+        Ok(self.forge.of_branch(branch).await?.into_iter().next())
+    }
+
     /// Puts a commit on a branch that does not exist. Returns whether the branch holds it, or the same change, now.
     async fn put(&self, git: &Repository, head: &str, branch: &str) -> Result<bool> {
         if let Some(there) = self.find(git, branch).await? {

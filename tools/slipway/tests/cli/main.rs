@@ -4,6 +4,7 @@
 mod check;
 mod cluster;
 mod dataset;
+mod dataset_kills;
 mod deployed;
 mod history;
 mod json;
