@@ -1,4 +1,4 @@
-"""Provides what only the tests need: a browser, its driver library, a GitHub API on this machine, and Kubeflow Trainer's schema."""
+"""Provides what only the tests need: a browser, its driver library, jq, a GitHub API on this machine, and Kubeflow Trainer's schema."""
 
 import os
 import platform
@@ -23,17 +23,35 @@ def run(*command: str, **options) -> str:
     return done.stdout
 
 
+def can_install() -> bool:
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def install(package: str) -> None:
+    run("apt-get", "update", "-q")
+    run("apt-get", "install", "-y", "-q", "--no-install-recommends", package)
+
+
 def browser() -> None:
     """Installs Debian's chromium if there is no browser. Where it cannot, it says what to install."""
     if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
         return
-    if shutil.which("apt-get") and os.geteuid() == 0:
+    if can_install():
         print("==> installing chromium for the browser test", flush=True)
-        run("apt-get", "update", "-q")
-        run("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium")
-        return
+        return install("chromium")
     how = "brew install --cask chromium" if platform.system() == "Darwin" else "sudo apt-get install chromium"
     sys.exit(f"The browser test needs Chromium: {how}, or set CHROMIUM to its path.")
+
+
+def jq() -> None:
+    """Installs Debian's jq, which the steps of the workflows use on a runner. Where it cannot, it says what to install."""
+    if shutil.which("jq"):
+        return
+    if can_install():
+        print("==> installing jq for the tests of the workflows", flush=True)
+        return install("jq")
+    how = "brew install jq" if platform.system() == "Darwin" else "sudo apt-get install jq"
+    sys.exit(f"The tests of the workflows need jq: {how}")
 
 
 def browser_driver() -> None:
@@ -74,6 +92,7 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     browser()
     browser_driver()
+    jq()
     emulated_github()
     trainer_schema()
 

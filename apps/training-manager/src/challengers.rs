@@ -14,7 +14,7 @@ use slipway_digest::Digest;
 use slipway_http::{Client, Url, client_of};
 use slipway_mlflow::Client as Mlflow;
 use slipway_names::tag;
-use slipway_proposal::{Conclusion, Opening, Verdict, conclusion_branch};
+use slipway_proposal::{Conclusion, Opening, Verdict, is_conclusion};
 use slipway_serving::Pin;
 
 use crate::error::{Error, Result};
@@ -218,8 +218,8 @@ async fn conclude(
         return Ok(true);
     }
     let forge = &followed.remote.forge;
-    let branch = conclusion_branch(&pin.name, pin.version, environment);
-    if let Some(found) = first(&forge.newest().await?, &branch) {
+    let is_it = |branch: &str| is_conclusion(branch, &pin.name, pin.version, environment);
+    if let Some(found) = first(&forge.newest().await?, is_it) {
         mark.set(leadership, found).await?;
         return Ok(true);
     }
@@ -234,7 +234,7 @@ async fn conclude(
     tracing::info!("opened #{} to end the trial of version {} of {}", opened.number, pin.version, pin.name);
     // of two managers that both took themselves for the leader, the first one's stays
     let newest = forge.newest().await?;
-    let first = first(&newest, &branch).unwrap_or(&opened);
+    let first = first(&newest, is_it).unwrap_or(&opened);
     must_lead(leadership)?;
     if first.number < opened.number {
         forge.close(opened.number).await?;

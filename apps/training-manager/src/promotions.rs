@@ -6,7 +6,7 @@ use slipway_forge::Opened;
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag;
 use slipway_outcome::Registered;
-use slipway_proposal::{Opening, Promotion, best_version, promotion_branch, score};
+use slipway_proposal::{Opening, Promotion, best_version, is_promotion, score};
 use slipway_report::Results;
 
 use crate::error::{Error, Result};
@@ -85,10 +85,10 @@ pub(crate) async fn propose(
     version: &ModelVersion,
 ) -> Result<Proposed> {
     let forge = &followed.remote.forge;
-    let branch = promotion_branch(&version.name, version.number(), environment);
+    let is_it = |branch: &str| is_promotion(branch, &version.name, version.number(), environment);
     let mark = Mark::of(mlflow, version, tag::PROMOTION, environment);
     let newest = forge.newest().await?;
-    if let Some(found) = first(&newest, &branch) {
+    if let Some(found) = first(&newest, is_it) {
         return keep(&mark, leadership, found).await;
     }
     if mark.is_set().await? {
@@ -104,7 +104,7 @@ pub(crate) async fn propose(
     tracing::info!("opened #{} to put version {} of {} into service", opened.number, version.version, version.name);
     // two managers that both took themselves for the leader may have opened one on two commits of the default branch: the first one stays
     let newest = forge.newest().await?;
-    let first = first(&newest, &branch).unwrap_or(&opened);
+    let first = first(&newest, is_it).unwrap_or(&opened);
     must_lead(leadership)?;
     if first.number < opened.number {
         forge.close(opened.number).await?;
@@ -123,9 +123,8 @@ async fn keep(mark: &Mark<'_>, leadership: &Leadership, opened: &Opened) -> Resu
 }
 
 /// The first pull request of these branches; those of forks are anybody's.
-pub(crate) fn first<'a>(newest: &'a [Opened], branch: &str) -> Option<&'a Opened> {
-    let of_branch = newest.iter().filter(|opened| !opened.is_fork && opened.branch.starts_with(branch));
-    of_branch.min_by_key(|opened| opened.number)
+pub(crate) fn first(newest: &[Opened], is_it: impl Fn(&str) -> bool) -> Option<&Opened> {
+    newest.iter().filter(|opened| !opened.is_fork && is_it(&opened.branch)).min_by_key(|opened| opened.number)
 }
 
 #[cfg(test)]
@@ -281,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_pull_request_of_a_version_is_not_one_of_a_fork() {
-        let opened = |number, is_fork| Opened {
+    fn the_first_pull_request_of_a_version_is_neither_of_a_fork_nor_of_another_environment() {
+        let opened = |number, environment, is_fork| Opened {
             number,
             url: String::new(),
-            branch: format!("slipway/serve-mnist-3-local-{number}"),
+            branch: format!("slipway/serve-mnist-3-{environment}-0123abcd-0000000{number}"),
             title: String::new(),
             head: String::new(),
             state: PullRequestState::Open,
@@ -301,8 +300,16 @@ mod tests {
             commits: None,
             opened_at: None,
         };
-        let newest = [opened(9, false), opened(8, false), opened(7, true)];
-        let found = |model: &str| first(&newest, &promotion_branch(model, 3, "local")).map(|opened| opened.number);
-        assert_eq!((found("mnist"), found("other")), (Some(8), None));
+        let newest = [
+            opened(9, "local", false),
+            opened(8, "local", false),
+            opened(7, "local", true),
+            opened(6, "local-2", false),
+        ];
+        let found = |number: u64, environment: &str| {
+            first(&newest, |branch| is_promotion(branch, "mnist", number, environment)).map(|opened| opened.number)
+        };
+        assert_eq!((found(3, "local"), found(3, "local-2")), (Some(8), Some(6)));
+        assert_eq!((found(4, "local"), found(3, "loc")), (None, None));
     }
 }

@@ -34,16 +34,11 @@ pub(crate) fn branch(name: &str, base: &str, change: &str) -> String {
     format!("{PREFIX}{name}-{}-{change}", &base[..DIGITS.min(base.len())])
 }
 
-/// What the names of all branches begin with that are named after this.
-pub(crate) fn prefix(name: &str) -> String {
-    format!("{PREFIX}{name}-")
-}
-
 /// The change in the name of a branch that is named after this: its name has two ids, and a number if somebody added commits to an earlier one.
 /// Another name may begin with this one.
 pub(crate) fn change_in<'b>(branch: &'b str, name: &str) -> Option<&'b str> {
     let is_id = |part: &&str| part.len() == DIGITS && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut parts = branch.strip_prefix(&prefix(name))?.split('-');
+    let mut parts = branch.strip_prefix(PREFIX)?.strip_prefix(name)?.strip_prefix('-')?.split('-');
     parts.next().filter(is_id)?;
     let change = parts.next().filter(is_id)?;
     let number = parts.next().is_none_or(|number| number.bytes().all(|byte| byte.is_ascii_digit()));

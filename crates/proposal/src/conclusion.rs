@@ -6,6 +6,7 @@ use slipway_project::{Changes, serving};
 use slipway_serving::{Pin, Pins};
 
 use crate::base::{Base, Proposal};
+use crate::branch::change_in;
 use crate::promotion::in_branch;
 use crate::{Error, Opening, Remote, Result};
 
@@ -93,10 +94,10 @@ impl Conclusion {
     }
 }
 
-/// What the names of the branches begin with that end the trial of a version in an environment: one for each commit that it was proposed on.
+/// Whether a branch ends the trial of this version in this environment. There is one for each commit that it was proposed on.
 #[must_use]
-pub fn conclusion_branch(model: &str, version: u64, environment: &str) -> String {
-    format!("slipway/{}-", branch_of(model, version, environment))
+pub fn is_conclusion(branch: &str, model: &str, version: u64, environment: &str) -> bool {
+    change_in(branch, &branch_of(model, version, environment)).is_some()
 }
 
 fn branch_of(model: &str, version: u64, environment: &str) -> String {

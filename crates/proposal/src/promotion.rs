@@ -13,7 +13,7 @@ use slipway_project::{Changes, serving};
 use slipway_serving::{Pin, Pins};
 
 use crate::base::{Base, Proposal};
-use crate::branch::prefix;
+use crate::branch::change_in;
 use crate::{Error, Opening, Remote, Result};
 
 /// The best version of a model: of those that are ready, have a digest, run on a server, and were tested by the same metric on the same data as the newest
@@ -167,10 +167,10 @@ impl Promotion {
     }
 }
 
-/// What the names of the branches begin with that put a version into service in an environment: one for each commit that it was proposed on.
+/// Whether a branch puts this version into service in this environment. There is one for each commit that it was proposed on.
 #[must_use]
-pub fn promotion_branch(model: &str, version: u64, environment: &str) -> String {
-    prefix(&named(model, &version.to_string(), environment))
+pub fn is_promotion(branch: &str, model: &str, version: u64, environment: &str) -> bool {
+    change_in(branch, &named(model, &version.to_string(), environment)).is_some()
 }
 
 fn named(model: &str, version: &str, environment: &str) -> String {

@@ -31,7 +31,7 @@ pub fn plan_report(examination: &Examination, about: &About, expectations: &Expe
     let costs: Vec<Costs> = examination.environments.iter().map(|one| Costs::of(one, &estimates)).collect();
     let mut total = Costs::default();
     costs.iter().for_each(|one| total.add(one));
-    let warnings = warnings(examination, expectations, &total);
+    let warnings = warnings(examination, about, expectations, &total);
 
     let mut sections = Vec::new();
     sections.extend(findings(examination, about));
@@ -224,13 +224,8 @@ fn first(
 
 /// What must be done before it can be merged, as Markdown.
 fn missing(examination: &Examination, about: &About) -> Vec<String> {
-    let number = about.number.map_or_else(|| "N".to_owned(), |number| number.to_string());
     let mut missing = Vec::new();
-    let render = if about.is_fork {
-        format!("`slipway render`, merged with {} and pushed to its branch", branch(about))
-    } else {
-        format!("`slipway render --pull-request {number}`")
-    };
+    let render = render(about);
     match &examination.conflict {
         Some(Conflict::Files { files, only_rendered }) => {
             let how = if *only_rendered {
@@ -261,6 +256,15 @@ fn missing(examination: &Examination, about: &About) -> Vec<String> {
     missing
 }
 
+/// What brings the rendered files up to date, as Markdown: the author of a fork does it there, because nobody here may push to it.
+fn render(about: &About) -> String {
+    if about.is_fork {
+        return format!("`slipway render`, merged with {} and pushed to its branch", branch(about));
+    }
+    let number = about.number.map_or_else(|| "N".to_owned(), |number| number.to_string());
+    format!("`slipway render --pull-request {number}`")
+}
+
 /// Names as code.
 fn codes(names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     names.into_iter().map(|name| code(&shortened(name.as_ref(), 100))).collect()
@@ -271,7 +275,7 @@ pub(crate) fn branch(about: &About) -> String {
 }
 
 /// What a reader must not overlook, as Markdown, the worst first.
-fn warnings(examination: &Examination, expectations: &Expectations, total: &Costs) -> Vec<String> {
+fn warnings(examination: &Examination, about: &About, expectations: &Expectations, total: &Costs) -> Vec<String> {
     let mut warnings = Vec::new();
     for environment in &examination.environments {
         if let Err(reason) = &environment.prices
@@ -311,10 +315,13 @@ fn warnings(examination: &Examination, expectations: &Expectations, total: &Cost
             "{code} changes, and {jobs} of before keep the code that they have: `rerun` runs the new one"
         ));
     }
+    let render = render(about);
     for draft in &examination.drafts {
         let (file, jobs) = (code(&shortened(&draft.file, 100)), count(draft.jobs, "TrainJob"));
         let environment = code(&shortened(&draft.environment, 60));
-        warnings.push(format!("{file} is not rendered in {environment}, so merging does not start its {jobs}"));
+        warnings.push(format!(
+            "{file} is not rendered in {environment}, so merging does not start its {jobs}; to render it: {render}"
+        ));
     }
     if total.without_price > 0 && examination.environments.iter().all(|one| one.prices.is_ok()) {
         warnings.push(format!(

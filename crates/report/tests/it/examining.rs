@@ -190,11 +190,12 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
     let draft = change.commit(&change.base, &[("experiments/more.yaml", &more)]);
     let (examination, document) = report(&change, &change.base, &draft);
     assert!(!examination.is_refused());
-    assert!(
-        document
-            .first
-            .contains("`experiments/more.yaml` is not rendered in `local`, so merging does not start its 2 TrainJobs")
-    );
+    let not_rendered = "`experiments/more.yaml` is not rendered in `local`, so merging does not start its 2 TrainJobs";
+    let here = format!("{not_rendered}; to render it: `slipway render --pull-request 7`");
+    assert!(document.first.contains(&here), "{}", document.first);
+    let fork = plan_report(&examination, &About { is_fork: true, ..about() }, &Expectations::default());
+    let there = format!("{not_rendered}; to render it: `slipway render`, merged with `main` and pushed to its branch");
+    assert!(fork.first.contains(&there), "{}", fork.first);
     // no history
     let examination = Examination::of(&change.git, &change.base, &head, None).unwrap();
     let expectations =

@@ -210,7 +210,7 @@ impl Hostile {
         if first.contains("slipway render") {
             ensure!(first.contains("`slipway render`, merged with `main` and pushed to its branch"), "{first}");
         }
-        if first.contains("is not rendered in `local`, so merging does not start its") {
+        if first.contains("to render it: `slipway render`, merged with `main` and pushed to its branch") {
             self.told.fetch_add(1, Ordering::SeqCst);
         }
         ensure!(github.bare(REPOSITORY).commit("main").await.as_ref() == Some(&self.main), "main has moved");
@@ -229,7 +229,7 @@ async fn fifty_hostile_pull_requests_get_a_plan_and_nothing_else() {
         let reported = hostile.report(&workflow, number).await;
         reported.unwrap_or_else(|error| panic!("{}: {error:#}", case.branch));
     }
-    assert!(hostile.told.load(Ordering::SeqCst) > 0, "nobody was told what is not rendered");
+    assert!(hostile.told.load(Ordering::SeqCst) > 0, "nobody was told how to render");
     assert_eq!(hostile.github.get("/pulls").await.unwrap().as_array().map(Vec::len), Some(50));
 }
 
