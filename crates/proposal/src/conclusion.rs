@@ -8,7 +8,7 @@ use slipway_serving::{Pin, Pins};
 use crate::base::{Base, Proposal};
 use crate::branch::change_in;
 use crate::promotion::in_branch;
-use crate::{Error, Opening, Remote, Result};
+use crate::{Opening, Remote, Result};
 
 /// What a trial came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Conclusion {
     /// Prepares it on top of the remote's default branch.
     ///
     /// # Errors
-    /// [`Error::UnknownEnvironment`]; [`Error::Invalid`] when the environment's list of versions in service has a mistake; when the remote cannot
+    /// [`UnknownEnvironment`](crate::Error::UnknownEnvironment); [`Invalid`](crate::Error::Invalid) when the environment's list of versions in service has a mistake; when the remote cannot
     /// be fetched from.
     pub async fn prepare(
         git: &Repository,
@@ -44,11 +44,7 @@ impl Conclusion {
         verdict: Verdict,
     ) -> Result<Self> {
         let base = Base::fetch(git, remote).await?;
-        let known = base.tree.folders_in("overlays");
-        if !known.iter().any(|name| name == environment) {
-            return Err(Error::UnknownEnvironment { name: environment.to_owned(), known });
-        }
-        let before = serving::read(&base.tree, environment).map_err(|finding| Error::Invalid(vec![finding]))?;
+        let before = base.in_service(environment)?;
         // what git does not declare any more, or in another way, was decided by a person
         let is_declared = before.challenger(&challenger.name).is_some_and(|declared| declared.pin == *challenger);
         let after = match verdict {

@@ -178,6 +178,19 @@ pub enum Error {
         /// The versions that exist.
         known: Vec<String>,
     },
+    /// There is nothing to try a version beside.
+    #[error(
+        "no other version of {model} is in service in {environment}, so version {version} cannot be tried beside one: without `--as`, \
+         `slipway promote` puts it into service"
+    )]
+    NoChampion {
+        /// The registered model.
+        model: String,
+        /// The version.
+        version: u64,
+        /// The environment.
+        environment: String,
+    },
     /// The version was not registered by Slipway.
     #[error(
         "version {version} of {model} has no digest in its tag {}, so its content cannot be pinned: register it with a TrainJob of Slipway",

@@ -1,6 +1,6 @@
 //! The pull requests that Slipway opens: to start an experiment, to train again on what a dataset has become, to cancel
-//! TrainJobs, to record those that have ended, to put a version into service, to end the trial of one, to undo another
-//! one.
+//! TrainJobs, to record those that have ended, to put a version into service, to try one beside it, to end that
+//! trial, to undo another one.
 //!
 //! Each is prepared first, so that a caller can show what they would do, and opened second.
 
@@ -19,6 +19,7 @@ mod remote;
 mod rendering;
 mod retraining;
 mod reversion;
+mod trial;
 
 pub use archive::{Archive, MOST_RECORDS};
 pub use archive_results::{result_of, results_of};
@@ -32,3 +33,4 @@ pub use remote::Remote;
 pub use rendering::Rendered;
 pub use retraining::{Retrained, Retraining, is_retraining_of, retrain_branch, retrain_branches};
 pub use reversion::{Reversion, merged_commits};
+pub use trial::Trial;

@@ -18,4 +18,5 @@ mod pull_requests;
 mod ran;
 mod render;
 mod status;
+mod trials;
 mod upstream;
