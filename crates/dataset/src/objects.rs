@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::Path;
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use slipway_names::env;
 
