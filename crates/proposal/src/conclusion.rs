@@ -85,7 +85,7 @@ impl Conclusion {
         let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base.commit), &changes, &title)?;
         let body = format!("{evidence}\n{end}\n");
-        let proposal = Proposal { name: branch_of(name, *version, environment), label, title, body };
+        let proposal = Proposal { name: branch_of(name, *version, environment), by_name: true, label, title, body };
         self.base.open(git, remote, &head, proposal, opening).await
     }
 }
