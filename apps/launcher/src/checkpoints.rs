@@ -8,17 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use slipway_checkpoint::{Attempt, Checkpoints, Content, Error, Restored};
+use slipway_checkpoint::{Attempt, Checkpoints, Content, Error, Remover, Restored};
 use slipway_dataset::Digest;
-use slipway_job::{Failure, Record, Result};
-use tokio::sync::watch;
+use slipway_job::{Failure, Record, Result, cache};
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
 
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How many checkpoints stay in the folder, the newest ones.
+const KEPT: usize = 2;
+/// How long checkpoints that nobody needs are removed, while this worker could end.
+const REMOVING: Duration = Duration::from_secs(10);
 /// The shard that holds what the launcher itself remembers. A program cannot make it: names with a dot are not stored.
 const OWN: &str = ".slipway.json";
 
-/// What rank 0 has found before the workers meet.
+/// What rank 0 has found while the workers meet.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// The right to write checkpoints; `None` if there is no place for them.
@@ -29,14 +34,34 @@ pub(crate) struct Found {
     pub(crate) record: Option<Record>,
 }
 
-/// Rank 0 takes the job's checkpoints, and restores the newest into `folder`, which is empty before. Waits for minutes while the store is away. A store
-/// that refuses costs the checkpoints and nothing else.
-pub(crate) async fn find(job: &str, folder: &Path, cache: &Path) -> Result<Found> {
+/// What a search comes to.
+pub(crate) type Finding = oneshot::Receiver<Result<Found>>;
+
+/// Rank 0 begins to take the job's checkpoints and to restore the newest into `folder`, which is empty before, on a thread of its own. Waits for
+/// minutes while the store is away. A store that refuses costs the checkpoints and nothing else.
+///
+/// # Errors
+/// When no thread can be started.
+pub(crate) fn start(runtime: &Runtime, job: String, folder: PathBuf) -> Result<Finding> {
+    let (runtime, (tell, hear)) = (runtime.handle().clone(), oneshot::channel());
+    std::thread::Builder::new()
+        .name("finding".to_owned())
+        .spawn(move || drop(tell.send(runtime.block_on(find(&job, &folder, &cache())))))
+        .map_err(|error| Failure::Unexpected(format!("starting the thread that looks for checkpoints: {error}")))?;
+    Ok(hear)
+}
+
+/// Waits until the search has come to its end.
+pub(crate) async fn found(finding: Finding) -> Result<Found> {
+    finding.await.map_err(|error| Failure::Unexpected(format!("looking for checkpoints: {error}")))?
+}
+
+async fn find(job: &str, folder: &Path, cache: &Path) -> Result<Found> {
     let Some(checkpoints) = Checkpoints::from_env(job).await.map_err(failure)? else { return Ok(Found::default()) };
     let found = async {
         let mut attempt = checkpoints.claim().await?;
         let restored = attempt.restore(cache).await?;
-        Ok((attempt, restored))
+        Ok::<_, Error>((attempt, restored))
     };
     match found.await {
         Ok((attempt, None)) => Ok(Found { attempt: Some(attempt), ..Found::default() }),
@@ -46,14 +71,14 @@ pub(crate) async fn find(job: &str, folder: &Path, cache: &Path) -> Result<Found
             tracing::info!(event = "resumed", checkpoint = name);
             Ok(Found { attempt: Some(attempt), id: Some(id), record })
         }
-        Err(Error::Store(error)) if error.is_unavailable() => Err(error.into()),
-        Err(error) => {
+        Err(error) if error.is_refusal() => {
             tracing::warn!(
                 event = "no_checkpoints",
                 "the program runs without checkpoints, so a restart begins anew: {error}"
             );
             Ok(Found::default())
         }
+        Err(error) => Err(failure(error)),
     }
 }
 
@@ -67,16 +92,40 @@ pub(crate) async fn follow(job: &str, id: &Digest, folder: &Path, cache: &Path) 
     place(restored, folder.to_owned()).await.map(drop)
 }
 
-/// Removes what a job that is done has stored. Nothing depends on it.
-pub(crate) async fn remove(job: &str) {
-    let removed = async {
+/// Removes the checkpoints that this attempt has stored or taken over, if it has; those of a later one stay.
+pub(crate) async fn remove(remover: Option<&Remover>) {
+    if let Some(remover) = remover {
+        removed(remover.remove()).await;
+    }
+}
+
+/// Removes the checkpoints of a job that is known to be done, whoever stored them.
+pub(crate) async fn remove_all(job: &str) {
+    let remove = async {
         match Checkpoints::from_env(job).await? {
             Some(checkpoints) => checkpoints.remove().await,
             None => Ok(()),
         }
     };
-    if let Err(error) = removed.await {
-        tracing::warn!(event = "checkpoints_left", "checkpoints that nobody needs stay in the store: {error}");
+    removed(remove).await;
+}
+
+/// Nothing depends on a removal.
+async fn removed(remove: impl Future<Output = Result<(), Error>>) {
+    let reason = match tokio::time::timeout(REMOVING, remove).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the store did not remove them within {REMOVING:?}"),
+    };
+    tracing::warn!(event = "checkpoints_left", "checkpoints that nobody needs stay in the store: {reason}");
+}
+
+/// Removes this worker's folder: what is needed of it is in the store.
+pub(crate) fn forget(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder);
+    // the job's, unless it holds another worker's
+    if let Some(job) = folder.parent() {
+        let _ = std::fs::remove_dir(job);
     }
 }
 
@@ -84,7 +133,7 @@ fn failure(error: Error) -> Failure {
     match error {
         Error::Store(error) => error.into(),
         // another attempt has more luck
-        Error::Lost(reason) => Failure::Service(reason),
+        error @ (Error::Lost(_) | Error::Busy { .. }) => Failure::Service(error.to_string()),
         other => Failure::Unexpected(other.to_string()),
     }
 }
@@ -122,9 +171,22 @@ pub(crate) struct Storing {
     attempt: Attempt,
     folder: PathBuf,
     run_id: String,
-    /// The checkpoint that is stored, and the one before it.
-    last: Option<String>,
-    before: Option<String>,
+    /// The newest one that needs nothing any more: it is stored, or never can be.
+    settled: Option<Complete>,
+    /// The one that could not be stored at the last try. It is tried again, and said once.
+    failed: Option<Complete>,
+}
+
+/// A checkpoint in the folder, by its time and its name: a program may replace one by another of the same name.
+type Complete = (SystemTime, String);
+
+/// What a look at the folder comes to.
+#[derive(Debug)]
+enum Looked {
+    Nothing,
+    Stored,
+    /// Another attempt has begun, and the reason says so.
+    Overtaken(String),
 }
 
 /// Asks for a last look at the folder, from any thread.
@@ -137,6 +199,10 @@ enum Look {
     Going,
     Asked,
     Done,
+    /// Another attempt has begun: the thread that stores ends this process.
+    Overtaken,
+    /// Nothing is to be stored any more.
+    Abandoned,
 }
 
 impl LastLook {
@@ -144,7 +210,8 @@ impl LastLook {
         Self(Arc::new(watch::Sender::default()))
     }
 
-    /// Returns when everything that is in the folder is stored, cannot be, or the time is up. Nothing is stored after that.
+    /// Returns when everything that is in the folder is stored, cannot be, or the time is up. If another attempt has begun, this never returns, because
+    /// the process exits.
     pub(crate) async fn store(&self, limit: Duration) {
         let mut state = self.0.subscribe();
         self.0.send_if_modified(|look| {
@@ -154,77 +221,135 @@ impl LastLook {
             }
             is_going
         });
-        if tokio::time::timeout(limit, state.wait_for(|look| *look == Look::Done)).await.is_err() {
-            tracing::warn!(event = "checkpoint_missed", "the last checkpoint was not stored within {limit:?}");
+        let ended = state.wait_for(|look| !matches!(look, Look::Going | Look::Asked));
+        match tokio::time::timeout(limit, ended).await.map(|look| look.map(|look| *look)) {
+            Ok(Ok(Look::Overtaken)) => std::future::pending().await,
+            Ok(_) => {}
+            Err(_) => {
+                tracing::warn!(event = "checkpoint_missed", "the last checkpoint was not stored within {limit:?}");
+            }
         }
+    }
+
+    /// Nothing is stored after this. Returns at once, unless another attempt has begun: then never, because the process exits.
+    pub(crate) async fn abandon(&self) {
+        if !self.end(Look::Abandoned) {
+            std::future::pending().await
+        }
+    }
+
+    /// Ends the looking; `false` if it has ended in another way that counts.
+    fn end(&self, how: Look) -> bool {
+        let mut counts = true;
+        self.0.send_modify(|look| match look {
+            Look::Overtaken | Look::Abandoned => counts = *look == how,
+            Look::Going | Look::Asked | Look::Done => *look = how,
+        });
+        counts
     }
 }
 
 impl Storing {
     /// `restored` is what the folder holds at the beginning.
     pub(crate) fn new(attempt: Attempt, folder: PathBuf, run_id: String) -> Self {
-        let last = complete(&folder).ok().and_then(|mut found| found.pop()).map(|(_, name)| name);
-        Self { attempt, folder, run_id, last, before: None }
+        let settled = complete(&folder).ok().and_then(|mut found| found.pop());
+        Self { attempt, folder, run_id, settled, failed: None }
     }
 
-    /// Stores each checkpoint that appears, until a last look is asked for. Returns why another attempt has begun, if one has: then this
-    /// one is to end.
+    /// Stores each checkpoint that appears, until a last look is asked for, or nothing is to be stored any more. Returns why another attempt has begun,
+    /// if one has: then this one is to end.
     pub(crate) async fn run(mut self, last_look: LastLook) -> Option<String> {
-        let mut asked = last_look.0.subscribe();
-        loop {
-            let is_last = tokio::time::timeout(LOOK, asked.wait_for(|look| *look == Look::Asked)).await.is_ok();
-            let overtaken = self.look().await;
-            if is_last || overtaken.is_some() {
-                last_look.0.send_replace(Look::Done);
-                return overtaken;
+        let mut state = last_look.0.subscribe();
+        tokio::select! {
+            biased;
+            _ = state.wait_for(|look| *look == Look::Abandoned) => None,
+            overtaken = self.look_on(&last_look) => {
+                let how = if overtaken.is_some() { Look::Overtaken } else { Look::Done };
+                let counts = last_look.end(how);
+                overtaken.filter(|_| counts)
             }
         }
     }
 
-    async fn look(&mut self) -> Option<String> {
+    async fn look_on(&mut self, last_look: &LastLook) -> Option<String> {
+        let mut asked = last_look.0.subscribe();
+        loop {
+            let is_last = tokio::time::timeout(LOOK, asked.wait_for(|look| *look == Look::Asked)).await.is_ok();
+            match self.look().await {
+                Looked::Overtaken(reason) => return Some(reason),
+                Looked::Nothing | Looked::Stored if is_last => return None,
+                Looked::Nothing => {}
+                Looked::Stored => {
+                    // whoever asks for a last look does not wait for this
+                    tokio::select! {
+                        () = self.attempt.tidy() => {}
+                        _ = asked.wait_for(|look| *look == Look::Asked) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Looked {
         let found = match complete(&self.folder) {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(event = "checkpoint_failed", "{}: {error}", self.folder.display());
-                return None;
+                return Looked::Nothing;
             }
         };
-        let (_, name) = found.last().filter(|(_, name)| self.last.as_ref() != Some(name))?.clone();
-        let begun = Instant::now();
-        let stored = match contents(self.folder.join(&name), &self.run_id).await {
-            Ok(contents) => self.attempt.publish(&name, contents).await,
+        let looked = match found.last() {
+            Some(newest) if self.settled.as_ref() != Some(newest) => self.store(newest).await,
+            _ => Looked::Nothing,
+        };
+        tidy(&self.folder, &found);
+        looked
+    }
+
+    async fn store(&mut self, newest: &Complete) -> Looked {
+        let (begun, name) = (Instant::now(), &newest.1);
+        let stored = match contents(self.folder.join(name), &self.run_id).await {
+            Ok(contents) => self.attempt.publish(name, contents).await,
             Err(reason) => {
                 tracing::warn!(event = "checkpoint_failed", name, "it is not stored: {reason}");
-                return None;
+                self.settled = Some(newest.clone());
+                return Looked::Nothing;
             }
         };
         match stored {
             Ok(()) => {
                 tracing::info!(event = "checkpoint", name, seconds = begun.elapsed().as_secs_f64());
-                self.before = self.last.replace(name);
-                self.tidy(&found);
-                None
+                self.settled = Some(newest.clone());
+                Looked::Stored
             }
-            Err(error @ Error::Overtaken { .. }) => Some(error.to_string()),
+            Err(error @ Error::Overtaken { .. }) => Looked::Overtaken(error.to_string()),
+            Err(error @ Error::Unusable { .. }) => {
+                tracing::warn!(event = "checkpoint_failed", name, "it is not stored: {error}");
+                self.settled = Some(newest.clone());
+                Looked::Nothing
+            }
             Err(error) => {
-                tracing::warn!(event = "checkpoint_failed", name, "it is tried again: {error}");
-                None
+                if self.failed.as_ref() != Some(newest) {
+                    tracing::warn!(event = "checkpoint_failed", name, "it is tried again: {error}");
+                    self.failed = Some(newest.clone());
+                }
+                Looked::Nothing
             }
-        }
-    }
-
-    /// Removes from the folder what is older than the last two.
-    fn tidy(&self, found: &[(SystemTime, String)]) {
-        let kept = [self.last.as_ref(), self.before.as_ref()];
-        for (_, name) in found.iter().filter(|(_, name)| !kept.contains(&Some(name))) {
-            // the program may have removed it
-            let _ = std::fs::remove_dir_all(self.folder.join(name));
         }
     }
 }
 
+/// Removes from the folder what is older than the newest ones, whether or not they could be stored: otherwise the disk would be full before a store is
+/// back that is away.
+fn tidy(folder: &Path, found: &[Complete]) {
+    for (_, name) in found.iter().rev().skip(KEPT) {
+        // the program may have removed it
+        let _ = std::fs::remove_dir_all(folder.join(name));
+    }
+}
+
 /// The checkpoints in a folder, the newest last.
-fn complete(folder: &Path) -> std::io::Result<Vec<(SystemTime, String)>> {
+fn complete(folder: &Path) -> std::io::Result<Vec<Complete>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)?.flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
@@ -291,6 +416,66 @@ mod tests {
         std::fs::File::open(at("a")).unwrap().set_modified(time).unwrap();
         let names: Vec<_> = complete(folder.path()).unwrap().into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["b", "a"], "the newest last");
+    }
+
+    /// Writes a checkpoint aside, and gives it its name, in place of one that has it.
+    fn leave(folder: &Path, name: &str, content: &str, seconds: u64) {
+        let (making, named) = (folder.join(".making"), folder.join(name));
+        std::fs::create_dir(&making).unwrap();
+        std::fs::write(making.join("weights"), content).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        std::fs::File::open(&making).unwrap().set_modified(time).unwrap();
+        let _ = std::fs::remove_dir_all(&named);
+        std::fs::rename(making, named).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        complete(folder).unwrap().into_iter().map(|(_, name)| name).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_replaced_is_stored_again_and_what_fails_leaves_room() {
+        let (store, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(store.path().join("checkpoints")).unwrap();
+        let url = slipway_object_store::serve(store.path()).await;
+        let (access_key, secret_key) = slipway_object_store::KEYS;
+        let credentials = slipway_dataset::Credentials {
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            session_token: None,
+        };
+        let budget = slipway_dataset::RetryBudget::Interactive;
+        let objects =
+            slipway_dataset::Objects::new(&url, "s3://checkpoints", credentials, "us-east-1", budget).unwrap();
+        let attempt = Checkpoints::new(objects, "job").claim().await.unwrap();
+        let mut storing = Storing::new(attempt, folder.path().to_owned(), "r".to_owned());
+        for (content, seconds) in [("a", 1), ("b", 2)] {
+            leave(folder.path(), "latest", content, seconds);
+            assert!(matches!(storing.look().await, Looked::Stored), "{content}");
+            assert!(matches!(storing.look().await, Looked::Nothing), "{content}");
+        }
+        for seconds in 3..6 {
+            leave(folder.path(), &format!("linked-{seconds}"), "c", seconds);
+            let link = folder.path().join(format!("linked-{seconds}/link"));
+            std::os::unix::fs::symlink("/etc/passwd", link).unwrap();
+            assert!(matches!(storing.look().await, Looked::Nothing), "{seconds}");
+        }
+        assert_eq!(names(folder.path()), ["linked-4", "linked-5"]);
+        assert_eq!(storing.settled.map(|(_, name)| name).as_deref(), Some("linked-5"), "it is not tried again");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_overtaken_does_not_go_on() {
+        let soon = Duration::from_millis(20);
+        let overtaken = LastLook::new();
+        assert!(overtaken.end(Look::Overtaken));
+        assert!(tokio::time::timeout(soon, overtaken.store(soon * 100)).await.is_err());
+        assert!(tokio::time::timeout(soon, overtaken.abandon()).await.is_err());
+
+        let abandoned = LastLook::new();
+        abandoned.abandon().await;
+        assert!(!abandoned.end(Look::Overtaken), "what is heard after that does not end the process");
+        abandoned.store(soon).await;
     }
 
     #[tokio::test]

@@ -10,7 +10,8 @@ use slipway_names::env;
 
 /// Where an image has the program's code.
 const PROGRAM: &str = "/opt/program";
-/// How long a program may take to end after SIGTERM. Marking the run as killed takes up to 10 s more, and a pod has 20 s.
+/// How long a program may take to end after SIGTERM. Storing the last checkpoint takes up to 2 s more and marking the run as killed
+/// 10 s, and a pod has 25 s.
 const GRACE: Duration = Duration::from_secs(8);
 
 /// Variables of these prefixes are for this program, not for the one that it starts: the trial, the place among the workers as Kubeflow Trainer

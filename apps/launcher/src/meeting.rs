@@ -1,8 +1,8 @@
 //! Where the launchers of one job meet: so that programs start when every worker is there, and rank 0 knows how each of them ended.
 //!
 //! Rank 0 listens on the port after the one that the programs use. Every other launcher holds one connection to it, and both sides send
-//! lines: `hello <job> <rank> <workers>`, answered by `met <time> <checkpoint>` once all are there, with the time at which rank 0 began and the
-//! checkpoint that it has found (`-` for none); `done` from a worker whose program ended well,
+//! lines: `hello <job> <rank> <workers>`, answered by `met <time>` once all are there, with the time at which rank 0 began; `checkpoint <id>`
+//! from rank 0, with the one that it has found (`-` for none), which may take it long; `done` from a worker whose program ended well,
 //! answered by `noted`; `failed` from one whose program did not; `lost <rank>` to all others when a worker failed or its connection broke.
 //! A connection that breaks without `done` is a lost worker: whatever is not known to have ended well has not.
 
@@ -42,17 +42,11 @@ pub(crate) enum Meeting {
 }
 
 impl Meeting {
-    /// Waits until all workers are there. All of them learn when rank 0 has `begun`, in milliseconds since 1970, and which `checkpoint` it has
-    /// found.
+    /// Waits until all workers are there. All of them learn when rank 0 has `begun`, in milliseconds since 1970.
     ///
     /// # Errors
     /// [`Failure::Peer`] if one is missing when the time is up.
-    pub(crate) async fn hold(
-        environment: &Environment,
-        job: &str,
-        begun: i64,
-        checkpoint: Option<Digest>,
-    ) -> Result<Self> {
+    pub(crate) async fn hold(environment: &Environment, job: &str, begun: i64) -> Result<Self> {
         let membership = &environment.membership;
         if membership.world_size == 1 {
             return Ok(Self::Alone);
@@ -65,7 +59,7 @@ impl Meeting {
         let membership = Membership { master_port: port, ..membership.clone() };
         let end = Instant::now() + environment.rendezvous_timeout;
         Ok(if membership.rank == 0 {
-            Self::Leader(Leader::hold(membership, job, (begun, checkpoint), end).await?)
+            Self::Leader(Leader::hold(membership, job, begun, end).await?)
         } else {
             Self::Follower(Follower::join(membership, job, end).await?)
         })
@@ -88,11 +82,27 @@ impl Meeting {
         }
     }
 
-    /// On every rank but 0: the checkpoint that rank 0 has found.
-    pub(crate) fn checkpoint(&self) -> Option<Digest> {
-        match self {
-            Self::Alone | Self::Leader(_) => None,
-            Self::Follower(follower) => follower.checkpoint,
+    /// On rank 0: tells the others which checkpoint it has found.
+    pub(crate) async fn tell(&self, checkpoint: Option<Digest>) {
+        if let Self::Leader(leader) = self {
+            let word = checkpoint.map_or_else(|| NONE.to_owned(), |checkpoint| checkpoint.to_string());
+            leader.say_all(&format!("checkpoint {word}\n")).await;
+        }
+    }
+
+    /// On every rank but 0: the checkpoint that rank 0 has found. Waits for as long as rank 0 looks for one.
+    ///
+    /// # Errors
+    /// [`Failure::Peer`] if rank 0 is lost.
+    pub(crate) async fn checkpoint(&self) -> Result<Option<Digest>> {
+        let Self::Follower(follower) = self else { return Ok(None) };
+        let mut said = follower.checkpoint.clone();
+        let said = said.wait_for(Option::is_some).await.map(|word| word.clone());
+        match said.map_err(|_| lost_worker(0))?.as_deref() {
+            None | Some(NONE) => Ok(None),
+            Some(word) => word.parse::<Digest>().map(Some).map_err(|_| {
+                Failure::Unexpected(format!("rank 0 says that it has found the checkpoint {word:?}, which is none"))
+            }),
         }
     }
 
@@ -144,12 +154,7 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    async fn hold(
-        membership: Membership,
-        job: &str,
-        (begun, checkpoint): (i64, Option<Digest>),
-        end: Instant,
-    ) -> Result<Self> {
+    async fn hold(membership: Membership, job: &str, begun: i64, end: Instant) -> Result<Self> {
         let (port, workers) = (membership.master_port, membership.world_size);
         let address = find(membership, end).await?;
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -190,9 +195,8 @@ impl Leader {
             leader.writers.lock().await.insert(rank, to);
             readers.insert(rank, from);
         }
-        let checkpoint = checkpoint.map_or_else(|| NONE.to_owned(), |checkpoint| checkpoint.to_string());
         for (rank, from) in readers {
-            leader.say(rank, &format!("met {begun} {checkpoint}\n")).await;
+            leader.say(rank, &format!("met {begun}\n")).await;
             leader.listening.spawn(listen(rank, from, Arc::clone(&leader.writers), leader.state.clone()));
         }
         Ok(leader)
@@ -200,6 +204,12 @@ impl Leader {
 
     async fn say(&self, rank: usize, line: &str) {
         say(&self.writers, rank, line).await;
+    }
+
+    async fn say_all(&self, line: &str) {
+        for to in self.writers.lock().await.values_mut() {
+            let _ = to.write_all(line.as_bytes()).await;
+        }
     }
 
     async fn announce(&self, lost: usize) {
@@ -289,7 +299,8 @@ pub(crate) struct Follower {
     noted: watch::Receiver<bool>,
     /// Its address, and when it began.
     rank_0: (SocketAddr, i64),
-    checkpoint: Option<Digest>,
+    /// What it says that it has found; `None` as long as it looks.
+    checkpoint: watch::Receiver<Option<String>>,
     /// The task that listens to rank 0; dropped, it ends, and so does the connection.
     _listening: JoinSet<()>,
 }
@@ -299,13 +310,14 @@ impl Follower {
         let hello = format!("hello {job} {} {}\n", membership.rank, membership.world_size);
         loop {
             let address = find(membership.clone(), end).await?;
-            if let Some((from, to, (begun, checkpoint))) =
+            if let Some((from, to, begun)) =
                 tokio::time::timeout_at(end.into(), met(address, &hello)).await.unwrap_or_default()
             {
                 let (lost, lost_there) = watch::channel(None);
                 let (noted, noted_there) = watch::channel(false);
+                let (found, checkpoint) = watch::channel(None);
                 let mut listening = JoinSet::new();
-                listening.spawn(follow(from, lost, noted));
+                listening.spawn(follow(from, lost, noted, found));
                 let rank_0 = (address, begun);
                 return Ok(Self {
                     to,
@@ -336,27 +348,30 @@ impl Follower {
     }
 }
 
-/// When rank 0 began, and the checkpoint that it has found.
-type Word = (i64, Option<Digest>);
-
-/// Introduces this worker to rank 0; `None` if the connection ends before all have met.
-async fn met(address: SocketAddr, hello: &str) -> Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf, Word)> {
+/// Introduces this worker to rank 0, which says when it began; `None` if the connection ends before all have met.
+async fn met(address: SocketAddr, hello: &str) -> Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf, i64)> {
     let stream = TcpStream::connect(address).await.ok()?;
     keep_alive(&stream);
     let (reader, mut writer) = stream.into_split();
     writer.write_all(hello.as_bytes()).await.ok()?;
     let mut reader = BufReader::new(reader);
     let line = next_line(&mut reader).await?;
-    let (begun, checkpoint) = line.strip_prefix("met ")?.split_once(' ')?;
-    let checkpoint = if checkpoint == NONE { None } else { Some(checkpoint.parse().ok()?) };
-    Some((reader, writer, (begun.parse().ok()?, checkpoint)))
+    let begun = line.strip_prefix("met ")?.parse().ok()?;
+    Some((reader, writer, begun))
 }
 
 /// Notes what rank 0 says, until its connection ends.
-async fn follow(mut from: BufReader<OwnedReadHalf>, lost: watch::Sender<Option<usize>>, noted: watch::Sender<bool>) {
+async fn follow(
+    mut from: BufReader<OwnedReadHalf>,
+    lost: watch::Sender<Option<usize>>,
+    noted: watch::Sender<bool>,
+    found: watch::Sender<Option<String>>,
+) {
     while let Some(line) = next_line(&mut from).await {
         if line == "noted" {
             noted.send_replace(true);
+        } else if let Some(checkpoint) = line.strip_prefix("checkpoint ") {
+            found.send_replace(Some(checkpoint.to_owned()));
         } else if let Some(rank) = line.strip_prefix("lost ").and_then(|rank| rank.parse().ok()) {
             lost.send_modify(|lost| {
                 lost.get_or_insert(rank);
@@ -427,10 +442,8 @@ mod tests {
 
     async fn met(workers: usize) -> Vec<Meeting> {
         let port = port();
-        let joining = (0..workers).map(|rank| async move {
-            let checkpoint = (rank == 0).then(|| Digest::of("checkpoint"));
-            Meeting::hold(&environment(rank, workers, port, 20), "job", rank as i64, checkpoint).await
-        });
+        let joining = (0..workers)
+            .map(|rank| async move { Meeting::hold(&environment(rank, workers, port, 20), "job", rank as i64).await });
         let joined: Vec<_> = joining.map(|joining| tokio::spawn(Box::pin(joining))).collect();
         let mut meetings = Vec::new();
         for joined in joined {
@@ -443,11 +456,12 @@ mod tests {
     async fn all_are_done() {
         let mut meetings = met(3).await;
         let mut leader = meetings.remove(0);
+        leader.tell(Some(Digest::of("checkpoint"))).await;
         let waiting = tokio::spawn(async move { leader.conclude().await });
         for mut follower in meetings {
             assert!(!waiting.is_finished());
             assert_eq!(follower.rank_0().map(|(_, begun)| begun), Some(0), "rank 0's time");
-            assert_eq!(follower.checkpoint(), Some(Digest::of("checkpoint")));
+            assert_eq!(follower.checkpoint().await.unwrap(), Some(Digest::of("checkpoint")));
             follower.conclude().await.unwrap();
             // its process ends now
         }
@@ -483,16 +497,23 @@ mod tests {
         // a leader that is gone before it has heard
         let mut meetings = met(2).await;
         drop(meetings.remove(0));
+        assert_eq!(meetings[0].checkpoint().await.unwrap_err().code(), 8);
         assert_eq!(meetings[0].conclude().await.unwrap_err().code(), 8);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn rank_0_may_find_nothing() {
+        let meetings = met(2).await;
+        meetings[0].tell(None).await;
+        assert_eq!(meetings[1].checkpoint().await.unwrap(), None);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_worker_that_does_not_come_is_named_and_strangers_do_not_count() {
         let port = port();
-        let leader =
-            tokio::spawn(async move { Meeting::hold(&environment(0, 3, port, 3), "job", 0, None).await.map(drop) });
+        let leader = tokio::spawn(async move { Meeting::hold(&environment(0, 3, port, 3), "job", 0).await.map(drop) });
         let follower =
-            tokio::spawn(async move { Meeting::hold(&environment(1, 3, port, 3), "job", 0, None).await.map(drop) });
+            tokio::spawn(async move { Meeting::hold(&environment(1, 3, port, 3), "job", 0).await.map(drop) });
         for said in
             ["hello other 2 3\n", "hello job 3 3\n", "hello job 2 4\n", "hello job 0 3\n", "GET / HTTP/1.1\r\n\r\n", ""]
         {

@@ -47,12 +47,14 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let processes = runtime.block_on(async { Processes::new(settings.grace) })?;
     let storing: Arc<OnceLock<LastLook>> = Arc::default();
     let (stopping, at_stop) = (processes.clone(), Arc::clone(&storing));
+    let left = checkpoint_folder(&trial.name, environment.membership.rank);
     let stop = async move {
         // a program may leave a checkpoint when it gets SIGTERM
         stopping.stop().await;
         if let Some(last_look) = at_stop.get() {
             last_look.store(LAST_CHECKPOINT).await;
         }
+        checkpoints::forget(&left);
     };
     let conclusion = Conclusion::listen(&runtime, stop, |code| std::process::exit(code.into()))?;
     let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
@@ -63,26 +65,30 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     if let Some(completed) = attempts.completed() {
         tracing::info!(event = "done_before", "nothing is left to do: {completed}");
         if leads {
-            runtime.block_on(checkpoints::remove(&trial.name));
+            runtime.block_on(checkpoints::remove_all(&trial.name));
             Reporter::start(environment.progress_interval)?.conclude();
         }
         return Ok(());
     }
-    // the dataset is fetched while the workers meet
+    // the dataset is fetched, and a checkpoint looked for, while the workers meet
     let unpacking = runtime.spawn(data::unpack(trial.dataset.clone()));
     let folders = Folders::make(&trial.name, environment.membership.rank)?;
-    let found = if leads {
-        runtime.block_on(checkpoints::find(&trial.name, &folders.checkpoints, &cache()))?
-    } else {
-        Found::default()
-    };
+    let find = || checkpoints::start(&runtime, trial.name.clone(), folders.checkpoints.clone());
+    let finding = leads.then(find).transpose()?;
     let begun = now_ms();
-    let meeting = runtime.block_on(Meeting::hold(environment, &trial.name, begun, found.id))?;
+    let meeting = runtime.block_on(Meeting::hold(environment, &trial.name, begun))?;
     tracing::info!(
         event = "workers_met",
         rank = environment.membership.rank,
         workers = environment.membership.world_size
     );
+    // this may take longer than workers wait for each other; they know that rank 0 lives as long as their connections do
+    let found = match finding {
+        Some(finding) => runtime.block_on(checkpoints::found(finding))?,
+        None => Found::default(),
+    };
+    runtime.block_on(meeting.tell(found.id));
+    let remover = found.attempt.as_ref().map(Attempt::remover);
     let mut recorder = leads.then(|| {
         let start = Start {
             experiment: trial.experiment.clone(),
@@ -114,20 +120,25 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         launched,
     };
     let done = (|| {
-        if let Some(id) = job.meeting.checkpoint() {
+        if let Some(id) = runtime.block_on(job.meeting.checkpoint())? {
             runtime.block_on(checkpoints::follow(&trial.name, &id, &job.folders.checkpoints, &cache()))?;
         }
         let unpacked = runtime.block_on(unpacking);
         let unpacked = unpacked.map_err(|error| Failure::Unexpected(format!("fetching the dataset: {error}")))??;
         job.work(recorder.as_mut(), &unpacked, &reporter)
     })();
-    // what is needed of it is in the store
-    let _ = std::fs::remove_dir_all(&job.folders.checkpoints);
+    checkpoints::forget(&job.folders.checkpoints);
+    let remove = || {
+        runtime.block_on(async {
+            if let Some(last_look) = storing.get() {
+                last_look.abandon().await;
+            }
+            checkpoints::remove(remover.as_ref()).await;
+        });
+    };
     match done {
         Ok(()) => {
-            if leads {
-                runtime.block_on(checkpoints::remove(&trial.name));
-            }
+            remove();
             reporter.conclude();
             Ok(())
         }
@@ -137,8 +148,8 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
             let (rank_0, reason) = (job.meeting.rank_0(), failure.to_string());
             runtime.block_on(conclusion.end_failed(&client, &trial, rank_0, failure.code(), &reason));
             // no attempt follows
-            if leads && [exit::INPUT, exit::GATE].contains(&failure.code()) {
-                runtime.block_on(checkpoints::remove(&trial.name));
+            if [exit::INPUT, exit::GATE].contains(&failure.code()) {
+                remove();
             }
             Err(failure)
         }
@@ -177,14 +188,18 @@ struct Folders {
     checkpoints: PathBuf,
 }
 
+/// Where the program of a worker finds checkpoints and leaves them. Workers of one machine share the cache.
+fn checkpoint_folder(job: &str, rank: usize) -> PathBuf {
+    cache().join("checkpoints").join(job).join(rank.to_string())
+}
+
 impl Folders {
     fn make(job: &str, rank: usize) -> Result<Self> {
         let base = cache();
         let folders = Self {
             output: base.join("output").join(job),
             home: base.join("home"),
-            // workers of one machine share the cache
-            checkpoints: base.join("checkpoints").join(job).join(rank.to_string()),
+            checkpoints: checkpoint_folder(job, rank),
         };
         // what an earlier attempt left there is not this one's: its checkpoints are in the store
         let afresh = |folder: &Path| match std::fs::remove_dir_all(folder) {
@@ -221,13 +236,16 @@ impl Job<'_> {
             output: &self.folders.output,
             progress: lines.descriptor(),
         });
+        let has_store = std::env::var_os(env::CHECKPOINT_STORE).is_some_and(|store| !store.is_empty());
+        // rank 0 knows whether it may store there
+        let stores = has_store && (run.is_none() || self.attempt.is_some());
         let given = Given {
             job: &self.trial.name,
             membership: &membership,
             data: &unpacked.folder,
             parameters: &parameters,
             home: &self.folders.home,
-            checkpoints: std::env::var_os(env::CHECKPOINT_STORE).map(|_| self.folders.checkpoints.as_path()),
+            checkpoints: stores.then_some(self.folders.checkpoints.as_path()),
             lead,
         };
         let variables = variables(std::env::vars_os(), &given);
@@ -257,6 +275,10 @@ impl Job<'_> {
         self.runtime.block_on(self.meeting.conclude())?;
         let Some(run) = run else { return Ok(()) };
         recorder.map(Recorder::finish).transpose()?;
+        // what concludes a trial is not interrupted by what storing comes to
+        if let Some(last_look) = self.storing.get() {
+            self.runtime.block_on(last_look.abandon());
+        }
         let run = self.runtime.block_on(self.client.get_run(&run.run_id))?;
         let outcome = Outcome {
             trial: self.trial,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use slipway_c10d::Algorithm;
+use slipway_checkpoint::Attempt;
 use slipway_job::{Environment, runtime};
 use slipway_model::{Architecture, Config};
 use tch::Tensor;
@@ -115,6 +116,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
     };
     let resumed = found.share(&workers)?.map(|(snapshot, _)| snapshot);
     let first = resumed.as_ref().map_or(0, |snapshot| snapshot.position.step);
+    let remover = found.attempt.as_ref().map(Attempt::remover);
     let start = |attempt| Saver::start(runtime.handle(), attempt, environment.checkpoint_interval, None);
     let saver = found.attempt.map(start).transpose()?;
     let images = synthetic(images, 1)?;
@@ -137,7 +139,8 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
     });
     if let Some(saver) = saver {
         saver.close();
-        runtime.block_on(saver.waiter().settle(LAST_CHECKPOINT));
+        runtime.block_on(saver.waiter().settle(LAST_CHECKPOINT))?;
+        saver.waiter().abandon();
     }
     let trained = trained?;
     if let Some(path) = &options.weights {
@@ -147,9 +150,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
     if !workers.leads() {
         return Ok(());
     }
-    if let Some(job) = &options.job {
-        runtime.block_on(remove_checkpoints(job));
-    }
+    runtime.block_on(remove_checkpoints(remover.as_ref()));
     let parts = trained.profile.microseconds();
     let step = parts.map(|parts| parts.iter().map(|(_, spent)| spent).sum::<f64>());
     if options.profile {

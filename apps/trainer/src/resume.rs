@@ -42,20 +42,20 @@ pub(crate) fn start(runtime: &Runtime, job: String) -> Result<Finding> {
 pub(crate) type Finding = oneshot::Receiver<Result<Found>>;
 
 async fn find(job: &str) -> Result<Found> {
-    let Some(checkpoints) = Checkpoints::from_env(job).await.map_err(|error| unavailable(&error))? else {
+    let Some(checkpoints) = Checkpoints::from_env(job).await.map_err(failure)? else {
         return Ok(Found::default());
     };
     match look(&checkpoints).await {
         Ok(found) => Ok(found),
         Err(Failed::Other(failure)) => Err(failure),
-        Err(Failed::Checkpoint(Error::Store(error))) if error.is_unavailable() => Err(error.into()),
-        Err(Failed::Checkpoint(error)) => {
+        Err(Failed::Checkpoint(error)) if error.is_refusal() => {
             tracing::warn!(
                 event = "no_checkpoints",
                 "training goes on without checkpoints, so a restart begins anew: {error}"
             );
             Ok(Found::default())
         }
+        Err(Failed::Checkpoint(error)) => Err(failure(error)),
     }
 }
 
@@ -98,9 +98,11 @@ fn read(restored: Restored) -> std::io::Result<Parts> {
     Ok(parts)
 }
 
-fn unavailable(error: &Error) -> Failure {
+fn failure(error: Error) -> Failure {
     match error {
-        Error::Store(error) => error.clone().into(),
+        Error::Store(error) => error.into(),
+        // another attempt has more luck
+        error @ Error::Busy { .. } => slipway_job::Failure::Service(error.to_string()).into(),
         other => Failure::Unexpected(other.to_string()),
     }
 }

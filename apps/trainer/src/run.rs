@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use slipway_c10d::Algorithm;
-use slipway_checkpoint::Checkpoints;
+use slipway_checkpoint::{Attempt, Checkpoints, Remover};
 use slipway_experiment::{Model, OptimizerName, ScheduleName, Training, Trial};
 use slipway_job::{
     Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache, judge, now_ms,
@@ -38,6 +38,8 @@ const ADVICE: &str = "look at the run's loss, and lower training.optimizer.learn
 
 /// How long a worker that is stopped, or has lost another one, stores its last checkpoint.
 pub(crate) const LAST_CHECKPOINT: Duration = Duration::from_secs(2);
+/// How long checkpoints that nobody needs are removed, while this worker could end.
+const REMOVING: Duration = Duration::from_secs(10);
 
 /// Trains the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
 pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
@@ -62,7 +64,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     if let Some(completed) = attempts.completed() {
         tracing::info!(event = "done_before", "nothing is left to do: {completed}");
         if leads {
-            runtime.block_on(remove_checkpoints(&trial.name));
+            runtime.block_on(remove_checkpoints_of_all(&trial.name));
             Reporter::start(environment.progress_interval)?.conclude();
         }
         return Ok(());
@@ -87,6 +89,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
     let reporter = leads.then(|| Reporter::start(environment.progress_interval)).transpose()?;
+    let remover = found.attempt.as_ref().map(Attempt::remover);
     let saver = found.attempt.map(|attempt| {
         let record = recorder.as_ref().map(Recorder::record_handle);
         Saver::start(runtime.handle(), attempt, environment.checkpoint_interval, record)
@@ -129,37 +132,58 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
                 None => Ok(()),
             }
         });
-    if let Some(waiter) = stored.get() {
-        runtime.block_on(waiter.settle(LAST_CHECKPOINT));
-    }
+    let settled = stored.get().map_or(Ok(()), |waiter| runtime.block_on(waiter.settle(LAST_CHECKPOINT)));
+    // whatever this worker failed of: if another attempt has begun, that matters more
+    let done = done.map_err(|failure| settled.err().unwrap_or(failure));
+    let remove = || {
+        if let Some(waiter) = stored.get() {
+            waiter.abandon();
+        }
+        runtime.block_on(remove_checkpoints(remover.as_ref()));
+    };
     match &done {
-        Ok(()) if leads => runtime.block_on(remove_checkpoints(&trial.name)),
+        Ok(()) => remove(),
         // the run is another attempt's
-        Ok(()) | Err(Failure::Overtaken(_)) => {}
+        Err(Failure::Overtaken(_)) => {}
         Err(failure) => {
             conclusion.claim_failed(&runtime, failure.code());
             let rank_0 = workers.rank_0.map(|rank_0| (rank_0, begun));
             runtime.block_on(conclusion.end_failed(&client, &trial, rank_0, failure.code(), &failure.to_string()));
             // no attempt follows
-            if leads && [exit::INPUT, exit::GATE].contains(&failure.code()) {
-                runtime.block_on(remove_checkpoints(&trial.name));
+            if [exit::INPUT, exit::GATE].contains(&failure.code()) {
+                remove();
             }
         }
     }
     done
 }
 
-/// Removes the checkpoints of a job that is done. Nothing depends on it.
-pub(crate) async fn remove_checkpoints(job: &str) {
-    let removed = async {
+/// Removes the checkpoints that this attempt has stored or taken over, if it has; those of a later one stay.
+pub(crate) async fn remove_checkpoints(remover: Option<&Remover>) {
+    if let Some(remover) = remover {
+        removed(remover.remove()).await;
+    }
+}
+
+/// Removes the checkpoints of a job that is known to be done, whoever stored them.
+async fn remove_checkpoints_of_all(job: &str) {
+    let remove = async {
         match Checkpoints::from_env(job).await? {
             Some(checkpoints) => checkpoints.remove().await,
             None => Ok(()),
         }
     };
-    if let Err(error) = removed.await {
-        tracing::warn!(event = "checkpoints_left", "checkpoints that nobody needs stay in the store: {error}");
-    }
+    removed(remove).await;
+}
+
+/// Nothing depends on a removal.
+async fn removed(remove: impl Future<Output = slipway_checkpoint::Result<()>>) {
+    let reason = match tokio::time::timeout(REMOVING, remove).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the store did not remove them within {REMOVING:?}"),
+    };
+    tracing::warn!(event = "checkpoints_left", "checkpoints that nobody needs stay in the store: {reason}");
 }
 
 /// The network and the training of a trial of this program.
@@ -224,6 +248,9 @@ fn train_and_report(
     launched: Instant,
 ) -> Result<Trained> {
     let mut is_first = true;
+    if let Some(saver) = saver {
+        saver.open();
+    }
     let keeper = saver.map(|saver| saver as &dyn Keep);
     let trained = train(plan, &data.train, &data.validation, workers, (resumed, keeper), |event| {
         let Some((recorder, reporter)) = &mut reports else { return Ok(()) };
@@ -285,6 +312,10 @@ impl Job<'_> {
     /// Evaluates the model, logs the results, and registers it if the gate passes. The version is created last.
     fn conclude(&self, trained: Trained, recorder: &mut Recorder, reporter: Reporter) -> Result<()> {
         let evaluation = evaluate(&trained.model, &self.data.test)?;
+        // if this worker dies while it registers, nothing is trained again; and if another attempt has begun, that one registers
+        if let Some(waiter) = self.checkpoint {
+            self.runtime.block_on(waiter.settle(LAST_CHECKPOINT))?;
+        }
         let seconds = self.launched.elapsed().as_secs_f64();
         tracing::info!(
             event = "trained",
@@ -302,10 +333,6 @@ impl Job<'_> {
         let run = recorder.finish()?;
         self.runtime.block_on(self.client.log_inputs(&run.run_id, &[describe::input(self.trial, self.data)]))?;
         self.runtime.block_on(self.log_evaluation(&run, &evaluation))?;
-        // if this worker dies while it registers, nothing is trained again
-        if let Some(waiter) = self.checkpoint {
-            self.runtime.block_on(waiter.settle(LAST_CHECKPOINT));
-        }
         let Some(gate) = &self.trial.register else {
             self.runtime.block_on(self.client.set_tag(&run.run_id, tag::GATE, "none"))?;
             return self.finish(&run, reporter);

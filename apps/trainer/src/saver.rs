@@ -14,6 +14,9 @@ use crate::failure::{Failure, Result};
 use crate::snapshot::{PARTS, Snapshot};
 use crate::train::Keep;
 
+/// How long one checkpoint may take. After that the next one is tried, since a store that is slow for one may be quick for another.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Takes snapshots at intervals and when it is asked to, and gives them to the thread that stores them.
 #[derive(Debug)]
 pub(crate) struct Saver {
@@ -47,10 +50,24 @@ struct State {
     /// How many snapshots were taken, and which of them is dealt with: it is stored, or was tried, or a newer one has taken its place.
     taken: u64,
     settled: u64,
-    /// No more snapshots come.
-    closed: bool,
+    /// Whether snapshots come.
+    phase: Phase,
+    /// Nothing is stored any more, also of what was taken.
+    abandoned: bool,
     /// Another attempt has begun.
     overtaken: Option<String>,
+}
+
+/// A training, as far as it gives snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// It has not begun.
+    #[default]
+    Before,
+    /// Each step may give one.
+    Training,
+    /// No more come.
+    Over,
 }
 
 /// Asks for a checkpoint and waits for it, from any thread.
@@ -80,9 +97,14 @@ impl Saver {
         Waiter(Arc::clone(&self.shared))
     }
 
+    /// Training begins, so whoever asks for a checkpoint gets one of the next step.
+    pub(crate) fn open(&self) {
+        self.shared.state.send_modify(|state| state.phase = Phase::Training);
+    }
+
     /// No more snapshots come: training is over, or has failed.
     pub(crate) fn close(&self) {
-        self.shared.state.send_modify(|state| state.closed = true);
+        self.shared.state.send_modify(|state| state.phase = Phase::Over);
         self.shared.arrived.notify_one();
     }
 }
@@ -101,7 +123,7 @@ impl Keep for Saver {
         }
         // one at a time: a slow store gets fewer
         let is_time = state.taken == state.settled && self.last.get().elapsed() >= self.interval;
-        Ok(is_time || (state.asked && !state.closed))
+        Ok(is_time || state.asked)
     }
 
     fn keep(&self, snapshot: Snapshot) {
@@ -119,19 +141,35 @@ impl Keep for Saver {
 }
 
 impl Waiter {
-    /// Asks for a checkpoint of the next step, and returns when it is stored, cannot be, or the time is up.
+    /// Asks for a checkpoint of the next step, and returns when it is stored, cannot be, or the time is up. If there is no next step, it is what was
+    /// taken before.
     pub(crate) async fn store_now(&self, limit: Duration) {
         let mut taken = 0;
         self.0.state.send_modify(|state| {
-            state.asked = !state.closed;
+            state.asked = state.phase == Phase::Training;
             taken = state.taken;
         });
-        self.wait(limit, |state| state.settled > taken || (state.closed && state.settled == state.taken)).await;
+        self.wait(limit, |state| {
+            state.settled > taken || (state.phase != Phase::Training && state.settled == state.taken)
+        })
+        .await;
     }
 
     /// Returns when everything that was taken is stored, cannot be, or the time is up.
-    pub(crate) async fn settle(&self, limit: Duration) {
+    ///
+    /// # Errors
+    /// [`Failure::Overtaken`] if another attempt has begun: run and checkpoints are that one's.
+    pub(crate) async fn settle(&self, limit: Duration) -> Result<()> {
         self.wait(limit, |state| state.settled == state.taken).await;
+        match &self.0.state.borrow().overtaken {
+            Some(overtaken) => Err(Failure::Overtaken(overtaken.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores nothing any more: the checkpoints are about to be removed.
+    pub(crate) fn abandon(&self) {
+        self.0.state.send_modify(|state| state.abandoned = true);
     }
 
     async fn wait(&self, limit: Duration, is_over: impl Fn(&State) -> bool) {
@@ -143,12 +181,23 @@ impl Waiter {
     }
 }
 
-/// Stores each snapshot that arrives; of several that wait, the newest. Returns when no more come.
+/// Stores each snapshot that arrives; of several that wait, the newest. Returns when no more come, or what comes is not wanted.
 async fn store(mut attempt: Attempt, shared: &Shared) {
+    let mut state = shared.state.subscribe();
+    tokio::select! {
+        biased;
+        _ = state.wait_for(|state| state.abandoned) => {}
+        () = store_all(&mut attempt, shared) => {}
+    }
+}
+
+async fn store_all(attempt: &mut Attempt, shared: &Shared) {
     loop {
+        // first, because one may arrive before the end is seen
+        let is_over = shared.state.borrow().phase == Phase::Over;
         let next = shared.waiting().take();
         let Some(Waiting { number, snapshot, record }) = next else {
-            if shared.state.borrow().closed {
+            if is_over {
                 return;
             }
             shared.arrived.notified().await;
@@ -156,23 +205,22 @@ async fn store(mut attempt: Attempt, shared: &Shared) {
         };
         let (begun, name) = (Instant::now(), snapshot.name());
         let stored = match encoded(snapshot, record).await {
-            Ok(contents) => attempt.publish(&name, contents).await.map_err(Problem::Store),
-            Err(reason) => Err(Problem::Encode(reason)),
+            Ok(contents) => publish(attempt, &name, contents).await,
+            Err(reason) => Err(Problem::Other(reason)),
         };
         let mut overtaken = None;
-        match stored {
+        match &stored {
             Ok(()) => {
                 tracing::info!(event = "checkpoint", name, seconds = begun.elapsed().as_secs_f64());
             }
-            Err(Problem::Store(error @ Error::Overtaken { .. })) => overtaken = Some(error.to_string()),
-            Err(Problem::Store(error)) => {
+            Err(Problem::Overtaken(reason)) => overtaken = Some(reason.clone()),
+            Err(Problem::Other(reason)) => {
                 tracing::warn!(
                     event = "checkpoint_failed",
                     name,
-                    "training goes on, and the next one is tried: {error}"
+                    "training goes on, and the next one is tried: {reason}"
                 );
             }
-            Err(Problem::Encode(reason)) => tracing::warn!(event = "checkpoint_failed", name, "{reason}"),
         }
         shared.state.send_modify(|state| {
             state.settled = number;
@@ -181,12 +229,28 @@ async fn store(mut attempt: Attempt, shared: &Shared) {
         if overtaken.is_some() {
             return;
         }
+        if stored.is_ok() {
+            // nobody waits for this, and what is left of it is done the next time
+            tokio::select! {
+                () = attempt.tidy() => {}
+                () = shared.arrived.notified() => {}
+            }
+        }
     }
 }
 
 enum Problem {
-    Store(Error),
-    Encode(String),
+    Overtaken(String),
+    Other(String),
+}
+
+async fn publish(attempt: &mut Attempt, name: &str, contents: Vec<(String, Content)>) -> Result<(), Problem> {
+    match tokio::time::timeout(LONGEST, attempt.publish(name, contents)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error @ Error::Overtaken { .. })) => Err(Problem::Overtaken(error.to_string())),
+        Ok(Err(error)) => Err(Problem::Other(error.to_string())),
+        Err(_) => Err(Problem::Other(format!("the store did not take it within {LONGEST:?}"))),
+    }
 }
 
 async fn encoded(snapshot: Snapshot, record: Option<Record>) -> Result<Vec<(String, Content)>, String> {
@@ -194,4 +258,59 @@ async fn encoded(snapshot: Snapshot, record: Option<Record>) -> Result<Vec<(Stri
     let parts = encoding.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     let parts = PARTS.iter().zip(parts).filter(|(_, bytes)| !bytes.is_empty());
     Ok(parts.map(|(name, bytes)| ((*name).to_owned(), Content::Bytes(Bytes::from(bytes)))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_c10d::OptimizerState;
+
+    use super::*;
+    use crate::snapshot::Position;
+
+    fn saver() -> Saver {
+        let shared =
+            Arc::new(Shared { waiting: Mutex::default(), arrived: Notify::new(), state: watch::Sender::default() });
+        Saver { shared, record: None, interval: Duration::from_secs(3600), last: Cell::new(Instant::now()) }
+    }
+
+    fn snapshot() -> Snapshot {
+        let (position, optimizer) = (Position::default(), OptimizerState::default());
+        Snapshot { position, parameters: Vec::new(), optimizer, best: None }
+    }
+
+    /// Nothing stores here, so whoever waited would wait for an hour.
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_step_that_does_not_come() {
+        let saver = saver();
+        saver.waiter().store_now(LONG).await;
+        assert!(!saver.is_due().unwrap(), "before the training");
+        saver.open();
+        let (waiter, mut state) = (saver.waiter(), saver.shared.state.subscribe());
+        let waiting = tokio::spawn(async move { waiter.store_now(LONG).await });
+        state.wait_for(|state| state.asked).await.unwrap();
+        assert!(saver.is_due().unwrap());
+        saver.keep(snapshot());
+        assert!(!saver.is_due().unwrap(), "once is enough");
+        saver.shared.state.send_modify(|state| state.settled = 1);
+        waiting.await.unwrap();
+        saver.close();
+        saver.waiter().store_now(LONG).await;
+        assert!(!saver.is_due().unwrap(), "after the training");
+    }
+
+    #[tokio::test]
+    async fn another_attempt_that_has_begun_is_heard_of() {
+        let saver = saver();
+        saver.open();
+        saver.keep(snapshot());
+        saver.shared.state.send_modify(|state| {
+            state.settled = 1;
+            state.overtaken = Some("attempt 2 has begun".to_owned());
+        });
+        for failure in [saver.waiter().settle(LONG).await.unwrap_err(), saver.is_due().unwrap_err()] {
+            assert!(matches!(failure, Failure::Overtaken(_)), "{failure}");
+        }
+    }
 }

@@ -78,6 +78,22 @@ impl Snapshot {
         format!("step-{}", self.position.step)
     }
 
+    /// Says why a training with so many parameters, whose optimizer has the state `own` before its first step, cannot go on from here.
+    pub(crate) fn fits(&self, parameters: usize, own: &OptimizerState) -> Result<(), String> {
+        let best = self.best.as_ref().map_or(parameters, |best| best.len());
+        for (what, found, needed) in [
+            ("parameters", self.parameters.len(), parameters),
+            ("first moments", self.optimizer.first.len(), own.first.len()),
+            ("second moments", self.optimizer.second.len(), own.second.len()),
+            ("parameters of the best epoch", best, parameters),
+        ] {
+            if found != needed {
+                return Err(format!("it is not one of this trial: it has {found} {what} instead of {needed}"));
+            }
+        }
+        Ok(())
+    }
+
     /// As parts, with what MLflow has of this training.
     pub(crate) fn encode(&self, record: Option<Record>) -> serde_json::Result<Parts> {
         let state =
@@ -152,6 +168,17 @@ mod tests {
         assert_eq!((read.position, found), (snapshot().position, Some(record)));
         assert_eq!(bits(&read.parameters), bits(&snapshot().parameters));
         assert_eq!((read.optimizer, read.best), (snapshot().optimizer, snapshot().best));
+    }
+
+    #[test]
+    fn it_fits_to_as_many_numbers_as_it_has() {
+        let own = OptimizerState { first: vec![0.0; 3], second: vec![], steps: 0.0 };
+        assert_eq!(snapshot().fits(3, &own), Ok(()));
+        assert!(snapshot().fits(4, &own).unwrap_err().contains("3 parameters instead of 4"));
+        let adam = OptimizerState { second: vec![0.0; 3], ..own.clone() };
+        assert!(snapshot().fits(3, &adam).unwrap_err().contains("0 second moments instead of 3"));
+        let other = Snapshot { best: Some(Arc::from([0.1])), ..snapshot() };
+        assert!(other.fits(3, &own).unwrap_err().contains("best epoch"));
     }
 
     #[test]

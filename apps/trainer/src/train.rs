@@ -101,7 +101,7 @@ impl Plan {
 ///
 /// Every worker shuffles alike, by seed and epoch, and takes its slice of each global batch, so that the number of workers
 /// does not change what is learned. The last batch is left out if it is smaller. With the same number of workers, a training that goes on from a
-/// snapshot ends with the same weights, to the bit, as one that nothing has disturbed.
+/// snapshot ends with the same weights, to the bit, as one that nothing has disturbed. A snapshot of other networks or optimizers is set aside.
 pub(crate) fn train(
     plan: &Plan,
     train: &Images,
@@ -118,8 +118,10 @@ pub(crate) fn train(
         Ok(()) => training.keep()?,
         Err(failure) => {
             // whoever lost another worker has not begun to change a parameter, so what is here is the state after the last step
-            if matches!(failure, Failure::Peer(_)) {
-                training.keep()?;
+            if matches!(failure, Failure::Peer(_))
+                && let Err(error) = training.keep()
+            {
+                tracing::warn!(event = "checkpoint_incomplete", "{error}");
             }
             return Err(failure);
         }

@@ -42,3 +42,48 @@ pub enum Error {
         reason: String,
     },
 }
+
+impl Error {
+    /// Whether the store answers, and refuses: no right to write, no such bucket, an answer without what checkpoints need. Another attempt gets
+    /// the same answer, so a job may as well do without checkpoints.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        use slipway_dataset::Error;
+
+        match self {
+            // other keys may be on their way
+            Self::Store(error) if error.is_unavailable() => false,
+            Self::Store(Error::Refused { .. } | Error::Missing { .. } | Error::Source { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_is_a_refusal() {
+        use slipway_dataset::Error as Store;
+
+        let refused = |stale_credentials| Store::Refused {
+            endpoint: "http://minio".to_owned(),
+            action: "write",
+            uri: "s3://checkpoints".to_owned(),
+            reason: "HTTP 403".to_owned(),
+            stale_credentials,
+        };
+        let no_tag = Store::Source { path: "manifest.json".into(), reason: "no entity tag".to_owned() };
+        for error in [refused(false), no_tag] {
+            assert!(Error::from(error.clone()).is_refusal(), "{error}");
+        }
+        let full = Store::File { action: "write", path: "/cache/x".into(), reason: "No space left".to_owned() };
+        let tls = Store::Tls { service: "the object store".to_owned(), reason: "expired".to_owned() };
+        let away = Store::Unreachable { endpoint: "http://minio".to_owned(), reason: "refused".to_owned() };
+        for error in [refused(true), full, tls, away] {
+            assert!(!Error::from(error.clone()).is_refusal(), "{error}");
+        }
+        assert!(!Error::Busy { location: "s3://checkpoints".to_owned() }.is_refusal());
+    }
+}

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An attempt first claims the manifest: it writes its number there. Everything that it writes later must find the manifest as it left it. So a worker of
-//! an earlier attempt that still lives, on a node that nobody reaches, cannot write any more, and cannot remove what a later attempt has stored.
+//! an earlier attempt that still lives, on a node that nobody reaches, cannot write any more, and does not remove what a later attempt has stored.
 
 mod attempt;
 mod content;
@@ -19,7 +19,7 @@ mod manifest;
 mod place;
 mod restore;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, Remover};
 pub use content::Content;
 pub use error::{Error, Result};
 pub use place::Checkpoints;

@@ -1,11 +1,13 @@
 //! Where the checkpoints of a job are, and who may write there.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use slipway_dataset::{Objects, RetryBudget};
 use slipway_names::env;
 
+use crate::attempt::attempt_of;
 use crate::manifest::{MOST, Manifest};
 use crate::{Attempt, Error, Result};
 
@@ -68,22 +70,28 @@ impl Checkpoints {
         Err(self.busy())
     }
 
-    /// Removes everything that the job has stored, since it is done. May be called again. Gives up after seconds while the store is away.
+    /// Removes everything that the job has stored, whichever attempt that was: for a job that is known to be done. An attempt that ends by itself has
+    /// its [`Remover`](crate::Remover). May be called again. Gives up after seconds while the store is away.
     ///
     /// # Errors
     /// If the store cannot be reached or refuses; what could not be removed stays, and is no longer used.
     pub async fn remove(&self) -> Result<()> {
         let quick = self.with_budget(RetryBudget::Interactive);
-        let seen = quick.look().await?;
-        quick.objects.remove(&self.key()).await?;
-        let mut keys: Vec<String> = seen.manifest.keys().collect();
-        keys.extend(quick.stored().await);
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
-            quick.objects.remove(&key).await?;
+        let Seen { manifest, .. } = quick.look().await?;
+        quick.remove_up_to(&manifest, u64::MAX).await
+    }
+
+    /// Removes the manifest, what it names, and what the attempts up to the `last` one have left besides.
+    pub(crate) async fn remove_up_to(&self, manifest: &Manifest, last: u64) -> Result<()> {
+        self.objects.remove(&self.key()).await?;
+        let mut keys: BTreeSet<String> = manifest.keys().collect();
+        let listed = self.stored().await;
+        let is_of_them = |key: &&String| attempt_of(&self.job, key).is_none_or(|attempt| attempt <= last);
+        keys.extend(listed.iter().flatten().filter(is_of_them).cloned());
+        for key in &keys {
+            self.objects.remove(key).await?;
         }
-        Ok(())
+        listed.map(drop)
     }
 
     /// The manifest as it is.
@@ -121,15 +129,10 @@ impl Checkpoints {
         Err(self.busy())
     }
 
-    /// The keys of all shards that are stored; none if the store does not say.
-    pub(crate) async fn stored(&self) -> Vec<String> {
-        match self.objects.list(&format!("{}/", self.job)).await {
-            Ok(keys) => keys.into_iter().filter(|key| *key != self.key()).collect(),
-            Err(error) => {
-                tracing::debug!("checkpoints are not listed, so what nobody needs may stay: {error}");
-                Vec::new()
-            }
-        }
+    /// The keys of everything that is stored besides the manifest.
+    pub(crate) async fn stored(&self) -> Result<Vec<String>> {
+        let keys = self.objects.list(&format!("{}/", self.job)).await?;
+        Ok(keys.into_iter().filter(|key| *key != self.key()).collect())
     }
 
     pub(crate) fn objects(&self) -> &Objects {

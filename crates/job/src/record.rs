@@ -23,14 +23,18 @@ pub struct Record {
 pub struct RecordHandle {
     pub(crate) queue: Arc<Queue>,
     pub(crate) run: watch::Receiver<Option<Run>>,
+    /// The run of an earlier attempt, which is to be continued.
+    pub(crate) resumed: Option<String>,
 }
 
 impl RecordHandle {
     /// The record as it is now.
     #[must_use]
     pub fn record(&self) -> Record {
+        // first: what is confirmed between the two is in the run, whose id is known by then
+        let unsent = self.queue.lock().metrics.clone();
         let run_id = self.run.borrow().as_ref().map(|run| run.run_id.clone());
-        Record { run_id, unsent: self.queue.lock().metrics.clone() }
+        Record { run_id: run_id.or_else(|| self.resumed.clone()), unsent }
     }
 }
 
@@ -139,6 +143,15 @@ mod tests {
         queue.close();
         queue.confirm(2);
         assert_eq!(queue.next().await, None);
+    }
+
+    #[test]
+    fn the_run_that_is_to_be_continued_is_not_forgotten() {
+        let queue = Arc::new(Queue::default());
+        queue.push(losses(0..3));
+        let (_created, run) = watch::channel(None);
+        let handle = RecordHandle { queue, run, resumed: Some("r".to_owned()) };
+        assert_eq!(handle.record(), Record { run_id: Some("r".to_owned()), unsent: losses(0..3) });
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct Recorder {
     runtime: Handle,
     run: watch::Receiver<Option<Run>>,
     queue: Arc<Queue>,
+    /// The attempt, and the run of an earlier one that it continues.
+    begun: i64,
+    resumed: Option<String>,
     task: Option<JoinHandle<Result<Run, slipway_mlflow::Error>>>,
 }
 
@@ -48,18 +51,19 @@ impl Recorder {
             queue.push(std::mem::take(&mut resumed.unsent));
         }
         let (created, run) = watch::channel(None);
+        let (begun, resumed) = (start.begun, start.resumed.as_ref().and_then(|resumed| resumed.run_id.clone()));
         let task = runtime.spawn(record(client.clone(), start, created, Arc::clone(&queue)));
-        Self { client, runtime, run, queue, task: Some(task) }
+        Self { client, runtime, run, queue, begun, resumed, task: Some(task) }
     }
 
     /// A handle that can end the run from elsewhere.
     pub fn run_handle(&self) -> RunHandle {
-        RunHandle { client: self.client.clone(), run: self.run.clone() }
+        RunHandle { client: self.client.clone(), run: self.run.clone(), attempt: self.begun }
     }
 
     /// A view of what is recorded, for checkpoints.
     pub fn record_handle(&self) -> RecordHandle {
-        RecordHandle { queue: Arc::clone(&self.queue), run: self.run.clone() }
+        RecordHandle { queue: Arc::clone(&self.queue), run: self.run.clone(), resumed: self.resumed.clone() }
     }
 
     /// Queues metrics. Those of a name must come by step.
@@ -121,7 +125,9 @@ async fn record(
     };
     tracing::info!(event, run_id = run.run_id, experiment = start.experiment, name = start.name);
     created.send_replace(Some(run.clone()));
-    client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
+    // MLflow refuses another value of one that is there
+    let missing: Vec<_> = start.params.into_iter().filter(|param| !run.params.contains_key(&param.key)).collect();
+    client.log_batch(&run.run_id, &[], &missing, &[]).await?;
     // metrics that arrive while a batch is being sent go with the next one
     while let Some(mut metrics) = queue.next().await {
         let count = metrics.len();

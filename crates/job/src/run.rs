@@ -18,16 +18,24 @@ const MARKING: Duration = Duration::from_secs(10);
 pub struct RunHandle {
     pub(crate) client: Client,
     pub(crate) run: watch::Receiver<Option<Run>>,
+    /// The attempt that it belongs to: its [`Start::begun`].
+    pub(crate) attempt: i64,
 }
 
 impl RunHandle {
-    /// Sets the run's status and the reason, if MLflow answers in time. Waits for a run that is being created.
+    /// Sets the run's status and the reason, if MLflow answers in time and no later attempt has continued the run. Waits for a run that is being
+    /// created.
     pub async fn end(&self, status: RunStatus, reason: &str) {
         let mut created = self.run.clone();
         let marked = tokio::time::timeout(MARKING, async {
             // the task that creates the run has failed, and has reported why
             let Ok(run) = created.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
             let Some(run) = run else { return Ok(()) };
+            let found = self.client.get_run(&run.run_id).await?;
+            if is_of_another(&found, self.attempt) {
+                tracing::info!(event = "run_not_ended", run_id = run.run_id, "another attempt has continued it");
+                return Ok(());
+            }
             self.client.end_unfinished_run(&run.run_id, status, reason, now_ms()).await
         });
         match marked.await {
@@ -38,6 +46,11 @@ impl RunHandle {
             }
         }
     }
+}
+
+/// Whether another attempt has made a run, or continues it.
+fn is_of_another(run: &Run, attempt: i64) -> bool {
+    run.tags.get(tag::ATTEMPT).is_some_and(|other| *other != attempt.to_string())
 }
 
 /// Creates the run. `is_repeated` says that an earlier try may have succeeded.
@@ -65,7 +78,11 @@ pub(crate) async fn reopen(client: &Client, start: &Start, run_id: &str) -> Resu
         client.set_tag(run_id, tag::ATTEMPT, &start.begun.to_string()).await?;
         client.reopen_run(run_id).await?;
         if run.tags.contains_key(tag::FAILURE) {
-            client.delete_tag(run_id, tag::FAILURE).await?;
+            match client.delete_tag(run_id, tag::FAILURE).await {
+                // an earlier try was carried out, and its answer was lost
+                Err(error) if error.is_not_found() => {}
+                deleted => deleted?,
+            }
         }
         Ok(Some(run))
     };
@@ -75,5 +92,31 @@ pub(crate) async fn reopen(client: &Client, start: &Start, run_id: &str) -> Resu
             Ok(None)
         }
         reopened => reopened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn the_tag_says_whose_a_run_is() {
+        let run = |attempt: Option<&str>| Run {
+            run_id: "r".to_owned(),
+            run_name: "job".to_owned(),
+            experiment_id: "1".to_owned(),
+            status: RunStatus::Running,
+            start_time: Some(7),
+            end_time: None,
+            artifact_uri: String::new(),
+            metrics: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            params: BTreeMap::new(),
+            tags: attempt.map(|attempt| (tag::ATTEMPT.to_owned(), attempt.to_owned())).into_iter().collect(),
+        };
+        let others = [Some("7"), Some("8"), None].map(|attempt| is_of_another(&run(attempt), 7));
+        assert_eq!(others, [false, true, false]);
     }
 }

@@ -7,9 +7,10 @@ use slipway_processes::Signal;
 use crate::worker::{Place, Running, free_port, signal};
 
 /// Counts to the number that its argument gives, with a checkpoint for each number that rank 0 has reached; after each, it waits until it may go on. What
-/// it finds when it starts, it says.
+/// it finds when it starts, it says. It ends with its launcher, which a test may kill.
 const COUNT: &str = r#"
 number=0
+lonely() { ! kill -0 "$PPID" 2>/dev/null; }
 for found in "$SLIPWAY_CHECKPOINTS"/*/deep/number; do [ -e "$found" ] && number=$(cat "$found"); done
 echo "rank $RANK from $number in $(ls "$SLIPWAY_CHECKPOINTS")."
 save() {
@@ -21,9 +22,9 @@ trap '[ "$RANK" = 0 ] && save 99; exit 0' TERM
 while [ "$number" -lt "$1" ]; do
   number=$((number + 1))
   [ "$RANK" = 0 ] && save "$number"
-  while [ ! -e "$3/go-$number" ]; do sleep 0.05; done
+  while [ ! -e "$3/go-$number" ]; do lonely && exit 1; sleep 0.05; done
 done
-[ "$2" = ends ] || while :; do sleep 0.1; done
+[ "$2" = ends ] || while ! lonely; do sleep 0.1; done
 "#;
 
 /// The program up to a number, which then ends, or waits until it is killed.
@@ -83,6 +84,7 @@ async fn what_a_program_saves_after_sigterm_is_stored() {
     assert_eq!(code, Some(143), "{log}");
     assert!(log.contains("\"name\":\"count-99\""), "{log}");
     assert_eq!(place.mlflow.run("asked").await.status, RunStatus::Killed);
+    std::fs::write(place.folder.path().join("go-100"), "").unwrap();
     let (code, log) = ends(start(&place, &counting(&place, "asked", 1, 100, false))).await.remove(0);
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("rank 0 from 99 in count-99."), "{log}");

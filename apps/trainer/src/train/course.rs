@@ -78,14 +78,18 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
         })
     }
 
-    /// Goes on from a snapshot, or says what does not fit.
+    /// Goes on from a snapshot. One that does not fit, such as of a release whose network had other layers, is set aside, and training begins anew: all
+    /// workers have the same one, so they decide alike.
     pub(super) fn resume(&mut self, snapshot: Snapshot) -> Result<()> {
+        let own = self.optimizer.state()?;
+        if let Err(reason) = snapshot.fits(self.parameters.count(), &own) {
+            let name = snapshot.name();
+            tracing::warn!(event = "checkpoint_set_aside", name, "training begins anew: {reason}");
+            return Ok(());
+        }
         let Snapshot { position, parameters, optimizer, best } = snapshot;
-        let does_not_fit = |error: slipway_c10d::Error| {
-            Failure::Unexpected(format!("the checkpoint of step {} is not one of this trial: {error}", position.step))
-        };
-        self.parameters.set(&parameters).map_err(does_not_fit)?;
-        self.optimizer.set_state(&optimizer).map_err(does_not_fit)?;
+        self.parameters.set(&parameters)?;
+        self.optimizer.set_state(&optimizer)?;
         if let Some(stopping) = &mut self.stopping {
             stopping.waited = position.waited;
             stopping.best = position.best_epoch.zip(best).map(|((epoch, accuracy), parameters)| Best {
@@ -119,13 +123,15 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
             let from = self.position.in_epoch * self.plan.batch_size;
             self.step(&order[from..from + self.plan.batch_size])?;
             self.position.epoch_time = before + begun.elapsed();
-            if self.keeper.map(|keeper| keeper.is_due()).transpose()? == Some(true) {
+            if self.is_due()? {
                 self.keep()?;
             }
             self.profile.done(Part::Checkpoint);
         }
         self.report_losses()?;
-        let validation_accuracy = evaluate::accuracy(&self.model, self.validation, self.workers)?;
+        // an evaluation may take long, and changes nothing
+        let between = || if self.is_due()? { self.snapshot() } else { Ok(()) };
+        let validation_accuracy = evaluate::accuracy(&self.model, self.validation, self.workers, between)?;
         let images = self.position.in_epoch * self.plan.batch_size;
         let images_per_second = images as f64 / self.position.epoch_time.as_secs_f64();
         (self.report)(Event::Epoch { epoch, validation_accuracy, images_per_second })?;
@@ -206,10 +212,22 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
         if losses.is_empty() { Ok(()) } else { (self.report)(Event::Losses(losses)) }
     }
 
-    /// Gives a snapshot to the keeper, if there is one. What was not reported yet is reported first.
+    fn is_due(&self) -> Result<bool> {
+        self.keeper.map_or(Ok(false), |keeper| keeper.is_due())
+    }
+
+    /// Gives a snapshot to the keeper, if there is one, also if reporting fails: what was not reported yet is reported first.
     pub(super) fn keep(&mut self) -> Result<()> {
+        if self.keeper.is_none() {
+            return Ok(());
+        }
+        let reported = self.report_losses();
+        self.snapshot()?;
+        reported
+    }
+
+    fn snapshot(&self) -> Result<()> {
         let Some(keeper) = self.keeper else { return Ok(()) };
-        self.report_losses()?;
         let best = self.stopping.as_ref().and_then(|stopping| stopping.best.as_ref());
         keeper.keep(Snapshot {
             position: self.position.clone(),

@@ -252,12 +252,44 @@ fn a_training_that_goes_on_ends_with_the_same_bits() {
 }
 
 #[test]
-fn the_snapshot_of_another_trial_is_refused() {
+fn an_evaluation_does_not_put_checkpoints_off() {
+    // an evaluation of three batches, so twice between two of them
+    let data = [synthetic(320, 1).unwrap(), synthetic(501, 2).unwrap()];
+    let plan = repeatable(Architecture::Mlp);
+    let all = Every::default();
+    let (whole, said) = course(&plan, None, &all, &data);
+    let all = all.0.into_inner();
+    let places: Vec<_> = all.iter().map(|snapshot| (snapshot.position.epoch, snapshot.position.in_epoch)).collect();
+    assert_eq!(places[9..], [(0, 10), (0, 10), (0, 10), (1, 0)]);
+    let (trained, rest) = course(&plan, Some(all[11].clone()), &Every::default(), &data);
+    assert!(same_weights(&trained.model, &whole.model));
+    assert_eq!((rest.losses, rest.epochs), (Vec::new(), said.epochs));
+}
+
+/// It loses another worker in its third step, and cannot report that step either.
+#[test]
+fn what_is_done_is_kept_although_it_cannot_be_reported() {
+    let data = [synthetic(320, 1).unwrap(), synthetic(100, 2).unwrap()];
+    let kept = Every::default();
+    let keeper: Option<&dyn Keep> = Some(&kept);
+    let error =
+        train(&repeatable(Architecture::Mlp), &data[0], &data[1], &alone(), (None, keeper), |event| match event {
+            Event::Step { done: 3, .. } => Err(Failure::Peer("lost".to_owned())),
+            Event::Losses(losses) if losses[0].0 == 2 => Err(Failure::Unexpected("MLflow".to_owned())),
+            _ => Ok(()),
+        });
+    assert!(matches!(error.unwrap_err(), Failure::Peer(_)));
+    assert_eq!(kept.0.into_inner().last().unwrap().position.step, 3);
+}
+
+#[test]
+fn the_snapshot_of_another_trial_is_set_aside() {
     let data = [synthetic(320, 1).unwrap(), synthetic(100, 2).unwrap()];
     let all = Every::default();
     course(&repeatable(Architecture::Mlp), None, &all, &data);
     let snapshot = all.0.into_inner().remove(0);
     let plan = repeatable(Architecture::Cnn);
-    let error = train(&plan, &data[0], &data[1], &alone(), (Some(snapshot), None), |_| Ok(())).unwrap_err();
-    assert!(error.to_string().contains("the checkpoint of step 1 is not one of this trial"), "{error}");
+    let (afresh, said) = course(&plan, None, &Every::default(), &data);
+    let (trained, rest) = course(&plan, Some(snapshot), &Every::default(), &data);
+    assert!(same_weights(&trained.model, &afresh.model) && said == rest, "{rest:?}");
 }

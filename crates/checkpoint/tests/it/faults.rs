@@ -49,6 +49,42 @@ async fn a_manifest_that_was_written_unheard_is_its_own() {
     assert_eq!(place.next().await.1, found(3));
 }
 
+/// What is removed and comes again is stored again, whether or not anybody heard of the removal.
+#[tokio::test]
+async fn a_shard_that_was_removed_unheard_is_not_taken_for_stored() {
+    let place = Place::new().await;
+    let mut attempt = place.claim().await;
+    publish(&mut attempt, 1).await.unwrap();
+    publish(&mut attempt, 2).await.unwrap();
+    attempt.publish("step-3", contents(3)).await.unwrap();
+    let held = place.faults.hold("DELETE", "");
+    tokio::select! {
+        () = attempt.tidy() => panic!("a shard of the first checkpoint is to be removed"),
+        () = held.arrived() => {}
+    }
+    std::fs::remove_file(place.shard("parameters 1")).unwrap();
+    publish(&mut attempt, 1).await.unwrap();
+    assert_eq!(place.next().await.1, found(1));
+    drop(held);
+}
+
+#[tokio::test]
+async fn what_could_not_be_listed_is_removed_later() {
+    let place = Place::new().await;
+    let (mut first, _) = place.next().await;
+    publish(&mut first, 1).await.unwrap();
+    let mut second = place.claim().await;
+    publish(&mut second, 2).await.unwrap();
+    let mut third = place.claim().await;
+    third.publish("step-3", contents(3)).await.unwrap();
+    place.faults.set_away(true);
+    third.tidy().await;
+    place.faults.set_away(false);
+    publish(&mut third, 4).await.unwrap();
+    let left: Vec<_> = place.stored().into_iter().map(|(attempt, _)| attempt).collect();
+    assert!(left.iter().all(|attempt| attempt == "3"), "{left:?}");
+}
+
 /// A writer that is killed at any moment of a checkpoint: before a shard, between shards and manifest, before the manifest is written.
 #[tokio::test]
 async fn half_a_checkpoint_is_never_seen() {

@@ -90,6 +90,9 @@ pub(crate) fn found(number: u32) -> Option<Found> {
     Some((format!("step-{number}"), shards.map(|(name, content)| (name.to_owned(), content)).to_vec()))
 }
 
+/// Stores a checkpoint, and removes what is older than the last two.
 pub(crate) async fn publish(attempt: &mut Attempt, number: u32) -> slipway_checkpoint::Result<()> {
-    attempt.publish(&format!("step-{number}"), contents(number)).await
+    attempt.publish(&format!("step-{number}"), contents(number)).await?;
+    attempt.tidy().await;
+    Ok(())
 }

@@ -47,6 +47,22 @@ async fn an_attempt_that_is_taken_for_dead_cannot_write_any_more() {
 }
 
 #[tokio::test]
+async fn an_attempt_removes_what_is_its_own_and_nothing_of_a_later_one() {
+    let place = Place::new().await;
+    let (mut first, _) = place.next().await;
+    publish(&mut first, 1).await.unwrap();
+    let (mut second, _) = place.next().await;
+    publish(&mut second, 2).await.unwrap();
+    first.remover().remove().await.unwrap();
+    let (third, last) = place.next().await;
+    assert_eq!(last, found(2));
+    second.remover().remove().await.unwrap();
+    assert_eq!(place.stored().len(), 3, "the third has begun");
+    third.remover().remove().await.unwrap();
+    assert_eq!((place.stored(), place.path().join("manifest.json").exists()), (Vec::new(), false));
+}
+
+#[tokio::test]
 async fn of_two_who_claim_at_once_one_can_write() {
     let place = Place::new().await;
     for round in 0..10 {
