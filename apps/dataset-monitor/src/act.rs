@@ -1,7 +1,8 @@
 //! What is done about a decision: the retrain pull request, an issue, a line of the log.
 
 use slipway_cluster::Leadership;
-use slipway_evidence::{Decision, Evidence, issue, pull_request};
+use slipway_evidence::{Decision, Evidence, Found, issue, pull_request};
+use slipway_experiment::Monitor;
 use slipway_forge::NewIssue;
 use slipway_proposal::{Opening, Retraining};
 use slipway_service::{Followed, must_lead};
@@ -14,11 +15,11 @@ pub(crate) async fn act(
     followed: &Followed,
     leadership: &Leadership,
     metrics: &Metrics,
-    evidence: &Evidence,
-    decision: &Decision,
+    found: &Found,
 ) -> Result<Option<String>> {
+    let Found { evidence, decision, monitor } = found;
     match decision {
-        Decision::Retrain { .. } => retrain(followed, leadership, metrics, evidence, decision).await,
+        Decision::Retrain { .. } => retrain(followed, leadership, metrics, evidence, decision, monitor).await,
         Decision::Issue { .. } => report(followed, leadership, metrics, evidence, decision).await,
         Decision::Opened { number, .. } => {
             let opened = followed.remote.forge.get(*number).await?;
@@ -34,9 +35,10 @@ async fn retrain(
     metrics: &Metrics,
     evidence: &Evidence,
     decision: &Decision,
+    monitor: &Monitor,
 ) -> Result<Option<String>> {
     let Followed { git, remote, .. } = followed;
-    let retraining = Retraining::prepare(git, remote, &evidence.dataset, &evidence.head).await?;
+    let retraining = Retraining::prepare(git, remote, &evidence.dataset, &evidence.head, monitor).await?;
     let shows_pictures = remote.forge.is_private().await?;
     let body = pull_request(evidence, decision, shows_pictures);
     must_lead(leadership)?;

@@ -17,9 +17,10 @@ use slipway_service::http::guard::guard;
 use slipway_service::http::problem::Problem;
 use slipway_service::http::token::Token;
 use slipway_service::said;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::events::hinted;
+use crate::hints::Hints;
 use crate::metrics::Metrics;
 use crate::waiting::Missing;
 use crate::watched::{DatasetState, Watched};
@@ -40,8 +41,8 @@ pub struct Interface {
     pub watched: watch::Receiver<Arc<Watched>>,
     /// Whether this monitor holds the lease; nothing before the cluster has answered.
     pub leader: Arc<OnceLock<watch::Receiver<bool>>>,
-    /// Where hints go. If it is full, somebody looks anyway.
-    pub hints: mpsc::Sender<String>,
+    /// Where hints go.
+    pub hints: Hints,
     /// What is counted.
     pub metrics: Metrics,
     /// A file with the token that notifications need; it is read each time.
@@ -124,10 +125,7 @@ async fn events(
         return Err(Problem::malformed("body", "it is no event notification of S3: JSON with `Records`"));
     };
     counted(if about.is_empty() { "of_nothing_watched" } else { "taken" });
-    for dataset in about {
-        // a full queue means that somebody looks in a moment
-        let _ = interface.hints.try_send(dataset);
-    }
+    interface.hints.add(about);
     Ok(StatusCode::NO_CONTENT)
 }
 

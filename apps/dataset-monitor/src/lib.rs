@@ -9,12 +9,17 @@
 //! Nothing is kept but copies: of the repository, and of what the store holds. After a start, and after a kill at any moment, everything is looked at
 //! again, and comes to the same: a head moves by compare-and-swap, and a pull request has the name of what it is about.
 
+// the layout of the future that watches is deeper than the compiler looks by default
+#![recursion_limit = "256"]
+
 mod act;
 mod declared;
 pub mod error;
 pub mod events;
+pub mod hints;
 pub mod http;
 pub mod metrics;
+mod remembered;
 pub mod settings;
 pub mod waiting;
 pub mod watch;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use slipway_cluster::{Candidacy, Election};
 use slipway_dataset::{RetryBudget, Store};
+use slipway_dataset_monitor::hints::Hints;
 use slipway_dataset_monitor::http::{Interface, router};
 use slipway_dataset_monitor::metrics::Metrics;
 use slipway_dataset_monitor::settings::{Invalid, Settings};
@@ -19,7 +20,7 @@ use slipway_names::env::{GITHUB_APP_ID, LISTEN};
 use slipway_service::{http, reach};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::watch;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -29,9 +30,6 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// The Lease by which one of several monitors is the one that writes.
 const LEASE: &str = "dataset-monitor";
-
-/// Hints that wait; more would say nothing else.
-const HINTS: usize = 64;
 
 /// What is logged unless RUST_LOG says otherwise. kube's client says each failed request, which is said here once.
 const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_dataset_monitor=info,slipway_service=info";
@@ -77,12 +75,12 @@ async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result
     let address = listener.local_addr()?;
     let (awaited, published, metrics) = (Awaited::default(), Published::default(), Metrics::new()?);
     let leader = Arc::new(OnceLock::new());
-    let (hints, hinted) = mpsc::channel(HINTS);
+    let hints = Hints::default();
     let interface = Interface {
         missing: awaited.changes(),
         watched: published.watched.subscribe(),
         leader: Arc::clone(&leader),
-        hints,
+        hints: hints.clone(),
         metrics: metrics.clone(),
         token_file: settings.token_file.clone(),
     };
@@ -90,8 +88,7 @@ async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result
     let server = tokio::spawn(http::serve(listener, router(interface), ended));
     writeln!(std::io::stdout().lock(), "{}", serde_json::json!({ "listening": address.to_string() }))?;
     let mut candidacy = None;
-    let parts =
-        Parts { settings, mlflow, store, metrics, awaited, published, leader, hinted: Mutex::new(Some(hinted)) };
+    let parts = Parts { settings, mlflow, store, metrics, awaited, published, leader, hints };
     tokio::select! {
         failed = parts.work(&mut candidacy) => match failed? {},
         _ = terminate.recv() => {}
@@ -120,7 +117,7 @@ struct Parts {
     awaited: Awaited,
     published: Published,
     leader: Arc<OnceLock<watch::Receiver<bool>>>,
-    hinted: Mutex<Option<mpsc::Receiver<String>>>,
+    hints: Hints,
 }
 
 impl Parts {
@@ -143,7 +140,6 @@ impl Parts {
         let leadership = candidacy.insert(election.start()).leadership();
         // it is set nowhere else
         let _ = self.leader.set(leadership.changes());
-        let hinted = self.hinted.lock().await.take().context("the hints are taken once")?;
         let watcher = Watcher {
             followed,
             store: self.store.clone(),
@@ -153,7 +149,7 @@ impl Parts {
             cache: settings.cache.clone(),
             leadership,
             metrics: self.metrics.clone(),
-            hints: Mutex::new(hinted),
+            hints: self.hints.clone(),
         };
         let follow = awaited.follow(What::Content, published.ready.subscribe());
         Ok(tokio::join!(watcher.run(published), follow).0)

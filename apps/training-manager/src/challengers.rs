@@ -1,9 +1,9 @@
-//! The pull request that ends the trial of a challenger: opened once for each version and environment, whatever became of it.
+//! The pull request that ends the trial of a challenger: opened once for each trial and environment, unless git declares it again.
 //!
 //! The server switches a canary off by itself, and its tests decide which of two versions is better. git must learn of both: until
 //! `models.yaml` changes, a server that starts again begins the trial anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use serde::Deserialize;
 use slipway_causes::{chain, without_password};
 use slipway_cluster::Leadership;
 use slipway_digest::Digest;
+use slipway_forge::{Opened, PullRequestState};
 use slipway_http::{Client, Url, client_of};
 use slipway_mlflow::Client as Mlflow;
 use slipway_names::tag;
-use slipway_proposal::{Conclusion, Opening, Verdict, is_conclusion};
-use slipway_serving::Pin;
+use slipway_proposal::{Conclusion, Opening, Tried, Verdict, is_conclusion};
+use slipway_serving::{Challenger, Mode, Pin, Share};
 
 use crate::error::{Error, Result};
 use crate::evidence::evidence;
@@ -132,10 +133,13 @@ impl Trial {
         self.state == "switched_off"
     }
 
-    /// The version; `None` if the server names it in a way that no server of this release does.
-    fn pin(&self) -> Option<Pin> {
+    /// What is tried, and how; `None` if the server says it in a way that no server of this release does.
+    fn tried(&self) -> Option<Tried> {
         let digest: Digest = self.digest.parse().ok()?;
-        Some(Pin { name: self.model.clone(), version: self.challenger.parse().ok()?, digest })
+        let pin = Pin { name: self.model.clone(), version: self.challenger.parse().ok()?, digest };
+        let mode = [Mode::Shadow, Mode::Canary].into_iter().find(|mode| mode.as_str() == self.mode)?;
+        let challenger = Challenger { pin, mode, share: Share::new(self.share)? };
+        Some(Tried { challenger, champion: self.champion.parse().ok()? })
     }
 }
 
@@ -169,9 +173,9 @@ pub(crate) async fn follow(
     environment: &str,
 ) -> Infallible {
     let mut warned = Warned::default();
-    let mut done = BTreeSet::new();
+    let mut memory = Memory::default();
     loop {
-        match step(server, followed, mlflow, leadership, environment, &mut done).await {
+        match step(server, followed, mlflow, leadership, environment, &mut memory).await {
             Ok(()) => warned.clear(),
             Err(error) => warned.warn("the ends of trials are not proposed", &error),
         }
@@ -179,22 +183,51 @@ pub(crate) async fn follow(
     }
 }
 
-/// `done` are the versions of which there was a pull request, so that nobody is asked about them again.
+/// What is remembered of the trials that have ended, for as long as the server says so.
+#[derive(Default)]
+struct Memory {
+    /// Those of which there was a pull request, so that nobody is asked about them again.
+    done: BTreeSet<String>,
+    /// What was said of those whose end could not be proposed.
+    warned: BTreeMap<String, Warned>,
+}
+
 async fn step(
     server: &Server,
     followed: &Followed,
     mlflow: &Mlflow,
     leadership: &Leadership,
     environment: &str,
-    done: &mut BTreeSet<(String, u64)>,
+    memory: &mut Memory,
 ) -> Result<()> {
-    for trial in server.trials().await? {
-        let (Some(verdict), Some(pin)) = (trial.verdict(), trial.pin()) else { continue };
-        let version = (pin.name.clone(), pin.version);
-        if !done.contains(&version)
-            && conclude(followed, mlflow, leadership, environment, &trial, &pin, verdict).await?
-        {
-            done.insert(version);
+    let trials = server.trials().await?;
+    let ended: Vec<(String, &Trial, Tried, Verdict)> = trials
+        .iter()
+        .filter_map(|trial| {
+            let (verdict, tried) = (trial.verdict()?, trial.tried()?);
+            Some((format!("{} {}", trial.model, tried.id()), trial, tried, verdict))
+        })
+        .collect();
+    // what runs again is another trial
+    memory.done.retain(|key| ended.iter().any(|(other, ..)| other == key));
+    memory.warned.retain(|key, _| ended.iter().any(|(other, ..)| other == key));
+    for (key, trial, tried, verdict) in ended {
+        if memory.done.contains(&key) {
+            continue;
+        }
+        match conclude(followed, mlflow, leadership, environment, trial, &tried, verdict).await {
+            Ok(true) => {
+                memory.warned.remove(&key);
+                memory.done.insert(key);
+            }
+            Ok(false) => {}
+            Err(error @ Error::NotLeader) => return Err(error),
+            // the others do not wait for this one
+            Err(error) => {
+                let Pin { name, version, .. } = &tried.challenger.pin;
+                let what = format!("the end of the trial of version {version} of {name} is not proposed");
+                memory.warned.entry(key).or_default().warn(&what, &error);
+            }
         }
     }
     Ok(())
@@ -202,28 +235,34 @@ async fn step(
 
 /// Opens the pull request that ends a trial, unless there was one already. Returns whether there is or was one.
 ///
-/// That there was one is kept with the version's run in MLflow, as for promotions.
+/// That there was one is kept with the version's run in MLflow, as for promotions. One that was merged has ended an earlier trial, if git declares
+/// it again; one that was closed is an answer.
 async fn conclude(
     followed: &Followed,
     mlflow: &Mlflow,
     leadership: &Leadership,
     environment: &str,
     trial: &Trial,
-    pin: &Pin,
+    tried: &Tried,
     verdict: Verdict,
 ) -> Result<bool> {
+    let pin = &tried.challenger.pin;
     let version = mlflow.get_model_version(&pin.name, &pin.version.to_string()).await?;
-    let mark = Mark::of(mlflow, &version, tag::TRIAL, environment);
-    if mark.is_set().await? {
-        return Ok(true);
-    }
+    let mark = Mark::of(mlflow, &version, tag::TRIAL, &format!("{environment}.{}", tried.id()));
     let forge = &followed.remote.forge;
-    let is_it = |branch: &str| is_conclusion(branch, &pin.name, pin.version, environment);
-    if let Some(found) = first(&forge.newest().await?, is_it) {
-        mark.set(leadership, found).await?;
+    let counts =
+        |opened: &Opened| opened.state != PullRequestState::Merged && is_conclusion(&opened.branch, tried, environment);
+    let newest: Vec<Opened> = forge.newest().await?.into_iter().filter(counts).collect();
+    if let Some(found) = first(&newest, |_| true) {
+        mark.replace(leadership, found).await?;
         return Ok(true);
     }
-    let conclusion = Conclusion::prepare(&followed.git, &followed.remote, environment, pin, verdict).await?;
+    if let Some(number) = mark.number().await?
+        && forge.get(number).await?.state != PullRequestState::Merged
+    {
+        return Ok(true);
+    }
+    let conclusion = Conclusion::prepare(&followed.git, &followed.remote, environment, tried, verdict).await?;
     if conclusion.is_empty() {
         // git declares another trial by now; the server will too
         return Ok(false);
@@ -233,13 +272,13 @@ async fn conclude(
     let opened = conclusion.open(&followed.git, &followed.remote, &evidence(trial, verdict), opening).await?;
     tracing::info!("opened #{} to end the trial of version {} of {}", opened.number, pin.version, pin.name);
     // of two managers that both took themselves for the leader, the first one's stays
-    let newest = forge.newest().await?;
-    let first = first(&newest, is_it).unwrap_or(&opened);
+    let newest: Vec<Opened> = forge.newest().await?.into_iter().filter(counts).collect();
+    let first = first(&newest, |_| true).unwrap_or(&opened);
     must_lead(leadership)?;
     if first.number < opened.number {
         forge.close(opened.number).await?;
     }
-    mark.set(leadership, first).await?;
+    mark.replace(leadership, first).await?;
     Ok(true)
 }
 

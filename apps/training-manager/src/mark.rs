@@ -26,6 +26,12 @@ impl<'a> Mark<'a> {
         Ok(self.mlflow.get_run(run).await?.tags.get(&self.tag).is_some_and(|number| !number.is_empty()))
     }
 
+    /// The number of the pull request that is kept; `None` if there is none.
+    pub(crate) async fn number(&self) -> Result<Option<u64>> {
+        let Some(run) = self.run else { return Ok(None) };
+        Ok(self.mlflow.get_run(run).await?.tags.get(&self.tag).and_then(|number| number.parse().ok()))
+    }
+
     /// Keeps that there is a pull request, unless that is kept already. Returns whether it is new.
     pub(crate) async fn set(&self, leadership: &Leadership, opened: &Opened) -> Result<bool> {
         let Some(run) = self.run else { return Ok(false) };
@@ -35,5 +41,15 @@ impl<'a> Mark<'a> {
         must_lead(leadership)?;
         self.mlflow.set_tag(run, &self.tag, &opened.number.to_string()).await?;
         Ok(true)
+    }
+
+    /// Keeps that there is this pull request, in place of an earlier one.
+    pub(crate) async fn replace(&self, leadership: &Leadership, opened: &Opened) -> Result<()> {
+        let Some(run) = self.run else { return Ok(()) };
+        if self.number().await? == Some(opened.number) {
+            return Ok(());
+        }
+        must_lead(leadership)?;
+        Ok(self.mlflow.set_tag(run, &self.tag, &opened.number.to_string()).await?)
     }
 }

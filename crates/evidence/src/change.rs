@@ -4,9 +4,9 @@ use serde::Serialize;
 use slipway_drift::{Comparison, Contribution, Monitor as Detector, Reference, Region, Verdict};
 use slipway_experiment::Monitor;
 
-use crate::Result;
 use crate::streams::Streams;
-use crate::windows::windows;
+use crate::windows::{LASTS, windows};
+use crate::{Material, Result};
 
 /// The risk of the reference: the probability that it was so unlucky that a bound is wrong.
 const RISK: f64 = 0.001;
@@ -25,6 +25,11 @@ pub struct Change {
     pub observations: usize,
     /// Observations that wait for their window to be full, or an hour old.
     pub waiting: usize,
+    /// When that window is an hour old, or all that waits has arrived by its own time, in seconds since 1970; `None` if none waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes: Option<i64>,
+    /// New items that no window has, because nobody knows when they arrived: they are not from a landing prefix.
+    pub untimed: usize,
     /// How rarely an alarm is false.
     pub promise: String,
     /// Each stream as it was at the first alarm, otherwise in the last window; the one that contributes most first.
@@ -39,10 +44,13 @@ pub struct Change {
 pub struct Alarm {
     /// After so many new observations.
     pub after: usize,
-    /// When the last one of them arrived, in seconds since 1970; 0 if that is not known.
+    /// When the last one of them arrived, in seconds since 1970.
     pub at: i64,
     /// The capital.
     pub capital: f64,
+    /// The first item of its window, among what is new.
+    #[serde(skip)]
+    pub from: usize,
 }
 
 /// What a stream contributes.
@@ -63,40 +71,48 @@ pub struct StreamChange {
     pub bound: f64,
 }
 
-/// Compares new rows, which arrived at these times, with those of the reference.
+/// Compares new rows with those of the reference. `material` says when they arrived.
 pub(crate) fn change(
     streams: &Streams,
     reference: &[Vec<f64>],
     new: &[Vec<f64>],
-    times: &[i64],
+    material: &Material,
     monitor: &Monitor,
     now: i64,
 ) -> Result<Change> {
+    // what has no time stands in front; a time that is made up would be staked
+    let untimed = material.times.partition_point(|time| *time <= 0);
+    let (times, timed) = (&material.times[untimed..], &new[untimed..]);
     let detector =
         Detector::new(Reference::new(&streams.all(), reference, RISK)?, monitor.no_drift(), monitor.false_alarms)?;
     let mut state = detector.start();
     let (mut alarm, mut capital, mut shown): (Option<Alarm>, f64, Option<Verdict>) = (None, 0.0, None);
-    let cut = windows(times, now);
+    let cut = windows(times, material.before, now);
     for (range, stakes) in &cut {
-        let verdict = detector.observe(&mut state, &new[range.clone()], *stakes)?;
+        let verdict = detector.observe(&mut state, &timed[range.clone()], *stakes)?;
         capital = capital.max(verdict.evidence.total);
         if alarm.is_some() {
             continue;
         }
         if verdict.alarm {
             let at = times.get(range.end - 1).copied().unwrap_or_default();
-            alarm = Some(Alarm { after: range.end, at, capital: verdict.evidence.total });
+            let (after, from) = (material.earlier + range.end, untimed + range.start);
+            alarm = Some(Alarm { after, at, capital: verdict.evidence.total, from });
         }
         shown = Some(verdict);
     }
     let observations = cut.last().map_or(0, |(range, _)| range.end);
+    let later = times.last().copied().filter(|last| *last > now);
+    let closes = times.get(observations).map(|first| later.unwrap_or(first.saturating_add(LASTS)));
     let comparisons = if new.is_empty() { Vec::new() } else { detector.reference().compare(new)? };
     Ok(Change {
         alarm,
         capital,
         windows: cut.len(),
         observations,
-        waiting: new.len() - observations,
+        waiting: timed.len() - observations,
+        closes,
+        untimed,
         promise: monitor.false_alarms.to_string(),
         streams: shown.map(|verdict| verdict.streams.into_iter().map(StreamChange::from).collect()).unwrap_or_default(),
         comparisons,

@@ -65,6 +65,9 @@ pub enum Decision {
         retrain: bool,
         /// What holds it back.
         by: Hold,
+        /// Until when, in seconds since 1970, if that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<i64>,
         /// Why.
         why: String,
     },
@@ -90,7 +93,12 @@ pub enum Hold {
     Cooldown,
     /// There were as many as the budget allows.
     Budget,
+    /// The version in service does not answer. It is waited for, since without its answers the detector is another one.
+    Silence,
 }
+
+/// How long a version in service that does not answer is waited for, in seconds: an update of its server takes less.
+pub const PATIENCE: i64 = 600;
 
 impl Decision {
     /// Why, for a person.
@@ -132,7 +140,7 @@ pub fn decide(situation: &Situation<'_>, evidence: &Evidence) -> Decision {
         };
     }
     let Some(reason) = reason else {
-        return unless_off(monitor, false, Decision::Issue { why });
+        return issue(situation, evidence, why);
     };
     if let Some(number) = of_head {
         let why = format!("{why}; pull request #{number} of this head was opened, and there is one for a head, ever");
@@ -140,11 +148,29 @@ pub fn decide(situation: &Situation<'_>, evidence: &Evidence) -> Decision {
     }
     let retrain = Decision::Retrain { reason, why: why.clone() };
     match held(situation) {
-        Some((by, because)) if monitor.enabled => {
-            Decision::HeldBack { retrain: true, by, why: format!("{why}; {because}") }
+        Some((by, until, because)) if monitor.enabled => {
+            Decision::HeldBack { retrain: true, by, until, why: format!("{why}; {because}") }
         }
         _ => unless_off(monitor, true, retrain),
     }
+}
+
+/// An issue, once the version in service has answered, or was waited for.
+fn issue(situation: &Situation<'_>, evidence: &Evidence, why: String) -> Decision {
+    let Situation { monitor, now, .. } = *situation;
+    let Some(since) = evidence.silent else { return unless_off(monitor, false, Decision::Issue { why }) };
+    let minutes = now.saturating_sub(since) / 60;
+    let until = since.saturating_add(PATIENCE);
+    if now < until && monitor.enabled {
+        let waits = PATIENCE / 60;
+        let why = format!(
+            "{why}; the version in service does not answer, and without its answers no issue is opened for {waits} min"
+        );
+        return Decision::HeldBack { retrain: false, by: Hold::Silence, until: Some(until), why };
+    }
+    let why =
+        format!("{why}; the version in service has not answered for {minutes} min, so this is without its answers");
+    unless_off(monitor, false, Decision::Issue { why })
 }
 
 /// What the evidence asks for: to retrain for a reason, or an issue; `None` for nothing.
@@ -178,20 +204,26 @@ fn quiet(evidence: &Evidence) -> String {
     }
 }
 
-/// What holds a retrain pull request back now.
-fn held(situation: &Situation<'_>) -> Option<(Hold, String)> {
+/// What holds a retrain pull request back now, and until when.
+fn held(situation: &Situation<'_>) -> Option<(Hold, Option<i64>, String)> {
     let Situation { monitor, now, past, .. } = *situation;
     let opened_at = |one: &PastRetraining| one.opened_at.unwrap_or(now);
     let cooldown = i64::try_from(monitor.cooldown.seconds()).unwrap_or(i64::MAX);
     let recent = past.iter().filter(|one| opened_at(one).saturating_add(cooldown) > now).max_by_key(|one| one.number);
     if let Some(recent) = recent {
         let because = format!("#{} was opened less than {} ago", recent.number, monitor.cooldown);
-        return Some((Hold::Cooldown, because));
+        // the end of the last cooldown of all
+        let end = past.iter().map(|one| opened_at(one).saturating_add(cooldown)).max();
+        return Some((Hold::Cooldown, end, because));
     }
-    let count = past.iter().filter(|one| opened_at(one).saturating_add(MONTH) > now).count();
-    if count >= monitor.budget as usize {
-        let because = format!("{count} were opened within 30 days, and the budget is {}", monitor.budget);
-        return Some((Hold::Budget, because));
+    let mut ends: Vec<i64> =
+        past.iter().map(|one| opened_at(one).saturating_add(MONTH)).filter(|end| *end > now).collect();
+    let budget = monitor.budget as usize;
+    if ends.len() >= budget {
+        let because = format!("{} were opened within 30 days, and the budget is {budget}", ends.len());
+        // when fewer than the budget are left
+        ends.sort_unstable();
+        return Some((Hold::Budget, ends.get(ends.len() - budget).copied(), because));
     }
     None
 }
@@ -201,5 +233,5 @@ fn unless_off(monitor: &Monitor, retrain: bool, decision: Decision) -> Decision 
         return decision;
     }
     let why = format!("{}; the monitor is switched off (`enabled: false`)", decision.why());
-    Decision::HeldBack { retrain, by: Hold::Switch, why }
+    Decision::HeldBack { retrain, by: Hold::Switch, until: None, why }
 }

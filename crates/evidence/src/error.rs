@@ -41,6 +41,14 @@ pub enum Error {
         /// Of the other.
         before: String,
     },
+    /// What the head is compared with is not known.
+    #[error("what {dataset} is to be compared with is not known: {reason}")]
+    Reference {
+        /// The dataset.
+        dataset: String,
+        /// Why not.
+        reason: String,
+    },
     /// The model server.
     #[error("the model server at {url} cannot be asked for {model}: {reason}")]
     Model {

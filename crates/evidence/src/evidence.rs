@@ -6,7 +6,7 @@ use slipway_experiment::Monitor;
 use slipway_pipeline::{Counts, ReasonCount, Report};
 
 use crate::change::change;
-use crate::loss::loss;
+use crate::loss::{about, loss};
 use crate::loudest::loudest;
 use crate::streams::Streams;
 use crate::{Answers, Change, Classify, Error, Loss, Loud, Material, Pictures, Result};
@@ -39,6 +39,10 @@ pub struct Evidence {
     pub loudest: Vec<Loud>,
     /// What could not be found out, and why.
     pub unknown: Vec<String>,
+    /// Since when the version in service has not answered, in seconds since 1970; `None` if it does, or there is none. The detector lacks its answers then,
+    /// and is another one than with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent: Option<i64>,
     /// The pictures of [`loudest`](Self::loudest), in its order.
     #[serde(skip)]
     pub pictures: Pictures,
@@ -106,11 +110,14 @@ pub async fn examine(
     now: i64,
 ) -> Result<Evidence> {
     let mut unknown = Vec::new();
-    let mut asked = None;
+    let (mut asked, mut silent) = (None, None);
     if let Some((name, model)) = model {
         match answers(model, material).await {
             Ok(answers) => asked = Some((name, model, answers)),
-            Err(error) => unknown.push(error.to_string()),
+            Err(error) => {
+                silent = matches!(error, Error::Model { .. }).then_some(now);
+                unknown.push(error.to_string());
+            }
         }
     } else {
         unknown
@@ -121,14 +128,18 @@ pub async fn examine(
     let answers = asked.as_ref().map(|(.., [_, answers])| answers);
     let reference = streams.rows(&material.usual, known)?;
     let new = streams.rows(&material.new, answers)?;
-    let change = change(&streams, &reference, &new, &material.times, monitor, now)?;
+    let change = change(&streams, &reference, &new, material, monitor, now)?;
     let loudest = loudest(&streams, &reference, &new, material, answers);
     let threshold = monitor.retrain.as_ref().map_or(DEFAULT_LOSS, slipway_experiment::Retrain::loss);
     let mut lost = None;
     if let Some((_, model, [known, answers])) = &asked {
-        match loss(*model, [&material.usual, &material.new], [known, answers], threshold).await {
+        let of = about(material.new.len(), change.alarm.as_ref().map(|alarm| alarm.from));
+        match loss(*model, [&material.usual, &material.new], [known, answers], of, threshold).await {
             Ok(found) => lost = found,
-            Err(error) => unknown.push(error.to_string()),
+            Err(error) => {
+                silent = matches!(error, Error::Model { .. }).then_some(now);
+                unknown.push(error.to_string());
+            }
         }
     }
     let mut pictures = Pictures::new(material.new.shape);
@@ -145,13 +156,14 @@ pub async fn examine(
         },
         model: asked.map(|(name, ..)| name),
         quality: Quality::from(&material.report),
-        new: material.new.len(),
+        new: material.earlier + material.new.len(),
         unpinned: material.unpinned,
         classes: classes(material),
         change,
         loss: lost,
         loudest,
         unknown,
+        silent,
         pictures,
     })
 }

@@ -30,7 +30,7 @@ mod windows;
 
 pub use change::{Alarm, Change, StreamChange};
 pub use classify::{Answers, Classify};
-pub use decision::{Decision, Hold, PastRetraining, Reason, Situation, decide};
+pub use decision::{Decision, Hold, PATIENCE, PastRetraining, Reason, Situation, decide};
 pub use drawing::drawn;
 pub use error::{Error, Result};
 pub use evidence::{ClassShare, Evidence, Model, Quality, ReferenceData, examine};
@@ -38,7 +38,7 @@ pub use look::{Found, Look, Sources, look};
 pub use loss::{Estimated, Loss, Measured};
 pub use loudest::Loud;
 pub use markdown::{issue, pull_request};
-pub use material::{Basis, Material, gather};
+pub use material::{Basis, Material, gather, trim};
 pub use pictures::Pictures;
 pub use served::Served;
 pub use windows::WINDOW;

@@ -11,7 +11,9 @@ use slipway_project::{Project, Tree, serving};
 use slipway_proposal::{is_retraining_of, retrain_branch};
 use slipway_serving::Pin;
 
-use crate::{Basis, Decision, Evidence, Model, PastRetraining, Result, Served, Situation, decide, examine, gather};
+use crate::{
+    Basis, Decision, Error, Evidence, Model, PastRetraining, Result, Served, Situation, decide, examine, gather,
+};
 
 /// The time over which the budget counts, in seconds: 30 days.
 pub(crate) const MONTH: i64 = 30 * 86_400;
@@ -29,6 +31,11 @@ pub struct Sources<'a> {
     pub server: Option<&'a str>,
     /// Where pull requests are; without it none are known.
     pub forge: Option<&'a Forge>,
+    /// Whether it is an error if nobody can say what the version in service was trained on. Otherwise the pinned digest is the reference, which is
+    /// said; whoever acts must not do that, because another reference is another watch.
+    pub must_know: bool,
+    /// Since when the version in service has not answered by earlier looks, in seconds since 1970.
+    pub silent: Option<i64>,
 }
 
 /// What was found.
@@ -54,11 +61,11 @@ pub struct Found {
 }
 
 /// Looks at the dataset that `tree` declares under a name, for the versions that are in service in an environment. `now` is the time, in seconds
-/// since 1970.
+/// since 1970, until which what has landed is in the head.
 ///
 /// # Errors
-/// When the store or the forge cannot be reached, or what they hold cannot be compared. A registry or a server that does not answer is no error: what
-/// is not known is said.
+/// When the store or the forge cannot be reached, or what they hold cannot be compared. [`Error::Reference`] if it must be known what the version in service
+/// was trained on, and nobody says it; otherwise a registry or a server that does not answer is no error: what is not known is said.
 pub async fn look(
     tree: &Tree,
     environment: &str,
@@ -66,15 +73,16 @@ pub async fn look(
     sources: Sources<'_>,
     now: i64,
 ) -> Result<Look> {
-    let Sources { store, places, mlflow, server, forge } = sources;
+    let Sources { store, places, mlflow, server, forge, must_know, silent } = sources;
     let name = &declaration.name;
     let monitor = declaration.spec.monitor.clone().unwrap_or_else(Monitor::undeclared);
     let pinned: Option<Digest> = declaration.spec.digest.as_ref().and_then(|digest| digest.parse().ok());
     let mut unknown = Vec::new();
     let service = match in_service(tree, environment, declaration, mlflow).await {
         Ok(service) => service,
+        Err(reason) if must_know => return Err(Error::Reference { dataset: name.clone(), reason }),
         Err(reason) => {
-            unknown.push(reason);
+            unknown.push(format!("{reason}; so the pinned digest is the reference"));
             None
         }
     };
@@ -94,6 +102,7 @@ pub async fn look(
     let mut evidence = examine(&material, asked, &monitor, now).await?;
     unknown.append(&mut evidence.unknown);
     evidence.unknown = unknown;
+    evidence.silent = evidence.silent.map(|since| silent.unwrap_or(since).min(since));
     let (mut past, mut of_head) = (Vec::new(), None);
     if let Some(forge) = forge {
         let cooldown = i64::try_from(monitor.cooldown.seconds()).unwrap_or(i64::MAX);
@@ -138,9 +147,8 @@ async fn in_service(
             let digest = version.tag(tag::DATASET_DIGEST).parse().ok();
             Ok(Some((pin, digest)))
         }
-        Err(error) => Err(format!(
-            "what {} version {} was trained on is not known, so the pinned digest is the reference: {error}",
-            pin.name, pin.version
-        )),
+        Err(error) => {
+            Err(format!("the registry does not say what {} version {} was trained on: {error}", pin.name, pin.version))
+        }
     }
 }

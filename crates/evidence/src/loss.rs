@@ -1,5 +1,7 @@
 //! Does it matter? What the version in service loses on what is new.
 
+use std::ops::Range;
+
 use serde::Serialize;
 use slipway_corruptions::{Corruption, PIXELS, SIDE};
 use slipway_drift::{Calibration, Estimate, Example, Outlook, upper_bound};
@@ -43,15 +45,20 @@ pub struct Estimated {
     pub learned: bool,
 }
 
+/// Without an alarm so many of the newest items are looked at: of all that ever came, a loss of today would be lost among what was well.
+const NEWEST: usize = 2000;
+
 /// What the version in service loses.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Loss {
     /// Its accuracy on the reference.
     pub reference: Measured,
-    /// Its accuracy on what is new and has labels.
+    /// How many new items it is about: those from the window of the first alarm on, without an alarm the newest 2,000.
+    pub items: usize,
+    /// Its accuracy on those of them that have labels.
     pub measured: Option<Measured>,
-    /// Its accuracy on what is new, as if there were no labels.
+    /// Its accuracy on them, as if there were no labels.
     pub estimated: Option<Estimated>,
     /// The loss: the reference's accuracy less that on what is new, measured if there are labels, otherwise estimated.
     pub loss: f64,
@@ -74,8 +81,8 @@ impl Measured {
         Some(Self { of, right, accuracy: right as f64 / of as f64, interval: (low, high) })
     }
 
-    fn by(pictures: &Pictures, answers: &Answers) -> Option<Self> {
-        let labelled = pictures.labels.iter().enumerate().filter_map(|(number, label)| Some((number, (*label)?)));
+    fn by(pictures: &Pictures, answers: &Answers, of: Range<usize>) -> Option<Self> {
+        let labelled = of.filter_map(|number| Some((number, pictures.labels.get(number).copied().flatten()?)));
         let (right, of) = labelled.fold((0, 0), |(right, of), (number, label)| {
             (right + usize::from(answers.is_right(number, label)), of + 1)
         });
@@ -83,16 +90,22 @@ impl Measured {
     }
 }
 
-/// What the model loses on new pictures; `None` if there are none, or the reference has no labels.
+/// Which of so many new items the loss is about. `alarm` is the first one of the window in which the first alarm was.
+pub(crate) fn about(new: usize, alarm: Option<usize>) -> Range<usize> {
+    alarm.unwrap_or_else(|| new.saturating_sub(NEWEST)).min(new)..new
+}
+
+/// What the model loses on these of the new pictures; `None` if there are none, or the reference has no labels.
 pub(crate) async fn loss(
     model: &(impl Classify + Sync),
     [reference, new]: [&Pictures; 2],
     [known, answers]: [&Answers; 2],
+    of: Range<usize>,
     threshold: f64,
 ) -> Result<Option<Loss>> {
-    let Some(usual) = Measured::by(reference, known) else { return Ok(None) };
-    let measured = Measured::by(new, answers);
-    let estimated = if new.is_empty() { None } else { estimate(model, reference, known, answers).await? };
+    let Some(usual) = Measured::by(reference, known, 0..reference.len()) else { return Ok(None) };
+    let measured = Measured::by(new, answers, of.clone());
+    let estimated = if of.is_empty() { None } else { estimate(model, reference, known, answers, of.clone()).await? };
     let now = measured.map(|measured| (measured.accuracy, measured.interval.1));
     let Some((accuracy, highest)) = now.or(estimated.map(|estimated| (estimated.accuracy, estimated.interval.1)))
     else {
@@ -101,6 +114,7 @@ pub(crate) async fn loss(
     let certain = usual.accuracy - highest;
     Ok(Some(Loss {
         reference: usual,
+        items: of.len(),
         measured,
         estimated,
         loss: usual.accuracy - accuracy,
@@ -116,12 +130,13 @@ async fn estimate(
     reference: &Pictures,
     known: &Answers,
     answers: &Answers,
+    of: Range<usize>,
 ) -> Result<Option<Estimated>> {
     let labelled = |number: usize| Some((number, reference.labels.get(number).copied().flatten()?));
     let labelled: Vec<(usize, u8)> = (0..reference.len()).filter_map(labelled).collect();
     let usual: Vec<Vec<f64>> = labelled.iter().map(|(number, _)| scores(known, *number)).collect();
     let right: Vec<bool> = labelled.iter().map(|(number, label)| known.is_right(*number, *label)).collect();
-    let window: Vec<Vec<f64>> = (0..answers.len()).map(|number| scores(answers, number)).collect();
+    let window: Vec<Vec<f64>> = of.map(|number| scores(answers, number)).collect();
     if usual.len() < FEWEST || window.is_empty() {
         return Ok(None);
     }
@@ -182,5 +197,12 @@ mod tests {
         assert!((measured.interval.1 - 0.983_568_1).abs() < 1e-6, "{measured:?}");
         assert_eq!(Measured::new(3, 3).unwrap().interval.1, 1.0);
         assert_eq!(Measured::new(0, 0), None);
+    }
+
+    #[test]
+    fn a_loss_is_about_what_is_since_the_alarm_or_else_the_newest() {
+        assert_eq!(about(20_300, Some(20_000)), 20_000..20_300);
+        assert_eq!(about(20_300, None), 18_300..20_300);
+        assert_eq!((about(300, None), about(0, None)), (0..300, 0..0));
     }
 }

@@ -44,7 +44,7 @@ fn said(text: &mut String, evidence: &Evidence, shows_pictures: bool) {
     summary(text, evidence);
     changed(text, evidence);
     if let Some(loss) = &evidence.loss {
-        mattering(text, loss);
+        mattering(text, loss, evidence.change.alarm.is_some());
     }
     for unknown in &evidence.unknown {
         let _ = writeln!(text, "Not known: {}\n", code(&shortened(unknown, 400)));
@@ -82,10 +82,14 @@ fn summary(text: &mut String, evidence: &Evidence) {
 
 fn changed(text: &mut String, evidence: &Evidence) {
     let change = &evidence.change;
+    let untimed = match change.untimed {
+        0 => String::new(),
+        count => format!(" Of {count} nobody knows when they arrived, so no window has them."),
+    };
     let _ = writeln!(
         text,
         "### Has it changed?\n\nThe capital of all bets is at most {}, and 1 is an alarm; a false one comes at most {}. {} of {} new items are in \
-         {} windows.\n",
+         {} windows.{untimed}\n",
         number(change.capital),
         code(&change.promise),
         change.observations,
@@ -126,7 +130,7 @@ fn changed(text: &mut String, evidence: &Evidence) {
     text.push_str("\n</details>\n\n");
 }
 
-fn mattering(text: &mut String, loss: &Loss) {
+fn mattering(text: &mut String, loss: &Loss, is_alarm: bool) {
     text.push_str(
         "### Does it matter?\n\n| accuracy of the version in service | | 95 % | of |\n|---|---:|---:|---:|\n",
     );
@@ -141,9 +145,11 @@ fn mattering(text: &mut String, loss: &Loss) {
     if let Some(estimated) = loss.estimated {
         row("on what is new, estimated without labels", estimated.accuracy, estimated.interval, estimated.of);
     }
+    let which = if is_alarm { "new items from the window of the alarm on" } else { "newest items" };
     let _ = writeln!(
         text,
-        "\nLost: {:.1} points, of which {:.1} are certain. It matters from {:.1} certain points on.\n",
+        "\nLost on the {} {which}: {:.1} points, of which {:.1} are certain. It matters from {:.1} certain points on.\n",
+        loss.items,
         100.0 * loss.loss,
         100.0 * loss.certain.max(0.0),
         100.0 * loss.threshold

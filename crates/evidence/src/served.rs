@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use slipway_causes::chain;
+use slipway_causes::{chain, without_password};
 use slipway_http::{Client, Url, client_of};
 
 use crate::{Answers, Classify, Error, Pictures, Result};
@@ -62,7 +62,9 @@ impl Served {
     /// If it is not an HTTP address.
     pub fn new(server: &str, model: &str, version: u64) -> Result<Self> {
         let name = format!("{model} version {version}");
-        let wrong = |reason: String| Error::Model { url: server.to_owned(), model: name.clone(), reason };
+        // its login is nobody's business: errors stand in logs and in pull requests
+        let shown = without_password(server);
+        let wrong = |reason: String| Error::Model { url: shown.clone(), model: name.clone(), reason };
         let mut url = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
         let client = client_of(&url).timeout(REQUEST).build().map_err(|error| wrong(chain(&error)))?;
         let number = version.to_string();
@@ -70,12 +72,12 @@ impl Served {
             .map_err(|()| wrong("it is not an address of HTTP".to_owned()))?
             .pop_if_empty()
             .extend(["v2", "models", model, "versions", number.as_str()]);
-        Ok(Self { client, url, server: slipway_causes::without_password(server), name })
+        Ok(Self { client, url, server: shown, name })
     }
 
     /// The tensor that takes pictures of this shape and the one that gives probabilities.
     async fn signature(&self, [height, width]: [usize; 2]) -> Result<(Tensor, Tensor)> {
-        let answer = self.client.get(self.url.clone()).send().await.map_err(|error| self.wrong(chain(&error)))?;
+        let answer = self.client.get(self.url.clone()).send().await.map_err(|error| self.unreached(error))?;
         let signature: Signature = self.read(answer).await?;
         let size = [height as i64, width as i64];
         let takes = |tensor: &Tensor| {
@@ -129,7 +131,7 @@ impl Served {
             let answer = request.header("Content-Type", "application/octet-stream").body(body.clone()).send().await;
             let is_busy = !answer.as_ref().is_ok_and(|answer| answer.status().as_u16() != 503);
             if !is_busy || tries >= TRIES {
-                break answer.map_err(|error| self.wrong(chain(&error)))?;
+                break answer.map_err(|error| self.unreached(error))?;
             }
             tries += 1;
             tokio::time::sleep(PAUSE * tries).await;
@@ -145,7 +147,7 @@ impl Served {
 
     async fn read<T: for<'a> Deserialize<'a>>(&self, answer: reqwest::Response) -> Result<T> {
         let status = answer.status();
-        let text = answer.text().await.map_err(|error| self.wrong(chain(&error)))?;
+        let text = answer.text().await.map_err(|error| self.unreached(error))?;
         if !status.is_success() {
             let object: Option<Value> = serde_json::from_str(&text).ok();
             let said = object.as_ref().and_then(|object| object.get("error")?.as_str()).unwrap_or(&text);
@@ -154,6 +156,10 @@ impl Served {
         }
         serde_json::from_str(&text)
             .map_err(|error| self.wrong(format!("it does not answer as a model server does: {error}")))
+    }
+
+    fn unreached(&self, error: reqwest::Error) -> Error {
+        self.wrong(chain(&error.without_url()))
     }
 
     fn wrong(&self, reason: String) -> Error {
@@ -206,6 +212,16 @@ fn normalise(answers: &mut Answers) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nobody_sees_the_login_of_a_server() {
+        let pictures = Pictures { shape: [1, 1], levels: vec![0], labels: vec![None] };
+        let away = Served::new("http://ann:secret@127.0.0.1:1", "digits", 3).unwrap();
+        let wrong = Served::new("http://ann:secret@127.0.0.1:port", "digits", 3).unwrap_err();
+        for error in [away.probabilities(&pictures).await.unwrap_err(), wrong] {
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
 
     #[test]
     fn logits_become_probabilities_and_probabilities_stay() {

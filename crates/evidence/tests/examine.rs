@@ -82,6 +82,8 @@ fn material(new: Pictures) -> Material {
         known: 2000,
         usual: bars(0..1000, bar),
         new,
+        earlier: 0,
+        before: None,
         items: (0..count).map(|number| format!("s3://landing/bars/|{number}.png")).collect(),
         times: vec![NOW - 100; count],
         unpinned: count,
@@ -142,10 +144,16 @@ async fn what_has_changed_and_matters_is_retrained_unless_it_is_held_back() {
     assert!(matches!(chosen, Decision::Retrain { reason: Reason::Drift, .. }), "{chosen:?}");
 
     let past = |hours: i64| PastRetraining { number: 7, opened_at: Some(NOW - hours * 3600) };
-    let held = |declared: &str, past: &[PastRetraining]| match decided(&evidence, declared, past) {
-        Decision::HeldBack { retrain: true, by, .. } => by,
+    let held_until = |declared: &str, past: &[PastRetraining]| match decided(&evidence, declared, past) {
+        Decision::HeldBack { retrain: true, by, until, .. } => (by, until),
         other => panic!("{other:?}"),
     };
+    let held = |declared: &str, past: &[PastRetraining]| held_until(declared, past).0;
+    assert_eq!(held_until(RETRAIN, &[past(23)]).1, Some(NOW + 3600));
+    let month = NOW + 720 * 3600;
+    let three = [past(25), past(26), past(700)];
+    assert_eq!(held_until("{budget: 2, retrain: {experiments: [a]}}", &three).1, Some(month - 26 * 3600));
+    assert_eq!(held_until("{budget: 0, retrain: {experiments: [a]}}", &[]), (Hold::Budget, None));
     assert_eq!(held(RETRAIN, &[past(23)]), Hold::Cooldown);
     assert_eq!(held(RETRAIN, &[PastRetraining { number: 7, opened_at: None }]), Hold::Cooldown);
     assert_eq!(held("{budget: 2, retrain: {experiments: [a]}}", &[past(25), past(700)]), Hold::Budget);
@@ -190,6 +198,47 @@ async fn without_a_model_it_is_said_what_is_not_known() {
     let away = Served::new("http://127.0.0.1:1", "bars", 3).unwrap();
     let evidence = examine(&material, Some((model, &away)), &monitor(RETRAIN), NOW).await.unwrap();
     assert!(evidence.unknown[0].contains("127.0.0.1:1") && evidence.model.is_none(), "{:?}", evidence.unknown);
+    // it is waited for: without its answers the detector is another one
+    assert_eq!(evidence.silent, Some(NOW));
+    let held = decided(&evidence, RETRAIN, &[]);
+    assert!(
+        matches!(held, Decision::HeldBack { retrain: false, by: Hold::Silence, until: Some(until), .. } if until == NOW + 600),
+        "{held:?}"
+    );
+    let late = Evidence { silent: Some(NOW - 600), ..evidence };
+    let chosen = decided(&late, RETRAIN, &[]);
+    assert!(matches!(&chosen, Decision::Issue { why } if why.contains("has not answered for 10 min")), "{chosen:?}");
+}
+
+#[tokio::test]
+async fn what_has_no_time_is_in_no_window_and_counts_for_the_loss() {
+    let mut material = material(bars(5000..5200, shifted));
+    material.times = vec![0; 200];
+    let model = Model { name: "bars".to_owned(), version: 3 };
+    let evidence = examine(&material, Some((model, &Rows)), &monitor(RETRAIN), NOW).await.unwrap();
+    let change = &evidence.change;
+    assert!(change.alarm.is_none() && change.windows == 0 && change.closes.is_none(), "{change:?}");
+    assert_eq!((change.untimed, change.waiting, evidence.new), (200, 0, 200));
+    let loss = evidence.loss.unwrap();
+    assert!(loss.matters && loss.items == 200, "{loss:?}");
+}
+
+#[tokio::test]
+async fn a_loss_of_today_is_not_lost_among_what_was_well() {
+    let mut new = bars(5000..9000, bar);
+    for (levels, label) in bars(9000..9200, shifted).each().zip(0..) {
+        new.push(levels, Some((label % CLASSES) as u8));
+    }
+    let mut material = material(new);
+    // an hour has fifty
+    material.times = (0..4200_i64).map(|number| NOW - 400_000 + number * 72).collect();
+    let model = Model { name: "bars".to_owned(), version: 3 };
+    let evidence = examine(&material, Some((model, &Rows)), &monitor(RETRAIN), NOW).await.unwrap();
+    let alarm = evidence.change.alarm.unwrap();
+    assert!(alarm.from >= 4000, "{alarm:?}");
+    let loss = evidence.loss.unwrap();
+    assert!(loss.matters && loss.items == 4200 - alarm.from, "{loss:?}");
+    assert!(matches!(decided(&evidence, RETRAIN, &[]), Decision::Retrain { reason: Reason::Drift, .. }));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use slipway_digest::Digest;
 use slipway_experiment::{Dataset, Pipeline};
 
 use crate::build::Places;
-use crate::index::{self, IndexReader, Line};
+use crate::index::{self, IndexReader, Line, earliest};
 use crate::landing;
 use crate::picture::Picture;
 use crate::{Error, Result};
@@ -17,7 +17,8 @@ use crate::{Error, Result};
 pub struct Arrival {
     /// The object, such as `s3://landing/digits/7/a.png`.
     pub item: String,
-    /// When it was written, in seconds since 1970; 0 from a store that lists no times.
+    /// When it was written, in seconds since 1970; 0 from a store that lists no times. If it was written again with the same content, the first time that a
+    /// build has seen.
     pub at: i64,
     /// The digest of what the transforms made of it: [`result_of`].
     pub result: Digest,
@@ -40,8 +41,8 @@ pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> 
     let Some((_, path)) = index::earlier(&key, store, &places.cache()).await? else { return Ok(Vec::new()) };
     let mut listed = HashMap::new();
     for place in &pipeline.landing {
-        landing::with_times(place, store, |unit, written| {
-            listed.insert(unit.name, (unit.version, written));
+        landing::list(place, store, |unit| {
+            listed.insert(unit.name, (unit.version, unit.at));
             Ok(())
         })
         .await?;
@@ -51,9 +52,10 @@ pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> 
     let mut unit: Option<(String, i64)> = None;
     while let Some(line) = reader.next()? {
         match line {
-            Line::Unit { name, version } => {
-                let same = listed.get(&name).filter(|(there, _)| *there == version).map(|(_, written)| *written);
-                unit = same.map(|written| (name, written));
+            Line::Unit { name, version, at } => {
+                let same = listed.get(&name).filter(|(there, _)| *there == version);
+                let written = same.map(|(_, written)| earliest(at, *written));
+                unit = written.map(|written| (name, written));
             }
             Line::Item(item) => {
                 if let (Ok(good), Some((name, at))) = (item.outcome, &unit) {

@@ -11,15 +11,6 @@ use crate::{Error, Result};
 
 /// Calls `take` with every object of a landing prefix. Notes beside images (`.json`) and markers of folders are no items.
 pub(crate) async fn list(place: &Landing, store: &Store, mut take: impl FnMut(Unit) -> Result<()>) -> Result<()> {
-    with_times(place, store, |unit, _| take(unit)).await
-}
-
-/// The same, with the time at which each was written, in seconds since 1970; 0 from a store that does not say it.
-pub(crate) async fn with_times(
-    place: &Landing,
-    store: &Store,
-    mut take: impl FnMut(Unit, i64) -> Result<()>,
-) -> Result<()> {
     let Landing { bucket, prefix } = place;
     let listed = store.list(bucket, prefix, |object| {
         if object.key.ends_with('/') || object.key.ends_with(".json") {
@@ -33,8 +24,8 @@ pub(crate) async fn with_times(
         let version = format!("{} of {} bytes", object.version, object.size);
         let kind = UnitKind::Object { bucket: bucket.clone(), key: object.key, size: object.size, label };
         let since = object.changed.and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
-        let written = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
-        take(Unit { name, version, part: Part::Whole, kind }, written)
+        let at = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
+        take(Unit { name, version, at, part: Part::Whole, kind })
     });
     match listed.await {
         // nothing has landed yet

@@ -5,7 +5,7 @@
 //!            one by one, once                  over records alone, 150 bytes an item                       by digest    by swap
 //! ```
 //!
-//! The same code runs as `slipway dataset build` and as a program in a job; both give the same bytes.
+//! The same code runs as `slipway dataset build` and in the dataset monitor; both give the same bytes.
 //!
 //! **What is read once is not read again.** A *unit* is what a source can say the version of without reading it: an object of a landing prefix
 //! (entity tag), a file of a folder (size, times, inode), a pinned file (digest). What reading came to is in the *index*, sorted by the unit's name:
@@ -54,6 +54,7 @@ pub mod sort;
 mod split;
 mod temporary;
 mod transform;
+mod trim;
 mod unit;
 mod validate;
 
@@ -64,6 +65,7 @@ pub use error::Error;
 pub use plan::{Planned, PlannedSource, plan};
 pub use report::{ClassReport, Counts, Reason, ReasonCount, Report, SetAside, SetAsideReport, Short};
 pub use temporary::Temporary;
+pub use trim::{keep_only, trim};
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

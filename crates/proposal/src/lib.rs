@@ -24,7 +24,7 @@ mod trial;
 pub use archive::{Archive, MOST_RECORDS};
 pub use archive_results::{result_of, results_of};
 pub use cancellation::Cancellation;
-pub use conclusion::{Conclusion, Verdict, is_conclusion};
+pub use conclusion::{Conclusion, Tried, Verdict, is_conclusion};
 pub use error::{Error, Result};
 pub use experiment::ExperimentProposal;
 pub use opening::Opening;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use slipway_deployment::Kustomize;
 use slipway_digest::Digest;
-use slipway_experiment::{pin_digest, with_rerun};
+use slipway_experiment::{Monitor, pin_digest, with_rerun};
 use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
 use slipway_project::{Changes, Plan, Project, rendered};
@@ -45,21 +45,40 @@ pub struct Retrained {
 }
 
 impl Retraining {
-    /// Prepares the retraining of a dataset's experiments on the content with this digest, by what the remote's default branch declares.
+    /// Prepares the retraining of a dataset's experiments on the content with this digest, by what the remote's default branch declares now. `decided` is
+    /// the monitor by which it was decided, perhaps on an older commit.
     ///
     /// Experiments that the monitor names are asked to run again. Others on the same dataset that have rendered TrainJobs follow the
     /// declaration as well, since those would be out of date otherwise.
     ///
     /// # Errors
-    /// [`Error::NotRetrained`] if there is no such dataset, or its monitor retrains nothing; [`Error::Invalid`] when files have mistakes; when the
-    /// remote cannot be fetched from.
-    pub async fn prepare(git: &Repository, remote: &Remote, dataset: &str, digest: &Digest) -> Result<Self> {
+    /// [`Error::NotRetrained`] if there is no such dataset, its monitor retrains nothing or is switched off, another retraining is declared by now, or
+    /// this digest is pinned already; [`Error::Invalid`] when files have mistakes; when the remote cannot be fetched from.
+    pub async fn prepare(
+        git: &Repository,
+        remote: &Remote,
+        dataset: &str,
+        digest: &Digest,
+        decided: &Monitor,
+    ) -> Result<Self> {
         let base = Base::fetch(git, remote).await?;
         let before = Project::read(&base.tree);
         let refused = |reason: &str| Error::NotRetrained { dataset: dataset.to_owned(), reason: reason.to_owned() };
         let declared = before.datasets.get(dataset).ok_or_else(|| refused("it is not declared"))?;
-        let retrain = declared.dataset.spec.monitor.as_ref().and_then(|monitor| monitor.retrain.as_ref());
+        let spec = &declared.dataset.spec;
+        let monitor = spec.monitor.as_ref().ok_or_else(|| refused("it has no monitor"))?;
+        let retrain = monitor.retrain.as_ref();
         let retrain = retrain.ok_or_else(|| refused("its monitor names no experiment (spec.monitor.retrain)"))?;
+        // it was decided by another commit: what people have said since counts
+        if !monitor.enabled {
+            return Err(refused("its monitor is switched off by now (spec.monitor.enabled)"));
+        }
+        if monitor.retrain != decided.retrain {
+            return Err(refused("spec.monitor.retrain is another one by now, so it is decided again"));
+        }
+        if spec.digest.as_deref() == Some(digest.to_string().as_str()) {
+            return Err(refused("this digest is pinned already"));
+        }
         let mut changes = Changes::new();
         let text = base.tree.text(&declared.file).unwrap_or_default();
         let pinned = pin_digest(&declared.file, &text, &digest.to_string()).map_err(Error::Invalid)?;

@@ -40,6 +40,8 @@ pub struct Counts {
     pub files: AtomicU64,
     /// Attempts to store a file that failed.
     pub failures: AtomicU64,
+    /// Rows that were taken and are lost: they could not be made a file, or not be stored before the end.
+    pub lost: AtomicU64,
     /// Files that were deleted because they were old.
     pub deleted: AtomicU64,
 }
@@ -117,7 +119,7 @@ impl Writer {
         self.write(Duration::ZERO, Hour::of(now())).await;
         let lost: u64 = self.unsent.iter().map(|file| file.rows).sum();
         if lost > 0 {
-            tracing::error!(event = "samples_lost", rows = lost, "the last samples of requests could not be stored");
+            self.lose(lost, "the last samples of requests could not be stored");
         }
     }
 
@@ -165,9 +167,16 @@ impl Writer {
             Ok(Ok(bytes)) => {
                 self.unsent.push_back(Unsent { key: file.key(), bytes: bytes.into(), rows, _memory: memory });
             }
-            Ok(Err(error)) => self.failed(&error.to_string()),
-            Err(error) => self.failed(&error.to_string()),
+            // another attempt would come to the same
+            Ok(Err(error)) => self.lose(rows, &error.to_string()),
+            Err(error) => self.lose(rows, &error.to_string()),
         }
+    }
+
+    /// Counts rows that nobody will see, and says so.
+    fn lose(&self, rows: u64, reason: &str) {
+        Counts::add(&self.counts.lost, rows);
+        tracing::error!(event = "samples_lost", rows, "{reason}");
     }
 
     async fn store(&self, key: &str, bytes: Bytes) -> Result<()> {

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use slipway_dataset_monitor::hints::Hints;
 use slipway_dataset_monitor::http::{Interface, router};
 use slipway_dataset_monitor::metrics::Metrics;
 use slipway_dataset_monitor::waiting::{Awaited, What};
 use slipway_dataset_monitor::watch::Published;
-use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
 async fn ask(app: &Router, request: Request<Body>) -> (StatusCode, String) {
@@ -29,12 +29,11 @@ async fn what_is_missing_is_said_and_events_need_their_token() {
     let token = folder.path().join("token");
     std::fs::write(&token, "right-token\n").unwrap();
     let (awaited, published) = (Awaited::default(), Published::default());
-    let (hints, _hinted) = mpsc::channel(1);
     let app = router(Interface {
         missing: awaited.changes(),
         watched: published.watched.subscribe(),
         leader: Arc::new(OnceLock::new()),
-        hints,
+        hints: Hints::default(),
         metrics: Metrics::new().unwrap(),
         token_file: Some(token),
     });

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use slipway_dataset::Digest;
 use slipway_evidence::{Decision, Hold, Reason};
-use slipway_experiment::{parse, parse_dataset};
+use slipway_experiment::{Monitor, parse, parse_dataset};
 use slipway_forge::PullRequestState;
-use slipway_proposal::{is_retraining_of, retrain_branch};
+use slipway_proposal::{Retraining, is_retraining_of, retrain_branch};
 
 use crate::pictures::{darker, inverted, picture};
 use crate::world::{OFTEN, RARELY, World};
@@ -138,6 +139,54 @@ async fn what_has_changed_and_does_not_matter_opens_no_pull_request() {
     let evidence = state.evidence.unwrap();
     assert!(evidence.change.alarm.is_some() && !evidence.loss.unwrap().matters);
     // a bare repository has no issues
+    assert!(world.pull_requests().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_is_not_opened_once_people_have_said_something_else() {
+    let declared = |world: &World| -> Monitor {
+        let text = world.tree("main").text("datasets/sides.yaml").unwrap();
+        parse_dataset("d", &text).unwrap().spec.monitor.unwrap()
+    };
+    let (world, other) = (World::new(OFTEN).await, Digest::of("other"));
+    let decided = declared(&world);
+    Retraining::prepare(&world.git, &world.remote, "sides", &other, &decided).await.unwrap();
+    let pinned = Retraining::prepare(&world.git, &world.remote, "sides", &world.first, &decided).await;
+    assert!(pinned.unwrap_err().to_string().contains("pinned already"));
+    let nothing = Monitor { retrain: None, ..decided };
+    let changed = Retraining::prepare(&world.git, &world.remote, "sides", &other, &nothing).await;
+    assert!(changed.unwrap_err().to_string().contains("another one by now"));
+    let off = World::new("{enabled: false, retrain: {experiments: [sides-cnn]}}").await;
+    let switched_off = Retraining::prepare(&off.git, &off.remote, "sides", &other, &declared(&off)).await;
+    assert!(switched_off.unwrap_err().to_string().contains("switched off"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_does_not_answer_is_waited_for() {
+    let world = World::new(OFTEN).await;
+    // it knows no version any more
+    world.mlflow.reset().await;
+    world.land_all("odd", 0..100, inverted);
+    let monitor = world.start("cache");
+    let state = monitor.until("said", |state| state.failure.is_some()).await;
+    assert!(state.failure.unwrap().contains("what sides is to be compared with is not known"));
+    assert_eq!((state.decision, state.opened), (None, None), "another reference would be another watch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_does_not_answer_is_waited_for() {
+    let mut world = World::new(OFTEN).await;
+    // nobody listens there
+    world.server = "http://127.0.0.1:1".to_owned();
+    world.land_all("odd", 0..200, inverted);
+    let monitor = world.start("cache");
+    let state = monitor.until("looked at", |state| state.decision.is_some()).await;
+    assert!(
+        matches!(state.decision, Some(Decision::HeldBack { retrain: false, by: Hold::Silence, until: Some(_), .. })),
+        "{:?}",
+        state.decision
+    );
+    assert!(state.evidence.unwrap().silent.is_some());
     assert!(world.pull_requests().await.is_empty());
 }
 

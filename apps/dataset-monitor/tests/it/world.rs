@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use slipway_cluster::Leadership;
 use slipway_dataset::idx::{write_images, write_labels};
 use slipway_dataset::{Credentials, Digest, Store};
+use slipway_dataset_monitor::hints::Hints;
 use slipway_dataset_monitor::http::{Interface, router};
 use slipway_dataset_monitor::metrics::Metrics;
 use slipway_dataset_monitor::waiting::Awaited;
@@ -29,7 +30,7 @@ use slipway_service::Followed;
 use slipway_serving::{Pin, Pins};
 use slipway_sources::Limits;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use wiremock::matchers::{method, path_regex};
@@ -91,8 +92,10 @@ pub(crate) struct World {
     pub(crate) remote: Remote,
     pub(crate) first: Digest,
     s3: String,
-    server: String,
-    mlflow: MockServer,
+    /// The address of the model server.
+    pub(crate) server: String,
+    /// The registry.
+    pub(crate) mlflow: MockServer,
 }
 
 /// A monitor that runs until it is dropped.
@@ -165,7 +168,7 @@ impl World {
         let path = self.folder.path().join("forge.git").display().to_string();
         let followed = Followed::open(&path, "", &cache).unwrap();
         let (published, metrics) = (Arc::new(Published::default()), Metrics::new().unwrap());
-        let (hints, hinted) = mpsc::channel(64);
+        let hints = Hints::default();
         let watcher = Watcher {
             followed,
             // connections of its own, as a process has
@@ -176,7 +179,7 @@ impl World {
             cache,
             leadership: leads(),
             metrics: metrics.clone(),
-            hints: Mutex::new(hinted),
+            hints: hints.clone(),
         };
         let awaited = Awaited::default();
         let interface = Interface {

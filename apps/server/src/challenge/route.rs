@@ -13,6 +13,9 @@ use crate::infer::start_of;
 use crate::interface::Interface;
 use crate::refusal::Refusal;
 
+/// The most truths of one request: more than wait for theirs are not known anyway.
+const MOST: usize = 10_000;
+
 /// What turned out to be right for a request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +46,9 @@ async fn truths(
 ) -> Result<Json<Value>, Refusal> {
     inside(&address)?;
     let Json(known) = known.map_err(|rejected| Refusal { status: rejected.status(), message: rejected.body_text() })?;
+    if known.len() > MOST {
+        return Err(Refusal::too_much(format!("{} truths are too many: at most {MOST} at once", known.len())));
+    }
     let champion = address.find(&model, None).await?;
     let Some(challenger) = address.app.models.challengers.of(&model) else {
         return Err(Refusal::missing(format!("no version of {model} is tried beside the one in service")));

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use slipway_forge::Opened;
+use slipway_forge::{MergeMethod, PullRequest};
 use slipway_git::{Repository, Update};
-use slipway_serving::{Challenger, Mode, Pins, Share};
+use slipway_serving::Pins;
 use tempfile::TempDir;
-use wiremock::matchers::{body_partial_json, method, path};
+use wiremock::matchers::{body_partial_json, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
@@ -28,18 +28,18 @@ struct World {
 
 impl World {
     async fn new(trial: Value) -> Self {
+        Self::of(&[trial]).await
+    }
+
+    async fn of(trials: &[Value]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let forge = folder.path().join("forge.git");
         let git = Repository::init_bare(&forge).unwrap();
-        let canary = Challenger { pin: pin(4), mode: Mode::Canary, share: Share::new(0.05).unwrap() };
-        let pins = Pins::default().with(pin(3)).with_challenger(canary).unwrap();
-        let files = [(MODELS.to_owned(), Some(pins.to_string().into_bytes()))];
-        let main = git.commit(None, &files.into(), "first").unwrap();
-        assert!(git.update(&[Update { name: "refs/heads/main", to: &main, from: None }]).unwrap());
+        declare(&git, None);
         let followed = Followed::open(&forge.display().to_string(), "", Path::new("/nowhere")).unwrap();
         let services = MockServer::start().await;
         let world = Self { _folder: folder, followed, services };
-        let answer = json!({ "challengers": [trial] });
+        let answer = json!({ "challengers": trials });
         Mock::given(path("/challengers")).respond_with(ok(answer)).mount(&world.services).await;
         world
     }
@@ -52,7 +52,7 @@ impl World {
         let run = json!({ "info": { "run_id": "r4", "experiment_id": "0", "status": "FINISHED", "artifact_uri": "s3://a" }, "data": { "tags": tags } });
         let get = Mock::given(method("GET")).and(path("/api/2.0/mlflow/runs/get"));
         get.respond_with(ok(json!({ "run": run }))).mount(&self.services).await;
-        let mark = json!({ "run_id": "r4", "key": "slipway.trial.local", "value": "1" });
+        let mark = json!({ "run_id": "r4", "key": format!("slipway.trial.local.{}", tried().id()) });
         let set = Mock::given(path("/api/2.0/mlflow/runs/set-tag")).and(body_partial_json(mark));
         set.respond_with(ok(json!({}))).expect(marks).mount(&self.services).await;
         self
@@ -61,7 +61,7 @@ impl World {
     async fn step(&self, leadership: &Leadership) -> Result<()> {
         let server = Server::new(self.services.uri().parse().unwrap()).unwrap();
         let mlflow = Mlflow::new(&self.services.uri()).unwrap();
-        step(&server, &self.followed, &mlflow, leadership, "local", &mut BTreeSet::new()).await
+        step(&server, &self.followed, &mlflow, leadership, "local", &mut Memory::default()).await
     }
 
     async fn opened(&self) -> Vec<Opened> {
@@ -73,6 +73,20 @@ impl World {
         let text = self.followed.git.read(&opened.head, MODELS).unwrap().unwrap();
         Pins::parse(MODELS, &String::from_utf8(text).unwrap()).unwrap()
     }
+}
+
+/// What git declares: version 4 beside version 3.
+fn tried() -> Tried {
+    let challenger = Challenger { pin: pin(4), mode: Mode::Canary, share: Share::new(0.05).unwrap() };
+    Tried { challenger, champion: 3 }
+}
+
+/// Declares it on top of a commit.
+fn declare(git: &Repository, on: Option<&str>) {
+    let pins = Pins::default().with(pin(3)).with_challenger(tried().challenger).unwrap();
+    let files = [(MODELS.to_owned(), Some(pins.to_string().into_bytes()))];
+    let main = git.commit(on, &files.into(), "declare").unwrap();
+    assert!(git.update(&[Update { name: "refs/heads/main", to: &main, from: on }]).unwrap());
 }
 
 fn ok(body: Value) -> ResponseTemplate {
@@ -138,20 +152,76 @@ async fn a_challenger_that_is_better_is_put_into_service() {
 }
 
 #[tokio::test]
-async fn nothing_is_proposed_while_a_trial_goes_on_or_after_it_was_once() {
-    let marked = json!([{ "key": "slipway.trial.local", "value": "7" }]);
-    for (trial, tags) in [
-        (trial("running", "open"), json!([])),
-        (trial("waiting", "open"), json!([])),
-        (trial("switched_off", "open"), marked.clone()),
-        (trial("running", "better"), marked),
-        (json!({ "model": "mnist", "challenger": "4", "digest": "none", "state": "switched_off" }), json!([])),
-        (json!({}), json!([])),
+async fn nothing_is_proposed_while_a_trial_goes_on() {
+    for trial in [
+        trial("running", "open"),
+        trial("waiting", "open"),
+        json!({ "model": "mnist", "challenger": "4", "digest": "none", "state": "switched_off" }),
+        json!({}),
     ] {
-        let world = World::new(trial.clone()).await.with_tags(tags, 0).await;
+        let world = World::new(trial.clone()).await.with_tags(json!([]), 0).await;
         world.step(&leads()).await.unwrap();
         assert_eq!(world.opened().await.len(), 0, "{trial}");
     }
+}
+
+#[tokio::test]
+async fn a_pull_request_that_was_closed_is_an_answer() {
+    let world = World::new(trial("switched_off", "open")).await.with_tags(json!([]), 2).await;
+    world.step(&leads()).await.unwrap();
+    let opened = world.opened().await.remove(0);
+    world.followed.remote.forge.close(opened.number).await.unwrap();
+    world.step(&leads()).await.unwrap();
+    assert_eq!(world.opened().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_mark_is_known_when_nobody_lists_its_pull_request() {
+    let world = World::new(trial("switched_off", "open")).await;
+    let forge = &world.followed.remote.forge;
+    // of another name, so that it is known by its number alone
+    let main = world.followed.git.reference("refs/heads/main").unwrap().unwrap();
+    let head = world.followed.git.commit(Some(&main), &[("x".to_owned(), Some(Vec::new()))].into(), "x").unwrap();
+    let branch = Update { name: "refs/heads/elsewhere", to: &head, from: None };
+    assert!(world.followed.git.update(&[branch]).unwrap());
+    let request = PullRequest {
+        branch: "elsewhere".to_owned(),
+        base: "main".to_owned(),
+        title: "x".to_owned(),
+        ..PullRequest::default()
+    };
+    let number = forge.open(&request).await.unwrap().number;
+    let key = format!("slipway.trial.local.{}", tried().id());
+    let world = world.with_tags(json!([{ "key": key, "value": number.to_string() }]), 0).await;
+    world.step(&leads()).await.unwrap();
+    assert_eq!(world.opened().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_declared_again_after_a_merge_is_another_trial() {
+    let world = World::new(trial("switched_off", "open")).await.with_tags(json!([]), 2).await;
+    world.step(&leads()).await.unwrap();
+    let opened = world.opened().await.remove(0);
+    let merged = world.followed.remote.forge.merge(opened.number, MergeMethod::Merge, &opened.head).await.unwrap();
+    // the server has not heard of it yet
+    world.step(&leads()).await.unwrap();
+    assert_eq!(world.opened().await.len(), 1);
+    declare(&world.followed.git, Some(&merged));
+    world.step(&leads()).await.unwrap();
+    assert_eq!(world.opened().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_trial_that_fails_does_not_hold_up_the_others() {
+    let mut broken = trial("switched_off", "open");
+    broken["model"] = json!("broken");
+    let world = World::of(&[broken, trial("switched_off", "open")]).await;
+    let missing = json!({ "error_code": "RESOURCE_DOES_NOT_EXIST", "message": "there is no such version" });
+    let get = Mock::given(path("/api/2.0/mlflow/model-versions/get")).and(query_param("name", "broken"));
+    get.respond_with(ResponseTemplate::new(404).set_body_json(missing)).mount(&world.services).await;
+    let world = world.with_tags(json!([]), 1).await;
+    world.step(&leads()).await.unwrap();
+    assert_eq!(world.opened().await.len(), 1);
 }
 
 #[tokio::test]

@@ -41,5 +41,6 @@ async fn the_end_waits_no_longer_than_the_store_is_asked() {
     let writer = Running::start(writer);
     assert!(take(&sampler, "mnist", "lost", 1));
     tokio::time::timeout(Duration::from_secs(60), writer.end()).await.unwrap();
-    assert_eq!((count(&sampler.counts().rows), count(&sampler.counts().failures)), (0, 1));
+    let counts = sampler.counts();
+    assert_eq!((count(&counts.rows), count(&counts.failures), count(&counts.lost)), (0, 1, 1));
 }

@@ -76,6 +76,9 @@ impl Drift {
                 mlflow: mlflow.as_ref().ok(),
                 server: server.as_deref(),
                 forge: remote.as_ref().ok().map(|remote| &remote.forge),
+                // what is not known is shown
+                must_know: false,
+                silent: None,
             };
             let found = look(&tree, &self.environment, declaration, sources, now).await;
             let found = found.map_err(|error| Failure::Service(format!("{}: {error}", declaration.name)))?;
@@ -187,9 +190,10 @@ fn matters(loss: Option<&Loss>) -> String {
     let estimated = loss.estimated.map(|estimated| format!("{} estimated without", accuracy(estimated.accuracy)));
     let now: Vec<String> = measured.into_iter().chain(estimated).collect();
     format!(
-        "{yes}: accuracy {} on the reference, {} on what is new; {:.1} points are certainly lost, {:.1} matter",
+        "{yes}: accuracy {} on the reference, {} on {} new items; {:.1} points are certainly lost, {:.1} matter",
         accuracy(loss.reference.accuracy),
         now.join(", "),
+        loss.items,
         100.0 * loss.certain.max(0.0),
         100.0 * loss.threshold
     )
