@@ -55,7 +55,7 @@ pub struct Metrics {
 pub struct Samples {
     /// Requests that were drawn, by result: taken, or dropped because the memory was full.
     requests: IntCounterVec,
-    /// Rows by result: written, or dropped because the hour had as many as it may.
+    /// Rows by result: written, dropped because the hour had as many as it may, or lost because they could not be stored before the end.
     rows: IntCounterVec,
     /// Files by result: written, failed (attempts) or deleted because they were old.
     files: IntCounterVec,
@@ -72,6 +72,7 @@ impl Samples {
             (&self.requests, "dropped", &counts.without_memory),
             (&self.rows, "written", &counts.rows),
             (&self.rows, "dropped", &counts.beyond_hour),
+            (&self.rows, "lost", &counts.lost),
             (&self.files, "written", &counts.files),
             (&self.files, "failed", &counts.failures),
             (&self.files, "deleted", &counts.deleted),
