@@ -27,7 +27,6 @@ use slipway_server::settings::Settings;
 use slipway_server::trial;
 use slipway_server::workers::Workers;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -104,17 +103,8 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
         None => (None, None),
         Some(sampling) => {
             let (sampler, writer) = sampling::start(sampling).await?;
-            // in a thread of its own: the compiler cannot show that what a store borrows between two tries may change threads
-            let (runtime, (written, writing)) = (Handle::current(), oneshot::channel());
-            let write = move || {
-                // its end is also that of the server
-                runtime.block_on(writer.run(async { drop(sampling_ends.await) }));
-                let _ = written.send(());
-            };
-            std::thread::Builder::new()
-                .name("samples".to_owned())
-                .spawn(write)
-                .map_err(unexpected("starting a thread"))?;
+            // its end is also that of the server
+            let writing = writer.start(async { drop(sampling_ends.await) }).map_err(unexpected("starting a thread"))?;
             (Some(sampler), Some(writing))
         }
     };

@@ -185,7 +185,7 @@ impl Metrics {
             )?,
             rows: counters(
                 "sampled_rows_total",
-                "Rows of the sample: written, or dropped because their hour had as many as it may",
+                "Rows of the sample: written, or dropped because their hour had as many as it may, or lost",
                 &["result"],
             )?,
             files: counters(

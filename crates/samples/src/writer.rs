@@ -1,13 +1,15 @@
 //! Writes samples into files, and deletes old ones.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use slipway_dataset::Store;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::encode::encode;
@@ -96,9 +98,28 @@ impl Writer {
         }
     }
 
-    /// Runs until `ended`, then writes what is left. While the store cannot be reached, samples wait in their memory, and new ones are left
-    /// out when that is full. What cannot be stored at the end is lost, which the log says.
-    pub async fn run(mut self, ended: impl Future<Output = ()>) {
+    /// Runs in a thread of its own until `ended`, then writes what is left, and says that it has. While the store cannot be reached, samples wait in
+    /// their memory, and new ones are left out when that is full. What cannot be stored at the end is lost, which the log says.
+    ///
+    /// A task cannot do it: the compiler cannot show that what a store borrows between two tries may change threads.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn start(self, ended: impl Future<Output = ()> + Send + 'static) -> io::Result<oneshot::Receiver<()>> {
+        let (runtime, (written, writing)) = (Handle::current(), oneshot::channel());
+        let write = move || {
+            runtime.block_on(self.run(ended));
+            // nobody may wait for it
+            let _ = written.send(());
+        };
+        std::thread::Builder::new().name("samples".to_owned()).spawn(write)?;
+        Ok(writing)
+    }
+
+    async fn run(mut self, ended: impl Future<Output = ()>) {
         let mut ended = std::pin::pin!(ended);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -13,7 +13,6 @@ use slipway_object_store::{KEYS, serve};
 use slipway_samples::{BUCKET, Counts, Hour, Sample, Sampler, Settings, Writer};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 /// An endpoint over a new folder, and its address.
 async fn endpoint() -> (TempDir, String) {
@@ -43,15 +42,13 @@ fn settings() -> Settings {
 /// A writer that runs.
 struct Running {
     end: oneshot::Sender<()>,
-    writer: JoinHandle<()>,
+    writer: oneshot::Receiver<()>,
 }
 
 impl Running {
     fn start(writer: Writer) -> Self {
         let (end, ended) = oneshot::channel::<()>();
-        let writer = tokio::spawn(writer.run(async {
-            let _ = ended.await;
-        }));
+        let writer = writer.start(async { drop(ended.await) }).unwrap();
         Self { end, writer }
     }
 
