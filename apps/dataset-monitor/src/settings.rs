@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_malformed_is_named() {
-        for left_out in 0..LEAST.len() {
+        for (left_out, (name, _)) in LEAST.iter().enumerate() {
             let rest: Vec<_> =
                 LEAST.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, pair)| *pair).collect();
-            let expected = if left_out == 3 { env::LEASE_NAMESPACE } else { LEAST[left_out].0 };
+            let expected = if left_out == 3 { env::LEASE_NAMESPACE } else { *name };
             assert_eq!(read(&rest), Err(Invalid::Missing(expected)));
         }
         let listen = [&LEAST[..], &[(env::LISTEN, "8080")]].concat();

@@ -189,7 +189,12 @@ mod tests {
             Snapshot::decode(&parts).unwrap_err()
         };
         assert!(damage(|parts| parts[0].clear()).contains("state.json"));
-        assert!(damage(|parts| drop(parts[1].pop())).contains("11 bytes"));
+        assert!(
+            damage(|parts| {
+                parts[1].pop();
+            })
+            .contains("11 bytes")
+        );
         assert!(damage(|parts| parts[4].clear()).contains("best epoch"));
         let newer = damage(|parts| {
             parts[0] = String::from_utf8(parts[0].clone()).unwrap().replace("\"format\":1", "\"format\":2").into();

@@ -9,7 +9,7 @@ use slipway_git::Repository;
 use slipway_proposal::Remote;
 
 /// Why the repository cannot be read.
-pub type Result<T, E = slipway_proposal::Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = slipway_proposal::Error> = std::result::Result<T, E>;
 
 /// The repository that a service follows.
 #[derive(Clone, Debug)]

@@ -94,6 +94,7 @@ async fn truths_decide_which_version_is_better() {
 }
 
 #[tokio::test]
+#[allow(clippy::await_holding_lock, reason = "a model that stands still is what this is about")]
 async fn nobody_waits_for_a_shadow() {
     let trial = trial(Mode::Shadow, 1.0);
     let stands_still = trial.model.hold(0);
