@@ -104,7 +104,7 @@ test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
 	$(TEST_ENV) cargo test $(TESTS) --test whole_loop -- --nocapture
 
-test-github: build-tests ## run only the tests of pull requests on an emulated GitHub, and of the workflow that reports on them
+test-github: build-tests ## run only the tests of pull requests on an emulated GitHub, and of the workflows' steps
 	$(TEST_ENV) cargo test $(TESTS) --test github -- --nocapture
 
 setup-images: build setup-test

@@ -12,6 +12,7 @@ use axum::http::{Response, StatusCode};
 use axum::serve::Listener;
 use reqwest::Method;
 use serde_json::Value;
+use slipway_digest::Digest;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Mutex;
@@ -66,6 +67,8 @@ pub struct Inner {
     pub merged: BTreeMap<u64, Merged>,
     /// The annotations of each check run, of which emulate keeps only a part.
     pub annotations: BTreeMap<u64, Vec<Value>>,
+    /// The digest of each file of a release, by its number.
+    pub uploaded: BTreeMap<u64, Digest>,
     /// What a rule of the default branch says to everybody who merges.
     pub rule: Option<String>,
     /// What was asked of the API: method and path.

@@ -62,6 +62,15 @@ pub(super) async fn answer(asked: &Asked<'_>, inner: &mut Inner, parts: &[&str])
     }
 }
 
+/// A tag.
+pub(super) async fn tag(asked: &Asked<'_>, tag: &str) -> Result<Answer> {
+    let name = format!("refs/tags/{tag}");
+    Ok(match asked.state.bare(REPOSITORY).commit(&name).await {
+        Some(commit) => Answer::of(StatusCode::OK, &reference(&name, &commit)),
+        None => refused(StatusCode::NOT_FOUND, "Not Found"),
+    })
+}
+
 async fn tree(bare: &Bare, body: &Value) -> Result<Answer> {
     let folder = tempfile::tempdir()?;
     let index = folder.path().join("index");
@@ -113,10 +122,14 @@ async fn moved(asked: &Asked<'_>, inner: &mut Inner, bare: &Bare, name: &str, bo
     let to = body["sha"].as_str().context("a reference leads to an object")?;
     bare.git(&["update-ref", name, to]).await?;
     asked.state.after_push(inner, REPOSITORY, matches!(asked.account, Account::Job(_))).await?;
-    let object = json!({ "type": "commit", "sha": to, "url": "https://x/commit" });
-    let reference = json!({ "ref": name, "node_id": "none", "url": "https://x/ref", "object": object });
     let status = if asked.method == "POST" { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(Answer::of(status, &reference))
+    Ok(Answer::of(status, &reference(name, to)))
+}
+
+/// A reference to a commit as GitHub describes it.
+fn reference(name: &str, commit: &str) -> Value {
+    let object = json!({ "type": "commit", "sha": commit, "url": "https://x/commit" });
+    json!({ "ref": name, "node_id": "none", "url": "https://x/ref", "object": object })
 }
 
 /// A commit as GitHub describes it.

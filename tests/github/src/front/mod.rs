@@ -16,7 +16,9 @@
 //! | the author may review | 422 |
 //! | anybody edits and removes any comment | its author does, and whoever may write to the repository ([`comments`]) |
 //! | a comment's address is that of an issue | that of a pull request: there are no other issues here |
-//! | its commits are its own | blobs, trees, commits and references by the API are git's ([`git_data`]) |
+//! | its commits are its own | blobs, trees, commits, references and tags by the API are git's ([`git_data`]) |
+//! | its commits have no files | those that a pull request changes are git's ([`files`]) |
+//! | a draft is found by its tag, a release may have two files of one name, and forgets what was in them | GitHub's ([`releases`]) |
 //! | an organization lacks fields that each account has | GitHub's |
 //! | names any app's installation, and leaves out addresses of a token's repositories | that of the app that asks, with them ([`apps`]) |
 //!
@@ -26,10 +28,12 @@ mod account;
 mod apps;
 mod checks;
 mod comments;
+mod files;
 mod git_data;
 mod limits;
 mod merge;
 mod pulls;
+mod releases;
 
 use anyhow::{Context, Result};
 use axum::body::{Body, Bytes};
@@ -110,6 +114,7 @@ impl Asked<'_> {
             ("POST", ["pulls"]) => pulls::open(self, inner).await,
             ("GET", ["pulls"]) => pulls::list(self, inner).await,
             ("GET" | "PATCH", ["pulls", _]) => pulls::one(self, inner).await,
+            ("GET", ["pulls", number, "files"]) => files::list(self, inner, number).await,
             ("PUT", ["pulls", number, "merge"]) => merge::merge(self, inner, number).await,
             ("POST", ["pulls", number, "requested_reviewers"]) => pulls::request_reviewers(self, inner, number).await,
             ("GET", ["commits", commit, "pulls"]) => pulls::of_commit(self, inner, commit).await,
@@ -120,8 +125,16 @@ impl Asked<'_> {
             (_, ["git", kind @ ("blobs" | "trees" | "commits" | "refs"), rest @ ..]) => {
                 git_data::answer(self, inner, &[&[*kind], rest].concat()).await
             }
+            ("GET", ["git", "ref", "tags", tag]) => git_data::tag(self, tag).await,
+            (_, ["releases", rest @ ..]) => releases::answer(self, inner, rest).await,
             _ => self.forward(inner).await,
         }
+    }
+
+    /// A parameter of the request's query, as it is written there.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.path.split_once('?')?;
+        query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// emulate's answer to the request as it is.

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Asked, invalid};
+use super::{Asked, files, invalid};
 use crate::accounts::{ANN, OWNER, REPOSITORY};
 use crate::emulator::Answer;
 use crate::mirror::encoded;
@@ -127,12 +127,13 @@ async fn corrected(asked: &Asked<'_>, inner: &Inner, answer: Answer) -> Result<A
         let merges = asked.state.bare(REPOSITORY).merges(&end("base"), &end("head")).await;
         pull["mergeable"] = merges.into();
         pull["mergeable_state"] = if merges { "clean" } else { "dirty" }.into();
+        pull["changed_files"] = files::changed(&asked.state.bare(REPOSITORY), &pull).await?.len().into();
     }
     Ok(Answer { body: pull.to_string().into(), ..answer })
 }
 
 /// Puts what git says in place of what emulate remembers.
-async fn correct(state: &State, inner: &Inner, pull: &mut Value) -> Result<()> {
+pub(super) async fn correct(state: &State, inner: &Inner, pull: &mut Value) -> Result<()> {
     let number = pull["number"].as_u64().context("a pull request has a number")?;
     let bare = state.bare(REPOSITORY);
     if let Some(head) = bare.commit(&format!("refs/pull/{number}/head")).await {

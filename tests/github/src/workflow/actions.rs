@@ -1,12 +1,13 @@
 //! The actions that the project uses, as far as its workflows use them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use slipway_loop::programs::{given, program};
 
-use super::run::Folders;
+use super::folders::Folders;
 use crate::repository::{clean, output};
 
 /// What an action needs to know.
@@ -15,7 +16,9 @@ pub(super) struct Used<'a> {
     pub(super) artifacts: &'a Path,
     /// `https://<server>/<owner>/<name>`
     pub(super) repository: &'a str,
-    /// The commit that the workflow runs for.
+    /// What the workflow runs for: `refs/heads/main`, `refs/pull/7/merge`, `refs/tags/v1`.
+    pub(super) reference: &'a str,
+    /// The commit of that.
     pub(super) commit: &'a str,
     pub(super) with: &'a BTreeMap<String, String>,
 }
@@ -32,28 +35,39 @@ impl Used<'_> {
         }
     }
 
-    /// The commit that the workflow runs for: `ref` and `repository` would be somebody else's choice. No token stays behind.
+    /// What the workflow runs for, or main as it is now: another `ref`, or a `repository`, would be somebody else's choice. No token stays
+    /// behind.
     async fn check_out(&self) -> Result<BTreeMap<String, String>> {
-        self.only(&["fetch-depth", "persist-credentials"])?;
+        self.only(&["fetch-depth", "persist-credentials", "ref"])?;
         ensure!(
             self.with.get("persist-credentials").is_some_and(|keep| keep == "false"),
             "the token stays in .git/config"
         );
-        let depth = self.with.get("fetch-depth").map_or("1", String::as_str);
-        let mut fetch = vec!["fetch", "--quiet", "--no-tags"];
-        let depth = format!("--depth={depth}");
-        if depth != "--depth=0" {
-            fetch.push(&depth);
+        let (reference, commit) = match self.with.get("ref").map(String::as_str) {
+            None => (self.reference, self.commit),
+            Some("main") => ("refs/heads/main", "refs/heads/main"),
+            Some(other) => bail!("{other} is checked out, and not main"),
+        };
+        let (here, branch) = named(reference);
+        let wanted = format!("+{commit}:{here}");
+        let git =
+            async |arguments: &[&str]| output(clean().arg("-C").arg(&self.folders.workspace).args(arguments)).await;
+        git(&["init", "--quiet"]).await?;
+        git(&["remote", "add", "origin", self.repository]).await?;
+        let fetch = ["fetch", "--quiet", "--no-tags"];
+        match self.with.get("fetch-depth").map_or("1", String::as_str) {
+            "0" => {
+                let all = ["origin", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
+                git(&[&fetch[..], &all].concat()).await?;
+                // what the workflow runs for is no branch, or one that may have moved since
+                git(&[&fetch[..], &["origin", &wanted]].concat()).await?;
+            }
+            depth => {
+                git(&[&fetch[..], &[&format!("--depth={depth}"), "origin", &wanted]].concat()).await?;
+            }
         }
-        fetch.extend(["origin", self.commit]);
-        for arguments in [
-            &["init", "--quiet", "--initial-branch=main"][..],
-            &["remote", "add", "origin", self.repository],
-            &fetch,
-            &["checkout", "--quiet", "-B", "main", self.commit],
-        ] {
-            output(clean().arg("-C").arg(&self.folders.workspace).args(arguments)).await?;
-        }
+        let branch = branch.map_or(vec![], |branch| vec!["-B", branch]);
+        git(&[&["checkout", "--quiet", "--force"][..], &branch, &[&here]].concat()).await?;
         Ok(BTreeMap::new())
     }
 
@@ -83,8 +97,21 @@ impl Used<'_> {
     }
 
     fn download(&self) -> Result<BTreeMap<String, String>> {
-        self.only(&["name", "path"])?;
-        copy(&self.artifacts.join(&self.with["name"]), &PathBuf::from(&self.with["path"]))?;
+        self.only(&["name", "path", "pattern", "merge-multiple"])?;
+        let input = |name: &str| self.with.get(name).map(String::as_str);
+        let to = self.folders.workspace.join(input("path").unwrap_or_default());
+        match (input("name"), input("pattern").and_then(|pattern| pattern.strip_suffix('*')), input("merge-multiple")) {
+            (Some(name), None, None) => copy(&self.artifacts.join(name), &to)?,
+            (None, Some(beginning), Some("true")) => {
+                for artifact in std::fs::read_dir(self.artifacts)? {
+                    let artifact = artifact?;
+                    if artifact.file_name().to_string_lossy().starts_with(beginning) {
+                        copy(&artifact.path(), &to)?;
+                    }
+                }
+            }
+            _ => bail!("which artifacts are meant is not known here: {:?}", self.with),
+        }
         Ok(BTreeMap::new())
     }
 
@@ -95,7 +122,16 @@ impl Used<'_> {
     }
 }
 
-/// Copies the files of a folder, which must not lead out of it.
+/// What the action calls a reference here, and the branch that it puts there. A pull request's merge and a tag are on none.
+fn named(reference: &str) -> (String, Option<&str>) {
+    match (reference.strip_prefix("refs/heads/"), reference.strip_prefix("refs/pull/")) {
+        (Some(branch), _) => (format!("refs/remotes/origin/{branch}"), Some(branch)),
+        (_, Some(merge)) => (format!("refs/remotes/pull/{merge}"), None),
+        _ => (reference.to_owned(), None),
+    }
+}
+
+/// Copies the files of a folder, which must not lead out of it. Like those of an artifact, none of the copies can be executed.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
@@ -105,7 +141,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         if kind.is_dir() {
             copy(&entry.path(), &target)?;
         } else {
-            std::fs::copy(entry.path(), target)?;
+            std::fs::copy(entry.path(), &target)?;
+            std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o644))?;
         }
     }
     Ok(())

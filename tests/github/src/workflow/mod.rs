@@ -1,17 +1,18 @@
 //! A workflow's own steps, run here in the order, with the conditions, in the environment and with the rights that its file says.
 //!
-//! What is run is the file. What GitHub's runners add is rebuilt: the standard variables, `$GITHUB_OUTPUT` and its like, and the few actions
-//! that the project uses ([`actions`]). Jobs run one after another.
+//! What is run is the file. What GitHub's runners add is rebuilt: the standard variables, `$GITHUB_OUTPUT` and its like, the few actions that
+//! the project uses ([`actions`]), and `gh` (`gh.mjs`). Jobs run one after another.
 
 mod actions;
 mod expression;
+mod folders;
 mod run;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
 
 pub use expression::{evaluate, interpolate, is_true};
 pub use run::{Runner, Said};
@@ -83,11 +84,27 @@ impl Workflow {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn of(text: &str) -> Result<Self> {
+        Self::of_jobs(text, |_| true)
+    }
+
+    /// Reads one job of a file's text. The jobs that it needs have succeeded; who runs it provides what they would have left behind.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and when there is no such job.
+    pub fn only(text: &str, job: &str) -> Result<Self> {
+        let mut workflow = Self::of_jobs(text, |id| id == job)?;
+        let [only] = workflow.jobs.as_mut_slice() else { bail!("there is no job {job}") };
+        only.needs.clear();
+        Ok(workflow)
+    }
+
+    fn of_jobs(text: &str, chosen: impl Fn(&str) -> bool) -> Result<Self> {
         let file: Value = serde_saphyr::from_str(text)?;
         known(&file, &["name", "on", "permissions", "concurrency", "defaults", "jobs"])?;
-        anyhow::ensure!(file["permissions"] == serde_json::json!({}), "a token has rights that its job does not name");
-        let jobs = file["jobs"].as_object().context("a workflow has jobs")?;
-        let jobs = jobs.iter().map(|(id, job)| Job::read(id, job)).collect::<Result<_>>()?;
+        ensure!(file["permissions"] == json!({}), "a token has rights that its job does not name");
+        ensure!(file["defaults"] == json!({ "run": { "shell": "bash" } }), "a step's shell is not bash");
+        let jobs = file["jobs"].as_object().context("a workflow has jobs")?.iter().filter(|(id, _)| chosen(id));
+        let jobs = jobs.map(|(id, job)| Job::read(id, job)).collect::<Result<_>>()?;
         Ok(Self { jobs, on: file["on"].clone() })
     }
 }

@@ -1,7 +1,7 @@
 //! Runs the jobs of a workflow for an event.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::actions::Used;
+use super::folders::{COMMANDS, Folders};
 use super::{Does, Job, Step, Workflow, evaluate, interpolate, is_true};
 use crate::GitHub;
 use crate::accounts::{OWNER, REPOSITORY};
@@ -20,25 +21,6 @@ use crate::accounts::{OWNER, REPOSITORY};
 const RUN: u64 = 1;
 /// Longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(600);
-
-/// What `gh` does on a runner, for the commands that the workflow uses: `gh auth setup-git`, `gh workflow run`, and `gh pr list --jq`, whose list is
-/// in the file `$PULLS`.
-const GH: &str = r#"#!/bin/sh
-case "$1 $2" in
-"auth setup-git")
-  [ -n "$GH_TOKEN" ] || exit 4
-  git config --file "$HOME/.gitconfig" "credential.$GITHUB_SERVER_URL.helper" '!f() { echo username=x-access-token; echo "password=$GH_TOKEN"; }; f' ;;
-"workflow run")
-  shift 2
-  [ -n "$GH_TOKEN" ] && printf '%s\n' "$*" >> "$DISPATCHED" ;;
-"pr list")
-  [ -n "$GH_TOKEN" ] || exit 4
-  while [ "$1" != --jq ]; do shift; done
-  jq --raw-output "$2" "$PULLS" ;;
-*)
-  exit 1 ;;
-esac
-"#;
 
 /// A runner for one workflow and one event.
 #[derive(Debug)]
@@ -49,7 +31,9 @@ pub struct Runner<'a> {
     pub event_name: &'a str,
     /// The event, as GitHub sends it.
     pub event: Value,
-    /// The commit of the default branch that the workflow is from.
+    /// What it is about: `refs/heads/main`, `refs/pull/7/merge`, `refs/tags/v1`.
+    pub reference: &'a str,
+    /// The commit of that, as it was then.
     pub commit: String,
 }
 
@@ -74,23 +58,22 @@ impl Said {
     }
 }
 
-/// The folders of a job.
-#[derive(Debug)]
-pub(super) struct Folders {
-    pub(super) home: PathBuf,
-    pub(super) workspace: PathBuf,
-    temporary: PathBuf,
-    commands: PathBuf,
-}
-
 impl Runner<'_> {
     /// Runs the workflow's jobs whose conditions hold, in the order that `needs` asks for.
     ///
     /// # Errors
     /// When the workflow has something that is not known here. A step that fails ends its job, and no more.
     pub async fn run(&self, workflow: &Workflow) -> Result<Said> {
-        let mut said =
-            Said { jobs: BTreeMap::new(), steps: Vec::new(), dispatched: Vec::new(), artifacts: tempfile::tempdir()? };
+        self.run_after(workflow, tempfile::tempdir()?).await
+    }
+
+    /// The same after jobs that are not among the workflow's: their artifacts are here, a folder each.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_after(&self, workflow: &Workflow, artifacts: TempDir) -> Result<Said> {
+        ensure!(workflow.on.get(self.event_name).is_some(), "{} does not start this workflow", self.event_name);
+        let mut said = Said { jobs: BTreeMap::new(), steps: Vec::new(), dispatched: Vec::new(), artifacts };
         for job in &workflow.jobs {
             let ready = job.needs.iter().all(|needed| said.jobs.get(needed) == Some(&true));
             ensure!(
@@ -116,21 +99,7 @@ impl Runner<'_> {
     }
 
     async fn job(&self, job: &Job, token: &str, said: &mut Said) -> Result<bool> {
-        let folder = tempfile::tempdir()?;
-        let at = |name: &str| folder.path().join(name);
-        let folders = Folders {
-            home: at("home"),
-            workspace: at("workspace"),
-            temporary: at("temporary"),
-            commands: at("commands"),
-        };
-        for folder in [&folders.home, &folders.workspace, &folders.temporary, &folders.commands, &at("bin")] {
-            std::fs::create_dir(folder)?;
-        }
-        std::fs::write(at("bin/gh"), GH)?;
-        std::fs::set_permissions(at("bin/gh"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        std::fs::write(at("event.json"), self.event.to_string())?;
-        std::fs::write(at("pulls.json"), self.listed().await?.to_string())?;
+        let folders = Folders::new(&self.event)?;
         let mut contexts = self.contexts(token, &folders.temporary);
         for step in &job.steps {
             let name = format!("{} / {}", job.id, step.name);
@@ -146,13 +115,14 @@ impl Runner<'_> {
                         folders: &folders,
                         artifacts: said.artifacts.path(),
                         repository: &repository,
+                        reference: self.reference,
                         commit: &self.commit,
                         with: &inputs,
                     };
                     used.run(action).await.with_context(|| name.clone())?
                 }
                 Does::Run(script) => {
-                    let (succeeded, text) = self.step(step, script, &folders, folder.path(), &contexts).await?;
+                    let (succeeded, text) = self.step(step, script, &folders, &contexts).await?;
                     said.steps.push((name, text));
                     if !succeeded {
                         return Ok(false);
@@ -164,62 +134,31 @@ impl Runner<'_> {
                 contexts["steps"][id] = json!({ "outputs": outputs });
             }
         }
-        let dispatched = std::fs::read_to_string(at("dispatched")).unwrap_or_default();
+        let dispatched = std::fs::read_to_string(folders.dispatched()).unwrap_or_default();
         said.dispatched.extend(dispatched.lines().map(str::to_owned));
         Ok(true)
     }
 
-    /// The open pull requests into main, as `gh pr list --json` shows them.
-    async fn listed(&self) -> Result<Value> {
-        let pulls = self.github.get("/pulls?state=open&base=main&per_page=100").await?;
-        let bare = self.github.bare(REPOSITORY);
-        let mut listed = Vec::new();
-        for pull in pulls.as_array().into_iter().flatten() {
-            let head = pull["head"]["sha"].as_str().context("a pull request has a head")?;
-            // one without a common history has all of its files
-            let changed = match bare.git(&["diff", "--name-only", "-z", &format!("{}...{head}", self.commit)]).await {
-                Ok(changed) => changed,
-                Err(_) => bare.git(&["ls-tree", "-r", "--name-only", "-z", head]).await?,
-            };
-            let files: Vec<&str> = changed.split('\0').filter(|path| !path.is_empty()).collect();
-            listed.push(json!({
-                "changedFiles": files.len(),
-                "files": files.iter().take(100).map(|path| json!({ "path": path })).collect::<Vec<_>>(),
-                "headRefName": pull["head"]["ref"], "headRefOid": head,
-                "headRepositoryOwner": { "login": pull["head"]["user"]["login"] },
-            }));
-        }
-        Ok(listed.into())
-    }
-
     /// Runs a script as `shell: bash` says; whether it succeeded, and what it printed and wrote for people.
-    async fn step(
-        &self,
-        step: &Step,
-        script: &str,
-        folders: &Folders,
-        folder: &Path,
-        contexts: &Value,
-    ) -> Result<(bool, String)> {
-        let file = folder.join("step.sh");
+    async fn step(&self, step: &Step, script: &str, folders: &Folders, contexts: &Value) -> Result<(bool, String)> {
+        let file = folders.file("step.sh");
         std::fs::write(&file, interpolate(script, contexts)?)?;
-        for command in ["output", "env", "path", "summary"] {
+        for command in COMMANDS {
             std::fs::write(folders.commands.join(command), "")?;
         }
-        let log = folder.join("log");
+        let log = folders.file("log");
         let output = std::fs::File::create(&log)?;
         let path = std::env::var("PATH").unwrap_or_default();
         let own =
-            [folders.home.join(".cargo/bin"), folder.join("bin")].map(|path| path.display().to_string()).join(":");
+            [&folders.home.join(".cargo/bin"), &folders.programs].map(|path| path.display().to_string()).join(":");
         let mut command = Command::new("bash");
         command
             .args(["--noprofile", "--norc", "-eo", "pipefail"])
             .arg(&file)
             .env_clear()
-            .envs(self.standard(folders, folder))
+            .envs(self.standard(folders))
             .env("PATH", format!("{own}:{path}"))
-            .env("DISPATCHED", folder.join("dispatched"))
-            .env("PULLS", folder.join("pulls.json"))
+            .env("DISPATCHED", folders.dispatched())
             .envs(values(&step.env, contexts)?)
             .current_dir(&folders.workspace)
             .stdin(Stdio::null())
@@ -228,15 +167,16 @@ impl Runner<'_> {
             .kill_on_drop(true);
         let status = timeout(LIMIT, command.status()).await.context("a step does not end")??;
         let mut text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
-        for command in ["output", "env", "path", "summary"] {
+        for command in COMMANDS {
             text += &String::from_utf8_lossy(&std::fs::read(folders.commands.join(command))?);
         }
         Ok((status.success(), text))
     }
 
     /// The variables that every step has. No secret is among them.
-    fn standard(&self, folders: &Folders, folder: &Path) -> Vec<(&'static str, String)> {
+    fn standard(&self, folders: &Folders) -> Vec<(&'static str, String)> {
         let shown = |path: &Path| path.display().to_string();
+        let (kind, name) = self.named();
         vec![
             ("CI", "true".to_owned()),
             ("GITHUB_ACTIONS", "true".to_owned()),
@@ -245,8 +185,10 @@ impl Runner<'_> {
             ("GITHUB_REPOSITORY", REPOSITORY.to_owned()),
             ("GITHUB_REPOSITORY_OWNER", OWNER.to_owned()),
             ("GITHUB_EVENT_NAME", self.event_name.to_owned()),
-            ("GITHUB_EVENT_PATH", shown(&folder.join("event.json"))),
-            ("GITHUB_REF", "refs/heads/main".to_owned()),
+            ("GITHUB_EVENT_PATH", shown(&folders.event())),
+            ("GITHUB_REF", self.reference.to_owned()),
+            ("GITHUB_REF_NAME", name.to_owned()),
+            ("GITHUB_REF_TYPE", kind.to_owned()),
             ("GITHUB_SHA", self.commit.clone()),
             ("GITHUB_ACTOR", self.event["sender"]["login"].as_str().unwrap_or_default().to_owned()),
             ("GITHUB_WORKSPACE", shown(&folders.workspace)),
@@ -262,11 +204,23 @@ impl Runner<'_> {
         ]
     }
 
+    /// What the reference is, `branch` or `tag`, and its short name. For GitHub, the merge of a pull request is a branch.
+    fn named(&self) -> (&'static str, &str) {
+        match self.reference.strip_prefix("refs/tags/") {
+            Some(tag) => ("tag", tag),
+            None => {
+                let short = ["refs/heads/", "refs/pull/"].iter().find_map(|begin| self.reference.strip_prefix(begin));
+                ("branch", short.unwrap_or(self.reference))
+            }
+        }
+    }
+
     fn contexts(&self, token: &str, temporary: &Path) -> Value {
+        let (kind, name) = self.named();
         json!({
             "github": {
                 "event": self.event, "event_name": self.event_name, "repository": REPOSITORY, "repository_owner": OWNER,
-                "ref": "refs/heads/main", "sha": self.commit, "token": token,
+                "ref": self.reference, "ref_name": name, "ref_type": kind, "sha": self.commit, "token": token,
                 "server_url": self.github.server, "run_id": RUN,
             },
             "inputs": self.event["inputs"],

@@ -1,68 +1,22 @@
 //! Two proposals of one experiment at once: after the merge of one, the other is planned again without anybody's doing, and both end well.
 
 use reqwest::Method;
-use serde_json::{Value, json};
-use slipway_github_tests::GitHub;
-use slipway_github_tests::accounts::{ANN, BOB, OWNER, Person, REPOSITORY};
-use slipway_github_tests::workflow::{Runner, Said, Workflow};
+use serde_json::json;
+use slipway_github_tests::accounts::{ANN, BOB, OWNER, REPOSITORY};
 
 use crate::event::{dispatch, push, workflow_run};
-use crate::origin::origin;
-use crate::people::Clone;
+use crate::repository::{MAIN, Repository};
 
 const EXPERIMENT: &str = "experiments/mnist-mlp.yaml";
 const JOBS: &str = "overlays/local/training-jobs/mnist-mlp-";
 
-struct Repository {
-    github: GitHub,
-    workflow: Workflow,
-    _folder: tempfile::TempDir,
-}
-
 impl Repository {
-    async fn begin() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let project = folder.path().join("project");
-        origin(&project);
-        let workflow = Workflow::read(&project.join(".github/workflows/report.yml")).unwrap();
-        Self { github: GitHub::start(&project).await.unwrap(), workflow, _folder: folder }
-    }
-
-    /// Opens a pull request that edits a file, by hand and without the command line; its number.
-    async fn open(&self, who: Person, branch: &str, file: &str, edit: impl Fn(&str) -> String) -> u64 {
-        let clone = Clone::of(&self.github, who);
-        clone.git(&["switch", "--quiet", "--create", branch]);
-        clone.write(file, &edit(&clone.read(file)));
-        clone.git(&["commit", "--quiet", "--all", "-m", "Edit"]);
-        clone.git(&["push", "--quiet", "origin", branch]);
-        let body = json!({ "title": branch, "body": "why", "head": branch, "base": "main" });
-        let path = format!("/repos/{REPOSITORY}/pulls");
-        let (status, opened) = self.github.ask(Method::POST, &path, who.token, Some(&body)).await.unwrap();
-        assert_eq!(status.as_u16(), 201, "{opened}");
-        opened["number"].as_u64().unwrap()
-    }
-
-    async fn pull(&self, number: u64) -> Value {
-        self.github.get(&format!("/pulls/{number}")).await.unwrap()
-    }
-
-    async fn head(&self, number: u64) -> String {
-        self.pull(number).await["head"]["sha"].as_str().unwrap().to_owned()
-    }
-
-    async fn run(&self, event_name: &str, event: Value) -> Said {
-        let commit = self.github.bare(REPOSITORY).commit("main").await.unwrap();
-        let runner = Runner { github: &self.github, event_name, event, commit };
-        let said = runner.run(&self.workflow).await.unwrap();
-        assert!(said.jobs.values().all(|succeeded| *succeeded), "{:?}: {}", said.jobs, said.text());
-        said
-    }
-
     /// What GitHub does once a person has pushed: `checks` begins, and this follows; and the same for what that renders.
     async fn pushed(&self, number: u64) {
-        let said = self.run("workflow_run", workflow_run(&self.pull(number).await, "requested", "pull_request")).await;
+        let said =
+            self.report("workflow_run", workflow_run(&self.pull(number).await, "requested", "pull_request")).await;
         assert_eq!(said.dispatched.len(), 1, "{}", said.text());
-        self.run("workflow_run", workflow_run(&self.pull(number).await, "requested", "workflow_dispatch")).await;
+        self.report("workflow_run", workflow_run(&self.pull(number).await, "requested", "workflow_dispatch")).await;
     }
 
     /// How the check `slipway` of a commit ended: what GitHub shows is its newest run.
@@ -76,12 +30,6 @@ impl Repository {
     async fn comment(&self, number: u64) -> String {
         let comments = self.github.get(&format!("/issues/{number}/comments")).await.unwrap();
         comments[0]["body"].as_str().unwrap().to_owned()
-    }
-
-    async fn merge(&self, number: u64) {
-        let path = format!("/repos/{REPOSITORY}/pulls/{number}/merge");
-        let (status, merged) = self.github.ask(Method::PUT, &path, ANN.token, Some(&json!({}))).await.unwrap();
-        assert!(status.is_success(), "{merged}");
     }
 
     async fn jobs(&self) -> usize {
@@ -106,13 +54,13 @@ async fn of_two_proposals_at_once_the_second_is_red_and_rendered_again_after_the
     assert_eq!(repository.pull(second).await["mergeable"], true, "git alone sees nothing wrong");
 
     // the push to main starts the workflow for the pull request with an experiment, and not for the one with words
-    let said = repository.run("push", push()).await;
+    let said = repository.report("push", push(MAIN)).await;
     assert_eq!(said.jobs.keys().collect::<Vec<_>>(), ["again"]);
     let asked = format!("report.yml --raw-field head={OWNER}:memory --raw-field commit={reviewed}");
     assert_eq!(said.dispatched, [asked], "#{other} has nothing that is planned");
 
     let said = repository
-        .run("workflow_dispatch", dispatch(&json!({ "head": format!("{OWNER}:memory"), "commit": reviewed })))
+        .report("workflow_dispatch", dispatch(&json!({ "head": format!("{OWNER}:memory"), "commit": reviewed })))
         .await;
     assert_eq!(said.jobs.keys().collect::<Vec<_>>(), ["comment", "plan", "render"]);
     assert_eq!(
@@ -128,13 +76,13 @@ async fn of_two_proposals_at_once_the_second_is_red_and_rendered_again_after_the
 
     // a second run for the commit of before does nothing: nobody is told that something is wrong
     let late = repository
-        .run("workflow_dispatch", dispatch(&json!({ "head": format!("{OWNER}:memory"), "commit": reviewed })))
+        .report("workflow_dispatch", dispatch(&json!({ "head": format!("{OWNER}:memory"), "commit": reviewed })))
         .await;
     assert_eq!(late.dispatched, [""; 0]);
     assert_eq!(repository.head(second).await, rendered);
 
     repository
-        .run("workflow_run", workflow_run(&repository.pull(second).await, "requested", "workflow_dispatch"))
+        .report("workflow_run", workflow_run(&repository.pull(second).await, "requested", "workflow_dispatch"))
         .await;
     assert_eq!(repository.check(&rendered).await, "success");
     repository.merge(second).await;
@@ -161,8 +109,9 @@ async fn what_reviews_and_checks_say_is_missing_for_the_merge() {
     let checks = format!("/repos/{REPOSITORY}/check-runs");
     let (status, said) = repository.github.ask(Method::POST, &checks, &token, Some(&failed)).await.unwrap();
     assert!(status.is_success(), "{said}");
-    let said =
-        repository.run("workflow_run", workflow_run(&repository.pull(number).await, "completed", "pull_request")).await;
+    let said = repository
+        .report("workflow_run", workflow_run(&repository.pull(number).await, "completed", "pull_request"))
+        .await;
     assert_eq!(said.jobs.keys().collect::<Vec<_>>(), ["comment", "plan"]);
     let comment = repository.comment(number).await;
     assert!(comment.contains("`the check lint has failed`") && !comment.contains("requests changes"), "{comment}");
@@ -178,7 +127,7 @@ async fn a_branch_that_is_gone_and_a_pull_request_that_is_closed_are_no_failure(
     let (status, said) =
         repository.github.ask(Method::PATCH, &path, ANN.token, Some(&json!({ "state": "closed" }))).await.unwrap();
     assert!(status.is_success(), "{said}");
-    let said = repository.run("workflow_run", event).await;
+    let said = repository.report("workflow_run", event).await;
     assert_eq!(said.jobs.len(), 3, "{}", said.text());
     assert_eq!(said.dispatched, [""; 0]);
     assert_eq!(repository.github.get(&format!("/issues/{closed}/comments")).await.unwrap(), json!([]));

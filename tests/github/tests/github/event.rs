@@ -1,4 +1,4 @@
-//! The events that start `report`: a run of `checks` for a pull request's head, a push to main, and `again` for one pull request.
+//! The events that start workflows, with what the workflows read of them.
 
 use serde_json::{Value, json};
 use slipway_github_tests::accounts::REPOSITORY;
@@ -20,10 +20,38 @@ pub(crate) fn workflow_run(pull: &Value, action: &str, by: &str) -> Value {
     })
 }
 
-/// The event of a push to main.
-pub(crate) fn push() -> Value {
+/// The event of a push to a branch or of a tag.
+pub(crate) fn push(reference: &str) -> Value {
     json!({
-        "ref": "refs/heads/main",
+        "ref": reference,
+        "repository": { "full_name": REPOSITORY, "default_branch": "main" },
+        "sender": { "login": "ann" },
+    })
+}
+
+/// The event of a push to the branch of a pull request.
+pub(crate) fn pull_request(pull: &Value) -> Value {
+    json!({
+        "action": "synchronize", "number": pull["number"], "pull_request": pull,
+        "repository": { "full_name": REPOSITORY, "default_branch": "main" },
+        "sender": { "login": pull["user"]["login"] },
+    })
+}
+
+/// The event of a merge queue that asks whether a commit may become main. `base` is main, or what is before it in the queue.
+pub(crate) fn merge_group(base: &str, commit: &str, reference: &str) -> Value {
+    json!({
+        "action": "checks_requested",
+        "merge_group": { "base_ref": "refs/heads/main", "base_sha": base, "head_ref": reference, "head_sha": commit },
+        "repository": { "full_name": REPOSITORY, "default_branch": "main" },
+        "sender": { "login": "ann" },
+    })
+}
+
+/// The event of a time of day.
+pub(crate) fn schedule() -> Value {
+    json!({
+        "schedule": "41 4 * * 1",
         "repository": { "full_name": REPOSITORY, "default_branch": "main" },
         "sender": { "login": "ann" },
     })

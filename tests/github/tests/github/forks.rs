@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use crate::event::workflow_run;
 use crate::hostile::{Case, File, cases};
 use crate::origin::origin;
+use crate::repository::MAIN;
 
 /// A server that nothing should ask.
 struct Trap {
@@ -178,7 +179,7 @@ impl Hostile {
         let github = &self.github;
         let pull = github.get(&format!("/pulls/{number}")).await?;
         let event = workflow_run(&pull, "requested", "pull_request");
-        let runner = Runner { github, event_name: "workflow_run", event, commit: self.main.clone() };
+        let runner = Runner { github, event_name: "workflow_run", event, reference: MAIN, commit: self.main.clone() };
         let said = runner.run(workflow).await?;
         ensure!(!self.canary.exists(), "something of the fork was run");
         ensure!(self.trap.asked.load(Ordering::SeqCst) == 0, "an address of the fork was asked");

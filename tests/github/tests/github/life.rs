@@ -11,6 +11,7 @@ use slipway_names::tag;
 use crate::event::workflow_run;
 use crate::origin::origin;
 use crate::people::Clone;
+use crate::repository::MAIN;
 
 /// The most that GitHub is asked by a command that has nothing left to do.
 const MOST_ASKED: usize = 3;
@@ -91,7 +92,7 @@ impl Life {
     async fn workflow(&self, number: u64, action: &str, by: &str) -> slipway_github_tests::workflow::Said {
         let event = workflow_run(&self.pull(number).await, action, by);
         let commit = self.github.bare(REPOSITORY).commit("main").await.unwrap();
-        let runner = Runner { github: &self.github, event_name: "workflow_run", event, commit };
+        let runner = Runner { github: &self.github, event_name: "workflow_run", event, reference: MAIN, commit };
         let said = runner.run(&self.workflow).await.unwrap();
         assert!(said.jobs.values().all(|succeeded| *succeeded), "{:?}: {}", said.jobs, said.text());
         said

@@ -1,0 +1,64 @@
+//! What a job finds on its runner: folders of its own, the event's file, and `gh`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// `gh`, for Node.js.
+const GH: &str = include_str!("gh.mjs");
+/// Runs it by the name that the steps call.
+const CALLED: &str = "#!/bin/sh\nexec node \"$(dirname \"$0\")/gh.mjs\" \"$@\"\n";
+/// The files by which a step tells its runner something, by the end of their variables' names.
+pub(super) const COMMANDS: [&str; 4] = ["output", "env", "path", "summary"];
+
+/// The folders of a job. They go with this value.
+#[derive(Debug)]
+pub(super) struct Folders {
+    pub(super) home: PathBuf,
+    pub(super) workspace: PathBuf,
+    /// `$RUNNER_TEMP`
+    pub(super) temporary: PathBuf,
+    /// The files of [`COMMANDS`].
+    pub(super) commands: PathBuf,
+    /// Where `gh` is.
+    pub(super) programs: PathBuf,
+    top: TempDir,
+}
+
+impl Folders {
+    pub(super) fn new(event: &Value) -> Result<Self> {
+        let top = tempfile::tempdir()?;
+        let at = |name: &str| top.path().join(name);
+        let (home, workspace, temporary) = (at("home"), at("workspace"), at("temporary"));
+        let (commands, programs) = (at("commands"), at("programs"));
+        let folders = Self { home, workspace, temporary, commands, programs, top };
+        for folder in [&folders.home, &folders.workspace, &folders.temporary, &folders.commands, &folders.programs] {
+            fs::create_dir(folder)?;
+        }
+        fs::write(folders.programs.join("gh.mjs"), GH)?;
+        let gh = folders.programs.join("gh");
+        fs::write(&gh, CALLED)?;
+        fs::set_permissions(&gh, fs::Permissions::from_mode(0o755))?;
+        fs::write(folders.event(), event.to_string())?;
+        Ok(folders)
+    }
+
+    /// The file with the event.
+    pub(super) fn event(&self) -> PathBuf {
+        self.file("event.json")
+    }
+
+    /// The file to which `gh workflow run` writes.
+    pub(super) fn dispatched(&self) -> PathBuf {
+        self.file("dispatched")
+    }
+
+    /// A file beside the folders, which no step has a name for.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.top.path().join(name)
+    }
+}
