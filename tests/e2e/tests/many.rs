@@ -14,7 +14,7 @@ const NAMES: [&str; 10] =
     ["many-0", "many-1", "many-2", "many-3", "many-4", "many-5", "many-6", "many-7", "many-8", "many-9"];
 const TRIALS: usize = 100;
 /// How many objects the manager asks for at once.
-const PAGE: usize = 500;
+const PAGE: usize = 100;
 /// The kinds that it lists, each with what it leaves out.
 const KINDS: [(&str, &str); 4] = [
     ("trainjobs", ""),
@@ -29,6 +29,8 @@ const MEMORY: u64 = 50_000_000;
 /// The issue's own limit: a change of status is in the comment by then.
 const TOLD: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(600);
+/// How long it must have had little to do before it counts as being at rest.
+const SETTLED: Duration = Duration::from_secs(20);
 /// How long its CPU is measured.
 const MEASURED: Duration = Duration::from_secs(60);
 
@@ -153,18 +155,19 @@ fn lists(stack: &Stack) -> Result<[u64; 4]> {
     Ok(KINDS.map(|(kind, _)| of(kind)))
 }
 
-/// The share of a core that the manager uses once it has nothing to do.
+/// The share of a core that the manager uses once it has nothing to do: after a start it asks GitHub for a minute which pull requests brought the
+/// jobs, with pauses in between.
 fn at_rest(stack: &Stack, pod: &str) -> Result<f64> {
     let used = || stack.manager_metric(pod, "process_cpu_seconds_total");
     let (mut before, mut since) = (used()?, Instant::now());
     until("the manager has read everything", LIMIT, || {
-        if since.elapsed() < Duration::from_secs(5) {
+        if since.elapsed() < SETTLED {
             return Ok(Err("it is measured".to_owned()));
         }
         let now = used()?;
         let share = (now - std::mem::replace(&mut before, now)) / since.elapsed().as_secs_f64();
         since = Instant::now();
-        Ok(if share < 0.05 { Ok(()) } else { Err(format!("{share} of a core")) })
+        Ok(if share < SHARE { Ok(()) } else { Err(format!("{share} of a core")) })
     })?;
     let (before, since) = (used()?, Instant::now());
     sleep(MEASURED);
