@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use slipway_dataset::Store;
-use tokio::runtime::Handle;
+use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -101,15 +101,14 @@ impl Writer {
     /// Runs in a thread of its own until `ended`, then writes what is left, and says that it has. While the store cannot be reached, samples wait in
     /// their memory, and new ones are left out when that is full. What cannot be stored at the end is lost, which the log says.
     ///
-    /// A task cannot do it: the compiler cannot show that what a store borrows between two tries may change threads.
+    /// A task cannot do it: the compiler cannot show that what a store borrows between two tries may change threads. The thread has a runtime of
+    /// its own, because that of a server ends when nobody waits for the last samples any more.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    ///
-    /// # Panics
-    /// Outside of a runtime.
     pub fn start(self, ended: impl Future<Output = ()> + Send + 'static) -> io::Result<oneshot::Receiver<()>> {
-        let (runtime, (written, writing)) = (Handle::current(), oneshot::channel());
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (written, writing) = oneshot::channel();
         let write = move || {
             runtime.block_on(self.run(ended));
             // nobody may wait for it
