@@ -107,7 +107,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 host, port = os.environ["SLIPWAY_LISTEN"].split(":")
 server = http.server.HTTPServer((host, int(port)), Handler)
-with open("told.json", "w") as told:
+with open("told-%s.json" % os.path.basename(os.environ["SLIPWAY_CACHE"]), "w") as told:
     json.dump(dict(os.environ), told)
 print(json.dumps({"listening": "127.0.0.1:%d" % server.server_port}), flush=True)
 server.serve_forever()
@@ -115,7 +115,7 @@ server.serve_forever()
 
 /// What the manager was told: where everything is, and a token that only its owner can read.
 fn check_manager(state: &State, folder: &Path) {
-    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("told.json")).unwrap()).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("told-manager.json")).unwrap()).unwrap();
     let expected = [
         ("KUBECONFIG", state.kubeconfig.display().to_string()),
         ("SLIPWAY_REPOSITORY", state.forge.display().to_string()),
