@@ -115,7 +115,8 @@ server.serve_forever()
 
 /// What the manager was told: where everything is, and a token that only its owner can read.
 fn check_manager(state: &State, folder: &Path) {
-    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("told-manager.json")).unwrap()).unwrap();
+    let told: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("told-manager.json")).unwrap()).unwrap();
     let expected = [
         ("KUBECONFIG", state.kubeconfig.display().to_string()),
         ("SLIPWAY_REPOSITORY", state.forge.display().to_string()),
