@@ -23,35 +23,29 @@ def run(*command: str, **options) -> str:
     return done.stdout
 
 
-def can_install() -> bool:
-    return shutil.which("apt-get") is not None and os.geteuid() == 0
-
-
-def install(package: str) -> None:
+def install(package: str, what_for: str, how: str) -> None:
+    """Installs a Debian package. Where it cannot, it says how a person does."""
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        sys.exit(how)
+    print(f"==> installing {package} for {what_for}", flush=True)
     run("apt-get", "update", "-q")
     run("apt-get", "install", "-y", "-q", "--no-install-recommends", package)
 
 
 def browser() -> None:
-    """Installs Debian's chromium if there is no browser. Where it cannot, it says what to install."""
+    """Provides a browser."""
     if os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"):
         return
-    if can_install():
-        print("==> installing chromium for the browser test", flush=True)
-        return install("chromium")
     how = "brew install --cask chromium" if platform.system() == "Darwin" else "sudo apt-get install chromium"
-    sys.exit(f"The browser test needs Chromium: {how}, or set CHROMIUM to its path.")
+    install("chromium", "the browser test", f"The browser test needs Chromium: {how}, or set CHROMIUM to its path.")
 
 
 def jq() -> None:
-    """Installs Debian's jq, which the steps of the workflows use on a runner. Where it cannot, it says what to install."""
+    """Provides jq, which the steps of the workflows use on a runner."""
     if shutil.which("jq"):
         return
-    if can_install():
-        print("==> installing jq for the tests of the workflows", flush=True)
-        return install("jq")
     how = "brew install jq" if platform.system() == "Darwin" else "sudo apt-get install jq"
-    sys.exit(f"The tests of the workflows need jq: {how}")
+    install("jq", "the tests of the workflows", f"The tests of the workflows need jq: {how}")
 
 
 def browser_driver() -> None:

@@ -6,7 +6,7 @@ use slipway_forge::Opened;
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag;
 use slipway_outcome::Registered;
-use slipway_proposal::{Opening, Promotion, best_version, is_promotion, score};
+use slipway_proposal::{Opening, Promotion, best_version, score};
 use slipway_report::Results;
 
 use crate::error::{Error, Result};
@@ -149,11 +149,9 @@ impl<'a> Mark<'a> {
     }
 }
 
-/// The first pull request that puts a version into service in an environment; those of forks are anybody's.
+/// The first pull request that puts a version into service in an environment.
 fn first<'a>(newest: &'a [Opened], version: &ModelVersion, environment: &str) -> Option<&'a Opened> {
-    let is_it = |opened: &&Opened| {
-        !opened.is_fork && is_promotion(&opened.branch, &version.name, version.number(), environment)
-    };
+    let is_it = |opened: &&Opened| Promotion::is_one(opened, &version.name, version.number(), environment);
     newest.iter().filter(is_it).min_by_key(|opened| opened.number)
 }
 

@@ -7,7 +7,7 @@ use slipway_cluster::{State, Training};
 use slipway_forge::Opened;
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag::TRAINJOB;
-use slipway_proposal::{best_version, is_promotion};
+use slipway_proposal::best_version;
 use slipway_report::{
     Document, ExperimentResults, ModelResult, Promotion, Results, TrialResult, Version, results_report,
 };
@@ -235,9 +235,8 @@ fn registered(
     });
     let promotion = match &best {
         Some(best) if pinned != Some(best.number()) => {
-            // those of forks are anybody's
             let is_it = |one: &&Opened| {
-                one.is_open() && !one.is_fork && is_promotion(&one.branch, model, best.number(), environment)
+                one.is_open() && slipway_proposal::Promotion::is_one(one, model, best.number(), environment)
             };
             let open = now.newest.iter().find(is_it);
             open.map(|open| Promotion { number: open.number, url: Some(open.url.clone()) })

@@ -23,7 +23,7 @@ pub use cancellation::Cancellation;
 pub use error::{Error, Result};
 pub use experiment::ExperimentProposal;
 pub use opening::Opening;
-pub use promotion::{Promotion, best_version, is_promotion, numbered_version, score};
+pub use promotion::{Promotion, best_version, numbered_version, score};
 pub use remote::Remote;
 pub use rendering::Rendered;
 pub use reversion::{Reversion, merged_commits};

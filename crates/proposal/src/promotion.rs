@@ -106,6 +106,12 @@ impl Promotion {
         Ok(Self { digest, version: version.clone(), environment, base, before, after })
     }
 
+    /// Whether a pull request, in whatever state, puts this version into service in this environment. Those of forks are anybody's.
+    #[must_use]
+    pub fn is_one(opened: &Opened, model: &str, version: u64, environment: &str) -> bool {
+        !opened.is_fork && change_in(&opened.branch, &named(model, &version.to_string(), environment)).is_some()
+    }
+
     /// Whether the version is already in service.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -165,12 +171,6 @@ impl Promotion {
         text + "\nOnce merged, the server loads it without a restart and without failing a request. \
                 Reverting the merge restores the previous version.\n"
     }
-}
-
-/// Whether a branch puts this version into service in this environment. There is one for each commit that it was proposed on.
-#[must_use]
-pub fn is_promotion(branch: &str, model: &str, version: u64, environment: &str) -> bool {
-    change_in(branch, &named(model, &version.to_string(), environment)).is_some()
 }
 
 fn named(model: &str, version: &str, environment: &str) -> String {

@@ -155,8 +155,8 @@ fn lists(stack: &Stack) -> Result<[u64; 4]> {
     Ok(KINDS.map(|(kind, _)| of(kind)))
 }
 
-/// The share of a core that the manager uses once it has nothing to do: after a start it asks GitHub for a minute which pull requests brought the
-/// jobs, with pauses in between.
+/// The share of a core that the manager uses once it has nothing to do: after a start it asks GitHub which pull requests brought the jobs, with
+/// pauses in between.
 fn at_rest(stack: &Stack, pod: &str) -> Result<f64> {
     let used = || stack.manager_metric(pod, "process_cpu_seconds_total");
     let (mut before, mut since) = (used()?, Instant::now());

@@ -97,8 +97,8 @@ fn changes(cluster: &Cluster, namespace: &str) -> futures::stream::SelectAll<Cha
     ])
 }
 
-/// An object by its name, without what nobody reads: its version, which changes more often than the rest, and who set which of its fields, which
-/// takes more memory than the rest.
+/// An object by its name, without what nobody reads here: its version, which changes more often than the rest; its annotations; and who set which of
+/// its fields, which takes more memory than the rest.
 fn by_name<K: Resource>(mut object: K) -> Option<(String, K)> {
     let meta = object.meta_mut();
     (meta.resource_version, meta.managed_fields, meta.annotations) = (None, None, None);

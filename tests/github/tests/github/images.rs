@@ -5,7 +5,7 @@ use std::fs;
 use reqwest::Method;
 use serde_json::json;
 use slipway_github_tests::accounts::{FORK, MALLORY, REPOSITORY};
-use slipway_github_tests::workflow::{Runner, Said, Workflow};
+use slipway_github_tests::workflow::{Runner, Workflow};
 use slipway_loop::programs::program;
 use tempfile::TempDir;
 
@@ -41,13 +41,12 @@ fn indexes(digit: char) -> TempDir {
 
 impl Repository {
     /// Runs the job for a commit of main.
-    async fn pin(&self, commit: &str, digit: char) -> Said {
+    async fn pin(&self, commit: &str, digit: char) {
         let workflow = Workflow::only(&self.workflow("images.yml"), "pin").unwrap();
         let (event, commit) = (push(MAIN), commit.to_owned());
         let runner = Runner { github: &self.github, event_name: "push", event, reference: MAIN, commit };
         let said = runner.run_after(&workflow, indexes(digit)).await.unwrap();
         assert_eq!(said.jobs, [("pin".to_owned(), true)].into(), "{}", said.text());
-        said
     }
 
     /// The numbers of the open pull requests of the repository's own branches.
