@@ -34,7 +34,7 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 .DEFAULT_GOAL := help
 .PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
-  test-cluster-smoke e2e setup-kind lint advisories bench bench-training profile bench-images bench-cluster clean-cache
+  test-cluster-smoke e2e setup-kind lint advisories bench bench-pipeline bench-training profile bench-images bench-cluster clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,9 +49,10 @@ setup: clone ## download libtorch and the Python packages into the cache, and bu
 	@$(PYTHON) tools/setup/programs.py
 
 # Always together: the packages of a build decide the features of their dependencies, and so the bytes of the programs.
-PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-launcher -p slipway-server -p slipway-training-manager
+PROGRAMS := cargo build --release --locked -p slipway -p slipway-trainer -p slipway-launcher -p slipway-server -p slipway-training-manager \
+  -p slipway-dataset-monitor
 
-build: setup ## compile the command line, the trainer, the launcher, the server and the manager
+build: setup ## compile the command line, the trainer, the launcher, the server, the manager and the monitor
 	@echo "==> compiling (the first time takes some minutes)"
 	$(PROGRAMS)
 
@@ -68,8 +69,8 @@ TO ?= package
 package: dist ## pack it for a release, into the folder TO; with TAG=v1.2.3, fail if that is not its version
 	@$(PYTHON) tools/setup/package.py "$(DIST)" "$(TO)" $(TAG)
 
-demo: build ## run the whole loop once, and leave the page open until Ctrl-C
-	@$(BIN)/slipway demo
+demo: build ## run the whole loop once, and leave the page open until Ctrl-C; DRIFT=1 adds the second act
+	@$(BIN)/slipway demo $(if $(DRIFT),--drift)
 
 images: build ## build every image, without Docker
 	$(BIN)/slipway image build
@@ -175,10 +176,13 @@ lint: $(if $(COMPILED),,build) setup-linters ## check formatting, spelling, work
 advisories: setup-linters ## check for known vulnerabilities of the dependencies; downloads RustSec's database from GitHub
 	$(DENY) check advisories
 
-bench: build setup-test ## measure training, serving, the command line and the training manager; prints a table and JSON
+bench: build setup-test ## measure training, serving, the command line, pipelines and the training manager; prints a table and JSON
 	@$(PYTHON) tools/setup/venv.py --bench
 	$(TEST_ENV) SLIPWAY_PYTHON_MOSEC=$(CACHE)/venv-mosec/bin/python cargo run --release --locked -p slipway-loop --bin bench
 	$(TEST_ENV) cargo test $(TESTS) --test loops -- --ignored --nocapture measure_
+
+bench-pipeline: build ## measure the building of a dataset alone: megabytes in a second of one core, and memory
+	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 pipeline
 
 bench-training: build setup-test ## measure training alone, beside the same network in PyTorch under torchrun
 	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 training

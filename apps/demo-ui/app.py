@@ -15,6 +15,7 @@ import streamlit as st
 import access
 import answer
 import digit
+import feedback
 import forms
 import notice
 import pull_requests
@@ -27,7 +28,7 @@ from classes import classes
 from facts import facts
 from notice import HELP, problem
 from registry import Registry, RegistryError, Run, Version, run_page
-from server import Request, Server, ServerError, request_of
+from server import Request, Server, ServerError, identified, request_of
 from signature import FLOATS, Form, Signature
 from verbatim import verbatim
 from views import View
@@ -73,6 +74,14 @@ def in_service(server: Access, model: str) -> str | None:
 @st.cache_data(max_entries=1000, show_spinner="Asking the server what the version takes …")
 def signature_of(server: Access, model: str, version: str, digest: str | None) -> Signature:
     return Server(server).signature(model, version)
+
+
+@st.cache_data(ttl=CACHE_SECONDS, show_spinner=False)
+def takes_feedback(server: Access) -> bool:
+    try:
+        return Server(server).takes_feedback()
+    except ServerError:
+        return False  # the error is shown in place of the answer
 
 
 def title(version: Version, served: str | None) -> str:
@@ -147,6 +156,11 @@ def ask(server: Access, version: Version, signature: Signature, request: Request
     if request is None:
         nothing(signature)
         return
+    # a picture, which can be kept with what a person says about the answer
+    asked = None
+    if signature.form in (Form.DRAWING, Form.PICTURE) and takes_feedback(server):
+        asked = feedback.request_id(request, version.model, version.number)
+        request = identified(request, asked)
     try:
         given = Server(server).ask(version.model, version.number, request)
     except ServerError as error:
@@ -161,6 +175,8 @@ def ask(server: Access, version: Version, signature: Signature, request: Request
         answer.show_tensors(given)
         return
     answer.show_classes(given, found, seen)
+    if asked and len(found.probabilities) == 1:
+        feedback.show(Server(server), version.model, version.number, request, asked, found)
     if signature.form is not Form.DRAWING:
         with st.expander("All numbers"):
             answer.show_tensors(given)

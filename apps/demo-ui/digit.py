@@ -37,13 +37,16 @@ def from_data_url(url: str | None) -> np.ndarray | None:
 
 
 def from_picture(picture: Image.Image) -> np.ndarray | None:
-    """Converts a picture of any size with dark ink on light or transparent paper. Returns None if it has no ink."""
+    """Converts a picture of any size with dark ink on light or transparent paper. Returns None if it has no ink.
+
+    Its numbers are levels of 8 bits, n / 255, as those of the pictures that models are trained on: what is asked can be kept as a picture.
+    """
     ink = _ink(picture)
     rows, columns = np.nonzero(ink > FAINT)
     if rows.size == 0:
         return None
     cut = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    return _centred(_scaled(cut))
+    return np.round(_centred(_scaled(cut)) * 255) / np.float32(255)
 
 
 def to_picture(image: np.ndarray) -> Image.Image:

@@ -26,9 +26,11 @@ JSON_LENGTH = "Inference-Header-Content-Length"
 class ServerError(Exception):
     """The model server did not answer, or answered with an error. `passing`: the same request may be answered later."""
 
-    def __init__(self, message: str, passing: bool = False):
+    def __init__(self, message: str, passing: bool = False, status: int | None = None):
         super().__init__(plain(message))
         self.passing = passing
+        # Of HTTP; None if there was no answer.
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,14 @@ def request_of(tensor: Tensor, values: np.ndarray) -> Request:
     return Request(head + data, {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(head))})
 
 
+def identified(request: Request, id: str) -> Request:
+    """The request with an id, by which the server knows it again."""
+    length = int(request.headers.get(JSON_LENGTH, len(request.body)))
+    head = json.dumps({**json.loads(request.body[:length]), "id": id}).encode()
+    headers = {**request.headers, JSON_LENGTH: str(len(head))} if JSON_LENGTH in request.headers else request.headers
+    return Request(head + request.body[length:], headers)
+
+
 class Server:
     """The model server, as the page reaches it."""
 
@@ -103,6 +113,16 @@ class Server:
             raise ServerError("The server's answer has no outputs")
         return Answer(str(answer.get("model_version", version)), [_output(each) for each in outputs], body, milliseconds)
 
+    def takes_feedback(self) -> bool:
+        """Whether the server keeps what people say about answers."""
+        extensions = self._json(self._ask("GET", "/v2"))[0].get("extensions")
+        return isinstance(extensions, list) and "feedback" in extensions
+
+    def correct(self, model: str, version: str, request: Request, label: str) -> None:
+        """Says what the right answer to a request is, which must have an id."""
+        path = f"{_path(model, version)}/feedback?label={quote(label, safe='')}"
+        self._json(self._ask("POST", path, data=request.body, headers=request.headers))
+
     def _ask(self, method: str, path: str, **options) -> requests.Response:
         for attempt in range(TRIES):
             try:
@@ -131,7 +151,7 @@ class Server:
             return body, content
         reason = body.get("error") if isinstance(body, dict) else None
         reason = str(reason or content[:200].decode(errors="replace") or "no reason given").rstrip(". \n")
-        raise ServerError(f"The model server answered {answer.status_code}: {reason}", passing=answer.status_code >= 500)
+        raise ServerError(f"The model server answered {answer.status_code}: {reason}", answer.status_code >= 500, answer.status_code)
 
     def _content(self, answer: requests.Response) -> bytes:
         content = bytearray()

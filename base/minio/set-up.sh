@@ -2,7 +2,7 @@
 # Makes the buckets and one user for each folder of /users (its keys), with the policy of the same name.
 set -eu
 mc ready store
-for bucket in datasets mlflow; do
+for bucket in checkpoints datasets landing mlflow; do
   mc mb --ignore-existing "store/$bucket"
 done
 for folder in /users/*; do

@@ -1,4 +1,5 @@
-// Asks models that are not drawn on the demo page in a real browser: an upload, a row of numbers, pasted rows, and JSON.
+// Asks models that are not drawn on the demo page in a real browser: an upload and a correction, a row of
+// numbers, pasted rows, and JSON.
 //
 //   node forms.mjs URL
 //
@@ -62,12 +63,29 @@ async function uploads(page) {
   await page.keyboard.press("Space");
   await answered(page, "T-shirt");
   console.log("uploaded a white picture: answered Ankle boot, inverted T-shirt");
+  await corrects(page, "T-shirt", "Ankle boot");
   await page.getByRole("button", { name: "Remove" }).click();
   await page.getByTestId("pictures").waitFor({ state: "detached" });
   await settled(page);
   await file.setInputFiles({ name: "none.png", mimeType: "image/png", buffer: Buffer.from("hello") });
   await page.getByText("The file is not a picture").waitFor();
   console.log("uploaded a text: refused with the reason");
+}
+
+/** Says that an answer is wrong: at first too much arrives at the server, and the choice is kept. */
+async function corrects(page, wrong, right) {
+  await page.getByText(`Not ${wrong}?`).click();
+  await page.getByTestId("stButtonGroup").getByText(right, { exact: true }).click();
+  await settled(page);
+  const send = page.getByRole("button", { name: "Send" });
+  await send.click();
+  await page.getByText("Too many corrections arrive at the moment").waitFor();
+  await settled(page);
+  await nothingSticksOut(page, "a correction");
+  await send.click();
+  await page.getByText(`The picture is kept as an example of ${right}`).waitFor();
+  await settled(page);
+  console.log(`said that ${wrong} is ${right}: kept at the second try`);
 }
 
 async function fillsInARow(page) {

@@ -4,7 +4,7 @@ set -eu
 from=$1
 mkdir -p "$2/bin" "$2/libexec/slipway"
 prefix=$(cd "$2" && pwd)
-install -m 755 "$from/slipway-trainer" "$from/slipway-launch" "$from/slipway-server" "$from/slipway-manager" "$prefix/libexec/slipway/"
+install -m 755 "$from/slipway-trainer" "$from/slipway-launch" "$from/slipway-server" "$from/slipway-manager" "$from/slipway-monitor" "$prefix/libexec/slipway/"
 install -m 755 "$from/slipway" "$prefix/bin/"
 echo "==> installed $prefix/bin/slipway"
 found=$(command -v slipway || true)

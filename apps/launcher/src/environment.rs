@@ -10,7 +10,8 @@ use slipway_names::env;
 
 /// Where an image has the program's code.
 const PROGRAM: &str = "/opt/program";
-/// How long a program may take to end after SIGTERM. Marking the run as killed takes up to 10 s more, and a pod has 20 s.
+/// How long a program may take to end after SIGTERM. Storing the last checkpoint takes up to 2 s more and marking the run as killed
+/// 10 s, and a pod has 25 s.
 const GRACE: Duration = Duration::from_secs(8);
 
 /// Variables of these prefixes are for this program, not for the one that it starts: the trial, the place among the workers as Kubeflow Trainer
@@ -60,6 +61,8 @@ pub(crate) struct Given<'a> {
     pub(crate) parameters: &'a str,
     /// A folder for what the program's libraries want to keep.
     pub(crate) home: &'a Path,
+    /// Where the program finds its last checkpoint and leaves the next; `None` if nobody stores it.
+    pub(crate) checkpoints: Option<&'a Path>,
     /// Of rank 0.
     pub(crate) lead: Option<Lead<'a>>,
 }
@@ -108,6 +111,9 @@ pub(crate) fn variables(
         set(name, &value);
     }
     set(env::DATA, &given.data);
+    if let Some(checkpoints) = given.checkpoints {
+        set(env::CHECKPOINTS, &checkpoints);
+    }
     if let Some(lead) = &given.lead {
         set("MLFLOW_RUN_ID", &lead.run_id);
         set("MLFLOW_EXPERIMENT_ID", &lead.experiment_id);
@@ -156,6 +162,7 @@ mod tests {
             data: Path::new("/cache/data"),
             parameters: "{\"hidden\":128}",
             home: Path::new("/cache/home"),
+            checkpoints: Some(Path::new("/cache/checkpoints")),
             lead,
         };
         let inherited = inherited.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -172,6 +179,7 @@ mod tests {
             ("MLFLOW_TRACKING_PASSWORD", "p"),
             ("SLIPWAY_TRIAL", "{}"),
             ("SLIPWAY_CACHE", "/cache"),
+            ("SLIPWAY_CHECKPOINT_STORE", "s3://checkpoints"),
             ("PET_NNODES", "2"),
             ("AWS_SECRET_ACCESS_KEY", "s"),
             ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t"),
@@ -194,13 +202,17 @@ mod tests {
             ("MLFLOW_TRACKING_URI", "http://mlflow:5000"),
             ("MLFLOW_TRACKING_PASSWORD", "p"),
             ("SLIPWAY_DATA", "/cache/data"),
+            ("SLIPWAY_CHECKPOINTS", "/cache/checkpoints"),
             ("SLIPWAY_PARAMETERS", "{\"hidden\":128}"),
             ("HOME", "/cache/home"),
         ] {
             assert_eq!(get(name), Some(value), "{name}");
         }
         let ours = |name: &&String| OURS.iter().any(|prefix| name.starts_with(prefix));
-        assert_eq!(variables.keys().filter(ours).collect::<Vec<_>>(), ["SLIPWAY_DATA", "SLIPWAY_PARAMETERS"]);
+        assert_eq!(
+            variables.keys().filter(ours).collect::<Vec<_>>(),
+            ["SLIPWAY_CHECKPOINTS", "SLIPWAY_DATA", "SLIPWAY_PARAMETERS"]
+        );
         assert_eq!(get("MLFLOW_RUN_ID"), None);
     }
 

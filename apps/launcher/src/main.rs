@@ -4,6 +4,7 @@
 //! that the rendered TrainJob and Kubeflow Trainer give it; docs/programs.md says what the program gets, and docs/configuration.md what the
 //! exit codes mean.
 
+mod checkpoints;
 mod conclude;
 mod data;
 mod ending;

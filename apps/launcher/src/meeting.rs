@@ -1,7 +1,8 @@
 //! Where the launchers of one job meet: so that programs start when every worker is there, and rank 0 knows how each of them ended.
 //!
 //! Rank 0 listens on the port after the one that the programs use. Every other launcher holds one connection to it, and both sides send
-//! lines: `hello <job> <rank> <workers>`, answered by `met <time>` once all are there, with the time at which rank 0 began; `done` from a worker whose program ended well,
+//! lines: `hello <job> <rank> <workers>`, answered by `met <time>` once all are there, with the time at which rank 0 began; `checkpoint <id>`
+//! from rank 0, with the one that it has found (`-` for none), which may take it long; `done` from a worker whose program ended well,
 //! answered by `noted`; `failed` from one whose program did not; `lost <rank>` to all others when a worker failed or its connection broke.
 //! A connection that breaks without `done` is a lost worker: whatever is not known to have ended well has not.
 
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use slipway_dataset::Digest;
 use slipway_job::{Environment, Failure, Membership, Result, rendezvous};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
+/// What stands where no checkpoint was found.
+const NONE: &str = "-";
 /// The longest line, in bytes.
 const LONGEST_LINE: u64 = 512;
 /// How long a connection may take to say who it is.
@@ -75,6 +79,30 @@ impl Meeting {
         match self {
             Self::Alone | Self::Leader(_) => None,
             Self::Follower(follower) => Some(follower.rank_0),
+        }
+    }
+
+    /// On rank 0: tells the others which checkpoint it has found.
+    pub(crate) async fn tell(&self, checkpoint: Option<Digest>) {
+        if let Self::Leader(leader) = self {
+            let word = checkpoint.map_or_else(|| NONE.to_owned(), |checkpoint| checkpoint.to_string());
+            leader.say_all(&format!("checkpoint {word}\n")).await;
+        }
+    }
+
+    /// On every rank but 0: the checkpoint that rank 0 has found. Waits for as long as rank 0 looks for one.
+    ///
+    /// # Errors
+    /// [`Failure::Peer`] if rank 0 is lost.
+    pub(crate) async fn checkpoint(&self) -> Result<Option<Digest>> {
+        let Self::Follower(follower) = self else { return Ok(None) };
+        let mut said = follower.checkpoint.clone();
+        let said = said.wait_for(Option::is_some).await.map(|word| word.clone());
+        match said.map_err(|_| lost_worker(0))?.as_deref() {
+            None | Some(NONE) => Ok(None),
+            Some(word) => word.parse::<Digest>().map(Some).map_err(|_| {
+                Failure::Unexpected(format!("rank 0 says that it has found the checkpoint {word:?}, which is none"))
+            }),
         }
     }
 
@@ -178,6 +206,12 @@ impl Leader {
         say(&self.writers, rank, line).await;
     }
 
+    async fn say_all(&self, line: &str) {
+        for to in self.writers.lock().await.values_mut() {
+            let _ = to.write_all(line.as_bytes()).await;
+        }
+    }
+
     async fn announce(&self, lost: usize) {
         announce(&self.writers, lost).await;
     }
@@ -265,6 +299,8 @@ pub(crate) struct Follower {
     noted: watch::Receiver<bool>,
     /// Its address, and when it began.
     rank_0: (SocketAddr, i64),
+    /// What it says that it has found; `None` as long as it looks.
+    checkpoint: watch::Receiver<Option<String>>,
     /// The task that listens to rank 0; dropped, it ends, and so does the connection.
     _listening: JoinSet<()>,
 }
@@ -279,10 +315,18 @@ impl Follower {
             {
                 let (lost, lost_there) = watch::channel(None);
                 let (noted, noted_there) = watch::channel(false);
+                let (found, checkpoint) = watch::channel(None);
                 let mut listening = JoinSet::new();
-                listening.spawn(follow(from, lost, noted));
+                listening.spawn(follow(from, lost, noted, found));
                 let rank_0 = (address, begun);
-                return Ok(Self { to, lost: lost_there, noted: noted_there, rank_0, _listening: listening });
+                return Ok(Self {
+                    to,
+                    lost: lost_there,
+                    noted: noted_there,
+                    rank_0,
+                    checkpoint,
+                    _listening: listening,
+                });
             }
             if Instant::now() + PAUSE >= end {
                 return Err(Failure::Peer(
@@ -304,22 +348,30 @@ impl Follower {
     }
 }
 
-/// Introduces this worker to rank 0; `None` if the connection ends before all have met.
+/// Introduces this worker to rank 0, which says when it began; `None` if the connection ends before all have met.
 async fn met(address: SocketAddr, hello: &str) -> Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf, i64)> {
     let stream = TcpStream::connect(address).await.ok()?;
     keep_alive(&stream);
     let (reader, mut writer) = stream.into_split();
     writer.write_all(hello.as_bytes()).await.ok()?;
     let mut reader = BufReader::new(reader);
-    let begun = next_line(&mut reader).await?.strip_prefix("met ")?.parse().ok()?;
+    let line = next_line(&mut reader).await?;
+    let begun = line.strip_prefix("met ")?.parse().ok()?;
     Some((reader, writer, begun))
 }
 
 /// Notes what rank 0 says, until its connection ends.
-async fn follow(mut from: BufReader<OwnedReadHalf>, lost: watch::Sender<Option<usize>>, noted: watch::Sender<bool>) {
+async fn follow(
+    mut from: BufReader<OwnedReadHalf>,
+    lost: watch::Sender<Option<usize>>,
+    noted: watch::Sender<bool>,
+    found: watch::Sender<Option<String>>,
+) {
     while let Some(line) = next_line(&mut from).await {
         if line == "noted" {
             noted.send_replace(true);
+        } else if let Some(checkpoint) = line.strip_prefix("checkpoint ") {
+            found.send_replace(Some(checkpoint.to_owned()));
         } else if let Some(rank) = line.strip_prefix("lost ").and_then(|rank| rank.parse().ok()) {
             lost.send_modify(|lost| {
                 lost.get_or_insert(rank);
@@ -374,6 +426,7 @@ mod tests {
             threads: 1,
             rendezvous_timeout: Duration::from_secs(seconds),
             progress_interval: Duration::from_secs(5),
+            checkpoint_interval: Duration::from_secs(30),
         }
     }
 
@@ -403,10 +456,12 @@ mod tests {
     async fn all_are_done() {
         let mut meetings = met(3).await;
         let mut leader = meetings.remove(0);
+        leader.tell(Some(Digest::of("checkpoint"))).await;
         let waiting = tokio::spawn(async move { leader.conclude().await });
         for mut follower in meetings {
             assert!(!waiting.is_finished());
             assert_eq!(follower.rank_0().map(|(_, begun)| begun), Some(0), "rank 0's time");
+            assert_eq!(follower.checkpoint().await.unwrap(), Some(Digest::of("checkpoint")));
             follower.conclude().await.unwrap();
             // its process ends now
         }
@@ -442,7 +497,15 @@ mod tests {
         // a leader that is gone before it has heard
         let mut meetings = met(2).await;
         drop(meetings.remove(0));
+        assert_eq!(meetings[0].checkpoint().await.unwrap_err().code(), 8);
         assert_eq!(meetings[0].conclude().await.unwrap_err().code(), 8);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn rank_0_may_find_nothing() {
+        let meetings = met(2).await;
+        meetings[0].tell(None).await;
+        assert_eq!(meetings[1].checkpoint().await.unwrap(), None);
     }
 
     #[tokio::test(flavor = "multi_thread")]

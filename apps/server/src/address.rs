@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use slipway_samples::Sampler;
 use tokio::sync::watch;
 
 use crate::body::Memory;
 use crate::drain::Drain;
+use crate::feedback::Feedback;
 use crate::follow::Readiness;
 use crate::loaded::Loaded;
 use crate::metrics::Metrics;
@@ -39,6 +41,10 @@ pub struct App {
     pub drain: Drain,
     /// The memory for requests' bodies.
     pub memory: Memory,
+    /// Takes requests into the sample, if there is one.
+    pub sampler: Option<Sampler>,
+    /// What takes feedback, if it is on.
+    pub feedback: Option<Arc<Feedback>>,
 }
 
 /// One address, and what it answers for.
@@ -77,6 +83,12 @@ impl App {
 }
 
 impl Address {
+    /// What takes feedback at this address, if it is on here.
+    pub fn feedback(&self) -> Option<&Arc<Feedback>> {
+        let here = |feedback: &&Arc<Feedback>| self.versions == Versions::Registered || feedback.is_public();
+        self.app.feedback.as_ref().filter(here)
+    }
+
     /// A model's version in service, or the version that is asked for.
     ///
     /// # Errors

@@ -68,6 +68,16 @@ pub struct Answered<T> {
     pub result: Result<T, Refusal>,
 }
 
+impl<T> Answered<T> {
+    /// The answer to a request for a model, which the version that is tried beside it may have given.
+    pub fn of(model: Arc<Loaded>, answer: Result<(Arc<Loaded>, T), Refusal>) -> Self {
+        match answer {
+            Ok((model, answer)) => Self { model: Some(model), result: Ok(answer) },
+            Err(refusal) => Self { model: Some(model), result: Err(refusal) },
+        }
+    }
+}
+
 impl<T> From<Refusal> for Answered<T> {
     fn from(refusal: Refusal) -> Self {
         Self { model: None, result: Err(refusal) }

@@ -82,6 +82,24 @@ impl Interface {
         self.inputs.iter().map(of).collect()
     }
 
+    /// How what another one takes and gives differs, if it does; an answer of either is one to the same request.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let of = |what: &str, own: &[TensorSpec], others: &[TensorSpec]| {
+            let same = |(own, other): (&TensorSpec, &TensorSpec)| {
+                own.name == other.name && own.datatype == other.datatype && own.shape == other.shape
+            };
+            if own.len() == others.len() && own.iter().zip(others).all(same) {
+                return None;
+            }
+            let list = |specs: &[TensorSpec]| {
+                let each = specs.iter().map(|spec| format!("{} {} {:?}", spec.name, spec.datatype, spec.shape));
+                each.collect::<Vec<_>>().join(", ")
+            };
+            Some(format!("its {what} are {} instead of {}", list(others), list(own)))
+        };
+        of("inputs", &self.inputs, &other.inputs).or_else(|| of("outputs", &self.outputs, &other.outputs))
+    }
+
     /// The place of an output by its name.
     pub fn output(&self, name: &str) -> Option<usize> {
         self.outputs.iter().position(|output| output.name == name)

@@ -1,19 +1,23 @@
 //! The model server: versions of MLflow's registry, pinned by content, over the Open Inference Protocol.
 //!
 //! ```text
-//! models.yaml --follow--> Models --find--> Loaded      connections --routes--> infer --Workers (queue)--> Loaded --> response
-//!                            \--on demand--> Registry (MLflow, verified) --> Cache
+//! models.yaml --follow--> Models --find--> Loaded      connections --routes--> infer --ask--> Workers (queue)--> Loaded --> response
+//!                            |--on demand--> Registry (MLflow, verified) --> Cache     |
+//!                            \--Challengers: versions that are tried beside those in service
 //! ```
 
 pub mod address;
+pub mod ask;
 pub mod bench;
 pub mod body;
 pub mod cache;
 pub mod catalog;
+pub mod challenge;
 pub mod connections;
 pub mod drain;
 pub mod exchange;
 pub mod fatal;
+pub mod feedback;
 pub mod follow;
 pub mod grpc;
 pub mod infer;
@@ -28,6 +32,7 @@ pub mod refusal;
 pub mod registry;
 pub mod room;
 pub mod routes;
+pub mod sampling;
 pub mod settings;
 pub mod statistics;
 pub mod tensor;

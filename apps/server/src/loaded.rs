@@ -1,14 +1,16 @@
 //! A model that is ready to answer.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use slipway_digest::Digest;
 use slipway_model::{Measured, Prepared, Times};
 use slipway_serving::Pin;
 use slipway_signature::Content;
 
+use crate::challenge::Challenger;
 use crate::interface::{BATCH, Interface};
 use crate::network::{Network, classify};
 use crate::quick::Quick;
@@ -32,6 +34,8 @@ pub struct Loaded {
     pub statistics: Statistics,
     /// If it is so quick that the threads which answer requests run it themselves.
     pub(crate) quick: Option<Quick>,
+    /// The version that is tried beside this one, if it is in service.
+    challenger: ArcSwapOption<Challenger>,
     memory: Share,
     networks: Vec<Mutex<Network>>,
 }
@@ -98,7 +102,18 @@ impl Loaded {
         };
         let Pin { name, version, digest } = pin.clone();
         let (version, statistics) = (version.to_string(), Statistics::default());
-        Ok(Self { name, version, digest, interface, statistics, quick, memory, networks })
+        let challenger = ArcSwapOption::empty();
+        Ok(Self { name, version, digest, interface, statistics, quick, challenger, memory, networks })
+    }
+
+    /// The version that is tried beside this one.
+    pub fn challenger(&self) -> Option<Arc<Challenger>> {
+        self.challenger.load_full()
+    }
+
+    /// From now on this version is tried beside this one, or none.
+    pub(crate) fn set_challenger(&self, challenger: Option<Arc<Challenger>>) {
+        self.challenger.store(challenger);
     }
 
     /// Whether this is the pinned version.
@@ -177,6 +192,7 @@ impl Loaded {
             interface: Interface::of_bundle(&config),
             statistics: Statistics::default(),
             quick: None,
+            challenger: ArcSwapOption::empty(),
             memory: Room::new(1).take(1).unwrap(),
             networks,
         };
@@ -187,7 +203,7 @@ impl Loaded {
     pub(crate) fn quick(seed: u64, rows: usize) -> (Self, slipway_model::Bundle) {
         let (mut model, bundle) = Self::fresh(seed, 1);
         let inference = slipway_model::Inference::of(bundle.model()).unwrap().unwrap();
-        model.quick = Some(Quick::new(std::sync::Arc::new(inference), rows));
+        model.quick = Some(Quick::new(Arc::new(inference), rows));
         (model, bundle)
     }
 

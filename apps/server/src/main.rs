@@ -5,27 +5,34 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slipway_names::env::{LISTEN, LISTEN_INTERNAL};
 use slipway_server::address::{App, Versions};
 use slipway_server::body::Memory;
 use slipway_server::cache::{Cache, temporary};
+use slipway_server::challenge::{self, Challengers};
 use slipway_server::connections::{Connections, limit};
 use slipway_server::drain::Drain;
 use slipway_server::fatal::Fatal;
+use slipway_server::feedback::Feedback;
 use slipway_server::follow::follow;
 use slipway_server::metrics::Metrics;
 use slipway_server::models::Models;
 use slipway_server::registry::Registry;
 use slipway_server::room::Room;
 use slipway_server::routes::routes;
+use slipway_server::sampling;
 use slipway_server::settings::Settings;
 use slipway_server::trial;
 use slipway_server::workers::Workers;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+
+/// How long the last samples of requests may take to be stored: a cluster gives drain, grace and five seconds.
+const LAST_SAMPLES: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
     // Before any thread starts: the allocator then keeps the memory of a call's temporaries for the next call.
@@ -81,15 +88,40 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
         .map_err(|error| Fatal::Input(error.to_string()))?;
     let workers =
         Workers::start(settings.workers, settings.queue, metrics.clone()).map_err(unexpected("starting workers"))?;
-    let models = Arc::new(Models::new(registry));
+    metrics.workers.set(i64::try_from(settings.workers).unwrap_or(i64::MAX));
+    let challengers = Challengers::new(settings.workers, settings.queue, metrics.clone());
+    let models = Arc::new(Models::new(registry, challengers));
     let (readiness, ready) = watch::channel(Err("the first list of models has not been read yet".to_owned()));
     let following = tokio::spawn(follow(settings.models, Arc::clone(&models), metrics.clone(), readiness));
+    let trying = tokio::spawn(challenge::follow(Arc::clone(&models)));
 
     let public = listen(settings.listen, LISTEN).await?;
     let internal = listen(settings.internal, LISTEN_INTERNAL).await?;
     let drain = Drain::default();
-    let app =
-        App { models, workers: Arc::new(workers), metrics, ready, drain: drain.clone(), memory: Memory::default() };
+    let (end_sampling, sampling_ends) = oneshot::channel::<()>();
+    let (sampler, writing) = match &settings.sampling {
+        None => (None, None),
+        Some(sampling) => {
+            let (sampler, writer) = sampling::start(sampling).await?;
+            // its end is also that of the server
+            let writing = writer.start(async { drop(sampling_ends.await) }).map_err(unexpected("starting a thread"))?;
+            (Some(sampler), Some(writing))
+        }
+    };
+    let feedback = match settings.feedback {
+        Some(feedback) => Some(Arc::new(Feedback::new(feedback, &metrics).await?)),
+        None => None,
+    };
+    let app = App {
+        models: Arc::clone(&models),
+        workers: Arc::new(workers),
+        metrics,
+        ready,
+        drain: drain.clone(),
+        memory: Memory::default(),
+        sampler,
+        feedback,
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(unexpected("signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unexpected("signals"))?;
     let (ending, ended) = watch::channel(false);
@@ -114,7 +146,22 @@ async fn serve(settings: Settings) -> Result<(), Fatal> {
     if tokio::time::timeout(settings.grace, serving.join_all()).await.is_err() {
         tracing::warn!(event = "late", "some requests did not finish within {} s", settings.grace.as_secs());
     }
+    if let Some(writing) = writing {
+        let _ = end_sampling.send(());
+        if tokio::time::timeout(LAST_SAMPLES, writing).await.is_err() {
+            tracing::warn!(
+                event = "samples_lost",
+                "the last samples were not stored within {} s",
+                LAST_SAMPLES.as_secs()
+            );
+        }
+    }
     following.abort();
+    trying.abort();
+    if models.challengers.have_begun() {
+        // a version that was tried may be inside a call, and libtorch's destructors would run beside it
+        slipway_c10d::exit_at_once(0);
+    }
     Ok(())
 }
 

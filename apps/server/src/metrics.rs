@@ -1,9 +1,15 @@
 //! The metrics at `/metrics`, in Prometheus' text format, with names and units as Prometheus recommends.
 
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
+
+use slipway_samples::Counts;
 
 /// The prefix of every metric's name.
 const NAMESPACE: &str = "slipway_server";
@@ -38,6 +44,77 @@ pub struct Metrics {
     pub ready: IntGauge,
     /// Reloads of `models.yaml`.
     pub reloads: Reloads,
+    /// Versions that are tried beside those in service.
+    pub challengers: Challengers,
+    /// The sample of requests.
+    pub samples: Samples,
+}
+
+/// Metrics of the sample of requests.
+#[derive(Clone, Debug)]
+pub struct Samples {
+    /// Requests that were drawn, by result: taken, or dropped because the memory was full.
+    requests: IntCounterVec,
+    /// Rows by result: written, dropped because the hour had as many as it may, or lost because they could not be stored before the end.
+    rows: IntCounterVec,
+    /// Files by result: written, failed (attempts) or deleted because they were old.
+    files: IntCounterVec,
+    /// Held while the counts are copied.
+    copying: Arc<Mutex<()>>,
+}
+
+impl Samples {
+    /// Shows what the sampler has counted.
+    pub fn show(&self, counts: &Counts) {
+        let _copying = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        for (counter, result, count) in [
+            (&self.requests, "taken", &counts.requests),
+            (&self.requests, "dropped", &counts.without_memory),
+            (&self.rows, "written", &counts.rows),
+            (&self.rows, "dropped", &counts.beyond_hour),
+            (&self.rows, "lost", &counts.lost),
+            (&self.files, "written", &counts.files),
+            (&self.files, "failed", &counts.failures),
+            (&self.files, "deleted", &counts.deleted),
+        ] {
+            let counter = counter.with_label_values(&[result]);
+            counter.inc_by(count.load(Ordering::Relaxed).saturating_sub(counter.get()));
+        }
+    }
+}
+
+/// Metrics of versions that are tried beside those in service.
+#[derive(Clone, Debug)]
+pub struct Challengers {
+    /// Requests that one should have got, by model, version, mode and result: answered, failed or dropped.
+    requests: IntCounterVec,
+    /// Rows that both versions have answered, by model, version and result: agreed or disagreed.
+    rows: IntCounterVec,
+    /// Seconds that a challenger took to answer, by model and version.
+    seconds: HistogramVec,
+    /// 1 while one is tried, 0 while it waits or after it was switched off, by model, version and mode.
+    pub running: IntGaugeVec,
+    /// 1 for each that was switched off, by model, version and reason: errors or latency.
+    pub switched_off: IntGaugeVec,
+    /// E-values of the tests, by model, version and what they are evidence for: errors, latency, or that it is better.
+    pub e_value: GaugeVec,
+}
+
+/// What is counted of one challenger.
+#[derive(Clone, Debug)]
+pub struct Challenged {
+    /// Requests that it answered.
+    pub answered: IntCounter,
+    /// Requests that it failed on.
+    pub failed: IntCounter,
+    /// Requests that it did not get because it was behind.
+    pub dropped: IntCounter,
+    /// Rows that it answered as the champion did.
+    pub agreed: IntCounter,
+    /// Rows that it answered otherwise.
+    pub disagreed: IntCounter,
+    /// Seconds that it took to answer.
+    pub seconds: Histogram,
 }
 
 /// Metrics of reloading `models.yaml`, modelled on those for Prometheus' own configuration.
@@ -62,7 +139,65 @@ impl Metrics {
         let registry = Registry::new();
         let build = gauges("build_info", "1, with the server's version", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let of_challenger = ["model", "version"];
+        let challengers = Challengers {
+            requests: counters(
+                "challenger_requests_total",
+                "Requests for a version that is tried; the version in service answers those that fail",
+                &["model", "version", "mode", "result"],
+            )?,
+            rows: counters(
+                "challenger_rows_total",
+                "Rows that both versions have answered, alike or not",
+                &["model", "version", "result"],
+            )?,
+            seconds: HistogramVec::new(
+                HistogramOpts::from(opts(
+                    "challenger_request_duration_seconds",
+                    "Seconds that a version that is tried took to answer",
+                ))
+                .buckets(seconds.clone()),
+                &of_challenger,
+            )?,
+            running: gauges(
+                "challenger_running",
+                "1 while a version is tried, 0 while it is not loaded or after it was switched off",
+                &["model", "version", "mode"],
+            )?,
+            switched_off: gauges(
+                "challenger_switched_off",
+                "1 for each version that was switched off because it was worse",
+                &["model", "version", "reason"],
+            )?,
+            e_value: GaugeVec::new(
+                opts(
+                    "challenger_e_value",
+                    "How strongly what was seen speaks for errors, for latency, or for a better version; /challengers says at which value it decides",
+                ),
+                &["model", "version", "evidence"],
+            )?,
+        };
+        let samples = Samples {
+            requests: counters(
+                "sampled_requests_total",
+                "Requests that were drawn for the sample: taken, or dropped because its memory was full",
+                &["result"],
+            )?,
+            rows: counters(
+                "sampled_rows_total",
+                "Rows of the sample: written, or dropped because their hour had as many as it may, or lost",
+                &["result"],
+            )?,
+            files: counters(
+                "sample_files_total",
+                "Files of the sample: written, attempts that failed, and deleted because they were old",
+                &["result"],
+            )?,
+            copying: Arc::default(),
+        };
         let metrics = Self {
+            challengers,
+            samples,
             requests: counters("requests_total", "Inference requests", &["model", "version", "code"])?,
             seconds: histogram("request_duration_seconds", "Seconds from a request's arrival to its answer", &seconds)?,
             in_flight: gauge("requests_in_flight", "Inference requests that are not answered yet")?,
@@ -96,7 +231,7 @@ impl Metrics {
         for result in ["success", "failure"] {
             metrics.reloads.total.with_label_values(&[result]);
         }
-        let all: [Box<dyn Collector>; 16] = [
+        let all: [Box<dyn Collector>; 25] = [
             Box::new(build),
             Box::new(metrics.requests.clone()),
             Box::new(metrics.seconds.clone()),
@@ -113,6 +248,15 @@ impl Metrics {
             Box::new(metrics.reloads.total.clone()),
             Box::new(metrics.reloads.last_successful.clone()),
             Box::new(metrics.reloads.last_success.clone()),
+            Box::new(metrics.challengers.requests.clone()),
+            Box::new(metrics.challengers.rows.clone()),
+            Box::new(metrics.challengers.seconds.clone()),
+            Box::new(metrics.challengers.running.clone()),
+            Box::new(metrics.challengers.switched_off.clone()),
+            Box::new(metrics.challengers.e_value.clone()),
+            Box::new(metrics.samples.requests.clone()),
+            Box::new(metrics.samples.rows.clone()),
+            Box::new(metrics.samples.files.clone()),
         ];
         for collector in all {
             metrics.registry.register(collector)?;
@@ -121,6 +265,31 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
+    }
+
+    /// What is counted of a challenger, from the start at zero.
+    pub fn challenged(&self, model: &str, version: &str, mode: &str) -> Challenged {
+        let Challengers { requests, rows, seconds, .. } = &self.challengers;
+        let request = |result: &str| requests.with_label_values(&[model, version, mode, result]);
+        let row = |result: &str| rows.with_label_values(&[model, version, result]);
+        Challenged {
+            answered: request("answered"),
+            failed: request("failed"),
+            dropped: request("dropped"),
+            agreed: row("agreed"),
+            disagreed: row("disagreed"),
+            seconds: seconds.with_label_values(&[model, version]),
+        }
+    }
+
+    /// Registers counters of a part of the server that is not always on.
+    ///
+    /// # Errors
+    /// When there is such a name already.
+    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let made = counters(name, help, labels)?;
+        self.registry.register(Box::new(made.clone()))?;
+        Ok(made)
     }
 
     /// All metrics in Prometheus' text format.

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use slipway_serving::{Pin, Pins};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::catalog::{Catalog, Listing};
+use crate::challenge::Challengers;
 use crate::loaded::{Loaded, NotLoaded};
 use crate::refusal::Refusal;
 use crate::registry::Registry;
@@ -19,6 +21,9 @@ const LOADS: usize = 2;
 /// How many requests may wait for versions that are not loaded yet.
 const WAITING: usize = 64;
 
+/// How long a challenger that makes room may take to answer its last requests.
+const GOING: Duration = Duration::from_secs(3);
+
 /// The version in service of each model, by the model's name.
 pub type InService = BTreeMap<String, Arc<Loaded>>;
 
@@ -27,6 +32,8 @@ type Cell = Arc<OnceCell<Arc<Loaded>>>;
 /// The models that answer. A request looks its model up once and keeps it, so that a swap never disturbs a running request.
 #[derive(Debug)]
 pub struct Models {
+    /// The versions that are tried beside those in service.
+    pub challengers: Challengers,
     registry: Registry,
     catalog: Catalog,
     in_service: ArcSwap<InService>,
@@ -40,8 +47,9 @@ pub struct Models {
 
 impl Models {
     /// Starts without a model in service.
-    pub fn new(registry: Registry) -> Self {
+    pub fn new(registry: Registry, challengers: Challengers) -> Self {
         Self {
+            challengers,
             catalog: Catalog::new(registry.clone()),
             registry,
             in_service: ArcSwap::default(),
@@ -62,15 +70,17 @@ impl Models {
         self.in_service.load_full()
     }
 
-    /// Every loaded version: those in service, and those that were asked for by version.
+    /// Every loaded version: those in service, those that are tried beside them, and those that were asked for by version.
     pub fn loaded(&self) -> Vec<Arc<Loaded>> {
         let mut loaded: Vec<_> = self.in_service().values().cloned().collect();
+        loaded.extend(self.challengers.loaded());
         let kept = self.on_demand.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.extend(kept.iter().filter_map(|(_, cell)| cell.get().cloned()));
         loaded
     }
 
-    /// Puts exactly these versions into service. Loads the new ones first; if one fails, everything stays as it was.
+    /// Puts exactly these versions into service. Loads the new ones first; if one fails, everything stays as it was. Their challengers are
+    /// loaded later, and whether that succeeds changes nothing here.
     ///
     /// # Errors
     /// Why a version cannot be loaded.
@@ -85,6 +95,7 @@ impl Models {
     async fn try_to_serve(&self, pins: &Pins) -> Result<(), String> {
         let now = self.in_service();
         let pinned = || pins.iter().map(|pin| pin.digest);
+        let challengers = || pins.challengers().map(|challenger| challenger.pin.digest);
         // First of all, so that the download of one does not push another one out of the cache.
         self.registry.keep(now.values().map(|loaded| loaded.digest).chain(pinned()).collect()).await;
         let mut next = InService::new();
@@ -92,12 +103,16 @@ impl Models {
             let same = now.get(&pin.name).filter(|loaded| loaded.is(pin));
             let loaded = match same {
                 Some(loaded) => Arc::clone(loaded),
-                None => self.load_with_room(pin).await.map_err(|reason| reason.to_string())?,
+                None => match self.challengers.loaded_as(pin) {
+                    Some(promoted) => promoted,
+                    None => self.load_in_any_case(pin).await.map_err(|reason| reason.to_string())?,
+                },
             };
             next.insert(pin.name.clone(), loaded);
         }
         self.in_service.store(Arc::new(next));
-        self.registry.keep(pinned().collect::<BTreeSet<_>>()).await;
+        self.registry.keep(pinned().chain(challengers()).collect::<BTreeSet<_>>()).await;
+        self.challengers.declare(pins);
         Ok(())
     }
 
@@ -133,6 +148,10 @@ impl Models {
         if let Some(served) = served.filter(|served| served.version == version) {
             return Ok(served);
         }
+        let tried = self.challengers.of(name).and_then(|challenger| challenger.model());
+        if let Some(tried) = tried.filter(|tried| tried.version == version) {
+            return Ok(tried);
+        }
         if let Some(cell) = self.cell_of(|pin| pin.name == name && pin.version.to_string() == version)
             && let Some(loaded) = cell.get()
         {
@@ -164,8 +183,26 @@ impl Models {
         loaded
     }
 
-    /// Loads a version. If there is no room for it, versions that are not in service make room.
-    async fn load_with_room(&self, pin: &Pin) -> Result<Arc<Loaded>, NotLoaded> {
+    /// Loads a version that is to be put into service. If there is no room for it, everything else makes room.
+    async fn load_in_any_case(&self, pin: &Pin) -> Result<Arc<Loaded>, NotLoaded> {
+        let loaded = self.load_with_room(pin).await;
+        if !matches!(loaded, Err(NotLoaded::NoRoom(_))) {
+            return loaded;
+        }
+        let going = self.challengers.make_room();
+        if going.is_empty() {
+            return loaded;
+        }
+        // a challenger goes when it has answered the requests that it has got
+        let begun = Instant::now();
+        while going.iter().any(|model| model.strong_count() > 0) && begun.elapsed() < GOING {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.registry.load(pin).await
+    }
+
+    /// Loads a version. If there is no room for it, versions that are neither in service nor challengers make room.
+    pub(crate) async fn load_with_room(&self, pin: &Pin) -> Result<Arc<Loaded>, NotLoaded> {
         match self.registry.load(pin).await {
             Err(NotLoaded::NoRoom(_)) if self.forget_all() => self.registry.load(pin).await,
             other => other,

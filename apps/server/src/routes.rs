@@ -14,9 +14,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::address::{Address, App, Entry, Versions};
+use crate::ask;
 use crate::body;
+use crate::challenge;
 use crate::drain::ends_connections;
 use crate::exchange::{Answered, bounded, compressed, compression, counted};
+use crate::feedback;
 use crate::grpc;
 use crate::infer;
 use crate::interface::Interface;
@@ -58,6 +61,8 @@ pub fn routes(app: App, versions: Versions) -> Router {
         .route("/v2/models/{model}/versions/{version}/stats", get(version_statistics))
         .route("/v2/repository/index", post(index))
         .route("/v2/repository/models/{model}/{action}", post(promoted))
+        .merge(challenge::routes())
+        .merge(feedback::routes())
         .fallback(async || Refusal::missing("unknown path; /v2/models lists the models"))
         .method_not_allowed_fallback(wrong_method)
         .layer((compression(), from_fn_with_state(app.drain.clone(), ends_connections), from_fn(bounded)))
@@ -89,14 +94,39 @@ async fn metrics(State(Address { app, .. }): State<Address>) -> Response {
         let memory = i64::try_from(loaded.memory()).unwrap_or(i64::MAX);
         app.metrics.model_memory.with_label_values(&[&loaded.name, &loaded.version]).set(memory);
     }
+    gauge_challengers(&app);
+    if let Some(sampler) = &app.sampler {
+        app.metrics.samples.show(sampler.counts());
+    }
     match app.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-async fn server() -> Json<Value> {
-    Json(json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS }))
+fn gauge_challengers(app: &App) {
+    let gauges = &app.metrics.challengers;
+    gauges.running.reset();
+    gauges.switched_off.reset();
+    gauges.e_value.reset();
+    for report in app.models.challengers.reports() {
+        let of = [report.model.as_str(), &report.challenger];
+        let running = i64::from(report.state == "running");
+        gauges.running.with_label_values(&[of[0], of[1], report.mode]).set(running);
+        if let Some(because) = report.because {
+            gauges.switched_off.with_label_values(&[of[0], of[1], because]).set(1);
+        }
+        let tests =
+            [("errors", &report.tests.errors), ("latency", &report.tests.latency), ("better", &report.truth.evidence)];
+        for (evidence, test) in tests {
+            gauges.e_value.with_label_values(&[of[0], of[1], evidence]).set(test.e_value);
+        }
+    }
+}
+
+async fn server(State(address): State<Address>) -> Json<Value> {
+    let extensions: Vec<&str> = EXTENSIONS.into_iter().chain(address.feedback().map(|_| feedback::EXTENSION)).collect();
+    Json(json!({ "name": "slipway-server", "version": env!("CARGO_PKG_VERSION"), "extensions": extensions }))
 }
 
 /// Every model with its versions.
@@ -187,14 +217,21 @@ async fn infer(address: &Address, name: &str, version: Option<&str>, request: Re
     };
     match address.find(name, version).await {
         Ok(model) => {
-            let result = ask(&address.app, &model, &head.headers, body).await;
-            Answered { model: Some(model), result }
+            let answer = ask(&address.app, &model, version.is_some(), &head.headers, body).await;
+            Answered::of(model, answer)
         }
         Err(refusal) => refusal.into(),
     }
 }
 
-async fn ask(app: &App, model: &Arc<Loaded>, headers: &HeaderMap, body: body::Held) -> Result<Response, Refusal> {
+/// Answers, and says which version did.
+async fn ask(
+    app: &App,
+    model: &Arc<Loaded>,
+    named: bool,
+    headers: &HeaderMap,
+    body: body::Held,
+) -> Result<(Arc<Loaded>, Response), Refusal> {
     let (bytes, _part) = body.split();
     let json_length = headers.get(infer::JSON_LENGTH);
     let infer::Asked { id, inputs, rows, wanted } = if bytes.len() <= LONG {
@@ -204,8 +241,9 @@ async fn ask(app: &App, model: &Arc<Loaded>, headers: &HeaderMap, body: body::He
         let read = move || infer::read(&bytes, json_length.as_ref(), &model.interface);
         tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::unexpected(error.to_string()))??
     };
-    let outputs = app.workers.ask(Arc::clone(model), inputs, rows).await?;
-    infer::response(model, id, &wanted, &outputs)
+    let (model, outputs) = app.ask(model, ask::Asked { id: id.as_deref(), inputs, rows, named }).await?;
+    let response = infer::response(&model, id, &wanted, &outputs)?;
+    Ok((model, response))
 }
 
 /// Which model `/invocations` asks.
@@ -258,11 +296,13 @@ async fn invoke(address: &Address, asked: &Asked, request: Request) -> Answered<
         let reading = Arc::clone(&model);
         let read = tokio::task::spawn_blocking(move || invocations::read(&bytes, &reading.interface));
         let invocation = read.await.map_err(|error| Refusal::unexpected(error.to_string()))??;
-        let outputs = app.workers.ask(Arc::clone(&model), invocation.inputs, invocation.rows).await?;
-        invocations::answer(&model.interface, &outputs, invocation.table)
+        let (inputs, rows, named) = (invocation.inputs, invocation.rows, asked.version.is_some());
+        let (model, outputs) = app.ask(&model, ask::Asked { id: None, inputs, rows, named }).await?;
+        let answer = invocations::answer(&model.interface, &outputs, invocation.table)?;
+        Ok((model, answer))
     };
-    let result = answer.await;
-    Answered { model: Some(model), result }
+    let answer = answer.await;
+    Answered::of(model, answer)
 }
 
 /// The name of the only model in service.

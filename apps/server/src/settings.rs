@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use slipway_names::env;
+use slipway_samples::Settings as Bounds;
 
 use crate::fatal::Fatal;
+use crate::feedback::FeedbackSettings;
 use crate::room::half_of_memory;
 
 /// The environment, checked.
@@ -38,6 +40,22 @@ pub struct Settings {
     pub drain: Duration,
     /// `SLIPWAY_GRACE_SECONDS`: how long requests may then take to finish. Default 30, which is as long as a request may take.
     pub grace: Duration,
+    /// `SLIPWAY_REQUESTS`: where a sample of the requests is kept. Default: nowhere.
+    pub sampling: Option<Sampling>,
+    /// `SLIPWAY_FEEDBACK` and its kin: what people say about answers. Default: nothing is taken.
+    pub feedback: Option<FeedbackSettings>,
+}
+
+/// The sample of requests.
+#[derive(Clone, Debug)]
+pub struct Sampling {
+    /// The bucket that `SLIPWAY_REQUESTS` names.
+    pub bucket: String,
+    /// `SLIPWAY_SAMPLE_SHARE`: the share of the requests, default 0. `SLIPWAY_SAMPLE_MIB`: the most memory for samples that are not stored
+    /// yet, default 32; a file takes at most a quarter of it. `SLIPWAY_SAMPLE_SECONDS`: how long a sample waits until its file is written,
+    /// default 60. `SLIPWAY_SAMPLE_ROWS_PER_HOUR`: the most rows of an hour, of each model, default 10000. `SLIPWAY_SAMPLE_DAYS`: files of
+    /// days longer ago are deleted, default 7. The name of this machine is in the names of files.
+    pub bounds: Bounds,
 }
 
 impl Settings {
@@ -67,6 +85,37 @@ impl Settings {
             };
             optional(name).map(parse).transpose()
         };
+        let share =
+            |name: &str| match optional(name) {
+                None => Ok(0.0),
+                Some(text) => text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
+                    Fatal::Input(format!("{name} is `{text}`; give a share of the requests, such as 0.01"))
+                }),
+            };
+        let sampling = match optional(env::REQUESTS) {
+            None => None,
+            Some(uri) => {
+                let bucket = uri.strip_prefix("s3://").map(|bucket| bucket.trim_end_matches('/'));
+                let bucket = bucket.filter(|bucket| !bucket.is_empty() && !bucket.contains('/'));
+                let bucket = bucket.ok_or_else(|| {
+                    Fatal::Input(format!(
+                        "{} is `{uri}`; give s3:// and a bucket, such as s3://requests",
+                        env::REQUESTS
+                    ))
+                })?;
+                let memory = number("SLIPWAY_SAMPLE_MIB", 1, 4096, 32)? << 20;
+                let bounds = Bounds {
+                    share: share("SLIPWAY_SAMPLE_SHARE")?,
+                    memory,
+                    file: memory / 4,
+                    age: Duration::from_secs(number("SLIPWAY_SAMPLE_SECONDS", 1, 3600, 60)? as u64),
+                    rows_per_hour: number("SLIPWAY_SAMPLE_ROWS_PER_HOUR", 1, 1 << 30, 10_000)?,
+                    days: number("SLIPWAY_SAMPLE_DAYS", 1, 3650, 7)? as u32,
+                    replica: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                };
+                Some(Sampling { bucket: bucket.to_owned(), bounds })
+            }
+        };
         let internal = address(env::LISTEN_INTERNAL)?;
         let listen = address(env::LISTEN)?;
         let by_default = || internal.is_none().then_some(SocketAddr::from(([127, 0, 0, 1], 8080)));
@@ -87,6 +136,8 @@ impl Settings {
             queue: number("SLIPWAY_QUEUE", 1, 65_536, 1024)?,
             drain: seconds("SLIPWAY_DRAIN_SECONDS", 0)?,
             grace: seconds("SLIPWAY_GRACE_SECONDS", 30)?,
+            sampling,
+            feedback: FeedbackSettings::read(&variable, internal.is_some())?,
         })
     }
 }
@@ -127,6 +178,32 @@ mod tests {
             ("SLIPWAY_MODELS", ""),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_sampled_unless_a_place_and_a_share_are_named() {
+        let place = ("SLIPWAY_REQUESTS", "s3://requests/");
+        assert!(read(&[("SLIPWAY_SAMPLE_SHARE", "1")]).unwrap().sampling.is_none());
+        let by_default = read(&[place]).unwrap().sampling.unwrap();
+        assert_eq!((by_default.bucket.as_str(), by_default.bounds.share), ("requests", 0.0));
+        let given = read(&[place, ("SLIPWAY_SAMPLE_SHARE", "0.01"), ("SLIPWAY_SAMPLE_DAYS", "30")]).unwrap();
+        let bounds = given.sampling.unwrap().bounds;
+        assert_eq!((bounds.share, bounds.days, bounds.memory, bounds.file), (0.01, 30, 32 << 20, 8 << 20));
+        for (name, value) in [
+            ("SLIPWAY_REQUESTS", "requests"),
+            ("SLIPWAY_REQUESTS", "s3://"),
+            ("SLIPWAY_REQUESTS", "s3://a/b"),
+            ("SLIPWAY_SAMPLE_SHARE", "1.5"),
+            ("SLIPWAY_SAMPLE_SHARE", "NaN"),
+            ("SLIPWAY_SAMPLE_SHARE", "5%"),
+            ("SLIPWAY_SAMPLE_MIB", "0"),
+            ("SLIPWAY_SAMPLE_SECONDS", "0"),
+            ("SLIPWAY_SAMPLE_ROWS_PER_HOUR", "-1"),
+            ("SLIPWAY_SAMPLE_DAYS", "0"),
+        ] {
+            let error = read(&[(name, value), place]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }
     }

@@ -254,6 +254,19 @@ impl Elements {
         each!(self, list => list.len())
     }
 
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.datatype().size()
+    }
+
+    /// Those from one place to another, as the nearest single numbers.
+    pub fn singles(&self, from: usize, to: usize) -> Vec<f32> {
+        fn of<E: Element>(list: &[E], from: usize, to: usize) -> Vec<f32> {
+            list.get(from..to).unwrap_or_default().iter().map(|number| number.as_f64() as f32).collect()
+        }
+        each!(self, list => of(list, from, to))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

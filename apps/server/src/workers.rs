@@ -51,7 +51,7 @@ impl Request {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Request>,
     /// Workers that wait for a request.
@@ -59,6 +59,7 @@ struct Queue {
     closed: bool,
 }
 
+#[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
@@ -74,6 +75,7 @@ impl Shared {
 }
 
 /// The threads. When dropped, they finish the waiting requests and end.
+#[derive(Debug)]
 pub struct Workers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -87,7 +89,6 @@ impl Workers {
     pub fn start(count: usize, capacity: usize, metrics: Metrics) -> std::io::Result<Self> {
         // For the threads that only load and warm up.
         tch::set_num_threads(1);
-        metrics.workers.set(i64::try_from(count).unwrap_or(i64::MAX));
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), capacity, metrics });
         let mut threads = Vec::with_capacity(count);
         for index in 0..count {
@@ -96,6 +97,13 @@ impl Workers {
             threads.push(thread.spawn(move || work(&shared, index))?);
         }
         Ok(Self { shared, threads })
+    }
+
+    /// The same threads, which end after their last call without anybody who waits for that. For a model that may never return.
+    #[must_use]
+    pub(crate) fn that_nobody_waits_for(mut self) -> Self {
+        self.threads.clear();
+        self
     }
 
     /// The model's answer to inputs that are as its interface says, `rows` along the first dimension.
@@ -117,7 +125,7 @@ impl Workers {
                 return Err(NoAnswer::Busy(waiting));
             }
             queue.waiting.push_back(Request { model, inputs, rows, answer, since: Instant::now() });
-            self.shared.metrics.waiting.set(i64::try_from(waiting + 1).unwrap_or(i64::MAX));
+            self.shared.metrics.waiting.inc();
         }
         self.shared.arrived.notify_one();
         answered.await.unwrap_or_else(|_| Err(NoAnswer::Model("its thread has ended".to_owned())))
@@ -164,7 +172,7 @@ fn next(shared: &Shared) -> Option<Vec<Request>> {
                     }
                 }
             }
-            shared.metrics.waiting.set(i64::try_from(queue.waiting.len()).unwrap_or(i64::MAX));
+            shared.metrics.waiting.sub(i64::try_from(batch.len()).unwrap_or(i64::MAX));
             return Some(batch);
         }
         if queue.closed {

@@ -5,14 +5,19 @@ use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
 use slipway_c10d::Algorithm;
-use slipway_job::Environment;
+use slipway_checkpoint::Attempt;
+use slipway_job::{Environment, runtime};
 use slipway_model::{Architecture, Config};
 use tch::Tensor;
 
 use crate::augment::Augmentation;
 use crate::failure::{Failure, Result};
+use crate::resume::{self, Found};
+use crate::run::{LAST_CHECKPOINT, remove_checkpoints};
+use crate::saver::Saver;
 use crate::schedule::{Decay, Schedule};
-use crate::train::{Event, Plan, synthetic, train};
+use crate::synthetic::synthetic;
+use crate::train::{Event, Keep, Plan, train};
 use crate::workers::Workers;
 
 /// Options of `slipway-trainer bench`. Workers are set by `PET_*`, as in a job; rank 0 prints.
@@ -57,6 +62,10 @@ pub(crate) struct Options {
     /// Writes the trained weights to this file, as safetensors; each further worker writes its own to FILE.RANK.
     #[arg(long)]
     weights: Option<PathBuf>,
+    /// Stores checkpoints as a job of this name does, in the store that SLIPWAY_CHECKPOINT_STORE names: a bench that was killed goes on from the
+    /// last one, and one that ends removes them.
+    #[arg(long)]
+    job: Option<String>,
     /// Prints where the time of a step goes, as a table instead of JSON.
     #[arg(long)]
     profile: bool,
@@ -96,15 +105,29 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         seed: options.seed,
         max_steps: Some(options.steps),
     };
+    let runtime = runtime()?;
+    let leads = environment.membership.rank == 0;
+    // every worker says whether there are checkpoints, and rank 0 looks for them
+    let finding = options.job.as_ref().filter(|_| leads).map(|job| resume::start(&runtime, job.clone())).transpose()?;
     let workers = Workers::meet(environment)?;
+    let mut found = match &options.job {
+        Some(_) => resume::wait(&workers, &runtime, finding)?,
+        None => Found::default(),
+    };
+    let resumed = found.share(&workers)?.map(|(snapshot, _)| snapshot);
+    let first = resumed.as_ref().map_or(0, |snapshot| snapshot.position.step);
+    let remover = found.attempt.as_ref().map(Attempt::remover);
+    let start = |attempt| Saver::start(runtime.handle(), attempt, environment.checkpoint_interval, None);
+    let saver = found.attempt.map(start).transpose()?;
     let images = synthetic(images, 1)?;
     let held_out = synthetic(100, 2)?;
     let mut first_step = f64::NAN;
     let mut losses = Vec::new();
     let mut kept_epoch = None;
-    let trained = train(&plan, &images, &held_out, &workers, |event| {
+    let keeper = saver.as_ref().map(|saver| saver as &dyn Keep);
+    let trained = train(&plan, &images, &held_out, &workers, (resumed, keeper), |event| {
         match event {
-            Event::Step { done: 1, .. } => {
+            Event::Step { done, .. } if done == first + 1 => {
                 first_step = launched.elapsed().as_secs_f64();
                 tracing::info!(event = "first_step", seconds = first_step);
             }
@@ -113,7 +136,13 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
             Event::Step { .. } | Event::Epoch { .. } => {}
         }
         Ok(())
-    })?;
+    });
+    if let Some(saver) = saver {
+        saver.close();
+        runtime.block_on(saver.waiter().settle(LAST_CHECKPOINT))?;
+        saver.waiter().abandon();
+    }
+    let trained = trained?;
     if let Some(path) = &options.weights {
         let path = if workers.leads() { path.clone() } else { path.with_added_extension(workers.rank.to_string()) };
         Tensor::write_safetensors(&trained.model.frozen()?.named_parameters(), path)?;
@@ -121,6 +150,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
     if !workers.leads() {
         return Ok(());
     }
+    runtime.block_on(remove_checkpoints(remover.as_ref()));
     let parts = trained.profile.microseconds();
     let step = parts.map(|parts| parts.iter().map(|(_, spent)| spent).sum::<f64>());
     if options.profile {
@@ -134,6 +164,7 @@ pub(crate) fn run(options: &Options, environment: &Environment, launched: Instan
         "threads": environment.threads,
         "batchSize": options.batch_size,
         "steps": trained.steps,
+        "resumedAtStep": first,
         "keptEpoch": kept_epoch,
         "exchange": workers.group.as_ref().map(|group| group.exchange().to_string()),
         "stepMicroseconds": parts.map(|parts| parts.iter().copied().collect::<serde_json::Value>()),

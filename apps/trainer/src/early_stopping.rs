@@ -1,25 +1,25 @@
 //! When training ends before its last epoch, and which weights it keeps.
 
-use slipway_model::Model;
+use std::sync::Arc;
 
 use crate::failure::Result;
 
 /// Watches the accuracy on the validation split.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EarlyStopping {
     patience: usize,
     /// Epochs since the best one.
-    waited: usize,
-    best: Option<Best>,
+    pub(crate) waited: usize,
+    pub(crate) best: Option<Best>,
 }
 
 /// The best epoch so far; of several with the same accuracy, the first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Best {
     pub(crate) epoch: usize,
     pub(crate) validation_accuracy: f64,
-    /// A copy of the weights after that epoch.
-    pub(crate) model: Model,
+    /// A copy of all parameters after that epoch.
+    pub(crate) parameters: Arc<[f32]>,
 }
 
 impl EarlyStopping {
@@ -28,40 +28,39 @@ impl EarlyStopping {
         Self { patience, waited: 0, best: None }
     }
 
-    /// Takes the result of an epoch, and says whether training is over.
-    pub(crate) fn is_over(&mut self, epoch: usize, validation_accuracy: f64, model: &Model) -> Result<bool> {
+    /// Takes the result of an epoch, and says whether training is over. `parameters` copies them as they are.
+    pub(crate) fn is_over(
+        &mut self,
+        epoch: usize,
+        validation_accuracy: f64,
+        parameters: impl FnOnce() -> Result<Vec<f32>>,
+    ) -> Result<bool> {
         // NaN is not better than anything
         let is_better = self
             .best
             .as_ref()
             .map_or(!validation_accuracy.is_nan(), |best| validation_accuracy > best.validation_accuracy);
         if is_better {
-            self.best = Some(Best { epoch, validation_accuracy, model: model.frozen()? });
+            self.best = Some(Best { epoch, validation_accuracy, parameters: parameters()?.into() });
             self.waited = 0;
         } else {
             self.waited += 1;
         }
         Ok(self.waited >= self.patience)
     }
-
-    /// The best epoch; `None` if no epoch had an accuracy.
-    pub(crate) fn best(self) -> Option<Best> {
-        self.best
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use slipway_model::{Architecture, Config};
-
     use super::*;
 
     /// The epoch after which training ends, and the one whose weights are kept.
     fn outcome(patience: usize, accuracies: &[f64]) -> (Option<usize>, Option<usize>) {
-        let model = Model::new(&Config::mnist(Architecture::Mlp, 0.0), 1).unwrap();
         let mut stopping = EarlyStopping::new(patience);
-        let end = (0..accuracies.len()).find(|epoch| stopping.is_over(*epoch, accuracies[*epoch], &model).unwrap());
-        (end, stopping.best().map(|best| best.epoch))
+        let over = |epoch: &usize| stopping.is_over(*epoch, accuracies[*epoch], || Ok(vec![*epoch as f32])).unwrap();
+        let end = (0..accuracies.len()).find(over);
+        let best = stopping.best.map(|best| best.epoch);
+        (end, best)
     }
 
     #[test]

@@ -33,11 +33,16 @@ pub(crate) struct Evaluation {
     pub(crate) mistakes: Vec<Mistake>,
 }
 
-/// The accuracy over all images, of which each worker evaluates a part. NaN if some probability is not finite.
-pub(crate) fn accuracy(model: &Model, images: &Images, workers: &Workers) -> Result<f64> {
+/// The accuracy over all images, of which each worker evaluates a part. NaN if some probability is not finite. Calls `between` between two batches.
+pub(crate) fn accuracy(
+    model: &Model,
+    images: &Images,
+    workers: &Workers,
+    between: impl FnMut() -> Result<()>,
+) -> Result<f64> {
     let part = workers.part(images.count);
     let mut right = 0.0;
-    each_answer(model, images, part, |_, label, answer, probability| {
+    let visit = |_: usize, label: usize, answer: usize, probability: f32| {
         right += if !probability.is_finite() {
             f64::NAN
         } else if label == answer {
@@ -45,7 +50,8 @@ pub(crate) fn accuracy(model: &Model, images: &Images, workers: &Workers) -> Res
         } else {
             0.0
         };
-    })?;
+    };
+    each_answer(model, images, part, visit, between)?;
     let right = workers.sum(&[right])?;
     Ok(right[0] / images.count as f64)
 }
@@ -56,7 +62,7 @@ pub(crate) fn evaluate(model: &Model, images: &Images) -> Result<Evaluation> {
     let mut confusion = vec![vec![0u32; classes]; classes];
     let mut mistakes = Vec::new();
     let mut right = 0.0;
-    each_answer(model, images, 0..images.count, |index, label, answer, probability| {
+    let visit = |index: usize, label: usize, answer: usize, probability: f32| {
         confusion[label][answer] += 1;
         if !probability.is_finite() {
             right = f64::NAN;
@@ -66,7 +72,8 @@ pub(crate) fn evaluate(model: &Model, images: &Images) -> Result<Evaluation> {
         if label != answer {
             mistakes.push(Mistake { index, label, answer, probability });
         }
-    })?;
+    };
+    each_answer(model, images, 0..images.count, visit, || Ok(()))?;
     mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.index.cmp(&b.index)));
     Ok(Evaluation { accuracy: right / images.count as f64, confusion, mistakes })
 }
@@ -77,9 +84,13 @@ fn each_answer(
     images: &Images,
     part: std::ops::Range<usize>,
     mut visit: impl FnMut(usize, usize, usize, f32),
+    mut between: impl FnMut() -> Result<()>,
 ) -> Result<()> {
     let mut start = part.start;
     while start < part.end {
+        if start > part.start {
+            between()?;
+        }
         let length = BATCH.min(part.end - start);
         let (pixels, labels) = images.range(start, length)?;
         let (probabilities, answers) = model.probabilities(&pixels)?.f_max_dim(1, false)?;
@@ -99,7 +110,7 @@ mod tests {
     use slipway_model::{Architecture, Config};
 
     use super::*;
-    use crate::train::synthetic;
+    use crate::synthetic::synthetic;
 
     #[test]
     fn parts_add_up_to_the_whole() {
@@ -107,7 +118,7 @@ mod tests {
         let images = synthetic(501, 3).unwrap();
         let whole = evaluate(&model, &images).unwrap();
         let alone = Workers { rank: 0, world_size: 1, group: None, rank_0: None };
-        assert_eq!(accuracy(&model, &images, &alone).unwrap(), whole.accuracy);
+        assert_eq!(accuracy(&model, &images, &alone, || Ok(())).unwrap(), whole.accuracy);
         assert_eq!(whole.confusion.iter().flatten().sum::<u32>(), 501);
         let right: u32 = (0..10).map(|i| whole.confusion[i][i]).sum();
         assert_eq!(whole.mistakes.len() as u32, 501 - right);

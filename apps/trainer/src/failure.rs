@@ -14,6 +14,9 @@ pub(crate) enum Failure {
     /// Another worker has ended or cannot be reached.
     #[error("{0}")]
     Peer(String),
+    /// A later attempt of the job has begun, to which its run and its checkpoints belong.
+    #[error("{0}")]
+    Overtaken(String),
     /// Anything else.
     #[error("{0}")]
     Unexpected(String),
@@ -32,7 +35,7 @@ impl Failure {
             Self::Unexpected(_) => exit::UNEXPECTED,
             Self::Input(_) => exit::INPUT,
             Self::Gate(_) => exit::GATE,
-            Self::Peer(_) => exit::PEER,
+            Self::Peer(_) | Self::Overtaken(_) => exit::PEER,
             Self::Job(failure) => failure.code(),
         }
     }

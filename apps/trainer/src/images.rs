@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_image_changes_alike_in_every_batch() {
-        let images = crate::train::synthetic(6, 1).unwrap();
+        let images = crate::synthetic::synthetic(6, 1).unwrap();
         let epoch = Augmentation { shift: 2, rotation: 10.0 }.of_epoch(7, 0);
         let (together, labels) = images.augmented_at(&[4, 0, 5], &epoch).unwrap();
         let (alone, label) = images.augmented_at(&[5], &epoch).unwrap();

@@ -16,8 +16,12 @@ mod font;
 mod images;
 mod pictures;
 mod profile;
+mod resume;
 mod run;
+mod saver;
 mod schedule;
+mod snapshot;
+mod synthetic;
 mod train;
 mod workers;
 

@@ -130,7 +130,7 @@ impl Canvas {
 mod tests {
     use super::*;
     use crate::evaluate::Mistake;
-    use crate::train::synthetic;
+    use crate::synthetic::synthetic;
 
     fn evaluation(mistakes: usize) -> Evaluation {
         let mut confusion = vec![vec![0; 10]; 10];

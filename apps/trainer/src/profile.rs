@@ -15,18 +15,21 @@ pub(crate) enum Part {
     Exchange,
     /// From gradients to parameters.
     Optimizer,
-    /// The loss as a number, and reports to others.
+    /// Reports to others.
     Telling,
+    /// A copy for the next checkpoint, which another thread stores.
+    Checkpoint,
 }
 
 impl Part {
-    pub(crate) const ALL: [(Self, &str); 6] = [
+    pub(crate) const ALL: [(Self, &str); 7] = [
         (Self::Data, "data"),
         (Self::Forward, "forward"),
         (Self::Backward, "backward"),
         (Self::Exchange, "exchange"),
         (Self::Optimizer, "optimizer"),
         (Self::Telling, "telling"),
+        (Self::Checkpoint, "checkpoint"),
     ];
 }
 

@@ -1,8 +1,10 @@
 //! One trial, from its environment to a registered version.
 
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use slipway_c10d::Algorithm;
+use slipway_checkpoint::{Attempt, Checkpoints, Remover};
 use slipway_experiment::{Model, OptimizerName, ScheduleName, Training, Trial};
 use slipway_job::{
     Attempts, Conclusion, Environment, Origin, Recorder, Registration, Reporter, Start, Verdict, cache, judge, now_ms,
@@ -10,7 +12,7 @@ use slipway_job::{
 };
 use slipway_mlflow::{Client, Metric, Retry, RunStatus, Tag};
 use slipway_model::{Bundle, Config, FILES};
-use slipway_names::tag;
+use slipway_names::{exit, tag};
 use tokio::runtime::Runtime;
 
 use crate::augment::Augmentation;
@@ -19,8 +21,11 @@ use crate::describe;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::failure::{Failure, Result};
 use crate::pictures;
+use crate::resume;
+use crate::saver::{Saver, Waiter};
 use crate::schedule::{Decay, Schedule};
-use crate::train::{Event, Plan, Trained, train};
+use crate::snapshot::Snapshot;
+use crate::train::{Event, Keep, Plan, Trained, train};
 use crate::workers::Workers;
 
 /// Momentum of stochastic gradient descent if an experiment does not say: the usual value.
@@ -31,6 +36,11 @@ const ADAMW_WEIGHT_DECAY: f64 = 0.01;
 /// What to do about a metric that is not a number.
 const ADVICE: &str = "look at the run's loss, and lower training.optimizer.learningRate if it diverged";
 
+/// How long a worker that is stopped, or has lost another one, stores its last checkpoint.
+pub(crate) const LAST_CHECKPOINT: Duration = Duration::from_secs(2);
+/// How long checkpoints that nobody needs are removed, while this worker could end.
+const REMOVING: Duration = Duration::from_secs(10);
+
 /// Trains the trial that `SLIPWAY_TRIAL` holds, as one of its workers.
 pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let trial = trial(environment)?;
@@ -38,34 +48,56 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
     let origin = Origin::read();
     let client = Client::from_env()?.with_retry(Retry::JOB);
     let runtime = runtime()?;
-    let conclusion = Conclusion::listen(&runtime, std::future::ready(()), slipway_c10d::exit_at_once)?;
+    let stored: Arc<OnceLock<Waiter>> = Arc::default();
+    let at_stop = Arc::clone(&stored);
+    let last_checkpoint = async move {
+        if let Some(waiter) = at_stop.get() {
+            waiter.store_now(LAST_CHECKPOINT).await;
+        }
+    };
+    let conclusion = Conclusion::listen(&runtime, last_checkpoint, slipway_c10d::exit_at_once)?;
     let attempts = runtime.block_on(Attempts::look(&client, &trial))?;
-    if environment.membership.rank == 0 {
+    let leads = environment.membership.rank == 0;
+    if leads {
         runtime.block_on(attempts.end_runs(&client))?;
     }
     if let Some(completed) = attempts.completed() {
         tracing::info!(event = "done_before", "nothing is left to do: {completed}");
-        if environment.membership.rank == 0 {
+        if leads {
+            runtime.block_on(remove_checkpoints_of_all(&trial.name));
             Reporter::start(environment.progress_interval)?.conclude();
         }
         return Ok(());
     }
-    // the dataset is fetched while the workers meet
+    // the dataset is fetched, and a checkpoint looked for, while the workers meet
     let fetching = runtime.spawn(fetch(trial.dataset.clone()));
+    let finding = leads.then(|| resume::start(&runtime, trial.name.clone())).transpose()?;
     let workers = Workers::meet(environment)?;
     tracing::info!(event = "workers_met", rank = workers.rank, workers = workers.world_size);
     let begun = workers.of_rank_0(now_ms())?;
-    let mut recorder = workers.leads().then(|| {
+    let mut found = resume::wait(&workers, &runtime, finding)?;
+    let (resumed, record) = found.share(&workers)?.unzip();
+    let mut recorder = leads.then(|| {
         let start = Start {
             experiment: trial.experiment.clone(),
             name: trial.name.clone(),
             tags: origin.tags(&trial),
             params: params(&trial),
             begun,
+            resumed: record.flatten(),
         };
         Recorder::start(client.clone(), runtime.handle().clone(), start)
     });
-    let reporter = workers.leads().then(|| Reporter::start(environment.progress_interval)).transpose()?;
+    let reporter = leads.then(|| Reporter::start(environment.progress_interval)).transpose()?;
+    let remover = found.attempt.as_ref().map(Attempt::remover);
+    let saver = found.attempt.map(|attempt| {
+        let record = recorder.as_ref().map(Recorder::record_handle);
+        Saver::start(runtime.handle(), attempt, environment.checkpoint_interval, record)
+    });
+    let saver = saver.transpose()?;
+    if let Some(saver) = &saver {
+        let _ = stored.set(saver.waiter());
+    }
     if let Some(recorder) = &recorder {
         conclusion.set_run(recorder.run_handle());
     }
@@ -78,6 +110,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
                 &plan(built_in, &data),
                 &data,
                 &workers,
+                (resumed, saver.as_ref()),
                 recorder.as_mut().zip(reporter.as_ref()),
                 launched,
             )?;
@@ -91,6 +124,7 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
                         client: &client,
                         runtime: &runtime,
                         conclusion: &conclusion,
+                        checkpoint: stored.get(),
                         launched,
                     };
                     job.conclude(trained, recorder, reporter)
@@ -98,12 +132,58 @@ pub(crate) fn run(environment: &Environment, launched: Instant) -> Result<()> {
                 None => Ok(()),
             }
         });
-    if let Err(failure) = &done {
-        conclusion.claim_failed(&runtime, failure.code());
-        let rank_0 = workers.rank_0.map(|rank_0| (rank_0, begun));
-        runtime.block_on(conclusion.end_failed(&client, &trial, rank_0, failure.code(), &failure.to_string()));
+    let settled = stored.get().map_or(Ok(()), |waiter| runtime.block_on(waiter.settle(LAST_CHECKPOINT)));
+    // whatever this worker failed of: if another attempt has begun, that matters more
+    let done = done.map_err(|failure| settled.err().unwrap_or(failure));
+    let remove = || {
+        if let Some(waiter) = stored.get() {
+            waiter.abandon();
+        }
+        runtime.block_on(remove_checkpoints(remover.as_ref()));
+    };
+    match &done {
+        Ok(()) => remove(),
+        // the run is another attempt's
+        Err(Failure::Overtaken(_)) => {}
+        Err(failure) => {
+            conclusion.claim_failed(&runtime, failure.code());
+            let rank_0 = workers.rank_0.map(|rank_0| (rank_0, begun));
+            runtime.block_on(conclusion.end_failed(&client, &trial, rank_0, failure.code(), &failure.to_string()));
+            // no attempt follows
+            if [exit::INPUT, exit::GATE].contains(&failure.code()) {
+                remove();
+            }
+        }
     }
     done
+}
+
+/// Removes the checkpoints that this attempt has stored or taken over, if it has; those of a later one stay.
+pub(crate) async fn remove_checkpoints(remover: Option<&Remover>) {
+    if let Some(remover) = remover {
+        removed(remover.remove()).await;
+    }
+}
+
+/// Removes the checkpoints of a job that is known to be done, whoever stored them.
+async fn remove_checkpoints_of_all(job: &str) {
+    let remove = async {
+        match Checkpoints::from_env(job).await? {
+            Some(checkpoints) => checkpoints.remove().await,
+            None => Ok(()),
+        }
+    };
+    removed(remove).await;
+}
+
+/// Nothing depends on a removal.
+async fn removed(remove: impl Future<Output = slipway_checkpoint::Result<()>>) {
+    let reason = match tokio::time::timeout(REMOVING, remove).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the store did not remove them within {REMOVING:?}"),
+    };
+    tracing::warn!(event = "checkpoints_left", "checkpoints that nobody needs stay in the store: {reason}");
 }
 
 /// The network and the training of a trial of this program.
@@ -163,14 +243,20 @@ fn train_and_report(
     plan: &Plan,
     data: &Data,
     workers: &Workers,
+    (resumed, saver): (Option<Snapshot>, Option<&Saver>),
     mut reports: Option<(&mut Recorder, &Reporter)>,
     launched: Instant,
 ) -> Result<Trained> {
-    train(plan, &data.train, &data.validation, workers, |event| {
+    let mut is_first = true;
+    if let Some(saver) = saver {
+        saver.open();
+    }
+    let keeper = saver.map(|saver| saver as &dyn Keep);
+    let trained = train(plan, &data.train, &data.validation, workers, (resumed, keeper), |event| {
         let Some((recorder, reporter)) = &mut reports else { return Ok(()) };
         match event {
             Event::Step { done, of } => {
-                if done == 1 {
+                if std::mem::take(&mut is_first) {
                     tracing::info!(event = "first_step", seconds = launched.elapsed().as_secs_f64());
                 }
                 reporter.note(|progress| progress.step(done, of, Instant::now()));
@@ -201,7 +287,11 @@ fn train_and_report(
                 Ok(recorder.log(vec![Metric::new("best_epoch", epoch as f64, now_ms(), epoch as i64)])?)
             }
         }
-    })
+    });
+    if let Some(saver) = saver {
+        saver.close();
+    }
+    trained
 }
 
 /// What rank 0 needs to conclude a trial.
@@ -213,6 +303,8 @@ struct Job<'a> {
     client: &'a Client,
     runtime: &'a Runtime,
     conclusion: &'a Conclusion,
+    /// For the checkpoint of the end of the training.
+    checkpoint: Option<&'a Waiter>,
     launched: Instant,
 }
 
@@ -220,6 +312,10 @@ impl Job<'_> {
     /// Evaluates the model, logs the results, and registers it if the gate passes. The version is created last.
     fn conclude(&self, trained: Trained, recorder: &mut Recorder, reporter: Reporter) -> Result<()> {
         let evaluation = evaluate(&trained.model, &self.data.test)?;
+        // if this worker dies while it registers, nothing is trained again; and if another attempt has begun, that one registers
+        if let Some(waiter) = self.checkpoint {
+            self.runtime.block_on(waiter.settle(LAST_CHECKPOINT))?;
+        }
         let seconds = self.launched.elapsed().as_secs_f64();
         tracing::info!(
             event = "trained",

@@ -62,10 +62,17 @@ impl Workers {
         Ok(parameters.share(group)?)
     }
 
-    /// Averages the gradients of all workers.
-    pub(crate) fn average(&self, parameters: &mut Parameters) -> Result<()> {
-        let Some(group) = &self.group else { return Ok(()) };
-        Ok(group.mean(parameters.gradients())?)
+    /// Averages the gradients of all workers, and their losses, whose mean is the result.
+    pub(crate) fn average(&self, parameters: &mut Parameters, loss: f64) -> Result<f64> {
+        let Some(group) = &self.group else { return Ok(loss) };
+        // libtorch's own loss is a float
+        Ok(f64::from(parameters.average(group, loss as f32)?))
+    }
+
+    /// The bytes that rank 0 has.
+    pub(crate) fn share(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(group) = &self.group else { return Ok(bytes) };
+        Ok(group.share(bytes)?)
     }
 
     /// The number that rank 0 has. It is exact up to 2^53.
@@ -83,12 +90,6 @@ impl Workers {
         let mut tensor = Tensor::f_from_slice(numbers)?.f_to_kind(Kind::Double)?;
         group.all_reduce(&mut tensor, Op::Sum)?;
         Ok(Vec::<f64>::try_from(&tensor)?)
-    }
-
-    /// Averages the numbers of all workers, element by element.
-    pub(crate) fn mean(&self, numbers: &[f64]) -> Result<Vec<f64>> {
-        let count = self.world_size as f64;
-        Ok(self.sum(numbers)?.into_iter().map(|sum| sum / count).collect())
     }
 
     /// This worker's contiguous part of `count` items.

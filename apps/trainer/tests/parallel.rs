@@ -139,7 +139,11 @@ fn a_profile_says_where_a_step_goes() {
     let output = worker(0, 1, 1, None, &["bench", "--steps", "30", "--profile"]).wait_with_output().unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     let names: Vec<_> = table.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["data", "forward", "backward", "exchange", "optimizer", "telling", "step"], "{table}");
+    assert_eq!(
+        names,
+        ["data", "forward", "backward", "exchange", "optimizer", "telling", "checkpoint", "step"],
+        "{table}"
+    );
     let too_few = worker(0, 1, 1, None, &["bench", "--steps", "5", "--profile"]).wait_with_output().unwrap();
     assert_eq!(too_few.status.code(), Some(3));
 }

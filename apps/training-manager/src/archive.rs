@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::history::{History, Last};
 use crate::known::{Facts, Known};
 use crate::merges::Merge;
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 /// How often is looked whether it is time.
 const PAUSE: Duration = Duration::from_secs(600);
@@ -126,6 +126,7 @@ mod tests {
             is_fork: false,
             merge_commit: None,
             commits: None,
+            opened_at: None,
         }
     }
 

@@ -21,6 +21,14 @@ pub enum Error {
     /// MLflow refused or failed.
     #[error(transparent)]
     Mlflow(#[from] slipway_mlflow::Error),
+    /// The server does not say how its challengers are.
+    #[error("{url}/challengers cannot be read: {reason}; SLIPWAY_SERVER_URL is the server's internal address")]
+    Server {
+        /// The server's address, without its login.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
     /// Another manager may write by now.
     #[error("this manager is no longer the leader, so it writes nothing")]
     NotLeader,

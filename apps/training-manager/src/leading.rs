@@ -1,41 +1,16 @@
 //! What only one manager does: the one that leads.
 
-use std::convert::Infallible;
-use std::future;
-
 use slipway_cluster::Leadership;
+pub(crate) use slipway_service::lead;
 
 use crate::error::{Error, Result};
 
-/// Does something for as long as this manager is the leader, and begins again when it becomes that again.
-pub(crate) async fn lead(leadership: &Leadership, work: impl AsyncFn() -> Infallible) -> Infallible {
-    let mut is_leader = leadership.changes();
-    loop {
-        if is_leader.wait_for(|leader| *leader).await.is_err() {
-            // nobody can make it the leader any more
-            future::pending::<()>().await;
-        }
-        tracing::info!("this manager is the leader");
-        let ended = async {
-            if is_leader.wait_for(|leader| !leader).await.is_err() {
-                // nobody can take that away any more
-                future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            never = work() => match never {},
-            () = ended => tracing::info!("this manager is no longer the leader"),
-        }
-    }
-}
-
-/// To be asked right before anything is written: a manager that stood still for longer than its Lease, stopped or on a machine that slept, goes on
-/// where it was before it is told that another one leads.
+/// To be asked right before anything is written.
 ///
 /// # Errors
 /// [`Error::NotLeader`].
 pub(crate) fn must_lead(leadership: &Leadership) -> Result<()> {
-    if leadership.is_leader() { Ok(()) } else { Err(Error::NotLeader) }
+    slipway_service::must_lead(leadership).map_err(|_| Error::NotLeader)
 }
 
 #[cfg(test)]
@@ -61,14 +36,5 @@ pub(crate) mod tests {
         pause();
         advance(LEASE).await;
         resume();
-    }
-
-    #[tokio::test]
-    async fn whoever_stood_still_leads_no_more_before_it_is_told() {
-        let leadership = leads();
-        assert!(must_lead(&leadership).is_ok());
-        stand_still().await;
-        assert!(*leadership.changes().borrow(), "it was not told");
-        assert!(matches!(must_lead(&leadership), Err(Error::NotLeader)));
     }
 }

@@ -1,14 +1,17 @@
 //! The training manager: it watches trainings and tells people. It never makes, changes or deletes a TrainJob: git does.
 
 pub mod archive;
+pub mod challengers;
 pub mod connect;
 pub mod declared;
 pub mod error;
+mod evidence;
 pub mod history;
 pub mod known;
 mod leading;
 pub mod logs;
 pub mod manager;
+mod mark;
 pub mod merges;
 pub mod missing;
 pub mod origins;
@@ -22,5 +25,4 @@ pub mod settings;
 pub mod trainings;
 mod trial;
 pub mod view;
-mod warned;
 pub mod watch;

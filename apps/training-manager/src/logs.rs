@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Result};
 use crate::known::{Facts, Known};
 use crate::leading::must_lead;
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 /// The most bytes that are kept of a log: its end.
 const MOST: usize = 1 << 20;

@@ -12,7 +12,9 @@ use slipway_cluster::{Candidacy, Election};
 use slipway_forge::Forge;
 use slipway_mlflow::Client;
 use slipway_names::env::{GITHUB_APP_ID, LISTEN};
-use slipway_training_manager::connect::{self, Awaited, What};
+use slipway_service::reach;
+use slipway_training_manager::challengers::Server;
+use slipway_training_manager::connect::{Awaited, What};
 use slipway_training_manager::history::History;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::reports::PACE;
@@ -33,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const LEASE: &str = "training-manager";
 
 /// What is logged unless RUST_LOG says otherwise. kube's client says each failed request, which is said here once.
-const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_training_manager=info";
+const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_training_manager=info,slipway_service=info";
 
 /// The exit code of a wrong environment.
 const INPUT: u8 = 3;
@@ -121,8 +123,13 @@ impl Parts {
         let Self { settings, mlflow, awaited, published, .. } = self;
         let managing = async {
             let (followed, (cluster, patient)) = tokio::join!(
-                awaited.until(What::Repository, async || connect::repository(settings).await),
-                awaited.until(What::Cluster, connect::cluster),
+                awaited.until(What::Repository, async || reach::repository(
+                    &settings.repository,
+                    &settings.project,
+                    &settings.cache
+                )
+                .await),
+                awaited.until(What::Cluster, reach::cluster),
             );
             if followed.is_read_only() {
                 let how = format!("set {GITHUB_APP_ID} and the app's private key");
@@ -150,16 +157,17 @@ impl Parts {
                 followed,
                 mlflow: mlflow.clone(),
                 pages: settings.mlflow_pages.clone(),
+                server: settings.server.clone().map(Server::new).transpose()?,
                 archive: Some(history),
                 leadership,
                 pace: PACE,
                 metrics: self.metrics.clone(),
             };
-            Ok(tokio::join!(manager.run(published), awaited.content(published.ready.subscribe())).0)
+            Ok(tokio::join!(manager.run(published), awaited.follow(What::Content, published.ready.subscribe())).0)
         };
         // reports can do without MLflow for a while, so nothing waits for it but readiness
         let tracking = async {
-            awaited.until(What::Mlflow, async || connect::mlflow(mlflow).await).await;
+            awaited.until(What::Mlflow, async || reach::mlflow(mlflow).await).await;
             Ok(())
         };
         tokio::try_join!(managing, tracking).map(|(never, ())| never)

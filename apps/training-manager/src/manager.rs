@@ -9,6 +9,7 @@ use slipway_cluster::{Cluster, Leadership};
 use slipway_mlflow::Client;
 use tokio::sync::{mpsc, watch};
 
+use crate::challengers::{self, Server};
 use crate::history::History;
 use crate::known::Known;
 use crate::leading::lead;
@@ -26,6 +27,7 @@ use crate::{archive, declared, logs, merges, missing, origins, recorded, reports
 /// git        --declared--> Declared  +--Known--> trainings +---> logs with the runs, archive   (the leader alone)
 /// MLflow     --recorded--> Recorded /                       \--> Trainings, which REST shows
 /// forge      --origins-->  Origins /
+/// server     --challengers--> the pull request that ends a trial   (the leader alone)
 /// ```
 ///
 /// Nothing is kept but a copy of the repository: after a start everything is looked at again.
@@ -43,6 +45,8 @@ pub struct Manager {
     pub mlflow: Client,
     /// Where a browser finds MLflow.
     pub pages: Option<String>,
+    /// The server whose challengers are followed; `None` if none is.
+    pub server: Option<Server>,
     /// Moves jobs that have ended to the history; `None` if nothing does.
     pub archive: Option<History>,
     /// Whether this manager is the one that writes.
@@ -96,6 +100,12 @@ impl Manager {
                 reports::follow(reporting, known(), merges.clone()),
                 merges::follow(followed, leadership, arriving),
                 logs::follow(cluster, namespace, mlflow, leadership, known(), &safe),
+                async {
+                    match &self.server {
+                        Some(server) => challengers::follow(server, followed, mlflow, leadership, environment).await,
+                        None => future::pending().await,
+                    }
+                },
                 async {
                     match &self.archive {
                         Some(history) => archive::follow(history, leadership, known(), safe.subscribe(), &merges).await,

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::leading::must_lead;
 use crate::repository::Followed;
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 use content::{Content, content};
 

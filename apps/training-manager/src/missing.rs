@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::declared::Declared;
-use crate::warned::Warned;
 use crate::watch::Observed;
+use slipway_service::Warned;
 
 /// How long a job may be missing before that is said: what is merged is synced within seconds where a webhook tells Argo CD, and within minutes
 /// elsewhere.

@@ -15,8 +15,8 @@ use crate::declared::Declared;
 use crate::repository::Followed;
 use crate::schedule::{Pace, Schedule, Urgency};
 use crate::view::PullRequest;
-use crate::warned::Warned;
 use crate::watch::Observed;
+use slipway_service::Warned;
 
 /// After how long the forge is asked again that knew of none: it may learn of a merge later than git.
 const AGAIN: Duration = Duration::from_secs(20);

@@ -11,6 +11,7 @@ use slipway_report::Results;
 
 use crate::error::{Error, Result};
 use crate::leading::must_lead;
+use crate::mark::Mark;
 use crate::repository::Followed;
 
 /// What becomes of a version that is better than the one in service.
@@ -84,10 +85,11 @@ pub(crate) async fn propose(
     version: &ModelVersion,
 ) -> Result<Proposed> {
     let forge = &followed.remote.forge;
-    let mark = Mark::of(mlflow, version, environment);
+    let is_it = |opened: &Opened| Promotion::is_one(opened, &version.name, version.number(), environment);
+    let mark = Mark::of(mlflow, version, tag::PROMOTION, environment);
     let newest = forge.newest().await?;
-    if let Some(found) = first(&newest, version, environment) {
-        return mark.keep(leadership, found).await;
+    if let Some(found) = first(&newest, is_it) {
+        return keep(&mark, leadership, found).await;
     }
     if mark.is_set().await? {
         return Ok(Proposed::default());
@@ -102,57 +104,27 @@ pub(crate) async fn propose(
     tracing::info!("opened #{} to put version {} of {} into service", opened.number, version.version, version.name);
     // two managers that both took themselves for the leader may have opened one on two commits of the default branch: the first one stays
     let newest = forge.newest().await?;
-    let first = first(&newest, version, environment).unwrap_or(&opened);
+    let first = first(&newest, is_it).unwrap_or(&opened);
     must_lead(leadership)?;
     if first.number < opened.number {
         forge.close(opened.number).await?;
     }
-    mark.keep(leadership, first).await
+    keep(&mark, leadership, first).await
 }
 
-/// What says that a version was proposed: a tag of its run, since the manager's account may write runs and no versions.
-struct Mark<'a> {
-    mlflow: &'a Client,
-    /// Without a run nothing is kept, and the newest pull requests alone are known.
-    run: Option<&'a str>,
-    tag: String,
-}
-
-impl<'a> Mark<'a> {
-    fn of(mlflow: &'a Client, version: &'a ModelVersion, environment: &str) -> Self {
-        let run = version.run_id.as_deref().filter(|run| !run.is_empty());
-        Self { mlflow, run, tag: format!("{}.{environment}", tag::PROMOTION) }
-    }
-
-    async fn is_set(&self) -> Result<bool> {
-        let Some(run) = self.run else { return Ok(false) };
-        Ok(self.mlflow.get_run(run).await?.tags.get(&self.tag).is_some_and(|number| !number.is_empty()))
-    }
-
-    /// Keeps that there is a pull request. It is there whatever becomes of that, so a failure is part of what is returned.
-    async fn keep(&self, leadership: &Leadership, opened: &Opened) -> Result<Proposed> {
-        let open = Some(opened.clone()).filter(Opened::is_open);
-        let Some(run) = self.run else { return Ok(Proposed { open, ..Proposed::default() }) };
-        let kept = async {
-            if self.is_set().await? {
-                return Ok(false);
-            }
-            must_lead(leadership)?;
-            self.mlflow.set_tag(run, &self.tag, &opened.number.to_string()).await?;
-            Ok::<_, Error>(true)
-        };
-        match kept.await {
-            Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
-            Err(error @ Error::NotLeader) => Err(error),
-            Err(error) => Ok(Proposed { is_new: false, open, unmarked: Some(error) }),
-        }
+/// Keeps that there is a pull request. It is there whatever becomes of that, so a failure is part of what is returned.
+async fn keep(mark: &Mark<'_>, leadership: &Leadership, opened: &Opened) -> Result<Proposed> {
+    let open = Some(opened.clone()).filter(Opened::is_open);
+    match mark.set(leadership, opened).await {
+        Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
+        Err(error @ Error::NotLeader) => Err(error),
+        Err(error) => Ok(Proposed { is_new: false, open, unmarked: Some(error) }),
     }
 }
 
-/// The first pull request that puts a version into service in an environment.
-fn first<'a>(newest: &'a [Opened], version: &ModelVersion, environment: &str) -> Option<&'a Opened> {
-    let is_it = |opened: &&Opened| Promotion::is_one(opened, &version.name, version.number(), environment);
-    newest.iter().filter(is_it).min_by_key(|opened| opened.number)
+/// The first of these pull requests.
+pub(crate) fn first(newest: &[Opened], is_it: impl Fn(&Opened) -> bool) -> Option<&Opened> {
+    newest.iter().filter(|opened| is_it(opened)).min_by_key(|opened| opened.number)
 }
 
 #[cfg(test)]
@@ -326,6 +298,7 @@ mod tests {
             is_fork,
             merge_commit: None,
             commits: None,
+            opened_at: None,
         };
         let newest = [
             opened(9, "local", false),
@@ -334,7 +307,7 @@ mod tests {
             opened(6, "local-2", false),
         ];
         let found = |number: u64, environment: &str| {
-            first(&newest, &version(number, "0.9", "sha256:…"), environment).map(|opened| opened.number)
+            first(&newest, |opened| Promotion::is_one(opened, "mnist", number, environment)).map(|opened| opened.number)
         };
         assert_eq!((found(3, "local"), found(3, "local-2")), (Some(8), Some(6)));
         assert_eq!((found(4, "local"), found(3, "loc")), (None, None));

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::declared::Declared;
-use crate::warned::Warned;
 use crate::watch::Observed;
+use slipway_service::Warned;
 
 /// From one round of questions to the next.
 const ROUND: Duration = Duration::from_secs(1);

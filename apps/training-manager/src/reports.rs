@@ -19,7 +19,7 @@ use crate::merges::Merge;
 use crate::repository::Followed;
 use crate::rest::Metrics;
 use crate::schedule::{Pace, Schedule};
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 use one::{Reporter, Written};
 use wanted::wanted;

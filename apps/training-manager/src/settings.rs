@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use slipway_http::Url;
 use slipway_names::env;
 
 /// Where the manager listens unless it is told.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub lease_namespace: String,
     /// Where a browser finds MLflow; `None` if nobody has said.
     pub mlflow_pages: Option<String>,
+    /// The server's internal address; `None` if its challengers are not followed.
+    pub server: Option<Url>,
     /// A file with the token that writing needs without GitHub.
     pub token_file: Option<PathBuf>,
 }
@@ -39,6 +42,9 @@ pub enum Invalid {
     /// A variable is not set.
     #[error("{0} is not set: docs/configuration.md says what it is")]
     Missing(&'static str),
+    /// A variable does not hold the address of a service.
+    #[error("{0} is not the address of a server: give one such as http://server.server.svc:8081")]
+    Url(&'static str),
     /// A variable does not hold an address.
     #[error("{name} is `{value}`: give an address and a port, such as 0.0.0.0:8080")]
     Address {
@@ -69,8 +75,19 @@ impl Settings {
             lease_namespace: lease_namespace.ok_or(Invalid::Missing(env::LEASE_NAMESPACE))?,
             training_namespace,
             mlflow_pages: variable(env::MLFLOW_PUBLIC_URL),
+            server: variable(env::SERVER_URL).map(|url| server(&url)).transpose()?,
             token_file: variable(env::MANAGER_TOKEN_FILE).map(PathBuf::from),
         })
+    }
+}
+
+/// An address of HTTP. It is not repeated in the error, since it may contain a login.
+fn server(url: &str) -> Result<Url, Invalid> {
+    let url: Url = url.parse().map_err(|_| Invalid::Url(env::SERVER_URL))?;
+    if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() {
+        Ok(url)
+    } else {
+        Err(Invalid::Url(env::SERVER_URL))
     }
 }
 
@@ -121,6 +138,10 @@ mod tests {
         }
         let error = read(&[&LEAST[..], &[(env::LISTEN, "8080")]].concat()).unwrap_err().to_string();
         assert!(error.contains("SLIPWAY_LISTEN is `8080`"), "{error}");
+        for bad in ["server:8081", "ftp://server", "nonsense"] {
+            let error = read(&[&LEAST[..], &[(env::SERVER_URL, bad)]].concat()).unwrap_err().to_string();
+            assert!(error.starts_with("SLIPWAY_SERVER_URL is not the address of a server"), "{error}");
+        }
     }
 
     #[test]

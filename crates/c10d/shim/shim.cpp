@@ -110,6 +110,15 @@ char* c10d_broadcast(Group* group, Parameters* parameters) {
   })
 }
 
+// Copies rank 0's bytes to all, which have as many.
+char* c10d_broadcast_bytes(Group* group, uint8_t* bytes, size_t count) {
+  GUARD({
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> tensors{at::from_blob(bytes, {static_cast<int64_t>(count)}, at::kByte)};
+    group->group->broadcast(tensors, c10d::BroadcastOptions())->wait();
+  })
+}
+
 char* c10d_barrier(Group* group) {
   GUARD({
     c10d::BarrierOptions options;

@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,17 @@ struct Optimizer {
   at::Tensor steps;
 };
 
+// A tensor of floats, which is contiguous.
+static void copy_out(const at::Tensor& from, float* numbers, size_t count) {
+  TORCH_CHECK(static_cast<size_t>(from.numel()) == count, "it has ", from.numel(), " numbers and not ", count);
+  std::copy_n(from.const_data_ptr<float>(), count, numbers);
+}
+
+static void copy_in(at::Tensor& to, const float* numbers, size_t count) {
+  TORCH_CHECK(static_cast<size_t>(to.numel()) == count, "it has ", to.numel(), " numbers and not ", count);
+  std::copy_n(numbers, count, to.mutable_data_ptr<float>());
+}
+
 extern "C" {
 
 char* parameters_new(at::Tensor* const* tensors, size_t count, Parameters** out, float** gradients, size_t* numbers) {
@@ -44,7 +56,8 @@ char* parameters_new(at::Tensor* const* tensors, size_t count, Parameters** out,
       total += tensor.numel();
     }
     all->values = at::empty({total}, at::kFloat);
-    all->gradients = at::zeros({total}, at::kFloat);
+    all->exchanged = at::zeros({total + 1}, at::kFloat);
+    all->gradients = all->exchanged.narrow(0, 0, total);
     int64_t offset = 0;
     for (auto& tensor : all->tensors) {
       // in the order of memory that the tensor has, which the convolutions choose their kernels by
@@ -55,13 +68,28 @@ char* parameters_new(at::Tensor* const* tensors, size_t count, Parameters** out,
       tensor.set_data(place);
       tensor.mutable_grad().reset();
     }
-    *gradients = all->gradients.mutable_data_ptr<float>();
+    *gradients = all->exchanged.mutable_data_ptr<float>();
     *numbers = static_cast<size_t>(total);
     *out = all.release();
   })
 }
 
 char* parameters_free(Parameters* parameters) { GUARD(delete parameters) }
+
+// Copies all values, in the order of memory, out or in.
+char* parameters_copy(const Parameters* parameters, float* numbers, size_t count) {
+  GUARD({
+    at::NoGradGuard no_grad;
+    copy_out(parameters->values, numbers, count);
+  })
+}
+
+char* parameters_set(Parameters* parameters, const float* numbers, size_t count) {
+  GUARD({
+    at::NoGradGuard no_grad;
+    copy_in(parameters->values, numbers, count);
+  })
+}
 
 // Moves the gradients that a backward pass left into `gradients`, so that the next one does not add to them.
 char* parameters_take_gradients(Parameters* parameters) {
@@ -94,6 +122,32 @@ char* optimizer_new(int algorithm, double momentum, double weight_decay, const P
 }
 
 char* optimizer_free(Optimizer* optimizer) { GUARD(delete optimizer) }
+
+// How many numbers `first` and `second` have; 0 for one that the algorithm does not need.
+char* optimizer_counts(const Optimizer* optimizer, size_t* first, size_t* second) {
+  GUARD({
+    *first = optimizer->first.defined() ? static_cast<size_t>(optimizer->first.numel()) : 0;
+    *second = optimizer->second.defined() ? static_cast<size_t>(optimizer->second.numel()) : 0;
+  })
+}
+
+char* optimizer_copy(const Optimizer* optimizer, float* first, size_t first_count, float* second, size_t second_count, float* steps) {
+  GUARD({
+    if (optimizer->first.defined()) copy_out(optimizer->first, first, first_count);
+    if (optimizer->second.defined()) copy_out(optimizer->second, second, second_count);
+    *steps = optimizer->steps.item<float>();
+  })
+}
+
+char* optimizer_set(Optimizer* optimizer, const float* first, size_t first_count, const float* second, size_t second_count, float steps) {
+  GUARD({
+    at::NoGradGuard no_grad;
+    TORCH_CHECK(optimizer->first.defined() == (first_count > 0) && optimizer->second.defined() == (second_count > 0), "it is the state of another algorithm");
+    if (first_count > 0) copy_in(optimizer->first, first, first_count);
+    if (second_count > 0) copy_in(optimizer->second, second, second_count);
+    optimizer->steps.fill_(steps);
+  })
+}
 
 // As torch/optim/adam.py, adamw.py and sgd.py call them with `fused=True`.
 char* optimizer_step(Optimizer* optimizer, Parameters* parameters, double learning_rate) {

@@ -46,6 +46,7 @@ unsafe extern "C" {
     pub(crate) fn c10d_all_reduce(group: Handle, tensor: Handle, op: c_int) -> Message;
     pub(crate) fn c10d_sum(group: Handle, numbers: *mut f32, count: usize) -> Message;
     pub(crate) fn c10d_broadcast(group: Handle, parameters: Handle) -> Message;
+    pub(crate) fn c10d_broadcast_bytes(group: Handle, bytes: *mut u8, count: usize) -> Message;
     pub(crate) fn c10d_barrier(group: Handle) -> Message;
 
     pub(crate) fn parameters_new(
@@ -56,6 +57,8 @@ unsafe extern "C" {
         numbers: *mut usize,
     ) -> Message;
     pub(crate) fn parameters_free(parameters: Handle) -> Message;
+    pub(crate) fn parameters_copy(parameters: Handle, numbers: *mut f32, count: usize) -> Message;
+    pub(crate) fn parameters_set(parameters: Handle, numbers: *const f32, count: usize) -> Message;
     pub(crate) fn parameters_take_gradients(parameters: Handle) -> Message;
 
     pub(crate) fn optimizer_new(
@@ -66,6 +69,23 @@ unsafe extern "C" {
         out: *mut Handle,
     ) -> Message;
     pub(crate) fn optimizer_free(optimizer: Handle) -> Message;
+    pub(crate) fn optimizer_counts(optimizer: Handle, first: *mut usize, second: *mut usize) -> Message;
+    pub(crate) fn optimizer_copy(
+        optimizer: Handle,
+        first: *mut f32,
+        first_count: usize,
+        second: *mut f32,
+        second_count: usize,
+        steps: *mut f32,
+    ) -> Message;
+    pub(crate) fn optimizer_set(
+        optimizer: Handle,
+        first: *const f32,
+        first_count: usize,
+        second: *const f32,
+        second_count: usize,
+        steps: f32,
+    ) -> Message;
     pub(crate) fn optimizer_step(optimizer: Handle, parameters: Handle, learning_rate: f64) -> Message;
 
     pub(crate) fn engine_library(path: *const c_char) -> Message;

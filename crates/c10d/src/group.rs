@@ -107,6 +107,24 @@ impl Group {
         collective("broadcast", unsafe { ffi::c10d_broadcast(self.handle, parameters) })
     }
 
+    /// Gives every worker the bytes that rank 0 has; those of the others are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Collective`] if a worker is lost.
+    pub fn share(&self, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let own = if self.rank == 0 { bytes.len() as i64 } else { 0 };
+        let mut length = Tensor::from_slice(&[own]);
+        self.all_reduce(&mut length, Op::Max)?;
+        let length = length.int64_value(&[0]);
+        bytes.resize(usize::try_from(length).unwrap_or_default(), 0);
+        if !bytes.is_empty() {
+            // SAFETY: the handle is valid, and the bytes are borrowed for the call alone.
+            let message = unsafe { ffi::c10d_broadcast_bytes(self.handle, bytes.as_mut_ptr(), bytes.len()) };
+            collective("broadcast", message)?;
+        }
+        Ok(bytes)
+    }
+
     /// Returns when all workers have called this.
     pub fn barrier(&self) -> Result<()> {
         // SAFETY: the handle is valid for the call.

@@ -3,7 +3,7 @@
 //!
 //! A C++ shim (`shim/`) turns exceptions into messages; this crate turns those into [`Error`]. It is the only crate
 //! with `unsafe`. The order of use in training is [`Store::tcp`], [`Group::meet`], [`Parameters::flatten`], [`Optimizer::new`], and then for
-//! each step forward, backward, [`Parameters::take_gradients`], [`Group::mean`] of [`Parameters::gradients`], [`Optimizer::step`].
+//! each step forward, backward, [`Parameters::take_gradients`], [`Parameters::average`], [`Optimizer::step`].
 
 mod allocator;
 mod engine;
@@ -23,7 +23,7 @@ pub use error::{Error, Result};
 pub use exchange::Exchange;
 pub use exit::exit_at_once;
 pub use group::{Group, Op};
-pub use optimizer::{Algorithm, Optimizer};
+pub use optimizer::{Algorithm, Optimizer, OptimizerState};
 pub use parameters::Parameters;
 pub use store::{Store, StoreConfig};
 pub use temporary::set_temporary_folder;

@@ -29,6 +29,17 @@ pub enum Algorithm {
     },
 }
 
+/// What an optimizer remembers from step to step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OptimizerState {
+    /// Adam's mean of the gradients, or the momentum of SGD; empty without momentum.
+    pub first: Vec<f32>,
+    /// Adam's mean of the squared gradients; empty for SGD.
+    pub second: Vec<f32>,
+    /// Steps so far.
+    pub steps: f32,
+}
+
 /// Updates parameters from their gradients.
 #[derive(Debug)]
 pub struct Optimizer {
@@ -62,6 +73,42 @@ impl Optimizer {
         // SAFETY: both handles are valid, and `&mut` keeps others away for the call.
         check("updating the parameters", unsafe {
             ffi::optimizer_step(self.handle, parameters.handle(), learning_rate)
+        })
+    }
+
+    /// What it remembers now: what [`Self::set_state`] takes.
+    ///
+    /// # Errors
+    /// [`crate::Error::Training`] with libtorch's message.
+    pub fn state(&self) -> Result<OptimizerState> {
+        let (mut first, mut second) = (0, 0);
+        // SAFETY: the handle and the out pointers are valid for the call.
+        check("measuring the optimizer", unsafe { ffi::optimizer_counts(self.handle, &mut first, &mut second) })?;
+        let mut state = OptimizerState { first: vec![0.0; first], second: vec![0.0; second], steps: 0.0 };
+        // SAFETY: the handle is valid, and there is room for as many numbers as the call is told.
+        let message = unsafe {
+            ffi::optimizer_copy(
+                self.handle,
+                state.first.as_mut_ptr(),
+                first,
+                state.second.as_mut_ptr(),
+                second,
+                &mut state.steps,
+            )
+        };
+        check("copying the optimizer's state", message)?;
+        Ok(state)
+    }
+
+    /// Goes on from a state.
+    ///
+    /// # Errors
+    /// [`crate::Error::Training`] if it is the state of another algorithm, or of another number of parameters.
+    pub fn set_state(&mut self, state: &OptimizerState) -> Result<()> {
+        let OptimizerState { first, second, steps } = state;
+        // SAFETY: the handle is valid, and as many numbers are there as the call is told.
+        check("restoring the optimizer", unsafe {
+            ffi::optimizer_set(self.handle, first.as_ptr(), first.len(), second.as_ptr(), second.len(), *steps)
         })
     }
 }
@@ -184,6 +231,51 @@ mod tests {
             let moved = (&fused[0].1 - Tensor::from_slice(&start)).abs().max().double_value(&[]);
             assert!(difference < 2e-5 && moved > 0.05, "{algorithm:?}: {difference} after {moved}");
         }
+    }
+
+    #[test]
+    fn it_goes_on_from_a_state_as_if_nothing_had_happened() {
+        for algorithm in [
+            Algorithm::Adam { weight_decay: 0.01 },
+            Algorithm::AdamW { weight_decay: 0.05 },
+            Algorithm::Sgd { momentum: 0.9, weight_decay: 0.01 },
+            Algorithm::Sgd { momentum: 0.0, weight_decay: 0.0 },
+        ] {
+            let start: Vec<f32> = (0..1000).map(|i| (i % 17) as f32 / 10.0).collect();
+            let step = |parameters: &[(String, Tensor)], flat: &mut Parameters, optimizer: &mut Optimizer| {
+                parameters[0].1.sin().sum(Kind::Float).backward();
+                flat.take_gradients().unwrap();
+                optimizer.step(flat, 0.01).unwrap();
+            };
+            for cut in [0, 1, 7] {
+                let whole = parameter(&start);
+                let mut flat = Parameters::flatten(&whole).unwrap();
+                let mut optimizer = Optimizer::new(algorithm, &flat).unwrap();
+                (0..cut).for_each(|_| step(&whole, &mut flat, &mut optimizer));
+                let (numbers, state) = (flat.copy().unwrap(), optimizer.state().unwrap());
+                (0..5).for_each(|_| step(&whole, &mut flat, &mut optimizer));
+
+                let other = parameter(&vec![9.0; 1000]);
+                let mut other_flat = Parameters::flatten(&other).unwrap();
+                other_flat.set(&numbers).unwrap();
+                let mut other_optimizer = Optimizer::new(algorithm, &other_flat).unwrap();
+                other_optimizer.set_state(&state).unwrap();
+                (0..5).for_each(|_| step(&other, &mut other_flat, &mut other_optimizer));
+                assert_eq!(flat.copy().unwrap(), other_flat.copy().unwrap(), "{algorithm:?} after {cut}");
+                assert_eq!(optimizer.state().unwrap(), other_optimizer.state().unwrap());
+                assert_eq!(state.steps, cut as f32);
+            }
+        }
+    }
+
+    #[test]
+    fn the_state_of_another_optimizer_is_refused() {
+        let flat = Parameters::flatten(&parameter(&[1.0, 2.0])).unwrap();
+        let adam = Optimizer::new(Algorithm::Adam { weight_decay: 0.0 }, &flat).unwrap().state().unwrap();
+        let mut sgd = Optimizer::new(Algorithm::Sgd { momentum: 0.9, weight_decay: 0.0 }, &flat).unwrap();
+        assert!(sgd.set_state(&adam).unwrap_err().to_string().contains("another algorithm"));
+        let fewer = OptimizerState { first: vec![0.0], ..OptimizerState::default() };
+        assert!(sgd.set_state(&fewer).unwrap_err().to_string().contains("2 numbers and not 1"));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::{Error, Group, Op, Result};
 #[derive(Debug)]
 pub struct Parameters {
     handle: Handle,
-    gradients: *mut f32,
+    /// `count` gradients, and one number more.
+    exchanged: *mut f32,
     count: usize,
 }
 
@@ -22,13 +23,13 @@ impl Parameters {
     /// [`Error::Training`] for a tensor that is not a leaf of floats on the CPU.
     pub fn flatten(parameters: &[(String, Tensor)]) -> Result<Self> {
         let tensors: Vec<_> = parameters.iter().map(|(_, tensor)| ffi::pointer(tensor)).collect();
-        let (mut handle, mut gradients, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+        let (mut handle, mut exchanged, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
         // SAFETY: the array has `tensors.len()` entries, the tensors live for the call, libtorch keeps counted references of them; the
         // out pointers are valid for the call.
         let message =
-            unsafe { ffi::parameters_new(tensors.as_ptr(), tensors.len(), &mut handle, &mut gradients, &mut count) };
+            unsafe { ffi::parameters_new(tensors.as_ptr(), tensors.len(), &mut handle, &mut exchanged, &mut count) };
         check("gathering the parameters", message)?;
-        Ok(Self { handle, gradients, count })
+        Ok(Self { handle, exchanged, count })
     }
 
     /// Gives all workers of a group the numbers of rank 0.
@@ -61,12 +62,53 @@ impl Parameters {
 
     /// The gradients that were taken last, in the order of the parameters; zeros before that.
     pub fn gradients(&mut self) -> &mut [f32] {
-        if self.count == 0 {
-            return &mut [];
-        }
-        // SAFETY: libtorch's tensor of `count` floats, which lives and stays where it is as long as the handle; it is written through
-        // `&mut self` alone.
-        unsafe { std::slice::from_raw_parts_mut(self.gradients, self.count) }
+        let count = self.count;
+        &mut self.exchanged()[..count]
+    }
+
+    /// Averages the gradients of all workers, and a number of each, whose mean is the result.
+    ///
+    /// # Errors
+    /// The group's own.
+    pub fn average(&mut self, group: &Group, number: f32) -> Result<f32> {
+        let count = self.count;
+        let exchanged = self.exchanged();
+        exchanged[count] = number;
+        group.mean(exchanged)?;
+        Ok(exchanged[count])
+    }
+
+    /// The parameters as they are now, in the order of their memory: what [`Self::set`] takes.
+    ///
+    /// # Errors
+    /// [`Error::Training`] with libtorch's message.
+    pub fn copy(&self) -> Result<Vec<f32>> {
+        let mut numbers = vec![0.0; self.count];
+        // SAFETY: the handle is valid, and there is room for as many numbers as the call is told.
+        let message = unsafe { ffi::parameters_copy(self.handle, numbers.as_mut_ptr(), numbers.len()) };
+        check("copying the parameters", message)?;
+        Ok(numbers)
+    }
+
+    /// Replaces all parameters.
+    ///
+    /// # Errors
+    /// [`Error::Training`] if these are not as many.
+    pub fn set(&mut self, numbers: &[f32]) -> Result<()> {
+        // SAFETY: the handle is valid, and as many numbers are there as the call is told.
+        check("replacing the parameters", unsafe { ffi::parameters_set(self.handle, numbers.as_ptr(), numbers.len()) })
+    }
+
+    /// How many numbers all parameters have.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    fn exchanged(&mut self) -> &mut [f32] {
+        // SAFETY: libtorch's tensor of `count` floats and one more, which lives and stays where it is as long as the handle; it is written
+        // through `&mut self` alone.
+        unsafe { std::slice::from_raw_parts_mut(self.exchanged, self.count + 1) }
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -113,6 +155,22 @@ mod tests {
         drop(flat);
         assert!(parameters[0].1.equal(&plain) && parameters[1].1.equal(&turned));
         assert_eq!(parameters[1].1.stride(), [1, 3]);
+    }
+
+    #[test]
+    fn parameters_are_copied_and_replaced() {
+        let parameters =
+            [("x".to_owned(), Tensor::from_slice(&[1f32, -0.0, f32::MIN_POSITIVE]).set_requires_grad(true))];
+        let mut flat = Parameters::flatten(&parameters).unwrap();
+        let copy = flat.copy().unwrap();
+        assert_eq!(
+            copy.iter().map(|number| number.to_bits()).collect::<Vec<_>>(),
+            [1f32.to_bits(), (-0f32).to_bits(), f32::MIN_POSITIVE.to_bits()]
+        );
+        flat.set(&[4.0, 5.0, 6.0]).unwrap();
+        assert!(parameters[0].1.equal(&Tensor::from_slice(&[4f32, 5.0, 6.0])), "the network sees it");
+        assert_eq!((flat.copy().unwrap(), flat.count(), copy.len()), (vec![4.0, 5.0, 6.0], 3, 3));
+        assert!(flat.set(&[1.0]).unwrap_err().to_string().contains("3 numbers and not 1"));
     }
 
     #[test]

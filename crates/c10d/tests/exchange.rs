@@ -324,3 +324,21 @@ mod killed {
         }
     }
 }
+
+#[test]
+fn everybody_gets_the_bytes_of_rank_0_however_many() {
+    for world_size in [2, 3] {
+        let found = workers(world_size, |rank, store| {
+            let group = meet(rank, store, Exchange::Memory);
+            [0, 1, 100_003].map(|count: usize| {
+                let own = if rank == 0 { count } else { 7 * rank };
+                group.share((0..own).map(|at| (at * 31 + rank) as u8).collect()).unwrap()
+            })
+        });
+        for shared in &found {
+            assert_eq!(shared, &found[0]);
+            assert_eq!(shared.each_ref().map(Vec::len), [0, 1, 100_003]);
+            assert!(shared[2].iter().enumerate().all(|(at, byte)| *byte == (at * 31) as u8));
+        }
+    }
+}

@@ -99,6 +99,12 @@ impl Bucket {
         Self { name: name.to_owned(), ..self.clone() }
     }
 
+    /// The same bucket, with another patience: for a single request, too.
+    pub(crate) fn with_budget(&self, budget: RetryBudget) -> Self {
+        let config = self.client.config().to_builder().timeout_config(timeouts(budget.silence())).build();
+        Self { client: Client::from_conf(config), budget, ..self.clone() }
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -215,6 +221,20 @@ fn check(endpoint: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_patience_holds_for_each_request() {
+        let credentials =
+            Credentials { access_key: "ann".to_owned(), secret_key: "secret".to_owned(), session_token: None };
+        let patient =
+            Bucket::new("http://127.0.0.1:9", "datasets", credentials, "us-east-1", RetryBudget::Job).unwrap();
+        let quick = patient.with_budget(RetryBudget::Interactive);
+        let silence =
+            |bucket: &Bucket| bucket.client().config().timeout_config().and_then(|limits| limits.read_timeout());
+        assert_eq!(silence(&patient), Some(RetryBudget::Job.silence()));
+        assert_eq!(silence(&quick), Some(RetryBudget::Interactive.silence()));
+        assert_eq!((quick.budget(), quick.uri("a")), (RetryBudget::Interactive, patient.uri("a")));
+    }
 
     #[test]
     fn keys_are_never_shown_and_addresses_are_checked() {

@@ -20,8 +20,8 @@ const ADDRESSING: &str = "SLIPWAY_S3_ADDRESSING";
 const REGION: &str = "us-east-1";
 
 impl Bucket {
-    pub(crate) async fn from_env(budget: RetryBudget) -> Result<Self> {
-        let name = name()?;
+    /// The bucket with this name.
+    pub(crate) async fn from_env(name: String, budget: RetryBudget) -> Result<Self> {
         let addressing = addressing()?;
         both_keys()?;
         let http = route::client();
@@ -44,7 +44,7 @@ impl Bucket {
 }
 
 /// The bucket that `SLIPWAY_DATASETS` names.
-fn name() -> Result<String> {
+pub(crate) fn datasets() -> Result<String> {
     let uri = variable(env::DATASETS).unwrap_or_else(|| "s3://datasets".to_owned());
     let bucket = uri
         .strip_prefix("s3://")

@@ -86,7 +86,7 @@ fn key(name: &str) -> String {
 
 impl Bucket {
     /// Writes a small object if it has this entity tag, or without one if it does not exist. `false` if that is not so.
-    async fn write_if(&self, key: &str, bytes: &[u8], tag: Option<&str>) -> Result<bool> {
+    pub(crate) async fn write_if(&self, key: &str, bytes: &[u8], tag: Option<&str>) -> Result<bool> {
         self.patiently(async || {
             let put = self.client().put_object().bucket(self.name()).key(key).content_type("application/json");
             let put = match tag {

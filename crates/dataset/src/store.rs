@@ -7,7 +7,8 @@ use crate::cache::{Cache, Part};
 use crate::download::{Downloaded, Size};
 use crate::upload::Content;
 use crate::{
-    Blob, Dataset, Digest, Error, Format, Idx, IdxBlobs, LocalDataset, Manifest, Result, RetryBudget, Split, idx,
+    Blob, Dataset, Digest, Error, Format, Idx, IdxBlobs, LocalDataset, Manifest, Result, RetryBudget, Split,
+    environment, idx,
 };
 
 /// A manifest is not larger; this crate writes them with less than 2 kB.
@@ -55,7 +56,13 @@ impl Store {
     /// [`Error::Configuration`] if `SLIPWAY_DATASETS` or `SLIPWAY_S3_ADDRESSING` is malformed, the endpoint is not an address, or only one
     /// of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` is set.
     pub async fn from_env(budget: RetryBudget) -> Result<Self> {
-        Ok(Self { bucket: Bucket::from_env(budget).await? })
+        Ok(Self { bucket: Bucket::from_env(environment::datasets()?, budget).await? })
+    }
+
+    /// Another bucket of the same endpoint, with the same keys and connections.
+    #[must_use]
+    pub fn beside(&self, bucket: &str) -> Self {
+        Self { bucket: self.bucket.beside(bucket) }
     }
 
     /// Where datasets are, such as `s3://datasets`.
@@ -112,12 +119,13 @@ impl Store {
         Ok(digest)
     }
 
-    /// Stores a file that is known to be `blob`, in bounded memory, into a bucket that exists.
+    /// Stores a file that this process has written, that nobody else writes, and that is `blob`; in bounded memory, into a bucket that exists. It is not
+    /// hashed again: each request carries the digest of what it sends, and whoever reads the blob verifies it.
     ///
     /// # Errors
-    /// If the file cannot be read or is something else; if the store cannot be reached or refuses.
-    pub async fn push_blob(&self, file: &Path, blob: Blob) -> Result<()> {
-        self.put(&blob_key(&blob.digest), Content::open(file).await?, blob, "application/octet-stream").await
+    /// If the file cannot be read or has another size; if the store cannot be reached or refuses.
+    pub async fn push_written(&self, file: &Path, blob: Blob) -> Result<()> {
+        self.put(&blob_key(&blob.digest), Content::open_trusted(file).await?, blob, "application/octet-stream").await
     }
 
     /// Whether a blob is known to be in the store; its content is not read.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::{Programs, Supervisor};
 
-/// Called with the name and duration of each phase: `s3`, `forge`, `mlflow`, `server`, `manager`, `page`.
+/// Called with the name and duration of each phase: `s3`, `forge`, `mlflow`, `server`, `manager`, `monitor`,
+/// `page`.
 pub type Observer = Arc<dyn Fn(&str, Duration) + Send + Sync>;
 
 /// What the loop is started with.

@@ -1,4 +1,5 @@
-//! The whole loop on one machine: S3, MLflow, the model server, the training manager, the page, a forge, and a sync of its main branch.
+//! The whole loop on one machine: S3, MLflow, the model server, the training manager, the dataset
+//! monitor, the page, a forge, and a sync of its main branch.
 //!
 //! The real programs, on loopback and free ports, with all state in one folder:
 //!
@@ -20,6 +21,7 @@ mod followed;
 mod forge;
 mod health;
 mod jobs;
+mod kept;
 mod kubernetes;
 mod listening;
 mod listing;
@@ -27,6 +29,7 @@ mod lock;
 mod log;
 mod manager;
 mod mlflow;
+mod monitor;
 mod notes;
 mod open_runs;
 mod page;

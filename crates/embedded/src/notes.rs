@@ -12,6 +12,8 @@ pub(crate) enum Note {
     Started(u32),
     /// The worker of this rank has ended.
     Ended(u32, WorkerEnd),
+    /// A worker has failed, and all of them are about to start again.
+    Restarting,
     /// A worker has said how far the training is.
     Progress(TrainerStatus),
 }

@@ -15,6 +15,8 @@ pub struct Programs {
     pub server: PathBuf,
     /// `slipway-manager`
     pub manager: PathBuf,
+    /// `slipway-monitor`
+    pub monitor: PathBuf,
     /// A Python interpreter that has MLflow and Streamlit.
     pub python: PathBuf,
     /// The folder that holds the page's `app.py`.
@@ -43,13 +45,14 @@ impl Programs {
             launcher: path_from("SLIPWAY_LAUNCHER").unwrap_or_else(|| of_the_same_build(executable, "slipway-launch")),
             server: path_from("SLIPWAY_SERVER").unwrap_or_else(|| of_the_same_build(executable, "slipway-server")),
             manager: path_from("SLIPWAY_MANAGER").unwrap_or_else(|| of_the_same_build(executable, "slipway-manager")),
+            monitor: path_from("SLIPWAY_MONITOR").unwrap_or_else(|| of_the_same_build(executable, "slipway-monitor")),
             python: path_from("SLIPWAY_PYTHON").unwrap_or_else(|| cache().join("venv/bin/python")),
             demo_ui: path_from("SLIPWAY_DEMO_UI").unwrap_or_else(|| repository.join("apps/demo-ui")),
         }
     }
 
     /// Every program, with how to get it.
-    pub fn each(&self) -> [Program; 6] {
+    pub fn each(&self) -> [Program; 7] {
         let made = |what, path: &Path, target, variable| {
             let how = format!("run `{target}` in Slipway's own repository, or set {variable}");
             Program { what, path: path.to_owned(), how, variable }
@@ -59,6 +62,7 @@ impl Programs {
             made("the launcher", &self.launcher, "make build", "SLIPWAY_LAUNCHER"),
             made("the model server", &self.server, "make build", "SLIPWAY_SERVER"),
             made("the training manager", &self.manager, "make build", "SLIPWAY_MANAGER"),
+            made("the dataset monitor", &self.monitor, "make build", "SLIPWAY_MONITOR"),
             made("Python with MLflow and Streamlit", &self.python, "make setup", "SLIPWAY_PYTHON"),
             Program {
                 what: "the demo page",

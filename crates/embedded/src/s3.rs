@@ -12,7 +12,7 @@ use crate::task::Task;
 use crate::{Credentials, Error, Result, files};
 
 /// Buckets that exist from the start.
-const BUCKETS: [&str; 2] = ["datasets", "mlflow"];
+const BUCKETS: [&str; 4] = ["checkpoints", "datasets", "landing", "mlflow"];
 
 /// A running endpoint. When dropped, it ends.
 #[derive(Debug)]

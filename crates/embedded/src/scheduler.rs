@@ -228,6 +228,7 @@ impl Scheduler {
                 let mut status = JobStatus::pending();
                 if let Some(before) = before.filter(|before| before.phase != Phase::Cancelled) {
                     status.restarts = before.restarts + u32::from(before.phase == Phase::Running);
+                    status.failures = before.failures;
                     status.created = before.created.or(status.created);
                 }
                 self.record(name, status);
@@ -312,9 +313,10 @@ impl Scheduler {
         match note {
             Note::Started(rank) => status.worker_started(rank),
             Note::Ended(rank, end) => status.worker_ended(rank, end),
+            Note::Restarting => status.restarted(),
             Note::Progress(progress) => {
                 status.trainer_status = Some(progress);
-                // The disk gets it with the next change: a loop that starts again trains from the beginning.
+                // The disk gets it with the next change: a loop that starts again hears it anew.
                 self.publish(name, status);
                 return;
             }

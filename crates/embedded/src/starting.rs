@@ -9,7 +9,7 @@ use slipway_names::env;
 use crate::child::Child;
 use crate::configuration::machine_cpu_millis;
 use crate::kubernetes::{Kubernetes, Serving};
-use crate::manager::{self, Manager, Surroundings};
+use crate::manager::{self, Surroundings};
 use crate::port::Port;
 use crate::queue::Queue;
 use crate::s3::S3;
@@ -17,10 +17,10 @@ use crate::services::Services;
 use crate::state::State;
 use crate::state_folder::StateFolder;
 use crate::task::Task;
-use crate::training_runtime::TrainingRuntime;
+use crate::training_runtime::{MAX_RESTARTS, TrainingRuntime};
 use crate::{
-    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, page, server,
-    sync,
+    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, monitor, page,
+    server, sync,
 };
 
 /// A loop whose S3 and forge answer and whose other parts do not yet.
@@ -66,6 +66,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         [
             (env::MLFLOW_TRACKING_URI, mlflow_url.as_str()),
             (env::DATASETS, "s3://datasets"),
+            (env::CHECKPOINT_STORE, "s3://checkpoints"),
             (env::CACHE, &cache),
             ("NO_PROXY", "127.0.0.1,localhost"),
         ]
@@ -82,6 +83,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         status_server: Some(kubernetes.status_server()),
         jobs: jobs.clone(),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),
+        max_restarts: MAX_RESTARTS,
     });
     // nothing runs before MLflow answers, but what there is, is known now
     queue.desired().show(sync::jobs(&forge).await?);
@@ -123,7 +125,7 @@ impl Starting {
     /// # Errors
     /// When one of them ends or does not answer in time; then nothing is left running.
     pub async fn ready(self) -> Result<Running> {
-        let Self { queue, kubernetes, s3, folder, configuration, forge, mlflow, page_port, credentials: _ } = self;
+        let Self { queue, kubernetes, s3, folder, configuration, forge, mlflow, page_port, credentials } = self;
         let Configuration { programs, supervisor, observer, page_port: given_port, .. } = configuration;
         files::write(&folder.path().join(sync::SERVED), sync::NO_MODELS)?;
         followed::forget(folder.path())?;
@@ -135,7 +137,7 @@ impl Starting {
             forge: &forge,
             token: &manager_token,
         };
-        let manager = Manager::new(&supervisor, &programs, folder.path(), &surroundings);
+        let mut manager = manager::manager(&supervisor, &programs, folder.path(), &surroundings);
         let started = Instant::now();
 
         let tracking = async {
@@ -146,15 +148,12 @@ impl Starting {
             Ok::<_, Error>(Task::new("what follows main", sync))
         };
         let serving = async {
-            // both say where they listen within milliseconds, and the page is told
-            let (server, (mut manager_child, manager_url)) = tokio::try_join!(
-                async {
-                    let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url).await?;
-                    observer("server", started.elapsed());
-                    Ok(server)
-                },
-                manager.start(),
-            )?;
+            // both say where they listen within milliseconds: the server to the manager, and both to the page
+            let store = credentials.environment(&s3.url);
+            let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url, store).await?;
+            observer("server", started.elapsed());
+            manager.environment.push((env::SERVER_URL.to_owned(), server.1.clone()));
+            let (mut manager_child, manager_url) = manager.start().await?;
             let services = page::Services {
                 mlflow: &mlflow_url,
                 server: &server.1,
@@ -163,19 +162,35 @@ impl Starting {
                 manager_token: &manager_token,
             };
             let answers = async {
-                manager::ready(&mut manager_child, &manager_url).await?;
+                manager.ready(&mut manager_child, &manager_url).await?;
                 observer("manager", started.elapsed());
                 Ok::<_, Error>(())
+            };
+            // it asks the server, whose address is known now
+            let surroundings = monitor::Surroundings {
+                s3: &s3.url,
+                credentials: &credentials,
+                mlflow: &mlflow_url,
+                server: &server.1,
+                kubeconfig: &kubernetes.kubeconfig,
+                forge: &forge,
+            };
+            let monitor = monitor::monitor(&supervisor, &programs, folder.path(), &surroundings);
+            let watching = async {
+                let (mut child, url) = monitor.start().await?;
+                monitor.ready(&mut child, &url).await?;
+                observer("monitor", started.elapsed());
+                Ok((child, url))
             };
             let page = async {
                 let page = page::start(&supervisor, &programs, folder.path(), &services, page_port, given_port).await?;
                 observer("page", started.elapsed());
                 Ok(page)
             };
-            let ((), page) = tokio::try_join!(answers, page)?;
-            Ok((server, (manager_child, manager_url), page))
+            let ((), (child, url), page) = tokio::try_join!(answers, watching, page)?;
+            Ok((server, (manager_child, manager_url), (monitor, child, url), page))
         };
-        let (sync, ((server, server_url), (manager_child, manager_url), (page, page_url))) =
+        let (sync, (server, (manager_child, manager_url), (monitor, monitor_child, monitor_url), (page, page_url))) =
             match tokio::try_join!(tracking, serving) {
                 Ok(started) => started,
                 Err(error) => {
@@ -185,12 +200,14 @@ impl Starting {
                 }
             };
 
+        let (server, server_url) = server;
         let state = State {
             pid: std::process::id(),
             s3: s3.url.clone(),
             mlflow: mlflow_url,
             server: server_url,
             manager: manager_url.clone(),
+            monitor: monitor_url.clone(),
             page: page_url,
             kubeconfig: kubernetes.kubeconfig.clone(),
             forge: forge.root().to_owned(),
@@ -201,6 +218,7 @@ impl Starting {
             services.add(name, child);
         }
         services.keep("the training manager", manager_child, move || manager.start_again(&manager_url));
+        services.keep("the dataset monitor", monitor_child, move || monitor.start_again(&monitor_url));
         Ok(Running { state, services, sync, queue, kubernetes, s3, folder })
     }
 }

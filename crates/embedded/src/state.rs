@@ -20,6 +20,9 @@ pub struct State {
     pub server: String,
     /// URL of the training manager.
     pub manager: String,
+    /// URL of the dataset monitor.
+    #[serde(default)]
+    pub monitor: String,
     /// URL of the page.
     pub page: String,
     /// The file by which clients of Kubernetes find the jobs: `KUBECONFIG=… kubectl get trainjobs`.
@@ -85,6 +88,7 @@ mod tests {
             mlflow: url(),
             server: url(),
             manager: url(),
+            monitor: url(),
             page: url(),
             kubeconfig: PathBuf::from("/kubeconfig"),
             forge: PathBuf::from("/forge.git"),

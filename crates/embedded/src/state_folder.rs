@@ -57,7 +57,7 @@ impl StateFolder {
             folder.wipe()?;
         }
         folder.forget()?;
-        for part in ["s3", "jobs", "server", "logs", "cache/server", "cache/manager"] {
+        for part in ["s3/landing", "jobs", "server", "logs", "cache/server", "cache/manager", "cache/monitor"] {
             files::make_folder(&path.join(part))?;
         }
         Ok(folder)

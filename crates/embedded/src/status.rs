@@ -25,9 +25,12 @@ pub struct JobStatus {
     /// When the last of them ended.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<OffsetDateTime>,
-    /// How often it was started again because the loop itself had ended.
+    /// How often its workers were started again, all of them: because one had failed, or because the loop itself had ended.
     #[serde(default)]
     pub restarts: u32,
+    /// How many of these restarts are because of a worker that had failed.
+    #[serde(default)]
+    pub failures: u32,
     /// When its file came to main; `None` in what an older version wrote.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub created: Option<OffsetDateTime>,
@@ -134,6 +137,7 @@ impl JobStatus {
             start_time: None,
             completion_time: None,
             restarts: 0,
+            failures: 0,
             created: Some(OffsetDateTime::now_utc()),
             workers: vec![],
             trainer_status: None,
@@ -151,6 +155,14 @@ impl JobStatus {
             workers: (0..workers).map(|_| WorkerStatus::default()).collect(),
             ..self
         }
+    }
+
+    /// A worker has failed, and all of them start again: as in a cluster, in other pods.
+    pub(crate) fn restarted(&mut self) {
+        self.restarts += 1;
+        self.failures += 1;
+        self.workers.fill_with(WorkerStatus::default);
+        self.count_ready();
     }
 
     /// A worker was started, for the first time or again.
@@ -239,6 +251,9 @@ mod tests {
         // there is no such worker
         status.worker_started(2);
         assert_eq!(status.workers.len(), 2);
+        status.restarted();
+        assert_eq!((ready(&status), status.restarts, status.failures), (0, 1, 1));
+        assert_eq!(status.workers, [WorkerStatus::default(), WorkerStatus::default()]);
     }
 
     /// A status with everything that it may have.
@@ -260,7 +275,7 @@ mod tests {
         let hostile = "worker 1: exit code 3\n{\"a\": \"b\"} # - 'x'\n\ttab: \u{1b}[0m";
         for status in [
             JobStatus::pending(),
-            JobStatus { restarts: 2, ..JobStatus::pending() }.running(2),
+            JobStatus { restarts: 2, failures: 1, ..JobStatus::pending() }.running(2),
             JobStatus::pending().running(1).complete(),
             JobStatus::pending().running(1).failed("FailedJobs", hostile),
             with_workers(hostile),

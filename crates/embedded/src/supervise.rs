@@ -17,8 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Error, Result};
 
-/// How long a program may take to end after SIGTERM.
-pub(crate) const GRACE: Duration = Duration::from_secs(3);
+/// How long a program may take to end after SIGTERM. A worker gives 1 s to a program of one's own and 2 s to its last checkpoint, and then tells MLflow.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the program until it ends or standard input does; then the group gets SIGTERM and, after a grace period, SIGKILL,
 /// which ends this process too. This process must lead its own process group. Returns the program's exit code, 128 + n for signal n.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::{StatusServer, Supervisor, Trainers};
 
+/// As `maxRestarts` in `base/trainer-runtime`.
+pub(crate) const MAX_RESTARTS: u32 = 3;
+
 /// What every worker on this machine runs with.
 #[derive(Clone, Debug)]
 pub struct TrainingRuntime {
@@ -23,4 +26,17 @@ pub struct TrainingRuntime {
     pub jobs: PathBuf,
     /// CPUs to share between jobs, in thousandths.
     pub cpu_millis: u64,
+    /// How often all workers of a job start again after one of them has failed.
+    pub max_restarts: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_starts_again_as_often_as_in_a_cluster() {
+        let runtime = include_str!("../../../base/trainer-runtime/runtime.yaml");
+        assert!(runtime.contains(&format!("maxRestarts: {MAX_RESTARTS}\n")));
+    }
 }

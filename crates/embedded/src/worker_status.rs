@@ -14,7 +14,7 @@ pub struct WorkerStatus {
     /// How it ended; `None` while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<WorkerEnd>,
-    /// How often it was started again because another program had taken the port of rank 0.
+    /// How often it was started again in the same pod, because another program had taken the port of rank 0.
     #[serde(default)]
     pub restarts: u32,
 }

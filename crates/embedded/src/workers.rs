@@ -45,8 +45,11 @@ impl Outcome {
     }
 }
 
-/// Runs all workers in the job's folder until they are done, one fails, the deadline passes, or `stop` is asked for. None of
-/// them is left when this returns. Their starts and ends are noted.
+/// Exit codes of workers that would fail in the same way again: as in `base/trainer-runtime`.
+const HOPELESS: [i32; 3] = [2, exit_code::INPUT as i32, exit_code::GATE as i32];
+
+/// Runs all workers in the job's folder until they are done, the deadline passes, or `stop` is asked for. If one fails, all of them start again, as in a
+/// cluster: they go on from their last checkpoint. None of them is left when this returns. Their starts and ends are noted.
 pub(crate) async fn run(
     job: &TrainJob,
     folder: &Path,
@@ -74,7 +77,7 @@ pub(crate) async fn run(
         Err(error) => return Outcome::failed_jobs(error.to_string()),
     };
     own.extend(access.iter().flat_map(|access| access.environment()));
-    let mut starts = 0;
+    let (mut starts, mut restarts) = (0, 0);
     loop {
         starts += 1;
         let (port, children) = match start(job, &own, folder, runtime) {
@@ -99,7 +102,18 @@ pub(crate) async fn run(
             Some(_) if starts < STARTS && port_was_taken(folder, port).await => {
                 tracing::warn!("another program took port {port}, so the workers of {} start again", job.name);
             }
-            Some(message) => return Outcome::failed_jobs(message),
+            Some(Failure { code, message }) => {
+                if restarts == runtime.max_restarts || code.is_some_and(|code| HOPELESS.contains(&code)) {
+                    return Outcome::failed_jobs(message);
+                }
+                (starts, restarts) = (0, restarts + 1);
+                notes.take(Note::Restarting);
+                tracing::warn!(
+                    "the workers of {} start again, restart {restarts} of {}: {message}",
+                    job.name,
+                    runtime.max_restarts
+                );
+            }
         }
     }
 }
@@ -183,6 +197,13 @@ pub(crate) fn log_of(folder: &Path, rank: u32) -> PathBuf {
     folder.join(format!("worker-{rank}.log"))
 }
 
+/// Why a worker has failed.
+struct Failure {
+    /// Its exit code, if that is known.
+    code: Option<i32>,
+    message: String,
+}
+
 /// Workers that run.
 struct Workers {
     /// The end of each worker by rank; `None` once it was told to end.
@@ -206,8 +227,8 @@ impl Workers {
         Self { ends, stop }
     }
 
-    /// Describes the worker that fails first; `None` when all have succeeded. One that only lost another worker gives way to that one.
-    async fn first_failure(&mut self, folder: &Path) -> Option<String> {
+    /// The worker that fails first; `None` when all have succeeded. One that only lost another worker gives way to that one.
+    async fn first_failure(&mut self, folder: &Path) -> Option<Failure> {
         let first = self.next_failure().await?;
         let cause = match &first {
             (_, Ok(exit)) if has_lost_another(*exit) => {
@@ -226,10 +247,13 @@ impl Workers {
         let (rank, ended) = cause.unwrap_or(first);
         let exit = match ended {
             Ok(exit) => exit,
-            Err(error) => return Some(format!("worker {rank} is no longer watched: {error}")),
+            Err(error) => {
+                return Some(Failure { code: None, message: format!("worker {rank} is no longer watched: {error}") });
+            }
         };
         let log = log_of(folder, rank);
-        Some(format!("worker {rank}: {exit}; the end of {}:\n{}", log.display(), log::tail(&log, LINES).await))
+        let message = format!("worker {rank}: {exit}; the end of {}:\n{}", log.display(), log::tail(&log, LINES).await);
+        Some(Failure { code: exit.code(), message })
     }
 
     async fn next_failure(&mut self) -> Option<(u32, std::result::Result<Exit, JoinError>)> {

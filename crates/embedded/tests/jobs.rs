@@ -38,6 +38,7 @@ fn runtime_with(folder: &Path, cpus: u64, mlflow: &str) -> TrainingRuntime {
         status_server: None,
         jobs: folder.join("jobs"),
         cpu_millis: cpus * 1000,
+        max_restarts: 0,
     }
 }
 
@@ -233,6 +234,36 @@ async fn a_killed_worker_fails_its_job_within_seconds() {
     assert!(killed.elapsed() < Duration::from_secs(10));
     assert!(status.message().contains("worker 0: killed by signal 9"), "{}", status.message());
     is_gone(second).await;
+}
+
+#[tokio::test]
+async fn workers_start_again_together_and_at_most_so_often() {
+    let mut bench = Bench::with(|folder| TrainingRuntime { max_restarts: 3, ..runtime(folder, 2) });
+    let folder = bench.folder.path().display().to_string();
+    let begun = Instant::now();
+    let mended = format!(
+        "echo $PET_NODE_RANK >> {folder}/mended-starts
+         if [ $PET_NODE_RANK = 0 ]; then
+           test -e {folder}/mended && exit 0
+           touch {folder}/mended; while [ $(wc -l < {folder}/mended-starts) -lt 2 ]; do sleep 0.01; done; kill -9 $$
+         fi
+         test -e {folder}/mended && [ $(wc -l < {folder}/mended-starts) -gt 2 ] && exit 0
+         exec sleep 1000"
+    );
+    bench.add("mended", 2, 60, &mended);
+    let status = bench.finished("mended").await;
+    assert_eq!((status.phase, status.restarts, status.failures), (Phase::Complete, 1, 1), "{}", status.message());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(std::fs::read_to_string(bench.path("mended-starts")).unwrap().lines().count(), 4, "both, twice");
+
+    for (name, code, starts) in
+        [("again", 1, 4), ("lost", 8, 4), ("killed", 137, 4), ("hopeless", 3, 1), ("usage", 2, 1), ("gate", 7, 1)]
+    {
+        bench.add(name, 1, 60, &format!("echo . >> {folder}/{name}; exit {code}"));
+        let status = bench.finished(name).await;
+        assert_eq!((status.phase, status.failures), (Phase::Failed, starts - 1), "{name}: {}", status.message());
+        assert_eq!(std::fs::read_to_string(bench.path(name)).unwrap().lines().count() as u32, starts, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ fn state(pid: u32) -> State {
         mlflow: url(),
         server: url(),
         manager: url(),
+        monitor: url(),
         page: url(),
         kubeconfig: PathBuf::from("/kubeconfig"),
         forge: PathBuf::from("/forge.git"),

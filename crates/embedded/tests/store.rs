@@ -69,7 +69,16 @@ fn configuration(folder: &Path, python: PathBuf) -> Configuration {
         repository,
         state: folder.join("state"),
         afresh: true,
-        programs: Programs { trainer: server.clone(), launcher: server.clone(), server, manager, python, demo_ui },
+        // the monitor says where it listens, and answers, as the manager does
+        programs: Programs {
+            trainer: server.clone(),
+            launcher: server.clone(),
+            server,
+            monitor: manager.clone(),
+            manager,
+            python,
+            demo_ui,
+        },
         supervisor: Supervisor(vec![env!("CARGO_BIN_EXE_slipway-supervise").into()]),
         packages: Vec::new(),
         page_port: None,
@@ -98,7 +107,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 host, port = os.environ["SLIPWAY_LISTEN"].split(":")
 server = http.server.HTTPServer((host, int(port)), Handler)
-with open("told.json", "w") as told:
+with open("told-%s.json" % os.path.basename(os.environ["SLIPWAY_CACHE"]), "w") as told:
     json.dump(dict(os.environ), told)
 print(json.dumps({"listening": "127.0.0.1:%d" % server.server_port}), flush=True)
 server.serve_forever()
@@ -106,7 +115,8 @@ server.serve_forever()
 
 /// What the manager was told: where everything is, and a token that only its owner can read.
 fn check_manager(state: &State, folder: &Path) {
-    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("told.json")).unwrap()).unwrap();
+    let told: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("told-manager.json")).unwrap()).unwrap();
     let expected = [
         ("KUBECONFIG", state.kubeconfig.display().to_string()),
         ("SLIPWAY_REPOSITORY", state.forge.display().to_string()),

@@ -88,6 +88,7 @@ impl Bench {
             status_server: None,
             jobs: path("jobs"),
             cpu_millis: 4000,
+            max_restarts: 0,
         });
         Self { folder, queue, files: BTreeMap::new(), hash }
     }

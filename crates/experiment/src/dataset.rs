@@ -1,5 +1,6 @@
 //! The declaration of a dataset: `datasets/<name>.yaml`.
 
+mod monitor;
 mod pin;
 mod pipeline;
 mod source;
@@ -13,6 +14,7 @@ use slipway_source::{Finding, Node, document, excerpt};
 use crate::parse::{header, is_of_another_kind};
 use crate::reader::{Fields, ROOT, Reader};
 
+pub use monitor::{Monitor, Retrain};
 pub use pin::{pin_digest, pin_digests};
 pub use pipeline::{Amount, Landing, Pipeline, Publication, Transform, Validate};
 pub use source::{
@@ -52,6 +54,9 @@ pub struct DatasetSpec {
     /// The steps in between; without them, whatever does not fit is an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<Pipeline>,
+    /// How it is watched; without it, nothing is opened about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
     /// `sha256:…` of its manifest; `None` until `slipway dataset add` pins it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -75,7 +80,8 @@ fn dataset(reader: &Reader<'_>, tree: &Node) -> Option<Dataset> {
     let root = reader.map(tree, ROOT, &["apiVersion", "kind", "metadata", "spec"])?;
     let name = header(reader, &root, "Dataset").and_then(|node| reader.label(node, "metadata.name"));
     let node = reader.required(&root, "spec")?;
-    let spec = reader.map(node, "spec", &["source", "labels", "classes", "shape", "split", "pipeline", "digest"])?;
+    let allowed = ["source", "labels", "classes", "shape", "split", "pipeline", "monitor", "digest"];
+    let spec = reader.map(node, "spec", &allowed)?;
     let source = reader.required(&spec, "source").and_then(|node| source::source(reader, node));
     let labels = optional(&spec, "labels", |node| labels(reader, node));
     let classes = optional(&spec, "classes", |node| reader.integer32(node, "spec.classes", 1..=65_536));
@@ -94,9 +100,11 @@ fn dataset(reader: &Reader<'_>, tree: &Node) -> Option<Dataset> {
         classes = Some(named);
     }
     let pipeline = pipeline::pipeline(reader, &spec, Some(&source), shape.as_deref(), classes);
+    let monitor = monitor::monitor(reader, &spec, pipeline.as_ref());
     fits(reader, node, &spec, &source, classes)?;
     let digest = digest?.map(|digest| digest.to_string());
-    let spec = DatasetSpec { source, classes, labels, shape, split: split?, pipeline: pipeline?, digest };
+    let (split, pipeline, monitor) = (split?, pipeline?, monitor?);
+    let spec = DatasetSpec { source, classes, labels, shape, split, pipeline, monitor, digest };
     Some(Dataset { name: name?.to_owned(), spec })
 }
 
@@ -392,6 +400,49 @@ spec: # what it is
                 format!("  source: {{idx: {{images: a, labels: b}}}}\n  classes: 2\n{split}  pipeline: {{}}\n"),
                 (8, 13, "missing-field"),
             ),
+        ] {
+            assert_eq!(spec(&text).unwrap_err(), [expected], "{text}");
+        }
+    }
+
+    const WATCHED: &str = "  source: {idx: {images: a, labels: b}}\n  classes: 2\n  shape: [8, 8]\n  split: {validation: 0.1, test: 0.1, seed: 0}\n";
+
+    #[test]
+    fn reads_a_monitor() {
+        let usual = spec(&format!("{WATCHED}  pipeline: {{}}\n  monitor: {{}}\n")).unwrap().monitor.unwrap();
+        assert_eq!(usual.no_drift(), slipway_drift::NoDrift::default());
+        assert_eq!(
+            (usual.enabled, usual.every.seconds(), usual.cooldown.seconds(), usual.budget),
+            (true, 60, 86_400, 4)
+        );
+        assert_eq!((usual.false_alarms.to_string().as_str(), usual.retrain), ("once in 5 years", None));
+        let monitor = "{enabled: false, every: 10s, falseAlarms: once in 18 months, serial: 0, dispersion: 1.5, stray: 0.01, \
+                       cooldown: 2h, budget: 0, retrain: {experiments: [a, b], newLabelled: 300, loss: 0.05}}";
+        let declared = spec(&format!("{WATCHED}  pipeline: {{}}\n  monitor: {monitor}\n")).unwrap().monitor.unwrap();
+        let class = declared.no_drift();
+        assert_eq!((class.serial, class.dispersion, class.stray), (0.0, 1.5, 0.01));
+        assert_eq!(
+            (declared.enabled, declared.budget, declared.false_alarms.to_string()),
+            (false, 0, "once in 18 months".to_owned())
+        );
+        let retrain = declared.retrain.unwrap();
+        assert_eq!((retrain.experiments.len(), retrain.new_labelled, retrain.loss()), (2, Some(300), 0.05));
+    }
+
+    #[test]
+    fn refuses_a_monitor_that_does_not_fit() {
+        let head = format!("{WATCHED}  pipeline: {{}}\n");
+        for (text, expected) in [
+            (format!("{WATCHED}  monitor: {{}}\n"), (9, 12, "missing-field")),
+            (format!("{WATCHED}  pipeline: {{publish: images}}\n  monitor: {{}}\n"), (10, 12, "wrong-value")),
+            (format!("{head}  monitor: {{enabled: 'no'}}\n"), (10, 22, "wrong-type")),
+            (format!("{head}  monitor: {{every: 0s}}\n"), (10, 20, "out-of-range")),
+            (format!("{head}  monitor: {{falseAlarms: twice a year}}\n"), (10, 26, "wrong-value")),
+            (format!("{head}  monitor: {{serial: 1}}\n"), (10, 21, "out-of-range")),
+            (format!("{head}  monitor: {{dispersion: 0.5}}\n"), (10, 25, "out-of-range")),
+            (format!("{head}  monitor: {{retrain: {{}}}}\n"), (10, 22, "missing-field")),
+            (format!("{head}  monitor: {{retrain: {{experiments: []}}}}\n"), (10, 36, "wrong-value")),
+            (format!("{head}  monitor: {{retrain: {{experiments: [a], newLabeled: 3}}}}\n"), (10, 41, "unknown-field")),
         ] {
             assert_eq!(spec(&text).unwrap_err(), [expected], "{text}");
         }

@@ -29,6 +29,12 @@ impl Deadline {
     /// The longest deadline: 30 days.
     pub const MAX_SECONDS: u64 = 720 * 3600;
 
+    /// One minute.
+    pub(crate) const MINUTE: Self = Self(60);
+
+    /// One day.
+    pub(crate) const DAY: Self = Self(86_400);
+
     /// The duration in seconds.
     pub fn seconds(self) -> u64 {
         self.0

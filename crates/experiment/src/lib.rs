@@ -32,6 +32,7 @@ mod read_record;
 mod reader;
 mod record;
 mod render;
+mod rerun;
 mod schema;
 mod score;
 mod spec;
@@ -46,8 +47,8 @@ pub use cancelled::with_cancelled;
 pub use cost::in_hours;
 pub use dataset::{
     Amount, CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Landing,
-    Location, NpmSource, ParquetSource, Pipeline, Publication, Source, SourceFile, Split, Transform, Validate,
-    parse_dataset, pin_digest, pin_digests,
+    Location, Monitor, NpmSource, ParquetSource, Pipeline, Publication, Retrain, Source, SourceFile, Split, Transform,
+    Validate, parse_dataset, pin_digest, pin_digests,
 };
 pub use deadline::{Deadline, DeadlineError};
 pub use expansion::expand;
@@ -61,6 +62,7 @@ pub use quantity::{Quantity, QuantityError};
 pub use read_record::{check_record, read_record, recorded_file};
 pub use record::{JobResult, JobState, Record, RecordSpec};
 pub use render::{NAMESPACE, Provenance, RUNTIME, render};
+pub use rerun::with_rerun;
 pub use schema::schema;
 pub use score::Score;
 pub use slipway_architecture::Architecture;

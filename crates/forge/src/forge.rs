@@ -6,8 +6,8 @@ use reqwest::Url;
 use slipway_causes::without_password;
 
 use crate::{
-    BareForge, CheckRun, Conclusion, Error, GitHub, MergeMethod, Objections, Opened, Publication, Published,
-    PullRequest, Result,
+    BareForge, CheckRun, Conclusion, Error, GitHub, Issue, MergeMethod, NewIssue, Objections, Opened, Publication,
+    Published, PullRequest, Result,
 };
 
 /// Where pull requests are opened.
@@ -125,6 +125,56 @@ impl Forge {
         match self {
             Self::Bare(forge) => Ok(forge.list()?.into_iter().rev().collect()),
             Self::GitHub(forge) => forge.newest().await,
+        }
+    }
+
+    /// All pull requests of a branch, in any state, the oldest first; without those of forks.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn of_branch(&self, branch: &str) -> Result<Vec<Opened>> {
+        match self {
+            Self::Bare(forge) => Ok(forge.list()?.into_iter().filter(|opened| opened.branch == branch).collect()),
+            Self::GitHub(forge) => {
+                Ok(forge.of_branch(branch).await?.into_iter().filter(|opened| !opened.is_fork).collect())
+            }
+        }
+    }
+
+    /// All pull requests that were opened at a time, in seconds since 1970, or later, the newest first; at most 5,000 on GitHub.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn opened_since(&self, time: i64) -> Result<Vec<Opened>> {
+        match self {
+            Self::Bare(forge) => {
+                let since = |opened: &Opened| opened.opened_at.is_none_or(|at| at >= time);
+                Ok(forge.list()?.into_iter().rev().filter(since).collect())
+            }
+            Self::GitHub(forge) => forge.opened_since(time).await,
+        }
+    }
+
+    /// Whether only people with a right to it may read what is written here. A bare repository is for those who can read this machine.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn is_private(&self) -> Result<bool> {
+        match self {
+            Self::Bare(_) => Ok(true),
+            Self::GitHub(forge) => forge.is_private().await,
+        }
+    }
+
+    /// Opens an issue, unless there was one about the same, open or closed, which is returned then. Returns `None` for a bare repository, which
+    /// has no issues.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    pub async fn open_issue(&self, issue: &NewIssue) -> Result<Option<Issue>> {
+        match self {
+            Self::Bare(_) => Ok(None),
+            Self::GitHub(forge) => forge.open_issue(issue).await.map(Some),
         }
     }
 

@@ -57,6 +57,9 @@ pub struct Opened {
     pub merge_commit: Option<String>,
     /// How many commits it has; `None` in a list, and in a bare repository until it is merged.
     pub commits: Option<usize>,
+    /// When it was opened, in seconds since 1970; `None` in a bare repository of an earlier release.
+    #[serde(skip)]
+    pub opened_at: Option<i64>,
 }
 
 impl Opened {

@@ -27,7 +27,7 @@ fn declarations_fit_the_schema_and_are_locked() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let all = slipway_image::declared(&root()).unwrap();
     let names: Vec<&str> = all.iter().map(slipway_image::Declared::name).collect();
-    for name in ["demo-ui", "mlflow", "server", "trainer", "training-manager"] {
+    for name in ["dataset-monitor", "demo-ui", "mlflow", "server", "trainer", "training-manager"] {
         assert!(names.contains(&name), "{names:?}");
     }
     for declared in &all {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use slipway_names::env;
+
 use crate::{Failure, Result};
 
 /// This worker's membership in the group of workers: its rank, the group's size, and where rank 0 listens.
@@ -28,6 +30,8 @@ pub struct Environment {
     pub rendezvous_timeout: Duration,
     /// `SLIPWAY_PROGRESS_SECONDS`: the time between two progress reports.
     pub progress_interval: Duration,
+    /// `SLIPWAY_CHECKPOINT_SECONDS`: the time between two checkpoints.
+    pub checkpoint_interval: Duration,
 }
 
 /// The largest world size that is accepted; a larger one is surely a mistake.
@@ -59,6 +63,7 @@ impl Environment {
             threads: threads as i32,
             rendezvous_timeout: seconds("SLIPWAY_RENDEZVOUS_TIMEOUT", 86_400, 60)?,
             progress_interval: seconds("SLIPWAY_PROGRESS_SECONDS", 3600, 5)?,
+            checkpoint_interval: checkpoint_interval(&lookup)?,
         })
     }
 }
@@ -105,6 +110,17 @@ fn membership(lookup: &impl Fn(&str) -> Option<String>) -> Result<Membership> {
         )));
     }
     Ok(Membership { rank, world_size: nodes, master_host, master_port })
+}
+
+/// Half a minute is far longer than a checkpoint takes, and short compared with what a restart costs anyway.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(30);
+
+fn checkpoint_interval(lookup: &impl Fn(&str) -> Option<String>) -> Result<Duration> {
+    let Some(text) = lookup(env::CHECKPOINT_SECONDS) else { return Ok(CHECKPOINT_INTERVAL) };
+    let seconds = text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
+        Failure::Input(format!("{} is {text:?}: use a number of seconds from 0.01 to 86400", env::CHECKPOINT_SECONDS))
+    })
 }
 
 /// A whole number within bounds; `None` if the variable is not set.
@@ -169,6 +185,9 @@ mod tests {
             ("OMP_NUM_THREADS", Some("0")),
             ("SLIPWAY_RENDEZVOUS_TIMEOUT", Some("1m")),
             ("SLIPWAY_PROGRESS_SECONDS", Some("0")),
+            ("SLIPWAY_CHECKPOINT_SECONDS", Some("0")),
+            ("SLIPWAY_CHECKPOINT_SECONDS", Some("NaN")),
+            ("SLIPWAY_CHECKPOINT_SECONDS", Some("30s")),
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.to_string().contains(name), "{name}={value:?}: {error}");

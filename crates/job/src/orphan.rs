@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use slipway_experiment::Trial;
-use slipway_mlflow::{Client, Error};
+use slipway_mlflow::{Client, Error, Run};
+use slipway_names::tag;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -21,15 +22,15 @@ const MARKING: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Ends the attempt's run once rank 0 is gone, if it left the run open. Other attempts have runs that began at another time: theirs is not
-/// touched. `begun` is the run's [`Start::begun`](crate::Start), in milliseconds. While rank 0 lives, the run is its own.
+/// Ends the attempt's run once rank 0 is gone, if it left the run open. A run that another attempt has made, or continues, is not
+/// touched. `begun` is the attempt's [`Start::begun`](crate::Start), in milliseconds. While rank 0 lives, the run is its own.
 pub(crate) async fn end_orphaned_run(client: &Client, trial: &Trial, rank_0: SocketAddr, begun: i64) {
     if timeout(LAST_WORDS, gone(rank_0)).await.is_err() {
         return;
     }
     let ended = timeout(MARKING, async {
         let runs = client.runs_of_job(&trial.experiment, &trial.name).await?;
-        for run in runs.iter().filter(|run| run.is_open() && run.start_time == Some(begun)) {
+        for run in runs.iter().filter(|run| run.is_open() && is_of(run, begun)) {
             kill(client, run, REASON).await?;
         }
         Ok::<_, Error>(())
@@ -39,6 +40,10 @@ pub(crate) async fn end_orphaned_run(client: &Client, trial: &Trial, rank_0: Soc
         Ok(Err(error)) => tracing::warn!(event = "run_not_ended", "{error}"),
         Err(_) => tracing::warn!(event = "run_not_ended", "MLflow did not answer within {} s", MARKING.as_secs()),
     }
+}
+
+fn is_of(run: &Run, begun: i64) -> bool {
+    run.tags.get(tag::ATTEMPT).is_some_and(|attempt| *attempt == begun.to_string())
 }
 
 /// Returns once nothing listens where the workers met: rank 0 does so for as long as it lives.

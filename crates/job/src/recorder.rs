@@ -1,19 +1,16 @@
 //! Logs a run to MLflow while it trains, without delaying a step.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use slipway_mlflow::{Client, Metric, Param, Run, RunStatus, Tag};
+use slipway_mlflow::{Client, Metric, Param, Run, Tag};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::attempts::{kill_open_runs, until_answered};
-use crate::now_ms;
-use crate::{Failure, Result};
-
-/// How long marking a failed run may take; the reason is already in the log.
-const MARKING: Duration = Duration::from_secs(10);
+use crate::attempts::until_answered;
+use crate::record::{Logged, Queue};
+use crate::run::{create, reopen};
+use crate::{Failure, Record, RecordHandle, Result, RunHandle};
 
 /// A run's description before it begins.
 #[derive(Clone, Debug)]
@@ -26,8 +23,11 @@ pub struct Start {
     pub tags: Vec<Tag>,
     /// Its parameters.
     pub params: Vec<Param>,
-    /// When the attempt began, in milliseconds since 1970, which tells the runs of a TrainJob's attempts apart.
+    /// When the attempt began, in milliseconds since 1970, which tells the attempts of a TrainJob apart.
     pub begun: i64,
+    /// What a checkpoint says of the run of an earlier attempt. That run is continued: what it lacks is sent, and what it has is not sent again. If
+    /// MLflow does not have it any more, there is another run.
+    pub resumed: Option<Record>,
 }
 
 /// Collects metrics and sends them from a background task.
@@ -36,36 +36,44 @@ pub struct Recorder {
     client: Client,
     runtime: Handle,
     run: watch::Receiver<Option<Run>>,
-    metrics: Option<UnboundedSender<Vec<Metric>>>,
+    queue: Arc<Queue>,
+    /// The attempt, and the run of an earlier one that it continues.
+    begun: i64,
+    resumed: Option<String>,
     task: Option<JoinHandle<Result<Run, slipway_mlflow::Error>>>,
 }
 
 impl Recorder {
-    /// Creates the run in the background.
-    pub fn start(client: Client, runtime: Handle, start: Start) -> Self {
-        let (metrics, received) = unbounded_channel();
+    /// Creates or continues the run in the background.
+    pub fn start(client: Client, runtime: Handle, mut start: Start) -> Self {
+        let queue = Arc::new(Queue::default());
+        if let Some(resumed) = &mut start.resumed {
+            queue.push(std::mem::take(&mut resumed.unsent));
+        }
         let (created, run) = watch::channel(None);
-        let task = runtime.spawn(record(client.clone(), start, created, received));
-        Self { client, runtime, run, metrics: Some(metrics), task: Some(task) }
+        let (begun, resumed) = (start.begun, start.resumed.as_ref().and_then(|resumed| resumed.run_id.clone()));
+        let task = runtime.spawn(record(client.clone(), start, created, Arc::clone(&queue)));
+        Self { client, runtime, run, queue, begun, resumed, task: Some(task) }
     }
 
     /// A handle that can end the run from elsewhere.
     pub fn run_handle(&self) -> RunHandle {
-        RunHandle { client: self.client.clone(), run: self.run.clone() }
+        RunHandle { client: self.client.clone(), run: self.run.clone(), attempt: self.begun }
     }
 
-    /// Queues metrics.
+    /// A view of what is recorded, for checkpoints.
+    pub fn record_handle(&self) -> RecordHandle {
+        RecordHandle { queue: Arc::clone(&self.queue), run: self.run.clone(), resumed: self.resumed.clone() }
+    }
+
+    /// Queues metrics. Those of a name must come by step.
     ///
     /// # Errors
     /// When MLflow has failed for good.
     pub fn log(&mut self, metrics: Vec<Metric>) -> Result<()> {
-        if let Some(sender) = &self.metrics
-            && sender.send(metrics).is_ok()
-        {
-            return Ok(());
-        }
-        // the task only ends before the sender is dropped if it failed
-        self.finish().map(drop)
+        self.queue.push(metrics);
+        // the task only ends before the queue is closed if it failed
+        if self.task.as_ref().is_none_or(JoinHandle::is_finished) { self.finish().map(drop) } else { Ok(()) }
     }
 
     /// Waits until the run exists. Its parameters may still be on their way.
@@ -85,7 +93,7 @@ impl Recorder {
     /// # Errors
     /// When MLflow has refused or failed for good.
     pub fn finish(&mut self) -> Result<Run> {
-        self.metrics = None;
+        self.queue.close();
         let task = self.task.take().ok_or_else(|| Failure::Unexpected("the run is already finished".to_owned()))?;
         match self.runtime.block_on(task) {
             Ok(Ok(run)) => Ok(run),
@@ -95,59 +103,39 @@ impl Recorder {
     }
 }
 
-/// Ends a run that did not finish by itself.
-#[derive(Clone, Debug)]
-pub struct RunHandle {
-    client: Client,
-    run: watch::Receiver<Option<Run>>,
-}
-
-impl RunHandle {
-    /// Sets the run's status and the reason, if MLflow answers in time. Waits for a run that is being created.
-    pub async fn end(&self, status: RunStatus, reason: &str) {
-        let mut created = self.run.clone();
-        let marked = tokio::time::timeout(MARKING, async {
-            // the task that creates the run has failed, and has reported why
-            let Ok(run) = created.wait_for(Option::is_some).await.map(|run| run.clone()) else { return Ok(()) };
-            let Some(run) = run else { return Ok(()) };
-            self.client.end_unfinished_run(&run.run_id, status, reason, now_ms()).await
-        });
-        match marked.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(event = "run_not_ended", "{error}"),
-            Err(_) => {
-                tracing::warn!(event = "run_not_ended", "MLflow did not answer within {} s", MARKING.as_secs())
-            }
-        }
-    }
-}
-
 async fn record(
     client: Client,
     start: Start,
     created: watch::Sender<Option<Run>>,
-    mut received: UnboundedReceiver<Vec<Metric>>,
+    queue: Arc<Queue>,
 ) -> Result<Run, slipway_mlflow::Error> {
+    let continued = match start.resumed.as_ref().and_then(|resumed| resumed.run_id.as_ref()) {
+        Some(run_id) => reopen(&client, &start, run_id).await?,
+        None => None,
+    };
+    let logged = match &continued {
+        Some(run) => Logged::of(&client, run).await?,
+        None => Logged::default(),
+    };
+    let event = if continued.is_some() { "run_continued" } else { "run" };
     let (to, of) = (&client, &start);
-    let run = until_answered(move |is_repeated| create_run(to, of, is_repeated)).await?;
-    tracing::info!(event = "run", run_id = run.run_id, experiment = start.experiment, name = start.name);
+    let run = match continued {
+        Some(run) => run,
+        None => until_answered(move |is_repeated| create(to, of, is_repeated)).await?,
+    };
+    tracing::info!(event, run_id = run.run_id, experiment = start.experiment, name = start.name);
     created.send_replace(Some(run.clone()));
-    client.log_batch(&run.run_id, &[], &start.params, &[]).await?;
-    while let Some(mut metrics) = received.recv().await {
-        // metrics that arrived while the last batch was being sent go with this one
-        while let Ok(more) = received.try_recv() {
-            metrics.extend(more);
+    // MLflow refuses another value of one that is there
+    let missing: Vec<_> = start.params.into_iter().filter(|param| !run.params.contains_key(&param.key)).collect();
+    client.log_batch(&run.run_id, &[], &missing, &[]).await?;
+    // metrics that arrive while a batch is being sent go with the next one
+    while let Some(mut metrics) = queue.next().await {
+        let count = metrics.len();
+        metrics.retain(|metric| !logged.has(metric));
+        if !metrics.is_empty() {
+            client.log_batch(&run.run_id, &metrics, &[], &[]).await?;
         }
-        client.log_batch(&run.run_id, &metrics, &[], &[]).await?;
+        queue.confirm(count);
     }
     Ok(run)
-}
-
-async fn create_run(client: &Client, start: &Start, is_repeated: bool) -> Result<Run, slipway_mlflow::Error> {
-    let experiment = client.get_or_create_experiment(&start.experiment).await?;
-    if is_repeated {
-        // a run may have been created whose id never arrived
-        kill_open_runs(client, &start.experiment, &start.name).await?;
-    }
-    client.create_run(&experiment, &start.name, &start.tags, start.begun).await
 }

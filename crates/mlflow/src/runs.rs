@@ -233,6 +233,25 @@ impl Client {
         Ok(())
     }
 
+    /// Deletes one tag of a run.
+    ///
+    /// # Errors
+    /// When the run does not have it, or MLflow refuses or fails.
+    pub async fn delete_tag(&self, run_id: &str, key: &str) -> Result<()> {
+        self.set::<Value>(Method::POST, "runs/delete-tag", &json!({ "run_id": run_id, "key": key })).await?;
+        Ok(())
+    }
+
+    /// Makes a run that has ended a running one again. MLflow keeps its last end until the next.
+    ///
+    /// # Errors
+    /// When MLflow refuses, such as for a run that was deleted, or fails.
+    pub async fn reopen_run(&self, run_id: &str) -> Result<()> {
+        self.set::<Value>(Method::POST, "runs/update", &json!({ "run_id": run_id, "status": RunStatus::Running }))
+            .await?;
+        Ok(())
+    }
+
     /// Sets a run's status, and when it ended (milliseconds since 1970).
     ///
     /// # Errors

@@ -14,6 +14,14 @@ pub const EXPERIMENT_FILE: &str = "SLIPWAY_EXPERIMENT_FILE";
 pub const PARAMETERS: &str = "SLIPWAY_PARAMETERS";
 /// Where datasets are stored: `s3://<bucket>`.
 pub const DATASETS: &str = "SLIPWAY_DATASETS";
+/// Where checkpoints are stored: `s3://<bucket>` or `s3://<bucket>/<folder>`.
+pub const CHECKPOINT_STORE: &str = "SLIPWAY_CHECKPOINT_STORE";
+/// The seconds between two checkpoints.
+pub const CHECKPOINT_SECONDS: &str = "SLIPWAY_CHECKPOINT_SECONDS";
+/// A folder in which a program finds its last checkpoint and leaves the next one; the launcher sets it for the program.
+pub const CHECKPOINTS: &str = "SLIPWAY_CHECKPOINTS";
+/// Where a sample of a server's requests is kept: `s3://<bucket>`.
+pub const REQUESTS: &str = "SLIPWAY_REQUESTS";
 /// A folder for verified downloads.
 pub const CACHE: &str = "SLIPWAY_CACHE";
 /// The folder of a program's code.
@@ -32,6 +40,8 @@ pub const MODELS: &str = "SLIPWAY_MODELS";
 pub const LISTEN: &str = "SLIPWAY_LISTEN";
 /// The address at which the server answers for every registered version.
 pub const LISTEN_INTERNAL: &str = "SLIPWAY_LISTEN_INTERNAL";
+/// The bucket that takes what people say about answers: `s3://<bucket>`.
+pub const FEEDBACK: &str = "SLIPWAY_FEEDBACK";
 /// The server's address, for the page.
 pub const SERVER_URL: &str = "SLIPWAY_SERVER_URL";
 /// The bare repository of the loop on one machine, for the page.
@@ -48,6 +58,8 @@ pub const LEASE_NAMESPACE: &str = "SLIPWAY_LEASE_NAMESPACE";
 pub const MANAGER_URL: &str = "SLIPWAY_MANAGER_URL";
 /// A file with the token that the training manager asks for before it writes to a bare repository; the page sends it.
 pub const MANAGER_TOKEN_FILE: &str = "SLIPWAY_MANAGER_TOKEN_FILE";
+/// A file with the token that the dataset monitor asks for in notifications of the object store.
+pub const EVENTS_TOKEN_FILE: &str = "SLIPWAY_EVENTS_TOKEN_FILE";
 /// The id of the GitHub App that opens pull requests.
 pub const GITHUB_APP_ID: &str = "SLIPWAY_GITHUB_APP_ID";
 /// The app's private key, in PEM format.

@@ -32,6 +32,8 @@ pub const COMPARED_BY: &str = "slipway.compared-by";
 pub const GATE: &str = "slipway.gate";
 /// The bounds that a refused run did not meet: a JSON array of `{"metric": …, "value": …, "bound": …}`.
 pub const GATE_UNMET: &str = "slipway.gate-unmet";
+/// When the attempt began that writes a run, in milliseconds since 1970. An attempt that goes on from a checkpoint continues the run.
+pub const ATTEMPT: &str = "slipway.attempt";
 /// Why a run failed.
 pub const FAILURE: &str = "slipway.failure";
 /// Training's speed, in images a second.
@@ -40,3 +42,5 @@ pub const IMAGES_PER_SECOND: &str = "slipway.images-per-second";
 pub const SECONDS: &str = "slipway.seconds";
 /// Of a run, with an environment's name after a dot: the number of the pull request that was to put its version into service there.
 pub const PROMOTION: &str = "slipway.promotion";
+/// Of a version, with an environment's name after a dot: the number of the pull request that was to end its trial there.
+pub const TRIAL: &str = "slipway.trial";

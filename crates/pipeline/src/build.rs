@@ -125,9 +125,9 @@ pub async fn build(declaration: &Dataset, places: &Places, store: &Store, mut sa
 /// Keeps what was read, so that it is not read again: the packs, the index, and what names them.
 async fn keep(key: &Digest, readings: &Readings, store: &Store) -> Result<()> {
     for pack in &readings.made {
-        store.push_blob(pack.path(), pack.blob).await?;
+        store.push_written(pack.path(), pack.blob).await?;
     }
-    store.push_blob(readings.index.path(), readings.index.blob).await?;
+    store.push_written(readings.index.path(), readings.index.blob).await?;
     let kept = Kept { index: readings.index.blob, packs: readings.packs.clone() };
     let json = serde_json::to_vec(&kept).map_err(|error| Error::temporary(readings.index.path(), &error.into()))?;
     // unchanged, it is not written again
@@ -174,8 +174,8 @@ impl Building<'_> {
         let digest = Digest::of(manifest.canonical()?);
         let made = made.into_iter().map(|place: Place| place.name().to_owned()).collect();
         say(Step::Published { made, bytes });
-        store.push_blob(validated.set_aside.path(), validated.set_aside.blob).await?;
-        store.push_blob(chosen.assignments.path(), chosen.assignments.blob).await?;
+        store.push_written(validated.set_aside.path(), validated.set_aside.blob).await?;
+        store.push_written(chosen.assignments.path(), chosen.assignments.blob).await?;
         let mut all = Levels::default();
         lists.levels.iter().for_each(|levels| all.add(*levels));
         let class = |(class, (counts, levels)): (usize, (&[u64; 3], &Levels))| ClassReport {

@@ -2,7 +2,8 @@
 //! 9 × 8 pixels small. Images that look alike differ in few of the 64 bits, whatever their size or brightness.
 
 use crate::picture::Picture;
-use crate::transform::{Resampler, grey};
+use crate::resample::Resampler;
+use crate::transform::grey;
 
 const HEIGHT: u32 = 8;
 const WIDTH: u32 = 9;

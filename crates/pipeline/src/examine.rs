@@ -127,5 +127,6 @@ fn item(Origin { name, part, label }: Origin<'_>) -> Item {
 
 /// The lowest and the highest level.
 fn range(levels: &[u8]) -> [u8; 2] {
-    levels.iter().fold([u8::MAX, 0], |[low, high], &level| [low.min(level), high.max(level)])
+    // one after the other: each is vector instructions then
+    [levels.iter().copied().fold(u8::MAX, u8::min), levels.iter().copied().fold(0, u8::max)]
 }

@@ -67,9 +67,10 @@ impl IndexWriter {
         Ok(Self { file: Hashed::new(folder)?, record: Writer::default(), units: 0, items: 0 })
     }
 
-    pub(crate) fn unit(&mut self, name: &str, version: &str) -> Result<()> {
+    /// `at` is when it arrived, in seconds since 1970; 0 if nobody knows.
+    pub(crate) fn unit(&mut self, name: &str, version: &str, at: i64) -> Result<()> {
         self.units += 1;
-        self.record.clear().u8(0).text(name).text(version);
+        self.record.clear().u8(0).text(name).text(version).u64(at.max(0).unsigned_abs());
         self.file.record(&self.record.bytes)
     }
 
@@ -87,8 +88,13 @@ impl IndexWriter {
 /// A line of an index.
 #[derive(Debug)]
 pub(crate) enum Line {
-    Unit { name: String, version: String },
+    Unit { name: String, version: String, at: i64 },
     Item(Item),
+}
+
+/// The earlier of two times at which something arrived; 0 is not known.
+pub(crate) fn earliest(one: i64, other: i64) -> i64 {
+    if one > 0 && other > 0 { one.min(other) } else { one.max(other) }
 }
 
 /// Reads an index.
@@ -106,10 +112,11 @@ impl IndexReader {
         let Some(record) = self.records.next()? else { return Ok(None) };
         let mut reader = Reader { bytes: record };
         let line = match reader.u8() {
-            Some(0) => reader
-                .text()
-                .zip(reader.text())
-                .map(|(name, version)| Line::Unit { name: name.to_owned(), version: version.to_owned() }),
+            Some(0) => reader.text().zip(reader.text()).map(|(name, version)| {
+                // an index of an earlier release has no time
+                let at = reader.u64().and_then(|at| i64::try_from(at).ok()).unwrap_or_default();
+                Line::Unit { name: name.to_owned(), version: version.to_owned(), at }
+            }),
             Some(1) => Item::read(&mut reader).map(Line::Item),
             _ => None,
         };
@@ -148,7 +155,7 @@ impl Items {
 pub(crate) struct Earlier {
     reader: IndexReader,
     /// The unit whose items come next.
-    unit: Option<(String, String)>,
+    unit: Option<(String, String, i64)>,
     pub(crate) packs: Vec<Option<Blob>>,
     /// Which packs items name that were taken.
     pub(crate) used: Vec<bool>,
@@ -158,8 +165,8 @@ impl Earlier {
     pub(crate) fn open(kept: Kept, path: &Path) -> Result<Self> {
         let used = vec![false; kept.packs.len()];
         let mut earlier = Self { reader: IndexReader::open(path)?, unit: None, packs: kept.packs, used };
-        if let Some(Line::Unit { name, version }) = earlier.reader.next()? {
-            earlier.unit = Some((name, version));
+        if let Some(Line::Unit { name, version, at }) = earlier.reader.next()? {
+            earlier.unit = Some((name, version, at));
         }
         Ok(earlier)
     }
@@ -167,14 +174,15 @@ impl Earlier {
     /// Copies a unit if it is there with this version. Units are asked for in the order of their names.
     pub(crate) fn take(&mut self, unit: &Unit, to: &mut IndexWriter) -> Result<bool> {
         loop {
-            let Some((name, version)) = &self.unit else { return Ok(false) };
+            let Some((name, version, at)) = &self.unit else { return Ok(false) };
             match name.as_str().cmp(unit.name.as_str()) {
                 Ordering::Less => self.items(None)?,
                 Ordering::Greater => return Ok(false),
                 Ordering::Equal => {
                     let same = *version == unit.version;
                     if same {
-                        to.unit(&unit.name, &unit.version)?;
+                        // written again with the same content, it has been there since then
+                        to.unit(&unit.name, &unit.version, earliest(*at, unit.at))?;
                     }
                     self.items(same.then_some(to))?;
                     return Ok(same);
@@ -195,8 +203,8 @@ impl Earlier {
                     }
                     to.item(&item)?;
                 }
-                Some(Line::Unit { name, version }) => {
-                    self.unit = Some((name, version));
+                Some(Line::Unit { name, version, at }) => {
+                    self.unit = Some((name, version, at));
                     return Ok(());
                 }
                 None => {
@@ -230,8 +238,8 @@ pub(crate) fn merge(one: Made, other: Made, folder: &Path) -> Result<Made> {
             (None, Some(_)) => 1,
             (Some(first), Some(second)) => usize::from(second < first),
         };
-        if let Some(Line::Unit { name, version }) = units[side].take() {
-            writer.unit(&name, &version)?;
+        if let Some(Line::Unit { name, version, at }) = units[side].take() {
+            writer.unit(&name, &version, at)?;
         }
         loop {
             match sides[side].next()? {
@@ -242,5 +250,43 @@ pub(crate) fn merge(one: Made, other: Made, folder: &Path) -> Result<Made> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use crate::record::Part;
+    use crate::unit::UnitKind;
+
+    /// When the only unit of an index arrived, after it was found again with this time.
+    fn taken(index: &Made, at: i64, folder: &Path) -> i64 {
+        let kept = Kept { index: index.blob, packs: Vec::new() };
+        let mut earlier = Earlier::open(kept, index.path()).unwrap();
+        let (name, version) = ("a".to_owned(), "1".to_owned());
+        let unit = Unit { name, version, at, part: Part::Whole, kind: UnitKind::Npm };
+        let mut writer = IndexWriter::new(folder).unwrap();
+        assert!(earlier.take(&unit, &mut writer).unwrap());
+        let made = writer.finish().unwrap();
+        match IndexReader::open(made.path()).unwrap().next().unwrap() {
+            Some(Line::Unit { at, .. }) => at,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_written_again_with_the_same_content_keeps_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = IndexWriter::new(folder.path()).unwrap();
+        writer.unit("a", "1", 100).unwrap();
+        let index = writer.finish().unwrap();
+        assert_eq!((taken(&index, 200, folder.path()), taken(&index, 50, folder.path())), (100, 50));
+        assert_eq!(taken(&index, 0, folder.path()), 100);
+        // an index of an earlier release says no times
+        let (mut file, mut record) = (Hashed::new(folder.path()).unwrap(), Writer::default());
+        record.clear().u8(0).text("a").text("1");
+        file.record(&record.bytes).unwrap();
+        assert_eq!(taken(&file.finish().unwrap(), 200, folder.path()), 200);
     }
 }

@@ -1,5 +1,7 @@
 //! Images that arrive in a bucket: `<prefix><label>/<file>`.
 
+use std::time::UNIX_EPOCH;
+
 use slipway_dataset::Store;
 use slipway_experiment::Landing;
 
@@ -21,7 +23,9 @@ pub(crate) async fn list(place: &Landing, store: &Store, mut take: impl FnMut(Un
         let name = format!("s3://{bucket}/{}", object.key);
         let version = format!("{} of {} bytes", object.version, object.size);
         let kind = UnitKind::Object { bucket: bucket.clone(), key: object.key, size: object.size, label };
-        take(Unit { name, version, part: Part::Whole, kind })
+        let since = object.changed.and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
+        let at = since.and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
+        take(Unit { name, version, at, part: Part::Whole, kind })
     });
     match listed.await {
         // nothing has landed yet

@@ -5,7 +5,7 @@
 //!            one by one, once                  over records alone, 150 bytes an item                       by digest    by swap
 //! ```
 //!
-//! The same code runs as `slipway dataset build` and as a program in a job; both give the same bytes.
+//! The same code runs as `slipway dataset build` and in the dataset monitor; both give the same bytes.
 //!
 //! **What is read once is not read again.** A *unit* is what a source can say the version of without reading it: an object of a landing prefix
 //! (entity tag), a file of a folder (size, times, inode), a pinned file (digest). What reading came to is in the *index*, sorted by the unit's name:
@@ -29,7 +29,9 @@
 //! its entity tag. Whoever is overtaken starts again from the new head, with everything that was read; whoever is killed has at most left
 //! blobs that nobody names.
 
+mod arrival;
 mod build;
+mod clean;
 mod difference_hash;
 mod error;
 mod examine;
@@ -47,18 +49,23 @@ mod publish;
 mod read;
 mod record;
 mod report;
+mod resample;
 pub mod sort;
 mod split;
 mod temporary;
 mod transform;
+mod trim;
 mod unit;
 mod validate;
 
+pub use arrival::{Arrival, arrivals, landed, result_of};
 pub use build::{Built, Places, Step, build};
+pub use clean::{Unneeded, remove, unneeded};
 pub use error::Error;
 pub use plan::{Planned, PlannedSource, plan};
 pub use report::{ClassReport, Counts, Reason, ReasonCount, Report, SetAside, SetAsideReport, Short};
 pub use temporary::Temporary;
+pub use trim::{keep_only, trim};
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

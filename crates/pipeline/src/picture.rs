@@ -53,12 +53,16 @@ impl Picture {
 
     /// The digest of its size and its levels: the same for every file that holds them.
     pub(crate) fn digest(&self) -> Digest {
+        Self::digest_of([self.height, self.width], self.channels, &self.levels)
+    }
+
+    pub(crate) fn digest_of([height, width]: [u32; 2], channels: u8, levels: &[u8]) -> Digest {
         use sha2::Digest as _;
         let mut hash = sha2::Sha256::new();
-        hash.update(self.height.to_le_bytes());
-        hash.update(self.width.to_le_bytes());
-        hash.update([self.channels]);
-        hash.update(&self.levels);
+        hash.update(height.to_le_bytes());
+        hash.update(width.to_le_bytes());
+        hash.update([channels]);
+        hash.update(levels);
         hash.into()
     }
 

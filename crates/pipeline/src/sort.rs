@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -22,8 +23,32 @@ pub struct Sorter {
     buffer: usize,
     bytes: Vec<u8>,
     /// Where each record is in `bytes`.
-    places: Vec<(u32, u32)>,
+    places: Vec<Position>,
     runs: Vec<File>,
+}
+
+/// Where a record is in memory, and its first bytes as a number, which decide most comparisons without a look at the record.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    first: u64,
+    start: u32,
+    length: u32,
+}
+
+impl Position {
+    fn record(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..][..self.length as usize]
+    }
+}
+
+/// The first eight bytes of a record as a number; zeros if it has fewer.
+fn first(record: &[u8]) -> u64 {
+    if let Some(first) = record.first_chunk() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut bytes = [0; 8];
+    bytes[..record.len()].copy_from_slice(record);
+    u64::from_be_bytes(bytes)
 }
 
 impl Sorter {
@@ -42,11 +67,12 @@ impl Sorter {
     /// # Errors
     /// If a temporary file cannot be written.
     pub fn push(&mut self, record: &[u8]) -> Result<()> {
-        if self.bytes.len() + record.len() + (self.places.len() + 1) * size_of::<(u32, u32)>() > self.buffer {
+        if self.bytes.len() + record.len() + (self.places.len() + 1) * size_of::<Position>() > self.buffer {
             self.spill()?;
         }
         // both fit: the buffer is smaller
-        self.places.push((self.bytes.len() as u32, record.len() as u32));
+        let (start, length) = (self.bytes.len() as u32, record.len() as u32);
+        self.places.push(Position { first: first(record), start, length });
         self.bytes.extend_from_slice(record);
         Ok(())
     }
@@ -79,19 +105,18 @@ impl Sorter {
         Ok(Sorted { inner: Inner::Files(merge), folder: self.folder })
     }
 
-    fn order(&mut self) -> Vec<(u32, u32)> {
+    fn order(&mut self) -> Vec<Position> {
         let bytes = &self.bytes;
         let mut places = std::mem::take(&mut self.places);
-        let record = |&(start, length): &(u32, u32)| &bytes[start as usize..(start + length) as usize];
-        places.sort_unstable_by(|a, b| record(a).cmp(record(b)));
+        places.sort_unstable_by(|a, b| a.first.cmp(&b.first).then_with(|| a.record(bytes).cmp(b.record(bytes))));
         places
     }
 
     fn spill(&mut self) -> Result<()> {
         let order = self.order();
         let mut run = Run::new(&self.folder)?;
-        for (start, length) in &order {
-            run.write(&self.bytes[*start as usize..(start + length) as usize])?;
+        for position in &order {
+            run.write(position.record(&self.bytes))?;
         }
         self.runs.push(run.finish()?);
         self.bytes.clear();
@@ -110,7 +135,7 @@ pub struct Sorted {
 
 #[derive(Debug)]
 enum Inner {
-    Memory { bytes: Vec<u8>, order: std::vec::IntoIter<(u32, u32)> },
+    Memory { bytes: Vec<u8>, order: std::vec::IntoIter<Position> },
     Files(Merge),
 }
 
@@ -122,9 +147,7 @@ impl Sorted {
     #[expect(clippy::should_implement_trait, reason = "what it gives lives as long as the next call")]
     pub fn next(&mut self) -> Result<Option<&[u8]>> {
         match &mut self.inner {
-            Inner::Memory { bytes, order } => {
-                Ok(order.next().map(|(start, length)| &bytes[start as usize..(start + length) as usize]))
-            }
+            Inner::Memory { bytes, order } => Ok(order.next().map(|position| position.record(bytes))),
             Inner::Files(merge) => merge.next().map_err(|error| match error {
                 Error::Temporary { reason, .. } => Error::Temporary { folder: self.folder.clone(), reason },
                 other => other,
@@ -164,43 +187,57 @@ impl Run {
 #[derive(Debug)]
 struct Merge {
     readers: Vec<BufReader<File>>,
-    heads: BinaryHeap<Reverse<(Vec<u8>, usize)>>,
+    heads: BinaryHeap<Reverse<Next>>,
     current: Vec<u8>,
     folder: PathBuf,
 }
 
+/// The next record of a run. Ordered by its bytes, of which the first ones are a number here.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Next {
+    first: u64,
+    record: Vec<u8>,
+    run: usize,
+}
+
 impl Merge {
     fn new(runs: Vec<File>, folder: &Path) -> Result<Self> {
-        let readers: Vec<_> = runs.into_iter().map(|file| BufReader::with_capacity(READ, file)).collect();
-        let mut merge = Self { readers, heads: BinaryHeap::new(), current: Vec::new(), folder: folder.to_owned() };
-        for run in 0..merge.readers.len() {
-            merge.refill(run, Vec::new())?;
+        let mut readers: Vec<_> = runs.into_iter().map(|file| BufReader::with_capacity(READ, file)).collect();
+        let mut heads = BinaryHeap::new();
+        for (run, reader) in readers.iter_mut().enumerate() {
+            let mut record = Vec::new();
+            if read(reader, &mut record, folder)? {
+                heads.push(Reverse(Next { first: first(&record), record, run }));
+            }
         }
-        Ok(merge)
-    }
-
-    /// Reads the next record of a run into `buffer`.
-    fn refill(&mut self, run: usize, mut buffer: Vec<u8>) -> Result<()> {
-        let unreadable = |error| Error::temporary(&self.folder, &error);
-        let reader = &mut self.readers[run];
-        let mut length = [0; 4];
-        match reader.read_exact(&mut length) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(unreadable(error)),
-        }
-        buffer.resize(u32::from_le_bytes(length) as usize, 0);
-        reader.read_exact(&mut buffer).map_err(unreadable)?;
-        self.heads.push(Reverse((buffer, run)));
-        Ok(())
+        Ok(Self { readers, heads, current: Vec::new(), folder: folder.to_owned() })
     }
 
     fn next(&mut self) -> Result<Option<&[u8]>> {
-        let Some(Reverse((record, run))) = self.heads.pop() else { return Ok(None) };
-        let buffer = std::mem::replace(&mut self.current, record);
-        self.refill(run, buffer)?;
+        let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
+        let next = &mut head.0;
+        std::mem::swap(&mut self.current, &mut next.record);
+        if read(&mut self.readers[next.run], &mut next.record, &self.folder)? {
+            next.first = first(&next.record);
+        } else {
+            PeekMut::pop(head);
+        }
         Ok(Some(&self.current))
     }
+}
+
+/// Reads the next record of a run into `record`; `false` at its end.
+fn read(run: &mut BufReader<File>, record: &mut Vec<u8>, folder: &Path) -> Result<bool> {
+    let unreadable = |error| Error::temporary(folder, &error);
+    let mut length = [0; 4];
+    match run.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+        Err(error) => return Err(unreadable(error)),
+    }
+    record.resize(u32::from_le_bytes(length) as usize, 0);
+    run.read_exact(record).map_err(unreadable)?;
+    Ok(true)
 }
 
 #[cfg(test)]

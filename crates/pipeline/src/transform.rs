@@ -1,10 +1,9 @@
 //! What is done with each image. Integers alone, so every machine gives the same bytes.
 
-use std::collections::HashMap;
-
 use slipway_experiment::Transform;
 
 use crate::picture::Picture;
+use crate::resample::Resampler;
 
 /// Does the declared transforms. Keeps the weights of sizes that it has seen.
 #[derive(Debug, Default)]
@@ -66,100 +65,6 @@ pub(crate) fn grey(picture: &Picture) -> Vec<u8> {
         ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
     };
     picture.levels.chunks_exact(3).map(luma).collect()
-}
-
-/// Resizes by a triangle filter that widens with the scale, so that nothing is skipped when an image becomes smaller: what Pillow calls
-/// `BILINEAR`.
-#[derive(Debug, Default)]
-pub(crate) struct Resampler {
-    weights: HashMap<(u32, u32), Vec<Weights>>,
-    rows: Vec<u16>,
-}
-
-/// Which places count for a new one, and how much: 65,536 together.
-#[derive(Debug)]
-struct Weights {
-    start: usize,
-    each: Vec<u32>,
-}
-
-/// How many sizes are remembered.
-const SIZES: usize = 1024;
-
-impl Resampler {
-    pub(crate) fn resize(&mut self, picture: &Picture, [height, width]: [u32; 2]) -> Picture {
-        let mut levels = Vec::new();
-        let size = [picture.height, picture.width];
-        self.resample(&picture.levels, size, usize::from(picture.channels), [height, width], &mut levels);
-        Picture { height, width, channels: picture.channels, levels }
-    }
-
-    /// From levels of a size to those of another.
-    pub(crate) fn resample(
-        &mut self,
-        levels: &[u8],
-        [height, width]: [u32; 2],
-        channels: usize,
-        to: [u32; 2],
-        resized: &mut Vec<u8>,
-    ) {
-        if self.weights.len() > SIZES {
-            self.weights.clear();
-        }
-        for (from, to) in [(width, to[1]), (height, to[0])] {
-            self.weights.entry((from, to)).or_insert_with(|| weights(from, to));
-        }
-        let (across, down) = (&self.weights[&(width, to[1])], &self.weights[&(height, to[0])]);
-        // rows in levels of 1/256; a product with a weight fits into 32 bits
-        self.rows.clear();
-        for row in levels.chunks_exact(width as usize * channels) {
-            for Weights { start, each } in across {
-                for channel in 0..channels {
-                    let places = row[start * channels + channel..].iter().step_by(channels);
-                    let sum: u32 = places.zip(each).map(|(&level, &weight)| u32::from(level) * weight).sum();
-                    self.rows.push(((sum + 128) >> 8) as u16);
-                }
-            }
-        }
-        let row = to[1] as usize * channels;
-        resized.clear();
-        resized.reserve(to[0] as usize * row);
-        let mut sums = vec![0_u32; row];
-        for Weights { start, each } in down {
-            sums.fill(1 << 23);
-            for (place, &weight) in each.iter().enumerate() {
-                let above = &self.rows[(start + place) * row..(start + place + 1) * row];
-                sums.iter_mut().zip(above).for_each(|(sum, &level)| *sum += u32::from(level) * weight);
-            }
-            resized.extend(sums.iter().map(|sum| (sum >> 24) as u8));
-        }
-    }
-}
-
-fn weights(from: u32, to: u32) -> Vec<Weights> {
-    let (from, to) = (i64::from(from), i64::from(to));
-    let support = 2 * from.max(to);
-    let place = |new: i64| {
-        // everything times 2 × to, so that halves are whole
-        let center = (2 * new + 1) * from;
-        let weight = |old: i64| support - ((2 * old + 1) * to - center).abs();
-        let first = ((center - support) / (2 * to) - 1).max(0);
-        let counted: Vec<(i64, i64)> = (first..from)
-            .map(|old| (old, weight(old)))
-            .skip_while(|(_, weight)| *weight <= 0)
-            .take_while(|(_, weight)| *weight > 0)
-            .collect();
-        let total: i64 = counted.iter().map(|(_, weight)| weight).sum();
-        let mut each: Vec<u32> = counted.iter().map(|(_, weight)| (weight * 65_536 / total) as u32).collect();
-        // what rounding took goes to the nearest place
-        let rest = 65_536 - each.iter().sum::<u32>();
-        let nearest = (0..each.len()).max_by_key(|&index| (counted[index].1, std::cmp::Reverse(index)));
-        if let Some(nearest) = nearest {
-            each[nearest] += rest;
-        }
-        Weights { start: counted.first().map_or(0, |(old, _)| *old as usize), each }
-    };
-    (0..to).map(place).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) struct Unit {
     pub(crate) name: String,
     /// Another one if its content may be another.
     pub(crate) version: String,
+    /// When it landed, in seconds since 1970; 0 if it did not, or from a store that does not say it.
+    pub(crate) at: i64,
     pub(crate) part: Part,
     pub(crate) kind: UnitKind,
 }
@@ -60,7 +62,7 @@ pub(crate) async fn list(spec: &DatasetSpec, places: &Places, store: &Store) -> 
     match &spec.source {
         Source::Npm(source) => {
             let name = format!("npm:{}@{}", source.package, source.version);
-            list.add(&Unit { name, version: source.version.clone(), part: Part::Whole, kind: UnitKind::Npm })?;
+            list.add(&Unit { name, version: source.version.clone(), at: 0, part: Part::Whole, kind: UnitKind::Npm })?;
         }
         Source::Idx(source) => {
             for (number, (part, pair)) in (0..).zip(parts(&source.files)) {
@@ -69,7 +71,7 @@ pub(crate) async fn list(spec: &DatasetSpec, places: &Places, store: &Store) -> 
                     version = format!("{version}; {}", self::version(file, places, store).await?);
                 }
                 let name = name(&pair.images);
-                list.add(&Unit { name, version, part, kind: UnitKind::Idx(number) })?;
+                list.add(&Unit { name, version, at: 0, part, kind: UnitKind::Idx(number) })?;
             }
         }
         Source::Images(source) => {
@@ -80,7 +82,7 @@ pub(crate) async fn list(spec: &DatasetSpec, places: &Places, store: &Store) -> 
                     Some(folder) => list.folder(&folder, &name(file), part)?,
                     None => {
                         let version = version(file, places, store).await?;
-                        list.add(&Unit { name: name(file), version, part, kind: UnitKind::Archive(number) })?;
+                        list.add(&Unit { name: name(file), version, at: 0, part, kind: UnitKind::Archive(number) })?;
                     }
                 }
             }
@@ -201,7 +203,7 @@ impl List {
             let metadata = path.metadata().map_err(|error| Error::file("read", &path, &error))?;
             let path = path.to_string_lossy().into_owned();
             let (name, version) = (format!("{name}/{within}"), stamp(&metadata));
-            self.add(&Unit { name, version, part, kind: UnitKind::File { path, label } })
+            self.add(&Unit { name, version, at: 0, part, kind: UnitKind::File { path, label } })
         })
     }
 }
@@ -279,7 +281,8 @@ fn is_of_a_desktop(name: &str) -> bool {
 
 /// The name first, and a byte that no name has: records sort as names do.
 fn encode(unit: &Unit, to: &mut Writer) {
-    to.raw(unit.name.replace('\0', "\u{fffd}").as_bytes()).u8(0).text(&unit.version).u8(unit.part as u8);
+    to.raw(unit.name.replace('\0', "\u{fffd}").as_bytes()).u8(0).text(&unit.version);
+    to.u64(unit.at.max(0).unsigned_abs()).u8(unit.part as u8);
     let label = match &unit.kind {
         UnitKind::Object { bucket, key, size, label } => {
             to.u8(0).text(bucket).text(key).u64(*size);
@@ -309,7 +312,8 @@ fn decode(record: &[u8]) -> Option<Unit> {
     let end = record.iter().position(|byte| *byte == 0)?;
     let name = std::str::from_utf8(&record[..end]).ok()?.to_owned();
     let mut from = Reader { bytes: &record[end + 1..] };
-    let (version, part) = (from.text()?.to_owned(), from.part()?);
+    let (version, at) = (from.text()?.to_owned(), i64::try_from(from.u64()?).ok()?);
+    let part = from.part()?;
     let label = |from: &mut Reader<'_>| {
         let (has_label, label) = (from.u8()? == 1, from.text()?);
         Some(has_label.then(|| label.to_owned()))
@@ -327,5 +331,5 @@ fn decode(record: &[u8]) -> Option<Unit> {
         4 => UnitKind::Npm,
         _ => return None,
     };
-    Some(Unit { name, version, part, kind })
+    Some(Unit { name, version, at, part, kind })
 }

@@ -308,6 +308,7 @@ impl Project {
         }
         read.sort_by_key(|source| stem(&source.file) != source.experiment.name);
         let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+        let mut trains_on: BTreeMap<String, String> = BTreeMap::new();
         for source in read {
             let ExperimentFile { file, experiment, text, .. } = &source;
             if let Some(first) = by_name.get(&experiment.name) {
@@ -315,6 +316,7 @@ impl Project {
                 continue;
             }
             by_name.insert(experiment.name.clone(), file.clone());
+            trains_on.insert(experiment.name.clone(), experiment.spec.dataset.clone());
             self.findings.extend(misnamed(file, text, "experiment", &experiment.name));
             let findings = references::check(self, &source);
             self.warnings.extend(references::unused_parameters(self, &source));
@@ -326,6 +328,10 @@ impl Project {
             }
         }
         self.experiments.sort_by(|a, b| a.file.cmp(&b.file));
+        for declared in self.datasets.values() {
+            let text = tree.text(&declared.file).unwrap_or_default();
+            self.findings.extend(references::retrained(declared, &text, &trains_on));
+        }
     }
 }
 

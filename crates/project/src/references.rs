@@ -1,11 +1,13 @@
 //! Checks that everything an experiment refers to exists and fits it, so that no job starts in vain.
 
+use std::collections::BTreeMap;
+
 use slipway_experiment::{Pipeline, Publication, Setting, Split};
 use slipway_names::env;
 use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
 
 use crate::cluster;
-use crate::project::{Environment, ExperimentFile, Project, trainer_folder};
+use crate::project::{DatasetFile, Environment, ExperimentFile, Project, trainer_folder};
 
 /// A finding for each reference to something that does not exist, to a dataset that is too small, or to an environment that does not allow
 /// the sweep, has no image of the trainer, or no price of a GPU.
@@ -161,6 +163,30 @@ pub(crate) fn unknown_cancelled(project: &Project, source: &ExperimentFile) -> V
                 .with_help("remove it; a change of the experiment gives its TrainJobs other names")
         })
         .collect()
+}
+
+/// A finding for each experiment that a dataset's monitor would retrain although it does not exist, or trains on another dataset. `trains_on`
+/// has the dataset of every experiment.
+pub(crate) fn retrained(declared: &DatasetFile, text: &str, trains_on: &BTreeMap<String, String>) -> Vec<Finding> {
+    let dataset = &declared.dataset;
+    let Some(retrain) = dataset.spec.monitor.as_ref().and_then(|monitor| monitor.retrain.as_ref()) else {
+        return Vec::new();
+    };
+    let tree = document(text).ok();
+    let items = tree.as_ref().map(|tree| tree.items_at("spec.monitor.retrain.experiments")).unwrap_or_default();
+    let wrong = retrain.experiments.iter().enumerate().filter_map(|(index, name)| {
+        let at = items.get(index).map_or(Position::START, |item| item.at);
+        let (code, message) = match trains_on.get(name) {
+            Some(other) if *other == dataset.name => return None,
+            Some(other) => ("wrong-value", format!("experiment `{name}` trains on `{other}`, not on this dataset")),
+            None => ("unknown-experiment", format!("there is no experiment `{name}`")),
+        };
+        let own: Vec<&str> =
+            trains_on.iter().filter(|(_, other)| **other == dataset.name).map(|(name, _)| name.as_str()).collect();
+        let help = suggestion(name, "experiments on this dataset", &own);
+        Some(Finding::at(&declared.file, at, code, message).with_help(help))
+    });
+    wrong.collect()
 }
 
 /// A finding for each batch size with which no step could be made: the trainer refuses a batch that the training split does not fill.

@@ -143,3 +143,33 @@ fn rules_of_no_repository_and_of_one_that_ignores_the_project_do_not_count() {
         "the repository does not hold the project"
     );
 }
+
+#[test]
+fn a_monitor_names_experiments_on_its_own_dataset() {
+    let dataset = |name: &str, retrain: &str| {
+        format!(
+            "apiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {{name: {name}}}\nspec:\n  source: {{idx: {{images: a, labels: b}}}}\n  classes: 2\n  \
+             shape: [8, 8]\n  split: {{validation: 0.1, test: 0.1, seed: 0}}\n  pipeline: {{}}\n  digest: sha256:{}\n  monitor:\n    \
+             retrain: {{experiments: [{retrain}]}}\n",
+            "a".repeat(64)
+        )
+    };
+    let experiment = "apiVersion: slipway.dev/v1alpha1\nkind: Experiment\nmetadata: {name: e}\nspec:\n  dataset: ours\n  model: {architecture: cnn}\n  \
+                      training: {epochs: 1, batchSize: 8, optimizer: {name: adam, learningRate: 0.1}, seed: 1}\n  workers: {count: 1, cpu: 1, memory: 1Gi}\n  \
+                      budget: {cpuHours: 9, deadline: 1h}\n";
+    let cluster = "apiVersion: slipway.dev/v1alpha1\nkind: Cluster\nmetadata: {name: local}\nspec:\n  trainerImage: t:1\n  prices: {cpuHour: 1, currency: EUR}\n";
+    let read = |ours: &str, theirs: &str| {
+        let mut tree = Tree::default();
+        tree.insert("datasets/ours.yaml", dataset("ours", ours).into_bytes());
+        tree.insert("datasets/theirs.yaml", dataset("theirs", theirs).into_bytes());
+        tree.insert("experiments/e.yaml", experiment.into());
+        tree.insert("clusters/local/cluster.yaml", cluster.into());
+        let all = Project::read(&tree).findings;
+        all.iter().map(|one| (one.file.clone(), one.line, one.column, one.code)).collect::<Vec<_>>()
+    };
+    let wrong = read("e", "e");
+    assert_eq!(wrong, [("datasets/theirs.yaml".to_owned(), 12, 29, "wrong-value")]);
+    let unknown = read("e, f", "g");
+    let expected = [("datasets/ours.yaml", 32), ("datasets/theirs.yaml", 29)];
+    assert_eq!(unknown, expected.map(|(file, column)| (file.to_owned(), 12, column, "unknown-experiment")));
+}

@@ -5,10 +5,11 @@ use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
 use slipway_project::code_owners::{self, CodeOwners};
 use slipway_project::plan_markdown::markdown_with;
-use slipway_project::{Plan, Tree};
+use slipway_project::{Plan, Tree, serving};
+use slipway_serving::Pins;
 
 use crate::branch::{branch, change, change_in};
-use crate::{Opening, Remote, Result};
+use crate::{Error, Opening, Remote, Result};
 
 /// A branch of the remote, mostly its default one, as it is now.
 #[derive(Debug)]
@@ -32,6 +33,18 @@ impl Base {
         let commit = remote.fetch(git, &branch).await?;
         let tree = Tree::at(git, &commit)?;
         Ok(Self { branch, commit, tree })
+    }
+
+    /// The versions in service in an environment.
+    ///
+    /// # Errors
+    /// [`Error::UnknownEnvironment`]; [`Error::Invalid`] when the list has a mistake.
+    pub(crate) fn in_service(&self, environment: &str) -> Result<Pins> {
+        let known = self.tree.folders_in("overlays");
+        if !known.iter().any(|name| name == environment) {
+            return Err(Error::UnknownEnvironment { name: environment.to_owned(), known });
+        }
+        serving::read(&self.tree, environment).map_err(|finding| Error::Invalid(vec![finding]))
     }
 
     /// Puts a commit on top of this base on a branch, and opens its pull request. If one is already open for the same, also on an earlier base,
@@ -77,7 +90,7 @@ impl Base {
     }
 
     /// The owners of the files that a commit changes, as this base names them. An address is no reviewer.
-    fn code_owners(&self, git: &Repository, head: &str) -> Result<Vec<String>> {
+    pub(crate) fn code_owners(&self, git: &Repository, head: &str) -> Result<Vec<String>> {
         let whole = Repository::open(git.root())?;
         for path in code_owners::PATHS {
             let Some(text) = whole.read(&self.commit, path)? else { continue };

@@ -10,6 +10,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a pull request cannot be prepared or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A dataset that is not retrained.
+    #[error("nothing is trained again on {dataset}: {reason}")]
+    NotRetrained {
+        /// The dataset.
+        dataset: String,
+        /// Why not.
+        reason: String,
+    },
     /// Files have mistakes.
     #[error("{} found", slipway_project::count(.0.len(), "problem"))]
     Invalid(Vec<Finding>),
@@ -169,6 +177,19 @@ pub enum Error {
         version: u64,
         /// The versions that exist.
         known: Vec<String>,
+    },
+    /// There is nothing to try a version beside.
+    #[error(
+        "no other version of {model} is in service in {environment}, so version {version} cannot be tried beside one: without `--as`, \
+         `slipway promote` puts it into service"
+    )]
+    NoChampion {
+        /// The registered model.
+        model: String,
+        /// The version.
+        version: u64,
+        /// The environment.
+        environment: String,
     },
     /// The version was not registered by Slipway.
     #[error(

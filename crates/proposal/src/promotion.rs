@@ -90,18 +90,11 @@ impl Promotion {
     /// [`Error::NotServable`] and [`Error::UnknownEngine`] when no server runs it; [`Error::NoDigest`], [`Error::UnknownEnvironment`]; [`Error::Invalid`] when the environment's list of versions in service has a
     /// mistake; when the remote cannot be fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, environment: &str, version: &ModelVersion) -> Result<Self> {
-        servable(version)?;
-        let digest: Digest = version
-            .tag(tag::DIGEST)
-            .parse()
-            .map_err(|_| Error::NoDigest { model: version.name.clone(), version: version.version.clone() })?;
+        let pin = pin(version)?;
+        let digest = pin.digest;
         let base = Base::fetch(git, remote).await?;
-        let known = base.tree.folders_in("overlays");
-        if !known.iter().any(|name| name == environment) {
-            return Err(Error::UnknownEnvironment { name: environment.to_owned(), known });
-        }
-        let before = serving::read(&base.tree, environment).map_err(|finding| Error::Invalid(vec![finding]))?;
-        let after = before.with(Pin { name: version.name.clone(), version: version.number(), digest });
+        let before = base.in_service(environment)?;
+        let after = before.with(pin);
         let environment = environment.to_owned();
         Ok(Self { digest, version: version.clone(), environment, base, before, after })
     }
@@ -142,35 +135,53 @@ impl Promotion {
         self.base.open(git, remote, &head, proposal, opening).await
     }
 
-    /// The pull request's body: what a reviewer needs to know about the version.
+    /// The pull request's body.
     fn body(&self) -> String {
-        let mut text = "| | |\n|---|---|\n".to_owned();
         let replaces = self.before.get(&self.version.name);
         let replaces =
             replaces.map_or_else(|| "nothing was served".to_owned(), |pin| format!("version {}", pin.version));
-        let _ = writeln!(text, "| replaces | {replaces} |");
-        for (name, key) in [
-            ("accuracy on the test split", tag::ACCURACY),
-            ("compared with others by", tag::COMPARED_BY),
-            ("engine", tag::ENGINE),
-            ("architecture", tag::ARCHITECTURE),
-            ("TrainJob", tag::TRAINJOB),
-            ("experiment", tag::EXPERIMENT_FILE),
-            ("experiment's content", tag::EXPERIMENT_BLOB),
-            ("program's code", tag::PROGRAM_TREE),
-            ("commit", tag::COMMIT),
-            ("dataset", tag::DATASET),
-            ("dataset's content", tag::DATASET_DIGEST),
-            ("model's content", tag::DIGEST),
-        ] {
-            let value = self.version.tag(key);
-            if !value.is_empty() {
-                let _ = writeln!(text, "| {name} | `{value}` |");
-            }
-        }
-        text + "\nOnce merged, the server loads it without a restart and without failing a request. \
-                Reverting the merge restores the previous version.\n"
+        described(&self.version, ("replaces", &replaces))
+            + "\nOnce merged, the server loads it without a restart and without failing a request. \
+               Reverting the merge restores the previous version.\n"
     }
+}
+
+/// What a list of versions in service says of a version.
+///
+/// # Errors
+/// [`Error::NotServable`] and [`Error::UnknownEngine`] when no server runs it; [`Error::NoDigest`].
+pub(crate) fn pin(version: &ModelVersion) -> Result<Pin> {
+    servable(version)?;
+    let digest: Digest = version
+        .tag(tag::DIGEST)
+        .parse()
+        .map_err(|_| Error::NoDigest { model: version.name.clone(), version: version.version.clone() })?;
+    Ok(Pin { name: version.name.clone(), version: version.number(), digest })
+}
+
+/// What a reviewer needs to know about a version, as a table that begins with this row.
+pub(crate) fn described(version: &ModelVersion, (name, value): (&str, &str)) -> String {
+    let mut text = format!("| | |\n|---|---|\n| {name} | {value} |\n");
+    for (name, key) in [
+        ("accuracy on the test split", tag::ACCURACY),
+        ("compared with others by", tag::COMPARED_BY),
+        ("engine", tag::ENGINE),
+        ("architecture", tag::ARCHITECTURE),
+        ("TrainJob", tag::TRAINJOB),
+        ("experiment", tag::EXPERIMENT_FILE),
+        ("experiment's content", tag::EXPERIMENT_BLOB),
+        ("program's code", tag::PROGRAM_TREE),
+        ("commit", tag::COMMIT),
+        ("dataset", tag::DATASET),
+        ("dataset's content", tag::DATASET_DIGEST),
+        ("model's content", tag::DIGEST),
+    ] {
+        let value = version.tag(key);
+        if !value.is_empty() {
+            let _ = writeln!(text, "| {name} | `{value}` |");
+        }
+    }
+    text
 }
 
 fn named(model: &str, version: &str, environment: &str) -> String {
@@ -196,7 +207,7 @@ fn servable(version: &ModelVersion) -> Result<()> {
 }
 
 /// A registered model's name in the name of a branch, where git allows less than the registry: other characters become `-`.
-fn in_branch(name: &str) -> String {
+pub(crate) fn in_branch(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
 }
 

@@ -186,6 +186,42 @@ impl Remote {
         Err(Error::TooManyBranches(first))
     }
 
+    /// Puts a commit on a branch and opens its pull request, unless the branch has had one, in whatever state: that one is returned, the oldest if
+    /// there are several. Also returns whether it was opened just now.
+    ///
+    /// For branches that are named by what they are for: two who open at the same time come to the same end. A branch that is there without a
+    /// pull request is what an earlier attempt has left. It is taken as it is, unless the base branch has moved since: then the commit is put on
+    /// top of it, so that nothing of then is proposed, and no commit is lost.
+    pub(crate) async fn open_once(&self, git: &Repository, head: &str, request: PullRequest) -> Result<(Opened, bool)> {
+        if let Some(opened) = self.first_of(&request.branch).await? {
+            return Ok((opened, false));
+        }
+        let there = self.find(git, &request.branch).await?;
+        if let Some(commit) = over(git, there.as_deref(), head)?
+            && let Err(error) = self.publish(git, &commit, &request.branch).await
+        {
+            // unless somebody else made it in between
+            let there = self.find(git, &request.branch).await?;
+            if there.is_none() || over(git, there.as_deref(), head)?.is_some() {
+                return Err(error);
+            }
+        }
+        let opened = self.forge.open(&request).await?;
+        match self.first_of(&request.branch).await? {
+            // somebody else opened one in between, and a person has closed it already
+            Some(first) if first.number < opened.number => {
+                self.forge.close(opened.number).await?;
+                Ok((first, false))
+            }
+            _ => Ok((opened, true)),
+        }
+    }
+
+    /// The oldest pull request of a branch, in whatever state.
+    pub(crate) async fn first_of(&self, branch: &str) -> Result<Option<Opened>> {
+        Ok(self.forge.of_branch(branch).await?.into_iter().next())
+    }
+
     /// Puts a commit on a branch that does not exist. Returns whether the branch holds it, or the same change, now.
     async fn put(&self, git: &Repository, head: &str, branch: &str) -> Result<bool> {
         if let Some(there) = self.find(git, branch).await? {
@@ -208,6 +244,18 @@ impl Remote {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What is to be published on a branch that is `there`, so that it has the content of `head` on the base of `head`: nothing if it is on that base
+/// already, and otherwise a commit that leads on from both.
+fn over(git: &Repository, there: Option<&str>, head: &str) -> Result<Option<String>> {
+    let Some(there) = there else { return Ok(Some(head.to_owned())) };
+    let Some(base) = git.first_parent(head)? else { return Ok(None) };
+    if git.contains(there, &base)? {
+        return Ok(None);
+    }
+    let message = git.commit_of(head)?.message;
+    Ok(Some(git.commit_tree(&git.tree_of(head)?, &[there, base.as_str()], &message)?))
 }
 
 /// What a commit changes of its first parent, for GitHub: it has the files of the other parents already.
@@ -237,8 +285,8 @@ fn is_path(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use slipway_forge::{Credentials, Forge, GitHub, Opened};
-    use slipway_git::Repository;
+    use slipway_forge::{Credentials, Forge, GitHub, Opened, PullRequest};
+    use slipway_git::{Repository, Update};
 
     use super::{Remote, is_path};
     use crate::{Error, Opening, Promotion, Rendered, Reversion, merged_commits};
@@ -281,6 +329,40 @@ mod tests {
             task(promotion.open(git, remote, None, Opening::default()));
         }
         let _: fn(&Repository, &Remote, &Opened, Promotion) = tasks;
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_attempt_left_is_brought_to_the_base_of_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = Repository::init_bare(folder.path()).unwrap();
+        let remote = Remote::at(folder.path()).unwrap();
+        let commit = |on: Option<&str>, path: &str, text: &str| {
+            git.commit(on, &[(path.to_owned(), Some(text.as_bytes().to_vec()))].into(), "change").unwrap()
+        };
+        let moves = |name: &str, to: &str, from: Option<&str>| {
+            assert!(git.update(&[Update { name: &format!("refs/heads/{name}"), to, from }]).unwrap());
+        };
+        let request = |branch: &str| PullRequest {
+            branch: branch.to_owned(),
+            base: "main".to_owned(),
+            title: "Again".to_owned(),
+            ..PullRequest::default()
+        };
+        let first = commit(None, "a", "1");
+        moves("main", &first, None);
+        // killed before it opened anything
+        let left = commit(Some(&first), "b", "then");
+        moves("left", &left, None);
+        moves("fresh", &left, None);
+        let (opened, is_new) =
+            remote.open_once(&git, &commit(Some(&first), "b", "now"), request("fresh")).await.unwrap();
+        assert_eq!((opened.head.as_str(), is_new), (left.as_str(), true), "its base is that of now");
+        let second = commit(Some(&first), "a", "2");
+        moves("main", &second, Some(&first));
+        let head = commit(Some(&second), "b", "now");
+        let (opened, is_new) = remote.open_once(&git, &head, request("left")).await.unwrap();
+        assert!(is_new && git.contains(&opened.head, &second).unwrap() && git.contains(&opened.head, &left).unwrap());
+        assert_eq!(git.tree_of(&opened.head).unwrap(), git.tree_of(&head).unwrap());
     }
 
     #[test]

@@ -79,6 +79,23 @@ pub(crate) fn bars(metric: &str, by: &str, values: &[(String, f64)]) -> Option<(
     Some((text + "```", shown))
 }
 
+/// A bar and a point of a line for each of some names, in the order that they have; `None` if there are fewer than two, or one is not a number.
+#[must_use]
+pub fn bars_and_line(title: &str, by: &str, values: &[(String, f64, f64)]) -> Option<String> {
+    let all = || values.iter().flat_map(|(_, bar, line)| [*bar, *line]);
+    if values.len() < 2 || values.len() > BARS || !all().all(is_drawable) {
+        return None;
+    }
+    let mut text = begin(title);
+    let names: Vec<String> = values.iter().map(|(name, ..)| format!("\"{}\"", plain(name))).collect();
+    let _ = writeln!(text, "    x-axis \"{}\" [{}]", plain(by), names.join(", "));
+    text.push_str(&value_axis(title, all()));
+    let listed = |of: fn(&(String, f64, f64)) -> f64| values.iter().map(|one| number(of(one))).collect::<Vec<_>>();
+    let _ = writeln!(text, "    bar [{}]", listed(|one| one.1).join(", "));
+    let _ = writeln!(text, "    line [{}]", listed(|one| one.2).join(", "));
+    Some(text + "```")
+}
+
 fn begin(title: &str) -> String {
     let colours: Vec<&str> = LINES.iter().map(|(_, colour)| *colour).collect();
     format!(
@@ -171,6 +188,15 @@ mod tests {
         let (text, shown) = bars("a", "b", &many).unwrap();
         assert!(shown == 20 && text.contains("[\"0\", \"52\"") && text.contains("\"999\"]"), "{text}");
         assert_eq!(bars("a", "b", &many[..1]), None);
+    }
+
+    #[test]
+    fn bars_stand_beside_a_line() {
+        let of = |name: &str, bar, line| (name.to_owned(), bar, line);
+        let text = bars_and_line("share", "class", &[of("0", 0.5, 0.1), of("\"]", 0.25, 0.2)]).unwrap();
+        assert!(text.contains("x-axis \"class\" [\"0\", \"-\"]\n    y-axis \"share\" 0.06 --> 0.54\n"), "{text}");
+        assert!(text.ends_with("    bar [0.5, 0.25]\n    line [0.1, 0.2]\n```"), "{text}");
+        assert_eq!(bars_and_line("a", "b", &[of("0", 0.5, f64::NAN), of("1", 0.1, 0.1)]), None);
     }
 
     #[test]

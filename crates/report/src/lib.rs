@@ -33,6 +33,7 @@ mod short;
 mod whole;
 
 pub use about::About;
+pub use chart::bars_and_line;
 pub use compose::{PART_CHARACTERS, PARTS, Packed, compose, pack};
 pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section, Subject};
 pub use error::{Error, Result};

@@ -59,6 +59,7 @@ fn no_service_account_of_ours_may_do_more_than_its_job() -> Result<()> {
     let api = ApiServer::start()?;
     let namespaces = with_rights(&api)?;
     let ours = [
+        ("dataset-monitor", "dataset-monitor"),
         ("demo-ui", "demo-ui"),
         ("gateway", "traefik"),
         ("minio", "minio"),

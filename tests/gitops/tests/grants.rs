@@ -8,13 +8,14 @@ use slipway_gitops_tests::program::{kustomize, need};
 use slipway_gitops_tests::tree::{builds, documents, environments};
 
 const MANAGER: &str = "training-manager/training-manager";
+const MONITOR: &str = "dataset-monitor/dataset-monitor";
 const TRAEFIK: &str = "gateway/traefik";
 
 /// The namespaces that Traefik routes to. Only MinIO's is not in every environment.
 const ROUTED: [&str; 7] = ["argocd", "demo-ui", "gateway", "minio", "mlflow", "server", "training-manager"];
 
 #[test]
-fn only_the_proxy_and_the_training_manager_are_granted_anything() {
+fn only_the_proxy_the_training_manager_and_the_dataset_monitor_are_granted_anything() {
     need(&["kustomize"]).unwrap();
     for environment in environments().unwrap() {
         let found: BTreeSet<(String, String)> = objects(&environment)
@@ -37,7 +38,25 @@ fn only_the_proxy_and_the_training_manager_are_granted_anything() {
             .map(|place| (TRAEFIK.to_owned(), place.to_owned()))
             .collect();
         expected.extend(["argocd", "training", "training-manager"].map(|place| (MANAGER.to_owned(), place.to_owned())));
+        expected.insert((MONITOR.to_owned(), "dataset-monitor".to_owned()));
         assert_eq!(found, expected, "{environment}");
+    }
+}
+
+#[test]
+fn the_dataset_monitor_is_granted_to_hold_its_lease_and_nothing_else() {
+    need(&["kustomize"]).unwrap();
+    for environment in environments().unwrap() {
+        let objects = objects(&environment);
+        let is_its = |one: &&Value| one["kind"] == "Role" && one["metadata"]["name"] == "dataset-monitor";
+        let roles: Vec<&Value> = objects.iter().filter(is_its).collect();
+        assert_eq!(roles.len(), 1, "{environment}: {roles:?}");
+        let leases =
+            |verbs: Value| json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs});
+        let mut own = leases(json!(["get", "update"]));
+        own["resourceNames"] = json!(["dataset-monitor"]);
+        assert_eq!(roles[0]["metadata"]["namespace"], "dataset-monitor");
+        assert_eq!(roles[0]["rules"], json!([own, leases(json!(["create"]))]));
     }
 }
 

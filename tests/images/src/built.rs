@@ -11,7 +11,7 @@ use slipway_loop::programs::program;
 use slipway_oci::{Descriptor, Layout, Manifest};
 
 /// The images of the stack.
-pub const ALL: [&str; 5] = ["demo-ui", "mlflow", "server", "trainer", "training-manager"];
+pub const ALL: [&str; 6] = ["dataset-monitor", "demo-ui", "mlflow", "server", "trainer", "training-manager"];
 
 /// The images of training programs.
 pub const PROGRAMS: [&str; 3] = ["sklearn-wine", "torch-cnn", "wine"];

@@ -23,6 +23,9 @@ fn trainer_and_server_share_almost_all_and_what_is_compiled_is_small() -> Result
     let manager = Image::build(&clone, "training-manager", &folder.path().join("training-manager"))?.layers();
     let size: u64 = manager.values().sum();
     ensure!(size <= 30 * MB, "training-manager has {size} bytes");
+    let monitor = Image::build(&clone, "dataset-monitor", &folder.path().join("dataset-monitor"))?.layers();
+    let size: u64 = monitor.values().sum();
+    ensure!(size <= 40 * MB, "dataset-monitor has {size} bytes");
     // each worker of each job starts one of these
     for program in ["slipway-trainer", "slipway-launch"] {
         let size = std::fs::metadata(given("SLIPWAY_BIN")?.join(program))?.len();
@@ -130,6 +133,7 @@ fn an_image_says_where_it_comes_from() -> Result<()> {
                 "pkg:pypi/boto3@",
             ],
             "training-manager" => &["pkg:deb/debian/libc6@", "pkg:cargo/kube@", "pkg:cargo/octocrab@"],
+            "dataset-monitor" => &["pkg:deb/debian/libc6@", "pkg:cargo/kube@", "pkg:cargo/aws-sdk-s3@"],
             _ => &["pkg:pypi/streamlit@1.67"],
         };
         for start in expected {

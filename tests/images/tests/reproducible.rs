@@ -33,7 +33,7 @@ fn two_work_trees_two_times_two_users() -> Result<()> {
     std::fs::create_dir_all(&release)?;
     let programs =
         std::env::var_os("SLIPWAY_SECOND_BIN").map_or_else(|| given("SLIPWAY_BIN"), |path| Ok(path.into()))?;
-    for name in ["slipway-trainer", "slipway-server", "slipway-manager"] {
+    for name in ["slipway-trainer", "slipway-server", "slipway-manager", "slipway-monitor"] {
         std::fs::copy(programs.join(name), release.join(name))?;
     }
     // downloads are checked by their hashes; finished layers are not taken over

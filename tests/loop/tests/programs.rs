@@ -121,7 +121,7 @@ async fn the_examples_train_on_two_workers_and_what_they_register_answers() -> R
     project.slipway(&["dataset", "add", squares::DECLARATION]).await?;
     images_are_served(&project).await?;
     a_gate_refuses(&project).await?;
-    a_killed_worker_ends_the_job(&project).await?;
+    a_worker_that_is_killed_in_each_attempt_ends_the_job(&project).await?;
     scikit_learn_is_registered_and_not_served(&project).await
 }
 
@@ -160,15 +160,22 @@ async fn a_gate_refuses(project: &Project) -> Result<()> {
     Ok(())
 }
 
-async fn a_killed_worker_ends_the_job(project: &Project) -> Result<()> {
+async fn a_worker_that_is_killed_in_each_attempt_ends_the_job(project: &Project) -> Result<()> {
     let text = replaced(&squares::torch_cnn(&project.clone, "killed")?, "epochs: 3", "epochs: 1000")?;
     let job = project.start("killed", &text).await?;
+    let mut killed: Vec<Pid> = Vec::new();
     let begun = Instant::now();
-    while !project.log(&job).contains("epoch 1 ") {
-        ensure!(begun.elapsed() < JOB, "{job} does not train: {}", project.log(&job));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    // the first attempt, and three restarts
+    while killed.len() < 4 {
+        ensure!(begun.elapsed() < JOB, "{job} does not start again after {killed:?}: {}", project.log(&job));
+        match program_of_rank(&job, 1) {
+            Ok(program) if !killed.contains(&program) && project.log(&job).contains("epoch 1 ") => {
+                kill_process(program, Signal::KILL)?;
+                killed.push(program);
+            }
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
-    kill_process(program_of_rank(&job, 1)?, Signal::KILL)?;
     let status = project.finished(&job).await?;
     let why = status["message"].to_string();
     ensure!(status["phase"] == "Failed" && why.contains("worker 1"), "{status}");

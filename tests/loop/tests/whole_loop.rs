@@ -46,7 +46,7 @@ async fn a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit() -> Result<(
 fn report_is_right(report: &Report) -> Result<()> {
     ensure!(report.trials.len() == 2, "two trials are in the sweep: {report:?}");
     let best = report.trials.iter().map(|trial| trial.accuracy).fold(f64::NAN, f64::max);
-    ensure!(best >= 0.97, "the better trial reached {best}");
+    ensure!(best >= 0.96, "the better trial reached {best}");
     ensure!(report.trials.iter().any(|trial| trial.version.is_some()), "nothing was registered: {report:?}");
     ensure!(report.trials.iter().all(|trial| trial.images_per_second > 0.0 && trial.seconds > 0.0));
     let prediction = &report.prediction;

@@ -53,11 +53,12 @@ pub(crate) async fn interrupted() -> Result<(), Failure> {
 /// The addresses of a loop, one a line.
 pub(crate) fn addresses(state: &State) -> String {
     format!(
-        "page    {}\nMLflow  {}\nserver  {}\nmanager {}\nS3      {}\nforge   {}\nkubectl KUBECONFIG={}",
+        "page    {}\nMLflow  {}\nserver  {}\nmanager {}\nmonitor {}\nS3      {}\nforge   {}\nkubectl KUBECONFIG={}",
         state.page,
         state.mlflow,
         state.server,
         state.manager,
+        state.monitor,
         state.s3,
         state.forge.display(),
         state.kubeconfig.display()

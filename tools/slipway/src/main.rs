@@ -1,6 +1,7 @@
 //! `slipway`: launch distributed training by merging a pull request.
 
 mod cache;
+mod clean;
 mod commands;
 mod context;
 mod dataset;
@@ -44,8 +45,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use commands::{
-    archive, bootstrap, cancel, check, close, dataset as dataset_command, demo, diff, doctor, history, image, merge,
-    new, plan as plan_command, promote, propose, render, report as report_command, revert, show, status, trace, up,
+    archive, bootstrap, cancel, check, close, dataset as dataset_command, demo, diff, doctor, drift, history, image,
+    merge, new, plan as plan_command, promote, propose, render, report as report_command, revert, show, status, trace,
+    up,
 };
 use context::{Color, Context, Output};
 use failure::Failure;
@@ -126,6 +128,8 @@ enum Command {
     Demo(demo::Demo),
     /// Store a dataset by content, or verify it
     Dataset(dataset_command::Dataset),
+    /// Show whether datasets have changed, whether that matters, and what the monitor would do
+    Drift(drift::Drift),
     /// Build the stack's images without a container engine
     Image(image::Image),
     /// Show what this machine lacks and how to get it, or what is unhealthy in a cluster
@@ -202,6 +206,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Down(command) => wait(command.run(&context)),
         Command::Demo(command) => wait(command.run(&context)),
         Command::Dataset(command) => wait(command.run(&context)),
+        Command::Drift(command) => wait(command.run(&context)),
         Command::Completions { .. } => Ok(()),
     }
 }

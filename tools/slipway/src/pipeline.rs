@@ -119,17 +119,23 @@ fn with_pipeline(context: &Context, file: &str) -> Result<(String, Dataset), Fai
     Err(Failure::Invalid(vec![Finding::at(file, position_of(&text, "spec"), "missing-field", message).with_help(help)]))
 }
 
-/// The temporary folder is removed when it is dropped.
-fn places(context: &Context, declaration: &Dataset) -> Result<(Temporary, Places), Failure> {
-    let cache = cache::folder()?;
-    let temporary = Temporary::new(&cache.join("pipeline")).map_err(|error| Failure::Environment(error.to_string()))?;
+/// Where everything is for a build. The temporary folder is removed when it is dropped.
+pub(crate) fn places(context: &Context, declaration: &Dataset) -> Result<(Temporary, Places), Failure> {
+    let (temporary, places) = looking(context)?;
     let npm = match &declaration.spec.source {
         Source::Npm(source) => Some(package(source)?),
         _ => None,
     };
+    Ok((temporary, Places { npm, ..places }))
+}
+
+/// The same for who only looks at what builds have left: without the source's package.
+pub(crate) fn looking(context: &Context) -> Result<(Temporary, Places), Failure> {
+    let cache = cache::folder()?;
+    let temporary = Temporary::new(&cache.join("pipeline")).map_err(|error| Failure::Environment(error.to_string()))?;
     let sources =
         slipway_sources::Places { project: context.root.clone(), cache, repin: false, limits: Limits::default() };
-    let places = Places { sources, npm, temporary: temporary.path().to_owned() };
+    let places = Places { sources, npm: None, temporary: temporary.path().to_owned() };
     Ok((temporary, places))
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bad_programs;
+mod checkpoints;
 mod environment;
 mod models;
 #[path = "../../../trainer/tests/cluster/objects.rs"]

@@ -67,6 +67,7 @@ impl Place {
             .env("AWS_ENDPOINT_URL_S3", &self.objects.url)
             .env("AWS_ACCESS_KEY_ID", KEYS.0)
             .env("AWS_SECRET_ACCESS_KEY", KEYS.1)
+            .env("SLIPWAY_CHECKPOINT_STORE", "s3://checkpoints")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

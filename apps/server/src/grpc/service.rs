@@ -21,6 +21,7 @@ use super::inference::{
     ServerReadyResponse, StatisticDuration,
 };
 use crate::address::Address;
+use crate::ask::Asked;
 use crate::body::Part;
 use crate::exchange::{Answered, counted};
 use crate::infer::{Requested, checked, encoded, place, shaped, wanted};
@@ -154,7 +155,10 @@ async fn infer(address: &Address, request: ModelInferRequest) -> Result<ModelInf
     let metrics = address.app.metrics.clone();
     let answer = async {
         match address.find(&request.model_name, given(&request.model_version)).await {
-            Ok(model) => Answered { result: ask(address, &model, request).await, model: Some(model) },
+            Ok(model) => {
+                let answer = ask(address, &model, request).await;
+                Answered::of(model, answer)
+            }
             Err(refusal) => refusal.into(),
         }
     };
@@ -165,7 +169,7 @@ async fn ask(
     address: &Address,
     model: &Arc<Loaded>,
     request: ModelInferRequest,
-) -> Result<ModelInferResponse, Refusal> {
+) -> Result<(Arc<Loaded>, ModelInferResponse), Refusal> {
     let interface = &model.interface;
     let requested = request.outputs.iter().map(requested).collect::<Result<_, _>>()?;
     let wanted = wanted(interface, requested, true)?;
@@ -198,7 +202,8 @@ async fn ask(
         arrays.push((at, Array { shape, elements }));
     }
     let (inputs, rows) = checked(interface, arrays)?;
-    let outputs = address.app.workers.ask(Arc::clone(model), inputs, rows).await?;
+    let (id, named) = (Some(request.id.as_str()).filter(|id| !id.is_empty()), !request.model_version.is_empty());
+    let (model, outputs) = address.app.ask(model, Asked { id, inputs, rows, named }).await?;
     let mut answer = ModelInferResponse {
         model_name: model.name.clone(),
         model_version: model.version.clone(),
@@ -207,12 +212,12 @@ async fn ask(
     };
     for wanted in &wanted {
         let spec = &interface.outputs[wanted.output];
-        let (datatype, shape, bytes) = encoded(&outputs[wanted.output], wanted.classes, model);
+        let (datatype, shape, bytes) = encoded(&outputs[wanted.output], wanted.classes, &model);
         let name = spec.name.clone();
         answer.outputs.push(InferOutputTensor { name, datatype: datatype.to_owned(), shape, ..Default::default() });
         answer.raw_output_contents.push(bytes);
     }
-    Ok(answer)
+    Ok((model, answer))
 }
 
 /// An output that is asked for.

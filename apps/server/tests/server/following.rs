@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use crate::mount::Mount;
-use crate::process::{Server, close, list, picture, probabilities, request};
+use crate::process::{Server, close, list, list_with, picture, probabilities, request};
 use crate::registry::Registry;
 
 #[tokio::test]
@@ -123,7 +123,20 @@ async fn a_bad_list_keeps_what_is_in_service() {
     let mut failures = 0.0;
     let wrong = format!("sha256:{}", "0".repeat(64));
     registry.tamper("3", |version| version.flip_a_bit());
-    for bad in ["models: [".to_owned(), list("2", &wrong), list("9", &second), list("3", &third)] {
+    let nonsense = |members: &str| list_with("mnist", ("2", &second), ("1", &first), members);
+    for bad in [
+        "models: [".to_owned(),
+        list("2", &wrong),
+        list("9", &second),
+        list("3", &third),
+        nonsense("mode: blue"),
+        nonsense("mode: canary"),
+        nonsense("mode: canary, share: 0.9"),
+        nonsense("mode: canary, share: .inf"),
+        nonsense("mode: [shadow]"),
+        list_with("mnist", ("2", &second), ("2", &first), "mode: shadow"),
+        list_with("mnist", ("2", &second), ("1", "sha256:../../etc/passwd"), "mode: shadow"),
+    ] {
         server.pin(&bad);
         server.until("/healthz", |_, _| true).await;
         loop {

@@ -4,8 +4,10 @@
 
 mod answers;
 mod bounds;
+mod challengers;
 mod confined;
 mod encodings;
+mod feedback;
 mod following;
 mod invocations;
 mod metrics;
@@ -15,5 +17,7 @@ mod process;
 mod proxy;
 mod registry;
 mod rolling;
+mod samples;
+mod shadows;
 mod triton;
 mod versions;

@@ -25,6 +25,49 @@ class Wine(nn.Module):
         return torch.softmax(row @ self.weight, -1)
 
 
+class Other(Wine):
+    """The same, with other weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = self.weight * 2
+
+
+class Fails(nn.Module):
+    """Fails on everything but zeros."""
+
+    def forward(self, row: Tensor) -> Tensor:
+        if bool(row.abs().sum() > 0):
+            raise ValueError("this row is too much")
+        return torch.softmax(row[:, :2], -1)
+
+
+class NotFinite(nn.Module):
+    """Numbers that are none for everything but zeros."""
+
+    def forward(self, row: Tensor) -> Tensor:
+        return torch.softmax(row[:, :2], -1) + torch.log(-row.abs().sum() + 1)
+
+
+class Slow(nn.Module):
+    """Takes about half a second for everything but zeros, and many seconds for a first number above 100."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(64))
+
+    def forward(self, row: Tensor) -> Tensor:
+        turns = 0
+        if bool(row.abs().sum() > 0):
+            turns = 10_000
+        if bool(row.max() > 100):
+            turns = 1_000_000
+        result = self.matrix
+        for _ in range(turns):
+            result = result @ self.matrix
+        return torch.softmax(row[:, :2] * result[0, 0], -1)
+
+
 class Every(nn.Module):
     """Every datatype as it came, in a dictionary of another order."""
 
@@ -84,6 +127,10 @@ ROW = [tensor("row", "FP32", -1, 3, columns=["acid", "sugar", "alcohol"])]
 CLASSES = [tensor("probabilities", "FP32", -1, 2)]
 
 script("wine", Wine(), ROW, CLASSES, labels=["red", "white"])
+script("other", Other(), ROW, CLASSES, labels=["red", "white"])
+script("fails", Fails(), ROW, CLASSES, labels=["red", "white"])
+script("not-finite", NotFinite(), ROW, CLASSES, labels=["red", "white"])
+script("slow", Slow(), ROW, CLASSES, labels=["red", "white"])
 script("every", Every(), [tensor(f"in_{name}", name, -1, 2) for name in TYPES], [tensor(name, name, -1, 2) for name in TYPES])
 script("words", Words(), [tensor("ids", "INT64", -1, -1), tensor("mask", "BOOL", -1, -1)],
        [tensor("sum", "FP32", -1, 2), tensor("count", "INT64", -1)])

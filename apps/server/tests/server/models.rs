@@ -11,7 +11,7 @@ use crate::process::{Server, lists, read};
 use crate::registry::Registry;
 
 /// Where the models are, each in a folder of its name. They are made once for all tests of a run.
-fn made() -> &'static Path {
+pub(crate) fn made() -> &'static Path {
     static MADE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = MADE.get_or_init(|| {
         let python = std::env::var_os("SLIPWAY_PYTHON_TORCH");
@@ -43,11 +43,11 @@ async fn serving(names: &[&str], environment: &[(&str, &str)]) -> (Registry, Ser
     (registry, server)
 }
 
-fn input(name: &str, datatype: &str, shape: &[usize], data: Value) -> Value {
+pub(crate) fn input(name: &str, datatype: &str, shape: &[usize], data: Value) -> Value {
     json!({"name": name, "datatype": datatype, "shape": shape, "data": data})
 }
 
-fn inputs(inputs: &[Value]) -> String {
+pub(crate) fn inputs(inputs: &[Value]) -> String {
     json!({ "inputs": inputs }).to_string()
 }
 

@@ -70,6 +70,12 @@ impl Server {
         read(self.http.post(url).body(body).send().await.unwrap()).await
     }
 
+    /// Says what turned out to be right.
+    pub(crate) async fn post_truths(&self, model: &str, truths: &Value) -> (u16, Value) {
+        let url = format!("{}/v2/models/{model}/truths", self.internal);
+        read(self.http.post(url).json(truths).send().await.unwrap()).await
+    }
+
     /// Sends one part of a request on a connection of its own.
     pub(crate) fn begin(&self, part: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address.trim_start_matches("http://")).unwrap();
@@ -82,6 +88,12 @@ impl Server {
         let text = self.get("/metrics").await.1;
         let found = text.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         found.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The report of the only challenger, once it is in this state.
+    pub(crate) async fn challenger(&self, state: &str) -> Value {
+        let body = self.until_inside("/challengers", |_, body| body["challengers"][0]["state"] == state).await;
+        body["challengers"][0].clone()
     }
 
     /// Repeats the request until the answer satisfies the condition, and returns its body.
@@ -153,6 +165,9 @@ pub(crate) fn program(folder: &Path, mlflow: &str) -> Command {
         .env_remove("SLIPWAY_QUEUE")
         .env_remove("SLIPWAY_DRAIN_SECONDS")
         .env_remove("SLIPWAY_GRACE_SECONDS")
+        .env_remove("SLIPWAY_REQUESTS")
+        .env_remove("SLIPWAY_SAMPLE_SHARE")
+        .env_remove("SLIPWAY_FEEDBACK")
         .stdin(Stdio::null());
     command
 }
@@ -167,6 +182,20 @@ pub(crate) async fn read(response: reqwest::Response) -> (u16, Value) {
 /// models.yaml with one version of `mnist`.
 pub(crate) fn list(version: &str, digest: &str) -> String {
     lists(&[("mnist", version, digest)])
+}
+
+/// models.yaml with one version of a model, and a challenger with these members.
+pub(crate) fn list_with(
+    name: &str,
+    (version, digest): (&str, &str),
+    challenger: (&str, &str),
+    members: &str,
+) -> String {
+    let (other, content) = challenger;
+    format!(
+        "{}    challenger: {{version: \"{other}\", digest: {content}, {members}}}\n",
+        lists(&[(name, version, digest)])
+    )
 }
 
 /// models.yaml with these models, versions and digests.

@@ -4,6 +4,7 @@
 
 mod again;
 mod between;
+mod checkpoints;
 mod objects;
 mod progress;
 mod status_api;

@@ -1,65 +1,48 @@
-//! An S3 endpoint over a folder that holds one dataset: each digit is a bright block at its own place.
+//! An S3 endpoint over a folder that holds one dataset, in which each digit is a bright block at its own place, and an empty bucket for checkpoints.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use axum::http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use slipway_dataset::{Credentials, LocalDataset, Sizes, Store, idx};
+use slipway_object_store::{Faults, serve_with};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
-pub(crate) const KEYS: (&str, &str) = ("key", "secret");
+pub(crate) use slipway_object_store::KEYS;
 
 pub(crate) struct Objects {
     pub(crate) url: String,
     pub(crate) digest: String,
-    away: Arc<AtomicBool>,
-    _folder: TempDir,
+    pub(crate) faults: Faults,
+    folder: TempDir,
 }
 
 impl Objects {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single(KEYS.0, KEYS.1));
-        let service = service.build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let away = Arc::new(AtomicBool::new(false));
-        let is_away = Arc::clone(&away);
-        let answer = service_fn(move |request: Request<Incoming>| {
-            let (service, is_away) = (service.clone(), is_away.load(Ordering::SeqCst));
-            async move {
-                if !is_away {
-                    return Service::call(&service, request).await;
-                }
-                let mut refusal = Response::new(s3s::Body::empty());
-                *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                Ok(refusal)
-            }
-        });
-        tokio::spawn(async move {
-            let http = Builder::new(TokioExecutor::new());
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(http.serve_connection(TokioIo::new(socket), answer.clone()).into_owned());
-            }
-        });
+        std::fs::create_dir(folder.path().join("checkpoints")).unwrap();
+        let faults = Faults::default();
+        let url = serve_with(folder.path(), faults.clone()).await;
         let (access_key, secret_key) = (KEYS.0.to_owned(), KEYS.1.to_owned());
         let credentials = Credentials { access_key, secret_key, session_token: None };
         let store = Store::new(&url, "datasets", credentials, "us-east-1").unwrap();
         let digest = store.push(&blocks()).await.unwrap().to_string();
-        Self { url, digest, away, _folder: folder }
+        Self { url, digest, faults, folder }
     }
 
     /// While it is away, every request is answered with 503.
     pub(crate) fn set_away(&self, away: bool) {
-        self.away.store(away, Ordering::SeqCst);
+        self.faults.set_away(away);
+    }
+
+    /// Where the store keeps a job's checkpoints.
+    pub(crate) fn checkpoints_of(&self, job: &str) -> std::path::PathBuf {
+        self.folder.path().join("checkpoints").join(job)
+    }
+
+    /// How many objects there are of a job's checkpoints: the manifest, and each shard.
+    pub(crate) fn checkpoint_objects(&self, job: &str) -> usize {
+        fn count(folder: &std::path::Path) -> usize {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
+        }
+        count(&self.checkpoints_of(job))
     }
 }
 

@@ -21,6 +21,7 @@ async fn a_worker_that_is_stopped_while_it_trains_says_so_and_registers_nothing(
         let mut trial = trial(&objects, 2, ENDLESS);
         let experiment = format!("stopped-{turn}");
         trial["experiment"] = experiment.clone().into();
+        trial["name"] = experiment.clone().into();
         let port = free_port();
         let mut workers = [0, 1].map(|rank| {
             let cache = folder.path().join(format!("cache-{rank}"));
@@ -50,6 +51,7 @@ async fn a_job_whose_workers_are_stopped_one_after_the_other_was_stopped_and_did
     let folder = tempfile::tempdir().unwrap();
     let mut trial = trial(&objects, 2, ENDLESS);
     trial["experiment"] = "one-by-one".into();
+    trial["name"] = "one-by-one".into();
     let port = free_port();
     let [mut first, second] = [0, 1].map(|rank| {
         let cache = folder.path().join(format!("cache-{rank}"));
@@ -96,6 +98,7 @@ async fn a_registration_under_way_is_finished_and_one_that_has_not_begun_never_b
         let (address, arrival) = between::hold(&mlflow.url, call).await;
         let mut trial = trial(&objects, 1, 2);
         trial["experiment"] = format!("stopped-at-{versions}").into();
+        trial["name"] = trial["experiment"].clone();
         let running = Running::start(&mut worker(0, free_port(), &trial, &objects, &address, folder.path()));
         let pid = running.pid();
         let ended = tokio::task::spawn_blocking(move || running.end());

@@ -43,6 +43,7 @@ pub(crate) fn worker(rank: usize, port: u16, trial: &Value, objects: &Objects, m
         .env("AWS_ENDPOINT_URL_S3", &objects.url)
         .env("AWS_ACCESS_KEY_ID", KEYS.0)
         .env("AWS_SECRET_ACCESS_KEY", KEYS.1)
+        .env("SLIPWAY_CHECKPOINT_STORE", "s3://checkpoints")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -78,6 +79,16 @@ impl Running {
     /// Waits until rank 0 has taken its first step and has its run, which is created meanwhile.
     pub(crate) fn until_it_trains(&mut self) {
         while !["\"event\":\"first_step\"", "\"event\":\"run\""].iter().all(|event| self.logged.contains(event)) {
+            self.until("\"event\"");
+        }
+    }
+
+    /// The same of an attempt that goes on from a checkpoint.
+    pub(crate) fn until_it_trains_again(&mut self) {
+        while !["\"event\":\"first_step\"", "\"event\":\"run_continued\""]
+            .iter()
+            .all(|event| self.logged.contains(event))
+        {
             self.until("\"event\"");
         }
     }

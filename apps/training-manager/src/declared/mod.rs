@@ -22,10 +22,10 @@ pub use brought::{Brought, Commits};
 use crate::promotions::Policy;
 use crate::repository::{Followed, blocking};
 use crate::view::Trial;
-use crate::warned::Warned;
 use crate::watch::Observed;
 use archived::archived;
 use hyperparameters::hyperparameters;
+use slipway_service::Warned;
 
 /// What the default branch declares.
 #[derive(Clone, Debug, Default)]

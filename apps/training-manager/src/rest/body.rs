@@ -15,6 +15,9 @@ use super::document::Schemas;
 use super::problem::{Finding, Problem};
 use super::token::Token;
 
+/// How a token is sent.
+const HOW: &str = "send `Authorization: Bearer <token>`: with GitHub your own token, with a repository of this machine that of its manager";
+
 /// The most bytes of a body.
 const MOST: usize = 256 << 10;
 /// How long a body may take to arrive.
@@ -63,7 +66,7 @@ impl<T: DeserializeOwned + JsonSchema + Send> Body for Written<T> {
 
     async fn read(head: &Parts, body: HttpBody) -> Result<Self, Problem> {
         check_type(&head.headers)?;
-        let token = Token::of(&head.headers)?;
+        let token = Token::of(&head.headers, HOW)?;
         let text = whole(&head.headers, body).await?;
         Ok(Self { token, content: parse(&text)? })
     }

@@ -11,7 +11,6 @@ use super::document::Schemas;
 use super::operation::{Asked, Nothing, Operation};
 use super::problem::Problem;
 use super::shared::Shared;
-use crate::connect;
 
 /// A word.
 pub(crate) struct Word(&'static str);
@@ -61,6 +60,6 @@ impl Operation for Ready {
 
     async fn answer(shared: Arc<Shared>, _: Asked<Self>) -> Result<Self::Answer, Problem> {
         let missing = shared.state.missing.borrow();
-        if missing.is_empty() { Ok(Word("ready\n")) } else { Err(Problem::not_ready(connect::said(&missing))) }
+        if missing.is_empty() { Ok(Word("ready\n")) } else { Err(Problem::not_ready(slipway_service::said(&missing))) }
     }
 }

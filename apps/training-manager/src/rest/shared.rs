@@ -6,7 +6,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 use super::{Connected, State};
-use crate::connect;
 use crate::view::{Experiment, Trainings, Trial};
 
 /// What all requests share.
@@ -45,7 +44,7 @@ impl Shared {
     /// Before: what is not known yet would look as if it did not exist.
     pub(crate) fn connected(&self) -> Result<&Connected, Problem> {
         let Some(connected) = self.state.connected.get() else {
-            return Err(Problem::not_ready(connect::said(&self.state.missing.borrow())));
+            return Err(Problem::not_ready(slipway_service::said(&self.state.missing.borrow())));
         };
         let read = connected.read.borrow().clone();
         read.map(|()| connected).map_err(Problem::not_ready)

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use objects::{Change, Objects};
 use store::Step;
 
-use crate::warned::Warned;
+use slipway_service::Warned;
 
 /// How long changes are gathered before they are shown: a job of fifty workers changes its state fifty times within a moment.
 const GATHERING: Duration = Duration::from_millis(150);

@@ -138,6 +138,7 @@ impl World {
             followed,
             mlflow: self.managed.clone(),
             pages: Some("https://mlflow.example.org".to_owned()),
+            server: None,
             archive: None,
             leadership,
             pace: Pace::default(),

@@ -81,6 +81,7 @@ impl Bench {
             status_server: Some(kubernetes.status_server()),
             jobs: jobs.clone(),
             cpu_millis: cpus * 1000,
+            max_restarts: 0,
         });
         let serving = kubernetes.serve(&queue, &jobs, path).unwrap();
         let client = client(&serving.kubeconfig).await;

@@ -270,6 +270,6 @@ pub(super) fn amount(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Amo
 }
 
 /// A share from 0 to 1; decimals beyond the sixth are rounded.
-fn millionths(share: f64) -> u32 {
+pub(super) fn millionths(share: f64) -> u32 {
     (share * 1e6).round() as u32
 }

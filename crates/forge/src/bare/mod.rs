@@ -42,6 +42,9 @@ struct Record {
     /// How many commits were merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commits: Option<usize>,
+    /// When it was opened, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opened_at: Option<i64>,
 }
 
 const BRANCHES: &str = "refs/heads/";
@@ -154,6 +157,7 @@ impl BareForge {
             labels: request.labels.clone(),
             merge_commit: None,
             commits: None,
+            opened_at: now(),
         };
         let blob = self.write(&record)?;
         // Another process may take the number first; it may even be this very request.
@@ -324,7 +328,7 @@ impl BareForge {
 
     fn opened(&self, number: u64, record: Record, head: String) -> Result<Opened> {
         let base = self.base(&record)?;
-        let Record { title, body, branch, state, draft, labels, merge_commit, commits, .. } = record;
+        let Record { title, body, branch, state, draft, labels, merge_commit, commits, opened_at, .. } = record;
         Ok(Opened {
             number,
             url: format!("{} ({})", self.path.display(), head_ref(number)),
@@ -342,8 +346,15 @@ impl BareForge {
             is_fork: false,
             merge_commit,
             commits,
+            opened_at,
         })
     }
+}
+
+/// Seconds since 1970; `None` on a machine whose clock is before that.
+fn now() -> Option<i64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
 }
 
 fn record_ref(number: u64) -> String {

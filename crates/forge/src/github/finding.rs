@@ -8,6 +8,9 @@ use super::pull::{Pull, same};
 use super::{GitHub, PAGE};
 use crate::{Error, Opened, Result};
 
+/// The most pages of a hundred pull requests that are read.
+const MOST_PAGES: u32 = 50;
+
 impl GitHub {
     /// A pull request by its number.
     pub(crate) async fn get(&self, number: u64) -> Result<Opened> {
@@ -57,6 +60,46 @@ impl GitHub {
     /// The open one of a branch of this repository.
     pub(crate) async fn open_for(&self, branch: &str) -> Result<Option<Opened>> {
         self.open_pull(branch).await?.map(|pull| self.opened(pull)).transpose()
+    }
+
+    /// Those of a branch of this repository in any state, the oldest first.
+    pub(crate) async fn of_branch(&self, branch: &str) -> Result<Vec<Opened>> {
+        let query = json!({
+            "head": format!("{}:{branch}", self.owner), "state": "all", "sort": "created", "direction": "asc", "per_page": PAGE,
+        });
+        let mut pulls: Vec<Pull> = self.all(&self.route("pulls"), &query).await?;
+        // GitHub ignores what it does not understand, and then lists all
+        pulls.retain(|pull| pull.head.branch == branch);
+        let mut opened = pulls.into_iter().map(|pull| self.opened(pull)).collect::<Result<Vec<_>>>()?;
+        opened.sort_by_key(|one| one.number);
+        Ok(opened)
+    }
+
+    /// Those that were opened at a time, in seconds since 1970, or later, the newest first.
+    pub(crate) async fn opened_since(&self, time: i64) -> Result<Vec<Opened>> {
+        let client = self.client().await?;
+        let route = self.route("pulls");
+        let mut since: Vec<Opened> = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let query =
+                json!({ "state": "all", "sort": "created", "direction": "desc", "per_page": PAGE, "page": page });
+            let pulls: octocrab::Page<Pull> = self.ask(Repeat::Harmless, || client.get(&route, Some(&query))).await?;
+            let is_last = pulls.items.len() < usize::from(PAGE);
+            for pull in pulls.items {
+                let opened = self.opened(pull)?;
+                if opened.opened_at.is_some_and(|at| at < time) {
+                    return Ok(since);
+                }
+                // one that was opened while the pages were read moves others to the next page
+                if since.iter().all(|other| other.number != opened.number) {
+                    since.push(opened);
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(since)
     }
 
     pub(crate) async fn open_pull(&self, branch: &str) -> Result<Option<Pull>> {

@@ -9,6 +9,7 @@ mod comment;
 mod commit;
 mod finding;
 mod green;
+mod issue;
 mod merging;
 mod objections;
 mod opening;
@@ -152,6 +153,17 @@ impl GitHub {
         let repository = || async { client.repos(&self.owner, &self.repository).get().await };
         let branch = self.ask(Repeat::Harmless, repository).await?.default_branch;
         branch.ok_or_else(|| self.unreadable("the repository has no default branch"))
+    }
+
+    /// Whether only people with a right to it may read the repository.
+    pub(crate) async fn is_private(&self) -> Result<bool> {
+        #[derive(Deserialize)]
+        struct Repository {
+            #[serde(default)]
+            private: bool,
+        }
+        let repository: Repository = self.read(&format!("/repos/{}", self.name())).await?;
+        Ok(repository.private)
     }
 
     /// Owner and repository.

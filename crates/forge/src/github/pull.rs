@@ -1,6 +1,8 @@
 //! A pull request as GitHub describes it. octocrab's own type refuses the whole answer if a field that nobody here reads has a new value.
 
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::GitHub;
 use crate::{Opened, PullRequestState, Result};
@@ -25,6 +27,8 @@ pub(crate) struct Pull {
     pub(crate) head: Side,
     base: Side,
     pub(crate) merged_at: Option<String>,
+    #[serde(default)]
+    created_at: Option<String>,
     /// Of one that is open the commit of a merge that GitHub tried.
     pub(crate) merge_commit_sha: Option<String>,
     /// How many commits it has; `None` in lists.
@@ -122,8 +126,14 @@ impl GitHub {
             head_repository,
             merge_commit: pull.merge_commit_sha.filter(|_| merged),
             commits: pull.commits,
+            opened_at: pull.created_at.as_deref().and_then(seconds),
         })
     }
+}
+
+/// A time as GitHub writes it, such as `2026-11-25T00:00:00Z`, in seconds since 1970.
+fn seconds(text: &str) -> Option<i64> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
 /// Whether two names are one to GitHub, which does not tell upper from lower case in them.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod at_once;
+mod clean;
 mod growth;
 mod quality;
 mod repeated;

@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use slipway_e2e::{Stack, text};
 
 /// The namespaces of our own components.
-const OURS: [&str; 8] = ["demo-ui", "gateway", "minio", "mlflow", "postgres", "server", "training", "training-manager"];
+const OURS: [&str; 9] =
+    ["dataset-monitor", "demo-ui", "gateway", "minio", "mlflow", "postgres", "server", "training", "training-manager"];
 /// Traefik watches the Secrets of the namespaces that it routes to, for certificates, and does not start without that right.
 const MAY_READ: (&str, &str) = ("gateway", "traefik");
 /// The namespaces that it does not route to.

@@ -14,6 +14,7 @@ pub(crate) const POSTGRES_SET_UP: &str = "postgres/postgres-set-up";
 pub(crate) const SERVER: &str = "server/server";
 pub(crate) const TRAINER: &str = "training/slipway-torch-node";
 pub(crate) const MANAGER: &str = "training-manager/training-manager";
+pub(crate) const MONITOR: &str = "dataset-monitor/dataset-monitor";
 /// Upstream's.
 pub(crate) const ARGOCD: [&str; 4] =
     ["argocd/argocd-application-controller", "argocd/argocd-redis", "argocd/argocd-repo-server", ARGOCD_SERVER];
@@ -46,16 +47,23 @@ pub(crate) const ANY_OF_ARGOCD: &str = "any pod of argocd";
 
 /// The environments, and the pods of this tree that each has: no more and no fewer.
 pub(crate) const PODS: [(&str, &[&str]); 3] = [
-    ("local", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER, MANAGER]),
+    (
+        "local",
+        &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER, MANAGER, MONITOR],
+    ),
     // Its stores are managed, outside of the cluster.
-    ("production", &[DEMO_UI, TRAEFIK, MLFLOW, SERVER, TRAINER, MANAGER]),
-    ("staging", &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER, MANAGER]),
+    ("production", &[DEMO_UI, TRAEFIK, MLFLOW, SERVER, TRAINER, MANAGER, MONITOR]),
+    (
+        "staging",
+        &[DEMO_UI, TRAEFIK, MINIO, MINIO_SET_UP, MLFLOW, POSTGRES, POSTGRES_SET_UP, SERVER, TRAINER, MANAGER, MONITOR],
+    ),
 ];
 pub(crate) const EVERYWHERE: &[&str] = &["local", "production", "staging"];
 pub(crate) const PRODUCTION: &[&str] = &["production"];
 
 /// Namespaces that are closed in both directions but for what a policy names.
-pub(crate) const OURS: [&str; 10] = [
+pub(crate) const OURS: [&str; 11] = [
+    "dataset-monitor",
     "demo-ui",
     "gateway",
     "jobset-system",
@@ -107,6 +115,15 @@ pub(crate) const ALLOWED: &[Row] = &[
     (DEMO_UI, MANAGER, Tcp(8080)),
     // Curves, results, and the logs of ended jobs. Trainings themselves it sees through the API server.
     (MANAGER, MLFLOW, Tcp(5000)),
+    // How the versions are that are tried beside those in service.
+    (MANAGER, SERVER, Tcp(8081)),
+    // The monitor: what the version in service was trained on, what it answers, what has landed.
+    (MONITOR, MLFLOW, Tcp(5000)),
+    (MONITOR, SERVER, Tcp(8081)),
+    (MONITOR, MINIO, Tcp(9000)),
+    // Notifications, which are hints, and what the page shows of datasets.
+    (MINIO, MONITOR, Tcp(8080)),
+    (DEMO_UI, MONITOR, Tcp(8080)),
     // Models come through MLflow, which alone has the keys of their bucket.
     (SERVER, MLFLOW, Tcp(5000)),
     (MLFLOW, POSTGRES, Tcp(5432)),
@@ -126,6 +143,7 @@ pub(crate) const ALLOWED: &[Row] = &[
     (MONITORING, TRAEFIK, Tcp(8080)),
     (MONITORING, SERVER, Tcp(8080)),
     (MONITORING, MANAGER, Tcp(8080)),
+    (MONITORING, MONITOR, Tcp(8080)),
     // Names.
     (ANY_OF_OURS, DNS, Udp(53)),
     (ANY_OF_OURS, DNS, Tcp(53)),
@@ -160,6 +178,19 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (MANAGER, SERVER, All),
     (MANAGER, DEMO_UI, All),
     (MANAGER, TRAEFIK, All),
+    (MONITOR, POSTGRES, All),
+    (MONITOR, TRAINER, All),
+    (MONITOR, MANAGER, All),
+    (MONITOR, DEMO_UI, All),
+    (MONITOR, TRAEFIK, All),
+    (MONITOR, MINIO, Tcp(9001)),
+    // where crowds ask
+    (MONITOR, SERVER, Tcp(8080)),
+    (TRAINER, MONITOR, All),
+    (SERVER, MONITOR, All),
+    (MLFLOW, MONITOR, All),
+    (MANAGER, MONITOR, All),
+    (TRAEFIK, MONITOR, All),
     // It holds the key of a GitHub App; whoever trains or serves needs nothing of it.
     (TRAINER, MANAGER, All),
     (SERVER, MANAGER, All),
@@ -178,12 +209,14 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (STRANGERS, POSTGRES_SET_UP, All),
     (STRANGERS, TRAINER, All),
     (STRANGERS, MANAGER, All),
+    (STRANGERS, MONITOR, All),
     // Traefik's metrics and ping.
     (STRANGERS, TRAEFIK, Tcp(8080)),
     (DEMO_UI, ANY_OF_ARGOCD, Declared),
     (MINIO, ANY_OF_ARGOCD, Declared),
     (MINIO_SET_UP, ANY_OF_ARGOCD, Declared),
     (MANAGER, ANY_OF_ARGOCD, Declared),
+    (MONITOR, ANY_OF_ARGOCD, Declared),
     (MLFLOW, ANY_OF_ARGOCD, Declared),
     (POSTGRES, ANY_OF_ARGOCD, Declared),
     (POSTGRES_SET_UP, ANY_OF_ARGOCD, Declared),
@@ -206,6 +239,8 @@ pub(crate) const OUTSIDE: &[(&[&str], &str, u16)] = &[
     // And to GitHub.
     (EVERYWHERE, MANAGER, 443),
     (EVERYWHERE, MANAGER, 6443),
+    (EVERYWHERE, MONITOR, 443),
+    (EVERYWHERE, MONITOR, 6443),
     // The managed stores.
     (PRODUCTION, MLFLOW, 443),
     (PRODUCTION, MLFLOW, 5432),

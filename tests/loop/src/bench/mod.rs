@@ -4,5 +4,6 @@
 pub mod command_line;
 pub mod load;
 pub mod measurement;
+pub mod pipeline;
 pub mod serving;
 pub mod training;

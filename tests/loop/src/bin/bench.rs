@@ -1,6 +1,6 @@
 //! `make bench`: every figure as minimum, median and maximum of interleaved rounds, as a table and as JSON.
 //!
-//! Usage: `bench [ROUNDS] [training]` (default: 5 rounds of everything). The table goes to standard error, the JSON to standard output.
+//! Usage: `bench [ROUNDS] [training | pipeline]` (default: 5 rounds of everything). The table goes to standard error, the JSON to standard output.
 #![expect(clippy::print_stderr, reason = "the table is for the person at the terminal")]
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 use slipway_loop::bench::measurement::Measurements;
-use slipway_loop::bench::{command_line, serving, training};
+use slipway_loop::bench::{command_line, pipeline, serving, training};
 use slipway_loop::{demo, programs};
 
 #[tokio::main]
@@ -18,7 +18,8 @@ async fn main() -> Result<()> {
     match std::env::args().nth(2).as_deref() {
         None => {}
         Some("training") => return only_training(rounds),
-        Some(other) => anyhow::bail!("{other:?} cannot be measured alone: use `training`, or nothing"),
+        Some("pipeline") => return only_the_pipeline(rounds).await,
+        Some(other) => anyhow::bail!("{other:?} cannot be measured alone: use `training`, `pipeline`, or nothing"),
     }
     let folder = tempfile::tempdir()?;
     let clone = folder.path().join("slipway");
@@ -31,6 +32,7 @@ async fn main() -> Result<()> {
     let mut large = command_line::Large::new(&clone, folder.path())?;
     let history = command_line::History::new(&clone, folder.path())?;
     let mut hundred = command_line::Hundred::new(&clone, folder.path())?;
+    let mut pipeline = pipeline::Pipeline::new(folder.path())?;
 
     let mut figures = Measurements::default();
     for round in 1..=rounds {
@@ -41,6 +43,7 @@ async fn main() -> Result<()> {
         large.round(&mut figures)?;
         hundred.round(&mut figures)?;
         history.round(&mut figures)?;
+        pipeline.round(&mut figures).await?;
     }
     let demo_seconds = open.report.seconds.clone();
     open.end(Signal::TERM).await?;
@@ -55,6 +58,20 @@ fn only_training(rounds: usize) -> Result<()> {
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
         training::round(&mut figures)?;
+    }
+    eprintln!("\n{}", figures.table());
+    println!("{}", serde_json::json!({"rounds": rounds, "figures": figures.all()}));
+    Ok(())
+}
+
+/// Neither does a dataset's pipeline.
+async fn only_the_pipeline(rounds: usize) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut pipeline = pipeline::Pipeline::new(folder.path())?;
+    let mut figures = Measurements::default();
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}");
+        pipeline.round(&mut figures).await?;
     }
     eprintln!("\n{}", figures.table());
     println!("{}", serde_json::json!({"rounds": rounds, "figures": figures.all()}));

@@ -7,6 +7,7 @@ use serde::Serialize;
 use slipway_dataset::{Digest, Manifest, Splits, Store};
 use slipway_source::{Finding, position_of};
 
+use crate::clean;
 use crate::context::Context;
 use crate::dataset::{add, read};
 use crate::failure::Failure;
@@ -49,6 +50,20 @@ enum DatasetCommand {
         /// Write the digest into the declaration
         #[arg(long)]
         pin: bool,
+    },
+    /// Say what the store keeps of earlier builds that nothing needs any more, and remove it with --delete
+    #[command(
+        after_help = "Every manifest stays with its blobs, so every digest that is pinned anywhere can be trained on. Also stays what a head names, the reports \
+                      of what a declaration pins, and what the next build of a declaration would not read again. Let no build run meanwhile.\n\n\
+                      Examples:\n  slipway dataset clean\n  slipway dataset clean --older-than 30 --delete"
+    )]
+    Clean {
+        /// Keep what was written in so many days: a build that runs names what it has stored last
+        #[arg(long, value_name = "DAYS", default_value_t = 7)]
+        older_than: u64,
+        /// Remove it for ever
+        #[arg(long)]
+        delete: bool,
     },
     /// Read every byte of a pinned dataset from the store and check it against its digest
     #[command(after_help = "Example:\n  slipway dataset verify datasets/mnist-10k.yaml")]
@@ -93,6 +108,7 @@ impl Dataset {
                 let file = in_project(context, &PathBuf::from(file))?;
                 if *plan { pipeline::plan(context, &file).await } else { pipeline::build(context, &file, *pin).await }
             }
+            DatasetCommand::Clean { older_than, delete } => clean::run(context, *older_than, *delete).await,
             DatasetCommand::Verify { file } => {
                 let file = in_project(context, file)?;
                 let (text, declaration) = read(context, &file)?;

@@ -1,5 +1,6 @@
 //! `slipway demo`: the product's own commands in order, on one machine, with a merge where a person would merge.
 
+mod drift;
 mod report;
 
 use std::sync::{Arc, Mutex};
@@ -36,12 +37,15 @@ const MODEL: &str = "mnist";
 #[command(
     after_help = "Starts from scratch each time, in .slipway/demo. It does not change the work tree. It runs what is committed, and \
                   experiments/mnist-cnn.yaml as it is in the work tree.\n\n\
-                  Examples:\n  slipway demo\n  slipway demo --exit -o json | jq .prediction"
+                  Examples:\n  slipway demo\n  slipway demo --drift\n  slipway demo --exit -o json | jq .prediction"
 )]
 pub(crate) struct Demo {
     /// Stop everything once the loop has been shown
     #[arg(long)]
     exit: bool,
+    /// Show the second act: turned and noisy digits arrive, are noticed, and are learned
+    #[arg(long)]
+    drift: bool,
     /// The page's port [default: any free one]
     #[arg(long)]
     page_port: Option<u16>,
@@ -79,9 +83,10 @@ impl Demo {
         let mut configuration = configuration(context, state, self.page_port, observer(context, &clock))?;
         configuration.afresh = true;
 
-        context.progress(
-            context.paint("1", "Starting S3, MLflow, the model server, the training manager, the page and the forge"),
-        );
+        context.progress(context.paint(
+            "1",
+            "Starting S3, MLflow, the model server, the training manager, the dataset monitor, the page and the forge",
+        ));
         let starting = begin(configuration).await.map_err(step("start"))?;
         let store = embedded_datasets(starting.s3(), starting.credentials())?;
         let git = Repository::project(&context.root)?;
@@ -109,8 +114,16 @@ impl Demo {
             timed(&clock, context, "promote", serve(context, &git, &remote, &versions, &server)).await?;
             let prediction = timed(&clock, context, "predict", predict(context, &store, &digest, &server)).await?;
             let trials = trials(&client, &versions, done).await?;
+            let drift = if self.drift {
+                let (context, clock, git, remote, store) = (context, &clock, &git, &remote, &store);
+                let (jobs, client, addresses, server, before) = (&jobs, &client, &address, &server, &digest);
+                let act = drift::Act { context, clock, git, remote, store, jobs, client, addresses, server, before };
+                Some(act.play().await?)
+            } else {
+                None
+            };
             clock.add("total", begun.elapsed());
-            Ok::<_, Failure>(Report { trials, prediction, seconds: clock.seconds(), addresses: address })
+            Ok::<_, Failure>(Report { trials, prediction, drift, seconds: clock.seconds(), addresses: address })
         };
         let report = tokio::select! {
             report = work => report.map(Some),

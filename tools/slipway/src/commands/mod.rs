@@ -10,6 +10,7 @@ pub(crate) mod dataset;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod drift;
 pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod merge;

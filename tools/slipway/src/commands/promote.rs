@@ -1,10 +1,12 @@
-//! `slipway promote`: the pull request that puts a version into service once it is merged.
+//! `slipway promote`: the pull request that puts a version into service once it is merged, or tries it beside the one in service.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
-use slipway_proposal::{Error, Promotion, best_version, numbered_version};
+use slipway_names::tag;
+use slipway_proposal::{Error, Promotion, Remote, Trial, best_version, numbered_version};
+use slipway_serving::{Mode, Share};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -17,7 +19,10 @@ use crate::services;
 use crate::versions::unknown_model;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  slipway promote mnist\n  slipway promote mnist --version 3 --environment local")]
+#[command(
+    after_help = "Examples:\n  slipway promote mnist\n  slipway promote mnist --version 3 --environment local\n  \
+                        slipway promote mnist --version 4 --as canary --share 0.05"
+)]
 pub(crate) struct Promote {
     /// The registered model
     model: String,
@@ -27,6 +32,12 @@ pub(crate) struct Promote {
     /// The environment that serves it
     #[arg(long, default_value = "local")]
     environment: String,
+    /// Try it beside the version in service instead
+    #[arg(long = "as", value_name = "MODE")]
+    as_: Option<Beside>,
+    /// Of which share of the requests [default: all for a shadow, 0.05 for a canary]
+    #[arg(long, requires = "as_")]
+    share: Option<f64>,
     /// Show which version would come into service, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -38,6 +49,15 @@ pub(crate) struct Promote {
     kustomize: KustomizeArgs,
     #[command(flatten)]
     opening: OpeningArgs,
+}
+
+/// How a version is tried.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Beside {
+    /// It gets the same requests, and nobody sees its answers
+    Shadow,
+    /// It answers a share of the requests
+    Canary,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,25 +81,79 @@ impl Promote {
             return Err(unknown_model(&mlflow, &self.model).await?.into());
         }
         let version = self.choose(&versions)?;
-        let promotion = Promotion::prepare(&git, &remote, &self.environment, version).await?;
-        let digest = promotion.digest.to_string();
-        let pull_request = if promotion.is_empty() {
-            context.say(format!("{} version {} is in service already", self.model, version.version));
-            None
-        } else if self.dry_run {
-            let (model, number, environment) = (&self.model, &version.version, &self.environment);
+        let pull_request = match self.trial()? {
+            None => self.promote(context, &git, &remote, version).await?,
+            Some((mode, share)) => self.attempt(context, &git, &remote, version, mode, share).await?,
+        };
+        let digest = version.tag(tag::DIGEST).to_owned();
+        context.json(&Promoted { model: self.model.clone(), version: version.version.clone(), digest, pull_request })
+    }
+
+    async fn promote(
+        &self,
+        context: &Context,
+        git: &Repository,
+        remote: &Remote,
+        version: &ModelVersion,
+    ) -> Result<Option<PullRequestReport>, Failure> {
+        let (model, number, environment) = (&self.model, &version.version, &self.environment);
+        let promotion = Promotion::prepare(git, remote, environment, version).await?;
+        if promotion.is_empty() {
+            context.say(format!("{model} version {number} is in service already"));
+            return Ok(None);
+        }
+        if self.dry_run {
             context.say(format!("version {number} of {model} would come into service in {environment}"));
             context.say("dry run: no pull request was opened");
-            None
-        } else {
-            let opened = promotion.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
-            context.say(format!(
-                "pull request #{} is open, to serve {} version {}: {}",
-                opened.number, self.model, version.version, opened.url
-            ));
-            Some(opened.into())
+            return Ok(None);
+        }
+        let opened = promotion.open(git, remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
+        let (request, url) = (opened.number, &opened.url);
+        context.say(format!("pull request #{request} is open, to serve {model} version {number}: {url}"));
+        Ok(Some(opened.into()))
+    }
+
+    async fn attempt(
+        &self,
+        context: &Context,
+        git: &Repository,
+        remote: &Remote,
+        version: &ModelVersion,
+        mode: Mode,
+        share: Share,
+    ) -> Result<Option<PullRequestReport>, Failure> {
+        let (model, number, environment) = (&self.model, &version.version, &self.environment);
+        let trial = Trial::prepare(git, remote, environment, version, mode, share).await?;
+        let mode = mode.as_str();
+        if trial.is_empty() {
+            context.say(format!("{model} version {number} is tried as a {mode} already"));
+            return Ok(None);
+        }
+        if self.dry_run {
+            context.say(format!("version {number} of {model} would be tried as a {mode} in {environment}"));
+            context.say("dry run: no pull request was opened");
+            return Ok(None);
+        }
+        let opened = trial.open(git, remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
+        let (request, url) = (opened.number, &opened.url);
+        context.say(format!("pull request #{request} is open, to try {model} version {number} as a {mode}: {url}"));
+        Ok(Some(opened.into()))
+    }
+
+    /// How the version is to be tried, if it is not to be put into service.
+    fn trial(&self) -> Result<Option<(Mode, Share)>, Failure> {
+        let (mode, default) = match self.as_ {
+            None => return Ok(None),
+            Some(Beside::Shadow) => (Mode::Shadow, 1.0),
+            Some(Beside::Canary) => (Mode::Canary, 0.05),
         };
-        context.json(&Promoted { model: self.model.clone(), version: version.version.clone(), digest, pull_request })
+        let share = self.share.unwrap_or(default);
+        let fits = Share::new(share).filter(|share| share.get() <= mode.most());
+        let (name, most) = (mode.as_str(), mode.most());
+        let fits = fits.ok_or_else(|| {
+            Failure::Input(format!("--share is {share}; the share of a {name} is from 0.001 to {most}"))
+        })?;
+        Ok(Some((mode, fits)))
     }
 
     /// The version that was named, or the best one.

@@ -108,6 +108,7 @@ mod tests {
             mlflow: nobody(),
             server: nobody(),
             manager: nobody(),
+            monitor: nobody(),
             page: nobody(),
             kubeconfig: folder.path().join("kubeconfig"),
             forge: bare.clone(),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::process::Command;
 
 use slipway_dataset::idx::{write_images, write_labels};
 use slipway_digest::Digest;
@@ -13,16 +14,16 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::project::{Project, Ran};
 
 /// A project with a dataset store and a file server.
-struct Place {
-    project: Project,
-    runtime: Runtime,
-    s3: String,
+pub(crate) struct Place {
+    pub(crate) project: Project,
+    pub(crate) runtime: Runtime,
+    pub(crate) s3: String,
     http: MockServer,
-    cache: tempfile::TempDir,
+    pub(crate) cache: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let project = Project::new();
         let runtime = Runtime::new().unwrap();
         let objects = project.top().join("../s3");
@@ -37,21 +38,24 @@ impl Place {
         format!("{}{name}", self.http.uri())
     }
 
-    fn declare(&self, spec: &str) {
+    pub(crate) fn declare(&self, spec: &str) {
         let head = "# mine\napiVersion: slipway.dev/v1alpha1\nkind: Dataset\nmetadata: {name: d}\nspec:\n";
         self.project.write("datasets/d.yaml", &format!("{head}{spec}"));
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
-        self.project.run_with(arguments, |command| {
-            command
-                .env("AWS_ENDPOINT_URL", &self.s3)
-                .env("AWS_ACCESS_KEY_ID", "key")
-                .env("AWS_SECRET_ACCESS_KEY", "secret")
-                .env("AWS_REGION", "us-east-1")
-                .env("XDG_CACHE_HOME", self.cache.path())
-                .env_remove("SLIPWAY_DATASETS");
-        })
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.project.run_with(arguments, |command| self.surround(command))
+    }
+
+    /// The environment in which the program finds the store.
+    pub(crate) fn surround(&self, command: &mut Command) {
+        command
+            .env("AWS_ENDPOINT_URL", &self.s3)
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_REGION", "us-east-1")
+            .env("XDG_CACHE_HOME", self.cache.path())
+            .env_remove("SLIPWAY_DATASETS");
     }
 
     /// Adds the declared dataset: it is stored, pinned and complete, and adding it again changes nothing.

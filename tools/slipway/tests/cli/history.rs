@@ -260,6 +260,7 @@ async fn the_loop_on_this_machine_decides_whether_its_jobs_have_ended() {
         server: nobody(),
         page: nobody(),
         manager: nobody(),
+        monitor: nobody(),
         forge: project.forge().into(),
         kubeconfig: folder.join("kubeconfig"),
     };

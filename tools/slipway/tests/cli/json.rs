@@ -11,7 +11,7 @@ use crate::deployed::Deployed;
 use crate::project::{Project, Ran};
 
 /// Commands and the exit code of each, in this order, in a project with a tree, a forge and a registry.
-const COMMANDS: [(&[&str], i32); 40] = [
+const COMMANDS: [(&[&str], i32); 41] = [
     (&["new", "wide"], 0),
     (&["new", "wide"], 3),
     (&["plan"], 0),
@@ -50,6 +50,7 @@ const COMMANDS: [(&[&str], i32); 40] = [
     (&["down"], 0),
     (&["demo", "--exit"], 5),
     (&["dataset", "verify", "datasets/ten.yaml"], 6),
+    (&["drift"], 3),
     (&["image", "list"], 0),
     (&["doctor"], 5),
 ];
@@ -81,6 +82,7 @@ fn run(deployed: &Deployed, arguments: &[&str], mlflow: &str) -> Ran {
             "SLIPWAY_LAUNCHER",
             "SLIPWAY_SERVER",
             "SLIPWAY_MANAGER",
+            "SLIPWAY_MONITOR",
             "SLIPWAY_PYTHON",
             "SLIPWAY_DEMO_UI",
         ] {

@@ -4,6 +4,7 @@
 mod check;
 mod cluster;
 mod dataset;
+mod dataset_kills;
 mod deployed;
 mod history;
 mod json;
@@ -17,4 +18,5 @@ mod pull_requests;
 mod ran;
 mod render;
 mod status;
+mod trials;
 mod upstream;

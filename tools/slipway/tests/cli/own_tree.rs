@@ -64,6 +64,33 @@ fn mlflow_asks_for_a_login_by_one_line_in_each_environment() {
 }
 
 #[test]
+fn feedback_is_taken_by_one_line_for_the_server_and_one_for_the_store() {
+    let tree = copy();
+    for environment in ["local", "staging", "production"] {
+        let path = format!("overlays/{environment}/server/kustomization.yaml");
+        if environment == "local" {
+            replace(&tree.0, &path, "components: [", "components: [../../../base/server/feedback, ");
+            let store = "overlays/local/minio/kustomization.yaml";
+            replace(&tree.0, store, "components: [", "components: [../../../base/minio/feedback, ");
+        } else {
+            replace(&tree.0, &path, "  # - ../../../base/server/feedback", "  - ../../../base/server/feedback");
+        }
+    }
+    let store = "overlays/staging/minio/kustomization.yaml";
+    replace(&tree.0, store, "  # - ../../../base/minio/feedback", "  - ../../../base/minio/feedback");
+    // production has its Secrets from a store, and its objects outside of the cluster
+    let path = "overlays/production/server/kustomization.yaml";
+    let (rest, patch) =
+        tree.0.read(path).split_once("# patches:").map(|(rest, patch)| (rest.to_owned(), patch.to_owned())).unwrap();
+    tree.0.write(path, &format!("{rest}patches:{}", patch.replace("\n# ", "\n")));
+    let without = check(&tree).findings();
+    assert!(!without.is_empty() && without.iter().all(|one| one.ends_with(" unknown-secret")), "{without:?}");
+    let list = "overlays/production/external-credentials/kustomization.yaml";
+    replace(&tree.0, list, "credentials.yaml]", "credentials.yaml, feedback.yaml]");
+    is_right(&check(&tree));
+}
+
+#[test]
 fn the_gateway_apis_definitions_can_be_left_to_the_cloud() {
     let tree = copy();
     for environment in ["staging", "production"] {

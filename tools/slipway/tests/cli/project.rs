@@ -104,11 +104,17 @@ impl Project {
 
     /// Runs the program in an environment of its own.
     pub(crate) fn run_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Ran {
+        let mut command = self.command(arguments);
+        change(&mut command);
+        Ran::of(command.output().unwrap())
+    }
+
+    /// The program, before it runs.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.arg("--repo").arg(self.root()).args(arguments).current_dir(self.root());
         command.env_remove("SLIPWAY_REMOTE").env_remove("MLFLOW_TRACKING_URI");
-        change(&mut command);
-        Ran::of(command.output().unwrap())
+        command
     }
 }
 

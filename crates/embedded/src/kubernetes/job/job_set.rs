@@ -34,8 +34,8 @@ fn status(job: &Job<'_>) -> Value {
         "conditions": conditions,
         "replicatedJobsStatus": status.jobs_status,
         "restarts": status.restarts,
-        // the loop itself had ended, which is no failure of the job
-        "restartsCountTowardsMax": 0,
+        // that the loop itself had ended is no failure of the job
+        "restartsCountTowardsMax": status.failures,
     });
     match status.phase {
         Phase::Complete => shown["terminalState"] = "Completed".into(),

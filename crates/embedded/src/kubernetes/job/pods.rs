@@ -14,7 +14,7 @@ use crate::worker_status::WorkerStatus;
 /// The longest message of a container's end, as the kubelet has it.
 const MESSAGE: usize = 2048;
 
-/// The pods by rank; none before it is the job's turn. As after a restart in a cluster, those of a loop that has started again are others.
+/// The pods by rank; none before it is the job's turn. As in a cluster, those of a job that has started again are others.
 pub(super) fn pods(job: &Job<'_>) -> Vec<Content> {
     (0..).zip(&job.status.workers).map(|(rank, worker)| pod(job, rank, worker)).collect()
 }

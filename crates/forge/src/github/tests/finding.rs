@@ -100,3 +100,45 @@ async fn a_fork_s_pull_request_is_found_by_owner_branch_and_commit() {
     assert_eq!(github.find("mona", "slipway/a", "abc").await.unwrap().map(|one| one.number), Some(4));
     assert_eq!(github.find("mona", "slipway/a", "fed").await.unwrap(), None, "it has moved since");
 }
+
+#[tokio::test]
+async fn those_of_a_branch_are_found_in_any_state() {
+    let (server, github) = github().await;
+    let mut closed = described(3);
+    (closed["state"], closed["created_at"]) = ("closed".into(), "2026-11-25T00:00:10Z".into());
+    Mock::given(method("GET"))
+        .and(path("/repos/octo/cat/pulls"))
+        .and(query_param("head", "octo:slipway/a"))
+        .and(query_param("state", "all"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(2, "slipway/b"), described(4), closed])))
+        .mount(&server)
+        .await;
+    let found = github.of_branch("slipway/a").await.unwrap();
+    assert_eq!(found.iter().map(|one| (one.number, one.is_open())).collect::<Vec<_>>(), [(3, false), (4, true)]);
+    assert_eq!((found[0].opened_at, found[1].opened_at), (Some(1_795_564_810), None));
+}
+
+#[tokio::test]
+async fn those_of_the_last_days_are_read_page_by_page_until_they_are_older() {
+    let (server, github) = github().await;
+    let at = |number: u64, second: u64| {
+        let mut pull = pull(number, "a");
+        pull["created_at"] = format!("2026-11-25T00:{:02}:{:02}Z", second / 60, second % 60).into();
+        pull
+    };
+    let first: Vec<_> = (0..100).map(|back| at(300 - back, 600 - back)).collect();
+    // one was opened while the pages were read
+    let second = json!([at(201, 501), at(200, 500), at(199, 499)]);
+    for (page, body) in [("1", json!(first)), ("2", second)] {
+        Mock::given(method("GET"))
+            .and(path("/repos/octo/cat/pulls"))
+            .and(query_param("direction", "desc"))
+            .and(query_param("page", page))
+            .respond_with(ResponseTemplate::new(200).set_body_json(body))
+            .mount(&server)
+            .await;
+    }
+    let numbers: Vec<u64> =
+        github.opened_since(1_795_564_800 + 500).await.unwrap().iter().map(|one| one.number).collect();
+    assert_eq!(numbers, (200..=300).rev().collect::<Vec<_>>());
+}

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use slipway_embedded::State;
 use slipway_project::plan::parameters;
 
+use super::drift::DriftReport;
 use crate::context::Context;
 use crate::local_loop::addresses;
 
@@ -18,6 +19,9 @@ use crate::local_loop::addresses;
 pub(crate) struct Report {
     pub(crate) trials: Vec<TrialReport>,
     pub(crate) prediction: Prediction,
+    /// The second act, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drift: Option<DriftReport>,
     /// Seconds by phase; `total` is from the start to the first served prediction.
     pub(crate) seconds: Map<String, Value>,
     pub(crate) addresses: State,
@@ -95,8 +99,9 @@ impl Report {
         let Prediction { label, answer, probabilities } = &self.prediction;
         let confidence = probabilities.get(usize::from(*answer)).copied().unwrap_or_default() * 100.0;
         let total = self.seconds.get("total").and_then(Value::as_f64).unwrap_or_default();
+        let drift = self.drift.as_ref().map(|drift| drift.said(context)).unwrap_or_default();
         format!(
-            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({confidence:.1} %), {total:.1} s after the start.\n\n{}",
+            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({confidence:.1} %), {total:.1} s after the start.\n{drift}\n{}",
             context.paint("1", &answer.to_string()),
             addresses(&self.addresses)
         )

@@ -1,0 +1,26 @@
+//! The dataset monitor: it watches datasets, builds what has landed, and opens issues and retrain pull requests. It never makes, changes or
+//! deletes a TrainJob: git does.
+//!
+//! ```text
+//! landing prefixes --landed, build--> head --look--> Evidence, Decision --act--> retrain pull request, issue
+//!        ^ POST /events is a hint, polling the guarantee        \--> Watched, which REST and metrics show
+//! ```
+//!
+//! Nothing is kept but copies: of the repository, and of what the store holds. After a start, and after a kill at any moment, everything is looked at
+//! again, and comes to the same: a head moves by compare-and-swap, and a pull request has the name of what it is about.
+
+// the layout of the future that watches is deeper than the compiler looks by default
+#![recursion_limit = "256"]
+
+mod act;
+mod declared;
+pub mod error;
+pub mod events;
+pub mod hints;
+pub mod http;
+pub mod metrics;
+mod remembered;
+pub mod settings;
+pub mod waiting;
+pub mod watch;
+pub mod watched;

@@ -1,0 +1,157 @@
+//! `slipway-monitor`: the dataset monitor of one environment. Its environment is its only configuration (see `settings`).
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use slipway_cluster::{Candidacy, Election};
+use slipway_dataset::{RetryBudget, Store};
+use slipway_dataset_monitor::hints::Hints;
+use slipway_dataset_monitor::http::{Interface, router};
+use slipway_dataset_monitor::metrics::Metrics;
+use slipway_dataset_monitor::settings::{Invalid, Settings};
+use slipway_dataset_monitor::waiting::{Awaited, What};
+use slipway_dataset_monitor::watch::{Published, Watcher};
+use slipway_mlflow::Client;
+use slipway_names::env::{GITHUB_APP_ID, LISTEN};
+use slipway_service::{http, reach};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How long requests may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The Lease by which one of several monitors is the one that writes.
+const LEASE: &str = "dataset-monitor";
+
+/// What is logged unless RUST_LOG says otherwise. kube's client says each failed request, which is said here once.
+const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_dataset_monitor=info,slipway_service=info";
+
+/// The exit code of a wrong environment.
+const INPUT: u8 = 3;
+
+fn main() -> ExitCode {
+    let filter = slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), FILTER);
+    let messages = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(messages.with_filter(filter)).init();
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(event = "failed", "{error:#}");
+            // nothing was asked of MLflow and the store yet: their variables are at fault
+            let is_input =
+                error.is::<Invalid>() || error.is::<slipway_mlflow::Error>() || error.is::<slipway_dataset::Error>();
+            ExitCode::from(if is_input { INPUT } else { 1 })
+        }
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    let mlflow = Client::from_env()?;
+    // one thread that computes, and one that answers meanwhile
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ran = runtime.block_on(async {
+        let store = Store::from_env(RetryBudget::Interactive).await?;
+        run(settings, mlflow, store).await
+    });
+    // what reads the repository at this moment is left alone
+    runtime.shutdown_background();
+    ran
+}
+
+async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.with_context(|| format!("listening on {}; choose another {LISTEN}", settings.listen))?;
+    let address = listener.local_addr()?;
+    let (awaited, published, metrics) = (Awaited::default(), Published::default(), Metrics::new()?);
+    let leader = Arc::new(OnceLock::new());
+    let hints = Hints::default();
+    let interface = Interface {
+        missing: awaited.changes(),
+        watched: published.watched.subscribe(),
+        leader: Arc::clone(&leader),
+        hints: hints.clone(),
+        metrics: metrics.clone(),
+        token_file: settings.token_file.clone(),
+    };
+    let (ending, ended) = watch::channel(false);
+    let server = tokio::spawn(http::serve(listener, router(interface), ended));
+    writeln!(std::io::stdout().lock(), "{}", serde_json::json!({ "listening": address.to_string() }))?;
+    let mut candidacy = None;
+    let parts = Parts { settings, mlflow, store, metrics, awaited, published, leader, hints };
+    tokio::select! {
+        failed = parts.work(&mut candidacy) => match failed? {},
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(event = "ending", "asked to stop");
+    ending.send_replace(true);
+    // what only a leader does has ended above
+    let release = async {
+        if let Some(candidacy) = candidacy {
+            candidacy.release().await;
+        }
+    };
+    if tokio::time::timeout(GRACE, async { tokio::join!(server, release) }).await.is_err() {
+        tracing::warn!(event = "late", "some requests did not end within {} s", GRACE.as_secs());
+    }
+    Ok(())
+}
+
+/// What the monitor is made of, before it has reached anything.
+struct Parts {
+    settings: Settings,
+    mlflow: Client,
+    store: Store,
+    metrics: Metrics,
+    awaited: Awaited,
+    published: Published,
+    leader: Arc<OnceLock<watch::Receiver<bool>>>,
+    hints: Hints,
+}
+
+impl Parts {
+    /// Waits for what the monitor needs, and watches. `candidacy` is given back by whoever ends this.
+    async fn work(&self, candidacy: &mut Option<Candidacy>) -> anyhow::Result<Infallible> {
+        let Self { settings, awaited, published, .. } = self;
+        let (followed, (cluster, _), ()) = tokio::join!(
+            awaited.until(What::Repository, async || {
+                reach::repository(&settings.repository, &settings.project, &settings.cache).await
+            }),
+            awaited.until(What::Cluster, reach::cluster),
+            awaited.until(What::Store, async || self.store.ensure_bucket().await.map_err(|error| error.to_string())),
+        );
+        if followed.is_read_only() {
+            let how = format!("set {GITHUB_APP_ID} and the app's private key");
+            tracing::warn!("there are no credentials for GitHub, so no pull requests and issues are opened: {how}");
+        }
+        let identity = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_default();
+        let election = Election::new(&cluster, &settings.lease_namespace, LEASE, &identity)?;
+        let leadership = candidacy.insert(election.start()).leadership();
+        // it is set nowhere else
+        let _ = self.leader.set(leadership.changes());
+        let watcher = Watcher {
+            followed,
+            store: self.store.clone(),
+            mlflow: self.mlflow.clone(),
+            server: settings.server.clone(),
+            environment: settings.environment.clone(),
+            cache: settings.cache.clone(),
+            leadership,
+            metrics: self.metrics.clone(),
+            hints: self.hints.clone(),
+        };
+        let follow = awaited.follow(What::Content, published.ready.subscribe());
+        Ok(tokio::join!(watcher.run(published), follow).0)
+    }
+}

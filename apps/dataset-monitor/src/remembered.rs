@@ -1,0 +1,111 @@
+//! What is remembered of a dataset from one visit to the next: nothing that is not found again after a start.
+
+use std::time::Duration;
+
+use slipway_digest::Digest;
+use slipway_experiment::Dataset;
+use slipway_service::Warned;
+use tokio::time::Instant;
+
+use crate::declared::Files;
+
+/// What lands is built when nothing has landed for so long,
+const QUIET: Duration = Duration::from_secs(5);
+/// or after so long, if it does not stop.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What is remembered of a dataset.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// When it is visited next.
+    pub(crate) due: Option<Instant>,
+    /// When it was visited last, and at which commit.
+    pub(crate) visited: Option<Instant>,
+    pub(crate) commit: String,
+    /// The files of its source in git.
+    pub(crate) files: Option<Files>,
+    /// What it was built from last.
+    pub(crate) built: Option<Wanted>,
+    /// What has landed and waits to be built.
+    pub(crate) arriving: Option<Arriving>,
+    /// What could not be built because the data do not fit, and when that is tried again although nothing has changed.
+    pub(crate) refused: Option<(Wanted, Instant)>,
+    /// What the last look was at: the head and the commit.
+    pub(crate) seen: Option<(Digest, String)>,
+    /// When it is looked again although nothing has changed.
+    pub(crate) again: Option<Instant>,
+    /// Since when the version in service has not answered, in seconds since 1970.
+    pub(crate) silent: Option<i64>,
+    /// The reference that an issue was opened about.
+    pub(crate) reported: Option<Digest>,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    pub(crate) warned: Warned,
+}
+
+/// What a dataset is built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// What has landed.
+    pub(crate) landed: Digest,
+    /// What is declared, without what is no reason to build: pin and monitor.
+    pub(crate) declares: Dataset,
+    /// The files of the source in git.
+    pub(crate) files: Digest,
+}
+
+/// Something that lands, perhaps one object after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arriving {
+    landed: Digest,
+    /// Since when.
+    since: Instant,
+    /// When something was added last.
+    changed: Instant,
+}
+
+impl Remembered {
+    /// Whether something else has landed than when a build was tried last. After a start nobody knows, and nothing is waited for.
+    pub(crate) fn has_landed(&self, landed: &Digest) -> bool {
+        let refused = self.refused.as_ref().map(|(refused, _)| refused);
+        self.built.as_ref().or(refused).is_some_and(|last| last.landed != *landed)
+    }
+}
+
+impl Arriving {
+    /// This has landed now, after what was seen earlier.
+    pub(crate) fn seen(earlier: Option<Self>, landed: Digest, now: Instant) -> Self {
+        match earlier {
+            Some(earlier) if earlier.landed == landed => earlier,
+            Some(earlier) => Self { landed, changed: now, ..earlier },
+            None => Self { landed, since: now, changed: now },
+        }
+    }
+
+    /// When it is built.
+    pub(crate) fn ready(self) -> Instant {
+        (self.changed + QUIET).min(self.since + LONGEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lands_is_built_after_some_quiet_and_in_any_case_after_a_while() {
+        let start = Instant::now();
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        let [one, more] = ["one", "more"].map(Digest::of);
+        let first = Arriving::seen(None, one, start);
+        assert_eq!(first.ready(), after(5));
+        assert_eq!(Arriving::seen(Some(first), one, after(5)).ready(), after(5));
+        assert_eq!(Arriving::seen(Some(first), more, after(4)).ready(), after(9));
+        // it trickles in
+        let mut arriving = first;
+        for second in 1..=40 {
+            arriving = Arriving::seen(Some(arriving), Digest::of(second.to_string()), after(second));
+            assert!(arriving.ready() <= after(30), "{second}");
+        }
+    }
+}

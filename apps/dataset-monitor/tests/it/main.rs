@@ -1,0 +1,9 @@
+//! The monitor with a real store, a real git repository, and a model that answers over HTTP.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod interface;
+mod kills;
+mod model;
+mod pictures;
+mod watching;
+mod world;

@@ -1,0 +1,303 @@
+//! A small world: a repository with a dataset, a store in which images land, a model in service, and a monitor that can be killed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+use slipway_cluster::Leadership;
+use slipway_dataset::idx::{write_images, write_labels};
+use slipway_dataset::{Credentials, Digest, Store};
+use slipway_dataset_monitor::hints::Hints;
+use slipway_dataset_monitor::http::{Interface, router};
+use slipway_dataset_monitor::metrics::Metrics;
+use slipway_dataset_monitor::waiting::Awaited;
+use slipway_dataset_monitor::watch::{Published, Watcher};
+use slipway_dataset_monitor::watched::DatasetState;
+use slipway_experiment::{parse_dataset, pin_digest};
+use slipway_forge::{MergeMethod, Opened};
+use slipway_git::{Repository, Update};
+use slipway_mlflow::Client;
+use slipway_object_store::{KEYS, serve};
+use slipway_pipeline::{Places, Temporary};
+use slipway_project::Tree;
+use slipway_proposal::Remote;
+use slipway_service::Followed;
+use slipway_serving::{Pin, Pins};
+use slipway_sources::Limits;
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+use wiremock::matchers::{method, path_regex};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::model;
+use crate::pictures::{SIDE, picture, png};
+
+/// How long something may take; what takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(300);
+const FILE: &str = "datasets/sides.yaml";
+
+const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Cluster
+metadata: {name: local}
+spec:
+  trainerImage: slipway/trainer:0.1.0
+  maxTrials: 20
+  prices: {cpuHour: 0.5, currency: EUR}
+";
+
+const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata: {name: sides-cnn}
+spec:
+  dataset: sides
+  model: {architecture: cnn}
+  training: {epochs: 1, batchSize: 16, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
+  workers: {count: 1, cpu: \"1\", memory: 512Mi}
+  budget: {cpuHours: 4, deadline: 30m}
+  register: {model: sides}
+";
+
+fn dataset(monitor: &str) -> String {
+    format!(
+        "apiVersion: slipway.dev/v1alpha1
+kind: Dataset
+metadata: {{name: sides}}
+spec:
+  source: {{idx: {{images: datasets/files/images, labels: datasets/files/labels}}}}
+  classes: 2
+  shape: [{SIDE}, {SIDE}]
+  split: {{validation: 0.25, test: 0.25, seed: 0}}
+  pipeline: {{read: {{landing: [s3://landing/sides/]}}}}
+  monitor: {monitor}
+"
+    )
+}
+
+/// A monitor that looks rarely, so that only events and new commits make it look.
+pub(crate) const RARELY: &str = "{every: 1h, cooldown: 1h, retrain: {experiments: [sides-cnn]}}";
+/// One that looks as often as it may.
+pub(crate) const OFTEN: &str = "{every: 1s, cooldown: 1h, retrain: {experiments: [sides-cnn]}}";
+
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) store: Store,
+    pub(crate) git: Repository,
+    pub(crate) remote: Remote,
+    pub(crate) first: Digest,
+    s3: String,
+    /// The address of the model server.
+    pub(crate) server: String,
+    /// The registry.
+    pub(crate) mlflow: MockServer,
+}
+
+/// A monitor that runs until it is dropped.
+pub(crate) struct Running {
+    pub(crate) app: Router,
+    pub(crate) published: Arc<Published>,
+    pub(crate) metrics: Metrics,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    /// Kills it where it is: what it waits for is dropped, with the runtime that it runs in.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl World {
+    /// A world in which the version in service was trained on what there is, and nothing has landed.
+    pub(crate) async fn new(monitor: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let s3 = folder.path().join("s3");
+        std::fs::create_dir_all(s3.join("landing")).unwrap();
+        let s3 = serve(&s3).await;
+        let store = store(&s3);
+        let items: Vec<(Vec<u8>, u8)> =
+            (0..800).map(|number| (picture((number % 2) as u8, number), (number % 2) as u8)).collect();
+        let pixels: Vec<u8> = items.iter().flat_map(|(levels, _)| levels).copied().collect();
+        let labels: Vec<u8> = items.iter().map(|(_, label)| *label).collect();
+        let (images, labels) = (write_images(SIDE, SIDE, &pixels).unwrap(), write_labels(&labels).unwrap());
+        // built as a person would, at home
+        let home = folder.path().join("home");
+        std::fs::create_dir_all(home.join("datasets/files")).unwrap();
+        std::fs::write(home.join("datasets/files/images"), &images).unwrap();
+        std::fs::write(home.join("datasets/files/labels"), &labels).unwrap();
+        let text = dataset(monitor);
+        let temporary = Temporary::new(&folder.path().join("temporary")).unwrap();
+        let (cache, limits) = (folder.path().join("home-cache"), Limits::default());
+        let places = Places {
+            sources: slipway_sources::Places { project: home, cache, repin: false, limits },
+            npm: None,
+            temporary: temporary.path().to_owned(),
+        };
+        let declaration = parse_dataset(FILE, &text).unwrap();
+        let first = slipway_pipeline::build(&declaration, &places, &store, |_| ()).await.unwrap().digest;
+        let path = folder.path().join("forge.git");
+        let git = Repository::init_bare(&path).unwrap();
+        let pins = Pins::default().with(Pin { name: "sides".to_owned(), version: 1, digest: Digest::of("model") });
+        let files: BTreeMap<String, Option<Vec<u8>>> = [
+            (FILE, pin_digest(FILE, &text, &first.to_string()).unwrap().into_bytes()),
+            ("datasets/files/images", images),
+            ("datasets/files/labels", labels),
+            ("experiments/sides-cnn.yaml", EXPERIMENT.into()),
+            ("clusters/local/cluster.yaml", CLUSTER.into()),
+            ("overlays/local/server/models.yaml", pins.to_string().into_bytes()),
+        ]
+        .map(|(path, content)| (path.to_owned(), Some(content)))
+        .into();
+        let commit = git.commit(None, &files, "first").unwrap();
+        assert!(git.update(&[Update { name: "refs/heads/main", to: &commit, from: None }]).unwrap());
+        let remote = Remote::at(&path).unwrap();
+        Self { store, git, remote, first, s3, server: model::serve().await, mlflow: mlflow(&first).await, folder }
+    }
+
+    /// Starts a monitor that leads; each has a cache of its own, as after a move to another node, unless it is given one.
+    pub(crate) fn start(&self, cache: &str) -> Running {
+        let cache = self.folder.path().join(cache);
+        let path = self.folder.path().join("forge.git").display().to_string();
+        let followed = Followed::open(&path, "", &cache).unwrap();
+        let (published, metrics) = (Arc::new(Published::default()), Metrics::new().unwrap());
+        let hints = Hints::default();
+        let watcher = Watcher {
+            followed,
+            // connections of its own, as a process has
+            store: store(&self.s3),
+            mlflow: Client::new(&self.mlflow.uri()).unwrap(),
+            server: Some(self.server.clone()),
+            environment: "local".to_owned(),
+            cache,
+            leadership: leads(),
+            metrics: metrics.clone(),
+            hints: hints.clone(),
+        };
+        let awaited = Awaited::default();
+        let interface = Interface {
+            missing: awaited.changes(),
+            watched: published.watched.subscribe(),
+            leader: Arc::new(OnceLock::new()),
+            hints,
+            metrics: metrics.clone(),
+            token_file: None,
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn({
+            let published = Arc::clone(&published);
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    tokio::select! {
+                        never = watcher.run(&published) => match never {},
+                        _ = stopped => {}
+                    }
+                });
+                runtime.shutdown_background();
+            }
+        });
+        let (stop, thread) = (Some(stop), Some(thread));
+        Running { app: router(interface), published, metrics, stop, thread }
+    }
+
+    /// An image lands.
+    pub(crate) fn land(&self, class: u8, name: &str, levels: &[u8]) {
+        let path = self.folder.path().join(format!("s3/landing/sides/{class}/{name}.png"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // as an object comes: whole, or not at all
+        let part = self.folder.path().join("part");
+        std::fs::write(&part, png(levels)).unwrap();
+        std::fs::rename(part, path).unwrap();
+    }
+
+    /// So many images land that `make` makes, of both classes.
+    pub(crate) fn land_all(&self, name: &str, numbers: std::ops::Range<u64>, make: fn(u8, u64) -> Vec<u8>) {
+        for number in numbers {
+            let class = (number % 2) as u8;
+            self.land(class, &format!("{name}-{number}"), &make(class, number));
+        }
+    }
+
+    /// All pull requests in any state.
+    pub(crate) async fn pull_requests(&self) -> Vec<Opened> {
+        self.remote.forge.newest().await.unwrap()
+    }
+
+    /// The digest of the head, which is whole with all that it names.
+    pub(crate) async fn head(&self) -> Digest {
+        let seen = self.store.head("sides").await.unwrap().unwrap();
+        self.store.verify(&seen.head.manifest).await.unwrap();
+        self.store.report(&seen.head.manifest, &seen.head.report).await.unwrap();
+        seen.head.manifest
+    }
+
+    /// The files of a commit.
+    pub(crate) fn tree(&self, commit: &str) -> Tree {
+        Tree::at(&self.git, commit).unwrap()
+    }
+
+    /// Merges as a person would.
+    pub(crate) async fn merge(&self, opened: &Opened) -> String {
+        self.remote.forge.merge(opened.number, MergeMethod::Merge, &opened.head).await.unwrap()
+    }
+}
+
+impl Running {
+    /// Waits until what is known of the dataset is so.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&DatasetState) -> bool) -> DatasetState {
+        let mut watched = self.published.watched.subscribe();
+        let waited = tokio::time::timeout(LIMIT, async {
+            let found = watched.wait_for(|watched| watched.get("sides").is_some_and(|state| is_so(state))).await;
+            DatasetState::clone(&found.unwrap()["sides"])
+        });
+        let last = || self.published.watched.borrow().get("sides").map(|state| format!("{:?}", state.decision));
+        waited.await.unwrap_or_else(|_| panic!("not {what}: {:?}", last()))
+    }
+
+    /// The object store sends a notification.
+    pub(crate) async fn notify(&self, key: &str) -> StatusCode {
+        let body = json!({"Records": [{"s3": {"bucket": {"name": "landing"}, "object": {"key": key}}}]});
+        self.post(body.to_string()).await
+    }
+
+    pub(crate) async fn post(&self, body: impl Into<Body>) -> StatusCode {
+        let request = Request::post("/events").header("host", "monitor").body(body.into()).unwrap();
+        self.app.clone().oneshot(request).await.unwrap().status()
+    }
+}
+
+fn store(s3: &str) -> Store {
+    let keys = Credentials { access_key: KEYS.0.to_owned(), secret_key: KEYS.1.to_owned(), session_token: None };
+    Store::new(s3, "datasets", keys, "us-east-1").unwrap()
+}
+
+/// One that leads as long as the test runs.
+fn leads() -> Leadership {
+    let until = Instant::now() + Duration::from_secs(100_000);
+    let (is_leader, until) = (watch::Sender::new(true), watch::Sender::new(Some(until)));
+    let leadership = Leadership::told(is_leader.subscribe(), until.subscribe());
+    // nobody takes it away
+    std::mem::forget((is_leader, until));
+    leadership
+}
+
+/// A registry with the version in service, which was trained on this dataset.
+async fn mlflow(trained_on: &Digest) -> MockServer {
+    let tags: Vec<Value> =
+        [("slipway.dataset", "sides".to_owned()), ("slipway.dataset-digest", trained_on.to_string())]
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .into();
+    let version = json!({"name": "sides", "version": "1", "status": "READY", "tags": tags});
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_version": version }));
+    Mock::given(method("GET")).and(path_regex("model-versions/get$")).respond_with(answer).mount(&server).await;
+    server
+}

@@ -1,0 +1,53 @@
+//! What is done with a request once it is read, whatever protocol brought it.
+
+use std::sync::Arc;
+
+use crate::address::App;
+use crate::loaded::Loaded;
+use crate::sampling;
+use crate::tensor::Array;
+use crate::workers::NoAnswer;
+
+/// A request that was read.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// What the client calls it.
+    pub id: Option<&'a str>,
+    /// The inputs, as the model takes them.
+    pub inputs: Vec<Array>,
+    /// Their rows; 1 if the model is not batched.
+    pub rows: usize,
+    /// Whether the client named the version.
+    pub named: bool,
+}
+
+/// The version that answered, and its outputs.
+pub type Answered = (Arc<Loaded>, Vec<Array>);
+
+impl App {
+    /// Answers a request for a version in service, or for one that was named.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
+    pub async fn ask(&self, model: &Arc<Loaded>, asked: Asked<'_>) -> Result<Answered, NoAnswer> {
+        let place = match &self.sampler {
+            None => None,
+            Some(sampler) => sampler.draw(sampling::bytes(&asked.inputs)),
+        };
+        let Some(place) = place else { return self.answer(model, asked).await };
+        let (id, rows, inputs) = (asked.id.unwrap_or_default().to_owned(), asked.rows, asked.inputs.clone());
+        let (model, outputs) = self.answer(model, asked).await?;
+        sampling::fill(place, &model, id, rows, inputs, &outputs);
+        Ok((model, outputs))
+    }
+
+    async fn answer(&self, model: &Arc<Loaded>, asked: Asked<'_>) -> Result<Answered, NoAnswer> {
+        match model.challenger() {
+            None => {
+                let outputs = self.workers.ask(Arc::clone(model), asked.inputs, asked.rows).await?;
+                Ok((Arc::clone(model), outputs))
+            }
+            Some(challenger) => challenger.answer(model, &self.workers, asked).await,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The model, as whoever computes evidence sees it.
+
+use slipway_drift::most;
+
+use crate::{Pictures, Result};
+
+/// Something that answers for pictures: the version in service.
+pub trait Classify {
+    /// The probability of each class for each picture, one after the other.
+    fn probabilities(&self, pictures: &Pictures) -> impl Future<Output = Result<Answers>> + Send;
+}
+
+/// Probabilities of classes, picture by picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answers {
+    /// The number of classes.
+    pub classes: usize,
+    /// `count × classes` probabilities.
+    pub probabilities: Vec<f32>,
+}
+
+impl Answers {
+    /// The probabilities for one picture; empty if there is none of this number.
+    #[must_use]
+    pub fn get(&self, number: usize) -> &[f32] {
+        self.probabilities.get(number * self.classes..(number + 1) * self.classes).unwrap_or_default()
+    }
+
+    /// How many pictures were answered for.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.probabilities.len().checked_div(self.classes).unwrap_or_default()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.probabilities.is_empty()
+    }
+
+    /// The most probable class of a picture, and its probability.
+    #[must_use]
+    pub fn most(&self, number: usize) -> (usize, f64) {
+        most(self.get(number))
+    }
+
+    /// Whether the answer for a picture is its label.
+    pub(crate) fn is_right(&self, number: usize, label: u8) -> bool {
+        self.most(number).0 == usize::from(label)
+    }
+}

@@ -1,0 +1,235 @@
+//! The version in service, asked over HTTP by the Open Inference Protocol.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use slipway_causes::{chain, without_password};
+use slipway_http::{Client, Url, client_of};
+
+use crate::{Answers, Classify, Error, Pictures, Result};
+
+/// For one request; a server that hangs must not hang whoever watches.
+const REQUEST: Duration = Duration::from_secs(30);
+/// Pictures in a request: the most that a built-in network takes at once.
+const ROWS: usize = 64;
+/// How often a server that is busy is asked again, and after how long.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(500);
+/// The header that says how long the JSON is before binary tensors.
+const JSON_LENGTH: &str = "Inference-Header-Content-Length";
+
+/// A version of a model at a server.
+#[derive(Clone, Debug)]
+pub struct Served {
+    client: Client,
+    /// Of the version.
+    url: Url,
+    server: String,
+    name: String,
+}
+
+/// What a version takes and gives.
+#[derive(Debug, Deserialize)]
+struct Signature {
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Tensor {
+    name: String,
+    datatype: String,
+    shape: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    name: String,
+    shape: Vec<usize>,
+    data: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    outputs: Vec<Output>,
+}
+
+impl Served {
+    /// A version of a model at a server, such as `http://server.serving:8081`. Asks nothing yet.
+    ///
+    /// # Errors
+    /// If it is not an HTTP address.
+    pub fn new(server: &str, model: &str, version: u64) -> Result<Self> {
+        let name = format!("{model} version {version}");
+        // its login is nobody's business: errors stand in logs and in pull requests
+        let shown = without_password(server);
+        let wrong = |reason: String| Error::Model { url: shown.clone(), model: name.clone(), reason };
+        let mut url = Url::parse(server).map_err(|error| wrong(error.to_string()))?;
+        let client = client_of(&url).timeout(REQUEST).build().map_err(|error| wrong(chain(&error)))?;
+        let number = version.to_string();
+        url.path_segments_mut()
+            .map_err(|()| wrong("it is not an address of HTTP".to_owned()))?
+            .pop_if_empty()
+            .extend(["v2", "models", model, "versions", number.as_str()]);
+        Ok(Self { client, url, server: shown, name })
+    }
+
+    /// The tensor that takes pictures of this shape and the one that gives probabilities.
+    async fn signature(&self, [height, width]: [usize; 2]) -> Result<(Tensor, Tensor)> {
+        let answer = self.client.get(self.url.clone()).send().await.map_err(|error| self.unreached(error))?;
+        let signature: Signature = self.read(answer).await?;
+        let size = [height as i64, width as i64];
+        let takes = |tensor: &Tensor| {
+            let [first, rest @ ..] = tensor.shape.as_slice() else { return false };
+            let pictures = rest == size || rest == [1, size[0], size[1]];
+            // a dimension of any size
+            *first == -1 && pictures && matches!(tensor.datatype.as_str(), "FP32" | "UINT8")
+        };
+        let [input] = signature.inputs.as_slice() else {
+            return Err(self.wrong(format!("it takes {} tensors, not pictures alone", signature.inputs.len())));
+        };
+        if !takes(input) {
+            let (datatype, shape) = (&input.datatype, &input.shape);
+            return Err(
+                self.wrong(format!("it takes {datatype} of {shape:?}, not grey pictures of {height} × {width}"))
+            );
+        }
+        let gives = |tensor: &&Tensor| tensor.datatype == "FP32" && tensor.shape.len() == 2;
+        let named = signature.outputs.iter().find(|tensor| gives(tensor) && tensor.name == "probabilities");
+        let output = named.or_else(|| signature.outputs.iter().find(gives));
+        let output =
+            output.ok_or_else(|| self.wrong("it gives no FP32 tensor with a number for each class".to_owned()))?;
+        Ok((input.clone(), output.clone()))
+    }
+
+    /// The answers for at most [`ROWS`] pictures.
+    async fn ask(&self, input: &Tensor, output: &Tensor, levels: &[u8], rows: usize) -> Result<(usize, Vec<f32>)> {
+        let bytes: Vec<u8> = match input.datatype.as_str() {
+            "UINT8" => levels.to_vec(),
+            _ => levels.iter().flat_map(|level| (f32::from(*level) / 255.0).to_le_bytes()).collect(),
+        };
+        let mut shape = input.shape.clone();
+        if let Some(first) = shape.first_mut() {
+            *first = rows as i64;
+        }
+        let head = json!({
+            "inputs": [{"name": input.name, "datatype": input.datatype, "shape": shape,
+                        "parameters": {"binary_data_size": bytes.len()}}],
+            "outputs": [{"name": output.name, "parameters": {"binary_data": false}}],
+        })
+        .to_string();
+        let length = head.len();
+        let body = [head.into_bytes(), bytes].concat();
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push("infer");
+        }
+        let mut tries = 0;
+        let answer = loop {
+            let request = self.client.post(url.clone()).header(JSON_LENGTH, length);
+            let answer = request.header("Content-Type", "application/octet-stream").body(body.clone()).send().await;
+            let is_busy = !answer.as_ref().is_ok_and(|answer| answer.status().as_u16() != 503);
+            if !is_busy || tries >= TRIES {
+                break answer.map_err(|error| self.unreached(error))?;
+            }
+            tries += 1;
+            tokio::time::sleep(PAUSE * tries).await;
+        };
+        let answer: Answer = self.read(answer).await?;
+        let found = answer.outputs.into_iter().find(|found| found.name == output.name);
+        let found = found.ok_or_else(|| self.wrong(format!("its answer lacks {}", output.name)))?;
+        match found.shape.as_slice() {
+            [count, classes] if *count == rows && found.data.len() == count * classes => Ok((*classes, found.data)),
+            shape => Err(self.wrong(format!("its answer for {rows} pictures has the shape {shape:?}"))),
+        }
+    }
+
+    async fn read<T: for<'a> Deserialize<'a>>(&self, answer: reqwest::Response) -> Result<T> {
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| self.unreached(error))?;
+        if !status.is_success() {
+            let object: Option<Value> = serde_json::from_str(&text).ok();
+            let said = object.as_ref().and_then(|object| object.get("error")?.as_str()).unwrap_or(&text);
+            let said: String = said.chars().take(300).collect();
+            return Err(self.wrong(format!("it answers {status}: {said}")));
+        }
+        serde_json::from_str(&text)
+            .map_err(|error| self.wrong(format!("it does not answer as a model server does: {error}")))
+    }
+
+    fn unreached(&self, error: reqwest::Error) -> Error {
+        self.wrong(chain(&error.without_url()))
+    }
+
+    fn wrong(&self, reason: String) -> Error {
+        Error::Model { url: self.server.clone(), model: self.name.clone(), reason }
+    }
+}
+
+impl Classify for Served {
+    async fn probabilities(&self, pictures: &Pictures) -> Result<Answers> {
+        if pictures.is_empty() {
+            return Ok(Answers::default());
+        }
+        let (input, output) = self.signature(pictures.shape).await?;
+        let mut answers = Answers::default();
+        let size = pictures.size().max(1);
+        for levels in pictures.levels.chunks(ROWS * size) {
+            let (classes, numbers) = self.ask(&input, &output, levels, levels.len() / size).await?;
+            if answers.classes != 0 && answers.classes != classes {
+                return Err(self.wrong("its answers have different numbers of classes".to_owned()));
+            }
+            answers.classes = classes;
+            answers.probabilities.extend(numbers);
+        }
+        normalise(&mut answers);
+        Ok(answers)
+    }
+}
+
+/// Numbers that are not probabilities are taken for logits.
+fn normalise(answers: &mut Answers) {
+    let classes = answers.classes.max(1);
+    let is_distribution = |row: &[f32]| {
+        let sum: f32 = row.iter().sum();
+        (sum - 1.0).abs() < 1e-2 && row.iter().all(|value| (-1e-6..=1.0 + 1e-3).contains(value))
+    };
+    if answers.probabilities.chunks(classes).all(is_distribution) {
+        return;
+    }
+    for row in answers.probabilities.chunks_mut(classes) {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut sum = 0.0;
+        for value in row.iter_mut() {
+            *value = (*value - most).exp();
+            sum += *value;
+        }
+        row.iter_mut().for_each(|value| *value /= sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_sees_the_login_of_a_server() {
+        let pictures = Pictures { shape: [1, 1], levels: vec![0], labels: vec![None] };
+        let away = Served::new("http://ann:secret@127.0.0.1:1", "digits", 3).unwrap();
+        let wrong = Served::new("http://ann:secret@127.0.0.1:port", "digits", 3).unwrap_err();
+        for error in [away.probabilities(&pictures).await.unwrap_err(), wrong] {
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn logits_become_probabilities_and_probabilities_stay() {
+        let mut answers = Answers { classes: 2, probabilities: vec![0.25, 0.75, 0.5, 0.5] };
+        normalise(&mut answers);
+        assert_eq!(answers.probabilities, [0.25, 0.75, 0.5, 0.5]);
+        let mut logits = Answers { classes: 2, probabilities: vec![0.0, 0.0, 1000.0, 0.0] };
+        normalise(&mut logits);
+        assert_eq!(logits.probabilities, [0.5, 0.5, 1.0, 0.0]);
+    }
+}

@@ -1,0 +1,86 @@
+//! What lies in the landing prefixes, and since when: for whoever watches a dataset.
+
+use std::collections::HashMap;
+
+use slipway_dataset::Store;
+use slipway_digest::Digest;
+use slipway_experiment::{Dataset, Pipeline};
+
+use crate::build::Places;
+use crate::index::{self, IndexReader, Line, earliest};
+use crate::landing;
+use crate::picture::Picture;
+use crate::{Error, Result};
+
+/// An image that has landed, and was read by a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The object, such as `s3://landing/digits/7/a.png`.
+    pub item: String,
+    /// When it was written, in seconds since 1970; 0 from a store that lists no times. If it was written again with the same content, the first time that a
+    /// build has seen.
+    pub at: i64,
+    /// The digest of what the transforms made of it: [`result_of`].
+    pub result: Digest,
+}
+
+/// The digest of what a transformed grey image holds, as [`Arrival::result`] has it: `height × width` levels, row by row.
+#[must_use]
+pub fn result_of(height: u32, width: u32, levels: &[u8]) -> Digest {
+    Picture::digest_of([height, width], 1, levels)
+}
+
+/// The images in the landing prefixes that the last build has read, in the order of their arrival and, of one second, of their names. What
+/// cannot be decoded, and what has changed since that build, is not among them. Holds all of them, some 150 bytes each.
+///
+/// # Errors
+/// If the store cannot be reached or refuses.
+pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> Result<Vec<Arrival>> {
+    let Some(pipeline) = &declaration.spec.pipeline else { return Ok(Vec::new()) };
+    let key = index::key(declaration, pipeline);
+    let Some((_, path)) = index::earlier(&key, store, &places.cache()).await? else { return Ok(Vec::new()) };
+    let mut listed = HashMap::new();
+    for place in &pipeline.landing {
+        landing::list(place, store, |unit| {
+            listed.insert(unit.name, (unit.version, unit.at));
+            Ok(())
+        })
+        .await?;
+    }
+    let mut reader = IndexReader::open(&path)?;
+    let mut arrivals = Vec::new();
+    let mut unit: Option<(String, i64)> = None;
+    while let Some(line) = reader.next()? {
+        match line {
+            Line::Unit { name, version, at } => {
+                let same = listed.get(&name).filter(|(there, _)| *there == version);
+                let written = same.map(|(_, written)| earliest(at, *written));
+                unit = written.map(|written| (name, written));
+            }
+            Line::Item(item) => {
+                if let (Ok(good), Some((name, at))) = (item.outcome, &unit) {
+                    arrivals.push(Arrival { item: name.clone(), at: *at, result: good.result });
+                }
+            }
+        }
+    }
+    arrivals.sort_by(|a, b| (a.at, &a.item).cmp(&(b.at, &b.item)));
+    Ok(arrivals)
+}
+
+/// What is in the landing prefixes, as one digest: another one as soon as something is added, replaced or removed. Reads no image.
+///
+/// # Errors
+/// If the store cannot be reached or refuses.
+pub async fn landed(pipeline: &Pipeline, store: &Store) -> Result<Digest> {
+    use std::io::Write as _;
+    let mut hashing = slipway_digest::Hashing::new(std::io::sink());
+    for place in &pipeline.landing {
+        landing::list(place, store, |unit| {
+            let line = format!("{}\0{}\0", unit.name, unit.version);
+            hashing.write_all(line.as_bytes()).map_err(|error| Error::temporary(std::path::Path::new("memory"), &error))
+        })
+        .await?;
+    }
+    Ok(hashing.finish().1)
+}
