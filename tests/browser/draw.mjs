@@ -78,9 +78,7 @@ async function main() {
   const digits = JSON.parse(readFileSync(values.strokes ?? new URL("strokes.json", import.meta.url), "utf8"));
 
   await withPage(url, { width: 1280, height: 800 }, async (page) => {
-    await page.getByTestId("canvas").waitFor().catch(async () => {
-      throw new Error(`no canvas at ${url}; the page says: ${await page.locator("body").innerText()}`);
-    });
+    await page.getByTestId("canvas").waitFor();
     await opensOnTheServedVersion(page);
     for (const { digit, strokes } of digits) {
       await clear(page);

@@ -14,6 +14,7 @@ async function nothingSticksOut(page, when) {
 
 async function isOnlyText(page) {
   await page.getByText("<script>document.title").waitFor();
+  await settled(page);
   await page.getByText("a hostile fold").click();
   await page.getByText("<iframe").waitFor();
   const made = await page.getByTestId("stMain").evaluate((main) => main.querySelectorAll("script, iframe, form, object, [onerror], [onload]").length);
