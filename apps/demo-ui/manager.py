@@ -1,27 +1,21 @@
 """The page's client of the training manager's REST interface."""
 
-import json
-import time
 from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import quote
 
 import requests
 
+import fields
 import trial
 import untrusted
-from access import Access
+from rest import Rest, RestError, good, parsed
 from signature import plain
 from trial import Experiment, NotATrial, Trial
 
-API = "/api/v1"
 # Seconds to connect, and between two parts of an answer. Before a pull request is open, the manager asks GitHub many things: it takes 150 s at most.
-TIMEOUT = (3, 10)
 TIMEOUT_OF_WRITES = (3, 160)
-# Seconds that a whole answer may take beyond that.
-LONGEST_WAIT = 20
-# Bytes of an answer. Of a log, which may be longer, the end is asked for.
-LONGEST_ANSWER = 16 << 20
+# Bytes of a log's end, which is what is asked for.
 LONGEST_LOG = 512 << 10
 # Trials of one answer, and of all answers together: nobody reads a longer table, and each session needs memory for it.
 PAGE = 1000
@@ -40,22 +34,10 @@ class Finding:
     help: str
 
 
-class ManagerError(Exception):
-    """The manager did not answer, or answered with an error.
+class ManagerError(RestError):
+    """The manager did not answer, or answered with an error; `findings` are the mistakes in the file that it was sent."""
 
-    `passing`: the same request may be answered later. `status`: that of the answer, 0 without one. `title` and `detail` are the answer's own
-    words, empty if it has none.
-    """
-
-    def __init__(
-        self, message: str, passing: bool = False, status: int = 0, findings: tuple[Finding, ...] = (), title: str = "", detail: str = ""
-    ):
-        super().__init__(untrusted.clean(message))
-        self.passing = passing
-        self.status = status
-        self.findings = findings
-        self.title = untrusted.clean(title)
-        self.detail = untrusted.clean(detail)
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,11 +70,11 @@ class Kind(Enum):
     EXPERIMENT = "experiments"
 
 
-class Manager:
+class Manager(Rest):
     """The training manager, as the page reaches it."""
 
-    def __init__(self, access: Access):
-        self.access = access
+    name, short = "training manager", "manager"
+    error = ManagerError
 
     def trials(self, most: int = MOST_TRIALS, **which: str) -> tuple[list[Trial], bool]:
         """So many trials, the newest first, and whether there are more; `which` narrows them down, such as `state="running"`."""
@@ -147,7 +129,7 @@ class Manager:
         path = f"trials/{_quoted(name)}/workers/{rank}/log"
         answer = self._ask("GET", path, params={"tailLines": str(lines)})
         content = self._content(answer, LONGEST_LOG, cut=True)
-        if not _good(answer):
+        if not good(answer):
             raise self._problem(answer, content)
         return content.decode(errors="replace")
 
@@ -179,63 +161,11 @@ class Manager:
         except NotATrial as error:
             raise ManagerError(f"The manager's answer cannot be read: {error}") from error
 
-    def _get(self, path: str, **query: str) -> dict:
-        return self._json(self._ask("GET", path, params=query))
-
-    def _ask(self, method: str, path: str, access: Access | None = None, **options) -> requests.Response:
-        address = self.access.address
-        try:
-            # a redirect could lead the token elsewhere
-            return (access or self.access).request(
-                method, f"{API}/{path}", **{"timeout": TIMEOUT, **options}, stream=True, allow_redirects=False
-            )
-        except requests.ConnectionError as error:
-            raise ManagerError(f"The training manager does not answer at {address}", passing=True) from error
-        except requests.Timeout as error:
-            raise ManagerError(f"The training manager at {address} takes too long to answer", passing=True) from error
-        except (requests.RequestException, UnicodeError, ValueError) as error:
-            # its text could repeat a variable that holds a login
-            raise ManagerError(f"The training manager at {address} cannot be asked ({type(error).__name__})", passing=True) from error
-
-    def _json(self, answer: requests.Response) -> dict:
-        content = self._content(answer, LONGEST_ANSWER)
-        if not _good(answer):
-            raise self._problem(answer, content)
-        body = _parsed(content)
-        if not isinstance(body, dict):
-            raise ManagerError("The manager's answer is not a JSON object")
-        return body
-
-    def _content(self, answer: requests.Response, longest: int, cut: bool = False) -> bytes:
-        """The answer's bytes. One that is longer is an error, or `cut`: then its last bytes are kept."""
-        content, deadline = bytearray(), time.monotonic() + LONGEST_WAIT
-        try:
-            with answer:
-                for part in answer.iter_content(64 << 10):
-                    content += part
-                    if len(content) > longest and not cut:
-                        raise ManagerError(f"The manager's answer is longer than {longest >> 20} MiB, which this page does not show")
-                    del content[: len(content) - longest if len(content) > longest else 0]
-                    if time.monotonic() > deadline:
-                        raise ManagerError("The manager's answer takes too long", passing=True)
-        except requests.RequestException as error:
-            raise ManagerError(f"The training manager at {self.access.address} ended its answer early", passing=True) from error
-        return bytes(content)
-
     def _problem(self, answer: requests.Response, content: bytes) -> ManagerError:
-        """An answer that is an error; `application/problem+json` says what is wrong (RFC 9457)."""
-        body, status = _parsed(content), answer.status_code
-        body = body if isinstance(body, dict) else {}
-        title, detail = (str(body.get(key) or "").strip().rstrip(".") for key in ("title", "detail"))
-        reason = ": ".join(dict.fromkeys(said for said in (title, detail) if said)) or content[:200].decode(errors="replace").strip() or "no reason given"
-        findings = body.get("findings")
-        findings = tuple(_finding(one) for one in findings[:MOST_FINDINGS] if isinstance(one, dict)) if isinstance(findings, list) else ()
-        passing = status >= 500 or status == 429
-        return ManagerError(f"The training manager answered {status}: {reason}", passing, status, findings, title, detail)
-
-
-def _good(answer: requests.Response) -> bool:
-    return 200 <= answer.status_code < 300
+        error, body = super()._problem(answer, content), parsed(content)
+        findings = fields.sequence(fields.mapping(body).get("findings"))
+        error.findings = tuple(_finding(one) for one in findings[:MOST_FINDINGS] if isinstance(one, dict))
+        return error
 
 
 def _quoted(name: str) -> str:
@@ -243,13 +173,6 @@ def _quoted(name: str) -> str:
         # such a part of a path would lead to another one
         raise ManagerError("The training manager knows no such name", status=404)
     return quote(name, safe="")
-
-
-def _parsed(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _finding(found: dict) -> Finding:
@@ -263,7 +186,7 @@ def _curve(points: object) -> Curve:
     found = {}
     for point in points if isinstance(points, list) else ():
         match point:
-            case [step, value, *_] if (step := trial.number(step)) is not None and (value := trial.number(value)) is not None:
+            case [step, value, *_] if (step := fields.number(step)) is not None and (value := fields.number(value)) is not None:
                 found[step] = value
     return sorted(found.items())
 

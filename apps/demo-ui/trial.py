@@ -3,11 +3,11 @@
 A value of another kind than it should be counts as one that is not known. So a newer manager does not break this page.
 """
 
-import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+import fields
 import untrusted
 from signature import plain
 
@@ -136,77 +136,77 @@ class Experiment:
 
 def experiment(sent: object) -> Experiment:
     """An experiment as it was sent."""
-    found = _object(sent)
+    found = fields.mapping(sent)
     source = found.get("source")
     return Experiment(
         name=_name(found),
-        file=_text(found.get("file")),
+        file=fields.text(found.get("file")),
         source=plain(source) if isinstance(source, str) else "",
-        dataset=_text(found.get("dataset")),
-        environments=tuple(name for one in _list(found.get("environments")) if (name := _text(one))),
-        trials=tuple(trial(one) for one in _list(found.get("trials"))),
-        cpu_hours=number(found.get("cpuHours")),
+        dataset=fields.text(found.get("dataset")),
+        environments=tuple(name for one in fields.sequence(found.get("environments")) if (name := fields.text(one))),
+        trials=tuple(trial(one) for one in fields.sequence(found.get("trials"))),
+        cpu_hours=fields.number(found.get("cpuHours")),
         cost=_cost(found),
     )
 
 
 def trial(sent: object) -> Trial:
     """A trial as it was sent."""
-    found = _object(sent)
-    progress, run, made = (_object(found.get(key)) for key in ("progress", "run", "lineage"))
-    percent = number(progress.get("percent"))
-    asked = _object(made.get("pullRequest"))
+    found = fields.mapping(sent)
+    progress, run, made = (fields.mapping(found.get(key)) for key in ("progress", "run", "lineage"))
+    percent = fields.number(progress.get("percent"))
+    asked = fields.mapping(made.get("pullRequest"))
     return Trial(
         name=_name(found),
-        experiment=_text(found.get("experiment")),
-        environment=_text(found.get("environment")),
+        experiment=fields.text(found.get("experiment")),
+        environment=fields.text(found.get("environment")),
         state=_state(found.get("state")),
-        reason=_text(found.get("reason")),
-        advice=_text(found.get("advice")),
-        parameters={untrusted.name(key): _value(value) for key, value in _object(found.get("parameters")).items()},
-        created=_time(found.get("created")),
-        started=_time(found.get("started")),
-        ended=_time(found.get("ended")),
-        seconds=number(found.get("seconds")),
-        progress=None if percent is None else Progress(min(max(percent, 0), 100), number(progress.get("remainingSeconds"))),
-        metrics={untrusted.name(key): known for key, value in _object(found.get("metrics")).items() if (known := number(value)) is not None},
-        workers=_whole(found.get("workers")) or 0,
-        worker_states=tuple(_worker(_object(one)) for one in _list(found.get("workerStates"))),
-        cpu_hours=number(found.get("cpuHours")),
-        gpu_hours=number(found.get("gpuHours")),
+        reason=fields.text(found.get("reason")),
+        advice=fields.text(found.get("advice")),
+        parameters={untrusted.name(key): _value(value) for key, value in fields.mapping(found.get("parameters")).items()},
+        created=fields.time(found.get("created")),
+        started=fields.time(found.get("started")),
+        ended=fields.time(found.get("ended")),
+        seconds=fields.number(found.get("seconds")),
+        progress=None if percent is None else Progress(min(max(percent, 0), 100), fields.number(progress.get("remainingSeconds"))),
+        metrics={untrusted.name(key): known for key, value in fields.mapping(found.get("metrics")).items() if (known := fields.number(value)) is not None},
+        workers=fields.whole(found.get("workers")) or 0,
+        worker_states=tuple(_worker(fields.mapping(one)) for one in fields.sequence(found.get("workerStates"))),
+        cpu_hours=fields.number(found.get("cpuHours")),
+        gpu_hours=fields.number(found.get("gpuHours")),
         cost=_cost(found),
-        run=_text(run.get("id")),
-        run_url=_text(run.get("url")),
-        model=_text(found.get("model")),
-        version=_whole(found.get("version")),
+        run=fields.text(run.get("id")),
+        run_url=fields.text(run.get("url")),
+        model=fields.text(found.get("model")),
+        version=fields.whole(found.get("version")),
         lineage=Lineage(
-            dataset=_text(made.get("dataset")),
-            dataset_digest=_text(made.get("datasetDigest")),
-            experiment_file=_text(made.get("experimentFile")),
-            experiment_blob=_text(made.get("experimentBlob")),
-            commit=_text(made.get("commit")),
-            pull_request=_whole(asked.get("number")),
-            pull_request_url=_text(asked.get("url")),
-            image=_text(made.get("image")),
+            dataset=fields.text(made.get("dataset")),
+            dataset_digest=fields.text(made.get("datasetDigest")),
+            experiment_file=fields.text(made.get("experimentFile")),
+            experiment_blob=fields.text(made.get("experimentBlob")),
+            commit=fields.text(made.get("commit")),
+            pull_request=fields.whole(asked.get("number")),
+            pull_request_url=fields.text(asked.get("url")),
+            image=fields.text(made.get("image")),
         ),
         archived=found.get("archived") is True,
     )
 
 
 def _cost(found: dict) -> Cost | None:
-    cost = _object(found.get("cost"))
-    amount = number(cost.get("amount"))
-    return None if amount is None else Cost(amount, _text(cost.get("currency")))
+    cost = fields.mapping(found.get("cost"))
+    amount = fields.number(cost.get("amount"))
+    return None if amount is None else Cost(amount, fields.text(cost.get("currency")))
 
 
 def _worker(found: dict) -> Worker:
-    rank, restarts = (_whole(found.get(key)) or 0 for key in ("rank", "restarts"))
-    pod, node, phase = (_text(found.get(key)) for key in ("pod", "node", "phase"))
+    rank, restarts = (fields.whole(found.get(key)) or 0 for key in ("rank", "restarts"))
+    pod, node, phase = (fields.text(found.get(key)) for key in ("pod", "node", "phase"))
     return Worker(rank, pod, node, phase, restarts)
 
 
 def _name(found: dict) -> str:
-    if name := _text(found.get("name")):
+    if name := fields.text(found.get("name")):
         return name
     raise NotATrial(f"there is no name in {str(found)[:100]}")
 
@@ -219,40 +219,6 @@ def _state(value: object) -> State:
 
 
 def _value(value: object) -> Value:
-    if isinstance(value, bool) or (isinstance(value, int | float) and number(value) is not None):
+    if isinstance(value, bool) or (isinstance(value, int | float) and fields.number(value) is not None):
         return value
     return untrusted.clean(value if isinstance(value, str) else str(value))
-
-
-def number(value: object) -> float | None:
-    """A finite number; a whole one that no float can hold is not one."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return value if math.isfinite(float(value)) else None
-    except OverflowError:
-        return None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _text(value: object) -> str:
-    return untrusted.clean(value) if isinstance(value, str) else ""
-
-
-def _object(value: object) -> dict:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list:
-    return value if isinstance(value, list) else []
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return time if time and time.tzinfo else None

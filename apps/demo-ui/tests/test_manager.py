@@ -123,17 +123,17 @@ class Client(unittest.TestCase):
         self.assertIn("no trials", str(self.refused(self.manager.trials)))
 
     def test_long_answers_are_refused(self):
-        with patch("manager.LONGEST_ANSWER", 1000):
+        with patch("rest.LONGEST_ANSWER", 1000):
             self.assertIn("longer than", str(self.refused(self.manager.trials)))
 
     def test_a_manager_that_is_away_or_slow_may_answer_later(self):
         error = self.refused(Manager(service("X", "http://ann:marked@127.0.0.1:9")).trials)
         self.assertEqual((str(error), error.passing), ("The training manager does not answer at http://127.0.0.1:9", True))
-        with socket.create_server(("127.0.0.1", 0)) as silent, patch("manager.TIMEOUT", (3, 0.05)):
+        with socket.create_server(("127.0.0.1", 0)) as silent, patch("rest.TIMEOUT", (3, 0.05)):
             error = self.refused(Manager(service("X", f"http://127.0.0.1:{silent.getsockname()[1]}")).trials)
         self.assertTrue(str(error).endswith("takes too long to answer"), error)
         self.assertTrue(error.passing)
-        with patch("manager.LONGEST_WAIT", -1):
+        with patch("rest.LONGEST_WAIT", -1):
             self.assertIn("takes too long", str(self.refused(self.manager.trials)))
 
 
