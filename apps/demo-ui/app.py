@@ -5,7 +5,8 @@ Digits are drawn; for other models the form is made from the version's signature
 Environment: MLFLOW_TRACKING_URI and SLIPWAY_SERVER_URL, the addresses of MLflow and of the model server; MLFLOW_PUBLIC_URL, the
 address at which a browser reaches MLflow, if it is a different one; the login for MLflow as access.py says. SLIPWAY_FORGE, the bare
 repository of the loop on this machine, adds its pull requests with their reports; SLIPWAY_MANAGER_URL, the training manager's address,
-adds the trainings. Streamlit's own options are STREAMLIT_*; its health check is /_stcore/health.
+adds the trainings; SLIPWAY_MONITOR_URL, the dataset monitor's address, adds the datasets. Streamlit's own options are STREAMLIT_*; its
+health check is /_stcore/health.
 """
 
 import os
@@ -14,6 +15,7 @@ import streamlit as st
 
 import access
 import answer
+import datasets
 import digit
 import feedback
 import forms
@@ -236,10 +238,13 @@ def show_pull_requests(forge: str) -> None:
 
 def main() -> None:
     st.set_page_config(page_title="Slipway · ask a model", page_icon="✏️", layout="wide")
-    forge, manager = os.environ.get("SLIPWAY_FORGE"), os.environ.get("SLIPWAY_MANAGER_URL")
-    match views.choose(trainings=bool(manager), pull_requests=bool(forge)):
+    forge, manager, monitor = (os.environ.get(name) for name in ("SLIPWAY_FORGE", "SLIPWAY_MANAGER_URL", "SLIPWAY_MONITOR_URL"))
+    match views.choose(trainings=bool(manager), datasets=bool(monitor), pull_requests=bool(forge)):
         case View.TRAININGS:
             trainings.show(manager)
+            return
+        case View.DATASETS:
+            datasets.show(monitor)
             return
         case View.PULL_REQUESTS:
             show_pull_requests(forge)

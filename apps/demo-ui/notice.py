@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from manager import ManagerError
+from rest import RestError
 from verbatim import sentence
 
 STYLE = """
@@ -56,12 +56,12 @@ def problem(what: str, advice: str) -> None:
     try_again()
 
 
-def unreachable(error: ManagerError) -> None:
-    """Shows that the manager has not answered, and why."""
+def unreachable(error: RestError) -> None:
+    """Shows that a service has not answered, and why."""
     problem(sentence(error), HELP)
 
 
-def missing(name: str, error: ManagerError, unknown: str) -> None:
+def missing(name: str, error: RestError, unknown: str) -> None:
     """Stands in place of the view of a trial or an experiment that the manager does not show; `unknown` says that nothing has this name."""
     headline(name[:200], "")
     if error.status == 404:

@@ -1,6 +1,6 @@
 """Numbers, durations and prices in words for a person."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from trial import Cost, Value
 
@@ -9,6 +9,8 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 THIN = "\u202f"
 # Whole numbers below this are written without it.
 SHORT = 10_000
+# Digits of an exponent.
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float) -> str:
@@ -18,6 +20,24 @@ def number(value: float) -> str:
     if abs(value) >= SHORT:
         return f"{value:.3e}" if abs(value) >= 1e15 else grouped(round(value))
     return f"{value:.4g}"
+
+
+def measured(value: float) -> str:
+    """Three digits of a number that may be very small or very large, as p-values and capitals are: 0.0314, 4.3 × 10⁻⁵."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return number(float(f"{value:.3g}"))
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(RAISED)}"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1."""
+    return f"{100 * share:.1f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares, in percentage points."""
+    return f"{100 * difference:.1f}".replace("-", "−")
 
 
 def grouped(value: int) -> str:
@@ -68,6 +88,17 @@ def ago(time: datetime, now: datetime | None = None) -> str:
             count = int(seconds // unit)
             return f"{count} {name}{'s' if name == 'day' and count > 1 else ''} ago"
     return f"{int(seconds)} s ago" if seconds >= 5 else "just now"
+
+
+def ahead(time: datetime, now: datetime | None = None) -> str:
+    """In how long something will be. What should have been by now is about to be."""
+    return f"in {remaining((time - (now or datetime.now(UTC))).total_seconds()).removesuffix(' left')}"
+
+
+def clock(time: datetime, zone: tzinfo = UTC) -> str:
+    """A day and a time of day, where the person is."""
+    time = time.astimezone(zone)
+    return f"{time.day} {time:%b}, {time:%H:%M}{' UTC' if zone is UTC else ''}"
 
 
 def price(cost: Cost) -> str:

@@ -1,10 +1,13 @@
-"""What the page asks the training manager, kept for a moment: many sessions, and runs of the page that follow one another, share an answer."""
+"""What the page asks the training manager and the dataset monitor, kept for a moment: many sessions, and runs of the page that follow one another,
+share an answer."""
 
 import streamlit as st
 
 from access import Access
 from manager import Confusion, Curve, Experiment, Manager, ManagerError
+from monitor import Monitor
 from trial import State, Trial
+from watched import Watched
 
 # Seconds: of what moves while a person looks, of what changes now and then. A curve costs the manager requests to MLflow.
 SOON, LATER = 1, 5
@@ -69,6 +72,12 @@ def experiments(manager: Access) -> frozenset[str]:
 @st.cache_data(ttl=LATER, max_entries=100, show_spinner=False)
 def experiment(manager: Access, name: str) -> Experiment:
     return Manager(manager).experiment(name)
+
+
+@st.cache_data(ttl=LATER, show_spinner=False)
+def datasets(monitor: Access) -> tuple[Watched, ...]:
+    """The datasets that the monitor watches."""
+    return Monitor(monitor).datasets()
 
 
 def _of(experiment: str | None) -> dict[str, str]:

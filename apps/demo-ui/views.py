@@ -1,11 +1,12 @@
-"""The views of the page, and the addresses that lead to them: `?view=trainings&trial=NAME`, `?view=trainings&experiment=NAME`."""
+"""The views of the page, and the addresses that lead to them: `?view=trainings&trial=NAME`, `?view=trainings&experiment=NAME`,
+`?view=datasets&dataset=NAME`."""
 
 from enum import Enum
 
 import streamlit as st
 
 # What the address holds.
-VIEW, TRIAL, EXPERIMENT = "view", "trial", "experiment"
+VIEW, TRIAL, EXPERIMENT, DATASET = "view", "trial", "experiment", "dataset"
 KEY = "view"
 
 
@@ -14,16 +15,18 @@ class View(Enum):
 
     ASK = "ask"
     TRAININGS = "trainings"
+    DATASETS = "datasets"
     PULL_REQUESTS = "pull-requests"
 
     @property
     def title(self) -> str:
-        return {View.ASK: "Ask a model", View.TRAININGS: "Trainings", View.PULL_REQUESTS: "Pull requests"}[self]
+        names = {View.ASK: "Ask a model", View.TRAININGS: "Trainings", View.DATASETS: "Datasets", View.PULL_REQUESTS: "Pull requests"}
+        return names[self]
 
 
-def choose(trainings: bool, pull_requests: bool) -> View:
+def choose(trainings: bool, datasets: bool, pull_requests: bool) -> View:
     """Shows the views that there are, if there are several, and returns the one that the address names."""
-    shown = [View.ASK, *[View.TRAININGS] * trainings, *[View.PULL_REQUESTS] * pull_requests]
+    shown = [View.ASK, *[View.TRAININGS] * trainings, *[View.DATASETS] * datasets, *[View.PULL_REQUESTS] * pull_requests]
     if len(shown) == 1:
         return View.ASK
     asked = st.query_params.get(VIEW)
@@ -56,6 +59,16 @@ def open_all() -> None:
     st.query_params.from_dict({VIEW: View.TRAININGS.value})
 
 
+def open_dataset(name: str) -> None:
+    """Leads to a dataset's page in the next run."""
+    st.query_params.from_dict({VIEW: View.DATASETS.value, DATASET: name})
+
+
+def open_datasets() -> None:
+    """Leads to all datasets in the next run."""
+    st.query_params.from_dict({VIEW: View.DATASETS.value})
+
+
 def trial() -> str | None:
     """The trial that the address names."""
     return st.query_params.get(TRIAL) or None
@@ -64,3 +77,8 @@ def trial() -> str | None:
 def experiment() -> str | None:
     """The experiment that the address names."""
     return st.query_params.get(EXPERIMENT) or None
+
+
+def dataset() -> str | None:
+    """The dataset that the address names."""
+    return st.query_params.get(DATASET) or None

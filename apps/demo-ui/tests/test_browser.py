@@ -1,4 +1,4 @@
-"""The forms, the reports and the trainings in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
+"""The forms, the reports, the trainings and the datasets in a real browser, against stand-ins. Drawing is tested with the real services, in tests/loop."""
 
 import os
 import socket
@@ -13,6 +13,7 @@ from urllib.request import ProxyHandler, build_opener
 from models import models
 from stand_in import StandIn, registry
 from stand_in_manager import TOKEN, Manager
+from stand_in_monitor import Monitor
 from test_pull_requests import Forge
 from test_report import CHART
 
@@ -68,6 +69,10 @@ class Browser(unittest.TestCase):
         # they do not begin again meanwhile
         manager = self.enterContext(Manager(seconds=600))
         self.passes("trainings.mjs", registry(), {}, TOKEN, SLIPWAY_MANAGER_URL=manager.address)
+
+    def test_datasets(self):
+        monitor = self.enterContext(Monitor())
+        self.passes("datasets.mjs", registry(), {}, SLIPWAY_MONITOR_URL=monitor.address)
 
     def passes(self, script: str, versions: dict, answers: dict, *arguments: str, **variables: str) -> None:
         """Runs a script of tests/browser against the page before stand-ins."""

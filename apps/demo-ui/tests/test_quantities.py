@@ -1,7 +1,7 @@
 """Numbers, durations and prices in words."""
 
 import unittest
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import quantities
 from trial import Cost
@@ -62,6 +62,28 @@ class Quantities(unittest.TestCase):
     def test_what_is_not_nothing_is_never_nothing(self):
         self.says(quantities.price, (Cost(0, "USD"), "0.00 USD"), (Cost(0.001, "EUR"), "< 0.01 EUR"), (Cost(1234.5, ""), "1\u202f234.50"))
         self.says(quantities.hours, (0, "0.00"), (0.004, "< 0.01"), (0.07, "0.07"), (12.345, "12.35"), (12345.6, "12\u202f346"))
+
+    def test_small_and_large_numbers(self):
+        self.says(
+            quantities.measured,
+            (0, "0"),
+            (0.0314159, "0.0314"),
+            (1.31, "1.31"),
+            (1234.5, "1230"),
+            (4.3e-5, "4.3 × 10⁻⁵"),
+            (-4.4e12, "-4.4 × 10¹²"),
+            (1e308, "1.0 × 10³⁰⁸"),
+        )
+
+    def test_shares(self):
+        self.assertEqual((quantities.percent(0.9825), quantities.points(-0.0433), quantities.points(0.2925)), ("98.2 %", "−4.3", "29.2"))
+
+    def test_what_will_be(self):
+        now = datetime(2026, 1, 10, 9, 5, tzinfo=UTC)
+        for seconds, expected in ((-90, "in a few seconds"), (44, "in about 40 s"), (5 * 3600, "in about 5 h")):
+            self.assertEqual(quantities.ahead(now + timedelta(seconds=seconds), now), expected)
+        self.assertEqual(quantities.clock(now), "10 Jan, 09:05 UTC")
+        self.assertEqual(quantities.clock(now, timezone(timedelta(hours=-10))), "9 Jan, 23:05")
 
     def test_nouns(self):
         self.assertEqual([quantities.plural(count, "worker") for count in (0, 1, 2)], ["0 workers", "1 worker", "2 workers"])
