@@ -17,6 +17,7 @@ pub(crate) struct Services<'a> {
     pub(crate) server: &'a str,
     pub(crate) forge: &'a Path,
     pub(crate) manager: &'a str,
+    pub(crate) monitor: &'a str,
     /// The file with the token for the manager.
     pub(crate) manager_token: &'a Path,
 }
@@ -77,6 +78,7 @@ fn spawn(
         (env::SERVER_URL, services.server),
         (env::FORGE, &forge),
         (env::MANAGER_URL, services.manager),
+        (env::MONITOR_URL, services.monitor),
         (env::MANAGER_TOKEN_FILE, &token),
         ("NO_PROXY", "127.0.0.1,localhost"),
         ("PYTHONUNBUFFERED", "1"),

@@ -148,24 +148,12 @@ impl Starting {
             Ok::<_, Error>(Task::new("what follows main", sync))
         };
         let serving = async {
-            // both say where they listen within milliseconds: the server to the manager, and both to the page
+            // each says within milliseconds where it listens, which those that follow are told
             let store = credentials.environment(&s3.url);
             let server = server::start(&supervisor, &programs, folder.path(), &mlflow_url, store).await?;
             observer("server", started.elapsed());
             manager.environment.push((env::SERVER_URL.to_owned(), server.1.clone()));
             let (mut manager_child, manager_url) = manager.start().await?;
-            let services = page::Services {
-                mlflow: &mlflow_url,
-                server: &server.1,
-                forge: forge.root(),
-                manager: &manager_url,
-                manager_token: &manager_token,
-            };
-            let answers = async {
-                manager.ready(&mut manager_child, &manager_url).await?;
-                observer("manager", started.elapsed());
-                Ok::<_, Error>(())
-            };
             // it asks the server, whose address is known now
             let surroundings = monitor::Surroundings {
                 s3: &s3.url,
@@ -176,19 +164,32 @@ impl Starting {
                 forge: &forge,
             };
             let monitor = monitor::monitor(&supervisor, &programs, folder.path(), &surroundings);
+            let (mut monitor_child, monitor_url) = monitor.start().await?;
+            let services = page::Services {
+                mlflow: &mlflow_url,
+                server: &server.1,
+                forge: forge.root(),
+                manager: &manager_url,
+                monitor: &monitor_url,
+                manager_token: &manager_token,
+            };
+            let answers = async {
+                manager.ready(&mut manager_child, &manager_url).await?;
+                observer("manager", started.elapsed());
+                Ok::<_, Error>(())
+            };
             let watching = async {
-                let (mut child, url) = monitor.start().await?;
-                monitor.ready(&mut child, &url).await?;
+                monitor.ready(&mut monitor_child, &monitor_url).await?;
                 observer("monitor", started.elapsed());
-                Ok((child, url))
+                Ok::<_, Error>(())
             };
             let page = async {
                 let page = page::start(&supervisor, &programs, folder.path(), &services, page_port, given_port).await?;
                 observer("page", started.elapsed());
                 Ok(page)
             };
-            let ((), (child, url), page) = tokio::try_join!(answers, watching, page)?;
-            Ok((server, (manager_child, manager_url), (monitor, child, url), page))
+            let ((), (), page) = tokio::try_join!(answers, watching, page)?;
+            Ok((server, (manager_child, manager_url), (monitor, monitor_child, monitor_url), page))
         };
         let (sync, (server, (manager_child, manager_url), (monitor, monitor_child, monitor_url), (page, page_url))) =
             match tokio::try_join!(tracking, serving) {

@@ -56,6 +56,8 @@ pub const PROJECT: &str = "SLIPWAY_PROJECT";
 pub const LEASE_NAMESPACE: &str = "SLIPWAY_LEASE_NAMESPACE";
 /// The training manager's address, for the page.
 pub const MANAGER_URL: &str = "SLIPWAY_MANAGER_URL";
+/// The dataset monitor's address, for the page.
+pub const MONITOR_URL: &str = "SLIPWAY_MONITOR_URL";
 /// A file with the token that the training manager asks for before it writes to a bare repository; the page sends it.
 pub const MANAGER_TOKEN_FILE: &str = "SLIPWAY_MANAGER_TOKEN_FILE";
 /// A file with the token that the dataset monitor asks for in notifications of the object store.

@@ -48,7 +48,7 @@ fn each_door_says_to_every_cloud_what_it_is() {
 }
 
 #[test]
-fn the_page_with_its_trainings_is_for_people_inside() {
+fn the_page_with_its_trainings_and_datasets_is_for_people_inside() {
     need(&["kustomize"]).unwrap();
     for environment in ["staging", "production"] {
         let built = |component: &str| {
@@ -58,8 +58,10 @@ fn the_page_with_its_trainings_is_for_people_inside() {
         let page = built("demo-ui");
         let settings =
             page.iter().find(|one| one["kind"] == "ConfigMap" && !one["data"]["SLIPWAY_SERVER_URL"].is_null());
-        let manager = &settings.unwrap()["data"]["SLIPWAY_MANAGER_URL"];
+        let settings = &settings.unwrap()["data"];
+        let (manager, monitor) = (&settings["SLIPWAY_MANAGER_URL"], &settings["SLIPWAY_MONITOR_URL"]);
         assert_eq!(manager, "http://training-manager.training-manager.svc:8080", "{environment}");
+        assert_eq!(monitor, "http://dataset-monitor.dataset-monitor.svc:8080", "{environment}");
         let routes = built("gateway");
         let door = |name: &str| {
             let route =
