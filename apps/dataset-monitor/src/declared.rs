@@ -6,8 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use slipway_digest::Digest;
 use slipway_experiment::{Dataset, Location};
 use slipway_git::Repository;
+use slipway_pipeline::Places;
 use slipway_project::{Project, Tree};
 use slipway_service::blocking;
+use slipway_sources::Limits;
 
 use crate::error::{Error, Result};
 
@@ -18,12 +20,13 @@ pub(crate) struct Declared {
     pub(crate) commit: String,
     /// The project's files.
     pub(crate) tree: Tree,
-    /// The datasets that have a monitor.
+    /// The datasets that were asked for.
     pub(crate) datasets: Vec<Dataset>,
 }
 
 impl Declared {
-    pub(crate) async fn read(git: &Repository, commit: &str) -> Result<Self> {
+    /// Reads the datasets of a commit that are wanted. One that is wrong is said and left out.
+    pub(crate) async fn read(git: &Repository, commit: &str, is_wanted: fn(&Dataset) -> bool) -> Result<Self> {
         let (git, commit) = (git.clone(), commit.to_owned());
         let read = move || -> Result<Self, slipway_proposal::Error> {
             let tree = Tree::at(&git, &commit)?;
@@ -32,7 +35,7 @@ impl Declared {
                 tracing::warn!(event = "invalid", "{finding}");
             }
             let datasets = project.datasets.into_values().map(|file| file.dataset);
-            let datasets = datasets.filter(|dataset| dataset.spec.monitor.is_some()).collect();
+            let datasets = datasets.filter(is_wanted).collect();
             Ok(Self { commit, tree, datasets })
         };
         Ok(blocking(read).await?)
@@ -91,6 +94,18 @@ impl Files {
             Ok(Self { commit, digest, folder })
         })
         .await
+    }
+
+    /// Where everything is for a build from them; `cache` is the program's.
+    pub(crate) fn places(&self, dataset: &Dataset, cache: &Path, temporary: &Path) -> Places {
+        let sources = slipway_sources::Places {
+            project: self.folder.clone(),
+            // of the dataset alone, so that nothing of another one is removed with what it does not need
+            cache: cache.join("datasets").join(&dataset.name),
+            repin: false,
+            limits: Limits::default(),
+        };
+        Places { sources, npm: None, temporary: temporary.to_owned() }
     }
 }
 

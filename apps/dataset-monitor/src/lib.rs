@@ -6,6 +6,8 @@
 //!        ^ POST /events is a hint, polling the guarantee        \--> Watched, which REST and metrics show
 //! ```
 //!
+//! [`once`] is the part up to the head alone, for a job.
+//!
 //! Nothing is kept but copies: of the repository, and of what the store holds. After a start, and after a kill at any moment, everything is looked at
 //! again, and comes to the same: a head moves by compare-and-swap, and a pull request has the name of what it is about.
 
@@ -19,6 +21,7 @@ pub mod events;
 pub mod hints;
 pub mod http;
 pub mod metrics;
+pub mod once;
 mod remembered;
 pub mod settings;
 pub mod waiting;

@@ -1,4 +1,6 @@
 //! `slipway-monitor`: the dataset monitor of one environment. Its environment is its only configuration (see `settings`).
+//!
+//! `slipway-monitor build [DATASET]…` builds datasets once and ends: the pipeline as a job (see `once`).
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -12,7 +14,8 @@ use slipway_dataset::{RetryBudget, Store};
 use slipway_dataset_monitor::hints::Hints;
 use slipway_dataset_monitor::http::{Interface, router};
 use slipway_dataset_monitor::metrics::Metrics;
-use slipway_dataset_monitor::settings::{Invalid, Settings};
+use slipway_dataset_monitor::once::{Failed, build_once};
+use slipway_dataset_monitor::settings::{Invalid, Once, Settings};
 use slipway_dataset_monitor::waiting::{Awaited, What};
 use slipway_dataset_monitor::watch::{Published, Watcher};
 use slipway_mlflow::Client;
@@ -34,20 +37,30 @@ const LEASE: &str = "dataset-monitor";
 /// What is logged unless RUST_LOG says otherwise. kube's client says each failed request, which is said here once.
 const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_dataset_monitor=info,slipway_service=info";
 
-/// The exit code of a wrong environment.
+/// The exit code of a wrong environment, and of a build that would fail in the same way again.
 const INPUT: u8 = 3;
 
 fn main() -> ExitCode {
     let filter = slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), FILTER);
     let messages = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(messages.with_filter(filter)).init();
-    match start() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        None => start(),
+        Some((command, datasets)) if command == "build" => start_build(datasets),
+        Some((other, _)) => {
+            Err(Failed::Input(format!("`{other}` is unknown: no argument, or `build [DATASET]…`")).into())
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(event = "failed", "{error:#}");
             // nothing was asked of MLflow and the store yet: their variables are at fault
-            let is_input =
-                error.is::<Invalid>() || error.is::<slipway_mlflow::Error>() || error.is::<slipway_dataset::Error>();
+            let is_input = error.is::<Invalid>()
+                || error.is::<slipway_mlflow::Error>()
+                || error.is::<slipway_dataset::Error>()
+                || matches!(error.downcast_ref::<Failed>(), Some(Failed::Input(_)));
             ExitCode::from(if is_input { INPUT } else { 1 })
         }
     }
@@ -65,6 +78,20 @@ fn start() -> anyhow::Result<()> {
     // what reads the repository at this moment is left alone
     runtime.shutdown_background();
     ran
+}
+
+/// Builds once.
+fn start_build(datasets: &[String]) -> anyhow::Result<()> {
+    let settings = Once::read(|name| std::env::var(name).ok())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let built: anyhow::Result<()> = runtime.block_on(async {
+        let store = Store::from_env(RetryBudget::Interactive).await?;
+        let followed = reach::repository(&settings.repository, &settings.project, &settings.cache).await;
+        let followed = followed.map_err(Failed::Unavailable)?;
+        Ok(build_once(&followed, &store, &settings.cache, datasets).await?)
+    });
+    runtime.shutdown_background();
+    built
 }
 
 async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result<()> {

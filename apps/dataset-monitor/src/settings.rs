@@ -29,6 +29,33 @@ pub struct Settings {
     pub token_file: Option<PathBuf>,
 }
 
+/// What the environment says to a build that is done once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// The repository: its address on GitHub, or the path of a bare one.
+    pub repository: String,
+    /// The folder of the project in it; empty for its top.
+    pub project: String,
+    /// A folder for copies: of the repository, and of what the store holds.
+    pub cache: PathBuf,
+}
+
+impl Once {
+    /// Reads the environment; an empty variable counts as not set.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let required = |name: &'static str| variable(name).ok_or(Invalid::Missing(name));
+        Ok(Self {
+            repository: required(env::REPOSITORY)?,
+            project: variable(env::PROJECT).unwrap_or_default(),
+            cache: PathBuf::from(required(env::CACHE)?),
+        })
+    }
+}
+
 /// Why the environment cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -106,6 +133,9 @@ mod tests {
             let expected = if left_out == 3 { env::LEASE_NAMESPACE } else { *name };
             assert_eq!(read(&rest), Err(Invalid::Missing(expected)));
         }
+        let once = |name: &str| LEAST.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        assert_eq!(Once::read(once).unwrap().cache, PathBuf::from("/cache"));
+        assert_eq!(Once::read(|_| None), Err(Invalid::Missing(env::REPOSITORY)));
         let listen = [&LEAST[..], &[(env::LISTEN, "8080")]].concat();
         assert!(matches!(read(&listen), Err(Invalid::Address { name: env::LISTEN, .. })));
     }

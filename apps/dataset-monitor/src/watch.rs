@@ -14,7 +14,6 @@ use slipway_experiment::Dataset;
 use slipway_mlflow::Client;
 use slipway_pipeline::{Places, Temporary, build, landed};
 use slipway_service::{Followed, Warned, lead, must_lead};
-use slipway_sources::Limits;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -125,7 +124,10 @@ impl Watcher {
     async fn newest(&self, before: &str) -> Result<Option<Declared>> {
         let branch = self.followed.remote.forge.default_branch().await?;
         match self.followed.fetch(&branch).await? {
-            Some(commit) if commit != before => Declared::read(&self.followed.git, &commit).await.map(Some),
+            Some(commit) if commit != before => {
+                let is_watched = |dataset: &Dataset| dataset.spec.monitor.is_some();
+                Declared::read(&self.followed.git, &commit, is_watched).await.map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -228,17 +230,7 @@ impl Watcher {
         let at = |step: &'static str| move |error: Error| (step, error);
         let temporary = Temporary::new(&self.cache.join("temporary")).map_err(|error| ("build", Error::from(error)))?;
         let files = self.files(declared, dataset, memory, temporary.path()).await.map_err(at("build"))?;
-        let places = Places {
-            sources: slipway_sources::Places {
-                project: files.folder.clone(),
-                // of the dataset alone, so that nothing of another one is removed with what it does not need
-                cache: self.cache.join("datasets").join(&dataset.name),
-                repin: false,
-                limits: Limits::default(),
-            },
-            npm: None,
-            temporary: temporary.path().to_owned(),
-        };
+        let places = files.places(dataset, &self.cache, temporary.path());
         let standing = self.build(dataset, memory, &places, &files).await.map_err(at("build"))?;
         let Standing::Current(listed) = standing else { return Ok(standing) };
         let head = self.store.head(&dataset.name).await.map_err(|error| ("look", Error::from(error)))?;
@@ -409,7 +401,7 @@ fn again(found: &Found, now: i64) -> Option<u64> {
 }
 
 /// Whether a build failed because of what is in the data or declared, so that trying again comes to the same.
-fn is_of_the_data(error: &slipway_pipeline::Error) -> bool {
+pub(crate) fn is_of_the_data(error: &slipway_pipeline::Error) -> bool {
     matches!(error, slipway_pipeline::Error::Source(slipway_sources::Error::Problem(_)))
 }
 

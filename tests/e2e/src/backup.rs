@@ -84,8 +84,8 @@ impl Stack {
         self.slipway(&["bootstrap", "local"]).map(drop)
     }
 
-    /// Runs MinIO's client in the node.
-    fn mc(&self, arguments: &[&str]) -> Result<String> {
+    /// Runs MinIO's client in the node, as root.
+    pub(crate) fn mc(&self, arguments: &[&str]) -> Result<String> {
         let service = self.kubectl().get(&["service", "minio", "-n", "minio"])?;
         let address = service["spec"]["clusterIP"].as_str().context("MinIO's Service has no address")?;
         let password = self.kubectl().secret("minio", "minio-root", "MINIO_ROOT_PASSWORD")?;

@@ -1,5 +1,5 @@
-//! GitHub over the repository that Argo CD follows, emulated by tests/github: people merge there, and the training manager signs in as its
-//! App, by HTTPS with a certificate of an authority that it has to be told of.
+//! GitHub over the repository that Argo CD follows, emulated by tests/github: people merge there, and the training manager and the dataset
+//! monitor sign in as the same App, by HTTPS with a certificate of an authority that they have to be told of.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use slipway_forge::{Credentials, Forge, GitHub as Client, Opened, Publication};
 use slipway_github_tests::GitHub as Emulated;
 use slipway_github_tests::accounts::{ANN, MANAGER, NAME, OWNER, REPOSITORY};
+use slipway_proposal::is_retraining_of;
 use tokio::runtime::Runtime;
 
 use crate::kubectl::text;
 use crate::repository::run;
+use crate::settings::WRITERS;
 use crate::{Stack, until};
 
-/// How long a start of the training manager may take.
+/// How long a start of the training manager, or of the dataset monitor, may take.
 const START: Duration = Duration::from_secs(180);
 
 /// A GitHub that runs as long as this value lives.
@@ -78,6 +80,16 @@ impl GitHub {
         Ok(all)
     }
 
+    /// The retrain pull requests of a dataset, whatever became of them: the branch of each.
+    ///
+    /// # Errors
+    /// If GitHub refuses.
+    pub fn retrainings(&self, dataset: &str) -> Result<Vec<String>> {
+        let all = self.get("/pulls?state=all")?;
+        let branches = all.as_array().into_iter().flatten().map(|one| text(one, "/head/ref").to_owned());
+        Ok(branches.filter(|branch| is_retraining_of(dataset, branch)).collect())
+    }
+
     /// What was asked of the API since the last time: method and path.
     pub fn asked(&self) -> Vec<String> {
         self.runtime.block_on(self.server.asked())
@@ -103,10 +115,10 @@ fn is_of_manager(one: &Value) -> bool {
 }
 
 impl Stack {
-    /// GitHub, where the training manager has signed in with a key of its own. The first call starts it, and gives the key to the manager.
+    /// GitHub, where the training manager and the dataset monitor have signed in with a key. The first call starts it, and gives them the key.
     ///
     /// # Errors
-    /// If it does not start, or the manager does not; all later calls fail with the same error.
+    /// If it does not start, or they do not; all later calls fail with the same error.
     pub fn github(&self) -> Result<&GitHub> {
         let made = self.github.get_or_init(|| self.sign_in().map_err(|error| format!("{error:?}")));
         made.as_ref().map_err(|error| anyhow!("there is no GitHub: {error}"))
@@ -117,11 +129,13 @@ impl Stack {
         let folder = self.repository().forge().ancestors().nth(2).context("the repository is below its host")?;
         let github = GitHub::start(folder, &format!("https://{}", named.host), &named.socket)?;
         // as docs/github.md says
-        let secret = json!({"apiVersion": "v1", "kind": "Secret",
-            "metadata": {"namespace": "training-manager", "name": "training-manager-github"},
-            "stringData": {"SLIPWAY_GITHUB_APP_ID": MANAGER.id.to_string(), "SLIPWAY_GITHUB_APP_PRIVATE_KEY": github.server.key(MANAGER)?}});
-        self.kubectl().give(&["apply", "-f", "-"], &secret)?;
-        self.restart_manager()?;
+        for writer in WRITERS {
+            let secret = json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"namespace": writer, "name": format!("{writer}-github")},
+                "stringData": {"SLIPWAY_GITHUB_APP_ID": MANAGER.id.to_string(), "SLIPWAY_GITHUB_APP_PRIVATE_KEY": github.server.key(MANAGER)?}});
+            self.kubectl().give(&["apply", "-f", "-"], &secret)?;
+            self.restart(writer)?;
+        }
         until("the training manager answers", START, || Ok(Ok(self.ask_manager("summary")?)))?;
         Ok(github)
     }
@@ -142,9 +156,14 @@ impl Stack {
     /// # Errors
     /// If they do not come up.
     pub fn restart_manager(&self) -> Result<()> {
+        self.restart("training-manager")
+    }
+
+    /// The same for a Deployment that has the name of its namespace.
+    fn restart(&self, name: &str) -> Result<()> {
+        let deployment = format!("deployment/{name}");
         let rollout = |arguments: &[&str]| {
-            let deployment = ["-n", "training-manager", "deployment/training-manager"];
-            self.kubectl().run(&[&["rollout"][..], arguments, &deployment].concat())
+            self.kubectl().run(&[&["rollout"][..], arguments, &["-n", name, &deployment]].concat())
         };
         rollout(&["restart"])?;
         rollout(&["status", &format!("--timeout={}s", START.as_secs())]).map(drop)

@@ -13,23 +13,29 @@ pub(crate) fn set_repository(root: &Path, url: &str) -> Result<()> {
     Ok(fs::write(&path, edited)?)
 }
 
-/// Tells the training manager which host is GitHub, and whose signature on its certificate is good.
+/// Those who write on GitHub: each is a component, a namespace and a Deployment.
+pub(crate) const WRITERS: [&str; 2] = ["training-manager", "dataset-monitor"];
+
+/// Tells those who write there which host is GitHub, and whose signature on its certificate is good.
 pub(crate) fn set_github(root: &Path, host: &str, authority: &Path) -> Result<()> {
-    let folder = root.join("overlays/local/training-manager");
-    fs::copy(authority, folder.join("ca.crt")).with_context(|| format!("copying {}", authority.display()))?;
-    let path = folder.join("kustomization.yaml");
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(fs::write(&path, with_github(&text, host)?)?)
+    for writer in WRITERS {
+        let folder = root.join("overlays/local").join(writer);
+        fs::copy(authority, folder.join("ca.crt")).with_context(|| format!("copying {}", authority.display()))?;
+        let path = folder.join("kustomization.yaml");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        fs::write(&path, with_github(&text, writer, host)?)?;
+    }
+    Ok(())
 }
 
-/// The overlay of the training manager with a GitHub of one's own.
-fn with_github(overlay: &str, host: &str) -> Result<String> {
+/// The overlay of one who writes there with a GitHub of one's own.
+fn with_github(overlay: &str, writer: &str, host: &str) -> Result<String> {
     ensure!(!overlay.contains("configMapGenerator:"), "the overlay makes ConfigMaps already:\n{overlay}");
     Ok(format!(
         "{}
 configMapGenerator:
-  - {{name: training-manager, namespace: training-manager, behavior: merge, literals: [GH_HOST={host}]}}
-  - {{name: authority, namespace: training-manager, files: [ca.crt]}}
+  - {{name: {writer}, namespace: {writer}, behavior: merge, literals: [GH_HOST={host}]}}
+  - {{name: authority, namespace: {writer}, files: [ca.crt]}}
 ",
         overlay.trim_end()
     ))
@@ -81,14 +87,16 @@ mod tests {
 
     #[test]
     fn the_overlay_of_this_repository_gets_a_github_as_the_documentation_says() {
-        let overlay =
-            fs::read_to_string(repository().join("overlays/local/training-manager/kustomization.yaml")).unwrap();
-        let edited = with_github(&overlay, "github.example.org").unwrap();
         let documentation = fs::read_to_string(repository().join("docs/github.md")).unwrap();
-        for line in changed(&edited, &overlay) {
-            assert!(documentation.lines().any(|said| said.trim_start() == line.trim_start()), "{line}");
+        for writer in WRITERS {
+            let path = format!("overlays/local/{writer}/kustomization.yaml");
+            let overlay = fs::read_to_string(repository().join(path)).unwrap();
+            let edited = with_github(&overlay, writer, "github.example.org").unwrap();
+            for line in changed(&edited, &overlay) {
+                assert!(documentation.lines().any(|said| said.trim_start() == line.trim_start()), "{line}");
+            }
+            with_github(&edited, writer, "x").unwrap_err();
         }
-        with_github(&edited, "x").unwrap_err();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::kustomize;
 use crate::upstream;
@@ -67,6 +67,23 @@ pub fn deployed(environment: &str) -> Result<Vec<Deployed>> {
         all.push(Deployed { name, objects });
     }
     Ok(all)
+}
+
+/// What an overlay is with more components of base/, such as `mlflow/login`. They come after its settings and images, which are not put into
+/// them: what is judged of it may not depend on those.
+///
+/// # Errors
+/// When it does not build.
+pub fn with(environment: &str, overlay: &str, components: &[&str]) -> Result<Vec<Value>> {
+    let around = tempfile::tempdir()?;
+    let up = "../".repeat(around.path().canonicalize()?.components().count());
+    let root = repository().canonicalize()?;
+    let at = |folder: String| format!("{up}{}", root.join(folder).display());
+    let components: Vec<String> = components.iter().map(|one| at(format!("base/{one}"))).collect();
+    let resources = [at(format!("overlays/{environment}/{overlay}"))];
+    let kustomization = json!({"resources": resources, "components": components});
+    std::fs::write(around.path().join("kustomization.yaml"), kustomization.to_string())?;
+    documents(&kustomize(around.path())?)
 }
 
 /// The documents of a text that kustomize printed.

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use slipway_gitops_tests::api_server::ApiServer;
 use slipway_gitops_tests::program::{kustomize, need};
-use slipway_gitops_tests::tree::{self, Deployed, documents, environments};
+use slipway_gitops_tests::tree::{self, Deployed, documents, environments, with};
 
 /// The programs that these tests run.
 const NEEDED: [&str; 7] = ["etcd", "go", "helm", "kube-apiserver", "kubeadm", "kubectl", "kustomize"];
@@ -22,6 +22,8 @@ fn the_api_server_accepts_everything_that_is_declared() -> Result<()> {
             api.apply(&objects, true).with_context(|| format!("{environment}: Application {}", application.name))?;
         }
         api.apply(&with_login(&environment)?, true).with_context(|| format!("{environment}: MLflow with a login"))?;
+        api.apply(&with_all_switches(&environment)?, true)
+            .with_context(|| format!("{environment}: with every switch on"))?;
         for folder in [environment.clone(), format!("{environment}/root")] {
             let objects = documents(&kustomize(&tree::repository().join("clusters").join(&folder))?)?;
             api.apply(&objects, true).with_context(|| format!("clusters/{folder}"))?;
@@ -32,22 +34,30 @@ fn the_api_server_accepts_everything_that_is_declared() -> Result<()> {
 
 /// MLflow as base/mlflow/login changes it, and the Secrets that production has from its store for it.
 fn with_login(environment: &str) -> Result<Vec<Value>> {
-    let around = tempfile::tempdir()?;
-    let up = "../".repeat(around.path().canonicalize()?.components().count());
-    let root = tree::repository().canonicalize()?;
-    let at = |folder: &str| format!("{up}{}", root.join(folder).display());
-    let kustomization = json!({
-        "resources": [at(&format!("overlays/{environment}/mlflow"))],
-        "components": [at("base/mlflow/login")],
-    });
-    std::fs::write(around.path().join("kustomization.yaml"), kustomization.to_string())?;
-    let mut objects = documents(&kustomize(around.path())?)?;
+    let mut objects = with(environment, "mlflow", &["mlflow/login"])?;
     if environment == "production" {
-        let secrets = root.join("overlays/production/external-credentials/mlflow-login.yaml");
-        objects.extend(documents(&std::fs::read_to_string(secrets)?)?);
+        objects.extend(secrets("mlflow-login.yaml")?);
     }
     ensure!(objects.iter().any(|one| one.to_string().contains("basic-auth")), "{environment}: no login in {objects:?}");
     Ok(objects)
+}
+
+/// All that is off unless somebody switches it on, with the Secrets that production has from its store for it.
+fn with_all_switches(environment: &str) -> Result<Vec<Value>> {
+    let mut objects = with(environment, "server", &["server/feedback", "server/samples"])?;
+    objects.extend(with(environment, "dataset-monitor", &["dataset-monitor/pipeline"])?);
+    if environment == "production" {
+        objects.extend(secrets("server-s3.yaml")?);
+    } else {
+        objects.extend(with(environment, "minio", &["minio/feedback", "minio/samples"])?);
+    }
+    Ok(objects)
+}
+
+/// Secrets of production that its list does not name.
+fn secrets(file: &str) -> Result<Vec<Value>> {
+    let path = tree::repository().join("overlays/production/external-credentials").join(file);
+    documents(&std::fs::read_to_string(path)?)
 }
 
 /// Secrets that a service account of ours may read, by namespace: the proxy's, because it does not start without (base/traefik).

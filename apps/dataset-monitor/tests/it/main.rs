@@ -4,6 +4,7 @@
 mod interface;
 mod kills;
 mod model;
+mod once;
 mod pictures;
 mod watching;
 mod world;

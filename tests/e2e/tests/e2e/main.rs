@@ -8,5 +8,6 @@ mod manager;
 mod memory;
 mod mistakes;
 mod programs;
+mod retraining;
 mod rights;
 mod stopping;

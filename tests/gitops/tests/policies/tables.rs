@@ -175,7 +175,8 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (MANAGER, POSTGRES, All),
     (MANAGER, MINIO, All),
     (MANAGER, TRAINER, All),
-    (MANAGER, SERVER, All),
+    // where crowds ask
+    (MANAGER, SERVER, Tcp(8080)),
     (MANAGER, DEMO_UI, All),
     (MANAGER, TRAEFIK, All),
     (MONITOR, POSTGRES, All),
@@ -200,6 +201,8 @@ pub(crate) const FORBIDDEN: &[Row] = &[
     (MINIO, MLFLOW, All),
     (POSTGRES_SET_UP, MINIO, All),
     (MINIO_SET_UP, POSTGRES, All),
+    // What makes buckets tells nobody anything.
+    (MINIO_SET_UP, MONITOR, All),
     (STRANGERS, DEMO_UI, All),
     (STRANGERS, SERVER, All),
     (STRANGERS, MLFLOW, All),

@@ -1,0 +1,216 @@
+//! What lands in MinIO becomes a retrain pull request on GitHub: by MinIO's events, whatever becomes of them, and by a poll without them. And the
+//! pipeline that makes the dataset of it gives the same bytes as a job in the cluster and at home.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use slipway_dataset::idx::{write_images, write_labels};
+use slipway_e2e::{GitHub, Picture, SIDE, Stack, text, until};
+use slipway_proposal::retrain_branch;
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+const GROWN: &str = "e2e-grown";
+/// It looks once an hour, so that only an event or a commit makes it look.
+const MONITOR: &str =
+    "  monitor: {every: 1h, cooldown: 1s, budget: 100, retrain: {experiments: [e2e-grown-cnn], newLabelled: 20}}\n";
+const RARELY: &str = "every: 1h";
+const OFTEN: &str = "every: 5s";
+const EXPERIMENT: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata: {name: e2e-grown-cnn}
+spec:
+  dataset: e2e-grown
+  model: {architecture: cnn}
+  training: {epochs: 1, batchSize: 16, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
+  workers: {count: 1, cpu: 200m, memory: 256Mi}
+  budget: {cpuHours: 4, deadline: 20m}
+  register: {model: e2e-grown}
+";
+const EXPERIMENT_FILE: &str = "experiments/e2e-grown-cnn.yaml";
+
+const PIPED: &str = "e2e-piped";
+const JOB: &str = "e2e-piped";
+const OVERLAY: &str = "overlays/local/dataset-monitor/kustomization.yaml";
+/// The line that switches the job on.
+const SWITCH: &str = "../../../base/dataset-monitor/pipeline, ";
+
+#[test]
+fn what_lands_is_proposed_once_for_a_digest_by_events_in_any_order_and_by_polls() -> Result<()> {
+    let stack = Stack::get()?;
+    let github = stack.github()?;
+    stack.change("A dataset that grows", |root| {
+        declare(root, GROWN, MONITOR)?;
+        fs::write(root.join(EXPERIMENT_FILE), EXPERIMENT)?;
+        stack.build_dataset(GROWN, &["--pin"]).map(drop)
+    })?;
+    until("the monitor has seen that nothing is new", LIMIT, || {
+        let state = stack.watched(GROWN)?;
+        Ok(if state["decision"]["action"] == "nothing" { Ok(()) } else { Err(state.to_string()) })
+    })?;
+
+    // an event: no poll is due, and nobody commits
+    let (commit, told) = (stack.repository().main()?, stack.notifications()?);
+    stack.land(GROWN, &pictures(0..30))?;
+    let took = proposed(stack, github, 30)?;
+    println!("from the arrival to the pull request, by an event: {:.1} s", took.as_secs_f64());
+    ensure!(stack.notifications()? > told, "MinIO has told nothing");
+    each_once(github)?;
+
+    // events before what they are about, twice, in another order, and of what was there before
+    let mut more = pictures(30..60);
+    more.reverse();
+    for some in more.chunks(7) {
+        stack.tell_monitor(GROWN, some)?;
+    }
+    stack.land(GROWN, &more)?;
+    stack.land(GROWN, &pictures(0..30))?;
+    let mut all = pictures(0..60);
+    all.rotate_left(17);
+    for some in all.chunks(13) {
+        stack.tell_monitor(GROWN, some)?;
+    }
+    proposed(stack, github, 60)?;
+    ensure!(stack.repository().main()? == commit, "somebody has committed meanwhile, which makes the monitor look");
+    each_once(github)?;
+
+    // no events
+    stack.set_notifications(false)?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    stack.change("Look more often", |root| replace(root, &declaration(GROWN), RARELY, OFTEN))?;
+    until("the monitor has looked again", LIMIT, || {
+        let state = stack.watched(GROWN)?;
+        let has_looked = state["lookedAt"].as_u64().is_some_and(|looked| looked > since);
+        Ok(if has_looked { Ok(()) } else { Err(state.to_string()) })
+    })?;
+    let told = stack.notifications()?;
+    stack.land(GROWN, &pictures(60..90))?;
+    let took = proposed(stack, github, 90)?;
+    println!("from the arrival to the pull request, by a poll every 5 s: {:.1} s", took.as_secs_f64());
+    ensure!(stack.notifications()? == told, "somebody has told the monitor, although MinIO is not to");
+    each_once(github)?;
+
+    stack.set_notifications(true)?;
+    stack.change("No dataset that grows", |root| {
+        fs::remove_file(root.join(EXPERIMENT_FILE))?;
+        remove(root, GROWN)
+    })
+}
+
+#[test]
+fn the_pipeline_as_a_job_gives_the_bytes_of_a_build_at_home() -> Result<()> {
+    let stack = Stack::get()?;
+    // the job asks it for the default branch
+    stack.github()?;
+    stack.land(PIPED, &pictures(0..20))?;
+    stack.change("A dataset that nobody watches", |root| {
+        declare(root, PIPED, "")?;
+        replace(root, OVERLAY, "components: [", &format!("components: [{SWITCH}"))
+    })?;
+    let kubectl = |arguments: &[&str]| stack.kubectl().run(&[&["-n", "dataset-monitor"][..], arguments].concat());
+    until("the job is there to be started", LIMIT, || Ok(Ok(kubectl(&["get", "cronjob", "dataset-pipeline"])?)))?;
+    kubectl(&["create", "job", JOB, "--from=cronjob/dataset-pipeline"])?;
+    let job = ["job", JOB, "-n", "dataset-monitor"];
+    until("the job has ended", LIMIT, || {
+        let object = stack.kubectl().get(&job)?;
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let is_over =
+            |one: &&serde_json::Value| ["Complete", "Failed"].contains(&text(one, "/type")) && one["status"] == "True";
+        Ok(match conditions.iter().find(is_over) {
+            Some(end) => Ok(end.clone()),
+            None => Err(object["status"].to_string()),
+        })
+    })
+    .and_then(|(end, _)| {
+        let log = || kubectl(&["logs", &format!("job/{JOB}")]).unwrap_or_else(|error| error.to_string());
+        ensure!(end["type"] == "Complete", "{end}: {}", log());
+        Ok(())
+    })?;
+
+    let head = stack.head(PIPED)?.to_string();
+    stack.repository().pull()?;
+    let again = stack.build_dataset(PIPED, &[])?;
+    ensure!(again["digest"] == head.as_str() && again["moved"] == false, "{again}, and the job has built {head}");
+    let anew = stack.build_dataset_anew(PIPED, "e2e-home")?;
+    ensure!(anew["digest"] == head.as_str() && anew["moved"] == true, "{anew}, and the job has built {head}");
+
+    kubectl(&["delete", "job", JOB])?;
+    stack.change("No dataset that nobody watches", |root| {
+        replace(root, OVERLAY, SWITCH, "")?;
+        remove(root, PIPED)
+    })
+}
+
+/// Pictures that are not in the source.
+fn pictures(numbers: std::ops::Range<u32>) -> Vec<Picture> {
+    numbers.map(|number| Picture(1000 + number)).collect()
+}
+
+fn declaration(name: &str) -> String {
+    format!("datasets/{name}.yaml")
+}
+
+/// Declares a dataset that begins with 400 pictures, and to which adds what lands below its name.
+fn declare(root: &Path, name: &str, monitor: &str) -> Result<()> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for picture in (0..400).map(Picture) {
+        pixels.extend(picture.levels());
+        labels.push(picture.class());
+    }
+    let folder = root.join(name);
+    fs::create_dir_all(&folder)?;
+    let side = SIDE as usize;
+    fs::write(folder.join("images"), write_images(side, side, &pixels)?)?;
+    fs::write(folder.join("labels"), write_labels(&labels)?)?;
+    let text = format!(
+        "apiVersion: slipway.dev/v1alpha1
+kind: Dataset
+metadata: {{name: {name}}}
+spec:
+  source: {{idx: {{images: {name}/images, labels: {name}/labels}}}}
+  classes: 2
+  shape: [{SIDE}, {SIDE}]
+  split: {{validation: 0.25, test: 0.25, seed: 0}}
+  pipeline: {{read: {{landing: [s3://landing/{name}/]}}}}
+{monitor}"
+    );
+    Ok(fs::write(root.join(declaration(name)), text)?)
+}
+
+fn remove(root: &Path, name: &str) -> Result<()> {
+    fs::remove_file(root.join(declaration(name)))?;
+    Ok(fs::remove_dir_all(root.join(name))?)
+}
+
+fn replace(root: &Path, path: &str, from: &str, to: &str) -> Result<()> {
+    let path = root.join(path);
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    ensure!(text.contains(from), "{} has no {from}", path.display());
+    Ok(fs::write(&path, text.replacen(from, to, 1))?)
+}
+
+/// Waits until the head has so many items that the pinned digest does not have, and the pull request of this head is there. Returns how long that
+/// took.
+fn proposed(stack: &Stack, github: &GitHub, new: u64) -> Result<Duration> {
+    let ((), took) = until(&format!("a pull request of a head with {new} new items"), LIMIT, || {
+        let branch = retrain_branch(GROWN, &stack.head(GROWN)?);
+        let (state, all) = (stack.watched(GROWN)?, github.retrainings(GROWN)?);
+        let is_whole = state["evidence"]["new"] == new;
+        Ok(if is_whole && all.contains(&branch) { Ok(()) } else { Err(format!("{state}, no {branch} in {all:?}")) })
+    })?;
+    Ok(took)
+}
+
+/// Checks that no digest has two pull requests.
+fn each_once(github: &GitHub) -> Result<()> {
+    let mut by_branch: BTreeMap<String, usize> = BTreeMap::new();
+    for branch in github.retrainings(GROWN)? {
+        *by_branch.entry(branch).or_default() += 1;
+    }
+    ensure!(by_branch.values().all(|count| *count == 1), "{by_branch:?}");
+    Ok(())
+}
