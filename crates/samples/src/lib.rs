@@ -63,3 +63,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The bucket that holds samples, if no other is named.
 pub const BUCKET: &str = "requests";
+
+/// The bucket of an address such as `s3://requests`; `None` if it is not written like one.
+#[must_use]
+pub fn bucket(address: &str) -> Option<&str> {
+    let bucket = address.strip_prefix("s3://")?.trim_end_matches('/');
+    (!bucket.is_empty() && !bucket.contains('/')).then_some(bucket)
+}
