@@ -116,20 +116,21 @@ pub async fn trim(declaration: &Dataset, kept: &[Digest], places: &Places, store
 }
 
 /// Computes away from the tasks that share a thread.
-async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(crate) async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)
 }
 
 /// What is needed of the dataset that the version in service was trained on.
-struct Before {
-    shape: [usize; 2],
-    classes: usize,
-    known: HashSet<Digest>,
-    usual: Pictures,
+pub(crate) struct Before {
+    pub(crate) shape: [usize; 2],
+    pub(crate) classes: usize,
+    pub(crate) known: HashSet<Digest>,
+    /// What it was not trained on.
+    pub(crate) usual: Pictures,
 }
 
 impl Before {
-    fn of(dataset: &Stored) -> Self {
+    pub(crate) fn of(dataset: &Stored) -> Self {
         let (shape, classes) = (dataset.shape, dataset.classes);
         Self { shape, classes, known: results(dataset), usual: usual(dataset) }
     }
