@@ -31,9 +31,14 @@ impl App {
     ///
     /// # Errors
     /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
-    pub async fn ask(&self, model: &Arc<Loaded>, asked: Asked<'_>) -> Result<Answered, NoAnswer> {
+    pub async fn ask(&self, model: &Arc<Loaded>, mut asked: Asked<'_>) -> Result<Answered, NoAnswer> {
+        let is_measuring = asked.id == Some(MEASURING);
+        if is_measuring {
+            // all of them have this id, so it must choose no version
+            asked.id = None;
+        }
         let place = match &self.sampler {
-            Some(sampler) if asked.id != Some(MEASURING) => sampler.draw(sampling::bytes(&asked.inputs)),
+            Some(sampler) if !is_measuring => sampler.draw(sampling::bytes(&asked.inputs)),
             _ => None,
         };
         let Some(place) = place else { return self.answer(model, asked).await };
