@@ -4,6 +4,7 @@
 //! ```text
 //! landing prefixes --landed, build--> head --look--> Evidence, Decision --act--> retrain pull request, issue
 //!        ^ POST /events is a hint, polling the guarantee        \--> Watched, which REST and metrics show
+//! sample of the requests --hour by hour--> look --> the same about the requests of the version in service
 //! ```
 //!
 //! Nothing is kept but copies: of the repository, and of what the store holds. After a start, and after a kill at any moment, everything is looked at
@@ -20,6 +21,7 @@ pub mod hints;
 pub mod http;
 pub mod metrics;
 mod remembered;
+mod requests;
 pub mod settings;
 pub mod waiting;
 pub mod watch;

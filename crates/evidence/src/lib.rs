@@ -40,7 +40,7 @@ pub use look::{Found, Look, Sources, look};
 pub use loss::{Estimated, Loss, Measured};
 pub use loudest::Loud;
 pub use markdown::{issue, pull_request};
-pub use material::{Basis, Material, gather, trim};
+pub use material::{Basis, Material, evidence_cache, gather, trim};
 pub use pictures::Pictures;
 pub use served::Served;
 pub use windows::WINDOW;

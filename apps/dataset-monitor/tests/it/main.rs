@@ -5,5 +5,6 @@ mod interface;
 mod kills;
 mod model;
 mod pictures;
+mod requests;
 mod watching;
 mod world;
