@@ -270,7 +270,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::Pictures;
+    use crate::requests::issue;
+    use crate::{Decision, Pictures};
 
     const SHAPE: [usize; 2] = [4, 4];
 
@@ -372,6 +373,14 @@ mod tests {
         assert!(said(&watch).change.alarm.is_none());
         for number in 1..4 {
             take(&mut watch, number, (0..200).map(|other| 100_000 + 1000 * number as u64 + 5 * other));
+        }
+        let decision = Decision::Issue { why: "the requests have changed".to_owned() };
+        let (title, body) = issue(&said(&watch), &decision);
+        assert_eq!(title, "The requests to the version trained on halves have changed");
+        for said in
+            ["The requests have changed.", "700 rows in 4 hours", "estimated without labels", "slipway drift halves"]
+        {
+            assert!(body.contains(said), "no {said} in {body}");
         }
         let Evidence { change, loss, .. } = said(&watch);
         let alarm = change.alarm.unwrap();
