@@ -1,7 +1,8 @@
 //! What is done about a decision: the retrain pull request, an issue, a line of the log.
 
 use slipway_cluster::Leadership;
-use slipway_evidence::{Decision, Evidence, Found, issue, pull_request};
+use slipway_digest::Digest;
+use slipway_evidence::{Decision, Found, issue, pull_request, requests};
 use slipway_experiment::Monitor;
 use slipway_forge::NewIssue;
 use slipway_proposal::{Opening, Retraining};
@@ -10,80 +11,114 @@ use slipway_service::{Followed, must_lead};
 use crate::error::Result;
 use crate::metrics::Metrics;
 
-/// Does what was decided; done again, it comes to the same. Returns the page of what was opened or found, for a person.
-pub(crate) async fn act(
-    followed: &Followed,
-    leadership: &Leadership,
-    metrics: &Metrics,
-    found: &Found,
-) -> Result<Option<String>> {
+/// The label of issues about changes.
+const LABEL: &str = "drift";
+
+/// Who does it.
+#[derive(Clone, Copy)]
+pub(crate) struct Hands<'a> {
+    pub(crate) followed: &'a Followed,
+    pub(crate) leadership: &'a Leadership,
+    pub(crate) metrics: &'a Metrics,
+}
+
+/// Does what was decided about a head; done again, it comes to the same. Returns the page of what was opened or found, for a person.
+pub(crate) async fn act(hands: Hands<'_>, found: &Found) -> Result<Option<String>> {
     let Found { evidence, decision, monitor } = found;
+    let dataset = evidence.dataset.as_str();
     match decision {
-        Decision::Retrain { .. } => retrain(followed, leadership, metrics, evidence, decision, monitor).await,
-        Decision::Issue { .. } => report(followed, leadership, metrics, evidence, decision).await,
-        Decision::Opened { number, .. } => {
-            let opened = followed.remote.forge.get(*number).await?;
-            Ok(Some(opened.url))
+        Decision::Retrain { .. } => {
+            let shows_pictures = hands.followed.remote.forge.is_private().await?;
+            let body = pull_request(evidence, decision, shows_pictures);
+            retrain(hands, (dataset, &evidence.head), monitor, decision, &body).await
         }
-        Decision::Nothing { .. } | Decision::HeldBack { .. } => Ok(None),
+        Decision::Issue { .. } => {
+            let shows_pictures = hands.followed.remote.forge.is_private().await?;
+            // one for a dataset and what it is compared with
+            let about = format!("drift {dataset} {}", short(&evidence.reference.digest));
+            report(hands, dataset, about, issue(evidence, decision, shows_pictures), decision).await
+        }
+        _ => opened(hands, decision).await,
     }
 }
 
-async fn retrain(
-    followed: &Followed,
-    leadership: &Leadership,
-    metrics: &Metrics,
-    evidence: &Evidence,
+/// The same about the requests of the version that was trained on a dataset.
+pub(crate) async fn act_on_requests(
+    hands: Hands<'_>,
+    evidence: &requests::Evidence,
     decision: &Decision,
     monitor: &Monitor,
 ) -> Result<Option<String>> {
-    let Followed { git, remote, .. } = followed;
-    let retraining = Retraining::prepare(git, remote, &evidence.dataset, &evidence.head, monitor).await?;
-    let shows_pictures = remote.forge.is_private().await?;
-    let body = pull_request(evidence, decision, shows_pictures);
+    let dataset = evidence.dataset.as_str();
+    match (decision, &evidence.head) {
+        (Decision::Retrain { .. }, Some(head)) => {
+            let body = requests::pull_request(evidence, decision);
+            retrain(hands, (dataset, head), monitor, decision, &body).await
+        }
+        (Decision::Issue { .. }, _) => {
+            // one for a version and what its requests are compared with
+            let (version, reference) = (evidence.model.version, short(&evidence.reference.digest));
+            let about = format!("requests {dataset} {version} {reference}");
+            report(hands, dataset, about, requests::issue(evidence, decision), decision).await
+        }
+        _ => opened(hands, decision).await,
+    }
+}
+
+/// The page of a retrain pull request that was there.
+async fn opened(hands: Hands<'_>, decision: &Decision) -> Result<Option<String>> {
+    let Decision::Opened { number, .. } = decision else { return Ok(None) };
+    Ok(Some(hands.followed.remote.forge.get(*number).await?.url))
+}
+
+async fn retrain(
+    hands: Hands<'_>,
+    (dataset, head): (&str, &Digest),
+    monitor: &Monitor,
+    decision: &Decision,
+    body: &str,
+) -> Result<Option<String>> {
+    let Hands { followed: Followed { git, remote, .. }, leadership, metrics } = hands;
+    let retraining = Retraining::prepare(git, remote, dataset, head, monitor).await?;
     must_lead(leadership)?;
     // who opens it has no kustomize, and the report shows what changes in the clusters
     let opening = Opening { is_reported: true, ..Opening::default() };
-    let retrained = retraining.open(git, remote, None, opening, &body).await?;
+    let retrained = retraining.open(git, remote, None, opening, body).await?;
     if retrained.is_new {
         metrics.retrainings.inc();
-        let (number, dataset) = (retrained.opened.number, &evidence.dataset);
+        let number = retrained.opened.number;
         tracing::info!(event = "retrain", "opened #{number} to train again on {dataset}: {}", decision.why());
     }
     Ok(Some(retrained.opened.url))
 }
 
-/// An issue: one for a dataset and what it is compared with.
+/// An issue: one for what it is about, ever.
 async fn report(
-    followed: &Followed,
-    leadership: &Leadership,
-    metrics: &Metrics,
-    evidence: &Evidence,
+    hands: Hands<'_>,
+    dataset: &str,
+    about: String,
+    (title, body): (String, String),
     decision: &Decision,
 ) -> Result<Option<String>> {
-    let forge = &followed.remote.forge;
-    let shows_pictures = forge.is_private().await?;
-    let (title, body) = issue(evidence, decision, shows_pictures);
-    let about = format!("drift {} {}", evidence.dataset, &evidence.reference.digest.hex()[..16]);
+    let Hands { followed, leadership, metrics } = hands;
     must_lead(leadership)?;
-    match forge.open_issue(&NewIssue { about, title, body, labels: vec!["drift".to_owned()] }).await? {
+    let issue = NewIssue { about, title, body, labels: vec![LABEL.to_owned()] };
+    match followed.remote.forge.open_issue(&issue).await? {
         Some(issue) => {
             if issue.is_new {
                 metrics.issues.inc();
-                tracing::info!(
-                    event = "issue",
-                    "opened #{} about {}: {}",
-                    issue.number,
-                    evidence.dataset,
-                    decision.why()
-                );
+                tracing::info!(event = "issue", "opened #{} about {dataset}: {}", issue.number, decision.why());
             }
             Ok(Some(issue.url))
         }
         None => {
-            let dataset = &evidence.dataset;
             tracing::warn!(event = "drift", "{dataset}: {}; `slipway drift {dataset}` shows it", decision.why());
             Ok(None)
         }
     }
+}
+
+/// What stands for a digest in the name of what an issue is about.
+fn short(digest: &Digest) -> String {
+    digest.hex()[..16].to_owned()
 }

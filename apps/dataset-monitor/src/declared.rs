@@ -100,13 +100,17 @@ impl Files {
     pub(crate) fn places(&self, dataset: &Dataset, cache: &Path, temporary: &Path) -> Places {
         let sources = slipway_sources::Places {
             project: self.folder.clone(),
-            // of the dataset alone, so that nothing of another one is removed with what it does not need
-            cache: cache.join("datasets").join(&dataset.name),
+            cache: dataset_cache(cache, dataset),
             repin: false,
             limits: Limits::default(),
         };
         Places { sources, npm: None, temporary: temporary.to_owned() }
     }
+}
+
+/// The cache of a dataset: its own, so that nothing of another one is removed with what it does not need.
+pub(crate) fn dataset_cache(cache: &Path, dataset: &Dataset) -> PathBuf {
+    cache.join("datasets").join(&dataset.name)
 }
 
 fn digest_of(files: &BTreeMap<String, Vec<u8>>) -> Digest {

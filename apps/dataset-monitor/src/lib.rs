@@ -4,6 +4,7 @@
 //! ```text
 //! landing prefixes --landed, build--> head --look--> Evidence, Decision --act--> retrain pull request, issue
 //!        ^ POST /events is a hint, polling the guarantee        \--> Watched, which REST and metrics show
+//! sample of the requests --hour by hour--> look --> the same about the requests of the version in service
 //! ```
 //!
 //! [`once`] is the part up to the head alone, for a job.
@@ -23,6 +24,7 @@ pub mod http;
 pub mod metrics;
 pub mod once;
 mod remembered;
+mod requests;
 pub mod settings;
 pub mod waiting;
 pub mod watch;

@@ -20,6 +20,7 @@ use slipway_dataset_monitor::waiting::{Awaited, What};
 use slipway_dataset_monitor::watch::{Published, Watcher};
 use slipway_mlflow::Client;
 use slipway_names::env::{GITHUB_APP_ID, LISTEN};
+use slipway_samples::Reader;
 use slipway_service::{http, reach};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -170,6 +171,7 @@ impl Parts {
         let watcher = Watcher {
             followed,
             store: self.store.clone(),
+            requests: Reader::new(self.store.beside(&settings.requests)),
             mlflow: self.mlflow.clone(),
             server: settings.server.clone(),
             environment: settings.environment.clone(),

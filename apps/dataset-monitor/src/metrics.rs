@@ -24,6 +24,9 @@ pub struct Metrics {
     capital: GaugeVec,
     loss: GaugeVec,
     new: IntGaugeVec,
+    request_capital: GaugeVec,
+    request_loss: GaugeVec,
+    request_rows: IntGaugeVec,
 }
 
 impl Metrics {
@@ -62,9 +65,27 @@ impl Metrics {
                 of("slipway_dataset_new_items", "Items of the head that the version in service does not know"),
                 &["dataset"],
             )?,
+            request_capital: GaugeVec::new(
+                of(
+                    "slipway_request_drift_capital",
+                    "The largest capital of the detector of the requests to the version trained on a dataset; an alarm is 1",
+                ),
+                &["dataset"],
+            )?,
+            request_loss: GaugeVec::new(
+                of(
+                    "slipway_request_drift_loss",
+                    "What that version loses on the requests by an estimate without labels, as a share of accuracy",
+                ),
+                &["dataset"],
+            )?,
+            request_rows: IntGaugeVec::new(
+                of("slipway_request_drift_rows", "Rows of the sample of the requests that the detector has seen"),
+                &["dataset"],
+            )?,
             registry,
         };
-        let all: [Box<dyn Collector>; 11] = [
+        let all: [Box<dyn Collector>; 14] = [
             Box::new(build),
             Box::new(metrics.retrainings.clone()),
             Box::new(metrics.issues.clone()),
@@ -76,6 +97,9 @@ impl Metrics {
             Box::new(metrics.capital.clone()),
             Box::new(metrics.loss.clone()),
             Box::new(metrics.new.clone()),
+            Box::new(metrics.request_capital.clone()),
+            Box::new(metrics.request_loss.clone()),
+            Box::new(metrics.request_rows.clone()),
         ];
         for collector in all {
             metrics.registry.register(collector)?;
@@ -93,7 +117,18 @@ impl Metrics {
         self.capital.reset();
         self.loss.reset();
         self.new.reset();
+        self.request_capital.reset();
+        self.request_loss.reset();
+        self.request_rows.reset();
         for (name, state) in watched {
+            if let Some(evidence) = state.requests.as_ref().and_then(|requests| requests.evidence.as_ref()) {
+                let rows = i64::try_from(evidence.change.observations).unwrap_or(i64::MAX);
+                self.request_capital.with_label_values(&[name]).set(evidence.change.capital);
+                self.request_rows.with_label_values(&[name]).set(rows);
+                if let Some(loss) = &evidence.loss {
+                    self.request_loss.with_label_values(&[name]).set(loss.loss);
+                }
+            }
             let Some(evidence) = &state.evidence else { continue };
             self.capital.with_label_values(&[name]).set(evidence.change.capital);
             self.new.with_label_values(&[name]).set(i64::try_from(evidence.new).unwrap_or(i64::MAX));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipway_digest::Digest;
+use slipway_evidence::requests::Watch;
 use slipway_experiment::Dataset;
 use slipway_service::Warned;
 use tokio::time::Instant;
@@ -41,6 +42,24 @@ pub(crate) struct Remembered {
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) warned: Warned,
+    /// The requests of the version that was trained on it.
+    pub(crate) requests: RememberedRequests,
+}
+
+/// What is remembered of the requests of a dataset's version: nothing that the sample does not say again.
+#[derive(Debug, Default)]
+pub(crate) struct RememberedRequests {
+    /// When they are looked at next.
+    pub(crate) due: Option<Instant>,
+    /// The commit that they were looked at last.
+    pub(crate) commit: String,
+    /// The hours so far.
+    pub(crate) watch: Option<Watch>,
+    /// The version and the reference that an issue was opened about.
+    pub(crate) reported: Option<(u64, Digest)>,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    pub(crate) warned: Warned,
 }
 
 /// What a dataset is built from.
@@ -69,6 +88,13 @@ impl Remembered {
     pub(crate) fn has_landed(&self, landed: &Digest) -> bool {
         let refused = self.refused.as_ref().map(|(refused, _)| refused);
         self.built.as_ref().or(refused).is_some_and(|last| last.landed != *landed)
+    }
+}
+
+impl RememberedRequests {
+    /// Whether they are to be looked at now: an hour can be judged, or another commit may have put another version into service.
+    pub(crate) fn is_due(&self, commit: &str) -> bool {
+        self.commit != commit || self.due.is_none_or(|due| due <= Instant::now())
     }
 }
 

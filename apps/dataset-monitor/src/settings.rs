@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use slipway_names::env;
+use slipway_samples::{BUCKET, bucket};
 
 /// Where the monitor listens unless it is told.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -25,6 +26,8 @@ pub struct Settings {
     pub lease_namespace: String,
     /// The internal address of the model server; `None` if nobody is asked.
     pub server: Option<String>,
+    /// The bucket with the sample of the requests.
+    pub requests: String,
     /// A file with the token that events need; `None` if they need none.
     pub token_file: Option<PathBuf>,
 }
@@ -70,6 +73,14 @@ pub enum Invalid {
         /// What it holds.
         value: String,
     },
+    /// A variable does not hold a bucket.
+    #[error("{name} is `{value}`: give s3:// and a bucket, such as s3://requests")]
+    Bucket {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
 }
 
 impl Settings {
@@ -82,6 +93,13 @@ impl Settings {
         let required = |name: &'static str| variable(name).ok_or(Invalid::Missing(name));
         let listen = variable(env::LISTEN).unwrap_or_else(|| LISTEN.to_owned());
         let lease_namespace = variable(env::LEASE_NAMESPACE).or_else(|| variable(env::POD_NAMESPACE));
+        let requests = match variable(env::REQUESTS) {
+            None => BUCKET.to_owned(),
+            Some(value) => match bucket(&value) {
+                Some(bucket) => bucket.to_owned(),
+                None => return Err(Invalid::Bucket { name: env::REQUESTS, value }),
+            },
+        };
         Ok(Self {
             listen: listen.parse().map_err(|_| Invalid::Address { name: env::LISTEN, value: listen.clone() })?,
             environment: required(env::ENVIRONMENT)?,
@@ -90,6 +108,7 @@ impl Settings {
             cache: PathBuf::from(required(env::CACHE)?),
             lease_namespace: lease_namespace.ok_or(Invalid::Missing(env::LEASE_NAMESPACE))?,
             server: variable(env::SERVER_URL),
+            requests,
             token_file: variable(env::EVENTS_TOKEN_FILE).map(PathBuf::from),
         })
     }
@@ -118,9 +137,11 @@ mod tests {
             (LISTEN, "dataset-monitor")
         );
         assert_eq!((settings.server, settings.token_file, settings.project), (None, None, String::new()));
+        assert_eq!(settings.requests, "requests");
         let more =
             [(env::SERVER_URL, "http://server:8081"), (env::EVENTS_TOKEN_FILE, "/token"), (env::LEASE_NAMESPACE, "x")];
-        let settings = read(&[&LEAST[..], &more].concat()).unwrap();
+        let settings = read(&[&LEAST[..], &more, &[(env::REQUESTS, "s3://asked/")]].concat()).unwrap();
+        assert_eq!(settings.requests, "asked");
         assert_eq!((settings.server.as_deref(), settings.lease_namespace.as_str()), (Some("http://server:8081"), "x"));
         assert_eq!(settings.token_file, Some(PathBuf::from("/token")));
     }
@@ -138,6 +159,8 @@ mod tests {
         assert_eq!(Once::read(|_| None), Err(Invalid::Missing(env::REPOSITORY)));
         let listen = [&LEAST[..], &[(env::LISTEN, "8080")]].concat();
         assert!(matches!(read(&listen), Err(Invalid::Address { name: env::LISTEN, .. })));
+        let bucket = [&LEAST[..], &[(env::REQUESTS, "asked")]].concat();
+        assert!(matches!(read(&bucket), Err(Invalid::Bucket { name: env::REQUESTS, .. })));
     }
 
     #[test]

@@ -9,20 +9,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use slipway_cluster::Leadership;
 use slipway_dataset::Store;
 use slipway_digest::Digest;
-use slipway_evidence::{Decision, Evidence, Found, Look, PATIENCE, Sources, look, trim};
+use slipway_evidence::{Decision, Evidence, Found, Look, PATIENCE, Sources, evidence_cache, look, trim};
 use slipway_experiment::Dataset;
 use slipway_mlflow::Client;
 use slipway_pipeline::{Places, Temporary, build, landed};
+use slipway_samples::Reader;
 use slipway_service::{Followed, Warned, lead, must_lead};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::act::act;
-use crate::declared::{Declared, Files};
+use crate::act::{Hands, act};
+use crate::declared::{Declared, Files, dataset_cache};
 use crate::error::{Error, Result};
 use crate::hints::Hints;
 use crate::metrics::Metrics;
-use crate::remembered::{Arriving, Remembered, Wanted};
+use crate::remembered::{Arriving, Remembered, RememberedRequests, Wanted};
+use crate::requests::are_watched;
 use crate::watched::{DatasetState, Watched};
 
 /// How often the default branch is looked at, at least.
@@ -33,7 +35,7 @@ const LEAST: Duration = Duration::from_secs(1);
 const AGAIN: i64 = 60;
 const LATER: i64 = 600;
 /// The pause after a first failure. It doubles up to the time after which the dataset is looked at anyway.
-const PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const PAUSE: Duration = Duration::from_secs(10);
 /// When a build is tried again that failed because of the data, although nobody knows of a change: a source may be somewhere else.
 const REFUSED: Duration = Duration::from_secs(3600);
 
@@ -44,6 +46,8 @@ pub struct Watcher {
     pub followed: Followed,
     /// The dataset store.
     pub store: Store,
+    /// The sample of the requests.
+    pub requests: Reader,
     /// The registry.
     pub mlflow: Client,
     /// The internal address of the model server.
@@ -136,7 +140,10 @@ impl Watcher {
     fn publish(&self, declared: &Declared, published: &Published) {
         published.watched.send_modify(|watched| {
             let state = |dataset: &Dataset| {
-                let known = watched.get(&dataset.name).map(|known| (**known).clone()).unwrap_or_default();
+                let mut known = watched.get(&dataset.name).map(|known| (**known).clone()).unwrap_or_default();
+                if !are_watched(dataset) {
+                    known.requests = None;
+                }
                 let landing = dataset.spec.pipeline.as_ref().map(|pipeline| pipeline.landing.clone());
                 let enabled = dataset.spec.monitor.as_ref().is_some_and(|monitor| monitor.enabled);
                 DatasetState { enabled, landing: landing.unwrap_or_default(), ..known }
@@ -160,8 +167,13 @@ impl Watcher {
                 if memory.commit != now_declared.commit || memory.due.is_none_or(|due| due <= Instant::now()) {
                     self.visit(&now_declared, dataset, memory, published).await;
                 }
+                if !are_watched(dataset) {
+                    memory.requests = RememberedRequests::default();
+                } else if memory.requests.is_due(&now_declared.commit) {
+                    self.visit_requests(&now_declared, dataset, &mut memory.requests, published).await;
+                }
             }
-            let next = remembered.values().filter_map(|memory| memory.due).min();
+            let next = remembered.values().flat_map(|memory| [memory.due, memory.requests.due]).flatten().min();
             let sleep = async {
                 match next {
                     Some(next) => tokio::time::sleep_until(next).await,
@@ -244,6 +256,11 @@ impl Watcher {
             memory.seen = Some(seen);
         }
         Ok(standing)
+    }
+
+    /// Where the datasets are that are compared.
+    pub(crate) fn evidence_cache(&self, dataset: &Dataset) -> PathBuf {
+        evidence_cache(&dataset_cache(&self.cache, dataset))
     }
 
     /// The files of a dataset's source in git.
@@ -369,7 +386,8 @@ impl Watcher {
         if is_issue && memory.reported == Some(reference) {
             return Ok(());
         }
-        let opened = act(&self.followed, &self.leadership, &self.metrics, &found).await?;
+        let hands = Hands { followed: &self.followed, leadership: &self.leadership, metrics: &self.metrics };
+        let opened = act(hands, &found).await?;
         memory.reported = is_issue.then_some(reference);
         show(published, &dataset.name, |state| state.opened = opened);
         Ok(())
@@ -410,7 +428,7 @@ fn is_enabled(dataset: &Dataset) -> bool {
 }
 
 /// Changes what is shown of a dataset that is watched.
-fn show(published: &Published, name: &str, change: impl FnOnce(&mut DatasetState)) {
+pub(crate) fn show(published: &Published, name: &str, change: impl FnOnce(&mut DatasetState)) {
     published.watched.send_if_modified(|watched| {
         let Some(state) = watched.get(name) else { return false };
         let mut after = (**state).clone();
@@ -424,7 +442,7 @@ fn show(published: &Published, name: &str, change: impl FnOnce(&mut DatasetState
 }
 
 /// Seconds since 1970.
-fn seconds() -> i64 {
+pub(crate) fn seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use slipway_evidence::{Decision, Evidence};
+use slipway_evidence::{Decision, Evidence, requests};
 
 /// All datasets that are watched, by name.
 pub type Watched = BTreeMap<String, Arc<DatasetState>>;
@@ -30,7 +30,31 @@ pub struct DatasetState {
     /// Why the last attempt to build it, or to look at it, failed; `None` if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// What is known of the requests of the version that was trained on it, if those are watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestsState>,
     /// Where its images land.
     #[serde(skip)]
     pub landing: Vec<slipway_experiment::Landing>,
+}
+
+/// What is known of the requests of the version in service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestsState {
+    /// The numbers, as of the last look; `None` if there was nothing to compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<requests::Evidence>,
+    /// What was decided then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// When that was, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<i64>,
+    /// The pull request, or the issue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<String>,
+    /// Why the last attempt to look failed; `None` if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }

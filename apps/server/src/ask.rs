@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use slipway_names::request::MEASURING;
+
 use crate::address::App;
 use crate::loaded::Loaded;
 use crate::sampling;
@@ -29,10 +31,15 @@ impl App {
     ///
     /// # Errors
     /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
-    pub async fn ask(&self, model: &Arc<Loaded>, asked: Asked<'_>) -> Result<Answered, NoAnswer> {
+    pub async fn ask(&self, model: &Arc<Loaded>, mut asked: Asked<'_>) -> Result<Answered, NoAnswer> {
+        let is_measuring = asked.id == Some(MEASURING);
+        if is_measuring {
+            // all of them have this id, so it must choose no version
+            asked.id = None;
+        }
         let place = match &self.sampler {
-            None => None,
-            Some(sampler) => sampler.draw(sampling::bytes(&asked.inputs)),
+            Some(sampler) if !is_measuring => sampler.draw(sampling::bytes(&asked.inputs)),
+            _ => None,
         };
         let Some(place) = place else { return self.answer(model, asked).await };
         let (id, rows, inputs) = (asked.id.unwrap_or_default().to_owned(), asked.rows, asked.inputs.clone());

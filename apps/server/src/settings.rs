@@ -95,9 +95,7 @@ impl Settings {
         let sampling = match optional(env::REQUESTS) {
             None => None,
             Some(uri) => {
-                let bucket = uri.strip_prefix("s3://").map(|bucket| bucket.trim_end_matches('/'));
-                let bucket = bucket.filter(|bucket| !bucket.is_empty() && !bucket.contains('/'));
-                let bucket = bucket.ok_or_else(|| {
+                let bucket = slipway_samples::bucket(&uri).ok_or_else(|| {
                     Fatal::Input(format!(
                         "{} is `{uri}`; give s3:// and a bucket, such as s3://requests",
                         env::REQUESTS

@@ -9,7 +9,7 @@ use crate::windows::{LASTS, windows};
 use crate::{Material, Result};
 
 /// The risk of the reference: the probability that it was so unlucky that a bound is wrong.
-const RISK: f64 = 0.001;
+pub(crate) const RISK: f64 = 0.001;
 
 /// Whether what is new is like the reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]

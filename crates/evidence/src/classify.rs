@@ -2,7 +2,7 @@
 
 use slipway_drift::most;
 
-use crate::{Pictures, Result};
+use crate::{Error, Pictures, Result};
 
 /// Something that answers for pictures: the version in service.
 pub trait Classify {
@@ -42,6 +42,28 @@ impl Answers {
     #[must_use]
     pub fn most(&self, number: usize) -> (usize, f64) {
         most(self.get(number))
+    }
+
+    /// The answers of a model to pictures of a dataset with so many classes.
+    ///
+    /// # Errors
+    /// [`Error::Unlike`] if it knows another number of classes; if it does not answer.
+    pub(crate) async fn of(
+        model: &(impl Classify + Sync),
+        pictures: &Pictures,
+        dataset: &str,
+        classes: usize,
+    ) -> Result<Self> {
+        let answers = model.probabilities(pictures).await?;
+        if !pictures.is_empty() && (answers.classes != classes || answers.len() != pictures.len()) {
+            return Err(Error::Unlike {
+                dataset: dataset.to_owned(),
+                what: "classes",
+                now: classes.to_string(),
+                before: format!("{} by the model's answers", answers.classes),
+            });
+        }
+        Ok(answers)
     }
 
     /// Whether the answer for a picture is its label.

@@ -81,6 +81,8 @@ pub enum Reason {
     Drift,
     /// There are as many new labelled items as were asked for.
     NewData,
+    /// The requests have changed, and by an estimate that matters.
+    Requests,
 }
 
 /// What holds it back.
@@ -130,7 +132,7 @@ impl Decision {
 /// Decides what to do. The same arguments give the same decision.
 #[must_use]
 pub fn decide(situation: &Situation<'_>, evidence: &Evidence) -> Decision {
-    let Situation { monitor, pinned, of_head, .. } = *situation;
+    let Situation { monitor, pinned, .. } = *situation;
     let Some((reason, why)) = wanted(monitor, evidence) else {
         return Decision::Nothing { why: quiet(evidence) };
     };
@@ -142,6 +144,12 @@ pub fn decide(situation: &Situation<'_>, evidence: &Evidence) -> Decision {
     let Some(reason) = reason else {
         return issue(situation, evidence, why);
     };
+    retrain(situation, reason, why)
+}
+
+/// The retrain pull request, unless that of the head was opened, or something holds it back.
+pub(crate) fn retrain(situation: &Situation<'_>, reason: Reason, why: String) -> Decision {
+    let Situation { monitor, of_head, .. } = *situation;
     if let Some(number) = of_head {
         let why = format!("{why}; pull request #{number} of this head was opened, and there is one for a head, ever");
         return Decision::Opened { number, why };
@@ -228,7 +236,7 @@ fn held(situation: &Situation<'_>) -> Option<(Hold, Option<i64>, String)> {
     None
 }
 
-fn unless_off(monitor: &Monitor, retrain: bool, decision: Decision) -> Decision {
+pub(crate) fn unless_off(monitor: &Monitor, retrain: bool, decision: Decision) -> Decision {
     if monitor.enabled {
         return decision;
     }

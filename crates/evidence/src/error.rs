@@ -13,6 +13,9 @@ pub enum Error {
     /// What a build has left.
     #[error(transparent)]
     Pipeline(#[from] slipway_pipeline::Error),
+    /// The sample of the requests.
+    #[error(transparent)]
+    Samples(#[from] slipway_samples::Error),
     /// The forge.
     #[error(transparent)]
     Forge(#[from] slipway_forge::Error),

@@ -6,7 +6,7 @@ use slipway_experiment::Monitor;
 use slipway_pipeline::{Counts, ReasonCount, Report};
 
 use crate::change::change;
-use crate::loss::{about, loss};
+use crate::loss::{about, loss, threshold};
 use crate::loudest::loudest;
 use crate::streams::Streams;
 use crate::{Answers, Change, Classify, Error, Loss, Loud, Material, Pictures, Result};
@@ -130,7 +130,7 @@ pub async fn examine(
     let new = streams.rows(&material.new, answers)?;
     let change = change(&streams, &reference, &new, material, monitor, now)?;
     let loudest = loudest(&streams, &reference, &new, material, answers);
-    let threshold = monitor.retrain.as_ref().map_or(DEFAULT_LOSS, slipway_experiment::Retrain::loss);
+    let threshold = threshold(monitor);
     let mut lost = None;
     if let Some((_, model, [known, answers])) = &asked {
         let of = about(material.new.len(), change.alarm.as_ref().map(|alarm| alarm.from));
@@ -168,22 +168,11 @@ pub async fn examine(
     })
 }
 
-/// The loss that matters if nothing is declared.
-const DEFAULT_LOSS: f64 = 0.02;
-
 /// The model's answers to what is usual and to what is new.
 async fn answers(model: &(impl Classify + Sync), material: &Material) -> Result<[Answers; 2]> {
     let mut both = [Answers::default(), Answers::default()];
     for (answers, pictures) in both.iter_mut().zip([&material.usual, &material.new]) {
-        *answers = model.probabilities(pictures).await?;
-        if !pictures.is_empty() && (answers.classes != material.classes || answers.len() != pictures.len()) {
-            return Err(Error::Unlike {
-                dataset: material.dataset.clone(),
-                what: "classes",
-                now: material.classes.to_string(),
-                before: format!("{} by the model's answers", answers.classes),
-            });
-        }
+        *answers = Answers::of(model, pictures, &material.dataset, material.classes).await?;
     }
     Ok(both)
 }

@@ -10,6 +10,7 @@
 //! - [`examine`] compares what is new with what the version in service was *not* trained on: the validation and test split of its dataset. *Has
 //!   it changed* is answered by the detector of `slipway-drift`, which keeps a promise about false alarms; *does it matter* by the accuracy
 //!   of the model on what is new, or by an estimate where labels are missing. The model is asked through [`Classify`], and may be away.
+//! - [`requests`] compares in the same way what the version in service was asked, hour by hour of the server's sample.
 //! - [`decide`] knows what was declared and which pull requests there were. It keeps no state.
 
 mod change;
@@ -24,6 +25,7 @@ mod loudest;
 mod markdown;
 mod material;
 mod pictures;
+pub mod requests;
 mod served;
 mod streams;
 mod windows;
@@ -38,7 +40,7 @@ pub use look::{Found, Look, Sources, look};
 pub use loss::{Estimated, Loss, Measured};
 pub use loudest::Loud;
 pub use markdown::{issue, pull_request};
-pub use material::{Basis, Material, gather, trim};
+pub use material::{Basis, Material, evidence_cache, gather, trim};
 pub use pictures::Pictures;
 pub use served::Served;
 pub use windows::WINDOW;

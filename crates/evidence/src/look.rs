@@ -105,20 +105,35 @@ pub async fn look(
     evidence.silent = evidence.silent.map(|since| silent.unwrap_or(since).min(since));
     let (mut past, mut of_head) = (Vec::new(), None);
     if let Some(forge) = forge {
-        let cooldown = i64::try_from(monitor.cooldown.seconds()).unwrap_or(i64::MAX);
-        let since = forge.opened_since(now.saturating_sub(MONTH.max(cooldown))).await?;
-        let of_dataset = since.iter().filter(|opened| !opened.is_fork && is_retraining_of(name, &opened.branch));
-        past.extend(of_dataset.map(|opened| PastRetraining { number: opened.number, opened_at: opened.opened_at }));
-        let branch = retrain_branch(name, &evidence.head);
-        of_head = forge.of_branch(&branch).await?.first().map(|opened| opened.number);
+        past = retrainings(forge, name, &monitor, now).await?;
+        of_head = retraining_of(forge, name, &evidence.head).await?;
     }
     let decision = decide(&Situation { monitor: &monitor, pinned, now, past: &past, of_head }, &evidence);
     Ok(Look::Found(Box::new(Found { evidence, decision, monitor })))
 }
 
+/// The retrain pull requests of a dataset that count for its budget and its cooldown.
+pub(crate) async fn retrainings(
+    forge: &Forge,
+    dataset: &str,
+    monitor: &Monitor,
+    now: i64,
+) -> Result<Vec<PastRetraining>> {
+    let cooldown = i64::try_from(monitor.cooldown.seconds()).unwrap_or(i64::MAX);
+    let since = forge.opened_since(now.saturating_sub(MONTH.max(cooldown))).await?;
+    let of_dataset = since.iter().filter(|opened| !opened.is_fork && is_retraining_of(dataset, &opened.branch));
+    Ok(of_dataset.map(|opened| PastRetraining { number: opened.number, opened_at: opened.opened_at }).collect())
+}
+
+/// The number of the retrain pull request of a head, in any state; `None` if there was none.
+pub(crate) async fn retraining_of(forge: &Forge, dataset: &str, head: &Digest) -> Result<Option<u64>> {
+    let opened = forge.of_branch(&retrain_branch(dataset, head)).await?;
+    Ok(opened.first().map(|opened| opened.number))
+}
+
 /// The version in service that experiments on the dataset have made, with the digest of what it was trained on if the registry says it. Of several the one
 /// that the monitor would retrain first.
-async fn in_service(
+pub(crate) async fn in_service(
     tree: &Tree,
     environment: &str,
     declaration: &Dataset,

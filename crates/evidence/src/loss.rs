@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 use slipway_corruptions::{Corruption, PIXELS, SIDE};
-use slipway_drift::{Calibration, Estimate, Example, Outlook, upper_bound};
+use slipway_drift::{Calibration, Example, Outlook, upper_bound};
+use slipway_experiment::{Monitor, Retrain};
 
 use crate::{Answers, Classify, Pictures, Result};
 
@@ -16,6 +17,8 @@ const EXAMPLES: usize = 128;
 const FEWEST: usize = 10;
 /// How strongly.
 const STRENGTHS: [f64; 2] = [0.5, 1.0];
+/// The loss that matters if nothing is declared.
+const DEFAULT_LOSS: f64 = 0.02;
 
 /// An accuracy that was measured: with labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -46,7 +49,7 @@ pub struct Estimated {
 }
 
 /// Without an alarm so many of the newest items are looked at: of all that ever came, a loss of today would be lost among what was well.
-const NEWEST: usize = 2000;
+pub(crate) const NEWEST: usize = 2000;
 
 /// What the version in service loses.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -81,13 +84,44 @@ impl Measured {
         Some(Self { of, right, accuracy: right as f64 / of as f64, interval: (low, high) })
     }
 
-    fn by(pictures: &Pictures, answers: &Answers, of: Range<usize>) -> Option<Self> {
+    /// By the labels of these pictures; `None` if none of them has one.
+    pub(crate) fn by(pictures: &Pictures, answers: &Answers, of: Range<usize>) -> Option<Self> {
         let labelled = of.filter_map(|number| Some((number, pictures.labels.get(number).copied().flatten()?)));
         let (right, of) = labelled.fold((0, 0), |(right, of), (number, label)| {
             (right + usize::from(answers.is_right(number, label)), of + 1)
         });
         Self::new(right, of)
     }
+}
+
+impl Loss {
+    /// What is lost against the reference, by labels if there are any, otherwise by the estimate; `None` if there is neither.
+    pub(crate) fn new(
+        reference: Measured,
+        items: usize,
+        measured: Option<Measured>,
+        estimated: Option<Estimated>,
+        threshold: f64,
+    ) -> Option<Self> {
+        let now = measured.map(|measured| (measured.accuracy, measured.interval.1));
+        let (accuracy, highest) = now.or(estimated.map(|estimated| (estimated.accuracy, estimated.interval.1)))?;
+        let certain = reference.accuracy - highest;
+        Some(Self {
+            reference,
+            items,
+            measured,
+            estimated,
+            loss: reference.accuracy - accuracy,
+            certain,
+            threshold,
+            matters: certain >= threshold,
+        })
+    }
+}
+
+/// From which certain loss on it matters.
+pub(crate) fn threshold(monitor: &Monitor) -> f64 {
+    monitor.retrain.as_ref().map_or(DEFAULT_LOSS, Retrain::loss)
 }
 
 /// Which of so many new items the loss is about. `alarm` is the first one of the window in which the first alarm was.
@@ -105,43 +139,42 @@ pub(crate) async fn loss(
 ) -> Result<Option<Loss>> {
     let Some(usual) = Measured::by(reference, known, 0..reference.len()) else { return Ok(None) };
     let measured = Measured::by(new, answers, of.clone());
-    let estimated = if of.is_empty() { None } else { estimate(model, reference, known, answers, of.clone()).await? };
-    let now = measured.map(|measured| (measured.accuracy, measured.interval.1));
-    let Some((accuracy, highest)) = now.or(estimated.map(|estimated| (estimated.accuracy, estimated.interval.1)))
-    else {
-        return Ok(None);
-    };
-    let certain = usual.accuracy - highest;
-    Ok(Some(Loss {
-        reference: usual,
-        items: of.len(),
-        measured,
-        estimated,
-        loss: usual.accuracy - accuracy,
-        certain,
-        threshold,
-        matters: certain >= threshold,
-    }))
+    let window: Vec<Vec<f64>> = of.map(|number| scores(answers, number)).collect();
+    let mut estimated = None;
+    if !window.is_empty()
+        && let Some(estimator) = Estimator::fit(model, reference, known).await?
+    {
+        estimated = Some(estimator.estimate(&window)?);
+    }
+    Ok(Loss::new(usual, window.len(), measured, estimated, threshold))
 }
 
-/// An estimate from answers alone: learned from corrupted pictures of the reference, where there are corruptions of such pictures.
-async fn estimate(
-    model: &(impl Classify + Sync),
-    reference: &Pictures,
-    known: &Answers,
-    answers: &Answers,
-    of: Range<usize>,
-) -> Result<Option<Estimated>> {
-    let labelled = |number: usize| Some((number, reference.labels.get(number).copied().flatten()?));
-    let labelled: Vec<(usize, u8)> = (0..reference.len()).filter_map(labelled).collect();
-    let usual: Vec<Vec<f64>> = labelled.iter().map(|(number, _)| scores(known, *number)).collect();
-    let right: Vec<bool> = labelled.iter().map(|(number, label)| known.is_right(*number, *label)).collect();
-    let window: Vec<Vec<f64>> = of.map(|number| scores(answers, number)).collect();
-    if usual.len() < FEWEST || window.is_empty() {
-        return Ok(None);
-    }
-    let learned = reference.shape == [SIDE, SIDE];
-    let Estimate { accuracy, error } = if learned {
+/// What estimates the accuracy from answers alone.
+#[derive(Clone, Debug)]
+pub(crate) enum Estimator {
+    /// It has learned from corrupted pictures of the reference, where there are corruptions of such pictures.
+    Learned(Outlook),
+    /// The confidence is all that it knows.
+    Confidence(Calibration),
+}
+
+impl Estimator {
+    /// Learns from pictures with the model's answers to them; `None` if too few of them have labels.
+    pub(crate) async fn fit(
+        model: &(impl Classify + Sync),
+        reference: &Pictures,
+        known: &Answers,
+    ) -> Result<Option<Self>> {
+        let labelled = |number: usize| Some((number, reference.labels.get(number).copied().flatten()?));
+        let labelled: Vec<(usize, u8)> = (0..reference.len()).filter_map(labelled).collect();
+        let usual: Vec<Vec<f64>> = labelled.iter().map(|(number, _)| scores(known, *number)).collect();
+        let right: Vec<bool> = labelled.iter().map(|(number, label)| known.is_right(*number, *label)).collect();
+        if usual.len() < FEWEST {
+            return Ok(None);
+        }
+        if reference.shape != [SIDE, SIDE] {
+            return Ok(Some(Self::Confidence(Calibration::fit(&usual, &right, &[])?)));
+        }
         let corrupted = corrupted(&reference.first(EXAMPLES));
         let mut examples = Vec::with_capacity(corrupted.len());
         for (kind, pictures) in &corrupted {
@@ -154,12 +187,17 @@ async fn estimate(
         }
         let examples: Vec<Example<'_>> =
             examples.iter().map(|(kind, scores, right)| Example { kind, scores, right }).collect();
-        Outlook::fit(&usual, &right, &examples)?.estimate(&window)?
-    } else {
-        Calibration::fit(&usual, &right, &[])?.estimate(&window)?
-    };
-    let interval = Estimate { accuracy, error }.interval();
-    Ok(Some(Estimated { of: window.len(), accuracy, interval, learned }))
+        Ok(Some(Self::Learned(Outlook::fit(&usual, &right, &examples)?)))
+    }
+
+    /// The accuracy on answers with these scores, of which there must be some.
+    pub(crate) fn estimate(&self, window: &[Vec<f64>]) -> Result<Estimated> {
+        let (estimate, learned) = match self {
+            Self::Learned(outlook) => (outlook.estimate(window)?, true),
+            Self::Confidence(calibration) => (calibration.estimate(window)?, false),
+        };
+        Ok(Estimated { of: window.len(), accuracy: estimate.accuracy, interval: estimate.interval(), learned })
+    }
 }
 
 /// The pictures, corrupted in every way.
@@ -179,9 +217,13 @@ fn corrupted(pictures: &Pictures) -> Vec<(&'static str, Pictures)> {
     all
 }
 
-/// The confidence as a logit.
 fn scores(answers: &Answers, number: usize) -> Vec<f64> {
-    let confidence = answers.most(number).1.clamp(1e-7, 1.0 - 1e-7);
+    scores_of(answers.most(number).1)
+}
+
+/// What an [`Estimator`] knows of an answer: its confidence as a logit.
+pub(crate) fn scores_of(confidence: f64) -> Vec<f64> {
+    let confidence = confidence.clamp(1e-7, 1.0 - 1e-7);
     vec![(confidence / (1.0 - confidence)).ln()]
 }
 

@@ -7,7 +7,7 @@ use slipway_markdown::{cell, code, fenced, shortened};
 use slipway_report::bars_and_line;
 
 use crate::drawing::{beside, drawn};
-use crate::{Decision, Evidence, Loss, StreamChange};
+use crate::{Change, Decision, Evidence, Loss, StreamChange};
 
 /// The most characters of a name.
 const NAME: usize = 120;
@@ -42,9 +42,11 @@ pub fn issue(evidence: &Evidence, decision: &Decision, shows_pictures: bool) -> 
 
 fn said(text: &mut String, evidence: &Evidence, shows_pictures: bool) {
     summary(text, evidence);
-    changed(text, evidence);
+    changed(text, &evidence.change, (evidence.new, "new items"), "all that is new");
     if let Some(loss) = &evidence.loss {
-        mattering(text, loss, evidence.change.alarm.is_some());
+        let is_alarm = evidence.change.alarm.is_some();
+        let which = if is_alarm { "new items from the window of the alarm on" } else { "newest items" };
+        mattering(text, loss, "what is new", which);
     }
     for unknown in &evidence.unknown {
         let _ = writeln!(text, "Not known: {}\n", code(&shortened(unknown, 400)));
@@ -80,20 +82,19 @@ fn summary(text: &mut String, evidence: &Evidence) {
     );
 }
 
-fn changed(text: &mut String, evidence: &Evidence) {
-    let change = &evidence.change;
+/// Whether it has changed. `(of, items)` is what the windows are of, `described` what the statistics are about that people know.
+pub(crate) fn changed(text: &mut String, change: &Change, (of, items): (usize, &str), described: &str) {
     let untimed = match change.untimed {
         0 => String::new(),
         count => format!(" Of {count} nobody knows when they arrived, so no window has them."),
     };
     let _ = writeln!(
         text,
-        "### Has it changed?\n\nThe capital of all bets is at most {}, and 1 is an alarm; a false one comes at most {}. {} of {} new items are in \
+        "### Has it changed?\n\nThe capital of all bets is at most {}, and 1 is an alarm; a false one comes at most {}. {} of {of} {items} are in \
          {} windows.{untimed}\n",
         number(change.capital),
         code(&change.promise),
         change.observations,
-        evidence.new,
         change.windows
     );
     if !change.streams.is_empty() {
@@ -109,7 +110,7 @@ fn changed(text: &mut String, evidence: &Evidence) {
         return;
     }
     text.push_str("<details><summary>The statistics that people know</summary>\n\n");
-    text.push_str("They describe all that is new; each tests once, so they raise no alarm.\n\n");
+    let _ = writeln!(text, "They describe {described}; each tests once, so they raise no alarm.\n");
     text.push_str(
         "| stream | PSI | chi-square (p) | Kolmogorov-Smirnov (p) | Wasserstein |\n|---|---:|---:|---:|---:|\n",
     );
@@ -130,7 +131,8 @@ fn changed(text: &mut String, evidence: &Evidence) {
     text.push_str("\n</details>\n\n");
 }
 
-fn mattering(text: &mut String, loss: &Loss, is_alarm: bool) {
+/// Whether it matters. `what` is what is compared with the reference, `which` of it the loss is about.
+pub(crate) fn mattering(text: &mut String, loss: &Loss, what: &str, which: &str) {
     text.push_str(
         "### Does it matter?\n\n| accuracy of the version in service | | 95 % | of |\n|---|---:|---:|---:|\n",
     );
@@ -140,12 +142,11 @@ fn mattering(text: &mut String, loss: &Loss, is_alarm: bool) {
     };
     row("on the reference", loss.reference.accuracy, loss.reference.interval, loss.reference.of);
     if let Some(measured) = loss.measured {
-        row("on what is new, by its labels", measured.accuracy, measured.interval, measured.of);
+        row(&format!("on {what}, by its labels"), measured.accuracy, measured.interval, measured.of);
     }
     if let Some(estimated) = loss.estimated {
-        row("on what is new, estimated without labels", estimated.accuracy, estimated.interval, estimated.of);
+        row(&format!("on {what}, estimated without labels"), estimated.accuracy, estimated.interval, estimated.of);
     }
-    let which = if is_alarm { "new items from the window of the alarm on" } else { "newest items" };
     let _ = writeln!(
         text,
         "\nLost on the {} {which}: {:.1} points, of which {:.1} are certain. It matters from {:.1} certain points on.\n",
@@ -222,7 +223,7 @@ fn quality(text: &mut String, evidence: &Evidence) {
     }
 }
 
-fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
@@ -238,7 +239,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

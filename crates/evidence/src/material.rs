@@ -1,6 +1,7 @@
 //! The two datasets that are compared, and what is new between them.
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use slipway_dataset::{Dataset as Stored, Split, Store};
 use slipway_digest::Digest;
@@ -74,7 +75,7 @@ pub async fn gather(declaration: &Dataset, basis: Basis, places: &Places, store:
     let name = &declaration.name;
     let Some(seen) = store.head(name).await? else { return Ok(None) };
     let head = seen.head.manifest;
-    let cache = places.sources.cache.join("evidence");
+    let cache = evidence_cache(&places.sources.cache);
     let report = store.report(&head, &seen.head.report).await?;
     let report = serde_json::from_slice(&report)
         .map_err(|error| Error::Report { dataset: name.clone(), reason: error.to_string() })?;
@@ -100,6 +101,12 @@ pub async fn gather(declaration: &Dataset, basis: Basis, places: &Places, store:
     computed(move || comparison.with(&after)).await?.map(Some)
 }
 
+/// Where in a cache the datasets are that are compared.
+#[must_use]
+pub fn evidence_cache(cache: &Path) -> PathBuf {
+    cache.join("evidence")
+}
+
 /// Removes from the cache what belongs to none of these datasets, and what builds before the last one have left there. For a cache of the dataset alone, which
 /// nobody else uses meanwhile.
 ///
@@ -111,25 +118,26 @@ pub async fn trim(declaration: &Dataset, kept: &[Digest], places: &Places, store
         keep.insert(*digest);
         keep.extend(store.read_manifest(digest).await?.blobs().map(|(_, blob)| blob.digest));
     }
-    keep_only(&places.sources.cache.join("evidence"), &keep)?;
+    keep_only(&evidence_cache(&places.sources.cache), &keep)?;
     Ok(slipway_pipeline::trim(declaration, places, store).await?)
 }
 
 /// Computes away from the tasks that share a thread.
-async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+pub(crate) async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Interrupted)
 }
 
 /// What is needed of the dataset that the version in service was trained on.
-struct Before {
-    shape: [usize; 2],
-    classes: usize,
-    known: HashSet<Digest>,
-    usual: Pictures,
+pub(crate) struct Before {
+    pub(crate) shape: [usize; 2],
+    pub(crate) classes: usize,
+    pub(crate) known: HashSet<Digest>,
+    /// What it was not trained on.
+    pub(crate) usual: Pictures,
 }
 
 impl Before {
-    fn of(dataset: &Stored) -> Self {
+    pub(crate) fn of(dataset: &Stored) -> Self {
         let (shape, classes) = (dataset.shape, dataset.classes);
         Self { shape, classes, known: results(dataset), usual: usual(dataset) }
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_causes::{chain, without_password};
 use slipway_http::{Client, Url, client_of};
+use slipway_names::request::MEASURING;
 
 use crate::{Answers, Classify, Error, Pictures, Result};
 
@@ -75,10 +76,29 @@ impl Served {
         Ok(Self { client, url, server: shown, name })
     }
 
-    /// The tensor that takes pictures of this shape and the one that gives probabilities.
-    async fn signature(&self, [height, width]: [usize; 2]) -> Result<(Tensor, Tensor)> {
+    /// What the number of a pixel that is all ink is in a sample of the requests, which has the numbers as they were sent. The sample has the first output
+    /// of each answer, so that must be the one that is asked for here.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is not, or the version takes no such pictures, or does not answer.
+    pub(crate) async fn ink(&self, shape: [usize; 2]) -> Result<f32> {
+        let signature = self.signature().await?;
+        let (input, output) = self.tensors(&signature, shape)?;
+        match signature.outputs.first() {
+            Some(first) if first.name == output.name => Ok(if input.datatype == "UINT8" { 255.0 } else { 1.0 }),
+            _ => {
+                Err(self.wrong(format!("a sample of its requests has its first output, which is not {}", output.name)))
+            }
+        }
+    }
+
+    async fn signature(&self) -> Result<Signature> {
         let answer = self.client.get(self.url.clone()).send().await.map_err(|error| self.unreached(error))?;
-        let signature: Signature = self.read(answer).await?;
+        self.read(answer).await
+    }
+
+    /// The tensor that takes pictures of this shape and the one that gives probabilities.
+    fn tensors(&self, signature: &Signature, [height, width]: [usize; 2]) -> Result<(Tensor, Tensor)> {
         let size = [height as i64, width as i64];
         let takes = |tensor: &Tensor| {
             let [first, rest @ ..] = tensor.shape.as_slice() else { return false };
@@ -114,6 +134,7 @@ impl Served {
             *first = rows as i64;
         }
         let head = json!({
+            "id": MEASURING,
             "inputs": [{"name": input.name, "datatype": input.datatype, "shape": shape,
                         "parameters": {"binary_data_size": bytes.len()}}],
             "outputs": [{"name": output.name, "parameters": {"binary_data": false}}],
@@ -172,7 +193,7 @@ impl Classify for Served {
         if pictures.is_empty() {
             return Ok(Answers::default());
         }
-        let (input, output) = self.signature(pictures.shape).await?;
+        let (input, output) = self.tensors(&self.signature().await?, pictures.shape)?;
         let mut answers = Answers::default();
         let size = pictures.size().max(1);
         for levels in pictures.levels.chunks(ROWS * size) {
@@ -189,7 +210,7 @@ impl Classify for Served {
 }
 
 /// Numbers that are not probabilities are taken for logits.
-fn normalise(answers: &mut Answers) {
+pub(crate) fn normalise(answers: &mut Answers) {
     let classes = answers.classes.max(1);
     let is_distribution = |row: &[f32]| {
         let sum: f32 = row.iter().sum();

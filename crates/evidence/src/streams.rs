@@ -19,6 +19,12 @@ impl Streams {
         Self { classes, classifier }
     }
 
+    /// Of requests, which have answers and no labels.
+    pub(crate) fn of_requests(classes: usize) -> Self {
+        let inputs = picture::STATISTICS.map(str::to_owned).to_vec();
+        Self { classes, classifier: Some(Classifier { classes, labels: false, distance: None, inputs }) }
+    }
+
     pub(crate) fn all(&self) -> Vec<Stream> {
         match &self.classifier {
             Some(classifier) => classifier.streams(),

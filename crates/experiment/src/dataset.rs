@@ -14,7 +14,7 @@ use slipway_source::{Finding, Node, document, excerpt};
 use crate::parse::{header, is_of_another_kind};
 use crate::reader::{Fields, ROOT, Reader};
 
-pub use monitor::{Monitor, Retrain};
+pub use monitor::{Monitor, Opens, Requests, Retrain};
 pub use pin::{pin_digest, pin_digests};
 pub use pipeline::{Amount, Landing, Pipeline, Publication, Transform, Validate};
 pub use source::{
@@ -416,6 +416,7 @@ spec: # what it is
             (true, 60, 86_400, 4)
         );
         assert_eq!((usual.false_alarms.to_string().as_str(), usual.retrain), ("once in 5 years", None));
+        assert_eq!(usual.requests, None);
         let monitor = "{enabled: false, every: 10s, falseAlarms: once in 18 months, serial: 0, dispersion: 1.5, stray: 0.01, \
                        cooldown: 2h, budget: 0, retrain: {experiments: [a, b], newLabelled: 300, loss: 0.05}}";
         let declared = spec(&format!("{WATCHED}  pipeline: {{}}\n  monitor: {monitor}\n")).unwrap().monitor.unwrap();
@@ -427,6 +428,14 @@ spec: # what it is
         );
         let retrain = declared.retrain.unwrap();
         assert_eq!((retrain.experiments.len(), retrain.new_labelled, retrain.loss()), (2, Some(300), 0.05));
+        for (requests, matters) in [
+            ("requests: {}", Opens::Issue),
+            ("requests: {matters: issue}", Opens::Issue),
+            ("retrain: {experiments: [a]}, requests: {matters: retrain}", Opens::Retrain),
+        ] {
+            let text = format!("{WATCHED}  pipeline: {{}}\n  monitor: {{{requests}}}\n");
+            assert_eq!(spec(&text).unwrap().monitor.unwrap().requests, Some(Requests { matters }), "{requests}");
+        }
     }
 
     #[test]
@@ -443,6 +452,9 @@ spec: # what it is
             (format!("{head}  monitor: {{retrain: {{}}}}\n"), (10, 22, "missing-field")),
             (format!("{head}  monitor: {{retrain: {{experiments: []}}}}\n"), (10, 36, "wrong-value")),
             (format!("{head}  monitor: {{retrain: {{experiments: [a], newLabeled: 3}}}}\n"), (10, 41, "unknown-field")),
+            (format!("{head}  monitor: {{requests: {{matters: always}}}}\n"), (10, 33, "wrong-value")),
+            (format!("{head}  monitor: {{requests: {{matters: retrain}}}}\n"), (10, 33, "wrong-value")),
+            (format!("{head}  monitor: {{requests: {{share: 1}}}}\n"), (10, 24, "unknown-field")),
         ] {
             assert_eq!(spec(&text).unwrap_err(), [expected], "{text}");
         }

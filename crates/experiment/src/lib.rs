@@ -47,8 +47,8 @@ pub use cancelled::with_cancelled;
 pub use cost::in_hours;
 pub use dataset::{
     Amount, CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Landing,
-    Location, Monitor, NpmSource, ParquetSource, Pipeline, Publication, Retrain, Source, SourceFile, Split, Transform,
-    Validate, parse_dataset, pin_digest, pin_digests,
+    Location, Monitor, NpmSource, Opens, ParquetSource, Pipeline, Publication, Requests, Retrain, Source, SourceFile,
+    Split, Transform, Validate, parse_dataset, pin_digest, pin_digests,
 };
 pub use deadline::{Deadline, DeadlineError};
 pub use expansion::expand;

@@ -1,5 +1,5 @@
 //! Names that programs agree on: labels and annotations of TrainJobs, environment variables, exit codes of workers, tags and
-//! artifacts of runs and versions.
+//! artifacts of runs and versions, ids of requests.
 //!
 //! Each is written here once. A name that only one program reads and nobody else sets stays in that program.
 
@@ -8,4 +8,5 @@ pub mod artifact;
 pub mod env;
 pub mod exit;
 pub mod label;
+pub mod request;
 pub mod tag;

@@ -76,6 +76,9 @@ impl Retraining {
         if monitor.retrain != decided.retrain {
             return Err(refused("spec.monitor.retrain is another one by now, so it is decided again"));
         }
+        if monitor.requests != decided.requests {
+            return Err(refused("spec.monitor.requests is another one by now, so it is decided again"));
+        }
         if spec.digest.as_deref() == Some(digest.to_string().as_str()) {
             return Err(refused("this digest is pinned already"));
         }

@@ -29,6 +29,8 @@
 //! the requests. All rows of a request are taken together. A reservoir would give a fixed number instead of a fixed share, but it knows
 //! which ones to keep only at the end of the hour, and would hold them in memory until then.
 //!
+//! A server leaves out what it is asked with the id `slipway-measuring`: a program asks that to measure a version, and nobody has sent it.
+//!
 //! Two bounds end this: when the memory is full because S3 does not answer, and when an hour has as many rows as it may. Then new requests
 //! are left out and counted, and the sample is one of the time before. A share at which neither happens is the right one.
 //!
@@ -63,3 +65,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The bucket that holds samples, if no other is named.
 pub const BUCKET: &str = "requests";
+
+/// The bucket of an address such as `s3://requests`; `None` if it is not written like one.
+#[must_use]
+pub fn bucket(address: &str) -> Option<&str> {
+    let bucket = address.strip_prefix("s3://")?.trim_end_matches('/');
+    (!bucket.is_empty() && !bucket.contains('/')).then_some(bucket)
+}

@@ -6,5 +6,6 @@ mod kills;
 mod model;
 mod once;
 mod pictures;
+mod requests;
 mod watching;
 mod world;

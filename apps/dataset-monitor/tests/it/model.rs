@@ -26,6 +26,17 @@ pub(crate) async fn serve() -> String {
     format!("http://{address}")
 }
 
+/// What the model says of a picture.
+pub(crate) fn answer(picture: &[f32]) -> [f32; 2] {
+    let side = |is_left: bool| -> f32 {
+        let of = picture.iter().enumerate().filter(|(at, _)| (at % SIDE < SIDE / 2) == is_left);
+        of.map(|(_, level)| level).sum::<f32>() / 32.0
+    };
+    // sure of itself, unless both sides are the same
+    let left = 1.0 / (1.0 + (-6.0 * (side(true) - side(false))).exp());
+    [left, 1.0 - left]
+}
+
 async fn infer(headers: HeaderMap, body: Bytes) -> Json<Value> {
     let length: usize = headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
     let (head, tensor) = body.split_at(length);
@@ -37,13 +48,7 @@ async fn infer(headers: HeaderMap, body: Bytes) -> Json<Value> {
     let numbers: Vec<f32> = numbers.iter().map(|four| f32::from_le_bytes(*four)).collect();
     let mut probabilities = Vec::new();
     for picture in numbers.chunks(SIDE * SIDE) {
-        let side = |is_left: bool| -> f32 {
-            let of = picture.iter().enumerate().filter(|(at, _)| (at % SIDE < SIDE / 2) == is_left);
-            of.map(|(_, level)| level).sum::<f32>() / 32.0
-        };
-        // sure of itself, whatever it sees
-        let left = 1.0 / (1.0 + (-6.0 * (side(true) - side(false))).exp());
-        probabilities.extend([left, 1.0 - left]);
+        probabilities.extend(answer(picture));
     }
     Json(json!({"model_name": "sides", "model_version": "1", "outputs": [
         {"name": "probabilities", "datatype": "FP32", "shape": [rows, 2], "data": probabilities},

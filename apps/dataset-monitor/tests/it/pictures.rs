@@ -23,6 +23,17 @@ pub(crate) fn darker(class: u8, number: u64) -> Vec<u8> {
     picture(class, number).into_iter().map(|level| level / 2).collect()
 }
 
+/// One that nobody can tell, whatever its class is said to be.
+pub(crate) fn faint(class: u8, number: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(number * 2 + u64::from(class));
+    (0..SIDE * SIDE).map(|_| random.u8(110..=120)).collect()
+}
+
+/// One in five of which nobody can tell.
+pub(crate) fn sometimes_faint(class: u8, number: u64) -> Vec<u8> {
+    if number.is_multiple_of(5) { faint(class, number) } else { picture(class, number) }
+}
+
 /// A PNG file of it.
 pub(crate) fn png(levels: &[u8]) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());

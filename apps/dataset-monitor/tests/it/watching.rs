@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use slipway_dataset::Digest;
 use slipway_evidence::{Decision, Hold, Reason};
-use slipway_experiment::{Monitor, parse, parse_dataset};
+use slipway_experiment::{Monitor, Opens, Requests, parse, parse_dataset};
 use slipway_forge::PullRequestState;
 use slipway_proposal::{Retraining, is_retraining_of, retrain_branch};
 
@@ -156,6 +156,9 @@ async fn what_was_decided_is_not_opened_once_people_have_said_something_else() {
     let nothing = Monitor { retrain: None, ..decided };
     let changed = Retraining::prepare(&world.git, &world.remote, "sides", &other, &nothing).await;
     assert!(changed.unwrap_err().to_string().contains("another one by now"));
+    let watched = Monitor { requests: Some(Requests { matters: Opens::Retrain }), ..declared(&world) };
+    let changed = Retraining::prepare(&world.git, &world.remote, "sides", &other, &watched).await;
+    assert!(changed.unwrap_err().to_string().contains("spec.monitor.requests is another one by now"));
     let off = World::new("{enabled: false, retrain: {experiments: [sides-cnn]}}").await;
     let switched_off = Retraining::prepare(&off.git, &off.remote, "sides", &other, &declared(&off)).await;
     assert!(switched_off.unwrap_err().to_string().contains("switched off"));

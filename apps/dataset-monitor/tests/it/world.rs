@@ -26,6 +26,7 @@ use slipway_object_store::{KEYS, serve};
 use slipway_pipeline::{Places, Temporary};
 use slipway_project::Tree;
 use slipway_proposal::Remote;
+use slipway_samples::{BUCKET, Hour, Reader, Sample, Sampler, Settings, now};
 use slipway_service::Followed;
 use slipway_serving::{Pin, Pins};
 use slipway_sources::Limits;
@@ -118,13 +119,18 @@ impl Drop for Running {
 impl World {
     /// A world in which the version in service was trained on what there is, and nothing has landed.
     pub(crate) async fn new(monitor: &str) -> Self {
+        Self::of(monitor, picture).await
+    }
+
+    /// The same with a dataset of what `make` makes, of both classes.
+    pub(crate) async fn of(monitor: &str, make: fn(u8, u64) -> Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let s3 = folder.path().join("s3");
         std::fs::create_dir_all(s3.join("landing")).unwrap();
         let s3 = serve(&s3).await;
         let store = store(&s3);
         let items: Vec<(Vec<u8>, u8)> =
-            (0..800).map(|number| (picture((number % 2) as u8, number), (number % 2) as u8)).collect();
+            (0..800).map(|number| (make((number % 2) as u8, number), (number % 2) as u8)).collect();
         let pixels: Vec<u8> = items.iter().flat_map(|(levels, _)| levels).copied().collect();
         let labels: Vec<u8> = items.iter().map(|(_, label)| *label).collect();
         let (images, labels) = (write_images(SIDE, SIDE, &pixels).unwrap(), write_labels(&labels).unwrap());
@@ -173,6 +179,7 @@ impl World {
             followed,
             // connections of its own, as a process has
             store: store(&self.s3),
+            requests: Reader::new(store(&self.s3).beside(BUCKET)),
             mlflow: Client::new(&self.mlflow.uri()).unwrap(),
             server: Some(self.server.clone()),
             environment: "local".to_owned(),
@@ -223,6 +230,43 @@ impl World {
         for number in numbers {
             let class = (number % 2) as u8;
             self.land(class, &format!("{name}-{number}"), &make(class, number));
+        }
+    }
+
+    /// So many requests that `make` makes, of both classes, are answered by the version in service and sampled as the server does it, so many hours ago.
+    pub(crate) async fn ask(&self, ago: i64, numbers: std::ops::Range<u64>, make: fn(u8, u64) -> Vec<u8>) {
+        let settings = Settings {
+            share: 1.0,
+            memory: 64 << 20,
+            file: 1 << 30,
+            age: Duration::from_secs(3600),
+            rows_per_hour: usize::MAX,
+            days: 7,
+            replica: "server-0".to_owned(),
+        };
+        let (sampler, writer) = Sampler::new(store(&self.s3).beside(BUCKET), settings).unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        let written = writer.start(async { drop(ended.await) }).unwrap();
+        let begun = Hour::of(now());
+        for number in numbers {
+            let levels = make((number % 2) as u8, number);
+            let inputs: Vec<f32> = levels.iter().map(|level| f32::from(*level) / 255.0).collect();
+            let outputs = model::answer(&inputs).to_vec();
+            let sample = Sample::new(now(), "", 0, 1, inputs, outputs);
+            let bytes = sample.bytes();
+            sampler.draw(bytes).unwrap().fill("sides", 1, bytes, Box::new(move || vec![sample]));
+        }
+        end.send(()).unwrap();
+        written.await.unwrap();
+        // it writes what is answered now: the hour is in the name
+        let all = self.folder.path().join("s3").join(BUCKET).join("sides/1");
+        let then = all.join(begun.after(-ago).to_string());
+        std::fs::create_dir_all(&then).unwrap();
+        for hour in [begun, begun.after(1)].map(|hour| all.join(hour.to_string())) {
+            for file in std::fs::read_dir(&hour).into_iter().flatten() {
+                let file = file.unwrap();
+                std::fs::rename(file.path(), then.join(file.file_name())).unwrap();
+            }
         }
     }
 

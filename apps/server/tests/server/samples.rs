@@ -59,8 +59,9 @@ async fn requests_are_sampled_with_their_answers() {
     let before = now();
     let (_, first) = server.post("mnist", with_id("a", 1, 1)).await;
     let (_, second) = server.post("mnist", with_id("b", 2, 3)).await;
-    // what is refused is no request that was answered
+    // what is refused is no request that was answered, and what a monitor asks is nobody's request
     assert_eq!(server.post("mnist", with_id("c", 0, 65)).await.0, 413);
+    assert_eq!(server.post("mnist", with_id("slipway-measuring", 3, 1)).await.0, 200);
     while server.figure("slipway_server_sampled_rows_total{result=\"written\"}").await < 4.0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -33,6 +33,9 @@ pub struct Monitor {
     /// What is retrained, and when; `None` if nothing is, and only issues are opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrain: Option<Retrain>,
+    /// How the sample of the requests is watched; `None` if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
 }
 
 /// What is retrained, and when.
@@ -46,6 +49,24 @@ pub struct Retrain {
     pub new_labelled: Option<u32>,
     /// The loss of accuracy that matters, in millionths.
     pub loss: u32,
+}
+
+/// How the sample of the requests is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Requests {
+    /// What is opened if the requests have changed and that matters.
+    pub matters: Opens,
+}
+
+/// What is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Opens {
+    /// An issue.
+    Issue,
+    /// The retrain pull request.
+    Retrain,
 }
 
 /// A loss of accuracy matters from two points on.
@@ -68,6 +89,7 @@ impl Monitor {
             cooldown: Deadline::DAY,
             budget: BUDGET,
             retrain: None,
+            requests: None,
         }
     }
 
@@ -93,7 +115,18 @@ pub(super) fn monitor(
     pipeline: Option<&Option<Pipeline>>,
 ) -> Option<Option<Monitor>> {
     let Some(node) = spec.optional("monitor") else { return Some(None) };
-    let allowed = ["enabled", "every", "falseAlarms", "serial", "dispersion", "stray", "cooldown", "budget", "retrain"];
+    let allowed = [
+        "enabled",
+        "every",
+        "falseAlarms",
+        "serial",
+        "dispersion",
+        "stray",
+        "cooldown",
+        "budget",
+        "retrain",
+        "requests",
+    ];
     let fields = reader.map(node, "spec.monitor", &allowed)?;
     match pipeline {
         // it has findings of its own
@@ -126,6 +159,7 @@ pub(super) fn monitor(
     });
     let budget = optional(&fields, "budget", |node| reader.integer32(node, &fields.at("budget"), 0..=1000));
     let retrain = optional(&fields, "retrain", |node| retrain(reader, node));
+    let requests = optional(&fields, "requests", |node| requests(reader, node, fields.has("retrain")));
     let usual = Monitor::undeclared();
     Some(Some(Monitor {
         enabled: enabled?.unwrap_or(true),
@@ -137,6 +171,7 @@ pub(super) fn monitor(
         cooldown: cooldown?.unwrap_or(usual.cooldown),
         budget: budget?.unwrap_or(usual.budget),
         retrain: retrain?,
+        requests: requests?,
     }))
 }
 
@@ -159,6 +194,23 @@ fn retrain(reader: &Reader<'_>, node: &Node) -> Option<Retrain> {
         reader.number(node, &fields.at("loss"), fits, "a share from 0 to less than 1, such as 0.02").map(millionths)
     });
     Some(Retrain { experiments: experiments?, new_labelled: new_labelled?, loss: loss?.unwrap_or(LOSS) })
+}
+
+/// How requests are watched. `retrains` is whether the monitor says what is retrained.
+fn requests(reader: &Reader<'_>, node: &Node, retrains: bool) -> Option<Requests> {
+    let fields = reader.map(node, "spec.monitor.requests", &["matters"])?;
+    let matters = optional(&fields, "matters", |node| {
+        let path = fields.at("matters");
+        let opens = reader.word(node, &path, &[("issue", Opens::Issue), ("retrain", Opens::Retrain)])?;
+        if opens == Opens::Retrain && !retrains {
+            let message = format!("{path} is `retrain`, but spec.monitor.retrain names no experiment");
+            let help = "add `retrain: {experiments: […]}` to spec.monitor, or write `issue`";
+            reader.add(node.at, "wrong-value", message, help);
+            return None;
+        }
+        Some(opens)
+    });
+    Some(Requests { matters: matters?.unwrap_or(Opens::Issue) })
 }
 
 fn boolean(reader: &Reader<'_>, node: &Node, path: &str) -> Option<bool> {

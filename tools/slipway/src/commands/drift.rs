@@ -6,11 +6,12 @@ use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
-use slipway_evidence::{Decision, Evidence, Found, Look, Loss, Sources, drawn, look};
+use slipway_evidence::{Change, Decision, Evidence, Found, Look, Loss, Sources, drawn, evidence_cache, look, requests};
 use slipway_experiment::Dataset;
 use slipway_git::Repository;
 use slipway_names::env;
 use slipway_project::{Project, Tree};
+use slipway_samples::{Reader, bucket};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -21,8 +22,9 @@ use crate::services;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The numbers are those of the dataset monitor, computed here: from git, the dataset's head, what has landed, and the answers of the version \
-                  in service. Nothing is opened, built or changed. What landed since the last build is not in it: `slipway dataset build` comes first.\n\n\
+    after_help = "The numbers are those of the dataset monitor, computed here: from git, the dataset's head, what has landed, the answers of the version \
+                  in service, and the sample of its requests if those are watched. Nothing is opened, built or changed. What \
+                  landed since the last build is not in it: `slipway dataset build` comes first.\n\n\
                   Examples:\n  slipway drift\n  slipway drift digits -o json | jq .[0].decision"
 )]
 pub(crate) struct Drift {
@@ -34,6 +36,9 @@ pub(crate) struct Drift {
     /// The model server's internal address [default: that of the loop on this machine]
     #[arg(long, env = env::SERVER_URL, hide_env_values = true, value_name = "URL")]
     server: Option<String>,
+    /// The bucket with the sample of the requests
+    #[arg(long, env = env::REQUESTS, hide_env_values = true, value_name = "S3", default_value = "s3://requests")]
+    requests: String,
     #[command(flatten)]
     remote: RemoteArgs,
     #[command(flatten)]
@@ -44,8 +49,19 @@ pub(crate) struct Drift {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase", untagged)]
 enum Shown {
-    Found { dataset: String, evidence: Box<Evidence>, decision: Decision },
-    Nothing { dataset: String, reason: &'static str },
+    Found {
+        dataset: String,
+        evidence: Box<Evidence>,
+        decision: Decision,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        requests: Option<Box<requests::Look>>,
+    },
+    Nothing {
+        dataset: String,
+        reason: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        requests: Option<Box<requests::Look>>,
+    },
 }
 
 impl Drift {
@@ -56,6 +72,11 @@ impl Drift {
         let git = Repository::project(&context.root)?;
         let running = self.running.find(context)?.map(|(_, state)| state);
         let store = services::datasets(context).await?;
+        let bucket = bucket(&self.requests).ok_or_else(|| {
+            let given = &self.requests;
+            Failure::Input(format!("--requests is `{given}`: give s3:// and a bucket, such as s3://requests"))
+        })?;
+        let samples = Reader::new(store.beside(bucket));
         let mlflow = services::mlflow(running.as_ref());
         if let Err(failure) = &mlflow {
             context.warn(format!("what versions were trained on is not known: {failure}"));
@@ -81,8 +102,25 @@ impl Drift {
                 silent: None,
             };
             let found = look(&tree, &self.environment, declaration, sources, now).await;
-            let found = found.map_err(|error| Failure::Service(format!("{}: {error}", declaration.name)))?;
-            all.push(shown(context, declaration, found));
+            let failed = |error: slipway_evidence::Error| Failure::Service(format!("{}: {error}", declaration.name));
+            let found = found.map_err(failed)?;
+            let mut asked = None;
+            if declaration.spec.monitor.as_ref().is_some_and(|monitor| monitor.requests.is_some()) {
+                let cache = evidence_cache(&places.sources.cache);
+                let sources = requests::Sources {
+                    samples: &samples,
+                    store: &store,
+                    cache: &cache,
+                    mlflow: mlflow.as_ref().ok(),
+                    server: server.as_deref(),
+                    forge: remote.as_ref().ok().map(|remote| &remote.forge),
+                };
+                // nothing is known of earlier hours, so all that the sample still has are read
+                let mut watch = None;
+                let look = requests::look(&tree, &self.environment, declaration, sources, &mut watch, now);
+                asked = Some(Box::new(Box::pin(look).await.map_err(failed)?));
+            }
+            all.push(shown(context, declaration, found, asked));
         }
         context.json(&all)
     }
@@ -117,7 +155,7 @@ impl Drift {
 }
 
 /// Prints what was found for a person; returns what is printed as JSON.
-fn shown(context: &Context, declaration: &Dataset, found: Look) -> Shown {
+fn shown(context: &Context, declaration: &Dataset, found: Look, requests: Option<Box<requests::Look>>) -> Shown {
     let dataset = declaration.name.clone();
     context.say(context.paint("1", &dataset));
     let reason = match found {
@@ -127,7 +165,8 @@ fn shown(context: &Context, declaration: &Dataset, found: Look) -> Shown {
             }
             let Found { evidence, decision, .. } = *found;
             say(context, &evidence, &decision);
-            return Shown::Found { dataset, evidence: Box::new(evidence), decision };
+            say_requests(context, requests.as_deref());
+            return Shown::Found { dataset, evidence: Box::new(evidence), decision, requests };
         }
         Look::NoHead => "no build has published it yet: `slipway dataset build` does",
         Look::NothingTrained => {
@@ -135,7 +174,32 @@ fn shown(context: &Context, declaration: &Dataset, found: Look) -> Shown {
         }
     };
     context.say(reason);
-    Shown::Nothing { dataset, reason }
+    say_requests(context, requests.as_deref());
+    Shown::Nothing { dataset, reason, requests }
+}
+
+/// What was found about the requests, if those are watched. No request is shown: people have sent them.
+fn say_requests(context: &Context, look: Option<&requests::Look>) {
+    let Some(requests::Look { evidence, decision, .. }) = look else { return };
+    if let Some(requests::Evidence { model, change, loss, unknown, .. }) = evidence {
+        context.say(format!("requests          to {} version {}", model.name, model.version));
+        let alarm = match &change.alarm {
+            Some(alarm) => format!("yes, after {} of the sample", alarm.after),
+            None => "no".to_owned(),
+        };
+        context.say(format!(
+            "changed?          {alarm}: the capital is at most {:.3e} and 1 is an alarm, {} ({} rows of the sample in {} hours)",
+            change.capital, change.promise, change.observations, change.windows
+        ));
+        context.say(format!("does it matter?   {}", matters(loss.as_ref(), "rows of the sample")));
+        for unknown in unknown {
+            context.say(format!("not known         {unknown}"));
+        }
+        if !change.comparisons.is_empty() {
+            context.say(table(change).to_string());
+        }
+    }
+    context.say(format!("about requests    {}: {}", decision.what(), decision.why()));
 }
 
 fn say(context: &Context, evidence: &Evidence, decision: &Decision) {
@@ -162,12 +226,12 @@ fn say(context: &Context, evidence: &Evidence, decision: &Decision) {
         "has it changed?   {alarm}: the capital is at most {:.3e} and 1 is an alarm, {} ({} of {} items in {} windows)",
         change.capital, change.promise, change.observations, evidence.new, change.windows
     ));
-    context.say(format!("does it matter?   {}", matters(evidence.loss.as_ref())));
+    context.say(format!("does it matter?   {}", matters(evidence.loss.as_ref(), "new items")));
     for unknown in &evidence.unknown {
         context.say(format!("not known         {unknown}"));
     }
     if !change.comparisons.is_empty() {
-        context.say(table(evidence).to_string());
+        context.say(table(change).to_string());
     }
     for (loud, levels) in evidence.loudest.iter().zip(evidence.pictures.each()).take(3) {
         let answer = loud.answer.as_ref();
@@ -181,7 +245,8 @@ fn say(context: &Context, evidence: &Evidence, decision: &Decision) {
     context.say(format!("the monitor does  {}: {}", decision.what(), decision.why()));
 }
 
-fn matters(loss: Option<&Loss>) -> String {
+/// Whether a loss matters, of which `items` are counted.
+fn matters(loss: Option<&Loss>, items: &str) -> String {
     let Some(loss) = loss else { return "not known".to_owned() };
     let yes = if loss.matters { "yes" } else { "no" };
     let accuracy = |accuracy: f64| format!("{:.1} %", 100.0 * accuracy);
@@ -190,7 +255,7 @@ fn matters(loss: Option<&Loss>) -> String {
     let estimated = loss.estimated.map(|estimated| format!("{} estimated without", accuracy(estimated.accuracy)));
     let now: Vec<String> = measured.into_iter().chain(estimated).collect();
     format!(
-        "{yes}: accuracy {} on the reference, {} on {} new items; {:.1} points are certainly lost, {:.1} matter",
+        "{yes}: accuracy {} on the reference, {} on {} {items}; {:.1} points are certainly lost, {:.1} matter",
         accuracy(loss.reference.accuracy),
         now.join(", "),
         loss.items,
@@ -199,7 +264,7 @@ fn matters(loss: Option<&Loss>) -> String {
     )
 }
 
-fn table(evidence: &Evidence) -> Table {
+fn table(change: &Change) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header([
         "stream",
@@ -213,8 +278,8 @@ fn table(evidence: &Evidence) -> Table {
         "Wasserstein",
     ]);
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-    for comparison in &evidence.change.comparisons {
-        let stream = evidence.change.streams.iter().find(|stream| stream.stream == comparison.stream);
+    for comparison in &change.comparisons {
+        let stream = change.streams.iter().find(|stream| stream.stream == comparison.stream);
         let of = |value: fn(&slipway_evidence::StreamChange) -> f64| stream.map(|stream| percent(value(stream)));
         let test = comparison.chi_square.or(comparison.kolmogorov_smirnov);
         table.add_row([

@@ -1,0 +1,103 @@
+//! The requests of the version in service: when its sample is looked at, and what a look is.
+
+use std::time::Duration;
+
+use slipway_evidence::{Decision, requests};
+use slipway_experiment::{Dataset, Monitor};
+use tokio::time::Instant;
+
+use crate::act::{Hands, act_on_requests};
+use crate::declared::Declared;
+use crate::error::Result;
+use crate::remembered::RememberedRequests;
+use crate::watch::{PAUSE, Published, Watcher, seconds, show};
+
+/// The longest pause after failures.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Whether the requests of a dataset's version are watched.
+pub(crate) fn are_watched(dataset: &Dataset) -> bool {
+    dataset.spec.monitor.as_ref().is_some_and(|monitor| monitor.enabled && monitor.requests.is_some())
+}
+
+impl Watcher {
+    /// Looks at the requests, remembers when they are due again, and shows what came of it.
+    pub(crate) async fn visit_requests(
+        &self,
+        declared: &Declared,
+        dataset: &Dataset,
+        memory: &mut RememberedRequests,
+        published: &Published,
+    ) {
+        let done = self.look_at_requests(declared, dataset, memory, published).await;
+        memory.commit.clone_from(&declared.commit);
+        let pause = match done {
+            Ok(again) => {
+                memory.failures = 0;
+                memory.warned.clear();
+                show(published, &dataset.name, |state| state.requests.get_or_insert_default().failure = None);
+                // by the clock, which is ahead of when it was looked
+                Duration::from_secs(again.saturating_sub(seconds()).max(1).unsigned_abs())
+            }
+            Err(error) => {
+                self.metrics.failures.with_label_values(&["requests"]).inc();
+                memory.warned.warn("the requests cannot be looked at", &format!("{}: {error}", dataset.name));
+                let failure = Some(error.to_string());
+                show(published, &dataset.name, |state| state.requests.get_or_insert_default().failure = failure);
+                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                memory.failures = memory.failures.saturating_add(1);
+                pause.min(LONGEST)
+            }
+        };
+        memory.due = Some(Instant::now() + pause);
+    }
+
+    /// Judges the hours that are over, and does what was decided. Gives when it is to be looked again, in seconds since 1970.
+    async fn look_at_requests(
+        &self,
+        declared: &Declared,
+        dataset: &Dataset,
+        memory: &mut RememberedRequests,
+        published: &Published,
+    ) -> Result<i64> {
+        let cache = self.evidence_cache(dataset);
+        let sources = requests::Sources {
+            samples: &self.requests,
+            store: &self.store,
+            cache: &cache,
+            mlflow: Some(&self.mlflow),
+            server: self.server.as_deref(),
+            forge: Some(&self.followed.remote.forge),
+        };
+        let now = seconds();
+        let look = requests::look(&declared.tree, &self.environment, dataset, sources, &mut memory.watch, now);
+        // its layout would make that of the future that watches deeper than the compiler looks
+        let requests::Look { evidence, decision, again } = Box::pin(look).await?;
+        let before = published.watched.borrow().get(&dataset.name).and_then(|state| state.requests.clone());
+        if before.and_then(|before| before.decision).as_ref() != Some(&decision) {
+            tracing::info!(event = "decided", "requests of {}: {}: {}", dataset.name, decision.what(), decision.why());
+        }
+        show(published, &dataset.name, |state| {
+            let shown = state.requests.get_or_insert_default();
+            shown.evidence.clone_from(&evidence);
+            shown.decision = Some(decision.clone());
+            shown.looked_at = Some(now);
+        });
+        let Some(evidence) = evidence else { return Ok(again) };
+        if self.followed.is_read_only() {
+            return Ok(again);
+        }
+        // what is said once about a version is not looked for at each look
+        let about = (evidence.model.version, evidence.reference.digest);
+        let is_issue = matches!(decision, Decision::Issue { .. });
+        if is_issue && memory.reported == Some(about) {
+            return Ok(again);
+        }
+        let monitor = dataset.spec.monitor.clone().unwrap_or_else(Monitor::undeclared);
+        let hands = Hands { followed: &self.followed, leadership: &self.leadership, metrics: &self.metrics };
+        let opened = act_on_requests(hands, &evidence, &decision, &monitor).await?;
+        memory.reported = is_issue.then_some(about);
+        show(published, &dataset.name, |state| state.requests.get_or_insert_default().opened = opened);
+        Ok(again)
+    }
+}
