@@ -32,7 +32,7 @@ TESTS := --release --locked --workspace $(addprefix --exclude ,slipway-images sl
 LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 
 .DEFAULT_GOAL := help
-.PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-loop test-github \
+.PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-faults test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
   test-cluster-smoke e2e setup-kind lint advisories bench bench-pipeline bench-training profile bench-images bench-cluster clean-cache
 
@@ -99,6 +99,11 @@ test-confined: build-tests ## test the programs in mount namespaces; Linux, as r
 	@unshare --map-root-user --mount true || { echo "this needs mount namespaces, and you may not create them here: run it as root"; exit 1; }
 	$(TEST_ENV) cargo test $(TESTS) --test server --test cluster -- --ignored
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests -p 'confined_*.py'
+
+# What `make test` does a few times, a hundred times.
+test-faults: build-tests ## kill programs a hundred times at random moments, and check that nothing is lost; some minutes
+	@echo "==> a hundred kills of each"
+	$(TEST_ENV) cargo test $(TESTS) --no-fail-fast --test kills --test it --test loops -- --ignored a_hundred
 
 test-loop: build-tests
 	@echo "==> the whole loop, with a browser"

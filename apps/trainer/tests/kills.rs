@@ -9,13 +9,11 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::Value;
 use slipway_object_store::{Faults, KEYS, serve_with};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-
-/// How often workers are killed in the long test.
-const KILLS: usize = 100;
 
 /// A store for checkpoints.
 struct Place {
@@ -170,14 +168,17 @@ const ARGUMENTS: [&str; 18] = [
     "--learning-rate=0.0005",
 ];
 
-#[test]
-fn a_hundred_kills_change_no_bit() {
+#[rstest]
+#[case::a_few(10)]
+#[ignore = "takes minutes: `make test-faults`"]
+#[case::a_hundred(100)]
+fn kills_change_no_bit(#[case] most: usize) {
     let place = Place::new();
     let mut random = fastrand::Rng::with_seed(19);
     let whole: Vec<Result> = (1..=3).map(|world_size| place.undisturbed(world_size, &ARGUMENTS)).collect();
     let (mut kills, mut resumed) = (0, 0);
     for job in 0.. {
-        if kills >= KILLS {
+        if kills >= most {
             break;
         }
         let world_size = 1 + job % 3;

@@ -250,9 +250,8 @@ async fn conclude(
     let version = mlflow.get_model_version(&pin.name, &pin.version.to_string()).await?;
     let mark = Mark::of(mlflow, &version, tag::TRIAL, &format!("{environment}.{}", tried.id()));
     let forge = &followed.remote.forge;
-    let counts = |opened: &Opened| {
-        opened.state != PullRequestState::Merged && Conclusion::is_one(opened, tried, environment)
-    };
+    let counts =
+        |opened: &Opened| opened.state != PullRequestState::Merged && Conclusion::is_one(opened, tried, environment);
     let newest = forge.newest().await?;
     if let Some(found) = first(&newest, counts) {
         mark.replace(leadership, found).await?;

@@ -1,23 +1,26 @@
-//! A hundred kills at random moments: no head half published, no second pull request, nothing lost.
+//! Kills at random moments: no head half published, no second pull request, nothing lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rstest::rstest;
 use slipway_evidence::Decision;
 use slipway_proposal::retrain_branch;
 
 use crate::pictures::inverted;
 use crate::world::World;
 
-const KILLS: u64 = 100;
-
+#[rstest]
+#[case::a_few(12)]
+#[ignore = "takes minutes: `make test-faults`"]
+#[case::a_hundred(100)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_kills_leave_one_pull_request_for_a_digest() {
+async fn kills_leave_one_pull_request_for_a_digest(#[case] kills: u64) {
     let world = World::new("{every: 1s, cooldown: 1s, budget: 1000, retrain: {experiments: [sides-cnn]}}").await;
     let mut random = fastrand::Rng::with_seed(7);
     let mut landed = 0;
-    for kill in 0..KILLS {
-        if kill % 20 == 0 {
+    for kill in 0..kills {
+        if kill % (kills / 5) == 0 {
             world.land_all("odd", landed..landed + 60, inverted);
             landed += 60;
         }

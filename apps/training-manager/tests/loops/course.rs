@@ -6,6 +6,7 @@ use crate::clock::until;
 use crate::world::{DATA, World};
 
 /// At which kill what happens.
+#[derive(Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) created: usize,
     pub(crate) running: usize,

@@ -1,7 +1,8 @@
-//! A manager that is killed a hundred times, and two at once: no report is lost, and every promotion is opened exactly once.
+//! A manager that is killed again and again, and two at once: no report is lost, and every promotion is opened exactly once.
 
 use std::time::Duration;
 
+use rstest::rstest;
 use slipway_cluster::Leadership;
 use slipway_training_manager::manager::Published;
 use tokio::sync::watch;
@@ -11,20 +12,25 @@ use crate::clock::until;
 use crate::course::{Course, Times};
 use crate::world::{DATA, World, far, leader, shown, with};
 
-pub(crate) const KILLS: usize = 100;
-/// What happens within them.
-pub(crate) const HUNDRED: Times = Times { created: 5, running: 20, finished: [40, 60], commits: (10, 9) };
+/// What happens within twelve kills.
+pub(crate) const A_FEW: Times = Times { created: 1, running: 3, finished: [5, 8], commits: (4, 2) };
+/// What happens within a hundred.
+pub(crate) const A_HUNDRED: Times = Times { created: 5, running: 20, finished: [40, 60], commits: (10, 9) };
 /// The most that a life lasts, in milliseconds: long enough to write more than once.
 const LIFE: u64 = 400;
 
+#[rstest]
+#[case::a_few(12, A_FEW)]
+#[ignore = "takes minutes: `make test-faults`"]
+#[case::a_hundred(100, A_HUNDRED)]
 #[tokio::test]
-async fn a_hundred_kills_lose_nothing_and_do_nothing_twice() {
+async fn kills_lose_nothing_and_do_nothing_twice(#[case] kills: usize, #[case] times: Times) {
     let world = World::new().await;
     let seed = 7;
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut course = Course::new(&world, HUNDRED).await;
+    let mut course = Course::new(&world, times).await;
     let mut opened = 0;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let (manager, published) = (world.manager("local", leader()), Published::default());
         let life = Duration::from_millis(rng.u64(0..LIFE));
         with(&manager, &published, async {

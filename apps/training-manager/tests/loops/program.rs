@@ -5,11 +5,12 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::course::Course;
-use crate::kills::{HUNDRED, KILLS};
+use crate::course::{Course, Times};
+use crate::kills::{A_FEW, A_HUNDRED};
 use crate::world::{EXPERIMENT, World, container, now};
 
 const JOBS: usize = 1_000;
@@ -106,12 +107,16 @@ async fn the_program_leads_reports_and_ends_when_it_is_asked_to() {
 const LIFE: u64 = 900;
 
 /// As a machine does that loses its power, and so also between two files of a repository.
+#[rstest]
+#[case::a_few(12, A_FEW)]
+#[ignore = "takes minutes: `make test-faults`"]
+#[case::a_hundred(100, A_HUNDRED)]
 #[tokio::test]
-async fn the_program_that_is_killed_a_hundred_times_loses_nothing_and_does_nothing_twice() {
+async fn the_program_that_is_killed_loses_nothing_and_does_nothing_twice(#[case] kills: usize, #[case] times: Times) {
     let world = World::new().await;
     let mut rng = fastrand::Rng::with_seed(7);
-    let mut course = Course::new(&world, HUNDRED).await;
-    for kill in 0..KILLS {
+    let mut course = Course::new(&world, times).await;
+    for kill in 0..kills {
         // otherwise it waits until the Lease of the one before has run out
         world.kubernetes.release();
         let program = Program::start(&world);
