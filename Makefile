@@ -83,11 +83,12 @@ test: test-rust test-python test-loop ## set up, and run every test that needs n
 
 build-tests: setup-test
 	@echo "==> compiling programs and tests (the first time takes some minutes)"
-	cargo test $(TESTS) --no-run
+# without the examples, which measure; no documentation has a test
+	cargo test $(TESTS) --tests --no-run
 
 test-rust: build-tests
 	@echo "==> tests of the crates and programs"
-	$(TEST_ENV) cargo test $(TESTS) -- --skip $(LOOP_TEST)
+	$(TEST_ENV) cargo test $(TESTS) --tests -- --skip $(LOOP_TEST)
 
 test-python: setup-test
 	@echo "==> tests of the page, and of the script that installs a release"
