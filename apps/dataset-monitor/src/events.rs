@@ -36,7 +36,9 @@ struct Object {
 /// The datasets that a notification is about; `None` if it is none. S3's own test notification is about no dataset.
 #[must_use]
 pub fn hinted(body: &[u8], watched: &Watched) -> Option<Vec<String>> {
-    let notification: Notification = serde_json::from_slice(body).ok()?;
+    // serde takes `[]` for an object without fields
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let notification: Notification = is_object.then(|| serde_json::from_slice(body).ok())??;
     let objects: Vec<(String, String)> = notification
         .records
         .into_iter()

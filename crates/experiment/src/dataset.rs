@@ -441,8 +441,11 @@ spec: # what it is
     #[test]
     fn refuses_a_monitor_that_does_not_fit() {
         let head = format!("{WATCHED}  pipeline: {{}}\n");
+        // shares are of data that grow, so they need a pipeline themselves
+        let counted =
+            WATCHED.replace("{validation: 0.1, test", "{train: 3, validation: 1, test").replace("test: 0.1", "test: 1");
         for (text, expected) in [
-            (format!("{WATCHED}  monitor: {{}}\n"), (9, 12, "missing-field")),
+            (format!("{counted}  monitor: {{}}\n"), (9, 12, "missing-field")),
             (format!("{WATCHED}  pipeline: {{publish: images}}\n  monitor: {{}}\n"), (10, 12, "wrong-value")),
             (format!("{head}  monitor: {{enabled: 'no'}}\n"), (10, 22, "wrong-type")),
             (format!("{head}  monitor: {{every: 0s}}\n"), (10, 20, "out-of-range")),
