@@ -18,11 +18,15 @@ use slipway_github_tests::accounts::{FORK, MALLORY, PEOPLE, REPOSITORY};
 use slipway_github_tests::repository::{clean, output};
 use slipway_github_tests::workflow::{Runner, Workflow};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 use crate::event::workflow_run;
 use crate::hostile::{Case, File, cases};
 use crate::origin::origin;
 use crate::repository::MAIN;
+
+/// How many pull requests are looked at at the same time.
+const AT_ONCE: usize = 4;
 
 /// A server that nothing should ask.
 struct Trap {
@@ -222,14 +226,21 @@ impl Hostile {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_hostile_pull_requests_get_a_plan_and_nothing_else() {
-    let hostile = Hostile::begin().await;
-    let workflow = Workflow::of(&hostile.report).unwrap();
+    let hostile = Arc::new(Hostile::begin().await);
+    let workflow = Arc::new(Workflow::of(&hostile.report).unwrap());
     assert_eq!(hostile.cases.len(), 50);
-    for case in &hostile.cases {
-        let number = hostile.open(case).await;
-        let reported = hostile.report(&workflow, number).await;
-        reported.unwrap_or_else(|error| panic!("{}: {error:#}", case.branch));
+    let mut running = JoinSet::new();
+    for first in 0..AT_ONCE {
+        let (hostile, workflow) = (hostile.clone(), workflow.clone());
+        running.spawn(async move {
+            for case in hostile.cases.iter().skip(first).step_by(AT_ONCE) {
+                let number = hostile.open(case).await;
+                let reported = hostile.report(&workflow, number).await;
+                reported.unwrap_or_else(|error| panic!("{}: {error:#}", case.branch));
+            }
+        });
     }
+    running.join_all().await;
     assert!(hostile.told.load(Ordering::SeqCst) > 0, "nobody was told how to render");
     assert_eq!(hostile.github.get("/pulls").await.unwrap().as_array().map(Vec::len), Some(50));
 }
