@@ -296,7 +296,7 @@ mod tests {
     fn picture(number: u64) -> (Vec<u8>, u8) {
         let mut random = fastrand::Rng::with_seed(number);
         let class = random.u8(0..2);
-        let is_clear = number % 5 > 0;
+        let is_clear = !number.is_multiple_of(5);
         let levels = (0..16).map(|at| {
             let is_dark = (at < 8) == (class == 0);
             match (is_clear, is_dark) {
