@@ -22,6 +22,8 @@ pub(crate) struct Declared {
     pub(crate) tree: Tree,
     /// The datasets that were asked for.
     pub(crate) datasets: Vec<Dataset>,
+    /// What is wrong with declarations of datasets, whoever asked for them: of one that cannot be read nobody knows what it is.
+    pub(crate) invalid: Vec<String>,
 }
 
 impl Declared {
@@ -31,12 +33,14 @@ impl Declared {
         let read = move || -> Result<Self, slipway_proposal::Error> {
             let tree = Tree::at(&git, &commit)?;
             let project = Project::read(&tree.limited_to(&["clusters", "datasets", "experiments", "trainers"]));
-            for finding in project.findings.iter().filter(|finding| finding.file.starts_with("datasets/")) {
+            let findings = project.findings.iter().filter(|finding| finding.file.starts_with("datasets/"));
+            let invalid: Vec<String> = findings.map(ToString::to_string).collect();
+            for finding in &invalid {
                 tracing::warn!(event = "invalid", "{finding}");
             }
             let datasets = project.datasets.into_values().map(|file| file.dataset);
             let datasets = datasets.filter(is_wanted).collect();
-            Ok(Self { commit, tree, datasets })
+            Ok(Self { commit, tree, datasets, invalid })
         };
         Ok(blocking(read).await?)
     }

@@ -81,16 +81,27 @@ fn start() -> anyhow::Result<()> {
     ran
 }
 
-/// Builds once.
+/// Builds once, or until it is told to stop: as the first process of a container it would otherwise not notice, and be killed when its time is up.
 fn start_build(datasets: &[String]) -> anyhow::Result<()> {
     let settings = Once::read(|name| std::env::var(name).ok())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let built: anyhow::Result<()> = runtime.block_on(async {
-        let store = Store::from_env(RetryBudget::Interactive).await?;
-        let followed = reach::repository(&settings.repository, &settings.project, &settings.cache).await;
-        let followed = followed.map_err(Failed::Unavailable)?;
-        Ok(build_once(&followed, &store, &settings.cache, datasets).await?)
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let build = async {
+            let store = Store::from_env(RetryBudget::Interactive).await?;
+            let followed = reach::repository(&settings.repository, &settings.project, &settings.cache).await;
+            let followed = followed.map_err(Failed::Unavailable)?;
+            build_once(&followed, &store, &settings.cache, datasets).await.map_err(anyhow::Error::from)
+        };
+        let stopped = || Failed::Unavailable("stopped before the end: start it again".to_owned());
+        tokio::select! {
+            built = build => built,
+            _ = terminate.recv() => Err(stopped().into()),
+            _ = interrupt.recv() => Err(stopped().into()),
+        }
     });
+    // what reads or writes at this moment is left alone
     runtime.shutdown_background();
     built
 }

@@ -27,7 +27,7 @@ pub enum Failed {
 /// monitor builds the others.
 ///
 /// # Errors
-/// [`Failed`], when each of them was tried.
+/// [`Failed`], when each of them was tried. Without a name also when a declaration is wrong, since that may be one of those that were to be built.
 pub async fn build_once(followed: &Followed, store: &Store, cache: &Path, names: &[String]) -> Result<(), Failed> {
     let declared = newest(followed).await.map_err(|error| Failed::Unavailable(error.to_string()))?;
     let mut failures = Vec::new();
@@ -45,12 +45,15 @@ pub async fn build_once(followed: &Followed, store: &Store, cache: &Path, names:
             }
         }
     }
-    if failures.is_empty() {
+    // somebody who names datasets has not asked for the others
+    let invalid: &[String] = if names.is_empty() { &declared.invalid } else { &[] };
+    if failures.is_empty() && invalid.is_empty() {
         return Ok(());
     }
     let is_hopeless = |error: &Error| matches!(error, Error::Pipeline(error) if is_of_the_data(error));
     let is_input = failures.iter().all(|(_, error)| is_hopeless(error));
-    let said: Vec<String> = failures.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+    let failed = failures.iter().map(|(name, error)| format!("{name}: {error}"));
+    let said: Vec<String> = failed.chain(invalid.iter().cloned()).collect();
     let said = format!("not built: {}", said.join("; "));
     Err(if is_input { Failed::Input(said) } else { Failed::Unavailable(said) })
 }
@@ -64,7 +67,8 @@ async fn newest(followed: &Followed) -> Result<Declared> {
     }
 }
 
-/// Those of the datasets with a pipeline that are to be built.
+/// Those of the datasets with a pipeline that are to be built. A monitor that is switched off is a monitor: `enabled: false` says that nothing is built,
+/// and an hourly job must not do what it forbids. Who names the dataset wants it all the same.
 fn chosen<'a>(datasets: &'a [Dataset], names: &[String]) -> Result<Vec<&'a Dataset>, Failed> {
     if names.is_empty() {
         return Ok(datasets.iter().filter(|dataset| dataset.spec.monitor.is_none()).collect());

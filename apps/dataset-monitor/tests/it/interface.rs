@@ -73,4 +73,10 @@ async fn what_is_missing_is_said_and_events_need_their_token() {
     ] {
         assert!(metrics.contains(line), "no {line} in {metrics}");
     }
+
+    // a Secret that is not there lets nobody in
+    std::fs::remove_file(folder.path().join("token")).unwrap();
+    let event = b"{\"Records\": []}".to_vec();
+    assert_eq!(post(None, event.clone()).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(post(Some("right-token"), event).await.0, StatusCode::INTERNAL_SERVER_ERROR);
 }
