@@ -75,13 +75,28 @@ pub fn deployed(environment: &str) -> Result<Vec<Deployed>> {
 /// # Errors
 /// When it does not build.
 pub fn with(environment: &str, overlay: &str, components: &[&str]) -> Result<Vec<Value>> {
+    let components: Vec<String> = components.iter().map(|one| format!("base/{one}")).collect();
+    built(&format!("overlays/{environment}/{overlay}"), &components)
+}
+
+/// What a folder of base/ is with a component of base/ and the settings of an environment, which are put into both: the component comes first, as it
+/// does in an overlay where somebody switches it on.
+///
+/// # Errors
+/// When it does not build.
+pub fn with_settings(environment: &str, base: &str, component: &str) -> Result<Vec<Value>> {
+    let components = [format!("base/{component}"), format!("clusters/{environment}/settings")];
+    built(&format!("base/{base}"), &components)
+}
+
+/// What a folder of the repository is with other folders as its components.
+fn built(folder: &str, components: &[String]) -> Result<Vec<Value>> {
     let around = tempfile::tempdir()?;
     let up = "../".repeat(around.path().canonicalize()?.components().count());
     let root = repository().canonicalize()?;
-    let at = |folder: String| format!("{up}{}", root.join(folder).display());
-    let components: Vec<String> = components.iter().map(|one| at(format!("base/{one}"))).collect();
-    let resources = [at(format!("overlays/{environment}/{overlay}"))];
-    let kustomization = json!({"resources": resources, "components": components});
+    let at = |folder: &str| format!("{up}{}", root.join(folder).display());
+    let components: Vec<String> = components.iter().map(|one| at(one)).collect();
+    let kustomization = json!({"resources": [at(folder)], "components": components});
     std::fs::write(around.path().join("kustomization.yaml"), kustomization.to_string())?;
     documents(&kustomize(around.path())?)
 }
