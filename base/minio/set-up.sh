@@ -7,6 +7,8 @@ for bucket in checkpoints datasets landing mlflow requests; do
   mc mb --ignore-existing "store/$bucket"
 done
 for folder in /users/*; do
+  # A Secret that is optional and not there.
+  [ -f "$folder/AWS_ACCESS_KEY_ID" ] || continue
   user=${folder##*/}
   key=$(cat "$folder/AWS_ACCESS_KEY_ID")
   mc admin user add store "$key" "$(cat "$folder/AWS_SECRET_ACCESS_KEY")"

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use slipway_gitops_tests::policies::{Cluster, Pod, Protocol, Selector};
-use slipway_gitops_tests::program::need;
-use slipway_gitops_tests::tree::{documents, repository, with};
+use slipway_gitops_tests::program::{kustomize, need};
+use slipway_gitops_tests::tree::{documents, environments, repository, with, with_settings};
 
 const MINIO: &str = "minio/minio";
 const MINIO_SET_UP: &str = "minio/minio-set-up";
@@ -107,6 +107,64 @@ fn what_minio_sends_is_what_the_monitor_takes() {
         assert!(sent.is_string(), "{environment}");
         assert_eq!(sent, data("dataset-monitor", "dataset-monitor-notifications")["token"], "{environment}");
     }
+}
+
+#[test]
+fn notifications_need_a_token_also_where_nobody_sends_any() {
+    need(&["kustomize"]).unwrap();
+    let variable = json!({"name": "SLIPWAY_EVENTS_TOKEN_FILE", "value": "/etc/slipway/notifications/token"});
+    let mount = json!({"name": "notifications", "mountPath": "/etc/slipway/notifications", "readOnly": true});
+    // without the Secret the file is not there, and everything is refused
+    let secret = json!({"secretName": "dataset-monitor-notifications", "optional": true});
+    let volume = json!({"name": "notifications", "secret": secret});
+    for environment in environments().unwrap() {
+        let objects = overlay(&environment, "dataset-monitor");
+        let spec = &find(&objects, "Deployment", "dataset-monitor")["spec"]["template"]["spec"];
+        let has = |list: &Value, one: &Value| list.as_array().unwrap().contains(one);
+        assert!(has(&spec["containers"][0]["env"], &variable), "{environment}: {spec}");
+        assert!(has(&spec["containers"][0]["volumeMounts"], &mount), "{environment}: {spec}");
+        assert!(has(&spec["volumes"], &volume), "{environment}: {spec}");
+    }
+}
+
+#[test]
+fn the_monitor_reads_the_sample_that_the_server_writes() {
+    need(&["kustomize"]).unwrap();
+    let bucket = |objects: &[Value]| {
+        let found: Vec<Value> = objects
+            .iter()
+            .filter(|one| one["kind"] == "ConfigMap")
+            .map(|one| one["data"]["SLIPWAY_REQUESTS"].clone())
+            .filter(|value| !value.is_null())
+            .collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].as_str().unwrap().to_owned()
+    };
+    for environment in environments().unwrap() {
+        let written = bucket(&with_settings(&environment, "server", "server/samples").unwrap());
+        let read = bucket(&overlay(&environment, "dataset-monitor"));
+        assert!(written.starts_with("s3://"), "{environment}: {written}");
+        assert_eq!(read, written, "{environment}");
+    }
+}
+
+#[test]
+fn what_is_switched_off_loses_its_rights_in_minio() {
+    need(&["kustomize"]).unwrap();
+    // the set-up job takes rights away only from users that it knows
+    let server = json!({"name": "server", "secret": {"secretName": "minio-user-server", "optional": true}});
+    for environment in ["local", "staging"] {
+        let objects = overlay(environment, "minio");
+        let spec = &find(&objects, "Job", "minio-set-up")["spec"]["template"]["spec"];
+        assert!(spec["volumes"].as_array().unwrap().contains(&server), "{environment}: {spec}");
+        let mut mounts = spec["containers"][0]["volumeMounts"].as_array().unwrap().iter();
+        assert!(mounts.any(|one| one["name"] == "server" && one["mountPath"] == "/users/server"), "{environment}");
+    }
+}
+
+/// What an overlay is as it stands.
+fn overlay(environment: &str, name: &str) -> Vec<Value> {
+    documents(&kustomize(&repository().join("overlays").join(environment).join(name)).unwrap()).unwrap()
 }
 
 fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
