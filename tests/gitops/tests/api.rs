@@ -48,6 +48,7 @@ fn with_all_switches(environment: &str) -> Result<Vec<Value>> {
     objects.extend(with(environment, "dataset-monitor", &["dataset-monitor/pipeline"])?);
     if environment == "production" {
         objects.extend(secrets("server-s3.yaml")?);
+        objects.extend(secrets("dataset-pipeline.yaml")?);
     } else {
         objects.extend(with(environment, "minio", &["minio/feedback", "minio/samples"])?);
     }
