@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +14,8 @@ use slipway_proposal::retrain_branch;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(300);
+/// How long the monitor looks at nothing when it is done: what has landed is built within half of it.
+const QUIET: Duration = Duration::from_secs(10);
 
 const GROWN: &str = "e2e-grown";
 /// It looks once an hour, so that only an event or a commit makes it look.
@@ -34,7 +37,6 @@ spec:
 const EXPERIMENT_FILE: &str = "experiments/e2e-grown-cnn.yaml";
 
 const PIPED: &str = "e2e-piped";
-const JOB: &str = "e2e-piped";
 const OVERLAY: &str = "overlays/local/dataset-monitor/kustomization.yaml";
 /// The line that switches the job on.
 const SWITCH: &str = "../../../base/dataset-monitor/pipeline, ";
@@ -78,23 +80,32 @@ fn what_lands_is_proposed_once_for_a_digest_by_events_in_any_order_and_by_polls(
     ensure!(stack.repository().main()? == commit, "somebody has committed meanwhile, which makes the monitor look");
     each_once(github)?;
 
-    // no events
-    stack.set_notifications(false)?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    // no events: first what was told of the pictures above must be done, so that the next look is that of the commit, and those after it are polls
+    let silence = Silence::begin(stack)?;
+    until("the monitor is done with what it was told", LIMIT, || {
+        let before = stack.watched(GROWN)?;
+        sleep(QUIET);
+        let after = stack.watched(GROWN)?;
+        let is_done = before["lookedAt"].is_u64() && before["lookedAt"] == after["lookedAt"];
+        Ok(if is_done { Ok(()) } else { Err(format!("{before}, and then {after}")) })
+    })?;
+    let since = seconds()?;
     stack.change("Look more often", |root| replace(root, &declaration(GROWN), RARELY, OFTEN))?;
     until("the monitor has looked again", LIMIT, || {
         let state = stack.watched(GROWN)?;
         let has_looked = state["lookedAt"].as_u64().is_some_and(|looked| looked > since);
         Ok(if has_looked { Ok(()) } else { Err(state.to_string()) })
     })?;
-    let told = stack.notifications()?;
+    let (commit, told) = (stack.repository().main()?, stack.notifications()?);
     stack.land(GROWN, &pictures(60..90))?;
     let took = proposed(stack, github, 90)?;
     println!("from the arrival to the pull request, by a poll every 5 s: {:.1} s", took.as_secs_f64());
     ensure!(stack.notifications()? == told, "somebody has told the monitor, although MinIO is not to");
+    ensure!(stack.repository().main()? == commit, "somebody has committed meanwhile, which makes the monitor look");
     each_once(github)?;
 
     stack.set_notifications(true)?;
+    drop(silence);
     stack.change("No dataset that grows", |root| {
         fs::remove_file(root.join(EXPERIMENT_FILE))?;
         remove(root, GROWN)
@@ -113,10 +124,11 @@ fn the_pipeline_as_a_job_gives_the_bytes_of_a_build_at_home() -> Result<()> {
     })?;
     let kubectl = |arguments: &[&str]| stack.kubectl().run(&[&["-n", "dataset-monitor"][..], arguments].concat());
     until("the job is there to be started", LIMIT, || Ok(Ok(kubectl(&["get", "cronjob", "dataset-pipeline"])?)))?;
-    kubectl(&["create", "job", JOB, "--from=cronjob/dataset-pipeline"])?;
-    let job = ["job", JOB, "-n", "dataset-monitor"];
+    // of a name that no earlier run has left
+    let job = format!("{PIPED}-{}", seconds()?);
+    kubectl(&["create", "job", &job, "--from=cronjob/dataset-pipeline"])?;
     until("the job has ended", LIMIT, || {
-        let object = stack.kubectl().get(&job)?;
+        let object = stack.kubectl().get(&["job", &job, "-n", "dataset-monitor"])?;
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         let is_over =
             |one: &&serde_json::Value| ["Complete", "Failed"].contains(&text(one, "/type")) && one["status"] == "True";
@@ -126,7 +138,7 @@ fn the_pipeline_as_a_job_gives_the_bytes_of_a_build_at_home() -> Result<()> {
         })
     })
     .and_then(|(end, _)| {
-        let log = || kubectl(&["logs", &format!("job/{JOB}")]).unwrap_or_else(|error| error.to_string());
+        let log = || kubectl(&["logs", &format!("job/{job}")]).unwrap_or_else(|error| error.to_string());
         ensure!(end["type"] == "Complete", "{end}: {}", log());
         Ok(())
     })?;
@@ -138,11 +150,37 @@ fn the_pipeline_as_a_job_gives_the_bytes_of_a_build_at_home() -> Result<()> {
     let anew = stack.build_dataset_anew(PIPED, "e2e-home")?;
     ensure!(anew["digest"] == head.as_str() && anew["moved"] == true, "{anew}, and the job has built {head}");
 
-    kubectl(&["delete", "job", JOB])?;
+    // the CronJob counts it among its own, and may have removed it
+    kubectl(&["delete", "job", &job, "--ignore-not-found"])?;
     stack.change("No dataset that nobody watches", |root| {
         replace(root, OVERLAY, SWITCH, "")?;
         remove(root, PIPED)
     })
+}
+
+/// While this lives, MinIO tells nobody of what lands. When it is dropped, whatever became of the test, it tells the monitor again.
+struct Silence<'a>(&'a Stack);
+
+impl<'a> Silence<'a> {
+    fn begin(stack: &'a Stack) -> Result<Self> {
+        // first: a call that fails may have done what it was to do
+        let silence = Self(stack);
+        stack.set_notifications(false)?;
+        Ok(silence)
+    }
+}
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.set_notifications(true) {
+            println!("MinIO still tells nobody of what lands: {error:#}");
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn seconds() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
 }
 
 /// Pictures that are not in the source.
