@@ -4,7 +4,8 @@ import math
 
 import prose
 import quantities
-from watched import Accuracy, Loss
+from evidence import Accuracy, Loss
+from noun import ITEMS, Noun
 
 STYLE = """
 <style>
@@ -20,19 +21,19 @@ STYLE = """
 """
 
 
-def accuracies(loss: Loss, alarm: bool) -> str:
+def accuracies(loss: Loss, alarm: bool, noun: Noun = ITEMS) -> str:
     """The accuracies of the version in service with their intervals, and what is lost, as HTML."""
     rows = [
         ("On the reference", loss.reference),
-        ("On what is new, by its labels", loss.measured),
-        ("On what is new, estimated without labels", loss.estimated),
+        (f"On {noun.all}, by its labels", loss.measured),
+        (f"On {noun.all}, estimated without labels", loss.estimated),
     ]
     known = [(name, one) for name, one in rows if one]
     low = math.floor(10 * min((one.low for _, one in known), default=0.0)) / 10
     low = min(max(low, 0.0), 0.9)
     lines = "".join(_accuracy(name, one, low) for name, one in known)
     ends = f'<div class="ends"><span>{100 * low:.0f} %</span><span>100 %</span></div>' if known else ""
-    which = f"{quantities.plural(loss.items, 'new item')} from the window of the alarm on" if alarm else quantities.plural(loss.items, "newest item")
+    which = f"{quantities.plural(loss.items, noun.one)} from the {noun.window} of the alarm on" if alarm else quantities.plural(loss.items, noun.newest)
     said = []
     if loss.loss is not None:
         lost = f"{quantities.points(loss.loss)} points are lost" if loss.loss > 0 else "nothing is lost"

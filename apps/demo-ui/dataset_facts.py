@@ -8,9 +8,10 @@ from html import escape
 import prose
 import quantities
 from dataset_card import model
+from evidence_tables import sampled
 from facts import STYLE, code, section
 from trial_facts import BELOW_STYLE
-from watched import Watched
+from watched import Requests, Watched
 
 
 def facts(one: Watched, zone: tzinfo = UTC) -> str:
@@ -43,6 +44,26 @@ def facts(one: Watched, zone: tzinfo = UTC) -> str:
         ]
     sections = section("Compared", compared) + section("The build", built)
     return f'{STYLE}{BELOW_STYLE}<div class="facts below" data-testid="dataset-facts">{sections}</div>'
+
+
+def requests_facts(one: Requests, zone: tzinfo = UTC) -> str:
+    """Which requests are compared with what, and when more will be, as HTML."""
+    evidence = one.evidence
+    if evidence is None:
+        return ""
+    rows = [
+        ("Version in service", escape(model(evidence))),
+        ("Compared with", code(evidence.reference, evidence.reference.removeprefix("sha256:")[:10])),
+        ("Held out of training", quantities.grouped(evidence.held_out)),
+        ("Head to train on", code(evidence.head, evidence.head.removeprefix("sha256:")[:10]) if evidence.head else "none is published"),
+        ("Sampled", sampled(evidence)),
+        ("Left out", quantities.grouped(evidence.left_out)),
+    ]
+    if evidence.change.closes:
+        rows.append(("Next hour judged", quantities.ahead(evidence.change.closes)))
+    if one.looked_at:
+        rows.append(("Looked at", quantities.clock(one.looked_at, zone)))
+    return f'{STYLE}{BELOW_STYLE}<div class="facts below" data-testid="requests-facts">{section("The requests", rows)}</div>'
 
 
 def unknown(reasons: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
 """How the classes are distributed in what is new and in the reference, as a chart: what Vega-Lite gets."""
 
 from curves import CLOSE
+from evidence import ClassShare
 from untrusted import clean
-from watched import ClassShare
 
 # More classes are not told apart in a chart; those that differ most are drawn.
 MOST = 40
@@ -10,8 +10,8 @@ LONGEST = 40
 HEIGHT = 230
 
 
-def chart(classes: tuple[ClassShare, ...]) -> tuple[dict[str, list], dict]:
-    """The data and the specification: a bar for what is new, a mark for the reference."""
+def chart(classes: tuple[ClassShare, ...], new: str = "What is new") -> tuple[dict[str, list], dict]:
+    """The data and the specification: a bar for what is new, which is called `new`, and a mark for the reference."""
     drawn = classes
     if len(classes) > MOST:
         most = sorted(classes, key=lambda one: -abs(one.new - one.usual))[:MOST]
@@ -24,7 +24,7 @@ def chart(classes: tuple[ClassShare, ...]) -> tuple[dict[str, list], dict]:
     across = {"field": "class", "type": "nominal", "sort": None, "title": None, "axis": {"labelAngle": 0 if _short(names) else -45, "labelLimit": 90, **CLOSE}}
     tooltip = [
         {"field": "class", "title": "Class"},
-        {"field": "new", "title": "What is new", "format": ".1%"},
+        {"field": "new", "title": new, "format": ".1%"},
         {"field": "usual", "title": "Reference", "format": ".1%"},
     ]
     spec = {

@@ -7,7 +7,8 @@ from html import escape
 import prose
 import quantities
 import wide_table
-from watched import Comparison, Evidence, Loud, Stream, Test
+from evidence import Alarm, Comparison, Evidence, Loud, RequestsEvidence, Stream, Test
+from noun import ITEMS, ROWS, Noun
 
 # What the streams are (crates/drift/src/classifier.rs), for whoever points at one.
 STREAMS = {
@@ -26,10 +27,7 @@ STREAMS = {
 def windows(evidence: Evidence, zone: tzinfo = UTC) -> str:
     """How the question whether it has changed was answered, in sentences, as HTML."""
     change = evidence.change
-    said = []
-    if change.alarm:
-        at = f", {quantities.ago(change.alarm.at)} ({quantities.clock(change.alarm.at, zone)})" if change.alarm.at else ""
-        said.append(f"The alarm came after {quantities.plural(change.alarm.after, 'new item')}{at}.")
+    said = _alarm(change.alarm, ITEMS, zone)
     of = f"{quantities.grouped(change.observations)} of {quantities.plural(evidence.new, 'new item')}"
     said.append(f"{of} {'is' if change.observations == 1 else 'are'} in {quantities.plural(change.windows, 'window')}.")
     if change.waiting:
@@ -38,6 +36,25 @@ def windows(evidence: Evidence, zone: tzinfo = UTC) -> str:
     if change.untimed:
         said.append(f"Of {quantities.grouped(change.untimed)} nobody knows when they arrived, so no window has them.")
     return prose.paragraph(" ".join(said))
+
+
+def hours(evidence: RequestsEvidence, zone: tzinfo = UTC) -> str:
+    """The same about requests."""
+    change = evidence.change
+    rows = f"{sampled(evidence)} {'was' if change.observations == 1 else 'were'} looked at."
+    return prose.paragraph(" ".join([*_alarm(change.alarm, ROWS, zone), rows]))
+
+
+def sampled(evidence: RequestsEvidence) -> str:
+    """How many rows of the sample there were."""
+    return f"{quantities.plural(evidence.change.observations, 'row')} in {quantities.plural(evidence.change.windows, 'hour')}"
+
+
+def _alarm(alarm: Alarm | None, noun: Noun, zone: tzinfo) -> list[str]:
+    if alarm is None:
+        return []
+    at = f", {quantities.ago(alarm.at)} ({quantities.clock(alarm.at, zone)})" if alarm.at else ""
+    return [f"The alarm came after {quantities.plural(alarm.after, noun.one)}{at}."]
 
 
 def streams(found: tuple[Stream, ...]) -> str:

@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 
 import untrusted
 
+# Seconds since 1970.
+LATEST = 2**33
+
 
 def number(value: object) -> float | None:
     """A finite number; a whole one that no float can hold is not one."""
@@ -46,9 +49,6 @@ def time(value: object) -> datetime | None:
 
 
 def moment(value: object) -> datetime | None:
-    """A time in seconds since 1970."""
+    """A time in seconds since 1970. One before it or after 2242 is none: at the edges of what a calendar holds there is not every time zone."""
     seconds = number(value)
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None and 0 <= seconds < LATEST else None

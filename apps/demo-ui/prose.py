@@ -19,7 +19,8 @@ def paragraph(html: str) -> str:
 def sentence(text: str, capital: bool = True) -> str:
     """A text as a sentence, with a capital letter or as it begins."""
     text = text[:LONGEST].strip().rstrip(".")
-    words = f"{text[:1].upper() if capital else text[:1]}{text[1:]}.".split("`")
+    end = "" if text.endswith(("?", "!", "…")) else "."
+    words = f"{text[:1].upper() if capital else text[:1]}{text[1:]}{end}".split("`")
     # a mark without a second one marks nothing
     if len(words) % 2 == 0:
         words[-2:] = ["`".join(words[-2:])]

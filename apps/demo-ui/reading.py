@@ -5,9 +5,8 @@ import streamlit as st
 
 from access import Access
 from manager import Confusion, Curve, Experiment, Manager, ManagerError
-from monitor import Monitor
+from monitor import Datasets, Monitor, MonitorError
 from trial import State, Trial
-from watched import Watched
 
 # Seconds: of what moves while a person looks, of what changes now and then. A curve costs the manager requests to MLflow.
 SOON, LATER = 1, 5
@@ -74,10 +73,21 @@ def experiment(manager: Access, name: str) -> Experiment:
     return Manager(manager).experiment(name)
 
 
-@st.cache_data(ttl=LATER, show_spinner=False)
-def datasets(monitor: Access) -> tuple[Watched, ...]:
+def datasets(monitor: Access) -> Datasets:
     """The datasets that the monitor watches."""
-    return Monitor(monitor).datasets()
+    answer = _datasets(monitor)
+    if isinstance(answer, MonitorError):
+        raise answer
+    return answer
+
+
+@st.cache_data(ttl=LATER, show_spinner=False)
+def _datasets(monitor: Access) -> Datasets | MonitorError:
+    """Also an error is kept for a moment: nobody should wait for a monitor that hangs again and again."""
+    try:
+        return Monitor(monitor).datasets()
+    except MonitorError as error:
+        return error
 
 
 def _of(experiment: str | None) -> dict[str, str]:

@@ -38,6 +38,7 @@ class Rest:
     # As in "The training manager does not answer", and in "The manager's answer is not a JSON object".
     name, short = "service", "service"
     error: type[RestError] = RestError
+    timeout = TIMEOUT
 
     def __init__(self, access: Access):
         self.access = access
@@ -50,7 +51,7 @@ class Rest:
         try:
             # a redirect could lead a token elsewhere
             return (access or self.access).request(
-                method, f"{API}/{path}", **{"timeout": TIMEOUT, **options}, stream=True, allow_redirects=False
+                method, f"{API}/{path}", **{"timeout": self.timeout, **options}, stream=True, allow_redirects=False
             )
         except requests.ConnectionError as error:
             raise self.error(f"The {self.name} does not answer at {address}", passing=True) from error

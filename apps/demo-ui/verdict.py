@@ -6,7 +6,9 @@ from datetime import UTC, tzinfo
 from enum import Enum
 
 import quantities
-from watched import Action, Decision, Hold, Watched
+from evidence import Accuracy, Evidence, Loss, RequestsEvidence
+from noun import ITEMS, ROWS, Noun
+from watched import Action, Decision, Hold, Requests, Watched
 
 # The page of a pull request or an issue on GitHub, or the place of a pull request in a bare repository.
 PULL_REQUEST, ISSUE = re.compile(r"/pull/([1-9][0-9]{0,8})\b"), re.compile(r"/issues/([1-9][0-9]{0,8})\b")
@@ -18,17 +20,17 @@ HELD = {
 
 
 class State(Enum):
-    """How a dataset stands, in a word or two."""
+    """How a dataset stands, in a word or two, the worst first."""
 
     OFF = "switched off"
     FAILING = "failing"
-    UNSEEN = "not looked at yet"
-    QUIET = "nothing to do"
-    ISSUE = "issue"
-    RETRAIN = "retrain"
     HELD = "held back"
+    RETRAIN = "retrain"
+    ISSUE = "issue"
     # What a newer monitor decides.
     UNKNOWN = "decided"
+    QUIET = "nothing to do"
+    UNSEEN = "not looked at yet"
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,15 @@ NOT_KNOWN = Answer("not known")
 
 
 def state(one: Watched) -> State:
-    """How the dataset stands. What fails comes first, because the rest is of before then."""
+    """How the dataset stands: the worst of what is known of its data and of the requests."""
     if not one.enabled:
         return State.OFF
+    order = list(State)
+    return min((standing(part) for part in (one, one.requests) if part), key=order.index)
+
+
+def standing(one: Watched | Requests) -> State:
+    """How the data stand alone, or the requests alone. What fails comes first, because the rest is of before then."""
     if one.failure:
         return State.FAILING
     if one.decision is None:
@@ -63,17 +71,26 @@ def state(one: Watched) -> State:
 
 def changed(one: Watched) -> Answer:
     """Has it changed?"""
-    if one.evidence is None:
+    if one.evidence and not one.evidence.change.alarm and not one.evidence.new:
+        return Answer("no", "nothing is new")
+    return _changed(one.evidence, ITEMS)
+
+
+def requests_changed(one: Requests) -> Answer:
+    """Have the requests changed?"""
+    return _changed(one.evidence, ROWS)
+
+
+def _changed(evidence: Evidence | RequestsEvidence | None, noun: Noun) -> Answer:
+    if evidence is None:
         return NOT_KNOWN
-    change = one.evidence.change
+    change = evidence.change
     if change.alarm:
         spoke = change.streams[0] if change.streams else None
-        parts = (f"after {quantities.plural(change.alarm.after, 'new item')}", f"{spoke.name} {spoke.event}" if spoke else "")
+        parts = (f"after {quantities.plural(change.alarm.after, noun.one)}", f"{spoke.name} {spoke.event}" if spoke else "")
         return Answer("yes", " · ".join(part for part in parts if part), loud=True)
-    if not one.evidence.new:
-        return Answer("no", "nothing is new")
     if not change.windows:
-        return Answer("not yet known", "no window is full or an hour old")
+        return Answer("not yet known", noun.none)
     return Answer("no", "as far as anybody can tell")
 
 
@@ -83,11 +100,24 @@ def matters(one: Watched) -> Answer:
     if loss is None:
         return NOT_KNOWN
     now, how = (loss.measured, "measured") if loss.measured else (loss.estimated, "estimated")
-    more = f"accuracy {quantities.percent(loss.reference.share)} → {quantities.percent(now.share)}, {how}" if loss.reference and now else ""
-    return Answer("yes" if loss.matters else "no", more, loud=loss.matters)
+    accuracy = _accuracy(loss, now)
+    return Answer("yes" if loss.matters else "no", f"{accuracy}, {how}" if accuracy else "", loud=loss.matters)
 
 
-def done(one: Watched, zone: tzinfo = UTC) -> Answer:
+def requests_matter(one: Requests) -> Answer:
+    """Does it matter that the requests have changed? Nobody has labelled them, so an estimate is all that there is."""
+    loss = one.evidence.loss if one.evidence else None
+    if loss is None:
+        return NOT_KNOWN
+    accuracy = _accuracy(loss, loss.estimated)
+    return Answer("yes" if loss.matters else "no", f"by an estimate: {accuracy}" if accuracy else "by an estimate", loud=loss.matters)
+
+
+def _accuracy(loss: Loss, now: Accuracy | None) -> str:
+    return f"accuracy {quantities.percent(loss.reference.share)} → {quantities.percent(now.share)}" if loss.reference and now else ""
+
+
+def done(one: Watched | Requests, zone: tzinfo = UTC) -> Answer:
     """What is done about it? In the person's time zone."""
     decision = one.decision
     if decision is None:
@@ -115,7 +145,7 @@ def _held(decision: Decision, zone: tzinfo) -> Answer:
     return Answer("held back", f"{what} waits {until}: {HELD.get(decision.by, 'something holds it back')}", loud=True)
 
 
-def opened(one: Watched) -> tuple[str, int | None]:
+def opened(one: Watched | Requests) -> tuple[str, int | None]:
     """What was opened in words, with its number if that is known; empty if nothing was."""
     for kind, pattern in (("Pull request", PULL_REQUEST), ("Issue", ISSUE)):
         if found := pattern.search(one.opened):

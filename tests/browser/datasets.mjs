@@ -24,7 +24,7 @@ async function showsAll(page) {
   await page.getByText("Datasets", { exact: true }).click();
   await dataset(page, "digits").waitFor();
   if (!page.url().includes("view=datasets")) throw new Error(`the address is ${page.url()}`);
-  for (const [name, state] of [["digits", "retrain"], ["fashion", "nothing to do"], ["letters", "held back"], ["plates", "failing"], ["signs", "switched off"]]) {
+  for (const [name, state] of [["digits", "retrain"], ["fashion", "nothing to do"], ["letters", "held back"], ["mail", "issue"], ["notes", "failing"], ["plates", "failing"], ["signs", "switched off"]]) {
     await dataset(page, name).getByTestId("state").getByText(state, { exact: true }).waitFor();
   }
   const link = dataset(page, "digits").getByRole("link", { name: "Pull request #7" });
@@ -35,7 +35,7 @@ async function showsAll(page) {
 }
 
 async function leadsToOneAndBack(page) {
-  await page.getByRole("button", { name: "Details" }).first().click();
+  await page.getByTestId("stVerticalBlock").filter({ has: dataset(page, "digits") }).last().getByRole("button", { name: "Details" }).click();
   await page.getByRole("heading", { name: "digits" }).waitFor();
   if (!page.url().includes("dataset=digits")) throw new Error(`the address is ${page.url()}`);
   await page.getByTestId("streams").first().getByText("sharpness").waitFor();
@@ -50,6 +50,21 @@ async function leadsToOneAndBack(page) {
   await page.goBack();
   await page.getByRole("heading", { name: "digits" }).waitFor();
   console.log("a dataset: its evidence is there, its tables scroll by themselves, and there is a way back");
+}
+
+async function showsRequests(page) {
+  await open(page, "?view=datasets&dataset=mail", dataset(page, "mail"));
+  await dataset(page, "mail").getByTestId("requests").getByRole("link", { name: "Issue #31" }).waitFor();
+  await page.getByTestId("requests-facts").getByText("700 rows in 4 hours").waitFor();
+  await page.getByTestId("accuracies").getByText("78.2 %").waitFor();
+  // the classes of the data, and the answers to the requests
+  await page.getByTestId("stVegaLiteChart").nth(1).locator(".mark-rect.role-mark path").first().waitFor();
+  await nothingSticksOut(page, "a dataset with its requests");
+  await open(page, "?view=datasets", dataset(page, "asked"));
+  await page.getByRole("button", { name: "Details" }).first().click();
+  await page.getByRole("heading", { name: "asked" }).waitFor();
+  await page.getByRole("heading", { name: "Have the requests changed?" }).waitFor();
+  console.log("requests: they are shown beside the data, and alone");
 }
 
 async function hostileTextsAreTexts(page) {
@@ -75,6 +90,6 @@ run(async () => {
   const [url] = process.argv.slice(2);
   if (!url) throw new Error("usage: node datasets.mjs URL");
   await withPage(url, PHONE, async (page) => {
-    for (const part of [showsAll, leadsToOneAndBack, hostileTextsAreTexts]) await part(page);
+    for (const part of [showsAll, leadsToOneAndBack, showsRequests, hostileTextsAreTexts]) await part(page);
   });
 });

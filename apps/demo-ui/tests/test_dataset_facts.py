@@ -7,11 +7,14 @@ from dataclasses import replace
 import dataset_facts
 import distribution
 import evidence_tables
+import prose
 from accuracies import accuracies
 from dataset_card import card
+from evidence import ClassShare
+from noun import ROWS
 from stand_in_monitor import HOSTILE, SCRIPT
 from test_watched import known
-from watched import ClassShare, watched
+from watched import watched
 
 
 class Facts(unittest.TestCase):
@@ -30,6 +33,64 @@ class Facts(unittest.TestCase):
             html = card(replace(one, evidence=replace(one.evidence, change=change)))
             self.assertAlmostEqual(float(re.search(r"width: ([\d.]+)%", html)[1]), width, delta=0.05)
 
+    def test_an_alarm_beyond_all_numbers_fills_the_meter(self):
+        one = known("digits")
+        change = replace(one.evidence.change, capital=None)
+        html = card(replace(one, evidence=replace(one.evidence, change=change)))
+        self.assertIn('style="width: 100.0%"', html)
+        self.assertIn("Evidence beyond all numbers", html)
+        html = card(replace(one, evidence=replace(one.evidence, change=replace(change, alarm=None))))
+        self.assertNotIn('role="img"', html)
+
+    def test_a_card_has_the_requests(self):
+        self.assertNotIn("The requests", card(known("digits")))
+        html = card(known("mail"))
+        self.assertIn('data-dataset="mail" data-state="issue"', html)
+        data, requests = html.split('data-testid="requests"')
+        self.assertIn('data-testid="data" data-state="nothing to do"', data)
+        self.assertTrue(requests.startswith(' data-state="issue"'))
+        for part in ("Have they changed?", "after 300 sampled rows · mean above 0.264", "by an estimate: accuracy 91.1 % → 78.2 %", "an issue", "Evidence 61", "700 rows in 4 hours", "requests to mnist version 3"):
+            self.assertIn(part, requests)
+        self.assertIn('<a href="https://github.com/acme/digits/issues/31" target="_blank" rel="noopener noreferrer">Issue #31</a>', requests)
+        self.assertNotIn("new item", requests)
+        self.assertNotIn("issues/31", data)
+
+    def test_one_that_is_known_by_its_requests_alone(self):
+        html = card(known("asked"))
+        self.assertIn('data-dataset="asked" data-state="nothing to do"', html)
+        self.assertIn("The monitor has not looked at the data yet", html)
+        self.assertIn("96 rows in 1 hour", html)
+        self.assertIn("The monitor has not looked at them yet.", card(watched("a", {"enabled": True, "requests": {}})))
+
+    def test_requests_that_fail_say_so_themselves(self):
+        data, requests = card(known("notes")).split('data-testid="requests"')
+        self.assertNotIn("access denied", data)
+        self.assertIn("<b>They could not be looked at.</b> Listing s3://requests/mnist/3/: access denied", requests)
+        self.assertIn("What is shown is of the last look.", requests)
+        off = card(watched("a", {"enabled": False, "requests": {"failure": "access denied"}}))
+        self.assertNotIn("access denied", off)
+
+    def test_facts_about_requests(self):
+        html = dataset_facts.requests_facts(known("mail").requests)
+        for name, value in (("Sampled", "700 rows in 4 hours"), ("Left out", "12"), ("Next hour judged", "in a few seconds|in about .*?")):
+            self.assertRegex(html, f"<dt>{name}</dt><dd>({value})</dd>")
+        self.assertIn("none is published", dataset_facts.requests_facts(known("asked").requests))
+        self.assertEqual(dataset_facts.requests_facts(watched("a", {"requests": {}}).requests), "")
+        self.assertIn("The alarm came after 300 sampled rows", evidence_tables.hours(known("mail").requests.evidence))
+        self.assertIn(">96 rows in 1 hour were looked at.<", evidence_tables.hours(known("asked").requests.evidence))
+
+    def test_accuracies_on_requests_are_estimates(self):
+        loss = known("mail").requests.evidence.loss
+        html = accuracies(loss, alarm=True, noun=ROWS)
+        self.assertIn("On the requests, estimated without labels", html)
+        self.assertIn("On the 600 sampled rows from the hour of the alarm on, 12.9 points are lost", html)
+        self.assertIn("On the 600 newest sampled rows", accuracies(loss, alarm=False, noun=ROWS))
+        self.assertNotIn("new item", html)
+
+    def test_sentences_end_once(self):
+        for text, expected in (("a", "A."), ("a.", "A."), ("a?", "A?"), ("a!", "A!"), ("a…", "A…"), ("", ".")):
+            self.assertEqual(prose.sentence(text), expected)
+
     def test_a_pull_request_of_a_bare_repository_has_no_page(self):
         one = replace(known("digits"), opened="/srv/forge.git (refs/pull/12/head)")
         self.assertIn("Pull request #12 · <code>slipway report 12</code> shows it", card(one, forge=True))
@@ -40,6 +101,7 @@ class Facts(unittest.TestCase):
         off = card(known("signs"))
         self.assertIn("switched off (<code>enabled: false</code>)", off)
         self.assertIn("<code>slipway drift signs</code>", off)
+        self.assertIn('data-testid="data" data-state="switched off"', off)
         self.assertIn("it would have opened an issue", off)
         failing = card(known("plates"))
         self.assertIn("access denied; let the monitor&#x27;s user read it. The monitor tries again by itself.", failing)
@@ -94,6 +156,9 @@ class Facts(unittest.TestCase):
             evidence_tables.loudest(evidence.loudest),
             dataset_facts.unknown(evidence.unknown),
             dataset_facts.aside(evidence.quality.first),
+            dataset_facts.requests_facts(one.requests),
+            evidence_tables.hours(one.requests.evidence),
+            evidence_tables.streams(one.requests.evidence.change.streams),
         ]
         for part in parts:
             self.assertNotIn("<img", part)

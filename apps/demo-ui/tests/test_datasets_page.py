@@ -8,10 +8,12 @@ from unittest.mock import patch
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from monitor import MonitorError
+import datasets
+import last_known
 from stand_in_manager import Manager
 from stand_in_monitor import HOSTILE, SCRIPT, Monitor
 from test_page import APP, NOBODY, SERVER, VERSIONS, everything, page, registry, text
+from watched import Watched, watched
 
 
 @contextmanager
@@ -34,6 +36,11 @@ def html(app: AppTest) -> str:
 
 def parts(app: AppTest) -> list[str]:
     return [one.value for one in app.subheader]
+
+
+def last_known_of(app: AppTest) -> Watched:
+    """What a session knows of the dataset that it shows."""
+    return app.session_state[last_known.KEY].named(app.query_params["dataset"])
 
 
 class Views(unittest.TestCase):
@@ -63,14 +70,14 @@ class Overview(unittest.TestCase):
     def test_each_dataset_has_a_card(self):
         with view(self.monitor) as app:
             self.assertFalse(app.exception)
-            for name, state in (("digits", "retrain"), ("fashion", "nothing to do"), ("letters", "held back"), ("plates", "failing"), ("signs", "switched off")):
+            for name, state in (("digits", "retrain"), ("fashion", "nothing to do"), ("letters", "held back"), ("mail", "issue"), ("notes", "failing"), ("plates", "failing"), ("signs", "switched off")):
                 self.assertIn(f'data-dataset="{name}" data-state="{state}"', html(app))
             # its card says all that is known of one that nobody has looked at
-            self.assertEqual([one.key for one in app.button], [f"details of {name}" for name in ("digits", "fashion", "letters", "numbers", "signs", "zz-hostile")])
+            self.assertEqual([one.key for one in app.button], [f"details of {name}" for name in ("asked", "digits", "fashion", "letters", "mail", "notes", "numbers", "signs", "zz-hostile")])
 
     def test_a_card_leads_to_its_dataset_and_back(self):
         with view(self.monitor) as app:
-            app.button[1].click().run()
+            app.button(key="details of fashion").click().run()
             self.assertEqual(app.query_params["dataset"], "fashion")
             self.assertEqual(parts(app), ["Has it changed?", "Does it matter?", "The pictures that speak loudest", "Classes"])
             app.button[0].click().run()
@@ -104,13 +111,39 @@ class Overview(unittest.TestCase):
         with view(self.monitor) as app:
             self.assertIn('data-dataset="digits"', html(app))
             st.cache_data.clear()
-            # it goes away between the page's own question and that of the part which changes by itself
-            away = MonitorError("The dataset monitor does not answer", passing=True)
-            with patch("datasets.reading.datasets", side_effect=[(), away]):
-                app.run()
+            self.monitor.instead = 0, {}
+            app.run()
             self.assertIn('data-dataset="digits"', html(app))
             self.assertIn("This is what was known before", text(app))
+            # also what was not looked at before it went away
+            app.button(key="details of fashion").click().run()
+            self.assertEqual(app.query_params["dataset"], "fashion")
+            self.assertEqual(parts(app)[0], "Has it changed?")
+            self.assertIn("This is what was known before", text(app))
+            app.button[0].click().run()
+            self.assertIn('data-dataset="digits"', html(app))
             self.assertFalse(app.exception)
+            st.cache_data.clear()
+            self.monitor.instead = None
+            self.assertNotIn("This is what was known before", text(app.run()))
+
+    def test_one_that_fails_is_not_asked_by_every_run(self):
+        self.monitor.instead = 503, {"title": "Not ready"}
+        with view(self.monitor) as app:
+            for _ in range(3):
+                app.run()
+            self.assertIn("answered 503", text(app))
+            self.assertLessEqual(len(self.monitor.requests), 2)
+
+    def test_what_is_cut_is_said(self):
+        with patch("monitor.MOST_DATASETS", 2):
+            with view(self.monitor) as app:
+                self.assertIn("These are the first 2 of 10 datasets by name.", text(app))
+                self.assertNotIn("fashion", html(app))
+            with view(self.monitor, "fashion") as app:
+                self.assertIn("or it is not among the first 2 of 10 that are shown", text(app))
+        with view(self.monitor) as app:
+            self.assertNotIn("These are the first", text(app))
 
     def test_a_login_in_the_address_is_sent_and_not_shown(self):
         with view(self.monitor.address.replace("://", "://ann:marked@")) as app:
@@ -139,6 +172,36 @@ class OneDataset(unittest.TestCase):
         with view(self.monitor, "plates") as app:
             self.assertIn("access denied", html(app))
             self.assertFalse(parts(app))
+            self.assertFalse(app.exception)
+
+    def test_it_has_the_requests(self):
+        asked = ["Have the requests changed?", "Does it matter for the requests?", "Answers"]
+        with view(self.monitor, "mail") as app:
+            self.assertFalse(app.exception)
+            self.assertEqual(parts(app)[-3:], asked)
+            for part in ("The alarm came after 300 sampled rows", "On the requests, estimated without labels", "700 rows in 4 hours", "is Dress"):
+                self.assertIn(part, html(app))
+            for part in ("Requests have no labels, so this is an estimate.", "“Here” is the hour of the alarm.", "Bars: the newest hour. Marks: the reference."):
+                self.assertIn(part, text(app))
+            self.assertEqual(len(app.get("vega_lite_chart")), 2)
+        with view(self.monitor, "asked") as app:
+            self.assertEqual(parts(app), asked)
+            self.assertIn("“Here” is the newest hour.", text(app))
+            self.assertFalse(app.exception)
+
+    def test_another_look_at_the_requests_changes_the_page(self):
+        requests = self.monitor.datasets()["asked"]["requests"]
+        evidence = requests["evidence"]
+        # when the next hour is judged moves on, and nothing was learned by that
+        later = {**evidence, "change": {**evidence["change"], "closes": 4_000_000_000}}
+        with view(self.monitor, "asked") as app:
+            for sent, is_known in ((later, True), ({**later, "leftOut": 777}, False)):
+                self.monitor.changed["asked"] = {"requests": {**requests, "evidence": sent}}
+                known = last_known_of(app)
+                self.assertEqual(datasets.learned(watched("asked", self.monitor.datasets()["asked"])) == datasets.learned(known), is_known)
+                st.cache_data.clear()
+                app.run()
+            self.assertIn("<dd>777</dd>", html(app))
             self.assertFalse(app.exception)
 
     def test_another_look_changes_the_page(self):

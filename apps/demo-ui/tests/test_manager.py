@@ -129,7 +129,7 @@ class Client(unittest.TestCase):
     def test_a_manager_that_is_away_or_slow_may_answer_later(self):
         error = self.refused(Manager(service("X", "http://ann:marked@127.0.0.1:9")).trials)
         self.assertEqual((str(error), error.passing), ("The training manager does not answer at http://127.0.0.1:9", True))
-        with socket.create_server(("127.0.0.1", 0)) as silent, patch("rest.TIMEOUT", (3, 0.05)):
+        with socket.create_server(("127.0.0.1", 0)) as silent, patch.object(Manager, "timeout", (3, 0.05)):
             error = self.refused(Manager(service("X", f"http://127.0.0.1:{silent.getsockname()[1]}")).trials)
         self.assertTrue(str(error).endswith("takes too long to answer"), error)
         self.assertTrue(error.passing)

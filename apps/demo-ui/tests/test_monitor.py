@@ -20,11 +20,12 @@ class Client(unittest.TestCase):
         return raised.exception
 
     def test_datasets_come_by_name(self):
-        names = [one.name for one in self.monitor.datasets()]
-        self.assertEqual(names, ["digits", "fashion", "letters", "numbers", "plates", "signs", "zz-hostile"])
+        names = [one.name for one in self.monitor.datasets().shown]
+        self.assertEqual(names, ["asked", "digits", "fashion", "letters", "mail", "notes", "numbers", "plates", "signs", "zz-hostile"])
         self.assertEqual((self.stand_in.requests, self.stand_in.authorizations), (["/api/v1/datasets"], [None]))
         with patch("monitor.MOST_DATASETS", 2):
-            self.assertEqual([one.name for one in self.monitor.datasets()], names[:2])
+            found = self.monitor.datasets()
+        self.assertEqual(([one.name for one in found.shown], found.count), (names[:2], len(names)))
 
     def test_errors_say_what_was_answered(self):
         # as crates/service/src/http/problem.rs writes it
@@ -42,7 +43,7 @@ class Client(unittest.TestCase):
     def test_one_that_is_away_or_slow_may_answer_later(self):
         error = self.refused(Monitor(service("X", "http://ann:marked@127.0.0.1:9")))
         self.assertEqual((str(error), error.passing), ("The dataset monitor does not answer at http://127.0.0.1:9", True))
-        with socket.create_server(("127.0.0.1", 0)) as silent, patch("rest.TIMEOUT", (3, 0.05)):
+        with socket.create_server(("127.0.0.1", 0)) as silent, patch.object(Monitor, "timeout", (3, 0.05)):
             error = self.refused(Monitor(service("X", f"http://127.0.0.1:{silent.getsockname()[1]}")))
         self.assertTrue(str(error).endswith("takes too long to answer"), error)
         self.assertTrue(error.passing)

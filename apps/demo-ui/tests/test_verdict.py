@@ -17,9 +17,12 @@ class Verdict(unittest.TestCase):
         self.assertEqual(
             states,
             {
+                "asked": State.QUIET,
                 "digits": State.RETRAIN,
                 "fashion": State.QUIET,
                 "letters": State.HELD,
+                "mail": State.ISSUE,
+                "notes": State.FAILING,
                 "numbers": State.ISSUE,
                 "plates": State.FAILING,
                 "signs": State.OFF,
@@ -28,6 +31,30 @@ class Verdict(unittest.TestCase):
         )
         self.assertEqual(verdict.state(watched("a", {"enabled": True})), State.UNSEEN)
         self.assertEqual(verdict.state(watched("a", {"enabled": True, "decision": {"action": "sings"}})), State.UNKNOWN)
+
+    def test_the_worst_of_data_and_requests_counts(self):
+        def state(data: dict, requests: dict, enabled: bool = True) -> State:
+            return verdict.state(watched("a", {"enabled": enabled, **data, "requests": requests}))
+
+        # the worst first; the requests alone are enough, and so are the data
+        kinds = [{"failure": "no"}, *({"decision": {"action": action}} for action in ("heldBack", "retrain", "issue", "nothing")), {}]
+        states = [State.FAILING, State.HELD, State.RETRAIN, State.ISSUE, State.QUIET, State.UNSEEN]
+        for one, kind in enumerate(kinds):
+            for other, less in enumerate(kinds):
+                self.assertEqual(state(kind, less), states[min(one, other)])
+                self.assertEqual(state(kind, less, enabled=False), State.OFF)
+
+    def test_have_the_requests_changed(self):
+        mail = known("mail").requests
+        self.assertEqual(verdict.requests_changed(mail), Answer("yes", "after 300 sampled rows · mean above 0.264", loud=True))
+        self.assertEqual(verdict.requests_matter(mail), Answer("yes", "by an estimate: accuracy 91.1 % → 78.2 %", loud=True))
+        self.assertEqual((verdict.done(mail), verdict.opened(mail)), (Answer("an issue", "a person looks at it", loud=True), ("Issue #31", 31)))
+        quiet = known("asked").requests
+        self.assertEqual(verdict.requests_changed(quiet), Answer("no", "as far as anybody can tell"))
+        self.assertEqual(verdict.requests_matter(known("notes").requests), verdict.NOT_KNOWN)
+        none = watched("a", {"requests": {"evidence": {}}}).requests
+        self.assertEqual(verdict.requests_changed(none), Answer("not yet known", "no hour of the sample had requests yet"))
+        self.assertEqual(verdict.requests_changed(watched("a", {"requests": {}}).requests), verdict.NOT_KNOWN)
 
     def test_has_it_changed(self):
         self.assertEqual(verdict.changed(known("digits")), Answer("yes", "after 200 new items · sharpness above 0.117", loud=True))
