@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipway_digest::Digest;
+use slipway_evidence::Model;
 use slipway_evidence::requests::Watch;
 use slipway_experiment::Dataset;
 use slipway_service::Warned;
@@ -55,8 +56,10 @@ pub(crate) struct RememberedRequests {
     pub(crate) commit: String,
     /// The hours so far.
     pub(crate) watch: Option<Watch>,
-    /// The version and the reference that an issue was opened about.
-    pub(crate) reported: Option<(u64, Digest)>,
+    /// The version and the reference that the last look was about.
+    pub(crate) about: Option<(Model, Digest)>,
+    /// Whether an issue or a pull request was opened about these, and whether it says that they matter.
+    pub(crate) reported: Option<bool>,
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) warned: Warned,
