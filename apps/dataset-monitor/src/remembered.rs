@@ -1,4 +1,4 @@
-//! What is remembered of a dataset from one visit to the next: nothing that is not found again after a start.
+//! What is remembered of a dataset from one visit to the next: nothing that is not found again after a start, but what was asked before the sample begins.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub(crate) struct Remembered {
     pub(crate) requests: RememberedRequests,
 }
 
-/// What is remembered of the requests of a dataset's version: nothing that the sample does not say again.
+/// What is remembered of the requests of a dataset's version. After a start the sample says again what it still has: an alarm of an hour before that is gone.
 #[derive(Debug, Default)]
 pub(crate) struct RememberedRequests {
     /// When they are looked at next.
