@@ -2,7 +2,7 @@
 
 use slipway_cluster::Leadership;
 use slipway_digest::Digest;
-use slipway_evidence::{Decision, Found, issue, pull_request, requests};
+use slipway_evidence::{Decision, Found, Hold, issue, pull_request, requests};
 use slipway_experiment::Monitor;
 use slipway_forge::NewIssue;
 use slipway_proposal::{Opening, Retraining};
@@ -42,27 +42,49 @@ pub(crate) async fn act(hands: Hands<'_>, found: &Found) -> Result<Option<String
     }
 }
 
-/// The same about the requests of the version that was trained on a dataset.
+/// The same about the requests of the version that was trained on a dataset. `is_reported` is whether there is an issue that says it already.
 pub(crate) async fn act_on_requests(
     hands: Hands<'_>,
     evidence: &requests::Evidence,
     decision: &Decision,
     monitor: &Monitor,
+    is_reported: bool,
 ) -> Result<Option<String>> {
-    let dataset = evidence.dataset.as_str();
-    match (decision, &evidence.head) {
-        (Decision::Retrain { .. }, Some(head)) => {
-            let body = requests::pull_request(evidence, decision);
-            retrain(hands, (dataset, head), monitor, decision, &body).await
-        }
-        (Decision::Issue { .. }, _) => {
-            // one for a version and what its requests are compared with
-            let (version, reference) = (evidence.model.version, short(&evidence.reference.digest));
-            let about = format!("requests {dataset} {version} {reference}");
-            report(hands, dataset, about, requests::issue(evidence, decision), decision).await
-        }
-        _ => opened(hands, decision).await,
+    if let (Decision::Retrain { .. }, Some(head)) = (decision, &evidence.head) {
+        let is_private = hands.followed.remote.forge.is_private().await?;
+        let body = requests::pull_request(evidence, decision, is_private);
+        return retrain(hands, (evidence.dataset.as_str(), head), monitor, decision, &body).await;
     }
+    let mut reported = None;
+    if is_issue(evidence, decision) && !is_reported {
+        let is_private = hands.followed.remote.forge.is_private().await?;
+        let text = requests::issue(evidence, decision, is_private);
+        reported = report(hands, &evidence.dataset, about(evidence), text, decision).await?;
+    }
+    Ok(opened(hands, decision).await?.or(reported))
+}
+
+/// Whether there is to be an issue about the requests: also if a pull request for something else is why there is none about them.
+pub(crate) fn is_issue(evidence: &requests::Evidence, decision: &Decision) -> bool {
+    match decision {
+        Decision::Issue { .. } => true,
+        Decision::Opened { .. } | Decision::HeldBack { retrain: true, by: Hold::Cooldown | Hold::Budget, .. } => {
+            evidence.matters()
+        }
+        _ => false,
+    }
+}
+
+/// What an issue is about: a version and what its requests are compared with. That it matters is another one, so that who was told that it does not is told.
+fn about(evidence: &requests::Evidence) -> String {
+    let requests::Evidence { dataset, model, reference, .. } = evidence;
+    let matters = if evidence.matters() { " matters" } else { "" };
+    let about = format!("requests {dataset} {} {} {}{matters}", model.name, model.version, short(&reference.digest));
+    // a registered name may be anything
+    about
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.') { c } else { '-' })
+        .collect()
 }
 
 /// The page of a retrain pull request that was there.

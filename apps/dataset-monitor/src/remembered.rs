@@ -1,8 +1,9 @@
-//! What is remembered of a dataset from one visit to the next: nothing that is not found again after a start.
+//! What is remembered of a dataset from one visit to the next: nothing that is not found again after a start, but what was asked before the sample begins.
 
 use std::time::Duration;
 
 use slipway_digest::Digest;
+use slipway_evidence::Model;
 use slipway_evidence::requests::Watch;
 use slipway_experiment::Dataset;
 use slipway_service::Warned;
@@ -46,7 +47,7 @@ pub(crate) struct Remembered {
     pub(crate) requests: RememberedRequests,
 }
 
-/// What is remembered of the requests of a dataset's version: nothing that the sample does not say again.
+/// What is remembered of the requests of a dataset's version. After a start the sample says again what it still has: an alarm of an hour before that is gone.
 #[derive(Debug, Default)]
 pub(crate) struct RememberedRequests {
     /// When they are looked at next.
@@ -55,8 +56,10 @@ pub(crate) struct RememberedRequests {
     pub(crate) commit: String,
     /// The hours so far.
     pub(crate) watch: Option<Watch>,
-    /// The version and the reference that an issue was opened about.
-    pub(crate) reported: Option<(u64, Digest)>,
+    /// The version and the reference that the last look was about.
+    pub(crate) about: Option<(Model, Digest)>,
+    /// Whether an issue or a pull request was opened about these, and whether it says that they matter.
+    pub(crate) reported: Option<bool>,
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) warned: Warned,

@@ -1,12 +1,14 @@
 //! The requests of the version in service: when its sample is looked at, and what a look is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_evidence::{Decision, requests};
 use slipway_experiment::{Dataset, Monitor};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::act::{Hands, act_on_requests};
+use crate::act::{Hands, act_on_requests, is_issue};
 use crate::declared::Declared;
 use crate::error::Result;
 use crate::remembered::RememberedRequests;
@@ -14,6 +16,8 @@ use crate::watch::{PAUSE, Published, Watcher, seconds, show};
 
 /// The longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(600);
+/// So long the hours of one dataset are read before others have their turn.
+const SLICE: Duration = Duration::from_secs(20);
 
 /// Whether the requests of a dataset's version are watched.
 pub(crate) fn are_watched(dataset: &Dataset) -> bool {
@@ -25,11 +29,12 @@ impl Watcher {
     pub(crate) async fn visit_requests(
         &self,
         declared: &Declared,
+        newest: &watch::Sender<Arc<Declared>>,
         dataset: &Dataset,
         memory: &mut RememberedRequests,
         published: &Published,
     ) {
-        let done = self.look_at_requests(declared, dataset, memory, published).await;
+        let done = self.look_at_requests(declared, newest, dataset, memory, published).await;
         memory.commit.clone_from(&declared.commit);
         let pause = match done {
             Ok(again) => {
@@ -52,10 +57,12 @@ impl Watcher {
         memory.due = Some(Instant::now() + pause);
     }
 
-    /// Judges the hours that are over, and does what was decided. Gives when it is to be looked again, in seconds since 1970.
+    /// Judges the hours that are over, and does what was decided, unless the newest commit does not want that any more. Gives when it is to be looked again,
+    /// in seconds since 1970.
     async fn look_at_requests(
         &self,
         declared: &Declared,
+        newest: &watch::Sender<Arc<Declared>>,
         dataset: &Dataset,
         memory: &mut RememberedRequests,
         published: &Published,
@@ -68,6 +75,7 @@ impl Watcher {
             mlflow: Some(&self.mlflow),
             server: self.server.as_deref(),
             forge: Some(&self.followed.remote.forge),
+            slice: Some(SLICE),
         };
         let now = seconds();
         let look = requests::look(&declared.tree, &self.environment, dataset, sources, &mut memory.watch, now);
@@ -77,8 +85,16 @@ impl Watcher {
         if before.and_then(|before| before.decision).as_ref() != Some(&decision) {
             tracing::info!(event = "decided", "requests of {}: {}: {}", dataset.name, decision.what(), decision.why());
         }
+        let about = evidence.as_ref().map(|evidence| (evidence.model.clone(), evidence.reference.digest));
+        let is_other = about.is_some() && about != memory.about;
+        if is_other {
+            (memory.about, memory.reported) = (about, None);
+        }
         show(published, &dataset.name, |state| {
             let shown = state.requests.get_or_insert_default();
+            if is_other {
+                shown.opened = None;
+            }
             shown.evidence.clone_from(&evidence);
             shown.decision = Some(decision.clone());
             shown.looked_at = Some(now);
@@ -87,17 +103,26 @@ impl Watcher {
         if self.followed.is_read_only() {
             return Ok(again);
         }
-        // what is said once about a version is not looked for at each look
-        let about = (evidence.model.version, evidence.reference.digest);
-        let is_issue = matches!(decision, Decision::Issue { .. });
-        if is_issue && memory.reported == Some(about) {
+        let commit = Arc::clone(&newest.borrow());
+        if !commit.datasets.iter().any(|one| one.name == dataset.name && are_watched(one)) {
+            return Ok(again);
+        }
+        // what is said once about a version is not looked for at each look, nor is it said less of it later
+        let matters = evidence.matters();
+        let is_reported = memory.reported.is_some_and(|reported| reported || !matters);
+        if is_reported && matches!(decision, Decision::Issue { .. }) {
             return Ok(again);
         }
         let monitor = dataset.spec.monitor.clone().unwrap_or_else(Monitor::undeclared);
         let hands = Hands { followed: &self.followed, leadership: &self.leadership, metrics: &self.metrics };
-        let opened = act_on_requests(hands, &evidence, &decision, &monitor).await?;
-        memory.reported = is_issue.then_some(about);
-        show(published, &dataset.name, |state| state.requests.get_or_insert_default().opened = opened);
+        let opened = act_on_requests(hands, &evidence, &decision, &monitor, is_reported).await?;
+        if is_issue(&evidence, &decision) || matches!(decision, Decision::Retrain { .. }) {
+            memory.reported = Some(matters);
+        }
+        // what was opened before is still what there is
+        if opened.is_some() || !is_reported {
+            show(published, &dataset.name, |state| state.requests.get_or_insert_default().opened = opened);
+        }
         Ok(again)
     }
 }

@@ -170,7 +170,7 @@ impl Watcher {
                 if !are_watched(dataset) {
                     memory.requests = RememberedRequests::default();
                 } else if memory.requests.is_due(&now_declared.commit) {
-                    self.visit_requests(&now_declared, dataset, &mut memory.requests, published).await;
+                    self.visit_requests(&now_declared, declared, dataset, &mut memory.requests, published).await;
                 }
             }
             let next = remembered.values().flat_map(|memory| [memory.due, memory.requests.due]).flatten().min();

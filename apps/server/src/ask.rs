@@ -32,15 +32,20 @@ impl App {
     /// # Errors
     /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
     pub async fn ask(&self, model: &Arc<Loaded>, mut asked: Asked<'_>) -> Result<Answered, NoAnswer> {
-        let is_measuring = asked.id == Some(MEASURING);
-        if is_measuring {
+        if asked.id == Some(MEASURING) {
+            if let Some(sampler) = &self.sampler {
+                sampler.leave_out();
+            }
+            if asked.named {
+                // what that version answers; nobody's request is no reason to compare it with another one
+                let outputs = self.workers.ask(Arc::clone(model), asked.inputs, asked.rows).await?;
+                return Ok((Arc::clone(model), outputs));
+            }
             // all of them have this id, so it must choose no version
             asked.id = None;
+            return self.answer(model, asked).await;
         }
-        let place = match &self.sampler {
-            Some(sampler) if !is_measuring => sampler.draw(sampling::bytes(&asked.inputs)),
-            _ => None,
-        };
+        let place = self.sampler.as_ref().and_then(|sampler| sampler.draw(sampling::bytes(&asked.inputs)));
         let Some(place) = place else { return self.answer(model, asked).await };
         let (id, rows, inputs) = (asked.id.unwrap_or_default().to_owned(), asked.rows, asked.inputs.clone());
         let (model, outputs) = self.answer(model, asked).await?;

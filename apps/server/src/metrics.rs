@@ -53,7 +53,7 @@ pub struct Metrics {
 /// Metrics of the sample of requests.
 #[derive(Clone, Debug)]
 pub struct Samples {
-    /// Requests that were drawn, by result: taken, or dropped because the memory was full.
+    /// Requests by result: drawn and taken, drawn and dropped because the memory was full, or not drawn because they only measure.
     requests: IntCounterVec,
     /// Rows by result: written, dropped because the hour had as many as it may, or lost because they could not be stored before the end.
     rows: IntCounterVec,
@@ -70,6 +70,7 @@ impl Samples {
         for (counter, result, count) in [
             (&self.requests, "taken", &counts.requests),
             (&self.requests, "dropped", &counts.without_memory),
+            (&self.requests, "measuring", &counts.measuring),
             (&self.rows, "written", &counts.rows),
             (&self.rows, "dropped", &counts.beyond_hour),
             (&self.rows, "lost", &counts.lost),
@@ -180,7 +181,7 @@ impl Metrics {
         let samples = Samples {
             requests: counters(
                 "sampled_requests_total",
-                "Requests that were drawn for the sample: taken, or dropped because its memory was full",
+                "Requests for the sample: taken, dropped because its memory was full, or left out because they only measure",
                 &["result"],
             )?,
             rows: counters(

@@ -17,6 +17,8 @@ pub struct Answers {
     pub classes: usize,
     /// `count × classes` probabilities.
     pub probabilities: Vec<f32>,
+    /// Whether the model gave other numbers, which were taken for logits.
+    pub logits: bool,
 }
 
 impl Answers {

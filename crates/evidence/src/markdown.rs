@@ -145,11 +145,17 @@ pub(crate) fn mattering(text: &mut String, loss: &Loss, what: &str, which: &str)
         row(&format!("on {what}, by its labels"), measured.accuracy, measured.interval, measured.of);
     }
     if let Some(estimated) = loss.estimated {
-        row(&format!("on {what}, estimated without labels"), estimated.accuracy, estimated.interval, estimated.of);
+        row(
+            &format!("on {what}, estimated without labels (± 2 standard errors)"),
+            estimated.accuracy,
+            estimated.interval,
+            estimated.of,
+        );
     }
+    let by = if loss.measured.is_none() { " by the estimate" } else { "" };
     let _ = writeln!(
         text,
-        "\nLost on the {} {which}: {:.1} points, of which {:.1} are certain. It matters from {:.1} certain points on.\n",
+        "\nLost on the {} {which}{by}: {:.1} points, of which {:.1} are certain. It matters from {:.1} certain points on.\n",
         loss.items,
         100.0 * loss.loss,
         100.0 * loss.certain.max(0.0),

@@ -13,8 +13,9 @@ use crate::{Error, Pictures, Result};
 
 /// The most pictures of the reference.
 const MOST_USUAL: usize = 10_000;
-/// The most new pictures that are looked at, in whole windows: the newest ones. A detector that begins later has at most the capital of one that saw all, so
-/// its promise holds.
+/// The most new pictures that are looked at, in whole windows: the newest ones. Which ones follows from how many there are, not from what they show, so the
+/// promise of a detector on them holds. It is another detector than one that saw all: it does not know the share of an event in the window before its first
+/// one, by which a bet may have cost more.
 const MOST_NEW: usize = 100_000;
 
 /// What the head is compared with.

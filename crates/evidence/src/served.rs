@@ -210,24 +210,29 @@ impl Classify for Served {
 }
 
 /// Numbers that are not probabilities are taken for logits.
-pub(crate) fn normalise(answers: &mut Answers) {
+fn normalise(answers: &mut Answers) {
     let classes = answers.classes.max(1);
-    let is_distribution = |row: &[f32]| {
-        let sum: f32 = row.iter().sum();
-        (sum - 1.0).abs() < 1e-2 && row.iter().all(|value| (-1e-6..=1.0 + 1e-3).contains(value))
-    };
-    if answers.probabilities.chunks(classes).all(is_distribution) {
-        return;
+    answers.logits = !answers.probabilities.chunks(classes).all(is_distribution);
+    if answers.logits {
+        answers.probabilities.chunks_mut(classes).for_each(softmax);
     }
-    for row in answers.probabilities.chunks_mut(classes) {
-        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut sum = 0.0;
-        for value in row.iter_mut() {
-            *value = (*value - most).exp();
-            sum += *value;
-        }
-        row.iter_mut().for_each(|value| *value /= sum);
+}
+
+/// Whether these are probabilities of all classes.
+pub(crate) fn is_distribution(row: &[f32]) -> bool {
+    let sum: f32 = row.iter().sum();
+    (sum - 1.0).abs() < 1e-2 && row.iter().all(|value| (-1e-6..=1.0 + 1e-3).contains(value))
+}
+
+/// Makes logits probabilities.
+pub(crate) fn softmax(row: &mut [f32]) {
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for value in row.iter_mut() {
+        *value = (*value - most).exp();
+        sum += *value;
     }
+    row.iter_mut().for_each(|value| *value /= sum);
 }
 
 #[cfg(test)]
@@ -246,11 +251,11 @@ mod tests {
 
     #[test]
     fn logits_become_probabilities_and_probabilities_stay() {
-        let mut answers = Answers { classes: 2, probabilities: vec![0.25, 0.75, 0.5, 0.5] };
+        let mut answers = Answers { classes: 2, probabilities: vec![0.25, 0.75, 0.5, 0.5], logits: false };
         normalise(&mut answers);
-        assert_eq!(answers.probabilities, [0.25, 0.75, 0.5, 0.5]);
-        let mut logits = Answers { classes: 2, probabilities: vec![0.0, 0.0, 1000.0, 0.0] };
+        assert_eq!((answers.probabilities, answers.logits), (vec![0.25, 0.75, 0.5, 0.5], false));
+        let mut logits = Answers { classes: 2, probabilities: vec![0.0, 0.0, 1000.0, 0.0], logits: false };
         normalise(&mut logits);
-        assert_eq!(logits.probabilities, [0.5, 0.5, 1.0, 0.0]);
+        assert_eq!((logits.probabilities, logits.logits), (vec![0.5, 0.5, 1.0, 0.0], true));
     }
 }

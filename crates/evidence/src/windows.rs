@@ -33,7 +33,7 @@ pub(crate) fn windows(times: &[i64], before: Option<i64>, now: i64) -> Vec<(Rang
 }
 
 /// Where the newest windows begin that have together at most so many observations, and when the first observation of the window before arrived. They are
-/// the windows that all observations would be cut into, so their capital is at most that of all.
+/// the windows that all observations would be cut into, and stake what they would stake then.
 pub(crate) fn newest(times: &[i64], most: usize) -> (usize, Option<i64>) {
     let (mut begin, mut before) = (0, None);
     while times.len() - begin > most {

@@ -50,7 +50,7 @@ impl Classify for Rows {
             let sum: f32 = all.iter().sum();
             probabilities.extend(all.iter().map(|one| one / sum));
         }
-        Ok(Answers { classes: CLASSES, probabilities })
+        Ok(Answers { classes: CLASSES, probabilities, logits: false })
     }
 }
 

@@ -11,6 +11,8 @@ use crate::schema::difference;
 
 /// Numbers of all samples of a file, at most.
 const MOST: i64 = 1 << 26;
+/// Samples of a file, at most: each takes memory whatever it holds.
+const MOST_ROWS: i64 = 1 << 20;
 
 /// Reads a file.
 ///
@@ -25,9 +27,8 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Vec<Sample>, String> {
     }
     let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
     let numbers = columns.map(|column| column.num_values().max(0)).fold(0, i64::saturating_add);
-    if numbers > MOST {
-        return Err(format!("it has {numbers} numbers; at most {MOST} are read"));
-    }
+    let rows = metadata.row_groups().iter().map(|group| group.num_rows().max(0)).fold(0, i64::saturating_add);
+    within(rows, numbers)?;
     let mut samples = Vec::new();
     for at in 0..reader.num_row_groups() {
         read_group(&*reader.get_row_group(at).map_err(failed)?, &mut samples)?;
@@ -35,11 +36,18 @@ pub(crate) fn decode(bytes: Bytes) -> Result<Vec<Sample>, String> {
     Ok(samples)
 }
 
+/// Whether a file may have so many samples and numbers.
+fn within(rows: i64, numbers: i64) -> Result<(), String> {
+    for (found, what, most) in [(rows, "rows", MOST_ROWS), (numbers, "numbers", MOST)] {
+        if found > most {
+            return Err(format!("it has {found} {what}; at most {most} are read"));
+        }
+    }
+    Ok(())
+}
+
 fn read_group(group: &dyn RowGroupReader, samples: &mut Vec<Sample>) -> Result<(), String> {
     let rows = usize::try_from(group.metadata().num_rows()).map_err(|error| error.to_string())?;
-    if rows as u64 > MOST as u64 {
-        return Err(format!("it has {rows} rows; at most {MOST} are read"));
-    }
     let times = column::<Int64Type>(group, 0, rows)?;
     let ids = column::<ByteArrayType>(group, 1, rows)?;
     let row = column::<Int32Type>(group, 2, rows)?;
@@ -151,6 +159,13 @@ mod tests {
         let writer = parquet::file::writer::SerializedFileWriter::new(Vec::new(), schema, crate::schema::properties());
         let bytes = writer.unwrap().into_inner().unwrap();
         assert_eq!(decode(bytes.into()).unwrap_err(), "it has 1 columns instead of 8");
+    }
+
+    #[test]
+    fn a_file_has_so_many_rows_and_numbers_at_most() {
+        assert_eq!(within(1 << 20, 1 << 26), Ok(()));
+        assert_eq!(within((1 << 20) + 1, 0).unwrap_err(), "it has 1048577 rows; at most 1048576 are read");
+        assert_eq!(within(0, (1 << 26) + 1).unwrap_err(), "it has 67108865 numbers; at most 67108864 are read");
     }
 
     #[test]

@@ -29,7 +29,8 @@
 //! the requests. All rows of a request are taken together. A reservoir would give a fixed number instead of a fixed share, but it knows
 //! which ones to keep only at the end of the hour, and would hold them in memory until then.
 //!
-//! A server leaves out what it is asked with the id `slipway-measuring`: a program asks that to measure a version, and nobody has sent it.
+//! A server leaves out what it is asked with the id `slipway-measuring`: a program asks that to measure a version, and nobody has sent it. Any client may use
+//! that id, and is counted then: a sample says what requests are like, and is no audit of who asked what.
 //!
 //! Two bounds end this: when the memory is full because S3 does not answer, and when an hour has as many rows as it may. Then new requests
 //! are left out and counted, and the sample is one of the time before. A share at which neither happens is the right one.

@@ -65,16 +65,26 @@ impl Reader {
     /// The samples of a file, in the order in which they were answered.
     ///
     /// # Errors
-    /// [`Error::Gone`] if it was deleted since it was listed, [`Error::Malformed`] if it is something else; if the store cannot be reached
-    /// or refuses.
+    /// [`Error::Gone`] if it was deleted since it was listed, [`Error::Malformed`] if it is something else, or larger than a file of samples; if the store
+    /// cannot be reached or refuses.
     pub async fn read(&self, file: &File) -> Result<Vec<Sample>> {
         let key = file.key();
         let uri = || format!("{}/{key}", self.store.uri());
-        let Some(bytes) = self.store.read_own(&key, LARGEST).await? else { return Err(Error::Gone { uri: uri() }) };
+        let malformed = |reason: String| Error::Malformed { uri: uri(), reason };
+        if file.bytes > LARGEST as u64 {
+            return Err(malformed(format!("it has {} bytes; at most {LARGEST} are read", file.bytes)));
+        }
+        let bytes = match self.store.read_own(&key, LARGEST).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(Error::Gone { uri: uri() }),
+            // larger than it was listed
+            Err(slipway_dataset::Error::Source { reason, .. }) => return Err(malformed(reason)),
+            Err(error) => return Err(error.into()),
+        };
         // off the threads that wait for the network; the library may also panic on what is damaged
         let decoded = tokio::task::spawn_blocking(move || decode(bytes)).await;
         let decoded = decoded.unwrap_or_else(|error| Err(error.to_string()));
-        decoded.map_err(|reason| Error::Malformed { uri: uri(), reason })
+        decoded.map_err(malformed)
     }
 
     /// Calls `each` with every file whose key begins with this.

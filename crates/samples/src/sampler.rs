@@ -20,7 +20,7 @@ pub struct Settings {
     pub share: f64,
     /// The most memory for samples that are not stored yet, in bytes.
     pub memory: usize,
-    /// A file is written when its samples take so many bytes of memory,
+    /// A file is written when its samples take so many bytes of memory, at most a quarter of it and 128 MiB,
     pub file: usize,
     /// or when its first one has waited for so long, or when its hour is over.
     pub age: Duration,
@@ -105,6 +105,11 @@ impl Sampler {
             None
         })?;
         Some(Place { sampler: self.clone(), memory })
+    }
+
+    /// Counts a request that is left out because it only measures.
+    pub fn leave_out(&self) {
+        Counts::add(&self.counts.measuring, 1);
     }
 
     /// What came of the requests so far.

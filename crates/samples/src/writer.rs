@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The most memory of the samples of a file, in bytes, before one more request is added: whoever reads files reads one of that size, which has at most half
+/// of the numbers and two thirds of the rows that are read of one.
+const LARGEST_FILE: usize = 128 << 20;
 /// How often old files are deleted.
 const DELETING: Duration = Duration::from_secs(3600);
 
@@ -34,6 +37,8 @@ pub struct Counts {
     pub requests: AtomicU64,
     /// Requests that were drawn, but left out because the memory was full.
     pub without_memory: AtomicU64,
+    /// Requests that were not drawn, because they only measure.
+    pub measuring: AtomicU64,
     /// Rows that were left out because their hour had as many as it may.
     pub beyond_hour: AtomicU64,
     /// Rows that are stored.
@@ -85,6 +90,8 @@ impl Writer {
         arriving: mpsc::UnboundedReceiver<Taken>,
     ) -> Self {
         settings.replica = replica(&settings.replica);
+        // what is written waits in the same memory, and so does what arrives meanwhile
+        settings.file = settings.file.min(settings.memory / 4).min(LARGEST_FILE);
         Self {
             reader: Reader::new(store),
             settings,

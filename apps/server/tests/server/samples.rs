@@ -75,6 +75,7 @@ async fn requests_are_sampled_with_their_answers() {
     assert!(close(&samples[0].outputs, &probabilities(&first)));
     assert!(close(&samples[3].outputs, &probabilities(&second)[20..]));
     assert_eq!(server.figure("slipway_server_sampled_requests_total{result=\"taken\"}").await, 2.0);
+    assert_eq!(server.figure("slipway_server_sampled_requests_total{result=\"measuring\"}").await, 1.0);
     // what is not written yet when the server ends is written then
     assert_eq!(server.post("mnist", with_id("last", 0, 1)).await.0, 200);
     server.signal("TERM");

@@ -48,6 +48,13 @@ async fn the_same_requests_are_answered_and_agreement_is_counted() {
     // it answers nobody, so what answers are counted are those of the version in service
     let figure = "slipway_server_requests_total{code=\"200\",model=\"mnist\",version=\"1\"}";
     assert_eq!(server.figure(figure).await, 40.0);
+    // what measures a version that it names is nobody's request
+    let mut measuring: Value = serde_json::from_slice(&request(&picture(0, 1))).unwrap();
+    measuring["id"] = json!("slipway-measuring");
+    assert_eq!(server.post_inside("mnist/versions/1", measuring.to_string()).await.0, 200);
+    let report = server.challenger("running").await;
+    assert_eq!(report["requests"]["champion"]["answered"], json!(40), "{report}");
+    assert_eq!(report["requests"]["challenger"]["answered"], json!(40), "{report}");
 }
 
 #[tokio::test]

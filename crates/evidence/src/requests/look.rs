@@ -1,6 +1,7 @@
 //! Looking at the requests of the version in service that was trained on a dataset. The monitor and the command line look in the same way.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use slipway_dataset::Store;
@@ -33,6 +34,8 @@ pub struct Sources<'a> {
     pub server: Option<&'a str>,
     /// Where pull requests are; without it none are known.
     pub forge: Option<&'a Forge>,
+    /// After so long no further hour is judged in this look; without it all are.
+    pub slice: Option<Duration>,
 }
 
 /// What was found.
@@ -62,7 +65,7 @@ pub async fn look(
     watch: &mut Option<Watch>,
     now: i64,
 ) -> Result<Look> {
-    let Sources { samples, store, cache, mlflow, server, forge } = sources;
+    let Sources { samples, store, cache, mlflow, server, forge, slice } = sources;
     let name = &declaration.name;
     let monitor = declaration.spec.monitor.clone().unwrap_or_else(Monitor::undeclared);
     let pinned: Option<Digest> = declaration.spec.digest.as_ref().and_then(|digest| digest.parse().ok());
@@ -100,12 +103,22 @@ pub async fn look(
     let (first, last) = hours::settled(now);
     let files = samples.list(&pin.name, Some(pin.version), first, last).await?;
     let new = watch.new_of(files, first);
-    for files in new.chunk_by(|one, next| one.hour == next.hour) {
+    let begun = Instant::now();
+    for (number, files) in new.chunk_by(|one, next| one.hour == next.hour).enumerate() {
+        if number > 0 && slice.is_some_and(|slice| begun.elapsed() >= slice) {
+            let decision = Decision::Nothing { why: "earlier hours of the sample are still being read".to_owned() };
+            return Ok(Look { evidence: None, decision, again: now });
+        }
         take(watch, samples, files).await?;
     }
     let head = store.head(name).await?.map(|seen| seen.head.manifest);
     let labels = declaration.spec.labels.as_deref().unwrap_or_default();
-    let evidence = watch.evidence(name, labels, head, &monitor, now)?;
+    let mut evidence = watch.evidence(name, labels, head, &monitor, now)?;
+    if digest.is_none() {
+        let said =
+            format!("what {} version {} was trained on; so the pinned digest is the reference", pin.name, pin.version);
+        evidence.unknown.insert(0, format!("the registry does not say {said}"));
+    }
     let (mut past, mut of_head) = (Vec::new(), None);
     if let (Some(forge), Some(head), Some(_)) = (forge, &head, &evidence.change.alarm) {
         past = retrainings(forge, name, &monitor, now).await?;
@@ -123,7 +136,7 @@ pub async fn look(
 /// Reads the files of one hour, one after the other, so that one is in memory at a time, and judges it.
 async fn take(watch: &mut Watch, samples: &Reader, files: &[File]) -> Result<()> {
     let Some(hour) = files.first().map(|file| file.hour) else { return Ok(()) };
-    let mut read = Read::default();
+    let mut read = Read::of(hour);
     for file in files {
         match samples.read(file).await {
             Ok(samples) => watch.read(&samples, &mut read)?,

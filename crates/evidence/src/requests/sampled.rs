@@ -1,8 +1,9 @@
 //! The rows of a sample, as pictures with answers.
 
+use slipway_names::request::MEASURING;
 use slipway_samples::Sample;
 
-use crate::served::normalise;
+use crate::served::{is_distribution, softmax};
 use crate::{Answers, Pictures};
 
 /// What samples hold.
@@ -14,15 +15,31 @@ pub(super) struct Sampled {
     pub(super) left_out: usize,
 }
 
+/// What the numbers of a sample mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    /// The number of a pixel that is all ink.
+    pub(super) ink: f32,
+    /// Whether answers are logits. It is decided on the reference, once: by each file, one row could change what all others mean.
+    pub(super) logits: bool,
+}
+
 impl Sampled {
-    /// Samples of pictures of this shape, with a number for each class as the answer. `ink` is the number of a pixel that is all ink.
-    pub(super) fn of(samples: &[Sample], shape: [usize; 2], classes: usize, ink: f32) -> Self {
+    /// Samples of pictures of this shape, with a number for each class as the answer: the first row of each request, since the others of a batch are like it
+    /// and would count as if they were not. What a program asked to measure the version is nobody's request; older servers sample it.
+    pub(super) fn of(samples: &[Sample], shape: [usize; 2], classes: usize, numbers: Numbers) -> Self {
+        let Numbers { ink, logits } = numbers;
         let mut pictures = Pictures::new(shape);
-        let mut answers = Answers { classes, probabilities: Vec::new() };
+        let mut answers = Answers { classes, probabilities: Vec::new(), logits };
         let mut left_out = 0;
-        for Sample { inputs, outputs, .. } in samples {
-            let fits = (inputs.len(), outputs.len()) == (pictures.size(), classes);
-            if !fits || !inputs.iter().chain(outputs).all(|number| number.is_finite()) {
+        for Sample { request_id, row, inputs, outputs, .. } in samples {
+            if *row != 0 || request_id == MEASURING {
+                continue;
+            }
+            let fits = (inputs.len(), outputs.len()) == (pictures.size(), classes)
+                && inputs.iter().chain(outputs).all(|number| number.is_finite())
+                && (logits || is_distribution(outputs));
+            if !fits {
                 left_out += 1;
                 continue;
             }
@@ -30,7 +47,9 @@ impl Sampled {
             pictures.push(&levels, None);
             answers.probabilities.extend_from_slice(outputs);
         }
-        normalise(&mut answers);
+        if logits {
+            answers.probabilities.chunks_mut(classes.max(1)).for_each(softmax);
+        }
         Self { pictures, answers, left_out }
     }
 }
@@ -44,6 +63,8 @@ fn level(share: f32) -> u8 {
 mod tests {
     use super::*;
 
+    const PROBABILITIES: Numbers = Numbers { ink: 1.0, logits: false };
+
     fn sample(inputs: &[f32], outputs: &[f32]) -> Sample {
         Sample::new(0, "", 0, 1, inputs.to_vec(), outputs.to_vec())
     }
@@ -56,11 +77,32 @@ mod tests {
             sample(&[0.0], &[0.5, 0.5]),
             sample(&[0.0, 1.0], &[1.0]),
             sample(&[f32::NAN, 1.0], &[0.5, 0.5]),
+            // no distribution
+            sample(&[0.0, 1.0], &[3.0, 5.0]),
         ];
-        let Sampled { pictures, answers, left_out } = Sampled::of(&samples, [1, 2], 2, 1.0);
-        assert_eq!((pictures.levels.as_slice(), pictures.len(), left_out), ([0, 255, 51, 255].as_slice(), 2, 3));
+        let Sampled { pictures, answers, left_out } = Sampled::of(&samples, [1, 2], 2, PROBABILITIES);
+        assert_eq!((pictures.levels.as_slice(), pictures.len(), left_out), ([0, 255, 51, 255].as_slice(), 2, 4));
         assert_eq!(answers.probabilities, [0.25, 0.75, 0.5, 0.5]);
         // bytes as they were sent
-        assert_eq!(Sampled::of(&[sample(&[7.0, 255.0], &[1.0])], [1, 2], 1, 255.0).pictures.levels, [7, 255]);
+        let bytes = Numbers { ink: 255.0, ..PROBABILITIES };
+        assert_eq!(Sampled::of(&[sample(&[7.0, 255.0], &[1.0])], [1, 2], 1, bytes).pictures.levels, [7, 255]);
+    }
+
+    #[test]
+    fn what_is_a_logit_does_not_depend_on_the_other_rows() {
+        let logits = Numbers { ink: 1.0, logits: true };
+        let samples = [sample(&[0.0, 1.0], &[0.0, 1.0]), sample(&[0.0, 1.0], &[0.0, 1000.0])];
+        let alone = Sampled::of(&samples[..1], [1, 2], 2, logits).answers.probabilities;
+        let both = Sampled::of(&samples, [1, 2], 2, logits).answers.probabilities;
+        assert!((alone[1] - 0.731).abs() < 1e-3, "{alone:?}");
+        assert_eq!((&both[..2], &both[2..]), (alone.as_slice(), [0.0, 1.0].as_slice()));
+    }
+
+    #[test]
+    fn a_request_counts_once_and_what_measures_does_not() {
+        let of = |id: &str, row: u32| Sample::new(0, id, row, 1, vec![0.0, 1.0], vec![0.5, 0.5]);
+        let samples = [of("a", 0), of("a", 1), of("a", 2), of(MEASURING, 0), of("", 0)];
+        let Sampled { pictures, answers, left_out } = Sampled::of(&samples, [1, 2], 2, PROBABILITIES);
+        assert_eq!((pictures.len(), answers.len(), left_out), (2, 2, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! The detector over the hours of a sample.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use slipway_digest::Digest;
@@ -8,13 +8,13 @@ use slipway_drift::{Monitor as Detector, NoDrift, Promise, Reference, State};
 use slipway_experiment::Monitor;
 use slipway_samples::{File, Hour, Sample};
 
-use super::sampled::Sampled;
+use super::sampled::{Numbers, Sampled};
 use super::{Evidence, hours};
 use crate::change::RISK;
 use crate::loss::{Estimator, NEWEST, scores_of, threshold};
 use crate::material::Before;
 use crate::streams::Streams;
-use crate::windows::LASTS;
+use crate::windows::WINDOW;
 use crate::{Alarm, Answers, Change, ClassShare, Classify, Loss, Measured, Model, ReferenceData, Result, StreamChange};
 
 /// Where the predicted class and the confidence stand in a row of the streams.
@@ -22,6 +22,15 @@ const PREDICTED: usize = 0;
 const CONFIDENCE: usize = 1;
 /// So many files that could not be read are named.
 const MOST_UNREAD: usize = 5;
+/// The most rows of an hour that are judged. What `dispersion` stands for was measured on a few windows an hour; with thousands of rows the difference
+/// between morning and evening is more than it covers.
+const MOST_ROWS: usize = 500;
+/// With fewer rows nothing is estimated.
+const FEWEST_SCORES: usize = 100;
+/// Fewer rows are not described: what is said of two or three requests says what they were.
+const FEWEST_SHOWN: usize = 20;
+/// So many hours in a row it must have mattered before that decides about a pull request.
+pub(super) const IN_A_ROW: usize = 3;
 
 /// What a watch is about. Another version, another reference or another promise is another watch.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +53,7 @@ pub struct Watch {
     about: About,
     shape: [usize; 2],
     classes: usize,
-    /// The number of a pixel that is all ink.
-    ink: f32,
+    numbers: Numbers,
     streams: Streams,
     detector: Detector,
     estimator: Option<Estimator>,
@@ -61,10 +69,14 @@ pub struct Watch {
 #[derive(Clone, Debug)]
 struct Seen {
     state: State,
-    /// What was read, of the hours that are still looked back on.
+    /// What was read or came too late, of the hours that are still looked back on.
     files: BTreeSet<File>,
-    /// The last hour that had requests.
+    /// The first hour that is still looked back on.
+    first: Option<Hour>,
+    /// The last hour that was judged, and the last one that had requests.
+    judged: Option<Hour>,
     last: Option<Hour>,
+    hours: usize,
     windows: usize,
     rows: usize,
     capital: f64,
@@ -75,17 +87,52 @@ struct Seen {
     newest: Vec<Vec<f64>>,
     /// What the estimate is about.
     scores: Vec<Vec<f64>>,
-    left_out: usize,
-    unread: Vec<String>,
+    /// The certain loss after each of the last hours since the alarm, where it was estimated.
+    certain: Vec<Option<f64>>,
+    /// What is missing of the hours that are still looked back on.
+    missing: BTreeMap<Hour, Missing>,
 }
 
-/// What was read of an hour.
-#[derive(Debug, Default)]
+/// What is missing of an hour.
+#[derive(Clone, Debug, Default)]
+struct Missing {
+    /// Rows that could not be compared.
+    left_out: usize,
+    /// Files that could not be read.
+    unread: usize,
+    /// Why the first of them could not.
+    reasons: Vec<String>,
+    /// Files that were written after the hour was judged.
+    late: usize,
+}
+
+/// What was read of an hour: of many rows some, and which ones chance says, whatever they are. Who reads the same files has the same rows.
+#[derive(Debug)]
 pub(super) struct Read {
-    pub(super) rows: Vec<Vec<f64>>,
-    pub(super) left_out: usize,
+    random: fastrand::Rng,
+    rows: Vec<Vec<f64>>,
+    /// Rows so far, also those that are not kept.
+    found: usize,
+    left_out: usize,
     /// Why a file could not be read.
     pub(super) unread: Vec<String>,
+}
+
+impl Read {
+    pub(super) fn of(hour: Hour) -> Self {
+        let random = fastrand::Rng::with_seed(hour.begin().unsigned_abs());
+        Self { random, rows: Vec::new(), found: 0, left_out: 0, unread: Vec::new() }
+    }
+
+    /// The n-th row is kept with probability [`MOST_ROWS`] / n, in the place of any other one.
+    fn keep(&mut self, row: Vec<f64>) {
+        self.found += 1;
+        if self.rows.len() < MOST_ROWS {
+            self.rows.push(row);
+        } else if let Some(kept) = self.rows.get_mut(self.random.usize(..self.found)) {
+            *kept = row;
+        }
+    }
 }
 
 impl Watch {
@@ -107,7 +154,7 @@ impl Watch {
             about,
             shape: *shape,
             classes: *classes,
-            ink,
+            numbers: Numbers { ink, logits: answers.logits },
             streams,
             estimator: Estimator::fit(model, usual, &answers).await?,
             accuracy: Measured::by(usual, &answers, 0..usual.len()),
@@ -121,58 +168,89 @@ impl Watch {
         self.about == *about
     }
 
-    /// Forgets which files were read before an hour. Gives what is new among all files from that hour on, hour by hour: everything, if a file has come late
-    /// into an hour that was judged without it, because who begins anew would judge it with that.
+    /// What is new among all files from an hour on, hour by hour. A file of an hour that was judged without it is counted and never judged: the hour would
+    /// be judged twice, and the second time because of what came.
     pub(super) fn new_of(&mut self, files: Vec<File>, first: Hour) -> Vec<File> {
-        let known = &mut self.seen.files;
-        known.retain(|file| file.hour >= first);
-        // all are of one version, so the order of files is that of hours
-        let judged = known.last().map(|file| file.hour);
-        let new: Vec<File> = files.iter().filter(|file| !known.contains(*file)).cloned().collect();
-        if new.iter().any(|file| judged.is_some_and(|judged| file.hour <= judged)) {
-            self.seen = Seen::none(self.detector.start());
-            return files;
+        let seen = &mut self.seen;
+        // a clock that goes back brings no hour back that was forgotten
+        let first = seen.first.map_or(first, |before| before.max(first));
+        seen.first = Some(first);
+        seen.files.retain(|file| file.hour >= first);
+        seen.missing.retain(|hour, _| *hour >= first);
+        let mut new = Vec::new();
+        for file in files {
+            if file.hour < first || seen.files.contains(&file) {
+                continue;
+            }
+            if seen.judged.is_some_and(|judged| file.hour <= judged) {
+                seen.missing.entry(file.hour).or_default().late += 1;
+                seen.files.insert(file);
+            } else {
+                new.push(file);
+            }
         }
         new
     }
 
     /// Reads samples as rows of the streams.
     pub(super) fn read(&self, samples: &[Sample], read: &mut Read) -> Result<()> {
-        let sampled = Sampled::of(samples, self.shape, self.classes, self.ink);
+        let sampled = Sampled::of(samples, self.shape, self.classes, self.numbers);
         read.left_out += sampled.left_out;
-        read.rows.extend(self.streams.rows(&sampled.pictures, Some(&sampled.answers))?);
+        for row in self.streams.rows(&sampled.pictures, Some(&sampled.answers))? {
+            read.keep(row);
+        }
         Ok(())
     }
 
-    /// Takes the next hour, with the files that it was read from. It stakes the time since the last hour with requests began, which is known before it.
+    /// Takes the next hour, with the files that it was read from. It stakes the time since the last hour with requests began, which is known before it, with
+    /// its first window. The first hour stakes nothing: what its windows show is only what the next ones may follow. So a detector that begins later has at
+    /// most the capital of one that has seen all.
     pub(super) fn take(&mut self, hour: Hour, files: &[File], read: Read) -> Result<()> {
-        let Read { rows, left_out, unread } = read;
+        let Read { rows, left_out, unread, .. } = read;
         let seen = &mut self.seen;
         if !rows.is_empty() {
-            let stakes = seen.last.map_or(LASTS, |last| (hour.begin() - last.begin()) / 1000);
-            let stakes = Duration::from_secs(stakes.max(0).unsigned_abs());
-            let verdict = self.detector.observe(&mut seen.state, &rows, stakes)?;
-            let capital = verdict.evidence.total;
-            seen.last = Some(hour);
-            seen.windows += 1;
-            seen.rows += rows.len();
-            seen.capital = seen.capital.max(capital);
-            if seen.alarm.is_none() {
-                seen.streams = verdict.streams.into_iter().map(StreamChange::from).collect();
-                if verdict.alarm {
-                    seen.alarm = Some(Alarm { after: seen.rows, at: hours::end(hour), capital, from: 0 });
-                    // from here on the estimate is about what has changed
-                    seen.scores.clear();
+            let stakes = seen.last.map_or(0, |last| (hour.begin() - last.begin()) / 1000);
+            let mut stakes = Duration::from_secs(stakes.max(0).unsigned_abs());
+            for window in rows.chunks(WINDOW) {
+                let verdict = self.detector.observe(&mut seen.state, window, stakes)?;
+                stakes = Duration::ZERO;
+                let capital = verdict.evidence.total;
+                seen.windows += 1;
+                seen.rows += window.len();
+                seen.capital = seen.capital.max(capital);
+                if seen.alarm.is_none() {
+                    seen.streams = verdict.streams.into_iter().map(StreamChange::from).collect();
+                    if window.len() < FEWEST_SHOWN {
+                        seen.streams.iter_mut().for_each(|stream| stream.seen = None);
+                    }
+                    if verdict.alarm {
+                        seen.alarm = Some(Alarm { after: seen.rows, at: hours::end(hour), capital, from: 0 });
+                        // from this hour on the estimate is about what has changed
+                        seen.scores.clear();
+                    }
                 }
             }
+            seen.last = Some(hour);
+            seen.hours += 1;
             seen.scores.extend(rows.iter().map(|row| scores_of(row[CONFIDENCE])));
             let surplus = seen.scores.len().saturating_sub(NEWEST);
             seen.scores.drain(..surplus);
             seen.newest = rows;
+            if seen.alarm.is_some() {
+                let loss = lost(self.accuracy, self.estimator.as_ref(), &seen.scores, 0.0)?;
+                seen.certain.push(loss.map(|loss| loss.certain));
+                let surplus = seen.certain.len().saturating_sub(IN_A_ROW);
+                seen.certain.drain(..surplus);
+            }
         }
-        seen.left_out += left_out;
-        seen.unread.extend(unread);
-        seen.unread.truncate(MOST_UNREAD);
+        if left_out > 0 || !unread.is_empty() {
+            let missing = seen.missing.entry(hour).or_default();
+            missing.left_out += left_out;
+            missing.unread += unread.len();
+            missing.reasons.extend(unread);
+            missing.reasons.truncate(MOST_UNREAD);
+        }
+        seen.judged = Some(hour);
         seen.files.extend(files.iter().cloned());
         Ok(())
     }
@@ -187,8 +265,8 @@ impl Watch {
         now: i64,
     ) -> Result<Evidence> {
         let seen = &self.seen;
-        let comparisons =
-            if seen.newest.is_empty() { Vec::new() } else { self.detector.reference().compare(&seen.newest)? };
+        let is_shown = seen.newest.len() >= FEWEST_SHOWN;
+        let comparisons = if is_shown { self.detector.reference().compare(&seen.newest)? } else { Vec::new() };
         let change = Change {
             alarm: seen.alarm,
             capital: seen.capital,
@@ -201,38 +279,69 @@ impl Watch {
             streams: seen.streams.clone(),
             comparisons,
         };
-        let mut unknown = seen.unread.clone();
-        if seen.left_out > 0 {
-            let [height, width] = self.shape;
-            let (left_out, classes) = (seen.left_out, self.classes);
-            unknown.push(format!(
-                "{left_out} sampled rows are left out: they are no picture of {height} × {width} with an answer for {classes} classes"
-            ));
-        }
+        let missing = |count: fn(&Missing) -> usize| seen.missing.values().map(count).sum::<usize>();
+        let (left_out, unread, late) =
+            (missing(|hour| hour.left_out), missing(|hour| hour.unread), missing(|hour| hour.late));
         let label = |class: usize| labels.get(class).cloned().unwrap_or_else(|| class.to_string());
-        let answers = self.usual.iter().zip(shares(&seen.newest, self.classes)).enumerate();
-        let answers = answers.map(|(class, (usual, new))| ClassShare { label: label(class), usual: *usual, new });
+        let mut answers = Vec::new();
+        if is_shown {
+            let shares = self.usual.iter().zip(shares(&seen.newest, self.classes)).enumerate();
+            answers.extend(shares.map(|(class, (usual, new))| ClassShare { label: label(class), usual: *usual, new }));
+        }
+        let threshold = threshold(monitor);
+        let matters = |certain: &&Option<f64>| certain.is_some_and(|certain| certain >= threshold);
         Ok(Evidence {
             dataset: dataset.to_owned(),
             head,
             model: self.about.model.clone(),
             reference: self.reference,
-            answers: answers.collect(),
+            answers,
             change,
-            loss: self.loss(threshold(monitor))?,
-            left_out: seen.left_out,
-            unknown,
+            hours: seen.hours,
+            loss: lost(self.accuracy, self.estimator.as_ref(), &seen.scores, threshold)?,
+            in_a_row: seen.certain.iter().rev().take_while(matters).count(),
+            left_out,
+            unread,
+            late,
+            unknown: self.unknown(left_out, late),
         })
     }
 
-    fn loss(&self, threshold: f64) -> Result<Option<Loss>> {
-        let scores = &self.seen.scores;
-        let (Some(accuracy), Some(estimator)) = (self.accuracy, &self.estimator) else { return Ok(None) };
-        if scores.is_empty() {
-            return Ok(None);
+    /// What could not be found out, and why.
+    fn unknown(&self, left_out: usize, late: usize) -> Vec<String> {
+        let seen = &self.seen;
+        let reasons = seen.missing.values().flat_map(|hour| &hour.reasons);
+        let mut unknown: Vec<String> = reasons.take(MOST_UNREAD).cloned().collect();
+        if left_out > 0 {
+            let [height, width] = self.shape;
+            let classes = self.classes;
+            unknown.push(format!(
+                "{left_out} sampled rows are left out: they are no picture of {height} × {width} with an answer for {classes} classes"
+            ));
         }
-        Ok(Loss::new(accuracy, scores.len(), None, Some(estimator.estimate(scores)?), threshold))
+        if late > 0 {
+            unknown.push(format!("{late} files came too late: their hours had been judged without them"));
+        }
+        let scores = seen.scores.len();
+        if self.accuracy.is_some() && self.estimator.is_some() && (1..FEWEST_SCORES).contains(&scores) {
+            unknown.push(format!("not enough requests yet to estimate what is lost: {scores} of {FEWEST_SCORES}"));
+        }
+        unknown
     }
+}
+
+/// What is lost by the estimate, if there are enough rows for one.
+fn lost(
+    accuracy: Option<Measured>,
+    estimator: Option<&Estimator>,
+    scores: &[Vec<f64>],
+    threshold: f64,
+) -> Result<Option<Loss>> {
+    let (Some(accuracy), Some(estimator)) = (accuracy, estimator) else { return Ok(None) };
+    if scores.len() < FEWEST_SCORES {
+        return Ok(None);
+    }
+    Ok(Loss::new(accuracy, scores.len(), None, Some(estimator.estimate(scores)?), threshold))
 }
 
 impl Seen {
@@ -240,7 +349,10 @@ impl Seen {
         Self {
             state,
             files: BTreeSet::new(),
+            first: None,
+            judged: None,
             last: None,
+            hours: 0,
             windows: 0,
             rows: 0,
             capital: 0.0,
@@ -248,8 +360,8 @@ impl Seen {
             streams: Vec::new(),
             newest: Vec::new(),
             scores: Vec::new(),
-            left_out: 0,
-            unread: Vec::new(),
+            certain: Vec::new(),
+            missing: BTreeMap::new(),
         }
     }
 }
@@ -281,7 +393,7 @@ mod tests {
     impl Classify for Halves {
         async fn probabilities(&self, pictures: &Pictures) -> Result<Answers> {
             let probabilities = pictures.each().flat_map(answer).collect();
-            Ok(Answers { classes: 2, probabilities })
+            Ok(Answers { classes: 2, probabilities, logits: false })
         }
     }
 
@@ -340,7 +452,7 @@ mod tests {
 
     fn take(watch: &mut Watch, number: i64, requests: impl Iterator<Item = u64>) {
         let samples: Vec<Sample> = requests.map(request).collect();
-        let mut read = Read::default();
+        let mut read = Read::of(hour(number));
         watch.read(&samples, &mut read).unwrap();
         watch.take(hour(number), &[file(number, "a")], read).unwrap();
     }
@@ -350,6 +462,12 @@ mod tests {
         watch.evidence("halves", &["up".to_owned(), "down".to_owned()], None, &Monitor::undeclared(), now).unwrap()
     }
 
+    /// Requests of an hour that nobody can tell.
+    fn faint(number: i64) -> impl Iterator<Item = u64> {
+        let first = 100_000 + 1000 * number.unsigned_abs();
+        (0..200).map(move |other| first + 5 * other)
+    }
+
     #[tokio::test]
     async fn requests_like_the_reference_are_no_alarm_and_lose_nothing() {
         let mut watch = begun().await;
@@ -357,7 +475,8 @@ mod tests {
             let first = 10_000 + 50 * number;
             take(&mut watch, number as i64, first..first + 50);
         }
-        let Evidence { change, loss, answers, unknown, .. } = said(&watch);
+        let Evidence { change, loss, answers, unknown, hours, .. } = said(&watch);
+        assert_eq!(hours, 24);
         assert!(change.alarm.is_none() && change.capital < 0.1, "{change:?}");
         assert_eq!((change.windows, change.observations, change.waiting), (24, 1200, 0));
         let loss = loss.unwrap();
@@ -372,10 +491,11 @@ mod tests {
         take(&mut watch, 0, 10_000..10_100);
         assert!(said(&watch).change.alarm.is_none());
         for number in 1..4 {
-            take(&mut watch, number, (0..200).map(|other| 100_000 + 1000 * number as u64 + 5 * other));
+            take(&mut watch, number, faint(number));
+            assert_eq!(said(&watch).in_a_row, number.unsigned_abs() as usize);
         }
         let decision = Decision::Issue { why: "the requests have changed".to_owned() };
-        let (title, body) = issue(&said(&watch), &decision);
+        let (title, body) = issue(&said(&watch), &decision, true);
         assert_eq!(title, "The requests to the version trained on halves have changed");
         for said in
             ["The requests have changed.", "700 rows in 4 hours", "estimated without labels", "slipway drift halves"]
@@ -384,7 +504,9 @@ mod tests {
         }
         let Evidence { change, loss, .. } = said(&watch);
         let alarm = change.alarm.unwrap();
-        assert_eq!((alarm.after, alarm.at), (300, hour(2).begin() / 1000), "{change:?}");
+        // in one of the windows of the first hour that has bets
+        assert!((150..=300).contains(&alarm.after) && alarm.at == hour(2).begin() / 1000, "{change:?}");
+        assert_eq!((change.windows, change.observations), (14, 700));
         let loss = loss.unwrap();
         assert!(loss.matters && loss.certain > 0.1 && loss.items == 600, "{loss:?}");
         assert!((loss.estimated.unwrap().accuracy - 0.5).abs() < 0.15, "{loss:?}");
@@ -392,7 +514,57 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_hour_is_taken_twice_and_what_came_late_makes_it_begin_anew() {
+    async fn who_begins_later_has_at_most_the_capital_of_who_saw_all() {
+        // the first hour has no bets, whatever it shows
+        let mut watch = begun().await;
+        take(&mut watch, 0, faint(0));
+        assert_eq!(said(&watch).change.capital, 0.0);
+        // what changes is in the last window before the other one begins, so its price is not that of a usual window
+        let mut all = begun().await;
+        let mut later = begun().await;
+        take(&mut all, 0, 10_000..10_100);
+        for number in 1..5_i64 {
+            // one in two instead of one in five
+            let first = 200_000 + 1000 * number.unsigned_abs();
+            for watch in [&mut all, &mut later] {
+                take(watch, number, (0..40).map(move |other| first + 5 * (other / 2) + other % 2));
+            }
+            let [all, later] = [&all, &later].map(|watch| said(watch).change.capital);
+            assert!(later <= all, "{number}: {later} of {all}");
+        }
+        assert!(said(&later).change.capital > 0.0);
+    }
+
+    #[tokio::test]
+    async fn an_hour_has_so_many_rows_at_most_and_the_same_ones_again() {
+        let (mut watch, mut other) = (begun().await, begun().await);
+        for watch in [&mut watch, &mut other] {
+            take(watch, 0, 10_000..12_000);
+        }
+        let change = said(&watch).change;
+        assert_eq!((change.windows, change.observations), (10, 500));
+        assert_eq!(said(&watch), said(&other));
+        // any of them, not the first ones
+        let mut first = begun().await;
+        take(&mut first, 0, 10_000..10_500);
+        assert_ne!(said(&watch).change.comparisons, said(&first).change.comparisons);
+    }
+
+    #[tokio::test]
+    async fn few_rows_are_neither_estimated_nor_described() {
+        let mut watch = begun().await;
+        take(&mut watch, 0, 10_000..10_019);
+        let Evidence { change, answers, loss, unknown, .. } = said(&watch);
+        assert!(answers.is_empty() && change.comparisons.is_empty() && loss.is_none());
+        assert!(change.streams.iter().all(|stream| stream.seen.is_none()), "{:?}", change.streams);
+        assert_eq!(unknown, ["not enough requests yet to estimate what is lost: 19 of 100"]);
+        take(&mut watch, 1, 10_100..10_181);
+        let Evidence { answers, loss, unknown, in_a_row, .. } = said(&watch);
+        assert_eq!((answers.len(), loss.unwrap().items, unknown.len(), in_a_row), (2, 100, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn no_hour_is_taken_twice_and_what_came_late_is_counted() {
         let mut watch = begun().await;
         let files = |numbers: &[i64]| numbers.iter().map(|number| file(*number, "a")).collect::<Vec<File>>();
         assert_eq!(watch.new_of(files(&[0, 1]), hour(-9)), files(&[0, 1]));
@@ -400,30 +572,34 @@ mod tests {
         take(&mut watch, 1, 10..20);
         // what is older than it is looked back is not missed
         assert_eq!(watch.new_of(files(&[1, 2]), hour(1)), files(&[2]));
-        assert_eq!(said(&watch).change.windows, 2);
-        let late = vec![file(1, "a"), file(1, "b"), file(2, "a")];
-        assert_eq!(watch.new_of(late.clone(), hour(1)), late);
-        assert_eq!(said(&watch).change.windows, 0);
-        // who begins anew comes to the same as who has seen all
-        let mut other = begun().await;
-        for watch in [&mut watch, &mut other] {
-            take(watch, 1, 10..20);
-            take(watch, 4, 20..40);
+        // one of an hour that was judged is not judged, and counted once
+        for _ in 0..2 {
+            let late = vec![file(1, "a"), file(1, "b"), file(2, "a")];
+            assert_eq!(watch.new_of(late, hour(1)), files(&[2]));
+            let Evidence { hours, late, unknown, .. } = said(&watch);
+            assert_eq!((hours, late), (2, 1));
+            assert_eq!(unknown[0], "1 files came too late: their hours had been judged without them");
         }
-        assert_eq!(said(&watch), said(&other));
+        // a clock that goes back
+        assert_eq!(watch.new_of(files(&[0, 1, 2]), hour(-9)), files(&[2]));
+        assert_eq!(said(&watch).late, 1);
+        // what is said is about the hours that are looked back on
+        assert!(watch.new_of(Vec::new(), hour(2)).is_empty());
+        assert_eq!(said(&watch).late, 0);
     }
 
     #[tokio::test]
     async fn what_does_not_fit_is_left_out_and_said() {
         let mut watch = begun().await;
-        let mut read = Read { unread: vec!["a file".to_owned()], ..Read::default() };
+        let mut read = Read::of(hour(0));
+        read.unread.push("a file".to_owned());
         let other = Sample::new(0, "", 0, 1, vec![0.0; 9], vec![0.5, 0.5]);
         watch.read(&[request(1), other], &mut read).unwrap();
         watch.take(hour(0), &[file(0, "a")], read).unwrap();
-        let Evidence { change, left_out, unknown, .. } = said(&watch);
-        assert_eq!((change.observations, left_out), (1, 1));
+        let Evidence { change, left_out, unread, unknown, .. } = said(&watch);
+        assert_eq!((change.observations, left_out, unread), (1, 1, 1));
         assert_eq!(
-            unknown,
+            unknown[..2],
             ["a file", "1 sampled rows are left out: they are no picture of 4 × 4 with an answer for 2 classes"]
         );
         let more = Monitor { dispersion: 3_000_000, ..Monitor::undeclared() };

@@ -90,6 +90,8 @@ async fn old_files_are_deleted_and_nothing_else() {
     // one that was listed and is gone, and one that is no file of samples
     let gone = reader.read(&at(-24 * 8)).await.unwrap_err();
     assert!(matches!(gone, Error::Gone { .. }), "{gone}");
+    let large = reader.read(&File { bytes: 1 << 40, ..at(0) }).await.unwrap_err();
+    assert!(matches!(&large, Error::Malformed { reason, .. } if reason.contains("1099511627776 bytes")), "{large}");
     let malformed = reader.read(&at(0)).await.unwrap_err().to_string();
     assert!(malformed.contains("s3://requests/mnist/3/") && malformed.contains("not a file of samples"), "{malformed}");
 }

@@ -53,15 +53,25 @@ enum Shown {
         dataset: String,
         evidence: Box<Evidence>,
         decision: Decision,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        requests: Option<Box<requests::Look>>,
+        #[serde(flatten)]
+        requests: Asked,
     },
     Nothing {
         dataset: String,
         reason: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        requests: Option<Box<requests::Look>>,
+        #[serde(flatten)]
+        requests: Asked,
     },
+}
+
+/// What was found about the requests, if those are watched, or why it could not be.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<Box<requests::Look>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_failure: Option<String>,
 }
 
 impl Drift {
@@ -104,7 +114,7 @@ impl Drift {
             let found = look(&tree, &self.environment, declaration, sources, now).await;
             let failed = |error: slipway_evidence::Error| Failure::Service(format!("{}: {error}", declaration.name));
             let found = found.map_err(failed)?;
-            let mut asked = None;
+            let mut asked = Asked::default();
             if declaration.spec.monitor.as_ref().is_some_and(|monitor| monitor.requests.is_some()) {
                 let cache = evidence_cache(&places.sources.cache);
                 let sources = requests::Sources {
@@ -114,11 +124,19 @@ impl Drift {
                     mlflow: mlflow.as_ref().ok(),
                     server: server.as_deref(),
                     forge: remote.as_ref().ok().map(|remote| &remote.forge),
+                    slice: None,
                 };
                 // nothing is known of earlier hours, so all that the sample still has are read
                 let mut watch = None;
                 let look = requests::look(&tree, &self.environment, declaration, sources, &mut watch, now);
-                asked = Some(Box::new(Box::pin(look).await.map_err(failed)?));
+                match Box::pin(look).await {
+                    Ok(look) => asked.requests = Some(Box::new(look)),
+                    // what is known of the data is shown all the same
+                    Err(error) => {
+                        context.warn(format!("{}: the requests cannot be looked at: {error}", declaration.name));
+                        asked.requests_failure = Some(error.to_string());
+                    }
+                }
             }
             all.push(shown(context, declaration, found, asked));
         }
@@ -155,7 +173,7 @@ impl Drift {
 }
 
 /// Prints what was found for a person; returns what is printed as JSON.
-fn shown(context: &Context, declaration: &Dataset, found: Look, requests: Option<Box<requests::Look>>) -> Shown {
+fn shown(context: &Context, declaration: &Dataset, found: Look, requests: Asked) -> Shown {
     let dataset = declaration.name.clone();
     context.say(context.paint("1", &dataset));
     let reason = match found {
@@ -165,7 +183,7 @@ fn shown(context: &Context, declaration: &Dataset, found: Look, requests: Option
             }
             let Found { evidence, decision, .. } = *found;
             say(context, &evidence, &decision);
-            say_requests(context, requests.as_deref());
+            say_requests(context, requests.requests.as_deref());
             return Shown::Found { dataset, evidence: Box::new(evidence), decision, requests };
         }
         Look::NoHead => "no build has published it yet: `slipway dataset build` does",
@@ -174,22 +192,22 @@ fn shown(context: &Context, declaration: &Dataset, found: Look, requests: Option
         }
     };
     context.say(reason);
-    say_requests(context, requests.as_deref());
+    say_requests(context, requests.requests.as_deref());
     Shown::Nothing { dataset, reason, requests }
 }
 
 /// What was found about the requests, if those are watched. No request is shown: people have sent them.
 fn say_requests(context: &Context, look: Option<&requests::Look>) {
     let Some(requests::Look { evidence, decision, .. }) = look else { return };
-    if let Some(requests::Evidence { model, change, loss, unknown, .. }) = evidence {
+    if let Some(requests::Evidence { model, change, hours, loss, unknown, .. }) = evidence {
         context.say(format!("requests          to {} version {}", model.name, model.version));
         let alarm = match &change.alarm {
             Some(alarm) => format!("yes, after {} of the sample", alarm.after),
             None => "no".to_owned(),
         };
         context.say(format!(
-            "changed?          {alarm}: the capital is at most {:.3e} and 1 is an alarm, {} ({} rows of the sample in {} hours)",
-            change.capital, change.promise, change.observations, change.windows
+            "changed?          {alarm}: the capital is at most {:.3e} and 1 is an alarm, {} ({} rows of the sample in {hours} hours)",
+            change.capital, change.promise, change.observations
         ));
         context.say(format!("does it matter?   {}", matters(loss.as_ref(), "rows of the sample")));
         for unknown in unknown {
@@ -253,9 +271,10 @@ fn matters(loss: Option<&Loss>, items: &str) -> String {
     let measured =
         loss.measured.map(|measured| format!("{} of {} by labels", accuracy(measured.accuracy), measured.of));
     let estimated = loss.estimated.map(|estimated| format!("{} estimated without", accuracy(estimated.accuracy)));
+    let by = if loss.measured.is_none() { " by the estimate" } else { "" };
     let now: Vec<String> = measured.into_iter().chain(estimated).collect();
     format!(
-        "{yes}: accuracy {} on the reference, {} on {} {items}; {:.1} points are certainly lost, {:.1} matter",
+        "{yes}: accuracy {} on the reference, {} on {} {items}; {:.1} points are certainly lost{by}, {:.1} matter",
         accuracy(loss.reference.accuracy),
         now.join(", "),
         loss.items,
