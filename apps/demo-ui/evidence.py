@@ -168,7 +168,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class RequestsEvidence:
-    """All that is said about the requests of a version. Windows of the change are hours; what is counted are rows of the sample."""
+    """All that is said about the requests of a version; what is counted are rows of the sample."""
 
     # The dataset's head; empty if no build has published one.
     head: str
@@ -181,6 +181,8 @@ class RequestsEvidence:
     # The shares of its answers: those in the newest hour are `new`.
     answers: tuple[ClassShare, ...]
     change: Change
+    # Those that had requests.
+    hours: int
     # By an estimate, because requests have no labels.
     loss: Loss | None
     # Rows that could not be compared.
@@ -225,6 +227,7 @@ def requests_evidence_of(found: dict) -> RequestsEvidence:
         version=fields.whole(model.get("version")),
         answers=answers,
         change=_change(fields.mapping(found.get("change")), answers),
+        hours=_count(found, "hours"),
         loss=_loss(found.get("loss")),
         left_out=_count(found, "leftOut"),
         unknown=_texts(found, "unknown"),

@@ -73,7 +73,7 @@ def requests(evidence: RequestsEvidence, facts: Callable[[], None]) -> None:
     with right:
         with st.container(border=True):
             facts()
-        if evidence.answers and evidence.change.windows:
+        if evidence.answers:
             with st.container(border=True):
                 notice.part("Answers", help="The share of each class in the answers to the requests of the newest hour, and to the reference.")
                 _shares("answers", evidence.answers, ROWS.last)

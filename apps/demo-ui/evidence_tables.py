@@ -47,7 +47,7 @@ def hours(evidence: RequestsEvidence, zone: tzinfo = UTC) -> str:
 
 def sampled(evidence: RequestsEvidence) -> str:
     """How many rows of the sample there were."""
-    return f"{quantities.plural(evidence.change.observations, 'row')} in {quantities.plural(evidence.change.windows, 'hour')}"
+    return f"{quantities.plural(evidence.change.observations, 'row')} in {quantities.plural(evidence.hours, 'hour')}"
 
 
 def _alarm(alarm: Alarm | None, noun: Noun, zone: tzinfo) -> list[str]:

@@ -166,7 +166,7 @@ def switched_off(now: int) -> dict:
 
 def known_by_its_requests(now: int) -> dict:
     """No build has published it, and an hour of the requests of its version was judged."""
-    change = hourly(96, 1, 2.4e-4, now)
+    change = hourly(96, 2.4e-4, now)
     loss = {"reference": accuracy(1944, 2000), "items": 96, "measured": None, "estimated": {"of": 96, "accuracy": 0.968, "interval": [0.94, 0.996], "learned": True}, "loss": 0.004, "certain": -0.024, "threshold": 0.02, "matters": False}
     return {
         "enabled": True,
@@ -181,11 +181,11 @@ def known_by_its_requests(now: int) -> dict:
 def whose_requests_have_changed(now: int) -> dict:
     """What lands is like the others, and what is asked is not: there is an issue."""
     seen = {"mean": (0.71, "above 0.264", 0.48, 0.02, 0.034), "predicted": (0.2, "is 3", 0.34, 0.1, 0.13), "confidence": (0.05, "below 0.574", 0.31, 0.02, 0.034)}
-    change = hourly(700, 4, 61.0, now, alarm={"after": 300, "at": now - 7500, "capital": 9.0}, seen=seen)
+    change = hourly(700, 61.0, now, alarm={"after": 300, "at": now - 7500, "capital": 9.0}, seen=seen)
     loss = {"reference": accuracy(1822, 2000), "items": 600, "measured": None, "estimated": {"of": 600, "accuracy": 0.782, "interval": [0.71, 0.854], "learned": True}, "loss": 0.129, "certain": 0.057, "threshold": 0.02, "matters": True}
     shares = (0.07, 0.06, 0.1, 0.34, 0.08, 0.07, 0.08, 0.07, 0.07, 0.06)
     requests = {
-        "evidence": asked("mail", change, loss, labels=CLOTHES, shares=shares, left_out=12),
+        "evidence": asked("mail", change, loss, labels=CLOTHES, shares=shares, hours=4, left_out=12),
         "decision": {"action": "issue", "why": "the requests have changed (after 300 of the sample), and by the estimate the version in service loses 12.9 points on them"},
         "lookedAt": now - 300,
         "opened": "https://github.com/acme/digits/issues/31",
@@ -198,7 +198,7 @@ def whose_requests_have_changed(now: int) -> dict:
 def whose_requests_cannot_be_read(now: int) -> dict:
     """What is known of the requests is of before their sample was away."""
     requests = {
-        "evidence": asked("notes", hourly(410, 3, 0.012, now), None),
+        "evidence": asked("notes", hourly(410, 0.012, now), None, hours=3),
         "decision": {"action": "nothing", "why": "the requests are like the reference as far as anybody can tell"},
         "lookedAt": now - 5 * 3600,
         "failure": "listing s3://requests/mnist/3/: access denied; let the monitor's user list it",
@@ -219,9 +219,9 @@ def hostile(now: int) -> dict:
     found = evidence(HOSTILE, 9, change, None, labels=(HOSTILE, f"x{'y' * 400}", "[a link](javascript:alert)"), unknown=[f"{said} {long}"])
     found |= {"head": HOSTILE, "reference": {"digest": SCRIPT, "items": 9, "heldOut": 9}, "model": {"name": f"{HOSTILE}{long}", "version": 3}}
     found["loudest"] = [{"item": f"s3://landing/{HOSTILE}/{'w' * 400}", "label": HOSTILE, "answer": [HOSTILE, 0.99], "stream": HOSTILE, "value": None}]
-    hours = hourly(9, 1, 1e308, now, alarm={"after": 9, "at": now, "capital": 1e308})
-    hours["streams"] = [{**one, "stream": f"{HOSTILE} {TURNED}", "event": f"is {HOSTILE}"} for one in hours["streams"]]
-    requests = asked(HOSTILE, hours, None, labels=(HOSTILE, f"x{'y' * 400}"), unknown=[said])
+    change = hourly(9, 1e308, now, alarm={"after": 9, "at": now, "capital": 1e308})
+    change["streams"] = [{**one, "stream": f"{HOSTILE} {TURNED}", "event": f"is {HOSTILE}"} for one in change["streams"]]
+    requests = asked(HOSTILE, change, None, labels=(HOSTILE, f"x{'y' * 400}"), unknown=[said])
     requests |= {"head": SCRIPT, "reference": {"digest": HOSTILE, "items": 9, "heldOut": 9}, "model": {"name": f"{HOSTILE}{long}", "version": 3}}
     found["quality"] |= {"reasons": [{"reason": HOSTILE, "count": 3}], "first": [said]}
     return {
@@ -280,11 +280,11 @@ def changed(name: str, new: int, capital: float, model: bool, alarm: dict | None
     return found | ({"closes": closes} if closes is not None else {})
 
 
-def hourly(rows: int, hours: int, capital: float, now: int, alarm: dict | None = None, seen: dict | None = None) -> dict:
-    """The change of requests: rows in hours, of which none waits, and the time of the next judgement."""
+def hourly(rows: int, capital: float, now: int, alarm: dict | None = None, seen: dict | None = None) -> dict:
+    """The change of requests: rows, of which none waits, and the time of the next judgement."""
     found = changed("", rows, capital, model=True, alarm=alarm, seen=seen, closes=now + 1500)
     without = {key: [one for one in found[key] if one["stream"] != "label"] for key in ("streams", "comparisons")}
-    return found | without | {"windows": hours}
+    return found | without
 
 
 def asked(
@@ -293,6 +293,7 @@ def asked(
     loss: dict | None,
     labels: tuple[str, ...] = DIGITS,
     shares: tuple[float, ...] | None = None,
+    hours: int = 1,
     left_out: int = 0,
     unknown: list[str] | None = None,
     head: bool = True,
@@ -306,8 +307,12 @@ def asked(
         "reference": {"digest": digest(f"the reference of {name}"), "items": 10_000, "heldOut": 3000},
         "answers": class_shares(labels, shares),
         "change": change,
+        "hours": hours,
         "loss": loss,
+        "inARow": 0,
         "leftOut": left_out,
+        "unread": 0,
+        "late": 0,
         "unknown": [*([said] if left_out else []), *(unknown or [])],
     }
 
