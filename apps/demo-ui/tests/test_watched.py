@@ -92,7 +92,7 @@ class Reading(unittest.TestCase):
         self.assertEqual((found.head, found.reference, found.held_out), (digest("the head of mail"), digest("the reference of mail"), 3000))
         self.assertEqual((found.model, found.version, found.left_out, len(found.unknown)), ("mnist", 3, 12, 1))
         self.assertEqual(found.answers[3], ClassShare("Dress", 0.09, 0.34))
-        self.assertEqual((found.change.alarm.after, found.change.observations, found.change.windows), (300, 700, 4))
+        self.assertEqual((found.change.alarm.after, found.change.observations, found.hours), (300, 700, 4))
         self.assertEqual(found.change.closes, datetime.fromtimestamp(NOW + 1500, UTC))
         self.assertEqual((found.loss.measured, found.loss.estimated), (None, Accuracy(600, 0.782, 0.71, 0.854)))
         self.assertIn("access denied", known("notes").requests.failure)
