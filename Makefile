@@ -104,7 +104,7 @@ test-confined: build-tests ## test the programs in mount namespaces; Linux, as r
 # What `make test` does a few times, a hundred times.
 test-faults: build-tests ## kill programs a hundred times at random moments, and check that nothing is lost; some minutes
 	@echo "==> a hundred kills of each"
-	$(TEST_ENV) cargo test $(TESTS) --no-fail-fast --test kills --test it --test loops -- --ignored a_hundred
+	$(TEST_ENV) cargo test $(TESTS) --no-fail-fast --test kills --test it --test loops --test cli -- --ignored a_hundred
 
 test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
