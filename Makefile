@@ -102,9 +102,9 @@ test-confined: build-tests ## test the programs in mount namespaces; Linux, as r
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests -p 'confined_*.py'
 
 # What `make test` does a few times, a hundred times.
-test-faults: build-tests ## kill programs a hundred times at random moments, and check that nothing is lost; some minutes
-	@echo "==> a hundred kills of each"
-	$(TEST_ENV) cargo test $(TESTS) --no-fail-fast --test kills --test it --test loops --test cli -- --ignored a_hundred
+test-faults: build-tests ## kill programs a hundred times, and open fifty hostile pull requests; some minutes
+	@echo "==> a hundred kills of each, and fifty hostile pull requests"
+	$(TEST_ENV) cargo test $(TESTS) --no-fail-fast --test kills --test it --test loops --test cli --test github -- --ignored a_hundred all_fifty
 
 test-loop: build-tests
 	@echo "==> the whole loop, with a browser"
