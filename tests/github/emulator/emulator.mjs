@@ -15,6 +15,8 @@ const { createEmulator } = await import(pathToFileURL(join(process.argv[2], "nod
 const listening = new Promise((resolve, reject) => {
   const { listen } = Server.prototype;
   Server.prototype.listen = function () {
+    // Node's servers close a connection that was quiet for five seconds, perhaps while a request is on its way
+    this.keepAliveTimeout = 0;
     this.once("listening", () => resolve(this.address().port)).once("error", reject);
     return listen.call(this, 0, "127.0.0.1");
   };
