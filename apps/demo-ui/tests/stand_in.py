@@ -2,63 +2,37 @@
 
 import json
 import math
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 
+from loopback import Loopback
 from server import JSON_LENGTH
 from signature import NUMPY
 
 
-class StandIn:
+class StandIn(Loopback):
     """Answers `(method, path)` from `answers`: a body, `(status, body)`, `(status, body, headers)`, or a function of the request."""
 
     def __init__(self, answers: dict):
+        super().__init__()
         self.answers = answers
         self.requests: list[tuple[str, str, dict, dict | None]] = []
         # The header of each request; None if it has none.
         self.authorizations: list[str | None] = []
-        stand_in = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.answer("GET", None)
-
-            def do_POST(self):
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                self.answer("POST", read(content, int(self.headers[JSON_LENGTH] or len(content))))
-
-            def answer(self, method, body):
-                url = urlparse(self.path)
-                query = {key: values[0] for key, values in parse_qs(url.query).items()}
-                stand_in.requests.append((method, url.path, query, body))
-                stand_in.authorizations.append(self.headers["Authorization"])
-                answer = stand_in.answers.get((method, url.path), (404, {"error": "no such model"}))
-                if callable(answer):
-                    answer = answer(query, body)
-                status, content, headers = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
-                text = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(text)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self) -> "StandIn":
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def reply(self, method: str, target: str, headers: Message, content: bytes) -> tuple[int, dict[str, str], bytes]:
+        url = urlparse(target)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        body = None if method == "GET" else read(content, int(headers[JSON_LENGTH] or len(content)))
+        self.requests.append((method, url.path, query, body))
+        self.authorizations.append(headers["Authorization"])
+        answer = self.answers.get((method, url.path), (404, {"error": "no such model"}))
+        if callable(answer):
+            answer = answer(query, body)
+        status, answer, more = (*answer, {})[:3] if isinstance(answer, tuple) else (200, answer, {})
+        return status, more, answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
 
 def read(content: bytes, json_length: int) -> dict:

@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from urllib.parse import parse_qs, unquote, urlparse
+
+from loopback import Loopback
 
 TOKEN = "right-token"
 SOURCE = """# yaml-language-server: $schema=schema.json
@@ -67,10 +69,11 @@ def lineage(experiment: str, pull_request: int) -> dict:
     }
 
 
-class Manager:
+class Manager(Loopback):
     """The stand-in. `clock` gives the seconds since 1970; each training takes `seconds`, again and again."""
 
     def __init__(self, port: int = 0, clock=time.time, seconds: float = 45):
+        super().__init__(port)
         self.seconds = seconds
         self.clock = clock
         self.began = clock()
@@ -85,47 +88,17 @@ class Manager:
         # The environments of all experiments, and the pull requests that cancel something, by its name.
         self.environments = ["local"]
         self.cancellations: dict[str, dict] = {}
-        self.port = port
 
-    def __enter__(self) -> "Manager":
-        manager = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.answer("GET", None)
-
-            def do_POST(self):
-                self.answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-            def answer(self, method, body):
-                url = urlparse(self.path)
-                query = {key: values[0] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
-                path = url.path.removeprefix("/api/v1")
-                manager.requests.append((method, path, query, body))
-                manager.authorizations.append(self.headers["Authorization"])
-                status, answer = manager.instead.get(path) or manager.answer(method, path, query, body, self.headers["Authorization"])
-                if not status:
-                    self.close_connection = True
-                    return
-                content = answer.encode() if isinstance(answer, str) else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                kind = "text/plain" if isinstance(answer, str | bytes) else "application/json" if status < 400 else "application/problem+json"
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def reply(self, method: str, target: str, headers: Message, content: bytes) -> tuple[int, dict[str, str], bytes] | None:
+        url = urlparse(target)
+        query = {key: values[0] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
+        path, body = url.path.removeprefix("/api/v1"), None if method == "GET" else json.loads(content)
+        self.requests.append((method, path, query, body))
+        self.authorizations.append(headers["Authorization"])
+        status, answer = self.instead.get(path) or self.answer(method, path, query, body, headers["Authorization"])
+        kind = "text/plain" if isinstance(answer, str | bytes) else "application/json" if status < 400 else "application/problem+json"
+        text = answer.encode() if isinstance(answer, str) else answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return (status, {"Content-Type": kind}, text) if status else None
 
     def answer(self, method: str, path: str, query: dict, body: dict | None, authorization: str | None) -> tuple[int, object]:
         trials = self.trials()

@@ -8,7 +8,9 @@ import json
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
+
+from loopback import Loopback
 
 HOSTILE = "<img src=x onerror=\"document.title='hostile'\">"
 SCRIPT = "javascript:document.title='hostile'"
@@ -19,12 +21,12 @@ DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
-class Monitor:
+class Monitor(Loopback):
     """The stand-in. `clock` gives the seconds since 1970."""
 
     def __init__(self, port: int = 0, clock=time.time):
+        super().__init__(port)
         self.clock = clock
-        self.port = port
         # The path of each request, and the header with its login.
         self.requests: list[str] = []
         self.authorizations: list[str | None] = []
@@ -33,35 +35,12 @@ class Monitor:
         # What a test changes or adds, by the names of datasets; None removes one.
         self.changed: dict[str, dict | None] = {}
 
-    def __enter__(self) -> "Monitor":
-        monitor = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                monitor.requests.append(self.path)
-                monitor.authorizations.append(self.headers["Authorization"])
-                status, answer = monitor.instead or monitor.answer(self.path)
-                if not status:
-                    self.close_connection = True
-                    return
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json" if status < 400 else "application/problem+json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def reply(self, method: str, target: str, headers: Message, content: bytes) -> tuple[int, dict[str, str], bytes] | None:
+        self.requests.append(target)
+        self.authorizations.append(headers["Authorization"])
+        status, answer = self.instead or self.answer(target)
+        kind = "application/json" if status < 400 else "application/problem+json"
+        return (status, {"Content-Type": kind}, answer if isinstance(answer, bytes) else json.dumps(answer).encode()) if status else None
 
     def answer(self, path: str) -> tuple[int, object]:
         if path == "/api/v1/datasets":
