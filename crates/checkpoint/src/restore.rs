@@ -50,7 +50,7 @@ impl Checkpoints {
     /// Reads the checkpoint that another worker of this attempt has restored. Claims nothing.
     ///
     /// # Errors
-    /// [`Error::Lost`] if it is not there any more, or not whole; if the store cannot be reached or refuses, or a file cannot be written.
+    /// [`Error::Lost`] if it no longer exists or is not whole; if the store cannot be reached or refuses, or a file cannot be written.
     pub async fn fetch(&self, id: &Digest, folder: &Path) -> Result<Restored> {
         let checkpoints = self.look().await?.manifest.checkpoints;
         let Some(checkpoint) = checkpoints.iter().find(|checkpoint| checkpoint.id() == *id) else {

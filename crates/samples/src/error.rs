@@ -13,7 +13,7 @@ pub enum Error {
         /// Its address, such as `s3://requests/mnist/3/2026-11-30/07/server-0-1764486000000-1a2b3c4d.parquet`.
         uri: String,
     },
-    /// A file that is no file of samples.
+    /// A file that is not a file of samples.
     #[error("{uri} is not a file of samples: {reason}; if another program wrote it, delete it")]
     Malformed {
         /// Its address.

@@ -87,7 +87,7 @@ async fn old_files_are_deleted_and_nothing_else() {
     let left = reader.list("mnist", None, hour.after(-24 * 365), hour).await.unwrap();
     assert_eq!(left.iter().map(|file| file.hour).collect::<Vec<_>>(), [hour.after(-24 * 7 + 1), hour]);
     assert!(folder.path().join("requests").join(other).exists());
-    // one that was listed and is gone, and one that is no file of samples
+    // one that was listed and no longer exists, and one that is not a file of samples
     let gone = reader.read(&at(-24 * 8)).await.unwrap_err();
     assert!(matches!(gone, Error::Gone { .. }), "{gone}");
     let large = reader.read(&File { bytes: 1 << 40, ..at(0) }).await.unwrap_err();
