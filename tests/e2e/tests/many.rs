@@ -45,6 +45,11 @@ fn a_thousand_trainjobs_cost_little_and_a_change_is_told_within_ten_seconds() ->
     let objects = suspended(stack, &jobs)?;
     stack.kubectl().give(&["create", "-f", "-"], &objects)?;
     all_reported(github, &started)?;
+    // Trainer makes them one after another: only then is it known how many a start lists
+    until("there is a JobSet for each TrainJob", LIMIT, || {
+        let made = stack.kubectl().list(&["jobsets.jobset.x-k8s.io", "-n", "training"])?.len();
+        Ok(if made == jobs.len() { Ok(()) } else { Err(format!("{made} of {}", jobs.len())) })
+    })?;
 
     // a start beside all of them
     let (old, before) = (stack.leader()?, lists(stack)?);
