@@ -80,6 +80,16 @@ impl GitHub {
         Ok(all)
     }
 
+    /// The pull requests by which the training manager moves jobs to the history, whatever became of them.
+    ///
+    /// # Errors
+    /// If GitHub refuses.
+    pub fn archives(&self) -> Result<Vec<Value>> {
+        let mut all = self.get("/pulls?state=all")?.as_array().cloned().unwrap_or_default();
+        all.retain(|one| is_of_manager(one) && text(one, "/head/ref").starts_with("slipway/history-"));
+        Ok(all)
+    }
+
     /// The retrain pull requests of a dataset, whatever became of them: the branch of each.
     ///
     /// # Errors

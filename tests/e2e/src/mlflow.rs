@@ -71,6 +71,17 @@ impl Stack {
         Ok(all.iter().map(version).collect())
     }
 
+    /// The paths of a run's files in one of its folders.
+    ///
+    /// # Errors
+    /// If MLflow cannot be reached.
+    pub fn files_of(&self, run: &str, folder: &str) -> Result<Vec<String>> {
+        let api = format!("{}/api/2.0/mlflow", self.url("mlflow"));
+        let found = self.ask(&format!("{api}/artifacts/list?run_id={run}&path={folder}"))?;
+        let files = found["files"].as_array().into_iter().flatten();
+        Ok(files.map(|file| text(file, "/path").to_owned()).collect())
+    }
+
     /// When the first loss of a run was logged, in milliseconds since 1970.
     ///
     /// # Errors

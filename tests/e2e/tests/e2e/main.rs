@@ -8,6 +8,7 @@ mod manager;
 mod memory;
 mod mistakes;
 mod programs;
+mod recorded;
 mod retraining;
 mod rights;
 mod stopping;
