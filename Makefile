@@ -91,7 +91,7 @@ test-rust: build-tests
 	$(TEST_ENV) cargo test $(TESTS) --tests -- --skip $(LOOP_TEST)
 
 test-python: setup-test
-	@echo "==> tests of the page, and of the script that installs a release"
+	@echo "==> tests of the page, and of the scripts that install slipway"
 	cd apps/demo-ui && $(VENV)/bin/python -m unittest discover -s tests
 	$(VENV)/bin/python -m unittest discover -s tools/setup/tests
 

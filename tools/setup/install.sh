@@ -2,8 +2,13 @@
 # Installs the command line, and the programs that it starts in libexec beside it: install.sh FROM PREFIX
 set -eu
 from=$1
-mkdir -p "$2/bin" "$2/libexec/slipway"
-prefix=$(cd "$2" && pwd)
+# Not every shell expands the ~ of `make install PREFIX=~/.local`. If it arrives here, it must not become a folder of that name.
+case $2 in
+"~" | "~/"*) prefix=$HOME${2#"~"} ;;
+*) prefix=$2 ;;
+esac
+mkdir -p "$prefix/bin" "$prefix/libexec/slipway"
+prefix=$(cd "$prefix" && pwd)
 install -m 755 "$from/slipway-trainer" "$from/slipway-launch" "$from/slipway-server" "$from/slipway-manager" "$from/slipway-monitor" "$prefix/libexec/slipway/"
 install -m 755 "$from/slipway" "$prefix/bin/"
 echo "==> installed $prefix/bin/slipway"
