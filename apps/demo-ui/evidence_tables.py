@@ -14,6 +14,7 @@ from noun import ITEMS, ROWS, Noun
 STREAMS = {
     "predicted": "the class that the version in service answers",
     "confidence": "how sure the version in service is",
+    "distance": "how far what the last layer takes of the picture is from that of the pictures that the version was trained on",
     "label": "the label that the item came with",
     "mean": "the mean brightness of the picture, 0 to 1",
     "contrast": "the standard deviation of the brightness",

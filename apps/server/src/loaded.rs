@@ -79,7 +79,7 @@ impl Loaded {
         }
         for rows in if interface.batched { vec![1, interface.most] } else { vec![1] } {
             network
-                .run(&interface, &interface.zeros(rows))
+                .run(&interface, &interface.zeros(rows), false)
                 .map_err(|reason| failed(format!("it does not answer zeros: {reason}")))?;
         }
         let quick = if let Network::BuiltIn(prepared) = &network {
@@ -131,23 +131,23 @@ impl Loaded {
         if self.interface.batched { self.interface.most.min(BATCH) } else { 1 }
     }
 
-    /// The model's answer to inputs that are as its interface says, by the worker with this index.
+    /// The model's answer to inputs that are as its interface says, by the worker with this index. The features, if they are wanted, are the last output.
     ///
     /// # Errors
     /// When the model fails.
-    pub fn run(&self, worker: usize, inputs: &[Array]) -> Result<Vec<Array>, String> {
+    pub fn run(&self, worker: usize, inputs: &[Array], features: bool) -> Result<Vec<Array>, String> {
         let network = &self.networks[worker % self.networks.len()];
         // A call that panicked left nothing half done: the weights are frozen.
-        network.lock().unwrap_or_else(PoisonError::into_inner).run(&self.interface, inputs)
+        network.lock().unwrap_or_else(PoisonError::into_inner).run(&self.interface, inputs, features)
     }
 
     /// The answer of a quick model, by the thread that asks.
     ///
     /// # Errors
     /// When the model fails, or is not quick.
-    pub(crate) fn run_here(&self, inputs: &[Array]) -> Result<Vec<Array>, String> {
+    pub(crate) fn run_here(&self, inputs: &[Array], features: bool) -> Result<Vec<Array>, String> {
         let quick = self.quick.as_ref().ok_or("it is not quick")?;
-        classify(|images, rows| quick.inference.probabilities(images, rows), inputs)
+        classify(|images, rows, to| quick.inference.answer(images, rows, to), inputs, features)
     }
 }
 

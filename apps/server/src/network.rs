@@ -61,13 +61,14 @@ impl Network {
         }
     }
 
-    /// Runs the model. The inputs are as its interface says; so are the outputs, which are checked.
+    /// Runs the model. The inputs are as its interface says; so are the outputs, which are checked. A built-in network gives its features as the last one if
+    /// they are wanted.
     ///
     /// # Errors
     /// Why it fails, or how its answer differs from its signature.
-    pub fn run(&mut self, interface: &Interface, inputs: &[Array]) -> Result<Vec<Array>, String> {
+    pub fn run(&mut self, interface: &Interface, inputs: &[Array], features: bool) -> Result<Vec<Array>, String> {
         match self {
-            Self::BuiltIn(prepared) => classify(|images, rows| prepared.probabilities(images, rows), inputs),
+            Self::BuiltIn(prepared) => classify(|images, rows, to| prepared.answer(images, rows, to), inputs, features),
             Self::Engine(engine, names) => {
                 let tensors = inputs.iter().map(Array::to_tensor).collect::<Result<Vec<_>, _>>();
                 let tensors = tensors.map_err(|error| error.to_string())?;
@@ -101,29 +102,37 @@ impl Network {
     }
 }
 
-/// The probabilities of a built-in network, and the class with the highest one for each image.
+/// The probabilities of a built-in network, the class with the highest one for each image, and the features if they are wanted. `answer` gives the
+/// probabilities, and appends the features.
 ///
 /// # Errors
 /// Why it fails.
 pub fn classify(
-    probabilities: impl FnOnce(&[f32], usize) -> slipway_model::Result<Vec<f32>>,
+    answer: impl FnOnce(&[f32], usize, Option<&mut Vec<f32>>) -> slipway_model::Result<Vec<f32>>,
     inputs: &[Array],
+    features: bool,
 ) -> Result<Vec<Array>, String> {
     let [Array { shape, elements: Elements::Fp32(images) }] = inputs else {
         return Err("it takes one tensor of images".to_owned());
     };
     let count = shape.first().copied().unwrap_or_default();
     let rows = usize::try_from(count).unwrap_or_default();
-    let probabilities = probabilities(images, rows).map_err(|error| error.to_string())?;
+    let mut features = features.then(Vec::new);
+    let probabilities = answer(images, rows, features.as_mut()).map_err(|error| error.to_string())?;
     if !probabilities.iter().all(|number| number.is_finite()) {
         return Err("it returned numbers that are not finite".to_owned());
     }
     let classes = probabilities.len() / rows.max(1);
     let labels = probabilities.chunks(classes.max(1)).map(best).collect();
-    Ok(vec![
+    let mut outputs = vec![
         Array { shape: vec![count, classes as i64], elements: Elements::Fp32(probabilities) },
         Array { shape: vec![count], elements: Elements::Int64(labels) },
-    ])
+    ];
+    if let Some(features) = features {
+        let width = features.len() / rows.max(1);
+        outputs.push(Array { shape: vec![count, width as i64], elements: Elements::Fp32(features) });
+    }
+    Ok(outputs)
 }
 
 /// The index of the highest probability. On a tie the first class wins, as in other implementations of argmax.

@@ -71,6 +71,7 @@ pub(crate) async fn ask(
     model: Arc<Loaded>,
     inputs: Vec<Array>,
     rows: usize,
+    features: bool,
     capacity: usize,
     metrics: &Metrics,
 ) -> Answer {
@@ -83,7 +84,7 @@ pub(crate) async fn ask(
         if waiting.len() >= capacity {
             return Err(NoAnswer::Busy(waiting.len()));
         }
-        waiting.push_back(Request { model: Arc::clone(&model), inputs, rows, answer, since: Instant::now() });
+        waiting.push_back(Request { model: Arc::clone(&model), inputs, rows, features, answer, since: Instant::now() });
         waiting.len() == 1
     };
     if is_first {
@@ -107,7 +108,7 @@ impl Drop for First<'_> {
         let Some(quick) = &self.model.quick else { return };
         let mut waiting = std::mem::take(&mut *quick.waiting());
         while !waiting.is_empty() {
-            run(self.metrics, quick.batch(&mut waiting), &|model, inputs| model.run_here(inputs));
+            run(self.metrics, quick.batch(&mut waiting), &|model, inputs, features| model.run_here(inputs, features));
         }
     }
 }
@@ -142,7 +143,7 @@ mod tests {
         let (model, bundle) = Loaded::quick(1, 4);
         let metrics = Metrics::new().unwrap();
         metrics.in_flight.set(1);
-        let mut asked = Box::pin(ask(Arc::new(model), input(3, 1), 1, CAPACITY, &metrics));
+        let mut asked = Box::pin(ask(Arc::new(model), input(3, 1), 1, false, CAPACITY, &metrics));
         let Poll::Ready(answer) = poll!(&mut asked) else { panic!("it waits") };
         assert!(is(&answer, &bundle.probabilities(&picture(3, 1), 1).unwrap()));
     }
@@ -153,8 +154,9 @@ mod tests {
         let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
         metrics.in_flight.set(2);
         let images = [1, 2, 1, 3, 1, 4];
-        let asked =
-            (0..).zip(images).map(|(of, rows)| ask(Arc::clone(&model), input(of, rows), rows, CAPACITY, &metrics));
+        let asked = (0..)
+            .zip(images)
+            .map(|(of, rows)| ask(Arc::clone(&model), input(of, rows), rows, false, CAPACITY, &metrics));
         let answers = futures::future::join_all(asked).await;
         for ((of, images), answer) in (0..).zip(images).zip(&answers) {
             assert!(is(answer, &bundle.probabilities(&picture(of, images), images).unwrap()), "{of}");
@@ -164,12 +166,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn features_are_for_whoever_wants_them_although_others_are_in_the_batch() {
+        let (model, bundle) = Loaded::quick(1, 4);
+        let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
+        metrics.in_flight.set(2);
+        let wanted = [false, true, false];
+        let asked = (0..).zip(wanted).map(|(of, features)| {
+            let inputs = input(of, 1);
+            ask(Arc::clone(&model), inputs, 1, features, CAPACITY, &metrics)
+        });
+        let answers = futures::future::join_all(asked).await;
+        assert_eq!(metrics.batch.get_sample_count(), 1);
+        for ((of, features), answer) in (0..).zip(wanted).zip(&answers) {
+            let answer = answer.as_deref().unwrap();
+            assert_eq!(answer.len(), if features { 3 } else { 2 }, "{of}");
+            let mut want = Vec::new();
+            bundle.answer(&picture(of, 1), 1, Some(&mut want)).unwrap();
+            if let Some(Array { shape, elements: Elements::Fp32(found) }) = answer.get(2) {
+                assert_eq!(shape, &[1, 128]);
+                assert!(found.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-5), "{of}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn others_are_answered_although_the_first_one_has_gone() {
         let (model, bundle) = Loaded::quick(1, 4);
         let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
         metrics.in_flight.set(2);
-        let mut first = Box::pin(ask(Arc::clone(&model), input(0, 1), 1, CAPACITY, &metrics));
-        let mut second = Box::pin(ask(Arc::clone(&model), input(1, 1), 1, CAPACITY, &metrics));
+        let mut first = Box::pin(ask(Arc::clone(&model), input(0, 1), 1, false, CAPACITY, &metrics));
+        let mut second = Box::pin(ask(Arc::clone(&model), input(1, 1), 1, false, CAPACITY, &metrics));
         assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
         drop(first);
         assert!(is(&second.await, &bundle.probabilities(&picture(1, 1), 1).unwrap()));
@@ -182,7 +208,7 @@ mod tests {
         let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
         metrics.in_flight.set(2);
         let mut asked: Vec<_> =
-            (0..3).map(|of| Box::pin(ask(Arc::clone(&model), input(of, 1), 1, 2, &metrics))).collect();
+            (0..3).map(|of| Box::pin(ask(Arc::clone(&model), input(of, 1), 1, false, 2, &metrics))).collect();
         let mut third = asked.remove(2);
         for waits in &mut asked {
             assert!(poll!(waits).is_pending());

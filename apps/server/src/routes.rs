@@ -241,7 +241,8 @@ async fn ask(
         let read = move || infer::read(&bytes, json_length.as_ref(), &model.interface);
         tokio::task::spawn_blocking(read).await.map_err(|error| Refusal::unexpected(error.to_string()))??
     };
-    let (model, outputs) = app.ask(model, ask::Asked { id: id.as_deref(), inputs, rows, named }).await?;
+    let features = wanted.iter().any(|one| one.is_on_request(&model.interface));
+    let (model, outputs) = app.ask(model, ask::Asked { id: id.as_deref(), inputs, rows, named, features }).await?;
     let response = infer::response(&model, id, &wanted, &outputs)?;
     Ok((model, response))
 }
@@ -297,7 +298,7 @@ async fn invoke(address: &Address, asked: &Asked, request: Request) -> Answered<
         let read = tokio::task::spawn_blocking(move || invocations::read(&bytes, &reading.interface));
         let invocation = read.await.map_err(|error| Refusal::unexpected(error.to_string()))??;
         let (inputs, rows, named) = (invocation.inputs, invocation.rows, asked.version.is_some());
-        let (model, outputs) = app.ask(&model, ask::Asked { id: None, inputs, rows, named }).await?;
+        let (model, outputs) = app.ask(&model, ask::Asked { id: None, inputs, rows, named, features: false }).await?;
         let answer = invocations::answer(&model.interface, &outputs, invocation.table)?;
         Ok((model, answer))
     };
@@ -335,13 +336,13 @@ async fn ping(State(address): State<Address>) -> Result<&'static str, Refusal> {
 }
 
 fn metadata(model: &Loaded, versions: &[String]) -> Value {
-    let Interface { platform, inputs, outputs, labels, .. } = &model.interface;
+    let Interface { platform, inputs, labels, .. } = &model.interface;
     let mut metadata = json!({
         "name": model.name,
         "versions": versions,
         "platform": platform,
         "inputs": inputs,
-        "outputs": outputs,
+        "outputs": model.interface.offered().collect::<Vec<_>>(),
     });
     if !labels.is_empty() {
         metadata["labels"] = json!(labels);

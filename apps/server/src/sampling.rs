@@ -28,18 +28,20 @@ pub(crate) fn bytes(inputs: &[Array]) -> usize {
     inputs.iter().map(|input| input.elements.len() * NUMBER).sum()
 }
 
-/// Takes a request that was answered by this version.
+/// Takes a request that was answered by this version. The features are among the outputs if it has any.
 pub(crate) fn fill(place: Place, model: &Arc<Loaded>, id: String, rows: usize, inputs: Vec<Array>, outputs: &[Array]) {
     // the registry's versions are numbers
     let Ok(version) = model.version.parse::<u64>() else { return };
-    let output = outputs.first().cloned();
-    let numbers = bytes(&inputs) + output.as_ref().map_or(0, |output| output.elements.len() * NUMBER);
+    let features = model.interface.features().and_then(|at| outputs.get(at));
+    let kept = [outputs.first(), features].map(|array| array.cloned());
+    let numbers = bytes(&inputs) + kept.iter().flatten().map(|array| array.elements.len() * NUMBER).sum::<usize>();
     let fixed = Sample::new(0, &id, 0, version, Vec::new(), Vec::new()).bytes();
     let time = slipway_samples::now();
-    let make = move || (0..rows).map(|row| sample(time, &id, row, rows, version, &inputs, output.as_ref())).collect();
+    let make = move || (0..rows).map(|row| sample(time, &id, row, rows, version, &inputs, &kept)).collect();
     place.fill(&model.name, version, numbers + rows * fixed, Box::new(make));
 }
 
+/// A row with the first output and the features, if there are any.
 fn sample(
     time: i64,
     id: &str,
@@ -47,15 +49,17 @@ fn sample(
     rows: usize,
     version: u64,
     inputs: &[Array],
-    output: Option<&Array>,
+    [output, features]: &[Option<Array>; 2],
 ) -> Sample {
     let of_row = |array: &Array| {
         let width = array.elements.len() / rows.max(1);
         array.elements.singles(row * width, (row + 1) * width)
     };
     let numbers = inputs.iter().flat_map(of_row).collect();
+    let [output, features] = [output, features].map(|array| array.as_ref().map(of_row));
     let row = u32::try_from(row).unwrap_or(u32::MAX);
-    Sample::new(time, id, row, version, numbers, output.map(of_row).unwrap_or_default())
+    let made = Sample::new(time, id, row, version, numbers, output.unwrap_or_default());
+    Sample { features, ..made }
 }
 
 #[cfg(test)]
@@ -64,14 +68,18 @@ mod tests {
     use crate::tensor::Elements;
 
     #[test]
-    fn a_row_has_the_numbers_of_all_inputs_and_of_the_first_output() {
+    fn a_row_has_the_numbers_of_all_inputs_of_the_first_output_and_of_the_features() {
         let inputs = [
             Array { shape: vec![2, 2], elements: Elements::Uint8(vec![1, 2, 3, 4]) },
             Array { shape: vec![2], elements: Elements::Bool(vec![true, false]) },
         ];
         let output = Array { shape: vec![2, 3], elements: Elements::Fp64(vec![0.5, 0.25, 0.25, 1.0, 0.0, 0.0]) };
-        let made = sample(7, "a", 1, 2, 3, &inputs, Some(&output));
-        assert_eq!(made, Sample::new(7, "a", 1, 3, vec![3.0, 4.0, 0.0], vec![1.0, 0.0, 0.0]));
+        let features = Array { shape: vec![2, 2], elements: Elements::Fp32(vec![0.0, 1.0, 5.0, 6.0]) };
+        let made = sample(7, "a", 1, 2, 3, &inputs, &[Some(output.clone()), None]);
+        let want = Sample::new(7, "a", 1, 3, vec![3.0, 4.0, 0.0], vec![1.0, 0.0, 0.0]);
+        assert_eq!(made, want);
+        let made = sample(7, "a", 1, 2, 3, &inputs, &[Some(output), Some(features)]);
+        assert_eq!(made, want.with_features(vec![5.0, 6.0]));
         assert_eq!(bytes(&inputs), 24);
     }
 }

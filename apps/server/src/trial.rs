@@ -92,7 +92,7 @@ fn largest(network: &mut Network, interface: &mut Interface) -> Result<(usize, i
         let rows = if interface.batched { vec![interface.most.max(2), BATCH, 2] } else { vec![1] };
         let mut last = None;
         for rows in rows {
-            match network.run(interface, &interface.zeros(rows)) {
+            match network.run(interface, &interface.zeros(rows), false) {
                 Ok(_) => return Ok((rows.min(interface.most), *other)),
                 Err(reason) => last = Some(reason),
             }

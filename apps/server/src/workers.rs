@@ -30,7 +30,7 @@ pub enum NoAnswer {
     Model(String),
 }
 
-/// The outputs of a model, as its interface says.
+/// The outputs of a model, as its interface says, and behind them what was wanted on request.
 pub(crate) type Answer = Result<Vec<Array>, NoAnswer>;
 
 /// A request that waits.
@@ -39,6 +39,8 @@ pub(crate) struct Request {
     pub(crate) model: Arc<Loaded>,
     pub(crate) inputs: Vec<Array>,
     pub(crate) rows: usize,
+    /// Whether the features are wanted, and the model has any.
+    pub(crate) features: bool,
     pub(crate) answer: oneshot::Sender<Answer>,
     pub(crate) since: Instant,
 }
@@ -106,13 +108,15 @@ impl Workers {
         self
     }
 
-    /// The model's answer to inputs that are as its interface says, `rows` along the first dimension.
+    /// The model's answer to inputs that are as its interface says, `rows` along the first dimension. With `features`, those are the last output if the model
+    /// gives them on request.
     ///
     /// # Errors
     /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
-    pub async fn ask(&self, model: Arc<Loaded>, inputs: Vec<Array>, rows: usize) -> Answer {
+    pub async fn ask(&self, model: Arc<Loaded>, inputs: Vec<Array>, rows: usize, features: bool) -> Answer {
+        let features = features && model.interface.on_request.is_some();
         if model.quick.as_ref().is_some_and(|quick| quick.takes(rows)) {
-            return quick::ask(model, inputs, rows, self.shared.capacity, &self.shared.metrics).await;
+            return quick::ask(model, inputs, rows, features, self.shared.capacity, &self.shared.metrics).await;
         }
         let (answer, answered) = oneshot::channel();
         {
@@ -124,7 +128,7 @@ impl Workers {
             if waiting >= self.shared.capacity {
                 return Err(NoAnswer::Busy(waiting));
             }
-            queue.waiting.push_back(Request { model, inputs, rows, answer, since: Instant::now() });
+            queue.waiting.push_back(Request { model, inputs, rows, features, answer, since: Instant::now() });
             self.shared.metrics.waiting.inc();
         }
         self.shared.arrived.notify_one();
@@ -147,7 +151,7 @@ fn work(shared: &Shared, index: usize) {
     // for each thread.
     tch::set_num_threads(1);
     while let Some(batch) = next(shared) {
-        run(&shared.metrics, batch, &|model, inputs| model.run(index, inputs));
+        run(&shared.metrics, batch, &|model, inputs, features| model.run(index, inputs, features));
     }
 }
 
@@ -184,8 +188,8 @@ fn next(shared: &Shared) -> Option<Vec<Request>> {
     }
 }
 
-/// How a model answers inputs.
-type Call<'a> = dyn Fn(&Loaded, &[Array]) -> Result<Vec<Array>, String> + 'a;
+/// How a model answers inputs, with its features or without.
+type Call<'a> = dyn Fn(&Loaded, &[Array], bool) -> Result<Vec<Array>, String> + 'a;
 
 /// Runs a batch by this call of its model, and gives each request its part.
 pub(crate) fn run(metrics: &Metrics, mut batch: Vec<Request>, call: &Call<'_>) {
@@ -206,9 +210,10 @@ pub(crate) fn run(metrics: &Metrics, mut batch: Vec<Request>, call: &Call<'_>) {
         joined = join(&batch);
         &joined
     };
+    let features = batch.iter().any(|request| request.features);
     let ready = Instant::now();
     // A panic of libtorch's binding must not take the server with it.
-    let done = std::panic::catch_unwind(AssertUnwindSafe(|| call(&model, inputs)));
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| call(&model, inputs, features)));
     let took = ready.elapsed();
     metrics.inference.observe(took.as_secs_f64());
     let waited: Vec<Duration> = batch.iter().map(|request| begun - request.since).collect();
@@ -221,7 +226,10 @@ pub(crate) fn run(metrics: &Metrics, mut batch: Vec<Request>, call: &Call<'_>) {
             } else {
                 let mut from = 0;
                 for request in &batch {
-                    answers.push(outputs.iter().map(|output| output.of_rows(from, request.rows)).collect());
+                    // features are for whoever wants them, although another one in the batch does
+                    let count = if request.features { outputs.len() } else { model.interface.outputs.len() };
+                    let part = outputs.iter().take(count).map(|output| output.of_rows(from, request.rows));
+                    answers.push(part.collect());
                     from += request.rows;
                 }
             }
@@ -285,7 +293,7 @@ mod tests {
         reached: impl Fn() -> bool,
     ) -> Asked {
         let (workers, model) = (Arc::clone(workers), Arc::clone(model));
-        let asked = tokio::spawn(async move { workers.ask(model, input(of, images), images).await });
+        let asked = tokio::spawn(async move { workers.ask(model, input(of, images), images, false).await });
         until(reached).await;
         asked
     }
@@ -307,7 +315,7 @@ mod tests {
     async fn a_lone_request_is_answered_as_the_bundle_does() {
         let (model, bundle) = Loaded::fresh(1, 2);
         let (workers, metrics) = workers(2, 8);
-        let got = workers.ask(Arc::new(model), input(3, 2), 2).await.unwrap();
+        let got = workers.ask(Arc::new(model), input(3, 2), 2, false).await.unwrap();
         assert!(close(probabilities(&got), &bundle.probabilities(&picture(3, 2), 2).unwrap()));
         assert_eq!((got[0].shape.as_slice(), got[1].shape.as_slice()), (&[2, 10][..], &[2][..]));
         assert_eq!((metrics.batch.get_sample_count(), metrics.batch.get_sample_sum()), (1, 2.0));
@@ -357,7 +365,7 @@ mod tests {
         let first = ask(&workers, &model, 0, 1, || metrics.batch.get_sample_count() == 1).await;
         let gone = ask(&workers, &model, 1, 5, || metrics.waiting.get() == 1).await;
         let second = ask(&workers, &model, 2, 2, || metrics.waiting.get() == 2).await;
-        assert_eq!(workers.ask(Arc::clone(&model), input(3, 1), 1).await, Err(NoAnswer::Busy(2)));
+        assert_eq!(workers.ask(Arc::clone(&model), input(3, 1), 1, false).await, Err(NoAnswer::Busy(2)));
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());
         drop(held);
@@ -371,8 +379,8 @@ mod tests {
         let (broken, _) = Loaded::fresh(1, 0);
         let (whole, _) = Loaded::fresh(1, 1);
         let (workers, _) = workers(1, 8);
-        let error = workers.ask(Arc::new(broken), input(0, 1), 1).await.unwrap_err();
+        let error = workers.ask(Arc::new(broken), input(0, 1), 1, false).await.unwrap_err();
         assert!(matches!(error, NoAnswer::Model(_)), "{error}");
-        assert!(workers.ask(Arc::new(whole), input(0, 1), 1).await.is_ok());
+        assert!(workers.ask(Arc::new(whole), input(0, 1), 1, false).await.is_ok());
     }
 }

@@ -90,6 +90,9 @@ mod tests {
     #[test]
     fn every_network_ends_in_one_score_for_each_class() {
         for (word, architecture) in Architecture::WORDS {
+            // what it takes are the features
+            let layers = architecture.layers(7);
+            assert!(matches!(layers.last(), Some(Layer::Linear { outputs: 7, .. })), "{word}");
             for input in [[1, 28, 28], [1, 8, 8], [3, 9, 13], [4, 4, 4]] {
                 let mut all = Vec::new();
                 assert_eq!(parameters(&architecture.layers(7), input, &mut all), [7, 1, 1], "{word} of {input:?}");

@@ -75,7 +75,7 @@ struct Set {
 }
 
 impl Set {
-    fn read(folder: &Path, classifier: &Classifier) -> Result<Self, Failure> {
+    fn read(folder: &Path, classifier: &Classifier, distance: &Distance) -> Result<Self, Failure> {
         let answers = Answers::read(folder)?;
         let mut set = Self { rows: Vec::new(), scores: Vec::new(), right: Vec::new(), labels: answers.labels.clone() };
         for (index, &label) in answers.labels.iter().enumerate() {
@@ -83,9 +83,10 @@ impl Set {
             let features = &answers.features[index * FEATURES..(index + 1) * FEATURES];
             let pixels = &answers.pixels[index * SIDE * SIDE..(index + 1) * SIDE * SIDE];
             let inputs = picture::statistics(pixels, SIDE);
-            set.rows.push(classifier.row(&Answer { softmax, features, label: None, inputs: &inputs })?);
+            let distance = distance.of(features)?;
+            let answer = Answer { softmax, distance: Some(distance), label: None, inputs: &inputs };
+            set.rows.push(classifier.row(&answer)?);
             set.right.push(most(softmax).0 == usize::from(label));
-            let distance = classifier.distance.as_ref().map_or(0.0, |distance| distance.of(features));
             set.scores.push(scores(softmax, distance));
         }
         Ok(set)
@@ -114,6 +115,7 @@ struct Study {
     folder: std::path::PathBuf,
     runs: usize,
     classifier: Classifier,
+    distance: Distance,
     reference: Set,
     stream: Set,
     corrupted: Vec<(&'static str, &'static str, Set)>,
@@ -126,20 +128,22 @@ impl Study {
         let labels: Vec<usize> = train.labels.iter().map(|&label| usize::from(label)).collect();
         let distance = Distance::fit(&features, &labels, CLASSES)?;
         let inputs = picture::STATISTICS.map(str::to_owned).to_vec();
-        let classifier = Classifier { classes: CLASSES, labels: false, distance: Some(distance), inputs };
+        let classifier = Classifier { classes: CLASSES, labels: false, distance: true, inputs };
         let mut corrupted = Vec::new();
         for strength in STRENGTHS {
             for name in CORRUPTIONS {
-                let set = Set::read(&folder.join(format!("stream-{strength}")).join(name), &classifier)?;
+                let folder = folder.join(format!("stream-{strength}")).join(name);
+                let set = Set::read(&folder, &classifier, &distance)?;
                 corrupted.push((name, strength, set));
             }
         }
         Ok(Self {
             folder: folder.to_owned(),
             runs,
-            reference: Set::read(&folder.join("reference"), &classifier)?,
-            stream: Set::read(&folder.join("stream"), &classifier)?,
+            reference: Set::read(&folder.join("reference"), &classifier, &distance)?,
+            stream: Set::read(&folder.join("stream"), &classifier, &distance)?,
             classifier,
+            distance,
             corrupted,
         })
     }
@@ -313,7 +317,7 @@ impl Study {
         for strength in STRENGTHS {
             for name in CORRUPTIONS {
                 let folder = self.folder.join(format!("reference-{strength}")).join(name);
-                spoiled.push((name, Set::read(&folder, &self.classifier)?));
+                spoiled.push((name, Set::read(&folder, &self.classifier, &self.distance)?));
             }
         }
         // columns of the scores, and which corrupted copies of the reference are used

@@ -12,8 +12,8 @@ pub struct Classifier {
     pub classes: usize,
     /// Whether the true labels are known, at least of some.
     pub labels: bool,
-    /// How far penultimate features are from what they were in training.
-    pub distance: Option<Distance>,
+    /// Whether it is known how far the penultimate features are from those of training, at least of some: see [`Distance`].
+    pub distance: bool,
     /// Names of the statistics of the inputs, such as `mean`.
     pub inputs: Vec<String>,
 }
@@ -23,8 +23,8 @@ pub struct Classifier {
 pub struct Answer<'a> {
     /// The probability of each class.
     pub softmax: &'a [f32],
-    /// The penultimate features; may be empty if no distance is watched.
-    pub features: &'a [f32],
+    /// How far the penultimate features are from those of training, if that is known.
+    pub distance: Option<f64>,
     /// The true label, if it is known.
     pub label: Option<usize>,
     /// A value for each statistic of the inputs.
@@ -39,7 +39,7 @@ impl Classifier {
         let mut streams = vec![Stream::classes("predicted", self.classes, 4.0), Stream::numbers("confidence", 2.0)];
         let each = 2.0 / self.classes as f64;
         streams.extend((0..self.classes).map(|class| Stream::numbers(format!("softmax[{class}]"), each)));
-        if self.distance.is_some() {
+        if self.distance {
             streams.push(Stream::numbers("distance", 2.0));
         }
         if self.labels {
@@ -52,7 +52,7 @@ impl Classifier {
     /// The row of an answer, a value for each of the streams.
     ///
     /// # Errors
-    /// When the answer has another number of classes, features or statistics.
+    /// When the answer has another number of classes or statistics.
     pub fn row(&self, answer: &Answer<'_>) -> Result<Vec<f64>> {
         let fits = |found: usize, expected: usize| {
             if found == expected { Ok(()) } else { Err(Error::Row { found, expected }) }
@@ -62,9 +62,8 @@ impl Classifier {
         let (predicted, confidence) = most(answer.softmax);
         let mut row = vec![predicted as f64, confidence];
         row.extend(answer.softmax.iter().copied().map(f64::from));
-        if let Some(distance) = &self.distance {
-            fits(answer.features.len(), distance.features())?;
-            row.push(distance.of(answer.features));
+        if self.distance {
+            row.push(answer.distance.unwrap_or(f64::NAN));
         }
         if self.labels {
             row.push(answer.label.map_or(f64::NAN, |label| label as f64));
@@ -99,7 +98,7 @@ impl Distance {
     /// From features with their classes. They must not be those of the reference: the training data are right for it.
     ///
     /// # Errors
-    /// When there are fewer rows than features, the rows have different lengths, or a class is not below `classes`.
+    /// When there are fewer rows than features, the rows have different lengths, a feature is not finite, or a class is not below `classes`.
     pub fn fit<R: AsRef<[f32]>>(features: &[R], labels: &[usize], classes: usize) -> Result<Self> {
         let width = features.first().map_or(0, |row| row.as_ref().len());
         if width == 0 || features.len() <= width || labels.len() != features.len() {
@@ -110,9 +109,7 @@ impl Distance {
         let mut counts = vec![0.0; classes];
         for (row, &label) in features.iter().zip(labels) {
             let row = row.as_ref();
-            if row.len() != width {
-                return Err(Error::Row { found: row.len(), expected: width });
-            }
+            check(row, width)?;
             if label >= classes {
                 let (stream, last) = ("label".to_owned(), classes.saturating_sub(1));
                 return Err(Error::Class { stream, value: label as f64, last });
@@ -152,12 +149,27 @@ impl Distance {
         self.whitening.len()
     }
 
-    /// The distance of features; as many as it was fitted to.
-    #[must_use]
-    pub fn of(&self, features: &[f32]) -> f64 {
+    /// The distance of features.
+    ///
+    /// # Errors
+    /// When there are not as many as it was fitted to, or one is not finite.
+    pub fn of(&self, features: &[f32]) -> Result<f64> {
+        check(features, self.features())?;
         let white = whiten(&self.whitening, features.iter().copied().map(f64::from));
         let squares = self.means.iter().map(|mean| mean.iter().zip(&white).map(|(a, b)| (a - b).powi(2)).sum::<f64>());
-        squares.fold(f64::INFINITY, f64::min).sqrt()
+        // finite, even if all features were the same in training and now are not
+        Ok(squares.fold(f64::MAX, f64::min).sqrt())
+    }
+}
+
+/// Fails unless these are so many finite features.
+fn check(features: &[f32], expected: usize) -> Result<()> {
+    if features.len() != expected {
+        return Err(Error::Row { found: features.len(), expected });
+    }
+    match features.iter().find(|feature| !feature.is_finite()) {
+        Some(&value) => Err(Error::Range { what: "a feature", value: value.into(), allowed: "finite" }),
+        None => Ok(()),
     }
 }
 

@@ -1,13 +1,18 @@
 //! The model, as whoever computes evidence sees it.
 
-use slipway_drift::most;
+use slipway_drift::{Distance, most};
 
 use crate::{Error, Pictures, Result};
 
 /// Something that answers for pictures: the version in service.
 pub trait Classify {
-    /// The probability of each class for each picture, one after the other.
-    fn probabilities(&self, pictures: &Pictures) -> impl Future<Output = Result<Answers>> + Send;
+    /// The features of each picture, as many for each; `None` if it gives none.
+    fn features(&self, pictures: &Pictures) -> impl Future<Output = Result<Option<Vec<Vec<f32>>>>> + Send;
+
+    /// The probability of each class for each picture, one after the other. With a distance, which was learned from its features, also how far those of each
+    /// picture are; it is an error if it gives no features any more.
+    fn answers(&self, pictures: &Pictures, distance: Option<&Distance>)
+    -> impl Future<Output = Result<Answers>> + Send;
 }
 
 /// Probabilities of classes, picture by picture.
@@ -19,6 +24,8 @@ pub struct Answers {
     pub probabilities: Vec<f32>,
     /// Whether the model gave other numbers, which were taken for logits.
     pub logits: bool,
+    /// How far the features of each picture are from those of training, NaN where they are missing; empty if it is not known of any.
+    pub distances: Vec<f64>,
 }
 
 impl Answers {
@@ -26,6 +33,12 @@ impl Answers {
     #[must_use]
     pub fn get(&self, number: usize) -> &[f32] {
         self.probabilities.get(number * self.classes..(number + 1) * self.classes).unwrap_or_default()
+    }
+
+    /// How far the features of one picture are from those of training, if that is known.
+    #[must_use]
+    pub fn distance(&self, number: usize) -> Option<f64> {
+        self.distances.get(number).copied().filter(|distance| !distance.is_nan())
     }
 
     /// How many pictures were answered for.
@@ -53,10 +66,11 @@ impl Answers {
     pub(crate) async fn of(
         model: &(impl Classify + Sync),
         pictures: &Pictures,
+        distance: Option<&Distance>,
         dataset: &str,
         classes: usize,
     ) -> Result<Self> {
-        let answers = model.probabilities(pictures).await?;
+        let answers = model.answers(pictures, distance).await?;
         if !pictures.is_empty() && (answers.classes != classes || answers.len() != pictures.len()) {
             return Err(Error::Unlike {
                 dataset: dataset.to_owned(),

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 use slipway_digest::Digest;
+use slipway_drift::Distance;
 use slipway_experiment::Monitor;
 use slipway_pipeline::{Counts, ReasonCount, Report};
 
 use crate::change::change;
+use crate::distance::distance;
 use crate::loss::{about, loss, threshold};
 use crate::loudest::loudest;
 use crate::streams::Streams;
@@ -113,7 +115,7 @@ pub async fn examine(
     let (mut asked, mut silent) = (None, None);
     if let Some((name, model)) = model {
         match answers(model, material).await {
-            Ok(answers) => asked = Some((name, model, answers)),
+            Ok((distance, answers)) => asked = Some((name, model, distance, answers)),
             Err(error) => {
                 silent = matches!(error, Error::Model { .. }).then_some(now);
                 unknown.push(error.to_string());
@@ -123,7 +125,8 @@ pub async fn examine(
         unknown
             .push("no version in service was trained on this dataset, so nobody knows what it would answer".to_owned());
     }
-    let streams = Streams::new(material.classes, asked.is_some());
+    let has_distance = asked.as_ref().is_some_and(|(_, _, distance, _)| distance.is_some());
+    let streams = Streams::new(material.classes, asked.is_some(), has_distance);
     let known = asked.as_ref().map(|(.., [known, _])| known);
     let answers = asked.as_ref().map(|(.., [_, answers])| answers);
     let reference = streams.rows(&material.usual, known)?;
@@ -132,9 +135,10 @@ pub async fn examine(
     let loudest = loudest(&streams, &reference, &new, material, answers);
     let threshold = threshold(monitor);
     let mut lost = None;
-    if let Some((_, model, [known, answers])) = &asked {
+    if let Some((_, model, distance, [known, answers])) = &asked {
         let of = about(material.new.len(), change.alarm.as_ref().map(|alarm| alarm.from));
-        match loss(*model, [&material.usual, &material.new], [known, answers], of, threshold).await {
+        let pictures = [&material.usual, &material.new];
+        match loss(*model, distance.as_ref(), pictures, [known, answers], of, threshold).await {
             Ok(found) => lost = found,
             Err(error) => {
                 silent = matches!(error, Error::Model { .. }).then_some(now);
@@ -168,13 +172,15 @@ pub async fn examine(
     })
 }
 
-/// The model's answers to what is usual and to what is new.
-async fn answers(model: &(impl Classify + Sync), material: &Material) -> Result<[Answers; 2]> {
+/// The model's answers to what is usual and to what is new, and by which distance its features were measured, if it gives any.
+async fn answers(model: &(impl Classify + Sync), material: &Material) -> Result<(Option<Distance>, [Answers; 2])> {
+    let Material { dataset, classes, trained, .. } = material;
+    let distance = distance(model, trained, *classes).await?;
     let mut both = [Answers::default(), Answers::default()];
     for (answers, pictures) in both.iter_mut().zip([&material.usual, &material.new]) {
-        *answers = Answers::of(model, pictures, &material.dataset, material.classes).await?;
+        *answers = Answers::of(model, pictures, distance.as_ref(), dataset, *classes).await?;
     }
-    Ok(both)
+    Ok((distance, both))
 }
 
 fn classes(material: &Material) -> Vec<ClassShare> {

@@ -10,12 +10,15 @@
 //! - [`examine`] compares what is new with what the version in service was *not* trained on: the validation and test split of its dataset. *Has
 //!   it changed* is answered by the detector of `slipway-drift`, which keeps a promise about false alarms; *does it matter* by the accuracy
 //!   of the model on what is new, or by an estimate where labels are missing. The model is asked through [`Classify`], and may be away.
+//! - What the last layer of the model takes of a picture, its features, is watched too if the model gives it: how far they are from those that it was
+//!   trained on.
 //! - [`requests`] compares in the same way what the version in service was asked, hour by hour of the server's sample.
 //! - [`decide`] knows what was declared and which pull requests there were. It keeps no state.
 
 mod change;
 mod classify;
 mod decision;
+mod distance;
 mod drawing;
 mod error;
 mod evidence;

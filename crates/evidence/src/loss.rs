@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 use slipway_corruptions::{Corruption, PIXELS, SIDE};
-use slipway_drift::{Calibration, Example, Outlook, upper_bound};
+use slipway_drift::{Calibration, Distance, Example, Outlook, upper_bound};
 use slipway_experiment::{Monitor, Retrain};
 
 use crate::{Answers, Classify, Pictures, Result};
@@ -44,7 +44,7 @@ pub struct Estimated {
     pub accuracy: f64,
     /// Two standard errors to each side. After a strong change the truth may be outside: docs/continuous-training.md has by how much.
     pub interval: (f64, f64),
-    /// Whether it has learned from corrupted pictures; otherwise the confidence is all that it knows.
+    /// Whether it has learned from corrupted pictures; otherwise it knows only those that are usual.
     pub learned: bool,
 }
 
@@ -129,9 +129,10 @@ pub(crate) fn about(new: usize, alarm: Option<usize>) -> Range<usize> {
     alarm.unwrap_or_else(|| new.saturating_sub(NEWEST)).min(new)..new
 }
 
-/// What the model loses on these of the new pictures; `None` if there are none, or the reference has no labels.
+/// What the model loses on these of the new pictures; `None` if there are none, or the reference has no labels. `distance` is that of the answers.
 pub(crate) async fn loss(
     model: &(impl Classify + Sync),
+    distance: Option<&Distance>,
     [reference, new]: [&Pictures; 2],
     [known, answers]: [&Answers; 2],
     of: Range<usize>,
@@ -142,26 +143,27 @@ pub(crate) async fn loss(
     let window: Vec<Vec<f64>> = of.map(|number| scores(answers, number)).collect();
     let mut estimated = None;
     if !window.is_empty()
-        && let Some(estimator) = Estimator::fit(model, reference, known).await?
+        && let Some(estimator) = Estimator::fit(model, distance, reference, known).await?
     {
         estimated = Some(estimator.estimate(&window)?);
     }
     Ok(Loss::new(usual, window.len(), measured, estimated, threshold))
 }
 
-/// What estimates the accuracy from answers alone.
+/// What estimates the accuracy from answers alone: from the confidence, and from the distance of the features if there is one.
 #[derive(Clone, Debug)]
 pub(crate) enum Estimator {
     /// It has learned from corrupted pictures of the reference, where there are corruptions of such pictures.
     Learned(Outlook),
-    /// The confidence is all that it knows.
-    Confidence(Calibration),
+    /// It knows only answers to pictures as they usually are.
+    Calibrated(Calibration),
 }
 
 impl Estimator {
-    /// Learns from pictures with the model's answers to them; `None` if too few of them have labels.
+    /// Learns from pictures with the model's answers to them; `None` if too few of them have labels. `distance` is that of the answers.
     pub(crate) async fn fit(
         model: &(impl Classify + Sync),
+        distance: Option<&Distance>,
         reference: &Pictures,
         known: &Answers,
     ) -> Result<Option<Self>> {
@@ -173,12 +175,12 @@ impl Estimator {
             return Ok(None);
         }
         if reference.shape != [SIDE, SIDE] {
-            return Ok(Some(Self::Confidence(Calibration::fit(&usual, &right, &[])?)));
+            return Ok(Some(Self::Calibrated(Calibration::fit(&usual, &right, &[])?)));
         }
         let corrupted = corrupted(&reference.first(EXAMPLES));
         let mut examples = Vec::with_capacity(corrupted.len());
         for (kind, pictures) in &corrupted {
-            let answers = model.probabilities(pictures).await?;
+            let answers = model.answers(pictures, distance).await?;
             let scores: Vec<Vec<f64>> = (0..answers.len()).map(|number| scores(&answers, number)).collect();
             let labels = pictures.labels.iter().enumerate();
             let right: Vec<bool> =
@@ -194,7 +196,7 @@ impl Estimator {
     pub(crate) fn estimate(&self, window: &[Vec<f64>]) -> Result<Estimated> {
         let (estimate, learned) = match self {
             Self::Learned(outlook) => (outlook.estimate(window)?, true),
-            Self::Confidence(calibration) => (calibration.estimate(window)?, false),
+            Self::Calibrated(calibration) => (calibration.estimate(window)?, false),
         };
         Ok(Estimated { of: window.len(), accuracy: estimate.accuracy, interval: estimate.interval(), learned })
     }
@@ -218,13 +220,15 @@ fn corrupted(pictures: &Pictures) -> Vec<(&'static str, Pictures)> {
 }
 
 fn scores(answers: &Answers, number: usize) -> Vec<f64> {
-    scores_of(answers.most(number).1)
+    scores_of(answers.most(number).1, answers.distance(number))
 }
 
-/// What an [`Estimator`] knows of an answer: its confidence as a logit.
-pub(crate) fn scores_of(confidence: f64) -> Vec<f64> {
+/// What an [`Estimator`] knows of an answer: its confidence as a logit, and the logarithm of the distance if there is one, as the study of
+/// docs/continuous-training.md has them.
+pub(crate) fn scores_of(confidence: f64, distance: Option<f64>) -> Vec<f64> {
     let confidence = confidence.clamp(1e-7, 1.0 - 1e-7);
-    vec![(confidence / (1.0 - confidence)).ln()]
+    let distance = distance.map(|distance| distance.max(1e-3).ln());
+    std::iter::once((confidence / (1.0 - confidence)).ln()).chain(distance).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use crate::{Error, Pictures, Result};
 
 /// The most pictures of the reference.
 const MOST_USUAL: usize = 10_000;
+/// The most pictures that the version was trained on: as many as the study of docs/continuous-training.md has, and ten times the most features.
+const MOST_TRAINED: usize = 5_000;
 /// The most new pictures that are looked at, in whole windows: the newest ones. Which ones follows from how many there are, not from what they show, so the
 /// promise of a detector on them holds. It is another detector than one that saw all: it does not know the share of an event in the window before its first
 /// one, by which a bet may have cost more.
@@ -46,6 +48,8 @@ pub struct Material {
     pub known: usize,
     /// Those of them that it was not trained on: its validation and test split, at most 10,000.
     pub usual: Pictures,
+    /// Some that it was trained on, at most 5,000: they say where its features lie.
+    pub trained: Pictures,
     /// What is in the head and not in the other dataset, in the order of its arrival. Of more than 100,000 the newest.
     pub new: Pictures,
     /// How many came before those.
@@ -135,12 +139,20 @@ pub(crate) struct Before {
     pub(crate) known: HashSet<Digest>,
     /// What it was not trained on.
     pub(crate) usual: Pictures,
+    /// What it was trained on.
+    pub(crate) trained: Pictures,
 }
 
 impl Before {
     pub(crate) fn of(dataset: &Stored) -> Self {
         let (shape, classes) = (dataset.shape, dataset.classes);
-        Self { shape, classes, known: results(dataset), usual: usual(dataset) }
+        Self {
+            shape,
+            classes,
+            known: results(dataset),
+            usual: some(shape, &[&dataset.validation, &dataset.test], MOST_USUAL),
+            trained: some(shape, &[&dataset.train], MOST_TRAINED),
+        }
     }
 }
 
@@ -205,6 +217,7 @@ impl Comparison {
             basis: self.basis,
             known: self.before.known.len(),
             usual: self.before.usual,
+            trained: self.before.trained,
             new: pictures,
             earlier,
             before: earlier_window,
@@ -215,14 +228,12 @@ impl Comparison {
     }
 }
 
-/// Pictures that the version was not trained on. Of many, those with the smallest digests: any choice that does not look at what they show
-/// is as good as a random one.
-fn usual(dataset: &Stored) -> Pictures {
-    let mut held_out: Vec<(Digest, &[u8], u8)> =
-        [&dataset.validation, &dataset.test].into_iter().flat_map(|split| of(dataset.shape, split)).collect();
-    held_out.sort_unstable_by_key(|(result, ..)| *result);
-    let mut pictures = Pictures::new(dataset.shape);
-    for (_, levels, label) in held_out.into_iter().take(MOST_USUAL) {
+/// Pictures of splits. Of many, those with the smallest digests: any choice that does not look at what they show is as good as a random one.
+fn some(shape: [usize; 2], splits: &[&Split], most: usize) -> Pictures {
+    let mut all: Vec<(Digest, &[u8], u8)> = splits.iter().flat_map(|split| of(shape, split)).collect();
+    all.sort_unstable_by_key(|(result, ..)| *result);
+    let mut pictures = Pictures::new(shape);
+    for (_, levels, label) in all.into_iter().take(most) {
         pictures.push(levels, Some(label));
     }
     pictures

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_causes::{chain, without_password};
+use slipway_drift::Distance;
 use slipway_http::{Client, Url, client_of};
+use slipway_names::output::{FEATURES, MOST_FEATURES};
 use slipway_names::request::MEASURING;
 
 use crate::{Answers, Classify, Error, Pictures, Result};
@@ -123,8 +125,8 @@ impl Served {
         Ok((input.clone(), output.clone()))
     }
 
-    /// The answers for at most [`ROWS`] pictures.
-    async fn ask(&self, input: &Tensor, output: &Tensor, levels: &[u8], rows: usize) -> Result<(usize, Vec<f32>)> {
+    /// The answer with these outputs for at most [`ROWS`] pictures.
+    async fn ask(&self, input: &Tensor, outputs: &[&Tensor], levels: &[u8], rows: usize) -> Result<Answer> {
         let bytes: Vec<u8> = match input.datatype.as_str() {
             "UINT8" => levels.to_vec(),
             _ => levels.iter().flat_map(|level| (f32::from(*level) / 255.0).to_le_bytes()).collect(),
@@ -133,11 +135,12 @@ impl Served {
         if let Some(first) = shape.first_mut() {
             *first = rows as i64;
         }
+        let wanted = |output: &&Tensor| json!({"name": output.name, "parameters": {"binary_data": false}});
         let head = json!({
             "id": MEASURING,
             "inputs": [{"name": input.name, "datatype": input.datatype, "shape": shape,
                         "parameters": {"binary_data_size": bytes.len()}}],
-            "outputs": [{"name": output.name, "parameters": {"binary_data": false}}],
+            "outputs": outputs.iter().map(wanted).collect::<Vec<_>>(),
         })
         .to_string();
         let length = head.len();
@@ -157,11 +160,16 @@ impl Served {
             tries += 1;
             tokio::time::sleep(PAUSE * tries).await;
         };
-        let answer: Answer = self.read(answer).await?;
-        let found = answer.outputs.into_iter().find(|found| found.name == output.name);
-        let found = found.ok_or_else(|| self.wrong(format!("its answer lacks {}", output.name)))?;
+        self.read(answer).await
+    }
+
+    /// An output of an answer for so many pictures, and how many numbers it has for each. It is taken out.
+    fn take(&self, answer: &mut Answer, output: &Tensor, rows: usize) -> Result<(usize, Vec<f32>)> {
+        let at = answer.outputs.iter().position(|found| found.name == output.name);
+        let at = at.ok_or_else(|| self.wrong(format!("its answer lacks {}", output.name)))?;
+        let found = answer.outputs.swap_remove(at);
         match found.shape.as_slice() {
-            [count, classes] if *count == rows && found.data.len() == count * classes => Ok((*classes, found.data)),
+            [count, width] if *count == rows && found.data.len() == count * width => Ok((*width, found.data)),
             shape => Err(self.wrong(format!("its answer for {rows} pictures has the shape {shape:?}"))),
         }
     }
@@ -189,15 +197,47 @@ impl Served {
 }
 
 impl Classify for Served {
-    async fn probabilities(&self, pictures: &Pictures) -> Result<Answers> {
+    async fn features(&self, pictures: &Pictures) -> Result<Option<Vec<Vec<f32>>>> {
+        let signature = self.signature().await?;
+        let (input, output) = self.tensors(&signature, pictures.shape)?;
+        let Some(offered) = features(&signature, &output) else { return Ok(None) };
+        let mut features = Vec::with_capacity(pictures.len());
+        let size = pictures.size().max(1);
+        for levels in pictures.levels.chunks(ROWS * size) {
+            let rows = levels.len() / size;
+            let mut answer = self.ask(&input, &[offered], levels, rows).await?;
+            let (width, numbers) = self.take(&mut answer, offered, rows)?;
+            features.extend(numbers.chunks_exact(width.max(1)).map(<[f32]>::to_vec));
+        }
+        Ok(Some(features))
+    }
+
+    async fn answers(&self, pictures: &Pictures, distance: Option<&Distance>) -> Result<Answers> {
         if pictures.is_empty() {
             return Ok(Answers::default());
         }
-        let (input, output) = self.tensors(&self.signature().await?, pictures.shape)?;
+        let signature = self.signature().await?;
+        let (input, output) = self.tensors(&signature, pictures.shape)?;
+        let measured = match (features(&signature, &output), distance) {
+            (Some(offered), Some(distance)) => Some((offered, distance)),
+            // while servers are updated, an older one may answer
+            (None, Some(_)) => return Err(self.wrong("it gives no features any more".to_owned())),
+            (_, None) => None,
+        };
+        let outputs: Vec<&Tensor> = std::iter::once(&output).chain(measured.map(|(offered, _)| offered)).collect();
         let mut answers = Answers::default();
         let size = pictures.size().max(1);
         for levels in pictures.levels.chunks(ROWS * size) {
-            let (classes, numbers) = self.ask(&input, &output, levels, levels.len() / size).await?;
+            let rows = levels.len() / size;
+            let mut answer = self.ask(&input, &outputs, levels, rows).await?;
+            let (classes, numbers) = self.take(&mut answer, &output, rows)?;
+            if let Some((offered, distance)) = measured {
+                let (width, features) = self.take(&mut answer, offered, rows)?;
+                for features in features.chunks_exact(width.max(1)) {
+                    let found = distance.of(features).map_err(|error| self.wrong(format!("its features: {error}")))?;
+                    answers.distances.push(found);
+                }
+            }
             if answers.classes != 0 && answers.classes != classes {
                 return Err(self.wrong("its answers have different numbers of classes".to_owned()));
             }
@@ -207,6 +247,16 @@ impl Classify for Served {
         normalise(&mut answers);
         Ok(answers)
     }
+}
+
+/// The features that a version offers beside its answers, if they are few enough to be watched.
+fn features<'a>(signature: &'a Signature, output: &Tensor) -> Option<&'a Tensor> {
+    let few = |tensor: &&Tensor| {
+        tensor.name == FEATURES
+            && tensor.datatype == "FP32"
+            && matches!(tensor.shape.as_slice(), [-1, 1..=MOST_FEATURES])
+    };
+    signature.outputs.iter().find(few).filter(|found| found.name != output.name)
 }
 
 /// Numbers that are not probabilities are taken for logits.
@@ -244,17 +294,22 @@ mod tests {
         let pictures = Pictures { shape: [1, 1], levels: vec![0], labels: vec![None] };
         let away = Served::new("http://ann:secret@127.0.0.1:1", "digits", 3).unwrap();
         let wrong = Served::new("http://ann:secret@127.0.0.1:port", "digits", 3).unwrap_err();
-        for error in [away.probabilities(&pictures).await.unwrap_err(), wrong] {
+        for error in [away.answers(&pictures, None).await.unwrap_err(), wrong] {
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 
     #[test]
     fn logits_become_probabilities_and_probabilities_stay() {
-        let mut answers = Answers { classes: 2, probabilities: vec![0.25, 0.75, 0.5, 0.5], logits: false };
-        normalise(&mut answers);
-        assert_eq!((answers.probabilities, answers.logits), (vec![0.25, 0.75, 0.5, 0.5], false));
-        let mut logits = Answers { classes: 2, probabilities: vec![0.0, 0.0, 1000.0, 0.0], logits: false };
+        let answers = |probabilities: [f32; 4]| Answers {
+            classes: 2,
+            probabilities: probabilities.to_vec(),
+            ..Answers::default()
+        };
+        let mut probabilities = answers([0.25, 0.75, 0.5, 0.5]);
+        normalise(&mut probabilities);
+        assert_eq!((probabilities.probabilities, probabilities.logits), (vec![0.25, 0.75, 0.5, 0.5], false));
+        let mut logits = answers([0.0, 0.0, 1000.0, 0.0]);
         normalise(&mut logits);
         assert_eq!((logits.probabilities, logits.logits), (vec![0.5, 0.5, 1.0, 0.0], true));
     }

@@ -3,6 +3,7 @@
 
 use slipway_corruptions::{Corruption, PIXELS, SIDE};
 use slipway_dataset::{Blob, Digest};
+use slipway_drift::Distance;
 use slipway_evidence::{
     Answers, Basis, Classify, Decision, Evidence, Hold, Material, Model, PastRetraining, Pictures, Reason, Result,
     Served, Situation, decide, examine, issue, pull_request,
@@ -39,7 +40,11 @@ fn bars(numbers: std::ops::Range<u64>, make: impl Fn(u8, u64) -> [u8; PIXELS]) -
 struct Rows;
 
 impl Classify for Rows {
-    async fn probabilities(&self, pictures: &Pictures) -> Result<Answers> {
+    async fn features(&self, _: &Pictures) -> Result<Option<Vec<Vec<f32>>>> {
+        Ok(None)
+    }
+
+    async fn answers(&self, pictures: &Pictures, _: Option<&Distance>) -> Result<Answers> {
         let mut probabilities = Vec::new();
         for levels in pictures.each() {
             let ink = |class: usize| {
@@ -50,8 +55,36 @@ impl Classify for Rows {
             let sum: f32 = all.iter().sum();
             probabilities.extend(all.iter().map(|one| one / sum));
         }
-        Ok(Answers { classes: CLASSES, probabilities, logits: false })
+        Ok(Answers { classes: CLASSES, probabilities, ..Answers::default() })
     }
+}
+
+/// The same with a feature, by which one picture in five is another one. Nothing else shows that.
+struct Marked;
+
+impl Classify for Marked {
+    async fn features(&self, pictures: &Pictures) -> Result<Option<Vec<Vec<f32>>>> {
+        Ok(Some(pictures.each().map(features).collect()))
+    }
+
+    async fn answers(&self, pictures: &Pictures, distance: Option<&Distance>) -> Result<Answers> {
+        let mut answers = Rows.answers(pictures, None).await?;
+        if let Some(distance) = distance {
+            let found = pictures.each().map(|levels| distance.of(&features(levels)));
+            answers.distances = found.collect::<Result<_, _>>()?;
+        }
+        Ok(answers)
+    }
+}
+
+fn is_marked(levels: &[u8]) -> bool {
+    levels.iter().map(|level| u32::from(*level)).sum::<u32>().is_multiple_of(5)
+}
+
+fn features(levels: &[u8]) -> Vec<f32> {
+    let ink: f32 = levels.iter().map(|level| f32::from(*level)).sum();
+    let mark = if is_marked(levels) { 4.0 } else { 0.0 };
+    vec![mark + ink / 100_000.0]
 }
 
 fn material(new: Pictures) -> Material {
@@ -81,6 +114,7 @@ fn material(new: Pictures) -> Material {
         basis: Basis { trained_on: Digest::of("before"), pinned: Some(Digest::of("before")) },
         known: 2000,
         usual: bars(0..1000, bar),
+        trained: bars(50_000..50_600, bar),
         new,
         earlier: 0,
         before: None,
@@ -175,6 +209,41 @@ async fn what_has_changed_and_matters_is_retrained_unless_it_is_held_back() {
     assert!(matches!(decide(&situation, &evidence), Decision::Opened { number: 7, .. }));
     let pinned = Situation { pinned: Some(Digest::of("head")), ..situation };
     assert!(matches!(decide(&pinned, &evidence), Decision::Nothing { .. }));
+}
+
+#[tokio::test]
+async fn features_that_have_changed_are_noticed_although_nothing_else_has() {
+    let mut marked = Pictures::new([SIDE, SIDE]);
+    let all = bars(5000..8000, bar);
+    for (levels, label) in all.each().zip(&all.labels).filter(|(levels, _)| is_marked(levels)).take(200) {
+        marked.push(levels, *label);
+    }
+    assert_eq!(marked.len(), 200);
+    let model = || Model { name: "bars".to_owned(), version: 3 };
+    let material = material(marked);
+    let evidence = examine(&material, Some((model(), &Marked)), &monitor(RETRAIN), NOW).await.unwrap();
+    let change = &evidence.change;
+    assert!(change.alarm.is_some_and(|alarm| alarm.after == 50), "{change:?}");
+    let first = &change.streams[0];
+    assert!(first.stream == "distance" && first.event.starts_with("above") && first.share > 0.9, "{first:?}");
+    // labels say that nothing is lost, and the estimate has it as well
+    let loss = evidence.loss.unwrap();
+    assert!(!loss.matters && loss.estimated.unwrap().learned, "{loss:?}");
+    assert!(matches!(decided(&evidence, RETRAIN, &[]), Decision::Issue { .. }));
+    // what gives no features has the streams that it always had
+    let without = examine(&material, Some((model(), &Rows)), &monitor(RETRAIN), NOW).await.unwrap();
+    assert!(without.change.alarm.is_none(), "{:?}", without.change);
+    assert_eq!(without.change.streams.len() + 1, change.streams.len());
+    // nor does what is like the reference
+    let material = self::material(bars(5000..5300, bar));
+    let usual = examine(&material, Some((model(), &Marked)), &monitor(RETRAIN), NOW).await.unwrap();
+    assert!(usual.change.alarm.is_none() && usual.change.capital < 0.1, "{:?}", usual.change.capital);
+    assert!(usual.change.comparisons.iter().any(|one| one.stream == "distance"));
+    // fewer pictures than they have features say nothing of where those lie
+    let few = Material { trained: bars(0..1, bar), ..material };
+    let few = examine(&few, Some((model(), &Marked)), &monitor(RETRAIN), NOW).await.unwrap();
+    assert!(few.change.streams.iter().all(|one| one.stream != "distance"), "{:?}", few.change);
+    assert!(few.unknown.is_empty(), "{:?}", few.unknown);
 }
 
 #[tokio::test]

@@ -72,14 +72,19 @@ impl Bundle {
     ///
     /// `images` holds `n` × channels × height × width numbers, ink 1.0 on paper 0.0.
     pub fn probabilities(&self, images: &[f32], n: usize) -> Result<Vec<f32>> {
+        self.answer(images, n, None)
+    }
+
+    /// The same. Where features are asked for, those of each image are appended: [`Config::features`] numbers, which the last fully connected layer takes.
+    pub fn answer(&self, images: &[f32], n: usize, features: Option<&mut Vec<f32>>) -> Result<Vec<f32>> {
         let config = self.config();
         config.check(images, n)?;
         let [c, h, w] = config.input;
         let x = Tensor::f_from_slice(images)?.f_view([n as i64, c, h, w])?;
-        let p = self.model.probabilities(&x)?;
-        let mut numbers = vec![0f32; n * config.classes as usize];
-        p.f_copy_data(&mut numbers, p.numel())?;
-        Ok(numbers)
+        let Some(features) = features else { return numbers(&self.model.probabilities(&x)?) };
+        let (probabilities, found) = self.model.probabilities_and_features(&x)?;
+        features.extend(numbers(&found)?);
+        numbers(&probabilities)
     }
 
     fn torchscript(&self) -> Result<CModule> {
@@ -97,6 +102,13 @@ impl Bundle {
         })?;
         failed.map_or(Ok(module), Err)
     }
+}
+
+/// The numbers of a tensor, row by row.
+fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
+    let mut numbers = vec![0f32; tensor.numel()];
+    tensor.f_copy_data(&mut numbers, tensor.numel())?;
+    Ok(numbers)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

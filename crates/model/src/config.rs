@@ -51,6 +51,14 @@ impl Config {
         self.input.iter().product::<i64>() as usize
     }
 
+    /// Features of one image: numbers that the last fully connected layer takes of it.
+    pub fn features(&self) -> usize {
+        let parameters = self.architecture.parameters(self.input, self.classes);
+        // the weight of a fully connected layer is a matrix: outputs by inputs
+        let last = parameters.iter().rfind(|parameter| parameter.shape.len() == 2);
+        last.map_or(0, |weight| weight.shape[1] as usize)
+    }
+
     /// Fails with [`Error::InputLength`] if these are not the numbers of `n` images, or if there is none.
     pub(crate) fn check(&self, images: &[f32], n: usize) -> Result<()> {
         let expected = n.saturating_mul(self.pixels());
@@ -95,6 +103,12 @@ mod tests {
             json,
             r#"{"architecture":"cnn","dropout":0.25,"input":[1,28,28],"classes":10,"preprocessing":{"mean":0.1307,"std":0.3081}}"#
         );
+    }
+
+    #[test]
+    fn features_are_what_the_last_layer_takes() {
+        let features = |architecture| Config::mnist(architecture, 0.0).features();
+        assert_eq!([Architecture::Mlp, Architecture::Cnn, Architecture::Resnet].map(features), [128, 128, 64 * 7 * 7]);
     }
 
     #[test]

@@ -70,6 +70,8 @@ enum Does {
 struct Dense {
     weights: Weights,
     inputs: usize,
+    /// Where each feature that it takes is among its inputs, of which some only fill up vectors.
+    features: Vec<usize>,
     relu: bool,
 }
 
@@ -135,6 +137,14 @@ impl Inference {
     /// # Errors
     /// When there are not `n` images.
     pub fn probabilities(&self, images: &[f32], n: usize) -> Result<Vec<f32>> {
+        self.answer(images, n, None)
+    }
+
+    /// The same, with features where they are asked for, as [`Bundle::answer`](crate::Bundle::answer) gives them.
+    ///
+    /// # Errors
+    /// When there are not `n` images.
+    pub fn answer(&self, images: &[f32], n: usize, features: Option<&mut Vec<f32>>) -> Result<Vec<f32>> {
         self.config.check(images, n)?;
         let free = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let known = free().pop();
@@ -145,6 +155,11 @@ impl Inference {
         let mut probabilities = Vec::with_capacity(n * classes);
         for scores in scratch.features[0].chunks_exact(width).take(n) {
             softmax(&scores[..classes], &mut probabilities);
+        }
+        if let (Some(features), Some(last)) = (features, self.dense.last()) {
+            for taken in scratch.features[1].chunks_exact(last.inputs).take(n) {
+                features.extend(last.features.iter().map(|at| taken[*at]));
+            }
         }
         free().push(scratch);
         Ok(probabilities)
@@ -247,20 +262,28 @@ impl<F: Fn(&str) -> Option<Vec<f32>>> Preparing<F> {
             match layer {
                 Layer::Linear { name, .. } => {
                     let [weight, bias] = self.parameters(name)?;
-                    let features = weight.len() / bias.len();
+                    let count = weight.len() / bias.len();
                     let inputs = all.last().map_or(pixels * image.channels, |before| before.weights.width());
                     let first = all.is_empty();
-                    let weights = Weights::new(inputs, &bias, |input, output| {
+                    // The feature that an input is, unless it only fills up a vector.
+                    let feature = |input: usize| {
                         // Features of the image lie pixel by pixel here, and channel by channel in the parameter.
                         let (pixel, channel) = (input / image.channels, input % image.channels);
                         let (feature, fills) = if first {
                             (channel * pixels + pixel, channel >= channels)
                         } else {
-                            (input, input >= features)
+                            (input, input >= count)
                         };
-                        if fills { 0.0 } else { weight[output * features + feature] }
+                        (!fills).then_some(feature)
+                    };
+                    let weights = Weights::new(inputs, &bias, |input, output| {
+                        feature(input).map_or(0.0, |feature| weight[output * count + feature])
                     });
-                    all.push(Dense { weights, inputs, relu: false });
+                    let mut features = vec![0; count];
+                    for (input, feature) in (0..inputs).filter_map(|input| Some((input, feature(input)?))) {
+                        features[feature] = input;
+                    }
+                    all.push(Dense { weights, inputs, features, relu: false });
                 }
                 Layer::Relu => all.last_mut()?.relu = true,
                 Layer::Dropout => {}
@@ -272,7 +295,7 @@ impl<F: Fn(&str) -> Option<Vec<f32>>> Preparing<F> {
 }
 
 impl Inference {
-    /// Leaves the scores of `n` images in the first features of the scratch memory.
+    /// Leaves the scores of `n` images in the first features of the scratch memory, and what the last layer took in the others.
     #[inline(always)]
     fn run<S: Simd>(&self, simd: S, images: &[f32], n: usize, scratch: &mut Scratch) {
         let last = &self.images[self.last];
@@ -288,7 +311,7 @@ impl Inference {
                 to.copy_from_slice(&scratch.images[self.last][last.row(y)..][..last.across()]);
             }
         }
-        for Dense { weights, inputs, relu } in &self.dense {
+        for Dense { weights, inputs, relu, .. } in &self.dense {
             let [from, to] = &mut scratch.features;
             to.resize(n * weights.width(), 0.0);
             let window = Window { runs: 1, apart: 0, length: *inputs };

@@ -119,18 +119,32 @@ impl Model {
     ///
     /// `train` turns dropout on; its mask comes from libtorch's generator (`tch::manual_seed`).
     pub fn forward_logits(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        let preprocessing = self.config.preprocessing;
-        let mut x = images.f_sub_scalar(preprocessing.mean)?;
-        x = x.f_div_scalar_(preprocessing.std)?;
-        if self.channels_last {
-            x = pixel_by_pixel(&x)?;
-        }
-        self.run(&self.layers, x, &mut self.parameters.iter(), train)
+        self.run(&self.layers, self.normalised(images)?, &mut self.parameters.iter(), train)
     }
 
     /// Probabilities, [n, classes], of images [n, channels, height, width] with ink 1.0 on paper 0.0; keeps no gradients.
     pub fn probabilities(&self, images: &Tensor) -> Result<Tensor> {
         tch::no_grad(|| Ok(self.forward_logits(images, false)?.f_softmax(-1, Kind::Float)?))
+    }
+
+    /// The same, and the features, [n, features]: what the last fully connected layer takes of each image.
+    pub fn probabilities_and_features(&self, images: &Tensor) -> Result<(Tensor, Tensor)> {
+        tch::no_grad(|| {
+            let last = self.layers.iter().rposition(|layer| matches!(layer, Layer::Linear { .. })).unwrap_or_default();
+            let (before, after) = self.layers.split_at(last);
+            let ahead = &mut self.parameters.iter();
+            let features = self.run(before, self.normalised(images)?, ahead, false)?;
+            let scores = self.run(after, features.shallow_clone(), ahead, false)?;
+            Ok((scores.f_softmax(-1, Kind::Float)?, features))
+        })
+    }
+
+    /// Images as the first layer takes them.
+    fn normalised(&self, images: &Tensor) -> Result<Tensor> {
+        let preprocessing = self.config.preprocessing;
+        let mut x = images.f_sub_scalar(preprocessing.mean)?;
+        x = x.f_div_scalar_(preprocessing.std)?;
+        if self.channels_last { pixel_by_pixel(&x) } else { Ok(x) }
     }
 
     fn run(&self, layers: &[Layer], mut x: Tensor, ahead: &mut Ahead<'_>, train: bool) -> Result<Tensor> {

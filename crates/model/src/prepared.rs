@@ -109,11 +109,19 @@ impl Prepared {
     /// # Errors
     /// When there are not `n` images, or libtorch fails.
     pub fn probabilities(&self, images: &[f32], n: usize) -> Result<Vec<f32>> {
+        self.answer(images, n, None)
+    }
+
+    /// The same, with features where they are asked for, as [`Bundle::answer`] gives them.
+    ///
+    /// # Errors
+    /// When there are not `n` images, or libtorch fails.
+    pub fn answer(&self, images: &[f32], n: usize, features: Option<&mut Vec<f32>>) -> Result<Vec<f32>> {
         let times = if n < MANY { self.measured.one } else { self.measured.many };
         match (&self.inference, &self.bundle) {
-            (Some(inference), None) => inference.probabilities(images, n),
-            (Some(inference), Some(_)) if times.own_is_faster() => inference.probabilities(images, n),
-            (_, Some(bundle)) => bundle.probabilities(images, n),
+            (Some(inference), None) => inference.answer(images, n, features),
+            (Some(inference), Some(_)) if times.own_is_faster() => inference.answer(images, n, features),
+            (_, Some(bundle)) => bundle.answer(images, n, features),
             (None, None) => Err(Error::Config("no form of the network is prepared".to_owned())),
         }
     }
@@ -150,8 +158,13 @@ fn fastest(mut call: impl FnMut() -> Result<Vec<f32>>) -> Result<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tch::Tensor;
+
     use super::*;
     use crate::{Architecture, Model};
+
+    /// Also one whose sides are odd, with several channels, and whose classes fill no vector.
+    const SHAPES: [([i64; 3], i64); 3] = [([1, 28, 28], 10), ([3, 9, 13], 7), ([4, 4, 4], 33)];
 
     fn images(pixels: usize, n: usize) -> Vec<f32> {
         (0..n * pixels).map(|at| (at % 17) as f32 / 16.0).collect()
@@ -160,8 +173,7 @@ mod tests {
     #[test]
     fn every_network_answers_in_both_forms_alike() {
         for &(word, architecture) in Architecture::WORDS {
-            // also one whose sides are odd, with several channels, and whose classes fill no vector
-            for (input, classes) in [([1, 28, 28], 10), ([3, 9, 13], 7), ([4, 4, 4], 33)] {
+            for (input, classes) in SHAPES {
                 let config = Config { input, classes, ..Config::mnist(architecture, 0.25) };
                 let bundle = Bundle::new(&Model::new(&config, 3).unwrap()).unwrap();
                 let inference = Inference::of(bundle.model()).unwrap().unwrap();
@@ -174,6 +186,44 @@ mod tests {
                 for (image, together) in x.chunks(config.pixels()).zip(together.chunks(classes as usize)) {
                     assert_eq!(inference.probabilities(image, 1).unwrap(), together, "{word} of {input:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_layer_makes_the_scores_of_the_features_in_both_forms() {
+        for &(word, architecture) in Architecture::WORDS {
+            for (input, classes) in SHAPES {
+                let config = Config { input, classes, ..Config::mnist(architecture, 0.25) };
+                let bundle = Bundle::new(&Model::new(&config, 3).unwrap()).unwrap();
+                let inference = Inference::of(bundle.model()).unwrap().unwrap();
+                let x = images(config.pixels(), 5);
+                let [channels, height, width] = input;
+                let images = Tensor::from_slice(&x).view([5, channels, height, width]);
+                let want = bundle.model().forward_logits(&images, false).unwrap();
+                let parameters = bundle.model().named_parameters();
+                let [.., (_, weight), (_, bias)] = parameters.as_slice() else { panic!("{word} has no layer") };
+                // what is there already stays
+                let (mut own, mut libtorch) = (vec![7.0], vec![7.0]);
+                let answers = [
+                    inference.answer(&x, 5, Some(&mut own)).unwrap(),
+                    bundle.answer(&x, 5, Some(&mut libtorch)).unwrap(),
+                ];
+                let alone = [inference.probabilities(&x, 5).unwrap(), bundle.probabilities(&x, 5).unwrap()];
+                assert_eq!(answers, alone, "{word} of {input:?}");
+                for features in [own, libtorch] {
+                    assert_eq!(features.len(), 1 + 5 * config.features(), "{word} of {input:?}");
+                    let scores = Tensor::from_slice(&features[1..]).view([5, -1]).linear(weight, Some(bias));
+                    let apart = (scores - &want).abs().max().double_value(&[]);
+                    assert!(features[0] == 7.0 && apart < 1e-5, "{word} of {input:?}: {apart}");
+                }
+                // the form that was chosen, whichever it is
+                let (mut chosen, mut want) = (Vec::new(), Vec::new());
+                let prepared = Prepared::new(bundle.share()).unwrap();
+                prepared.answer(&x[..config.pixels()], 1, Some(&mut chosen)).unwrap();
+                bundle.answer(&x[..config.pixels()], 1, Some(&mut want)).unwrap();
+                let alike = chosen.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-4);
+                assert!(chosen.len() == want.len() && alike, "{word} of {input:?}");
             }
         }
     }

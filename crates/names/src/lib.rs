@@ -1,5 +1,5 @@
 //! Names that programs agree on: labels and annotations of TrainJobs, environment variables, exit codes of workers, tags and
-//! artifacts of runs and versions, ids of requests.
+//! artifacts of runs and versions, ids of requests, outputs of models.
 //!
 //! Each is written here once. A name that only one program reads and nobody else sets stays in that program.
 
@@ -8,5 +8,6 @@ pub mod artifact;
 pub mod env;
 pub mod exit;
 pub mod label;
+pub mod output;
 pub mod request;
 pub mod tag;

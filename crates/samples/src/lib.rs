@@ -18,7 +18,7 @@
 //! | `digest` | text | `sha256:` and the SHA-256 of the inputs as little-endian float32 |
 //! | `inputs` | list of float32 | the numbers of all inputs, in the order of the model's signature |
 //! | `outputs` | list of float32 | the numbers of the model's first output; of a built-in network these are the probabilities |
-//! | `features` | list of float32, or null | what the last layer saw, where the server knows it |
+//! | `features` | list of float32, or null | the model's features, at most 512: of a built-in network what its last fully connected layer took |
 //!
 //! [`Sampler`] takes answers from a server, [`Reader`] lists and reads them.
 //!

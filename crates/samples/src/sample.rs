@@ -24,7 +24,7 @@ pub struct Sample {
     pub inputs: Vec<f32>,
     /// The numbers of the model's first output.
     pub outputs: Vec<f32>,
-    /// What the last layer saw, where the server knows it.
+    /// The model's features, if it gives any that are few enough: of a built-in network what its last fully connected layer took.
     pub features: Option<Vec<f32>>,
 }
 
@@ -38,7 +38,7 @@ impl Sample {
         Self { time, request_id, row, version, digest, inputs, outputs, features: None }
     }
 
-    /// The same, with what the last layer saw.
+    /// The same, with its features.
     #[must_use]
     pub fn with_features(mut self, features: Vec<f32>) -> Self {
         self.features = Some(features);

@@ -1,4 +1,4 @@
-//! A model server as far as the monitor asks it: its model says which side of a picture is the brighter one.
+//! A model server as far as the monitor asks it: its model says which side of a picture is the brighter one, and what it has seen of both.
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
@@ -9,13 +9,20 @@ use tokio::net::TcpListener;
 
 use crate::pictures::SIDE;
 
-/// Serves the model `sides`, version 1, until the runtime ends. Returns the server's address.
-pub(crate) async fn serve() -> String {
+/// Serves the model `sides`, version 1, until the runtime ends, with its features or without. Returns the server's address.
+pub(crate) async fn serve(has_features: bool) -> String {
     let shape = [-1, SIDE as i64, SIDE as i64];
+    let mut outputs = vec![
+        json!({"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]}),
+        json!({"name": "label", "datatype": "INT64", "shape": [-1]}),
+    ];
+    if has_features {
+        outputs.push(json!({"name": "features", "datatype": "FP32", "shape": [-1, 2]}));
+    }
     let signature = json!({
         "name": "sides", "versions": ["1"],
         "inputs": [{"name": "image", "datatype": "FP32", "shape": shape}],
-        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]}, {"name": "label", "datatype": "INT64", "shape": [-1]}],
+        "outputs": outputs,
     });
     let router = Router::new()
         .route("/v2/models/sides/versions/1", get(async move || Json(signature)))
@@ -26,14 +33,19 @@ pub(crate) async fn serve() -> String {
     format!("http://{address}")
 }
 
-/// What the model says of a picture.
-pub(crate) fn answer(picture: &[f32]) -> [f32; 2] {
-    let side = |is_left: bool| -> f32 {
+/// How bright the left side is, and the right side: what the model looks at.
+pub(crate) fn features(picture: &[f32]) -> [f32; 2] {
+    [true, false].map(|is_left| {
         let of = picture.iter().enumerate().filter(|(at, _)| (at % SIDE < SIDE / 2) == is_left);
         of.map(|(_, level)| level).sum::<f32>() / 32.0
-    };
+    })
+}
+
+/// What the model says of a picture.
+pub(crate) fn answer(picture: &[f32]) -> [f32; 2] {
+    let [left, right] = features(picture);
     // sure of itself, unless both sides are the same
-    let left = 1.0 / (1.0 + (-6.0 * (side(true) - side(false))).exp());
+    let left = 1.0 / (1.0 + (-6.0 * (left - right)).exp());
     [left, 1.0 - left]
 }
 
@@ -46,11 +58,16 @@ async fn infer(headers: HeaderMap, body: Bytes) -> Json<Value> {
     let (numbers, rest) = tensor.as_chunks::<4>();
     assert!(rows <= 64 && rest.is_empty() && numbers.len() == rows * SIDE * SIDE, "{head}");
     let numbers: Vec<f32> = numbers.iter().map(|four| f32::from_le_bytes(*four)).collect();
-    let mut probabilities = Vec::new();
-    for picture in numbers.chunks(SIDE * SIDE) {
-        probabilities.extend(answer(picture));
-    }
-    Json(json!({"model_name": "sides", "model_version": "1", "outputs": [
-        {"name": "probabilities", "datatype": "FP32", "shape": [rows, 2], "data": probabilities},
-    ]}))
+    let output = |wanted: &Value| {
+        let name = wanted["name"].as_str().unwrap();
+        let of = match name {
+            "probabilities" => answer,
+            "features" => features,
+            other => panic!("{other} is not asked for"),
+        };
+        let data: Vec<f32> = numbers.chunks(SIDE * SIDE).flat_map(of).collect();
+        json!({"name": name, "datatype": "FP32", "shape": [rows, 2], "data": data})
+    };
+    let outputs: Vec<Value> = head["outputs"].as_array().unwrap().iter().map(output).collect();
+    Json(json!({"model_name": "sides", "model_version": "1", "outputs": outputs}))
 }

@@ -7,6 +7,7 @@ use slipway_evidence::{Decision, Reason};
 use slipway_proposal::retrain_branch;
 use tower::ServiceExt as _;
 
+use crate::model;
 use crate::pictures::{darker, faint, picture, sometimes_faint};
 use crate::world::{OFTEN, Running, World};
 
@@ -102,6 +103,27 @@ async fn requests_that_have_changed_and_matter_become_one_pull_request() {
     let state = decided(&monitor).await;
     assert!(matches!(state.decision, Some(Decision::Opened { number, .. }) if number == opened.number), "{state:?}");
     assert_eq!(world.pull_requests().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn features_are_watched_of_what_lands_and_of_requests_if_the_version_gives_them() {
+    let mut world = World::new(WATCHED).await;
+    world.server = model::serve(true).await;
+    world.land_all("usual", 20_000..20_060, picture);
+    world.ask(4, 50_000..50_100, picture).await;
+    world.ask(3, 60_000..60_100, picture).await;
+    let monitor = world.start("cache");
+    let is_looked_at =
+        |state: &DatasetState| is_decided(state) && state.evidence.as_ref().is_some_and(|evidence| evidence.new == 60);
+    let state = monitor.until("looked at", is_looked_at).await;
+    let (data, requests) = (state.evidence.unwrap(), state.requests.unwrap().evidence.unwrap());
+    assert!(data.unknown.is_empty() && requests.unknown.is_empty(), "{:?} {:?}", data.unknown, requests.unknown);
+    assert!(data.change.windows > 0 && requests.change.observations == 200, "{:?}", requests.change);
+    for change in [data.change, requests.change] {
+        let distance = change.streams.iter().find(|one| one.stream == "distance").unwrap();
+        assert!(distance.seen.is_some() && change.alarm.is_none() && change.capital < 0.01, "{change:?}");
+    }
+    assert!(!data.loss.unwrap().matters && requests.loss.is_some_and(|loss| !loss.matters));
 }
 
 #[tokio::test(flavor = "multi_thread")]

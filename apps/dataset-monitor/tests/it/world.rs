@@ -165,7 +165,7 @@ impl World {
         let commit = git.commit(None, &files, "first").unwrap();
         assert!(git.update(&[Update { name: "refs/heads/main", to: &commit, from: None }]).unwrap());
         let remote = Remote::at(&path).unwrap();
-        Self { store, git, remote, first, s3, server: model::serve().await, mlflow: mlflow(&first).await, folder }
+        Self { store, git, remote, first, s3, server: model::serve(false).await, mlflow: mlflow(&first).await, folder }
     }
 
     /// Starts a monitor that leads; each has a cache of its own, as after a move to another node, unless it is given one.
@@ -251,8 +251,8 @@ impl World {
         for number in numbers {
             let levels = make((number % 2) as u8, number);
             let inputs: Vec<f32> = levels.iter().map(|level| f32::from(*level) / 255.0).collect();
-            let outputs = model::answer(&inputs).to_vec();
-            let sample = Sample::new(now(), "", 0, 1, inputs, outputs);
+            let (outputs, features) = (model::answer(&inputs).to_vec(), model::features(&inputs).to_vec());
+            let sample = Sample::new(now(), "", 0, 1, inputs, outputs).with_features(features);
             let bytes = sample.bytes();
             sampler.draw(bytes).unwrap().fill("sides", 1, bytes, Box::new(move || vec![sample]));
         }

@@ -20,11 +20,11 @@ pub(super) async fn canary(
     (canary, own): Version<'_>,
     (champion, workers): Version<'_>,
     inputs: Vec<Array>,
-    rows: usize,
+    (rows, features): (usize, bool),
     limit: Duration,
 ) -> Result<Answered, NoAnswer> {
     let watch = Watch::begin(challenger, true);
-    let answer = tokio::time::timeout(limit, own.ask(Arc::clone(canary), inputs.clone(), rows)).await;
+    let answer = tokio::time::timeout(limit, own.ask(Arc::clone(canary), inputs.clone(), rows, features)).await;
     let took = watch.elapsed();
     let outcome = match answer {
         Ok(Ok(outputs)) if are_finite(&outputs) => {
@@ -34,7 +34,7 @@ pub(super) async fn canary(
         Ok(_) => Outcome::Failed,
         Err(_) => Outcome::TooLate,
     };
-    let answer = workers.ask(Arc::clone(champion), inputs, rows).await;
+    let answer = workers.ask(Arc::clone(champion), inputs, rows, features).await;
     // a request that nobody can answer is at fault itself
     let fault = matches!(&answer, Ok(outputs) if are_finite(outputs));
     watch.over_after(fault.then_some(outcome), took);

@@ -157,30 +157,36 @@ impl Challenger {
         workers: &Workers,
         asked: Asked<'_>,
     ) -> Result<Answered, NoAnswer> {
-        let Asked { id, inputs, rows, named } = asked;
+        let Asked { id, inputs, rows, named, features } = asked;
         let running = self.running.load_full().filter(|running| rows <= running.model.interface.most);
         let Some(running) = running else {
-            return Ok((Arc::clone(champion), workers.ask(Arc::clone(champion), inputs, rows).await?));
+            return Ok((Arc::clone(champion), workers.ask(Arc::clone(champion), inputs, rows, features).await?));
         };
         let chosen = self.declared.share.has(pick::hash(self.salt, id, &inputs));
         match &running.way {
             // whoever names a version gets that one, and nobody chose
             Way::Canary(_) if named => {
-                Ok((Arc::clone(champion), workers.ask(Arc::clone(champion), inputs, rows).await?))
+                Ok((Arc::clone(champion), workers.ask(Arc::clone(champion), inputs, rows, features).await?))
             }
             Way::Canary(own) => {
                 let limit = if chosen { self.figures().limit() } else { None };
                 match limit {
-                    Some(limit) => canary(self, (&running.model, own), (champion, workers), inputs, rows, limit).await,
-                    None => self.observed(champion, workers, inputs, rows).await,
+                    Some(limit) => {
+                        canary(self, (&running.model, own), (champion, workers), inputs, (rows, features), limit).await
+                    }
+                    None => self.observed(champion, workers, inputs, (rows, features)).await,
                 }
             }
             Way::Shadow(shadow) => {
                 let place = if chosen { self.place(shadow, &inputs) } else { None };
-                let Some(place) = place else { return self.observed(champion, workers, inputs, rows).await };
+                let Some(place) = place else {
+                    return self.observed(champion, workers, inputs, (rows, features)).await;
+                };
                 let again = inputs.clone();
-                let (model, outputs) = self.observed(champion, workers, inputs, rows).await?;
-                place.fill(Shadowed { id: id.map(str::to_owned), inputs: again, rows, champion: outputs.clone() });
+                let (model, outputs) = self.observed(champion, workers, inputs, (rows, features)).await?;
+                // what both versions give
+                let compared = outputs.iter().take(champion.interface.outputs.len()).cloned().collect();
+                place.fill(Shadowed { id: id.map(str::to_owned), inputs: again, rows, champion: compared });
                 Ok((model, outputs))
             }
         }
@@ -201,10 +207,10 @@ impl Challenger {
         champion: &Arc<Loaded>,
         workers: &Workers,
         inputs: Vec<Array>,
-        rows: usize,
+        (rows, features): (usize, bool),
     ) -> Result<Answered, NoAnswer> {
         let watch = Watch::begin(self, false);
-        let answer = workers.ask(Arc::clone(champion), inputs, rows).await;
+        let answer = workers.ask(Arc::clone(champion), inputs, rows, features).await;
         match &answer {
             Ok(_) => watch.over(Some(Outcome::Answered)),
             Err(NoAnswer::Model(_)) => watch.over(Some(Outcome::Failed)),

@@ -104,7 +104,7 @@ fn work(arriving: &mpsc::Receiver<Waiting>, challenger: &Weak<Challenger>, model
         let Some(challenger) = challenger.upgrade().filter(is_tried) else { return };
         let begun = Instant::now();
         // a panic of libtorch's binding must not end the thread
-        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| model.run(0, &request.inputs)));
+        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| model.run(0, &request.inputs, false)));
         let took = begun.elapsed();
         let answer = answer.unwrap_or_else(|_| Err("it panicked; the log says where".to_owned()));
         challenger.shadowed(&request, answer, took);

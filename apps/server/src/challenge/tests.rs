@@ -45,7 +45,7 @@ fn picture(of: usize) -> Vec<f32> {
 
 fn asked(id: &str, of: usize) -> Asked<'_> {
     let inputs = vec![Array { shape: vec![1, 1, 28, 28], elements: Elements::Fp32(picture(of)) }];
-    Asked { id: Some(id), inputs, rows: 1, named: false }
+    Asked { id: Some(id), inputs, rows: 1, named: false, features: false }
 }
 
 impl Trial {

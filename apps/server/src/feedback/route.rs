@@ -131,7 +131,7 @@ async fn checked(
     feedback.token(&head.headers).map_err(|wait| Denied::TooMuch(wait.as_secs() + 1))?;
     let writing = Arc::clone(&feedback.writing).try_acquire_owned();
     let writing = writing.map_err(|_| Refusal::unavailable("the server is busy with feedback"))?;
-    let outputs = app.workers.ask(Arc::clone(&model), inputs, rows).await.map_err(Refusal::from)?;
+    let outputs = app.workers.ask(Arc::clone(&model), inputs, rows, false).await.map_err(Refusal::from)?;
     let answered = answered(&model.interface, &outputs)?;
     if !answered.classes.contains(&label) {
         return Err(unknown(&label, &answered.classes).into());

@@ -73,15 +73,13 @@ impl GrpcInferenceService for Service {
         if version.is_empty() {
             versions = self.0.versions().await.0.remove(&name).unwrap_or(versions);
         }
-        let tensors = |specs: &[slipway_signature::TensorSpec]| {
-            let tensor = |spec: &slipway_signature::TensorSpec| TensorMetadata {
-                name: spec.name.clone(),
-                datatype: spec.datatype.to_string(),
-                shape: spec.shape.clone(),
-            };
-            specs.iter().map(tensor).collect()
+        let tensor = |spec: &slipway_signature::TensorSpec| TensorMetadata {
+            name: spec.name.clone(),
+            datatype: spec.datatype.to_string(),
+            shape: spec.shape.clone(),
         };
-        let (inputs, outputs) = (tensors(&model.interface.inputs), tensors(&model.interface.outputs));
+        let inputs = model.interface.inputs.iter().map(tensor).collect();
+        let outputs = model.interface.offered().map(tensor).collect();
         let platform = model.interface.platform.to_owned();
         Ok(Response::new(ModelMetadataResponse { name, versions, platform, inputs, outputs }))
     }
@@ -203,7 +201,8 @@ async fn ask(
     }
     let (inputs, rows) = checked(interface, arrays)?;
     let (id, named) = (Some(request.id.as_str()).filter(|id| !id.is_empty()), !request.model_version.is_empty());
-    let (model, outputs) = address.app.ask(model, Asked { id, inputs, rows, named }).await?;
+    let features = wanted.iter().any(|one| one.is_on_request(interface));
+    let (model, outputs) = address.app.ask(model, Asked { id, inputs, rows, named, features }).await?;
     let mut answer = ModelInferResponse {
         model_name: model.name.clone(),
         model_version: model.version.clone(),
@@ -211,8 +210,8 @@ async fn ask(
         ..Default::default()
     };
     for wanted in &wanted {
-        let spec = &interface.outputs[wanted.output];
-        let (datatype, shape, bytes) = encoded(&outputs[wanted.output], wanted.classes, &model);
+        let (spec, array) = wanted.of(&model.interface, &outputs)?;
+        let (datatype, shape, bytes) = encoded(array, wanted.classes, &model);
         let name = spec.name.clone();
         answer.outputs.push(InferOutputTensor { name, datatype: datatype.to_owned(), shape, ..Default::default() });
         answer.raw_output_contents.push(bytes);

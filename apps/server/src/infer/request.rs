@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_outputs_are_those_that_were_asked_for() {
-        let (probabilities, label) = (0, 1);
+        let (probabilities, label, features) = (0, 1, 2);
         let ask = |members: Value| {
             let mut request = json!({"inputs": [{"datatype": "FP32", "shape": [1, 784], "data": vec![0; 784]}]});
             request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
@@ -345,13 +345,19 @@ mod tests {
                 vec![(probabilities, true), (label, false)],
             ),
             (json!({"outputs": [{"name": "label", "parameters": binary(true)}]}), vec![(label, true)]),
+            // only by its name
+            (
+                json!({"outputs": [{"name": "features", "parameters": binary(true)}, {"name": "label"}]}),
+                vec![(features, true), (label, false)],
+            ),
         ] {
             let found: Vec<_> =
                 ask(members).unwrap().wanted.iter().map(|wanted| (wanted.output, wanted.binary)).collect();
             assert_eq!(found, expected);
         }
         for (outputs, says) in [
-            (json!([{"name": "nope"}]), "no output `nope`; the outputs are probabilities and label"),
+            (json!([{"name": "nope"}]), "no output `nope`; the outputs are probabilities, label and features"),
+            (json!([{"name": "features", "parameters": {"classification": 3}}]), "not one number for each class"),
             (json!([{"name": "label"}, {"name": "label"}]), "label is asked for twice"),
             (
                 json!([{"name": "probabilities", "parameters": {"shared_memory_region": "a"}}]),

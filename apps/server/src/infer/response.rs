@@ -65,13 +65,13 @@ impl Data<'_> {
 pub fn response(model: &Loaded, id: Option<String>, wanted: &[Wanted], outputs: &[Array]) -> Result<Response, Refusal> {
     let mut binary = Vec::new();
     let mut tensors = Vec::with_capacity(wanted.len());
-    for Wanted { output, binary: as_bytes, classes } in wanted {
-        let (array, spec) = (&outputs[*output], &model.interface.outputs[*output]);
-        let mut tensor = tensor(array, &spec.name, *classes, model);
-        if *as_bytes {
+    for one in wanted {
+        let (spec, array) = one.of(&model.interface, outputs)?;
+        let mut tensor = tensor(array, &spec.name, one.classes, model);
+        if one.binary {
             let data = tensor.data.take();
             tensor.parameters = data.map(|data| Parameters { binary_data_size: data.write(&mut binary) });
-        } else if *classes == 0 && !array.elements.are_finite() {
+        } else if one.classes == 0 && !array.elements.are_finite() {
             return Err(Refusal::unexpected(format!(
                 "the output `{}` has numbers that are not finite, which JSON does not have; ask for it as binary data",
                 spec.name

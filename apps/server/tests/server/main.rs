@@ -7,6 +7,7 @@ mod bounds;
 mod challengers;
 mod confined;
 mod encodings;
+mod features;
 mod feedback;
 mod following;
 mod invocations;

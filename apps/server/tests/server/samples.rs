@@ -53,12 +53,14 @@ async fn requests_are_sampled_with_their_answers() {
     let folder = tempfile::tempdir().unwrap();
     let url = serve(folder.path()).await;
     let registry = Registry::start().await;
-    let (_, digest) = registry.register("3", 1);
+    let (bundle, digest) = registry.register("3", 1);
     let mut server = start(&registry, &digest, &environment(&url));
     server.ready().await;
     let before = now();
     let (_, first) = server.post("mnist", with_id("a", 1, 1)).await;
     let (_, second) = server.post("mnist", with_id("b", 2, 3)).await;
+    // the features are for the sample, not for whoever did not ask for them
+    assert_eq!(second["outputs"].as_array().unwrap().len(), 2);
     // what is refused is no request that was answered, and what a monitor asks is nobody's request
     assert_eq!(server.post("mnist", with_id("c", 0, 65)).await.0, 413);
     assert_eq!(server.post("mnist", with_id("slipway-measuring", 3, 1)).await.0, 200);
@@ -68,12 +70,18 @@ async fn requests_are_sampled_with_their_answers() {
     let samples = read(&url).await;
     let rows: Vec<(&str, u32)> = samples.iter().map(|sample| (sample.request_id.as_str(), sample.row)).collect();
     assert_eq!(rows, [("a", 0), ("b", 0), ("b", 1), ("b", 2)]);
-    assert!(samples.iter().all(|sample| sample.is_intact() && sample.version == 3 && sample.features.is_none()));
+    assert!(samples.iter().all(|sample| sample.is_intact() && sample.version == 3));
     assert!(samples.iter().all(|sample| (before..=now()).contains(&sample.time)));
     assert_eq!(samples[0].inputs, picture(1, 1));
     assert_eq!(samples[3].inputs, picture(2, 3)[2 * 784..]);
     assert!(close(&samples[0].outputs, &probabilities(&first)));
     assert!(close(&samples[3].outputs, &probabilities(&second)[20..]));
+    let mut features = Vec::new();
+    bundle.answer(&picture(1, 1), 1, Some(&mut features)).unwrap();
+    bundle.answer(&picture(2, 3), 3, Some(&mut features)).unwrap();
+    for (sample, features) in samples.iter().zip(features.chunks_exact(128)) {
+        assert!(close(sample.features.as_deref().unwrap(), features), "{} {}", sample.request_id, sample.row);
+    }
     assert_eq!(server.figure("slipway_server_sampled_requests_total{result=\"taken\"}").await, 2.0);
     assert_eq!(server.figure("slipway_server_sampled_requests_total{result=\"measuring\"}").await, 1.0);
     // what is not written yet when the server ends is written then
@@ -91,7 +99,7 @@ async fn a_store_that_is_away_harms_no_answer_and_no_end() {
     environment.push(("SLIPWAY_SAMPLE_MIB", "1".to_owned()));
     let mut server = start(&registry, &digest, &environment);
     server.ready().await;
-    // 211 KiB each: the fifth does not fit any more
+    // 243 KiB each: the fifth does not fit any more
     for at in 0..20 {
         let (status, body) = server.post("mnist", with_id(&at.to_string(), at, 64)).await;
         assert_eq!(status, 200, "{body}");

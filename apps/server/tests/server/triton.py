@@ -27,7 +27,7 @@ def main() -> None:
     check("live and ready", client.is_server_live() and client.is_server_ready() and client.is_model_ready("mnist"))
     check("the extension is listed", "binary_tensor_data" in client.get_server_metadata()["extensions"])
     described = client.get_model_metadata("mnist")
-    check("the tensors are described", [output["name"] for output in described["outputs"]] == ["probabilities", "label"])
+    check("the tensors are described", [output["name"] for output in described["outputs"]] == ["probabilities", "label", "features"])
 
     plain = client.infer("mnist", [tensor(False)], outputs=[InferRequestedOutput(name, binary_data=False)
                                                             for name in ("probabilities", "label")])
@@ -68,6 +68,10 @@ def main() -> None:
     [counts] = client.get_inference_statistics("mnist")["model_stats"]
     check("the statistics", counts["version"] == "3" and counts["inference_stats"]["success"]["count"] == 10)
     check("all statistics", client.get_inference_statistics()["model_stats"][0]["inference_count"] >= counts["inference_count"])
+    found = client.infer("mnist", [tensor(True)], outputs=[InferRequestedOutput(name) for name in ("features", "probabilities")])
+    features = found.as_numpy("features")
+    check("features for whoever asks", features.shape == (IMAGES, 128) and features.dtype == np.float32)
+    check("beside the others", np.array_equal(found.as_numpy("probabilities"), probabilities))
     for what, says, inputs, outputs in [
         ("an output that there is not", "no output `nope`", [tensor(True)], [InferRequestedOutput("nope")]),
         ("classes of what has none", "not one number for each class", [tensor(True)], [InferRequestedOutput("label", class_count=3)]),

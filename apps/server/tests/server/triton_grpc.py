@@ -28,7 +28,7 @@ def main() -> None:
     check("a version that is not there", not client.is_model_ready("mnist", "9"))
     check("the extensions are listed", "statistics" in client.get_server_metadata().extensions)
     described = client.get_model_metadata("mnist")
-    check("the tensors are described", [output.name for output in described.outputs] == ["probabilities", "label"])
+    check("the tensors are described", [output.name for output in described.outputs] == ["probabilities", "label", "features"])
     check("the shape is described", list(described.inputs[0].shape) == [-1, 1, 28, 28] and list(described.versions) == ["3"])
 
     default = client.infer("mnist", [tensor()], request_id="mine")
@@ -64,6 +64,11 @@ def main() -> None:
     check("the index", (index.name, index.version, index.state) == ("mnist", "3", "READY"))
     [counts] = client.get_inference_statistics("mnist").model_stats
     check("the statistics", counts.inference_stats.success.count == 8 and counts.memory_usage[0].byte_size > 0)
+    found = client.infer("mnist", [tensor()], outputs=[InferRequestedOutput(name) for name in ("features", "probabilities")])
+    features = found.as_numpy("features")
+    check("features for whoever asks", features.shape == (IMAGES, 128) and features.dtype == np.float32)
+    check("beside the others", np.array_equal(found.as_numpy("probabilities"), probabilities))
+    check("not for others", [output.name for output in default.get_response().outputs] == ["probabilities", "label"])
     for what, code, says, name, inputs in [
         ("a model that there is not", "NOT_FOUND", "in service: mnist", "cifar", [tensor()]),
         ("another shape", "INVALID_ARGUMENT", "expected [n, 1, 28, 28]", "mnist", [tensor(PIXELS.reshape(-1))]),

@@ -137,19 +137,24 @@ fn a_classifiers_answer_becomes_a_row() {
     };
     let features: Vec<Vec<f32>> = labels.iter().map(|&label| feature(label)).collect();
     let distance = Distance::fit(&features, &labels, 3).unwrap();
-    assert!(distance.of(&[10.0, 0.0, 0.0]) < 0.5);
+    let of = |features: [f32; 3]| distance.of(&features).unwrap();
+    assert!(of([10.0, 0.0, 0.0]) < 0.5);
     // as far along the first feature, but away from the line on which the two lie
-    assert!(distance.of(&[12.0, -2.0, 0.0]) > 3.0 * distance.of(&[12.0, 2.0, 0.0]));
-    assert!(distance.of(&[10.0, 0.0, 5.0]) > 5.0);
+    assert!(of([12.0, -2.0, 0.0]) > 3.0 * of([12.0, 2.0, 0.0]));
+    assert!(of([10.0, 0.0, 5.0]) > 5.0);
+    assert!(distance.of(&[10.0, 0.0]).is_err() && distance.of(&[10.0, 0.0, f32::NAN]).is_err());
     let inputs = vec!["mean".to_owned()];
-    let classifier = Classifier { classes: 3, labels: true, distance: Some(distance), inputs };
-    let answer = Answer { softmax: &[0.1, 0.7, 0.2], features: &[10.0, 0.0, 0.0], label: None, inputs: &[0.25] };
+    let classifier = Classifier { classes: 3, labels: true, distance: true, inputs };
+    let answer = Answer { softmax: &[0.1, 0.7, 0.2], distance: Some(4.5), label: None, inputs: &[0.25] };
     let row = classifier.row(&answer).unwrap();
     assert_eq!(row.len(), classifier.streams().len());
-    assert_eq!((row[0], row[1]), (1.0, f64::from(0.7_f32)));
+    assert_eq!((row[0], row[1], row[5]), (1.0, f64::from(0.7_f32), 4.5));
     assert!(row[6].is_nan() && row[7] == 0.25);
+    assert!(classifier.row(&Answer { distance: None, ..answer }).unwrap()[5].is_nan());
     assert!(classifier.row(&Answer { softmax: &[1.0], ..answer }).is_err());
     assert!(Distance::fit(&features[..3], &labels[..3], 3).is_err());
+    let infinite = vec![vec![f32::INFINITY; 3]; 600];
+    assert!(Distance::fit(&infinite, &labels, 3).is_err());
 }
 
 #[test]

@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use slipway_digest::Digest;
-use slipway_drift::{Monitor as Detector, NoDrift, Promise, Reference, State};
+use slipway_drift::{Distance, Monitor as Detector, NoDrift, Promise, Reference, State};
 use slipway_experiment::Monitor;
 use slipway_samples::{File, Hour, Sample};
 
 use super::sampled::{Numbers, Sampled};
 use super::{Evidence, hours};
 use crate::change::RISK;
-use crate::loss::{Estimator, NEWEST, scores_of, threshold};
+use crate::distance::distance;
+use crate::loss::{Estimator, NEWEST, threshold};
 use crate::material::Before;
 use crate::streams::Streams;
 use crate::windows::WINDOW;
 use crate::{Alarm, Answers, Change, ClassShare, Classify, Loss, Measured, Model, ReferenceData, Result, StreamChange};
 
-/// Where the predicted class and the confidence stand in a row of the streams.
+/// Where the predicted class stands in a row of the streams.
 const PREDICTED: usize = 0;
-const CONFIDENCE: usize = 1;
 /// So many files that could not be read are named.
 const MOST_UNREAD: usize = 5;
 /// The most rows of an hour that are judged. What `dispersion` stands for was measured on a few windows an hour; with thousands of rows the difference
@@ -54,6 +54,8 @@ pub struct Watch {
     shape: [usize; 2],
     classes: usize,
     numbers: Numbers,
+    /// What measures the features of a request, if the version gave some when the watch began.
+    distance: Option<Distance>,
     streams: Streams,
     detector: Detector,
     estimator: Option<Estimator>,
@@ -85,7 +87,7 @@ struct Seen {
     streams: Vec<StreamChange>,
     /// The rows of that last hour.
     newest: Vec<Vec<f64>>,
-    /// What the estimate is about.
+    /// What the estimate is about: rows that lack a distance which others have are not among them.
     scores: Vec<Vec<f64>>,
     /// The certain loss after each of the last hours since the alarm, where it was estimated.
     certain: Vec<Option<f64>>,
@@ -144,9 +146,10 @@ impl Watch {
         model: &(impl Classify + Sync),
         ink: f32,
     ) -> Result<Self> {
-        let Before { shape, classes, known, usual } = before;
-        let answers = Answers::of(model, usual, dataset, *classes).await?;
-        let streams = Streams::of_requests(*classes);
+        let Before { shape, classes, known, usual, trained } = before;
+        let distance = distance(model, trained, *classes).await?;
+        let answers = Answers::of(model, usual, distance.as_ref(), dataset, *classes).await?;
+        let streams = Streams::of_requests(*classes, distance.is_some());
         let rows = streams.rows(usual, Some(&answers))?;
         let detector = Detector::new(Reference::new(&streams.all(), &rows, RISK)?, about.no_drift, about.promise)?;
         Ok(Self {
@@ -156,11 +159,12 @@ impl Watch {
             classes: *classes,
             numbers: Numbers { ink, logits: answers.logits },
             streams,
-            estimator: Estimator::fit(model, usual, &answers).await?,
+            estimator: Estimator::fit(model, distance.as_ref(), usual, &answers).await?,
             accuracy: Measured::by(usual, &answers, 0..usual.len()),
             usual: shares(&rows, *classes),
             seen: Seen::none(detector.start()),
             detector,
+            distance,
         })
     }
 
@@ -194,7 +198,7 @@ impl Watch {
 
     /// Reads samples as rows of the streams.
     pub(super) fn read(&self, samples: &[Sample], read: &mut Read) -> Result<()> {
-        let sampled = Sampled::of(samples, self.shape, self.classes, self.numbers);
+        let sampled = Sampled::of(samples, self.shape, self.classes, self.numbers, self.distance.as_ref());
         read.left_out += sampled.left_out;
         for row in self.streams.rows(&sampled.pictures, Some(&sampled.answers))? {
             read.keep(row);
@@ -232,7 +236,7 @@ impl Watch {
             }
             seen.last = Some(hour);
             seen.hours += 1;
-            seen.scores.extend(rows.iter().map(|row| scores_of(row[CONFIDENCE])));
+            seen.scores.extend(rows.iter().filter_map(|row| self.streams.scores(row)));
             let surplus = seen.scores.len().saturating_sub(NEWEST);
             seen.scores.drain(..surplus);
             seen.newest = rows;
@@ -323,8 +327,9 @@ impl Watch {
             unknown.push(format!("{late} files came too late: their hours had been judged without them"));
         }
         let scores = seen.scores.len();
-        if self.accuracy.is_some() && self.estimator.is_some() && (1..FEWEST_SCORES).contains(&scores) {
-            unknown.push(format!("not enough requests yet to estimate what is lost: {scores} of {FEWEST_SCORES}"));
+        if self.accuracy.is_some() && self.estimator.is_some() && seen.rows > 0 && scores < FEWEST_SCORES {
+            let which = if self.distance.is_some() { "requests with features" } else { "requests" };
+            unknown.push(format!("not enough {which} yet to estimate what is lost: {scores} of {FEWEST_SCORES}"));
         }
         unknown
     }
@@ -391,10 +396,57 @@ mod tests {
     struct Halves;
 
     impl Classify for Halves {
-        async fn probabilities(&self, pictures: &Pictures) -> Result<Answers> {
-            let probabilities = pictures.each().flat_map(answer).collect();
-            Ok(Answers { classes: 2, probabilities, logits: false })
+        async fn features(&self, _: &Pictures) -> Result<Option<Vec<Vec<f32>>>> {
+            Ok(None)
         }
+
+        async fn answers(&self, pictures: &Pictures, _: Option<&Distance>) -> Result<Answers> {
+            let probabilities = pictures.each().flat_map(answer).collect();
+            Ok(Answers { classes: 2, probabilities, ..Answers::default() })
+        }
+    }
+
+    /// The same with a feature, which alone says whether the answer can be trusted: see [`marked`].
+    struct Marked;
+
+    impl Classify for Marked {
+        async fn features(&self, pictures: &Pictures) -> Result<Option<Vec<Vec<f32>>>> {
+            Ok(Some(pictures.each().map(|levels| features(levels, is_marked(levels))).collect()))
+        }
+
+        async fn answers(&self, pictures: &Pictures, distance: Option<&Distance>) -> Result<Answers> {
+            let mut answers = Halves.answers(pictures, None).await?;
+            for levels in pictures.each() {
+                if let Some(distance) = distance {
+                    answers.distances.push(distance.of(&features(levels, is_marked(levels)))?);
+                }
+            }
+            Ok(answers)
+        }
+    }
+
+    /// One picture in five is marked, which no statistic of it shows.
+    fn is_marked(levels: &[u8]) -> bool {
+        levels[0].is_multiple_of(5)
+    }
+
+    fn features(levels: &[u8], is_marked: bool) -> Vec<f32> {
+        let mark = if is_marked { 4.0 } else { 0.0 };
+        vec![mark + f32::from(levels[2]) / 1275.0]
+    }
+
+    /// A picture that everybody can tell. Of those that are marked, every second one has the wrong label.
+    fn marked(number: u64) -> (Vec<u8>, u8) {
+        let (levels, class) = picture(5 * number + 1);
+        let is_wrong = is_marked(&levels) && levels[1] % 2 == 1;
+        (levels, class ^ u8::from(is_wrong))
+    }
+
+    /// A request of such a picture, with the feature of one that is marked or not; `None` for what the picture has.
+    fn marked_request(number: u64, is_so: Option<bool>) -> Sample {
+        let levels = marked(number).0;
+        let features = features(&levels, is_so.unwrap_or_else(|| is_marked(&levels)));
+        request(5 * number + 1).with_features(features)
     }
 
     fn answer(levels: &[u8]) -> [f32; 2] {
@@ -433,12 +485,20 @@ mod tests {
     }
 
     async fn begun() -> Watch {
-        let mut usual = Pictures::new(SHAPE);
-        for (levels, class) in (0..2000).map(picture) {
-            usual.push(&levels, Some(class));
-        }
-        let before = Before { shape: SHAPE, classes: 2, known: HashSet::new(), usual };
-        Watch::begin(about(), "halves", &before, &Halves, 1.0).await.unwrap()
+        begun_with(&Halves, picture).await
+    }
+
+    async fn begun_with(model: &(impl Classify + Sync), make: fn(u64) -> (Vec<u8>, u8)) -> Watch {
+        let pictures = |numbers: std::ops::Range<u64>| {
+            let mut pictures = Pictures::new(SHAPE);
+            for (levels, class) in numbers.map(make) {
+                pictures.push(&levels, Some(class));
+            }
+            pictures
+        };
+        let (usual, trained) = (pictures(0..2000), pictures(500_000..500_600));
+        let before = Before { shape: SHAPE, classes: 2, known: HashSet::new(), usual, trained };
+        Watch::begin(about(), "halves", &before, model, 1.0).await.unwrap()
     }
 
     fn hour(number: i64) -> Hour {
@@ -451,9 +511,12 @@ mod tests {
     }
 
     fn take(watch: &mut Watch, number: i64, requests: impl Iterator<Item = u64>) {
-        let samples: Vec<Sample> = requests.map(request).collect();
+        take_samples(watch, number, &requests.map(request).collect::<Vec<Sample>>());
+    }
+
+    fn take_samples(watch: &mut Watch, number: i64, samples: &[Sample]) {
         let mut read = Read::of(hour(number));
-        watch.read(&samples, &mut read).unwrap();
+        watch.read(samples, &mut read).unwrap();
         watch.take(hour(number), &[file(number, "a")], read).unwrap();
     }
 
@@ -511,6 +574,64 @@ mod tests {
         assert!(loss.matters && loss.certain > 0.1 && loss.items == 600, "{loss:?}");
         assert!((loss.estimated.unwrap().accuracy - 0.5).abs() < 0.15, "{loss:?}");
         assert!(!change.comparisons.is_empty());
+    }
+
+    #[tokio::test]
+    async fn features_that_have_changed_are_noticed_and_make_the_estimate_fall_although_nothing_else_has() {
+        let mut watch = begun_with(&Marked, marked).await;
+        let mut without = begun_with(&Halves, marked).await;
+        let requests = |numbers: std::ops::Range<u64>, is_so: Option<bool>| -> Vec<Sample> {
+            numbers.map(|number| marked_request(number, is_so)).collect()
+        };
+        for watch in [&mut watch, &mut without] {
+            take_samples(watch, 0, &requests(10_000..10_100, None));
+            take_samples(watch, 1, &requests(10_100..10_200, None));
+        }
+        let Evidence { change, loss, .. } = said(&watch);
+        assert!(change.alarm.is_none() && change.comparisons.iter().any(|one| one.stream == "distance"), "{change:?}");
+        assert!(!loss.unwrap().matters, "{loss:?}");
+        for watch in [&mut watch, &mut without] {
+            take_samples(watch, 2, &requests(10_200..10_400, Some(true)));
+        }
+        let Evidence { change, loss, .. } = said(&watch);
+        assert!((201..=300).contains(&change.alarm.unwrap().after), "{change:?}");
+        let first = &change.streams[0];
+        assert!(first.stream == "distance" && first.event.starts_with("above") && first.share > 0.9, "{first:?}");
+        let loss = loss.unwrap();
+        assert!(loss.matters && loss.certain > 0.1 && loss.items == 200, "{loss:?}");
+        assert!((loss.estimated.unwrap().accuracy - 0.5).abs() < 0.15, "{loss:?}");
+        // who does not know the features has seen nothing
+        let Evidence { change, loss, .. } = said(&without);
+        assert!(change.alarm.is_none() && change.comparisons.iter().all(|one| one.stream != "distance"), "{change:?}");
+        assert!(!loss.unwrap().matters, "{loss:?}");
+    }
+
+    #[tokio::test]
+    async fn rows_without_features_count_for_all_but_their_distance_and_the_estimate() {
+        let mut watch = begun_with(&Marked, marked).await;
+        // of a server that did not keep any yet
+        for number in 0..2_i64 {
+            let first = 20_000 + 100 * number.unsigned_abs();
+            let samples: Vec<Sample> =
+                (first..first + 100).map(|number| Sample { features: None, ..marked_request(number, None) }).collect();
+            take_samples(&mut watch, number, &samples);
+        }
+        let Evidence { change, loss, unknown, left_out, .. } = said(&watch);
+        let distance = change.streams.iter().find(|one| one.stream == "distance").unwrap();
+        assert!(distance.seen.is_none() && change.alarm.is_none(), "{change:?}");
+        assert_eq!((change.observations, left_out, loss), (200, 0, None));
+        assert_eq!(unknown, ["not enough requests with features yet to estimate what is lost: 0 of 100"]);
+        // in one hour with those of its successor
+        let samples: Vec<Sample> = (30_000..30_240)
+            .map(|number: u64| {
+                let sample = marked_request(number, None);
+                if number.is_multiple_of(2) { Sample { features: None, ..sample } } else { sample }
+            })
+            .collect();
+        take_samples(&mut watch, 2, &samples);
+        let Evidence { change, loss, unknown, .. } = said(&watch);
+        assert!(change.alarm.is_none() && change.observations == 440, "{change:?}");
+        assert_eq!((loss.unwrap().items, unknown.len()), (120, 0));
     }
 
     #[tokio::test]

@@ -284,7 +284,7 @@ impl Act<'_> {
                 .map_err(|error| Failure::Service(error.to_string()))?;
             for (kind, pictures) in [&arriving, &usual].into_iter().enumerate() {
                 let answers =
-                    served.probabilities(pictures).await.map_err(|error| Failure::Service(error.to_string()))?;
+                    served.answers(pictures, None).await.map_err(|error| Failure::Service(error.to_string()))?;
                 let labelled = pictures.labels.iter().enumerate();
                 let right = labelled.filter(|(number, label)| Some(answers.most(*number).0) == label.map(usize::from));
                 measured[kind][at] = Measured::new(right.count(), pictures.len());
