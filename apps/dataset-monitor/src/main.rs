@@ -21,7 +21,7 @@ use slipway_dataset_monitor::watch::{Published, Watcher};
 use slipway_mlflow::Client;
 use slipway_names::env::{GITHUB_APP_ID, LISTEN};
 use slipway_samples::Reader;
-use slipway_service::{http, reach};
+use slipway_service::{give_memory_back, http, reach};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -130,6 +130,7 @@ async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result
     let parts = Parts { settings, mlflow, store, metrics, awaited, published, leader, hints };
     tokio::select! {
         failed = parts.work(&mut candidacy) => match failed? {},
+        never = give_memory_back() => match never {},
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -36,7 +36,7 @@ const LAST_SAMPLES: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
     // Before any thread starts: the allocator then keeps the memory of a call's temporaries for the next call.
-    slipway_c10d::tune_allocator();
+    slipway_allocator::keep();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

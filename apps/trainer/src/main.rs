@@ -55,7 +55,7 @@ enum Command {
 fn main() -> ExitCode {
     let launched = Instant::now();
     let arguments = Arguments::parse();
-    slipway_c10d::tune_allocator();
+    slipway_allocator::keep();
     let filter =
         slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), "warn,slipway_trainer=info,slipway_job=info");
     let messages = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);

@@ -12,7 +12,7 @@ use slipway_cluster::{Candidacy, Election};
 use slipway_forge::Forge;
 use slipway_mlflow::Client;
 use slipway_names::env::{GITHUB_APP_ID, LISTEN};
-use slipway_service::reach;
+use slipway_service::{give_memory_back, reach};
 use slipway_training_manager::challengers::Server;
 use slipway_training_manager::connect::{Awaited, What};
 use slipway_training_manager::history::History;
@@ -41,6 +41,8 @@ const FILTER: &str = "warn,kube_client=off,kube_runtime=off,slipway_training_man
 const INPUT: u8 = 3;
 
 fn main() -> ExitCode {
+    // before any thread starts
+    slipway_allocator::share();
     let filter = slipway_log::filter(std::env::var("RUST_LOG").ok().as_deref(), FILTER);
     let messages = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(messages.with_filter(filter)).init();
@@ -90,6 +92,7 @@ async fn run(settings: Settings, mlflow: Client) -> anyhow::Result<()> {
     let parts = Parts { settings, mlflow, metrics, awaited, published, connected };
     tokio::select! {
         failed = parts.work(&mut candidacy) => match failed? {},
+        never = give_memory_back() => match never {},
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -1,11 +1,9 @@
 //! Data parallelism from Rust: the TCP store and the gloo process group of PyTorch's c10d, a faster exchange of gradients beside them, and
 //! libtorch's fused optimizers; and [`Engine`], which runs a model that was trained elsewhere.
 //!
-//! A C++ shim (`shim/`) turns exceptions into messages; this crate turns those into [`Error`]. It is the only crate
-//! with `unsafe`. The order of use in training is [`Store::tcp`], [`Group::meet`], [`Parameters::flatten`], [`Optimizer::new`], and then for
+//! A C++ shim (`shim/`) turns exceptions into messages; this crate turns those into [`Error`]. The order of use in training is [`Store::tcp`], [`Group::meet`], [`Parameters::flatten`], [`Optimizer::new`], and then for
 //! each step forward, backward, [`Parameters::take_gradients`], [`Parameters::average`], [`Optimizer::step`].
 
-mod allocator;
 mod engine;
 mod error;
 mod exchange;
@@ -17,7 +15,6 @@ mod parameters;
 mod store;
 mod temporary;
 
-pub use allocator::tune_allocator;
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use exchange::Exchange;

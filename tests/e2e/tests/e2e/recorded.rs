@@ -59,7 +59,8 @@ fn what_came_of_a_training_outlives_its_objects() -> Result<()> {
     })?;
     let (recorded, _) = until("the manager answers the record", AFTER, || {
         let answer = stack.ask_manager(&format!("history?experiment={}", EXPERIMENT.name))?;
-        let record = answer["records"].as_array().into_iter().flatten().find(|one| one["name"] == job.as_str()).cloned();
+        let record =
+            answer["records"].as_array().into_iter().flatten().find(|one| one["name"] == job.as_str()).cloned();
         Ok(record.ok_or_else(|| answer.to_string()))
     })?;
     ensure!(recorded["state"] == "finished" && recorded["version"].is_u64(), "{recorded}");
