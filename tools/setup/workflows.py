@@ -5,7 +5,8 @@
 - A fork's pull request gets nothing but the right to read: a workflow that one starts has no other permission and no secret.
 - A token that says which workflow runs (`id-token: write`) is for a job that signs, from the default branch or a tag, and for no other.
 - A workflow that follows another one (`workflow_run`) has rights, and runs for a fork's pull request as well. So it checks out the default
-  branch and nothing else, takes no artifact that the fork's own run made, and a job that fetches the pull request only reads.
+  branch and nothing else, takes no artifact that the fork's own run made, and a job that fetches the pull request only reads. `slipway render`
+  alone fetches and pushes, in a job that leaves forks out.
 """
 
 import re
@@ -100,13 +101,28 @@ def wrong_rights(workflow: dict, text: str) -> Iterator[str]:
         yield "a fork's pull request starts this workflow, so it may not use secrets"
 
 
+def rights(of: dict) -> dict[str, str]:
+    """The rights that a workflow or a job names one by one."""
+    named = of.get("permissions", {})
+    return named if isinstance(named, dict) else {}
+
+
+def unnamed_rights(workflow: dict) -> Iterator[str]:
+    """Rights that are not named one by one, such as all of them, among which id-token is, or whatever the repository's settings give."""
+    if "permissions" not in workflow:
+        yield "it has the rights of the repository's settings: add `permissions: {}`"
+    for what, of in [("it", workflow), *((f"job {name}", job) for name, job in workflow["jobs"].items())]:
+        if not isinstance(of.get("permissions", {}), dict):
+            yield f"{what} has `permissions: {of['permissions']}`: name each right"
+
+
 def wrong_identity(workflow: dict) -> Iterator[str]:
     """Who else could sign as the default branch or as a release. A certificate names the workflow and its branch or tag."""
     triggers = workflow.get("on", workflow.get(True))
-    if "id-token" in workflow.get("permissions", {}):
+    if "id-token" in rights(workflow):
         yield "id-token is a right of a job, not of a workflow"
     for name, job in workflow["jobs"].items():
-        if "id-token" not in job.get("permissions", {}):
+        if "id-token" not in rights(job):
             continue
         if others := set(triggers) - {"push", "workflow_dispatch"}:
             yield f"job {name}: it has id-token, so its workflow is started by a push or by hand, not by {', '.join(sorted(others))}"
@@ -119,13 +135,41 @@ def wrong_identity(workflow: dict) -> Iterator[str]:
             yield f"job {name}: it has id-token and does not sign"
 
 
+# What the `if` of a job says that runs for no fork's pull request: whoever started it, an event or a person.
+NO_FORKS = [
+    "github.event.workflow_run.head_repository.full_name == github.repository",
+    "startsWith(inputs.head, format('{0}:', github.repository_owner))",
+]
+
+
+def without_options(command: list[str], program: str) -> list[str]:
+    """A command without the options before its subcommand, such as `git -C folder fetch`."""
+    at = next((at for at, word in enumerate(command) if Path(word).name == program), len(command))
+    before, rest = command[: at + 1], command[at + 1 :]
+    while rest and rest[0].startswith("-"):
+        rest = rest[2:] if rest[0] in {"-C", "-c", "--repo"} else rest[1:]
+    return before + rest
+
+
+def fetches(command: list[str]) -> str | None:
+    """What a command is called that brings commits of others here; None if it brings none."""
+    for program, subcommands in [("git", {"fetch", "pull", "clone"}), ("slipway", {"report", "render", "show", "merge"})]:
+        arguments = called(without_options(command, program), program)
+        # what `--to` has made in another job
+        if arguments and arguments[0] in subcommands and not (arguments[0] == "report" and "--from" in arguments):
+            return f"{program} {arguments[0]}"
+    if (arguments := called(command, "gh")) and arguments[:2] in (["pr", "checkout"], ["pr", "diff"], ["repo", "clone"]):
+        return " ".join(["gh", *arguments[:2]])
+    return None
+
+
 def wrong_follower(workflow: dict) -> Iterator[str]:
     """What a fork's pull request could reach in a workflow that runs after the one that it started."""
     if "workflow_run" not in workflow.get("on", workflow.get(True)):
         return
     for name, job in workflow["jobs"].items():
-        writes = [right for right, level in job["permissions"].items() if level == "write"]
-        if "id-token" in job["permissions"]:
+        writes = [right for right, level in rights(job).items() if level == "write"]
+        if "id-token" in rights(job):
             yield f"job {name}: a fork's pull request starts this workflow, so no token for a cloud"
         for step in job["steps"]:
             uses, inputs = step.get("uses", ""), step.get("with", {})
@@ -135,13 +179,21 @@ def wrong_follower(workflow: dict) -> Iterator[str]:
                 yield f"job {name}: it takes an artifact of another run, which a fork's own code may have made"
             if uses.startswith("actions/cache@"):
                 yield f"job {name}: it saves a cache, which main's own runs would take: use actions/cache/restore"
-            called = [command[0] for command in commands(step.get("run", "")) if command]
-            if writes and "git fetch" in step.get("run", ""):
-                yield f"job {name}: it fetches and may write ({', '.join(writes)}): fetch in a job that only reads"
-            if set(called) & {"git"} and re.search(r"\bgit\b.*\b(checkout|switch|worktree|merge|reset|submodule)\b", step["run"]):
+            fetching = [found for command in commands(step.get("run", "")) if (found := fetches(command))]
+            if writes and set(fetching) - {"slipway render"}:
+                yield f"job {name}: it fetches ({', '.join(fetching)}) and may write ({', '.join(writes)}): fetch in a job that only reads"
+            if writes and "slipway render" in fetching and any(part not in job.get("if", "") for part in NO_FORKS):
+                yield f"job {name}: it renders and may write ({', '.join(writes)}), and its `if` leaves no forks out"
+            called_first = {command[0] for command in commands(step.get("run", "")) if command}
+            if called_first & {"git"} and re.search(r"\bgit\b.*\b(checkout|switch|worktree|merge|reset|submodule)\b", step["run"]):
                 yield f"job {name}: it puts something else than the default branch into the work tree"
             if re.search(r"\$\{\{", step.get("run", "")):
                 yield f"job {name}: a step's script holds an expression, which a branch's name may fill: use env"
+
+
+def wrong_workflow(workflow: dict, text: str) -> list[str]:
+    """What is wrong with a workflow, apart from what its steps run."""
+    return [*unnamed_rights(workflow), *wrong_rights(workflow, text), *wrong_identity(workflow), *wrong_follower(workflow)]
 
 
 def main(slipway: str) -> int:
@@ -151,7 +203,7 @@ def main(slipway: str) -> int:
         text = path.read_text()
         workflow = yaml.safe_load(text)
         shown = path.relative_to(ROOT)
-        problems += [f"{shown}: {problem}" for problem in [*wrong_rights(workflow, text), *wrong_identity(workflow), *wrong_follower(workflow)]]
+        problems += [f"{shown}: {problem}" for problem in wrong_workflow(workflow, text)]
         for name, job in workflow["jobs"].items():
             for step in job["steps"]:
                 found = wrong_step(step["run"], targets, slipway) if "run" in step else []

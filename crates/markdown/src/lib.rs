@@ -72,7 +72,9 @@ pub fn characters(text: &str) -> usize {
     text.chars().count()
 }
 
-fn on_one_line(text: &str) -> String {
+/// A text on one line, for where it is not read as Markdown, such as the title of a pull request or the subject of a commit.
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { shown(c) }).collect()
 }
 

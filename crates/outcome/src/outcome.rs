@@ -1,6 +1,6 @@
 //! What came of a merged pull request, as the cluster, MLflow and the default branch know it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use slipway_cluster::{State, Training};
@@ -157,6 +157,24 @@ impl Merged {
                 model,
             });
         }
+        let replaced: BTreeSet<&str> = results.in_service.iter().map(|one| one.model.as_str()).collect();
+        let mut versions = Vec::new();
+        for model in replaced {
+            let Some(client) = known else { break };
+            match client.search_model_versions(model).await {
+                Ok(found) => {
+                    let changes = results.in_service.iter().filter(|one| one.model == model);
+                    let numbers: BTreeSet<u64> = changes.flat_map(|one| [one.before, one.after]).flatten().collect();
+                    let found = found.iter().filter(|version| numbers.contains(&version.number()));
+                    versions.extend(found.map(|version| (model.to_owned(), described(version))));
+                }
+                Err(error) => {
+                    known = None;
+                    results.unknown.push(format!("the versions of {model}: {error}"));
+                }
+            }
+        }
+        results.versions = versions;
         Ok(Outcome { results, models })
     }
 }

@@ -166,6 +166,11 @@ impl Plan {
     /// One line: `starts 2 TrainJobs, stops 1`.
     #[must_use]
     pub fn summary(&self) -> String {
+        self.summary_with(str::to_owned)
+    }
+
+    /// The same with a price as `shown`, since a currency is any text.
+    pub(crate) fn summary_with(&self, shown: impl Fn(&str) -> String) -> String {
         let starts: usize = self.changes.iter().map(|change| change.starts.len()).sum();
         let stops: usize = self.changes.iter().map(|change| change.stops.len()).sum();
         let archived: usize = self.changes.iter().map(|change| change.archived.len()).sum();
@@ -188,7 +193,7 @@ impl Plan {
         }
         let mut text = parts.join(", ");
         if starts > 0 {
-            let _ = write!(text, "; at most {}, {}", hours(self.cpu_hours, self.gpu_hours), self.price());
+            let _ = write!(text, "; at most {}, {}", hours(self.cpu_hours, self.gpu_hours), shown(&self.price()));
         }
         text
     }

@@ -29,7 +29,7 @@ pub fn markdown(plan: &Plan) -> String {
 /// The same, with other counts and warnings below its own counts and above its tables.
 #[must_use]
 pub fn markdown_with(plan: &Plan, summary: &str) -> String {
-    let counts = format!("**{}**\n", sentence(&plan.summary()));
+    let counts = format!("**{}**\n", sentence(&plan.summary_with(code)));
     let tables = tables(plan, MAX_CHARACTERS.saturating_sub(characters(&counts)));
     let gap = if summary.is_empty() { "" } else { "\n" };
     format!("{counts}{gap}{summary}{tables}")
@@ -65,7 +65,7 @@ fn tables(plan: &Plan, limit: usize) -> String {
 fn section(change: &Change, limit: usize) -> String {
     let mut text = format!("\n### {}\n\n", code(&heading(change)));
     if !change.starts.is_empty() {
-        let _ = writeln!(text, "{}.\n", sentence(&cost(change)));
+        let _ = writeln!(text, "{}.\n", sentence(&cost_with(change, code)));
     }
     if let Some(program) = &change.program {
         let _ = writeln!(text, "Runs {}.\n", code(&program.summary()));
@@ -73,7 +73,7 @@ fn section(change: &Change, limit: usize) -> String {
     if change.stays > 0 {
         let _ = writeln!(text, "{} unchanged.\n", count(change.stays, "TrainJob"));
     }
-    if let Some(note) = kept_code(change) {
+    if let Some(note) = kept_code_with(change, code) {
         let _ = writeln!(text, "⚠ {}.\n", sentence(&note));
     }
     if !change.starts.is_empty() {
@@ -125,6 +125,11 @@ pub fn heading(change: &Change) -> String {
 /// What the starting jobs of a change can cost, such as `at most 2 of 4 CPU-hours, 0.08 USD`.
 #[must_use]
 pub fn cost(change: &Change) -> String {
+    cost_with(change, str::to_owned)
+}
+
+/// The same with a price as `shown`, since a currency is any text.
+fn cost_with(change: &Change, shown: impl Fn(&str) -> String) -> String {
     let of = |used: f64, budget: Option<f64>, unit: &str| match budget {
         Some(budget) => in_hours(&format!("{} of {}", number(used), number(budget)), unit),
         None => in_hours(&number(used), unit),
@@ -133,13 +138,18 @@ pub fn cost(change: &Change) -> String {
     if change.gpu_hours > 0.0 {
         let _ = write!(hours, " and {}", of(change.gpu_hours, change.budget_gpu_hours, "GPU"));
     }
-    format!("at most {hours}, {:.2} {}", change.cost, change.currency)
+    format!("at most {hours}, {}", shown(&format!("{:.2} {}", change.cost, change.currency)))
 }
 
 /// That unchanged TrainJobs do not run the code of now; `None` if all do.
 #[must_use]
 pub fn kept_code(change: &Change) -> Option<String> {
-    let code = &change.program.as_ref()?.code;
+    kept_code_with(change, str::to_owned)
+}
+
+/// The same with the place of the code as `shown`.
+fn kept_code_with(change: &Change, shown: impl Fn(&str) -> String) -> Option<String> {
+    let code = shown(&change.program.as_ref()?.code);
     let jobs = count(change.keeps_code, "unchanged TrainJob");
     let (keep, run) = if change.keeps_code == 1 { ("keeps", "it was") } else { ("keep", "they were") };
     (change.keeps_code > 0).then(|| {
@@ -157,8 +167,10 @@ fn sentence(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::plan::Start;
+    use crate::plan::{Runs, Start};
 
     fn change(name: &str, starts: usize, stops: usize) -> Change {
         let start = |index: usize| Start {
@@ -200,7 +212,7 @@ mod tests {
             assert!(text.chars().count() <= MAX_CHARACTERS, "{experiments} × {starts}: {}", text.chars().count());
             let all = count(experiments * starts, "TrainJob");
             assert!(text.starts_with(&format!("**Starts {all}, stops {all}")), "{text}");
-            assert!(text.lines().next().unwrap_or_default().contains(".00 EUR"), "{text}");
+            assert!(text.lines().next().unwrap_or_default().contains(".00 EUR`**"), "{text}");
         }
     }
 
@@ -225,5 +237,24 @@ mod tests {
         let row = text.lines().find(|line| line.contains("digits-00000000")).unwrap_or_default();
         assert!(row.starts_with("| `digits-00000000` | <code>note=&#34;&#124; &#64;<wbr>octo &#60;b&#62;"), "{row}");
         assert_eq!(row.matches('|').count(), 5, "{row}");
+    }
+
+    #[test]
+    fn no_currency_and_no_place_of_code_is_markup() {
+        let mut hostile = change("digits", 1, 0);
+        hostile.currency = "`EUR`** @org/team <img src=x>\n\n# \u{202e}approved\u{7}".to_owned();
+        let place = "trainers/`x` @org/team\n\n# approved".to_owned();
+        hostile.program =
+            Some(Runs { code: place, command: vec!["a|b`\n# x".to_owned()], parameters: BTreeMap::new() });
+        hostile.keeps_code = 1;
+        let text = markdown(&plan(vec![hostile]));
+        let price = "``1.00 `EUR`** @org/team <img src=x>  # \u{fffd}approved\u{fffd}``";
+        assert!(
+            text.starts_with(&format!("**Starts 1 TrainJob, 1 unchanged; at most 1 CPU-hour, {price}**\n")),
+            "{text}"
+        );
+        assert!(text.contains(&format!("\nAt most 1 of 1 CPU-hours, {price}.\n")), "{text}");
+        assert!(text.contains("and ``trainers/`x` @org/team  # approved`` has changed"), "{text}");
+        assert!(!text.contains("\n# ") && !text.contains(['\u{202e}', '\u{7}']), "{text}");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use slipway_experiment::{JobResult, Record, check_record};
 use slipway_forge::Opened;
 use slipway_git::Repository;
+use slipway_markdown::on_one_line;
 use slipway_project::{Changes, JobFile, Plan, Project, count, history};
 
 use crate::archive_body::body;
@@ -112,7 +113,7 @@ impl Archive {
             return Ok(pending);
         }
         let environment = &self.environment;
-        let title = format!("Record {} in {environment}", count(self.records.len(), "ended TrainJob"));
+        let title = on_one_line(&format!("Record {} in {environment}", count(self.records.len(), "ended TrainJob")));
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let body = body(environment, &self.records, self.left);
         let proposal = Proposal { name: name(environment), by_name: true, label: "history", title, body };

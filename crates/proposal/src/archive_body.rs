@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use slipway_experiment::{JobState, Record};
-use slipway_markdown::{cell, shortened};
+use slipway_markdown::{cell, code, shortened};
 use slipway_project::plan::number;
 use slipway_project::{count, history, jobs_folder};
 use time::format_description::well_known::Rfc3339;
@@ -22,13 +22,14 @@ const CHARACTERS: usize = 120;
 pub(crate) fn body(environment: &str, records: &[Record], left: usize) -> String {
     let have = if records.len() == 1 { "has" } else { "have" };
     let mut text = format!(
-        "**{} {have} ended in {environment}: {}**\n\nEach file moves from `{}/` to `{}/`, unchanged below what came of its job, and Argo CD removes the \
+        "**{} {have} ended in {}: {}**\n\nEach file moves from {} to {}, unchanged below what came of its job, and Argo CD removes the \
          object. Runs and versions stay in MLflow. Undoing this merge puts the files back; a job that is there again asks MLflow first, and ends at once \
          if it has finished.\n\n| TrainJob | ended | | CPU-hours | metrics | version |\n|---|---|---|---:|---|---|\n",
         count(records.len(), "TrainJob"),
+        code(&shortened(environment, CHARACTERS)),
         summary(records),
-        jobs_folder(environment),
-        history::folder(environment),
+        code(&format!("{}/", jobs_folder(environment))),
+        code(&format!("{}/", history::folder(environment))),
     );
     for record in records.iter().take(LISTED) {
         text.push_str(&row(record));
@@ -77,7 +78,7 @@ fn row(record: &Record) -> String {
     };
     format!(
         "| {} | {ended} | {state} | {} | {}{more} | {version} |\n",
-        cell(&record.name),
+        cell(&shortened(&record.name, CHARACTERS)),
         result.cpu_hours.map(hours).unwrap_or_default(),
         metrics.join(" "),
     )
@@ -105,7 +106,7 @@ mod tests {
         let records = [record(1, JobState::Finished, None), record(2, JobState::Failed, Some(&hostile))];
         let text = body("staging", &records, 3);
         assert!(
-            text.starts_with("**2 TrainJobs have ended in staging: 1 finished, 1 failed; 0.5 CPU-hours**\n"),
+            text.starts_with("**2 TrainJobs have ended in `staging`: 1 finished, 1 failed; 0.5 CPU-hours**\n"),
             "{text}"
         );
         assert!(text.contains("\n3 more TrainJobs have ended: the next pull request records them.\n"), "{text}");
@@ -113,6 +114,16 @@ mod tests {
         assert!(row.starts_with("| `digits-00000002` | 2027-01-15 08:00 | failed: <code>"), "{row}");
         assert!(!text.contains("<script>") && !text.contains("\n##"), "{text}");
         assert_eq!(row.matches('|').count(), 7, "{row}");
+    }
+
+    #[test]
+    fn no_environment_is_markup() {
+        let text = body("`x` @org/team\n\n# <b>", &[record(1, JobState::Finished, None)], 0);
+        assert!(text.starts_with("**1 TrainJob has ended in `` `x` @org/team  # <b> ``: 1 finished"), "{text}");
+        assert!(
+            text.contains("to ``overlays/`x` @org/team  # <b>/history/``, unchanged") && !text.contains("\n#"),
+            "{text}"
+        );
     }
 
     #[test]

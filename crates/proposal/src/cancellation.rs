@@ -6,6 +6,7 @@ use slipway_deployment::Kustomize;
 use slipway_experiment::with_cancelled;
 use slipway_forge::Opened;
 use slipway_git::Repository;
+use slipway_markdown::on_one_line;
 use slipway_project::{Changes, Plan, Project, count, history};
 use slipway_source::closest;
 
@@ -73,7 +74,7 @@ impl Cancellation {
         opening: Opening,
     ) -> Result<Opened> {
         let stops: usize = self.plan.changes.iter().map(|change| change.stops.len()).sum();
-        let title = format!("Cancel {} ({})", self.names.join(", "), count(stops, "TrainJob"));
+        let title = on_one_line(&format!("Cancel {} ({})", self.names.join(", "), count(stops, "TrainJob")));
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let name = format!("cancel-{}", self.names.first().map_or("jobs", String::as_str));
         let body = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize, &opening);

@@ -3,6 +3,7 @@
 use slipway_digest::Digest;
 use slipway_forge::Opened;
 use slipway_git::Repository;
+use slipway_markdown::on_one_line;
 use slipway_project::{Changes, serving};
 use slipway_serving::{Challenger, Pin, Pins};
 
@@ -110,6 +111,7 @@ impl Conclusion {
                 "Once merged, it answers every request, without being loaded again. Reverting the merge restores the previous version and its trial.",
             ),
         };
+        let title = on_one_line(&title);
         let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base.commit), &changes, &title)?;
         let body = format!("{evidence}\n{end}\n");

@@ -7,6 +7,7 @@ use slipway_digest::Digest;
 use slipway_experiment::Score;
 use slipway_forge::Opened;
 use slipway_git::Repository;
+use slipway_markdown::{cell, on_one_line, shortened};
 use slipway_mlflow::ModelVersion;
 use slipway_names::tag;
 use slipway_project::{Changes, serving};
@@ -123,7 +124,7 @@ impl Promotion {
         opening: Opening,
     ) -> Result<Opened> {
         let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
-        let title = format!("Serve {name} version {version} in {environment}");
+        let title = on_one_line(&format!("Serve {name} version {version} in {environment}"));
         let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base.commit), &changes, &title)?;
         let branch = named(name, version, environment);
@@ -159,7 +160,11 @@ pub(crate) fn pin(version: &ModelVersion) -> Result<Pin> {
     Ok(Pin { name: version.name.clone(), version: version.number(), digest })
 }
 
-/// What a reviewer needs to know about a version, as a table that begins with this row.
+/// The most characters of what the registry says in a cell: a tag can have thousands.
+const CHARACTERS: usize = 200;
+
+/// What a reviewer needs to know about a version, as a table that begins with this row of Markdown. What the registry says of it is anybody's text:
+/// whatever a training has written there stays in its cell.
 pub(crate) fn described(version: &ModelVersion, (name, value): (&str, &str)) -> String {
     let mut text = format!("| | |\n|---|---|\n| {name} | {value} |\n");
     for (name, key) in [
@@ -178,7 +183,7 @@ pub(crate) fn described(version: &ModelVersion, (name, value): (&str, &str)) -> 
     ] {
         let value = version.tag(key);
         if !value.is_empty() {
-            let _ = writeln!(text, "| {name} | `{value}` |");
+            let _ = writeln!(text, "| {name} | {} |", cell(&shortened(value, CHARACTERS)));
         }
     }
     text
@@ -259,6 +264,54 @@ mod tests {
         let fixed = tagged(&[(tag::FLAVOR, "pytorch"), (tag::UNSERVABLE, "it does not answer 3 rows at once")]);
         let error = best_version("mnist", &[fixed]).unwrap_err().to_string();
         assert!(error.contains("flavour pytorch: it does not answer 3 rows at once. Servers run"), "{error}");
+    }
+
+    #[test]
+    fn no_tag_of_a_version_leaves_its_cell() {
+        let hostile = [
+            "`x` @org/team",
+            "a | b | @org/team",
+            "</td></table><img src=x onerror=alert(1)>",
+            "x\n\n# Approved\n\n@org/team [x](https://evil.example)",
+            "\u{1b}[31m\u{202e}x\u{0}",
+            "```````",
+            "\\`|`",
+        ];
+        let keys = [
+            tag::ACCURACY,
+            tag::COMPARED_BY,
+            tag::ENGINE,
+            tag::TRAINJOB,
+            tag::EXPERIMENT_FILE,
+            tag::COMMIT,
+            tag::DATASET,
+        ];
+        for (at, text) in hostile.iter().enumerate() {
+            let mut version = version(3, "0.9", "a");
+            // each text in another place, and one that is long
+            let texts = hostile.iter().cycle().skip(at).map(|text| (*text).to_owned());
+            version.tags.extend(keys.iter().map(|key| (*key).to_owned()).zip(texts));
+            version.tags.insert(tag::ARCHITECTURE.to_owned(), text.repeat(1000));
+            let table = described(&version, ("replaces", "version 2"));
+            assert!(table.starts_with("| | |\n|---|---|\n| replaces | version 2 |\n"), "{table}");
+            // three rows above, those of the keys and of the architecture, and those of the two digests
+            assert_eq!(table.lines().count(), 3 + keys.len() + 1 + 2, "{table}");
+            for row in table.lines().skip(2) {
+                let cells: Vec<&str> = row.split('|').collect();
+                assert_eq!(cells.len(), 4, "{row}");
+                let value = cells[2].trim();
+                let is_code = value.starts_with('`') && value.ends_with('`')
+                    || value.starts_with("<code>") && value.ends_with("</code>");
+                assert!(is_code || value == "version 2", "{row}");
+                assert!(!value.starts_with('<') || !value.contains(['@', '[', '`']), "{row}");
+                assert!(value.chars().count() < 3_000, "{row}");
+            }
+            assert!(!table.contains(['\u{1b}', '\u{202e}', '\u{0}']), "{table}");
+        }
+        let mut version = version(3, "0.9", "a");
+        version.tags.insert(tag::ENGINE.to_owned(), "a`b|<b>".to_owned());
+        let row = "| engine | <code>a&#96;b&#124;&#60;b&#62;</code> |\n";
+        assert!(described(&version, ("replaces", "x")).contains(row), "{}", described(&version, ("replaces", "x")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use slipway_digest::Digest;
 use slipway_experiment::{Monitor, pin_digest, with_rerun};
 use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
+use slipway_markdown::on_one_line;
 use slipway_project::{Changes, Plan, Project, rendered};
 use slipway_source::Finding;
 
@@ -131,7 +132,7 @@ impl Retraining {
             return Ok(Retrained { opened, is_new: false });
         }
         let names = self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let title = format!("Retrain {names} on {} as it is now", self.dataset);
+        let title = on_one_line(&format!("Retrain {names} on {} as it is now", self.dataset));
         let head = git.commit(Some(&self.base.commit), &self.changes, &title)?;
         let plan = self.base.body(&self.plan, &self.base.tree.with(&self.changes), kustomize, &opening);
         let mut labels = vec![LABEL.to_owned()];

@@ -3,6 +3,7 @@
 use slipway_deployment::Kustomize;
 use slipway_forge::Opened;
 use slipway_git::{Merge, Repository};
+use slipway_markdown::on_one_line;
 use slipway_project::{Plan, Project, Tree, history};
 
 use crate::base::{Base, Proposal};
@@ -34,7 +35,7 @@ impl Reversion {
             return Err(Error::NotMerged { number, state: undone.state.to_string() });
         };
         let base = Base::of_branch(git, remote, undone.base.clone()).await?;
-        let title = format!("Revert \"{}\"", undone.title);
+        let title = on_one_line(&format!("Revert \"{}\"", undone.title));
         let message = format!("{title}\n\nThis reverts pull request #{number}.\n");
         let mut head = base.commit.clone();
         // what has run stays in the history, whatever is undone

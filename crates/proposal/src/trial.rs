@@ -3,6 +3,7 @@
 use slipway_deployment::Kustomize;
 use slipway_forge::Opened;
 use slipway_git::Repository;
+use slipway_markdown::on_one_line;
 use slipway_mlflow::ModelVersion;
 use slipway_project::{Changes, serving};
 use slipway_serving::{Challenger, Mode, Pins, Share};
@@ -69,7 +70,8 @@ impl Trial {
         opening: Opening,
     ) -> Result<Opened> {
         let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
-        let title = format!("Try {name} version {version} as a {} in {environment}", self.challenger.mode.as_str());
+        let mode = self.challenger.mode.as_str();
+        let title = on_one_line(&format!("Try {name} version {version} as a {mode} in {environment}"));
         let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
         let head = git.commit(Some(&self.base.commit), &changes, &title)?;
         let branch = format!("try-{}-{version}-{environment}", in_branch(name));

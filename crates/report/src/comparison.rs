@@ -22,11 +22,19 @@ fn named(score: &Score) -> String {
 
 /// What a version's value is beside that of the one in service. Those on other data, or of other metrics, say nothing about each other.
 pub(crate) fn compared(best: &Version, in_service: Option<&Version>) -> String {
-    let Some(service) = in_service else { return "nothing is in service".to_owned() };
+    in_service.map_or_else(|| "nothing is in service".to_owned(), |service| beside(best, service, "is"))
+}
+
+/// The same once it has taken the other one's place.
+pub(crate) fn compared_with_replaced(best: &Version, replaced: &Version) -> String {
+    beside(best, replaced, "was")
+}
+
+fn beside(best: &Version, service: &Version, is: &str) -> String {
+    let of = format!("version {} {is} in service", service.number);
     if service.number == best.number {
-        return format!("version {} is in service", service.number);
+        return of;
     }
-    let of = format!("version {} is in service", service.number);
     if best.dataset_digest.is_empty() || best.dataset_digest != service.dataset_digest {
         let digest = |version: &Version| match version.dataset_digest.as_str() {
             "" => "data that is not known".to_owned(),

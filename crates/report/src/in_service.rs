@@ -7,7 +7,7 @@ use slipway_digest::Digest;
 use slipway_markdown::{code, shortened};
 use slipway_project::{Tree, serving};
 
-use crate::comparison::{compared, judged};
+use crate::comparison::{compared, compared_with_replaced, judged};
 use crate::expectation::Expectations;
 use crate::results::Version;
 use crate::short::text;
@@ -63,6 +63,24 @@ impl InService {
             Some(before) => {
                 let unknown = Version { number: before, ..Version::default() };
                 format!("{line}: {}; {}", judged(new), compared(new, Some(version(before).unwrap_or(&unknown))))
+            }
+        }
+    }
+
+    /// What has changed by a merge, and how good the versions are as far as that is `known` by model, within a line of Markdown.
+    pub(crate) fn replaced(&self, known: &[(String, Version)]) -> String {
+        let line = self.line();
+        let version = |number: u64| {
+            let found = known.iter().find(|(model, version)| *model == self.model && version.number == number);
+            found.map(|(_, version)| version)
+        };
+        match (self.after.and_then(version), self.before) {
+            (None, _) => line,
+            (Some(new), None) => format!("{line}: {}", judged(new)),
+            (Some(new), Some(before)) => {
+                let unknown = Version { number: before, ..Version::default() };
+                let old = version(before).unwrap_or(&unknown);
+                format!("{line}: {}; {}", judged(new), compared_with_replaced(new, old))
             }
         }
     }

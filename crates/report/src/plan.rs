@@ -15,7 +15,7 @@ use crate::examination::{Conflict, Examination};
 use crate::expectation::{Estimates, Expectations};
 use crate::jobs::EnvironmentJobs;
 use crate::link::address;
-use crate::plan_sections::{environment, findings, is_shown, objects, unknown};
+use crate::plan_sections::{environment, findings, is_shown, objects, trainer_image, unknown};
 use crate::short::{CHARACTERS, few, image, named_digest, text};
 
 /// The name of the check, by which a rule of the branch requires it.
@@ -112,6 +112,9 @@ fn headline(examination: &Examination) -> String {
     if !examination.in_service.is_empty() {
         parts.push(format!("changes {} in service", count(examination.in_service.len(), "version")));
     }
+    if !examination.trainer_images.is_empty() {
+        parts.push(format!("changes {}", count(examination.trainer_images.len(), "trainer image")));
+    }
     if parts.is_empty() {
         parts.push("starts and stops no TrainJob".to_owned());
     }
@@ -194,13 +197,19 @@ fn first(
     let starts = || examination.environments.iter().flat_map(|one| &one.starts);
     let datasets: BTreeSet<String> = starts().filter_map(|job| job.dataset.as_ref()).map(named_digest).collect();
     let images: BTreeSet<String> = starts().map(|job| image(&job.image)).collect();
+    // what new jobs run is on the same line as what those here run, since lines are few
+    let newer: Vec<String> = examination.trainer_images.iter().map(|one| trainer_image(one, image)).collect();
+    let newer = Some(few(&newer, ", ")).filter(|newer| !newer.is_empty());
+    let newer = newer.map(|newer| format!("for jobs rendered from now on, {newer}"));
+    let images = Some(few(&Vec::from_iter(images), ", ")).filter(|images| !images.is_empty());
+    let images: Vec<String> = images.into_iter().chain(newer).collect();
     let mut line = |title: &str, all: &[String]| {
         if !all.is_empty() {
             let _ = writeln!(text, "- **{title}:** {}", few(all, ", "));
         }
     };
     line("Data", &Vec::from_iter(datasets));
-    line("Images", &Vec::from_iter(images));
+    line("Images", &Vec::from_iter((!images.is_empty()).then(|| images.join("; "))));
     line("In service", &examination.in_service.iter().map(|one| one.compared(known)).collect::<Vec<_>>());
     if let Some([added, changed, removed]) = object_counts(examination) {
         let [added, changed, removed] = [added, changed, removed].map(thousands);

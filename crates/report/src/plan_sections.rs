@@ -14,11 +14,11 @@ use crate::about::About;
 use crate::amount::{Price, hours};
 use crate::costs::{Costs, price};
 use crate::document::{Block, Object, Rows, Section, count, thousands};
-use crate::examination::{Conflict, Examination, conflict_finding};
+use crate::examination::{Conflict, Examination, TrainerImage, conflict_finding};
 use crate::expectation::{Estimates, Expected};
 use crate::jobs::{EnvironmentJobs, Job};
 use crate::plan::branch;
-use crate::short::{CHARACTERS, image, text};
+use crate::short::{CHARACTERS, text};
 
 /// Every finding, as a section; `None` without any.
 pub(crate) fn findings(examination: &Examination, about: &About) -> Option<Section> {
@@ -94,6 +94,7 @@ pub(crate) fn is_shown(
 ) -> bool {
     !environment.is_unchanged()
         || examination.in_service.iter().any(|one| one.environment == environment.name)
+        || examination.trainer_images.iter().any(|one| one.environment == environment.name)
         || objects.contains_key(environment.name.as_str())
 }
 
@@ -125,15 +126,12 @@ pub(crate) fn environment<'a>(
     if let Err(reason) = &jobs.prices {
         blocks.push(Block::Text(format!("⚠ Nothing here can be priced: {}", text(reason))));
     }
-    for one in examination.trainer_images.iter().filter(|one| one.environment == jobs.name) {
-        let which = one.trainer.as_deref().map_or_else(
-            || "The built-in trainer".to_owned(),
-            |name| format!("Trainer {}", code(&shortened(name, 60))),
-        );
-        let from = one.before.as_deref().map_or_else(|| "no image".to_owned(), image);
-        let to = one.after.as_deref().map_or_else(|| "no image".to_owned(), image);
-        blocks
-            .push(Block::Text(format!("{which} changes from {from} to {to}, for jobs that are rendered from now on.")));
+    let images = examination.trainer_images.iter().filter(|one| one.environment == jobs.name);
+    let images: Vec<String> =
+        images.map(|one| format!("for jobs rendered from now on, {}", trainer_image(one, whole))).collect();
+    if !images.is_empty() {
+        said.push(format!("changes {}", count(images.len(), "trainer image")));
+        blocks.push(Block::Rows(Rows::list(images, "trainer image")));
     }
     let served = examination.in_service.iter().filter(|one| one.environment == jobs.name);
     let served: Vec<String> = served.map(|one| format!("in service: {}", one.line())).collect();
@@ -195,9 +193,24 @@ pub(crate) fn environment<'a>(
     Section { title, blocks }
 }
 
+/// Which image a trainer has before and after, as `shown`, within a line of Markdown.
+pub(crate) fn trainer_image(one: &TrainerImage, shown: fn(&str) -> String) -> String {
+    let which = match one.trainer.as_deref() {
+        Some(name) => format!("trainer {}", code(&shortened(name, 60))),
+        None => "the built-in trainer".to_owned(),
+    };
+    let named = |image: &Option<String>| image.as_deref().map_or_else(|| "no image".to_owned(), shown);
+    let environment = code(&shortened(&one.environment, 60));
+    format!("{which} in {environment} changes from {} to {}", named(&one.before), named(&one.after))
+}
+
+/// A digest or an image with all of its digest.
+fn whole(text: &str) -> String {
+    code(&shortened(text, 2 * CHARACTERS))
+}
+
 /// The data and images of what starts, with their whole digests: the first lines have room for the beginning of each.
 fn content(jobs: &EnvironmentJobs) -> BTreeSet<String> {
-    let whole = |text: &str| code(&shortened(text, 2 * CHARACTERS));
     let datasets = jobs.starts.iter().filter_map(|job| job.dataset.as_ref());
     let datasets = datasets.map(|(name, digest)| format!("data {} at {}", code(&shortened(name, 60)), whole(digest)));
     let images = jobs.starts.iter().map(|job| format!("image {}", whole(&job.image)));

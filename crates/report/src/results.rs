@@ -29,6 +29,8 @@ pub struct Results {
     pub archived: usize,
     /// Which versions it put into service, or took out of it.
     pub in_service: Vec<InService>,
+    /// How good those versions are, by the model: the new ones and those that they replace, as far as it is known.
+    pub versions: Vec<(String, Version)>,
     /// Why something is not known, such as that MLflow does not answer: one text each.
     pub unknown: Vec<String>,
     /// The address of everything that does not fit; see [`About::everything`](crate::About::everything).

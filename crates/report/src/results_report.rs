@@ -11,7 +11,6 @@ use crate::comparison::{compared, judged};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
 
-use crate::in_service::InService;
 use crate::results::{ExperimentResults, Hindrance, ModelResult, Ranking, Results, TrialResult, TrialState};
 use crate::results_charts::{by_parameter, curves, left_out, shown};
 use crate::short::{CHARACTERS, few, short_commit, text};
@@ -114,7 +113,7 @@ fn first(results: &Results, headline: &str) -> String {
         let _ = writeln!(text, "- Merged as {}", short_commit(&results.commit));
     }
     if !results.in_service.is_empty() {
-        let changes: Vec<String> = results.in_service.iter().map(InService::line).collect();
+        let changes: Vec<String> = results.in_service.iter().map(|one| one.replaced(&results.versions)).collect();
         let back = results.number.map_or_else(String::new, |number| {
             format!(". To go back, run `slipway revert {number}`, or press *Revert* on GitHub")
         });

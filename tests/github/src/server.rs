@@ -69,6 +69,8 @@ pub struct Inner {
     pub annotations: BTreeMap<u64, Vec<Value>>,
     /// The digest of each file of a release, by its number.
     pub uploaded: BTreeMap<u64, Digest>,
+    /// By how many seconds its clock is ahead of this machine's.
+    pub ahead: i64,
     /// What a rule of the default branch says to everybody who merges.
     pub rule: Option<String>,
     /// What was asked of the API: method and path.
@@ -213,6 +215,11 @@ impl GitHub {
     /// A rule of the default branch lets nobody merge, and says this; or there is none.
     pub async fn set_rule(&self, rule: Option<&str>) {
         self.state.inner.lock().await.rule = rule.map(str::to_owned);
+    }
+
+    /// Its clock is so many seconds ahead of this machine's, as apps' signatures meet it.
+    pub async fn set_ahead(&self, seconds: i64) {
+        self.state.inner.lock().await.ahead = seconds;
     }
 
     /// What was asked of the API since the last time.

@@ -61,6 +61,8 @@ async fn a_training_is_reported_from_its_merge_to_its_promotion() {
         world.merge_opened(&promotions[0]).await;
         world.reported(number, "version 2 is in service").await;
         world.reported(promotions[0].number, "changed 1 version in service").await;
+        let back = format!("To go back, run `slipway revert {}`", promotions[0].number);
+        world.reported(promotions[0].number, &back).await;
     })
     .await;
 }

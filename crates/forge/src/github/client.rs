@@ -12,6 +12,7 @@ use slipway_http::{Client, Url};
 use tower::{BoxError, Service};
 
 use super::authentication::Credentials;
+use super::signing::Signing;
 use crate::{Error, Result};
 
 /// For one request and its answer.
@@ -44,12 +45,13 @@ fn unreachable(api: &str, reason: String) -> Error {
 /// A client over any transport.
 pub(crate) fn over<S, B>(transport: S, api: Uri, credentials: &Credentials) -> Octocrab
 where
-    S: Service<Request<OctoBody>, Response = Response<B>> + Send + 'static,
+    S: Service<Request<OctoBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
     B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
     B::Error: Into<BoxError>,
 {
+    let transport = Signing::new(transport, credentials);
     let builder = OctocrabBuilder::new_empty().with_service(transport).with_layer(&BaseUriLayer::new(api));
     let Ok(client) = builder.with_auth(credentials.state()).build();
     client

@@ -100,21 +100,27 @@ fn is_same(there: &str, wanted: &str) -> bool {
 }
 
 impl GitHub {
-    /// The comments of a pull request that are this author's or the workflow's and carry the marker: the workflow's first, of each the
-    /// oldest first.
-    pub(crate) async fn comments(&self, number: u64, author: &str) -> Result<Vec<Comment>> {
+    /// The comments of a pull request that are ours or the workflow's and carry the marker: the workflow's first, of each the oldest first.
+    /// `author` is who we are, if that is known; otherwise it is asked for, but only if somebody besides the workflow has written one.
+    pub(crate) async fn comments(&self, number: u64, author: Option<&str>) -> Result<Vec<Comment>> {
         let route = self.route(&format!("issues/{number}/comments"));
         let described: Vec<Described> = self.all(&route, &json!({ "per_page": PAGE })).await?;
-        let mut comments: Vec<Comment> = described
+        let mut marked: Vec<(String, Comment)> = described
             .into_iter()
             .filter_map(|Described { id, html_url, body, user }| {
-                let login = user?.login;
-                let is_workflows = is_runner(&login);
-                let body = body.filter(|_| is_workflows || same(&login, author))?;
-                let marker = Marker::of(&body)?.0;
-                Some(Comment { id, body, marker, is_workflows, url: html_url })
+                let (login, body) = (user?.login, body?);
+                let (is_workflows, marker) = (is_runner(&login), Marker::of(&body)?.0);
+                Some((login, Comment { id, body, marker, is_workflows, url: html_url }))
             })
             .collect();
+        if marked.iter().any(|(_, comment)| !comment.is_workflows) {
+            let author = match author {
+                Some(author) => author.to_owned(),
+                None => self.author().await?,
+            };
+            marked.retain(|(login, comment)| comment.is_workflows || same(login, &author));
+        }
+        let mut comments: Vec<Comment> = marked.into_iter().map(|(_, comment)| comment).collect();
         // one that moved to another page meanwhile is listed twice
         comments.sort_by_key(|comment| (!comment.is_workflows, comment.id));
         comments.dedup_by_key(|comment| comment.id);
@@ -123,7 +129,7 @@ impl GitHub {
 
     /// The parts that are published on a pull request, without their markers; of several first parts that of the comment that stays.
     pub(crate) async fn published(&self, number: u64) -> Result<Vec<String>> {
-        let present = self.comments(number, &self.author().await?).await?;
+        let present = self.comments(number, None).await?;
         let mut parts: BTreeMap<usize, &str> = BTreeMap::new();
         for comment in &present {
             parts.entry(comment.marker.part).or_insert_with(|| comment.text());

@@ -35,22 +35,30 @@ impl GitHub {
 
     /// The newest ones in any state, one page of them, the newest first. Their commits are not counted.
     pub(crate) async fn newest(&self) -> Result<Vec<Opened>> {
-        self.page_of_newest("all").await?.into_iter().map(|pull| self.opened(pull)).collect()
+        self.page_of_newest("all", 1).await?.into_iter().map(|pull| self.opened(pull)).collect()
     }
 
-    /// The oldest one that `is_it` of the newest open ones, one page of them.
+    /// An open one that `is_it`: the oldest of the first page that has one, the newest page first. So it is one request, and one more for each
+    /// hundred open ones that are newer.
     pub(crate) async fn first_open(&self, is_it: impl Fn(&Opened) -> bool) -> Result<Option<Pull>> {
-        let mut first = None;
-        for pull in self.page_of_newest("open").await? {
-            if is_it(&self.opened(pull.clone())?) {
-                first = Some(pull);
+        for page in 1..=MOST_PAGES {
+            let pulls = self.page_of_newest("open", page).await?;
+            let is_last = pulls.len() < usize::from(PAGE);
+            let mut first = None;
+            for pull in pulls {
+                if is_it(&self.opened(pull.clone())?) {
+                    first = Some(pull);
+                }
+            }
+            if first.is_some() || is_last {
+                return Ok(first);
             }
         }
-        Ok(first)
+        Ok(None)
     }
 
-    async fn page_of_newest(&self, state: &str) -> Result<Vec<Pull>> {
-        let query = json!({ "state": state, "sort": "created", "direction": "desc", "per_page": PAGE });
+    async fn page_of_newest(&self, state: &str, page: u32) -> Result<Vec<Pull>> {
+        let query = json!({ "state": state, "sort": "created", "direction": "desc", "per_page": PAGE, "page": page });
         let client = self.client().await?;
         let route = self.route("pulls");
         let page: octocrab::Page<Pull> = self.ask(Repeat::Harmless, || client.get(&route, Some(&query))).await?;

@@ -21,6 +21,7 @@ mod pull;
 mod refusal;
 mod remote;
 mod server;
+mod signing;
 #[cfg(test)]
 mod tests;
 

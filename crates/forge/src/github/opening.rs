@@ -38,10 +38,13 @@ impl GitHub {
         }
     }
 
-    /// Adds the labels and asks for the reviews that are missing.
+    /// Adds the labels and, unless a draft is asked for, asks for the reviews that are missing.
     async fn complete(&self, pull: Pull, is_new: bool, request: &PullRequest) -> Result<Opened> {
         let added = self.label(&pull, &request.labels).await?;
-        self.ask_for_reviews(&pull, is_new, &request.reviewers).await?;
+        // a draft is not ready for anybody's review
+        if !request.draft {
+            self.ask_for_reviews(&pull, is_new, &request.reviewers).await?;
+        }
         let mut opened = self.opened(pull)?;
         opened.labels.extend(added);
         Ok(opened)

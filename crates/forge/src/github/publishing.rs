@@ -42,7 +42,7 @@ impl GitHub {
         mut known: Option<Opened>,
         publication: impl AsyncFn(&Opened, Option<&str>) -> std::result::Result<Publication, E>,
     ) -> std::result::Result<Published, E> {
-        let mut author = self.author().await?;
+        let mut author: Option<String> = None;
         let mut progress = Progress::default();
         for pause in pauses() {
             tokio::time::sleep(pause).await;
@@ -50,7 +50,7 @@ impl GitHub {
                 Some(opened) => opened,
                 None => self.get(number).await?,
             };
-            let present = self.comments(number, &author).await?;
+            let present = self.comments(number, author.as_deref()).await?;
             let publication = publication(&opened, first_part(&present)).await?;
             if publication.head != opened.head {
                 // it may have been pushed while the publication was made
@@ -78,7 +78,7 @@ impl GitHub {
                 progress.comments = true;
                 match self.write(number, &steps).await? {
                     // The token may be that of another app than it seemed: then its earlier comments are found now.
-                    Written::All(made_by) => author = made_by.unwrap_or(author),
+                    Written::All(made_by) => author = made_by.or(author.take()),
                     Written::Unknown => continue,
                 }
             }
@@ -96,7 +96,7 @@ impl GitHub {
                 };
             }
             let opened = self.get(number).await?;
-            let present = self.comments(number, &author).await?;
+            let present = self.comments(number, author.as_deref()).await?;
             if opened.head == publication.head && are_written(&present, &wanted) {
                 return Ok(progress.published(opened, &present, step));
             }

@@ -77,6 +77,45 @@ fn a_change_says_what_it_starts_and_what_that_costs() {
 }
 
 #[test]
+fn another_image_of_a_trainer_is_shown_although_no_job_starts() {
+    let change = Change::new();
+    let [one, two, three] = ['1', '2', '3'].map(|digit| digit.to_string().repeat(64));
+    let own = format!("  trainers:\n    wine: registry.local/wine@sha256:{two}\n  prices");
+    let with_own = CLUSTER.replace("  prices", &own);
+    let rendered = change.rendered(&change.base);
+    let base = change.commit(&rendered, &[("clusters/local/cluster.yaml", &with_own)]);
+    let newer = with_own.replace(&two, &three).replace(&one, &three);
+    let head = change.commit(&base, &[("clusters/local/cluster.yaml", &newer)]);
+    let examination = Examination::of(&change.git, &base, &head, None).unwrap();
+    let document = plan_report(&examination, &about(), &Expectations::default());
+    assert_eq!(document.summary, "changes 2 trainer images, 2 stay");
+    assert_eq!(document.check.as_ref().unwrap().title.split(": ").last(), Some("changes 2 trainer images, 2 stay"));
+    let image = |name: &str, digit: &str| format!("`registry.local/{name}@sha256:{}`", digit.repeat(16));
+    let line = format!(
+        "- **Images:** for jobs rendered from now on, the built-in trainer in `local` changes from {} to {}, trainer `wine` in `local` changes \
+         from {} to {}",
+        image("slipway-trainer", "1"),
+        image("slipway-trainer", "3"),
+        image("wine", "2"),
+        image("wine", "3"),
+    );
+    assert!(document.first.lines().any(|found| found == line), "{line}\n{}", document.first);
+    assert!(document.first.lines().count() <= FIRST_LINES, "{}", document.first);
+    let text = &compose(&document, &head, None).parts[0];
+    assert!(text.contains("<summary><code>local</code>: 2 stay, changes 2 trainer images</summary>"), "{text}");
+    let whole = format!(
+        "trainer `wine` in `local` changes from `registry.local/wine@sha256:{two}` to `registry.local/wine@sha256:{three}`"
+    );
+    assert!(text.contains(&whole), "{text}");
+    // one that comes, and one that goes
+    let (_, document) = report(&change, &rendered, &base);
+    let comes = format!("trainer `wine` in `local` changes from no image to {}", image("wine", "2"));
+    assert!(document.first.contains(&comes), "{}", document.first);
+    let (_, document) = report(&change, &base, &change.commit(&base, &[("clusters/local/cluster.yaml", CLUSTER)]));
+    assert!(document.first.contains(&format!("{} to no image", image("wine", "2"))), "{}", document.first);
+}
+
+#[test]
 fn a_removed_file_stops_its_job() {
     let change = Change::new();
     let rendered = change.rendered(&change.base);

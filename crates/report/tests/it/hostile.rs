@@ -244,16 +244,22 @@ fn results(random: &mut Random) -> Document {
             promotion: Some(Promotion { number: 3, url: Some(hostile(random)) }).filter(|_| random.below(2) == 0),
         }),
     });
+    let in_service = many(random, 2, |random| InService {
+        environment: hostile(random),
+        model: hostile(random),
+        before: Some(1),
+        after: Some(2),
+    });
+    let mut versions = Vec::new();
+    for one in &in_service {
+        versions.extend([1, 2].map(|number| (one.model.clone(), Version { number, ..version(random) })));
+    }
     results_report(&Results {
         number: Some(7),
         commit: hostile(random),
         experiments,
-        in_service: many(random, 2, |random| InService {
-            environment: hostile(random),
-            model: hostile(random),
-            before: Some(1),
-            after: Some(2),
-        }),
+        in_service,
+        versions,
         unknown: many(random, 3, hostile),
         everything: None,
         ..Results::default()

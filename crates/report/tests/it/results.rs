@@ -2,8 +2,8 @@
 
 use slipway_experiment::Score;
 use slipway_report::{
-    ExperimentResults, FIRST_LINES, Hindrance, ModelResult, Promotion, Ranking, Results, TrialResult, TrialState,
-    Version, compose, results_report,
+    ExperimentResults, FIRST_LINES, Hindrance, InService, ModelResult, Promotion, Ranking, Results, TrialResult,
+    TrialState, Version, compose, results_report,
 };
 
 fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
@@ -65,6 +65,38 @@ fn the_best_version_is_compared_on_the_same_data() {
     assert!(text.contains("x-axis \"learningRate\" [\"0.001\", \"0.003\"]"), "{text}");
     assert!(text.contains("`validation_accuracy` (🟦 `digits-1a2b3c4d`, 🟧 `digits-0a1b2c3d`):"), "{text}");
     assert!(text.contains("line [0.92, 0.97, 0.98]\n    line [0.9, 0.95, 0.96]"), "{text}");
+}
+
+#[test]
+fn a_merged_promotion_says_what_it_replaced_and_how_to_go_back() {
+    let mut results = Results {
+        number: Some(7),
+        in_service: vec![InService {
+            environment: "local".to_owned(),
+            model: "mnist".to_owned(),
+            before: Some(2),
+            after: Some(4),
+        }],
+        ..Results::default()
+    };
+    let said = |results: &Results| results_report(results).first;
+    let change = "- **In service:** version 4 of `mnist` instead of version 2 in `local`";
+    let back = ". To go back, run `slipway revert 7`, or press *Revert* on GitHub";
+    let first = said(&results);
+    assert!(first.starts_with("### Slipway: changed 1 version in service\n"), "{first}");
+    assert!(first.lines().any(|line| line == format!("{change}{back}")), "{first}");
+    let of_mnist = |version: Version| ("mnist".to_owned(), version);
+    results.versions = vec![of_mnist(version(2, 0.975, "a")), of_mnist(version(4, 0.98, "a"))];
+    let compared = "accuracy 0.98; version 2 was in service with 0.975 on the same test data (+0.5 percentage points)";
+    let first = said(&results);
+    assert!(first.lines().any(|line| line == format!("{change}: {compared}{back}")), "{first}");
+    // one that the registry has no more
+    results.versions.remove(0);
+    let first = said(&results);
+    assert!(first.contains("; ⚠ version 2 was in service, not comparable: "), "{first}");
+    results.in_service[0].before = None;
+    let first = said(&results);
+    assert!(first.contains(&format!("where no version of it was: accuracy 0.98{back}")), "{first}");
 }
 
 #[test]

@@ -20,6 +20,7 @@
 //! | its commits have no files | those that a pull request changes are git's ([`files`]) |
 //! | a draft is found by its tag, a release may have two files of one name, and forgets what was in them | GitHub's ([`releases`]) |
 //! | an organization lacks fields that each account has | GitHub's |
+//! | takes an app's signature whose time has not come, or that is valid for hours | 401, and each answer has the time ([`apps`]) |
 //! | names any app's installation, and leaves out addresses of a token's repositories | that of the app that asks, with them ([`apps`]) |
 //!
 //! Neither has statuses, deployments or GraphQL.
@@ -77,8 +78,13 @@ pub async fn answer(
     if state.is_shared {
         state.after_push(&mut inner, REPOSITORY, false).await?;
     }
+    let now = apps::clock(inner.ahead);
     let answer = match Account::of(token.as_deref(), &inner.jobs) {
         None => refused(StatusCode::UNAUTHORIZED, "Bad credentials"),
+        Some(Account::App) if !apps::is_of(now, token.as_deref().unwrap_or_default())? => {
+            let message = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires";
+            refused(StatusCode::UNAUTHORIZED, message)
+        }
         Some(account) => {
             let asked = Asked { state, method, path, token, account, body };
             asked.answer(&mut inner).await?
@@ -90,7 +96,9 @@ pub async fn answer(
     let text = String::from_utf8_lossy(&answer.body)
         .replace(&format!("{}/repos/", state.server), &format!("{api}/repos/"))
         .replace(&format!("{html}/issues/"), &format!("{html}/pull/"));
-    let mut response = Response::builder().status(answer.status).header(header::CONTENT_TYPE, "application/json");
+    let date = httpdate::fmt_http_date(now);
+    let mut response = Response::builder().status(answer.status);
+    response = response.header(header::CONTENT_TYPE, "application/json").header(header::DATE, date);
     if let Some(link) = answer.link {
         response = response.header(header::LINK, link.replace(&state.emulator.url, &api));
     }

@@ -1,5 +1,8 @@
 //! A GitHub App on a repository that others push to as well: what stands in for GitHub in a cluster of the tests.
 
+use octocrab::EncodingKey;
+use octocrab::auth::AppAuth;
+use octocrab::models::AppId;
 use reqwest::Method;
 use serde_json::json;
 use slipway_forge::{Credentials, Error, Forge, GitHub as Client, Opened, Publication};
@@ -72,6 +75,29 @@ async fn an_app_reads_and_reports_where_others_push() {
 
     let answer = by_socket(&socket, &format!("/api/v3{path}/1")).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"merged\":true"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_is_known_by_a_signature_of_github_s_own_time() {
+    let local = Repositories::new();
+    let github = GitHub::start(&local.work).await.unwrap();
+    let key = EncodingKey::from_rsa_pem(github.key(MANAGER).unwrap().as_bytes()).unwrap();
+    let signed = AppAuth { app_id: AppId(MANAGER.id), key }.generate_bearer_token().unwrap();
+    let path = format!("/repos/{REPOSITORY}/installation");
+    for (ahead, expected) in [(0, 200), (-3600, 401), (3600, 401), (-300, 401)] {
+        github.set_ahead(ahead).await;
+        let (status, said) = github.ask(Method::GET, &path, &signed, None).await.unwrap();
+        assert_eq!(status.as_u16(), expected, "{ahead}: {said}");
+    }
+    // this machine's clock is an hour behind: one refusal, and from then on it signs by GitHub's
+    github.set_ahead(3600).await;
+    let credentials = Credentials::app(MANAGER.id, github.key(MANAGER).unwrap()).unwrap();
+    let client = Client::new(&github.api, OWNER, NAME, credentials);
+    github.asked().await;
+    assert_eq!(client.default_branch().await.unwrap(), "main");
+    let asked = github.asked().await;
+    assert_eq!(asked.iter().filter(|asked| asked.ends_with("/installation")).count(), 2, "{asked:?}");
+    assert_eq!(asked.len(), 4, "{asked:?}");
 }
 
 /// What is answered at a Unix socket to somebody without a token.

@@ -288,6 +288,14 @@ async fn a_life_from_the_proposal_to_the_revert() {
     assert!(text.contains("0.961") && text.contains("0.985"), "what it replaces, on the same data: {text}");
     life.twice(&["merge", &better.to_string(), "--method", "merge"]).await;
     assert!(life.served().await.contains(&"b".repeat(64)));
+    // its report still says what it replaced, and how to go back
+    life.twice(&["report", &better.to_string()]).await;
+    let text = life.comment(better, ANN.login).await["body"].as_str().unwrap().to_owned();
+    let first: String = text.lines().take(16).map(|line| format!("{line}\n")).collect();
+    let back = format!("`slipway revert {better}`");
+    for said in ["0.985", "was in service with 0.961", back.as_str()] {
+        assert!(first.contains(said), "{said}: {first}");
+    }
 
     // cancelled: its files go
     let cancel = life.opens(&["cancel", "mnist-cnn"]).await;

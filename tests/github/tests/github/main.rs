@@ -12,6 +12,7 @@ mod hostile;
 mod images;
 mod life;
 mod locks;
+mod many;
 mod origin;
 mod people;
 mod release;

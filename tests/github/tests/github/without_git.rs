@@ -15,6 +15,8 @@ use slipway_proposal::{Cancellation, ExperimentProposal, Opening, Remote, Render
 use crate::origin::origin;
 use crate::people::Clone;
 
+/// The most that GitHub is asked by an order that has nothing left to do.
+const MOST_ASKED: usize = 3;
 const JOBS: &str = "overlays/local/training-jobs/";
 const NAME: &str = "without_git::a_service_without_git_proposes_renders_cancels_and_reverts";
 /// What the service is to do, in a process without any program to run.
@@ -106,6 +108,7 @@ impl Service<'_> {
         for cache in [cache.clone(), format!("{cache}-again")] {
             assert_eq!(self.does(order, &cache), said);
             let asked = self.github.asked().await;
+            assert!(asked.len() <= MOST_ASKED, "{order} asked {asked:#?}");
             assert!(asked.iter().all(|asked| asked.starts_with("GET ")), "{order} changed something: {asked:#?}");
             assert!(self.github.pushes().await.is_empty());
         }

@@ -382,7 +382,7 @@ fn a_sweep_of_hundreds_has_a_body_that_github_takes() {
     assert_eq!(ran.code(), 0, "{ran:?}");
     let body = body(&forge);
     assert!(body.chars().count() <= 65_536);
-    assert!(body.starts_with("**Starts 300 TrainJobs; at most 300 CPU-hours, 150.00 EUR**\n"), "{body}");
+    assert!(body.starts_with("**Starts 300 TrainJobs; at most 300 CPU-hours, `150.00 EUR`**\n"), "{body}");
     assert!(body.contains("and 250 more"), "{body}");
 }
 
@@ -415,7 +415,7 @@ fn counts_price_and_warnings_stand_first_in_the_body_of_hundreds() {
     let body = body(&forge);
     assert!(body.chars().count() <= 65_536, "{}", body.chars().count());
     let places = [
-        "**Starts 300 TrainJobs; at most 300 CPU-hours, 150.00 EUR**\n",
+        "**Starts 300 TrainJobs; at most 300 CPU-hours, `150.00 EUR`**\n",
         "**Objects in the clusters: 300 added, 0 changed, 0 removed**\n",
         "\nNot read here, and so not compared:\n\n- ``clusters/local/set-0.yaml:",
         "- … and 30 more\n",

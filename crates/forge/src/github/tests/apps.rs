@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use wiremock::matchers::{bearer_token, body_json, method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::log::Log;
 use super::pull;
@@ -36,19 +36,43 @@ fn in_minutes(minutes: u64) -> String {
     format!("{}-{month:02}-{}T{}Z", parts[3], parts[1], parts[4])
 }
 
-/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked, and lists
-/// pull requests so often.
-pub(super) async fn server(minutes: u64, tokens: u64, lists: u64) -> MockServer {
-    let server = MockServer::start().await;
+fn installation() -> Value {
     let account: Value = json!({"login": "octo", "id": 1, "node_id": "", "avatar_url": "https://x/", "gravatar_id": "", "url": "https://x/",
         "html_url": "https://x/", "followers_url": "https://x/", "following_url": "https://x/", "gists_url": "https://x/",
         "starred_url": "https://x/", "subscriptions_url": "https://x/", "organizations_url": "https://x/", "repos_url": "https://x/",
         "events_url": "https://x/", "received_events_url": "https://x/", "type": "Organization", "site_admin": false});
-    let installation = json!({"id": 99, "account": account, "app_id": 12, "app_slug": SLUG, "target_id": 1, "target_type": "Organization",
-        "permissions": {}, "events": []});
+    json!({"id": 99, "account": account, "app_id": 12, "app_slug": SLUG, "target_id": 1, "target_type": "Organization",
+        "permissions": {}, "events": []})
+}
+
+/// What a request's signature says.
+fn claims(request: &Request) -> Value {
+    let signed = request.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&claims).unwrap()
+}
+
+/// An answer by a clock that is so many seconds ahead of this machine's: a refusal of a signature that is not of its time.
+fn by_clock(ahead: i64, request: &Request, answer: ResponseTemplate) -> ResponseTemplate {
+    let here = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let now = here.checked_add_signed(ahead).unwrap();
+    let claims = claims(request);
+    let [made, ends] = ["iat", "exp"].map(|name| claims[name].as_u64().unwrap());
+    if made <= now + 60 && ends > now && ends <= now + 600 {
+        return answer;
+    }
+    let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(now));
+    let message = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires";
+    ResponseTemplate::new(401).insert_header("date", date.as_str()).set_body_json(json!({ "message": message }))
+}
+
+/// A server on which the app is installed. It hands out `ghs_secret`, which is valid for some minutes, as often as it is asked, and lists
+/// pull requests so often.
+pub(super) async fn server(minutes: u64, tokens: u64, lists: u64) -> MockServer {
+    let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(path("/repos/octo/cat/installation"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(installation))
+        .respond_with(ResponseTemplate::new(200).set_body_json(installation()))
         .expect(1)
         .mount(&server)
         .await;
@@ -87,8 +111,7 @@ async fn a_token_is_asked_for_once_and_for_one_repository() {
 
     let requests = server.received_requests().await.unwrap();
     let signed = requests[0].headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
-    let claims = BASE64_URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap();
-    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let claims = claims(&requests[0]);
     assert_eq!(claims["iss"], 12);
     // GitHub takes ten minutes at most
     assert!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap() <= 600);
@@ -103,6 +126,52 @@ async fn a_token_is_asked_for_once_and_for_one_repository() {
 async fn a_token_that_is_about_to_expire_is_renewed() {
     let server = server(0, 3, 3).await;
     ask_three_times(&server, &KEY).await;
+}
+
+#[tokio::test]
+async fn an_app_on_a_machine_with_a_wrong_clock_signs_by_that_of_github() {
+    for ahead in [-3600, 3600] {
+        let log = Log::start();
+        let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(path("/repos/octo/cat/installation"))
+            .respond_with(move |request: &Request| {
+                by_clock(ahead, request, ResponseTemplate::new(200).set_body_json(installation()))
+            })
+            .mount(&server)
+            .await;
+        let token = json!({"token": "ghs_secret", "expires_at": in_minutes(60), "permissions": {}});
+        Mock::given(method("POST"))
+            .and(path("/app/installations/99/access_tokens"))
+            .and(body_json(json!({"repositories": ["cat"]})))
+            .respond_with(move |request: &Request| {
+                by_clock(ahead, request, ResponseTemplate::new(201).set_body_json(&token))
+            })
+            .mount(&server)
+            .await;
+        Mock::given(method("GET"))
+            .and(path("/repos/octo/cat/pulls"))
+            .and(bearer_token("ghs_secret"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(7, "slipway/a")])))
+            .mount(&server)
+            .await;
+        ask_three_times(&server, &KEY).await;
+        // one refusal, from which the time is known: then the installation, a token, and what is asked for
+        assert_eq!(server.received_requests().await.unwrap().len(), 1 + 2 + 3, "{ahead}");
+        let said = if ahead > 0 { "s behind GitHub's" } else { "s ahead of GitHub's" };
+        assert!(log.text().contains(said) && !log.text().contains("ghs_secret"), "{}", log.text());
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_is_refused_by_a_clock_like_ours_is_not_made_again() {
+    let server = MockServer::start().await;
+    let refusal = json!({"message": "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"});
+    Mock::given(method("GET")).respond_with(ResponseTemplate::new(401).set_body_json(refusal)).mount(&server).await;
+    let github = GitHub::new(&server.uri(), "octo", "cat", Credentials::app(12, &KEY).unwrap());
+    let error = github.open_for("slipway/a").await.unwrap_err().to_string();
+    assert!(error.contains("clock is wrong") && !error.contains("gh auth login"), "{error}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn request() -> PullRequest {
     let [branch, base, title, body] = ["slipway/a", "main", "Train", "plan"].map(str::to_owned);
     let labels = vec!["training".to_owned(), "gpu".to_owned()];
     let reviewers = ["mona", "octo/ml", "hubot"].map(str::to_owned).to_vec();
-    PullRequest { branch, base, title, body, draft: true, labels, reviewers }
+    PullRequest { branch, base, title, body, draft: false, labels, reviewers }
 }
 
 async fn asked_for(server: &MockServer, body: serde_json::Value, status: u16) {
@@ -34,7 +34,7 @@ async fn a_reviewer_who_may_not_be_asked_keeps_nobody_else_from_it() {
     let log = Log::start();
     Mock::given(method("POST"))
         .and(path("/repos/octo/cat/pulls"))
-        .and(body_partial_json(json!({"draft": true, "head": "slipway/a"})))
+        .and(body_partial_json(json!({"head": "slipway/a"})))
         .respond_with(ResponseTemplate::new(201).set_body_json(pull(7, "slipway/a")))
         .expect(1)
         .mount(&server)
@@ -54,6 +54,55 @@ async fn a_reviewer_who_may_not_be_asked_keeps_nobody_else_from_it() {
     assert_eq!(opened.labels, ["training", "gpu"]);
     assert!(log.text().contains("WARN") && log.text().contains("mona is not asked to review pull request #7"));
     assert!(!log.text().contains("hubot is not"));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_to_review_a_draft() {
+    let (server, github) = github().await;
+    Mock::given(method("POST"))
+        .and(path("/repos/octo/cat/pulls"))
+        .and(body_partial_json(json!({"draft": true, "head": "slipway/a"})))
+        .respond_with(ResponseTemplate::new(201).set_body_json(pull(7, "slipway/a")))
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("POST"))
+        .and(path("/repos/octo/cat/issues/7/labels"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!([{"name": "training"}, {"name": "gpu"}])))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let draft = PullRequest { draft: true, ..request() };
+    assert_eq!(github.open_pull_request(&draft).await.unwrap().labels, ["training", "gpu"]);
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_a_hundred_newer_ones_hide_is_found() {
+    let (server, github) = github().await;
+    let open = |number: u64, branch: &str| {
+        let mut open = pull(number, branch);
+        open["labels"] = json!([{"name": "training"}, {"name": "gpu"}]);
+        open
+    };
+    let newer: Vec<_> = (0..100).map(|index| open(200 - index, &format!("topic-{index}"))).collect();
+    for (page, pulls) in [("1", json!(newer)), ("2", json!([open(7, "slipway/a-1")]))] {
+        Mock::given(method("GET"))
+            .and(path("/repos/octo/cat/pulls"))
+            .and(query_param("page", page))
+            .respond_with(ResponseTemplate::new(200).set_body_json(pulls))
+            .mount(&server)
+            .await;
+    }
+    let request = PullRequest { reviewers: Vec::new(), ..request() };
+    let found = async |name: &str| {
+        let is_it = |opened: &crate::Opened| opened.branch.starts_with(name);
+        github.resume_first(&request, is_it).await.unwrap().map(|opened| opened.number)
+    };
+    assert_eq!(found("slipway/a-").await, Some(7));
+    assert_eq!(found("topic-3").await, Some(161), "the oldest of the first page that has one");
+    assert_eq!(found("slipway/c-").await, None);
+    assert_eq!(server.received_requests().await.unwrap().len(), 2 + 1 + 2);
 }
 
 #[tokio::test]

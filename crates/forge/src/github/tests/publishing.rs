@@ -198,6 +198,17 @@ async fn a_person_writes_no_check_and_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn nobody_is_asked_for_a_login_where_only_the_workflow_has_written() {
+    let server = MockServer::start().await;
+    let github = GitHub::new(&server.uri(), "octo", "cat", Credentials::token(TOKEN));
+    answer(&server, "GET", "/repos/octo/cat/pulls/7", 200, &pull(7, "slipway/a")).await;
+    let ours = comment(2, BOT, &format!("{}\nplan", marker(1, 1, "plan")));
+    answer(&server, "GET", COMMENTS, 200, &json!([ours, comment(3, "bob", "What is this?")])).await;
+    assert!(!publish(&github, &["plan"], None).await.unwrap().changed);
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_fork_s_token_may_write_no_check() {
     let (server, github) = runner().await;
     answer(&server, "GET", "/repos/octo/cat/pulls/7", 200, &pull(7, "slipway/a")).await;

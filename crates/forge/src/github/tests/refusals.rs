@@ -28,6 +28,14 @@ async fn a_refusal_says_what_to_do() {
         let error = refused(status, json!({"message": "no"})).await;
         assert!(error.contains(word) && error.contains(&status.to_string()), "{error}");
     }
+    for (message, words) in [
+        ("'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued", "clock"),
+        ("'Expiration time' claim ('exp') is too far in the future", "clock"),
+        ("A JSON web token could not be decoded", "private key"),
+    ] {
+        let error = refused(401, json!({ "message": message })).await;
+        assert!(error.contains(message) && error.contains(words) && !error.contains("gh auth login"), "{error}");
+    }
     let error = refused(403, json!({"message": "Resource protected by organization SAML enforcement."})).await;
     assert!(error.contains("single sign-on"), "{error}");
     let error = refused(307, json!({"message": "Moved Permanently", "url": "https://x"})).await;

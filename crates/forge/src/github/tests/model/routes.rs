@@ -1,5 +1,9 @@
 //! What GitHub answers when nothing goes wrong.
 
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::request::Parts;
 use serde_json::{Value, json};
 
@@ -12,7 +16,9 @@ impl State {
         let number = |text: &str| text.parse::<u64>().unwrap();
         let method = parts.method.as_str();
         if !self.may(parts) {
-            return Answer::refusal(401, "Bad credentials");
+            let mut answer = Answer::refusal(401, "Bad credentials");
+            answer.headers.push(("date", httpdate::fmt_http_date(self.clock())));
+            return answer;
         }
         match (method, path.as_slice()) {
             ("GET", ["user"]) => Answer::new(200, json!({ "login": who(parts) })),
@@ -98,15 +104,26 @@ impl State {
         }
     }
 
-    /// Whether the token is taken. Requests of the App itself are signed, and always are.
+    /// Whether the token is taken, or the signature, which requests of the App itself have.
     fn may(&mut self, parts: &Parts) -> bool {
-        let Some(token) = parts.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ghs_") else {
-            return true;
-        };
+        let bearer = parts.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+        if bearer.starts_with("eyJ") {
+            return self.is_of_now(bearer);
+        }
+        let Some(token) = bearer.strip_prefix("ghs_") else { return true };
         let uses = &mut self.tokens[token.parse::<usize>().unwrap() - 1];
         let is_taken = *uses > 0;
         *uses = uses.saturating_sub(1);
         is_taken
+    }
+
+    /// Whether a signature was not made in the future, is valid, and not for longer than ten minutes.
+    fn is_of_now(&self, signed: &str) -> bool {
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(signed.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        let now = self.clock().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let [made, ends] = ["iat", "exp"].map(|name| claims[name].as_u64().unwrap());
+        made <= now + 60 && ends > now && ends <= now + 600
     }
 
     fn described(&self, number: u64) -> Answer {

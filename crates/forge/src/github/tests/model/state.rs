@@ -111,6 +111,17 @@ impl State {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000) + self.begun.elapsed()
     }
 
+    /// GitHub's clock as the App's signature meets it, which is made by the clock of this machine. It is an hour before or after that one where
+    /// clocks differ.
+    pub(super) fn clock(&self) -> SystemTime {
+        let hour = Duration::from_secs(3600);
+        match self.skew {
+            ..0 => SystemTime::now() - hour,
+            0 => SystemTime::now(),
+            1.. => SystemTime::now() + hour,
+        }
+    }
+
     pub(super) fn id(&mut self) -> u64 {
         self.ids += 1;
         self.ids
