@@ -112,7 +112,7 @@ fn cases(server: &Alone, peer: &Peer, calls: &Calls, figures: &mut Measurements)
             ("server gRPC", server.address, &calls.grpc),
         ] {
             let report = load(address, call, clients, TIME).with_context(|| format!("{name}, {of}"))?;
-            let Report { rate, p50, p99 } = report;
+            let Report { rate, refused, p50, p99 } = report;
             let own = |goal: Option<Goal>| goal.filter(|_| name == JSON_NAME);
             let least = match clients {
                 1 => Some(4_500.0),
@@ -125,6 +125,9 @@ fn cases(server: &Alone, peer: &Peer, calls: &Calls, figures: &mut Measurements)
             figures.add_to(&format!("{name} p50, {of}"), "ms", own(most), p50.as_secs_f64() * 1e3);
             let most = (clients == MANY).then_some(Goal::AtMost(4.0));
             figures.add_to(&format!("{name} p99, {of}"), "ms", own(most), p99.as_secs_f64() * 1e3);
+            if refused > 0.0 {
+                figures.add(&format!("{name}, {of}: share of refusals"), "", refused);
+            }
             match name {
                 JSON_NAME => json = rate,
                 "mosec JSON" => {

@@ -85,7 +85,7 @@ async fn checkpoints(figures: &mut Measurements) -> Result<()> {
         steps: STEPS_WITH_CHECKPOINTS,
         store: None,
     };
-    let with = Case { store: Some((&store, folder.path())), ..without };
+    let with = Case { store: Some((store.as_str(), folder.path())), ..without };
     let (without, with) = (without.train()?, with.train()?);
     let spent: f64 = with.step_microseconds.values().sum();
     let stalled = with.step_microseconds.get("checkpoint").context("the checkpoint's part of a step")?;
