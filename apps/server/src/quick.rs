@@ -19,8 +19,10 @@ use crate::workers::{Answer, NoAnswer, Request, run};
 
 /// How long one call may keep a thread that answers requests.
 const LONGEST: Duration = Duration::from_millis(1);
-/// So many such calls may wait, which is the longest that those wait which are not refused.
+/// What so many such calls answer may wait. More would wait longer than a client that could ask elsewhere.
 const CALLS: usize = 10;
+/// So few requests may wait in any case, since many rows in each, or a model that is not that quick, are no crowd.
+const FEW: usize = 64;
 
 /// What makes a model quick.
 #[derive(Debug)]
@@ -64,7 +66,8 @@ impl Quick {
     }
 
     fn is_crowded_by(&self, waiting: &Waiting) -> Option<usize> {
-        (waiting.rows >= self.rows.saturating_mul(CALLS)).then_some(waiting.requests.len())
+        let requests = waiting.requests.len();
+        (requests >= FEW && waiting.rows >= self.rows.saturating_mul(CALLS)).then_some(requests)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -243,21 +246,30 @@ mod tests {
 
     #[tokio::test]
     async fn more_than_can_be_answered_soon_are_refused_until_the_others_are_answered() {
-        let (model, _) = Loaded::quick(1, 4);
+        let (model, _) = Loaded::quick(1, 8);
         let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
         metrics.in_flight.set(2);
         let crowd = || model.quick.as_ref().unwrap().is_crowded();
         let ask_for = |images| ask(Arc::clone(&model), input(0, images), images, false, 1024, &metrics);
-        // as many rows as ten calls take, in fewer requests
-        let mut asked: Vec<_> = [4, 4, 4, 4, 4, 4, 4, 4, 4, 3, 1].map(|images| Box::pin(ask_for(images))).into();
+        // first few requests with more rows than ten calls take, then enough of them
+        let mut asked: Vec<_> = (0..FEW).map(|at| Box::pin(ask_for(if at < 10 { 8 } else { 1 }))).collect();
         for waits in &mut asked {
             assert_eq!(crowd(), None);
             assert!(poll!(waits).is_pending());
         }
-        assert_eq!(crowd(), Some(11));
-        assert_eq!(poll!(Box::pin(ask_for(1))), Poll::Ready(Err(NoAnswer::Busy(11))));
+        assert_eq!(crowd(), Some(FEW));
+        assert_eq!(poll!(Box::pin(ask_for(1))), Poll::Ready(Err(NoAnswer::Busy(FEW))));
         assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
-        assert_eq!(crowd(), None);
         assert!(ask_for(1).await.is_ok());
+        // enough requests, and fewer rows
+        let (model, _) = Loaded::quick(1, 32);
+        let model = Arc::new(model);
+        let mut asked: Vec<_> =
+            (0..FEW + 1).map(|_| Box::pin(ask(Arc::clone(&model), input(0, 1), 1, false, 1024, &metrics))).collect();
+        for waits in &mut asked {
+            assert!(poll!(waits).is_pending());
+        }
+        assert_eq!(model.quick.as_ref().unwrap().is_crowded(), None);
+        assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
     }
 }
