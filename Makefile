@@ -34,7 +34,8 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 .DEFAULT_GOAL := help
 .PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-faults test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
-  test-cluster-smoke e2e setup-kind lint advisories bench bench-pipeline bench-training profile bench-images bench-cluster clean-cache
+  test-cluster-smoke e2e setup-kind lint advisories bench bench-pipeline bench-training bench-serving bench-cli \
+  bench-accuracy profile bench-images bench-cluster clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -193,9 +194,23 @@ bench-pipeline: build ## measure the building of a dataset alone: megabytes in a
 bench-training: build setup-test ## measure training alone, beside the same network in PyTorch under torchrun
 	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 training
 
+bench-serving: build setup-test ## measure serving alone, beside mosec: requests a second, memory, overload, another version under load
+	@$(PYTHON) tools/setup/venv.py --bench
+	$(TEST_ENV) SLIPWAY_PYTHON_MOSEC=$(CACHE)/venv-mosec/bin/python cargo run --release --locked -p slipway-loop --bin bench -- 3 serving
+
+bench-cli: build ## measure the command line alone, by the number of jobs, and draw docs/growth.svg
+	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 cli
+
+bench-accuracy: build setup-test ## train twenty seeds, and measure how long it takes from a merge to 97 %
+	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 accuracy
+
 BATCH := 64
-profile: build ## print where a step of training goes, for one worker; BATCH=256 for another batch
-	OMP_NUM_THREADS=1 $(BIN)/slipway-trainer bench --steps 300 --batch-size $(BATCH) --profile
+WORKERS := 1
+PET := PET_NNODES=$(WORKERS) PET_NPROC_PER_NODE=1 PET_MASTER_ADDR=127.0.0.1 PET_MASTER_PORT=29543 OMP_NUM_THREADS=1
+PROFILE := $(BIN)/slipway-trainer bench --steps 300 --batch-size $(BATCH)
+profile: build ## print where a step of training goes, on rank 0; BATCH=256 for another batch, WORKERS=2 for two workers
+	@rank=1; while [ $$rank -lt $(WORKERS) ]; do $(PET) PET_NODE_RANK=$$rank $(PROFILE) >/dev/null & rank=$$((rank + 1)); done; \
+	  $(PET) PET_NODE_RANK=0 $(PROFILE) --profile; status=$$?; wait; exit $$status
 
 bench-images: setup-images dist ## compare the images with the same in Python: sizes, start-up, rebuilds (as root)
 	$(IMAGES_ENV) cargo run --release --locked -p slipway-images --bin bench-images

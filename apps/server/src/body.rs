@@ -125,6 +125,16 @@ impl Memory {
     }
 }
 
+/// Takes a body that nobody needs from its connection: a client that is still writing would not see the answer.
+pub async fn discard(mut body: Body) {
+    let mut length = 0;
+    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        && length <= MAX_DISCARDED
+    {
+        length += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
 /// A body as it arrives, which is still there after its decompression was given up.
 struct Arrives(Arc<Mutex<Body>>);
 

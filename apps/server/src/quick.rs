@@ -2,6 +2,8 @@
 //!
 //! A request that is alone is answered at once. Otherwise the first of several lets its thread read those that have arrived as well, and
 //! then answers all of them as one batch, while other threads read on. So batches grow with the load, and nothing waits for one to fill.
+//!
+//! What waits is bounded by the time that it takes: more requests than can be answered are refused at once, most of them before they are read.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,10 @@ use crate::workers::{Answer, NoAnswer, Request, run};
 
 /// How long one call may keep a thread that answers requests.
 const LONGEST: Duration = Duration::from_millis(1);
+/// What so many such calls answer may wait. More would wait longer than a client that could ask elsewhere.
+const CALLS: usize = 10;
+/// So few requests may wait in any case, since many rows in each, or a model that is not that quick, are no crowd.
+const FEW: usize = 64;
 
 /// What makes a model quick.
 #[derive(Debug)]
@@ -24,7 +30,15 @@ pub(crate) struct Quick {
     pub(crate) inference: Arc<Inference>,
     /// The most rows of one call.
     rows: usize,
-    waiting: Mutex<VecDeque<Request>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// What waits to be answered.
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: VecDeque<Request>,
+    /// Of all of them.
+    rows: usize,
 }
 
 impl Quick {
@@ -46,7 +60,17 @@ impl Quick {
         rows <= self.rows
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Request>> {
+    /// How many requests wait, if they are so many that one more would wait too long.
+    pub(crate) fn is_crowded(&self) -> Option<usize> {
+        self.is_crowded_by(&self.waiting())
+    }
+
+    fn is_crowded_by(&self, waiting: &Waiting) -> Option<usize> {
+        let requests = waiting.requests.len();
+        (requests >= FEW && waiting.rows >= self.rows.saturating_mul(CALLS)).then_some(requests)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Nothing panics while the lock is held.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,7 +87,7 @@ impl Quick {
     }
 }
 
-/// Answers a request for a model that is quick, if at most `capacity` others wait.
+/// Answers a request for a model that is quick, if fewer than `capacity` others wait, and those not for too long.
 ///
 /// # Errors
 /// [`NoAnswer`] when too many wait or the model fails.
@@ -81,11 +105,14 @@ pub(crate) async fn ask(
     let is_first = {
         let Some(quick) = &model.quick else { return Err(NoAnswer::Model("it is not quick".to_owned())) };
         let mut waiting = quick.waiting();
-        if waiting.len() >= capacity {
-            return Err(NoAnswer::Busy(waiting.len()));
+        let others = waiting.requests.len();
+        if others >= capacity || quick.is_crowded_by(&waiting).is_some() {
+            return Err(NoAnswer::Busy(others));
         }
-        waiting.push_back(Request { model: Arc::clone(&model), inputs, rows, features, answer, since: Instant::now() });
-        waiting.len() == 1
+        let request = Request { model: Arc::clone(&model), inputs, rows, features, answer, since: Instant::now() };
+        waiting.requests.push_back(request);
+        waiting.rows += rows;
+        others == 0
     };
     if is_first {
         first = Some(First { model: &model, metrics });
@@ -106,7 +133,7 @@ struct First<'a> {
 impl Drop for First<'_> {
     fn drop(&mut self) {
         let Some(quick) = &self.model.quick else { return };
-        let mut waiting = std::mem::take(&mut *quick.waiting());
+        let Waiting { requests: mut waiting, .. } = std::mem::take(&mut *quick.waiting());
         while !waiting.is_empty() {
             run(self.metrics, quick.batch(&mut waiting), &|model, inputs, features| model.run_here(inputs, features));
         }
@@ -214,6 +241,35 @@ mod tests {
             assert!(poll!(waits).is_pending());
         }
         assert_eq!(poll!(&mut third), Poll::Ready(Err(NoAnswer::Busy(2))));
+        assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn more_than_can_be_answered_soon_are_refused_until_the_others_are_answered() {
+        let (model, _) = Loaded::quick(1, 8);
+        let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
+        metrics.in_flight.set(2);
+        let crowd = || model.quick.as_ref().unwrap().is_crowded();
+        let ask_for = |images| ask(Arc::clone(&model), input(0, images), images, false, 1024, &metrics);
+        // first few requests with more rows than ten calls take, then enough of them
+        let mut asked: Vec<_> = (0..FEW).map(|at| Box::pin(ask_for(if at < 10 { 8 } else { 1 }))).collect();
+        for waits in &mut asked {
+            assert_eq!(crowd(), None);
+            assert!(poll!(waits).is_pending());
+        }
+        assert_eq!(crowd(), Some(FEW));
+        assert_eq!(poll!(Box::pin(ask_for(1))), Poll::Ready(Err(NoAnswer::Busy(FEW))));
+        assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
+        assert!(ask_for(1).await.is_ok());
+        // enough requests, and fewer rows
+        let (model, _) = Loaded::quick(1, 32);
+        let model = Arc::new(model);
+        let mut asked: Vec<_> =
+            (0..FEW + 1).map(|_| Box::pin(ask(Arc::clone(&model), input(0, 1), 1, false, 1024, &metrics))).collect();
+        for waits in &mut asked {
+            assert!(poll!(waits).is_pending());
+        }
+        assert_eq!(model.quick.as_ref().unwrap().is_crowded(), None);
         assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
     }
 }

@@ -27,6 +27,7 @@ use crate::invocations;
 use crate::loaded::Loaded;
 use crate::refusal::Refusal;
 use crate::statistics::Durations;
+use crate::workers::NoAnswer;
 
 /// The protocol's extensions that the server has.
 pub const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_repository", "statistics"];
@@ -211,6 +212,13 @@ async fn answer(address: &Address, name: &str, version: Option<&str>, request: R
 
 async fn infer(address: &Address, name: &str, version: Option<&str>, request: Request) -> Answered<Response> {
     let (head, body) = request.into_parts();
+    if let Some((model, refusal)) = busy(address, name, version) {
+        // a compressed one is discarded as it has arrived
+        if head.extensions.get::<body::Compressed>().is_none() {
+            body::discard(body).await;
+        }
+        return Answered::of(model, Err(refusal));
+    }
     let body = match address.app.memory.read(body, head.extensions.get()).await {
         Ok(body) => body,
         Err(refusal) => return refusal.into(),
@@ -222,6 +230,14 @@ async fn infer(address: &Address, name: &str, version: Option<&str>, request: Re
         }
         Err(refusal) => refusal.into(),
     }
+}
+
+/// Whether a version in service has more to do than it can soon. Who asks for it is told so before the request is read, which would take time from those
+/// that are answered.
+fn busy(address: &Address, name: &str, version: Option<&str>) -> Option<(Arc<Loaded>, Refusal)> {
+    let model = address.app.models.find_in_service(name, version).ok()?;
+    let waiting = model.quick.as_ref()?.is_crowded()?;
+    Some((model, NoAnswer::Busy(waiting).into()))
 }
 
 /// Answers, and says which version did.

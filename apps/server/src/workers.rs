@@ -1,7 +1,8 @@
 //! The threads that run models, and the queue before them.
 //!
 //! A request that finds an idle worker runs at once and alone. Requests that wait while every worker is busy are taken together, as one
-//! batch for one model. No request ever waits for a batch to fill. Models that are quick need neither thread nor queue: see `quick`.
+//! batch for one model. No request ever waits for a batch to fill. While the first in the queue has waited for long, nobody joins it: who would be
+//! answered too late is told so at once. Models that are quick need neither thread nor queue: see `quick`.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -16,10 +17,13 @@ use crate::metrics::Metrics;
 use crate::quick;
 use crate::tensor::Array;
 
+/// If the first in the queue has waited for so long, whoever joins it would wait at least as long.
+const LATE: Duration = Duration::from_secs(5);
+
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// The queue is full.
+    /// The queue is full, or takes too long.
     #[error("the server is busy: {0} requests are waiting")]
     Busy(usize),
     /// The server is shutting down.
@@ -112,7 +116,7 @@ impl Workers {
     /// gives them on request.
     ///
     /// # Errors
-    /// [`NoAnswer`] when the queue is full, the server is shutting down or the model fails.
+    /// [`NoAnswer`] when the queue is full or takes too long, the server is shutting down or the model fails.
     pub async fn ask(&self, model: Arc<Loaded>, inputs: Vec<Array>, rows: usize, features: bool) -> Answer {
         let features = features && model.interface.on_request.is_some();
         if model.quick.as_ref().is_some_and(|quick| quick.takes(rows)) {
@@ -125,7 +129,8 @@ impl Workers {
             if queue.closed {
                 return Err(NoAnswer::Ending);
             }
-            if waiting >= self.shared.capacity {
+            let is_late = queue.waiting.front().is_some_and(|first| first.since.elapsed() >= LATE);
+            if waiting >= self.shared.capacity || is_late {
                 return Err(NoAnswer::Busy(waiting));
             }
             queue.waiting.push_back(Request { model, inputs, rows, features, answer, since: Instant::now() });
@@ -354,6 +359,23 @@ mod tests {
         // Alone; 1 + 3 + 1 + 2, past the 60 that would be too many; the 60; the other model.
         assert_eq!((count(), metrics.batch.get_sample_sum()), (4, 69.0));
         assert_eq!(metrics.waiting.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_a_queue_in_which_others_have_waited_for_long() {
+        let (model, _) = Loaded::fresh(1, 1);
+        let model = Arc::new(model);
+        let (workers, metrics) = workers(1, 8);
+        let held = model.hold(0);
+        let first = ask(&workers, &model, 0, 1, || metrics.batch.get_sample_count() == 1).await;
+        let second = ask(&workers, &model, 1, 1, || metrics.waiting.get() == 1).await;
+        // as if it had come earlier
+        let long_ago = Instant::now().checked_sub(LATE).unwrap();
+        workers.shared.queue().waiting[0].since = long_ago;
+        assert_eq!(workers.ask(Arc::clone(&model), input(2, 1), 1, false).await, Err(NoAnswer::Busy(1)));
+        drop(held);
+        assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+        assert!(workers.ask(model, input(2, 1), 1, false).await.is_ok());
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use crate::failure::{Failure, Result};
 
 /// How long one collective operation may take before a hanging worker ends the job. A worker that dies ends it at once.
-const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const COLLECTIVE_TIMEOUT: Duration = Duration::from_secs(300);
 /// The least time for connecting to the store, however long finding rank 0 took.
 const MIN_STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -62,11 +62,12 @@ impl Workers {
         Ok(parameters.share(group)?)
     }
 
-    /// Averages the gradients of all workers, and their losses, whose mean is the result.
-    pub(crate) fn average(&self, parameters: &mut Parameters, loss: f64) -> Result<f64> {
+    /// Averages the gradients of all workers, and their losses, whose mean is the result. A worker from which nothing comes for as long as the limit
+    /// hangs.
+    pub(crate) fn average(&self, parameters: &mut Parameters, loss: f64, limit: Duration) -> Result<f64> {
         let Some(group) = &self.group else { return Ok(loss) };
         // libtorch's own loss is a float
-        Ok(f64::from(parameters.average(group, loss as f32)?))
+        Ok(f64::from(parameters.average(group, loss as f32, limit)?))
     }
 
     /// The bytes that rank 0 has.

@@ -194,6 +194,36 @@ fn a_dead_worker_ends_the_other() {
 }
 
 #[test]
+fn a_worker_that_hangs_ends_the_other_over_shared_memory() {
+    a_stopped_worker_is_noticed("memory");
+}
+
+#[test]
+fn a_worker_that_hangs_ends_the_other_over_tcp() {
+    a_stopped_worker_is_noticed("tcp");
+}
+
+/// Its process is there and its connections are open, but nothing comes from it.
+fn a_stopped_worker_is_noticed(exchange: &str) {
+    let port = free_port();
+    // an epoch that does not end while the test runs
+    let arguments = ["bench", "--steps", "10000000", "--images", "40000", "--batch-size", "2"];
+    let mut survivor = worker(0, 2, port, Some(exchange), &arguments);
+    let mut victim = worker(1, 2, port, Some(exchange), &arguments);
+    let mut log = BufReader::new(survivor.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("first_step")));
+    // two more steps, each of which takes a millisecond or so
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(Command::new("kill").args(["-STOP", &victim.id().to_string()]).status().unwrap().success());
+    let log: Vec<_> = log.map(|line| line.unwrap()).collect();
+    let status = survivor.wait().unwrap();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert_eq!(status.code(), Some(8), "{exchange}");
+    assert!(log.iter().any(|line| line.contains("nothing has come from worker 1")), "{log:?}");
+}
+
+#[test]
 fn a_worker_that_waits_in_vain_says_so() {
     let begun = Instant::now();
     let output = Command::new(env!("CARGO_BIN_EXE_slipway-trainer"))

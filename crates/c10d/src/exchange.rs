@@ -111,13 +111,15 @@ impl Means {
         }
     }
 
-    /// Replaces the numbers by their mean over all workers.
-    pub(crate) fn mean(&mut self, numbers: &mut [f32]) -> Result<()> {
+    /// Replaces the numbers by their mean over all workers. Nothing may come from another worker for as long as `limit`, or as the time limit
+    /// says that was agreed on.
+    pub(crate) fn mean(&mut self, numbers: &mut [f32], limit: Option<Duration>) -> Result<()> {
+        let limit = limit.unwrap_or(self.timeout);
         let done = match (&self.failed, &mut self.way) {
             (Some(reason), _) => Err(reason.clone()),
             #[cfg(target_os = "linux")]
-            (None, Way::Memory(memory)) => memory.mean(&mut self.mesh, numbers, self.timeout),
-            (None, Way::Tcp(sockets)) => sockets.mean(&mut self.mesh, numbers, self.timeout),
+            (None, Way::Memory(memory)) => memory.mean(&mut self.mesh, numbers, limit),
+            (None, Way::Tcp(sockets)) => sockets.mean(&mut self.mesh, numbers, limit),
         };
         done.map_err(|reason| {
             self.failed = Some(reason.clone());

@@ -91,8 +91,17 @@ impl Group {
 
     /// Averages the numbers of all workers, element by element, in place. All must give as many, and all get the same bits.
     pub fn mean(&self, numbers: &mut [f32]) -> Result<()> {
+        self.mean_by(numbers, None)
+    }
+
+    /// The same, with a time limit of its own for how long nothing comes from another worker. gloo keeps that of the group.
+    pub fn mean_within(&self, numbers: &mut [f32], limit: Duration) -> Result<()> {
+        self.mean_by(numbers, Some(limit))
+    }
+
+    fn mean_by(&self, numbers: &mut [f32], limit: Option<Duration>) -> Result<()> {
         if let Some(means) = &self.means {
-            return lock(means).mean(numbers);
+            return lock(means).mean(numbers, limit);
         }
         // SAFETY: the handle is valid, and the numbers are borrowed for the call alone.
         collective("averaging", unsafe { ffi::c10d_sum(self.handle, numbers.as_mut_ptr(), numbers.len()) })?;

@@ -1,5 +1,7 @@
 //! All parameters of a network in one tensor, and all their gradients in another: one exchange and one update for all of them.
 
+use std::time::Duration;
+
 use tch::Tensor;
 
 use crate::ffi::{self, Handle, Message};
@@ -66,15 +68,15 @@ impl Parameters {
         &mut self.exchanged()[..count]
     }
 
-    /// Averages the gradients of all workers, and a number of each, whose mean is the result.
+    /// Averages the gradients of all workers, and a number of each, whose mean is the result. `limit` is that of [`Group::mean_within`].
     ///
     /// # Errors
     /// The group's own.
-    pub fn average(&mut self, group: &Group, number: f32) -> Result<f32> {
+    pub fn average(&mut self, group: &Group, number: f32, limit: Duration) -> Result<f32> {
         let count = self.count;
         let exchanged = self.exchanged();
         exchanged[count] = number;
-        group.mean(exchanged)?;
+        group.mean_within(exchanged, limit)?;
         Ok(exchanged[count])
     }
 

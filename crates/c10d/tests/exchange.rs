@@ -190,6 +190,22 @@ fn a_worker_that_hangs_is_named_after_the_time_limit() {
 }
 
 #[test]
+fn an_exchange_can_have_a_time_limit_of_its_own() {
+    for way in OWN_WAYS {
+        let failed = Arc::new(Barrier::new(2));
+        workers(2, move |rank, store| {
+            let group = meet(rank, store, way);
+            if rank == 0 {
+                let late = group.mean_within(&mut [1.0; 10], Duration::from_millis(300));
+                let error = late.unwrap_err().to_string();
+                assert!(error.contains("nothing has come from worker 1 for 0.3 s"), "{error}");
+            }
+            failed.wait();
+        });
+    }
+}
+
+#[test]
 fn workers_that_exchange_different_numbers_are_told_so() {
     for way in OWN_WAYS {
         let failed = Arc::new(Barrier::new(2));

@@ -12,6 +12,7 @@
 //! [`begin`] takes the state folder and starts S3 and the forge at once; [`Starting::ready`] starts the rest.
 //! A TrainJob's file is the only input of its run, as it is in a cluster.
 
+mod checkpoints;
 mod child;
 mod configuration;
 mod credentials;

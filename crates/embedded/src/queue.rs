@@ -13,7 +13,7 @@ use crate::notes::{Noted, Notes};
 use crate::scheduler::{Desired, Files, Runner, Scheduler};
 use crate::task::Task;
 use crate::training_runtime::TrainingRuntime;
-use crate::{Error, Jobs, Result, open_runs, workers};
+use crate::{Error, Jobs, Result, checkpoints, open_runs, workers};
 
 /// The running queue. Dropped, its jobs end.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ impl Queue {
             Box::pin(async move {
                 let outcome = workers::run(&job, &folder, &runtime, &notes, stop).await;
                 open_runs::end(&job, &runtime, &outcome).await;
+                checkpoints::remove(&job, &runtime, &outcome).await;
                 outcome
             })
         });

@@ -82,6 +82,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
         environment,
         status_server: Some(kubernetes.status_server()),
         jobs: jobs.clone(),
+        checkpoints: Some(folder.path().join("s3/checkpoints")),
         cpu_millis: configuration.cpu_millis.unwrap_or_else(machine_cpu_millis),
         max_restarts: MAX_RESTARTS,
     });

@@ -24,6 +24,8 @@ pub struct TrainingRuntime {
     pub status_server: Option<StatusServer>,
     /// The folder that holds a folder for each job.
     pub jobs: PathBuf,
+    /// The folder in which the S3 endpoint keeps a folder of checkpoints for each job; nowhere for `None`.
+    pub checkpoints: Option<PathBuf>,
     /// CPUs to share between jobs, in thousandths.
     pub cpu_millis: u64,
     /// How often all workers of a job start again after one of them has failed.

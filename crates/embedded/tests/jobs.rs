@@ -37,6 +37,7 @@ fn runtime_with(folder: &Path, cpus: u64, mlflow: &str) -> TrainingRuntime {
         environment: vec![("MLFLOW_TRACKING_URI".to_owned(), mlflow.to_owned())],
         status_server: None,
         jobs: folder.join("jobs"),
+        checkpoints: Some(folder.join("checkpoints")),
         cpu_millis: cpus * 1000,
         max_restarts: 0,
     }
@@ -272,6 +273,37 @@ async fn the_deadline_is_enforced() {
     bench.add("a", 1, 1, "sleep 1000");
     let status = bench.finished("a").await;
     assert_eq!((status.phase, status.conditions[0].reason.as_str()), (Phase::Failed, "DeadlineExceeded"));
+}
+
+#[tokio::test]
+async fn checkpoints_stay_until_no_attempt_follows() {
+    let mut bench = Bench::with(|folder| TrainingRuntime { max_restarts: 1, ..runtime(folder, 2) });
+    let folder = bench.path("checkpoints").display().to_string();
+    // the second attempt must find what the first one has stored
+    let store = |then: &str| {
+        format!("test -e {folder}/$JOB && {then}; mkdir -p {folder}/$JOB/1; echo > {folder}/$JOB/1/shard; exit 1")
+    };
+    for (name, then, phase) in
+        [("failed", "exit 1", Phase::Failed), ("done", "exit 0", Phase::Complete), ("refused", "exit 3", Phase::Failed)]
+    {
+        bench.add(name, 1, 60, &store(then).replace("$JOB", name));
+        let status = bench.finished(name).await;
+        assert_eq!((status.phase, status.failures), (phase, 1), "{name}: {}", status.message());
+        assert!(!bench.path("checkpoints").join(name).exists(), "{name}");
+    }
+    let stored = bench.path("checkpoints/cancelled/1/shard");
+    bench.add(
+        "cancelled",
+        1,
+        60,
+        &format!("mkdir -p {folder}/cancelled/1; echo > {}; exec sleep 1000", stored.display()),
+    );
+    while !stored.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    bench.remove("cancelled");
+    assert_eq!(bench.finished("cancelled").await.phase, Phase::Cancelled);
+    assert!(stored.exists(), "it may be added again");
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ impl Bench {
             environment: Vec::new(),
             status_server: None,
             jobs: path("jobs"),
+            checkpoints: None,
             cpu_millis: 4000,
             max_restarts: 0,
         });

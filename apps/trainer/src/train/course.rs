@@ -14,8 +14,12 @@ use crate::failure::{Failure, Result};
 use crate::images::Images;
 use crate::profile::{Part, Profile};
 use crate::snapshot::{Position, Snapshot};
-use crate::workers::Workers;
+use crate::workers::{COLLECTIVE_TIMEOUT, Workers};
 
+/// A worker from which nothing comes for so long, in the middle of an epoch, hangs: it is stopped, or its machine is.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// If a step takes long, it may take so many times as long as the slowest one of its epoch.
+const SLOWER: u32 = 20;
 /// Losses are reported at the latest after this many steps.
 const STEPS_BETWEEN_LOSSES: usize = 100;
 
@@ -39,6 +43,32 @@ pub(super) struct Training<'a, Report> {
     of: usize,
     losses: Vec<(usize, i64, f64)>,
     profile: Profile,
+    pace: Pace,
+}
+
+/// How long the steps of an epoch take, with the wait for other workers.
+#[derive(Debug, Default)]
+struct Pace {
+    steps: usize,
+    slowest: Duration,
+}
+
+impl Pace {
+    /// A step has taken so long. Before the first one, others may have loaded data or evaluated for minutes, so it says nothing.
+    fn took(&mut self, took: Duration) {
+        if self.steps > 0 {
+            self.slowest = self.slowest.max(took);
+        }
+        self.steps += 1;
+    }
+
+    /// How long nothing may come from another worker in the next step: minutes until two steps have shown how long one takes.
+    fn limit(&self) -> Duration {
+        if self.steps < 2 {
+            return COLLECTIVE_TIMEOUT;
+        }
+        self.slowest.saturating_mul(SLOWER).clamp(STEP_TIMEOUT, COLLECTIVE_TIMEOUT)
+    }
 }
 
 impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
@@ -75,6 +105,7 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
             of,
             losses: Vec::new(),
             profile: Profile::new(),
+            pace: Pace::default(),
         })
     }
 
@@ -119,6 +150,7 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
         let epoch = self.position.epoch;
         let order = order(self.train.count, self.plan.seed, epoch);
         let (begun, before) = (Instant::now(), self.position.epoch_time);
+        self.pace = Pace::default();
         while self.position.in_epoch < self.steps_per_epoch && self.may_step() {
             let from = self.position.in_epoch * self.plan.batch_size;
             self.step(&order[from..from + self.plan.batch_size])?;
@@ -160,6 +192,7 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
     fn step(&mut self, batch: &[i64]) -> Result<()> {
         let Position { step, epoch, .. } = self.position;
         self.profile.begin();
+        let begun = Instant::now();
         let rank = self.workers.rank;
         let own = &batch[rank * self.local..(rank + 1) * self.local];
         let (images, labels) = match self.plan.augmentation {
@@ -176,7 +209,8 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
         self.parameters.take_gradients()?;
         let loss = loss.f_double_value(&[])?;
         self.profile.done(Part::Backward);
-        let loss = self.workers.average(&mut self.parameters, loss)?;
+        let loss = self.workers.average(&mut self.parameters, loss, self.pace.limit())?;
+        self.pace.took(begun.elapsed());
         self.profile.done(Part::Exchange);
         let rate = self.plan.learning_rate * self.plan.schedule.share(step, self.steps_per_epoch, self.plan.epochs);
         self.optimizer.step(&mut self.parameters, rate)?;
@@ -265,4 +299,24 @@ pub(super) fn order(count: usize, seed: u64, epoch: usize) -> Vec<i64> {
     let seed = random.next_u64() ^ epoch as u64;
     SplitMix64::new(seed).shuffle(&mut order);
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_step_is_no_hang_and_the_first_one_says_nothing() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.limit(), COLLECTIVE_TIMEOUT);
+        pace.took(Duration::from_secs(200));
+        assert_eq!(pace.limit(), COLLECTIVE_TIMEOUT);
+        pace.took(Duration::from_millis(5));
+        assert_eq!(pace.limit(), STEP_TIMEOUT);
+        pace.took(Duration::from_secs(3));
+        pace.took(Duration::from_millis(5));
+        assert_eq!(pace.limit(), Duration::from_secs(60));
+        pace.took(Duration::from_secs(30));
+        assert_eq!(pace.limit(), COLLECTIVE_TIMEOUT);
+    }
 }

@@ -80,6 +80,7 @@ impl Bench {
             environment: Vec::new(),
             status_server: Some(kubernetes.status_server()),
             jobs: jobs.clone(),
+            checkpoints: None,
             cpu_millis: cpus * 1000,
             max_restarts: 0,
         });

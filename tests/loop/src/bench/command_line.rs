@@ -8,16 +8,15 @@ use anyhow::{Context, Result, anyhow, ensure};
 use slipway_experiment::{JobResult, JobState, Record, read_job};
 use time::OffsetDateTime;
 
-use super::measurement::Measurements;
+use super::measurement::{Goal, Measurements};
 use crate::programs::{given, program};
 
-/// Trials of the large experiment.
-const TRIALS: usize = 1000;
+/// Trials of the large experiment, as many as one may have.
+pub const TRIALS: usize = 1000;
 /// Experiments of the repository whose reports are measured.
 const EXPERIMENTS: usize = 100;
 /// Records of the repository whose history is measured.
 const RECORDS: usize = 10_000;
-const LARGE: &str = "experiments/large.yaml";
 /// The small experiment that each round proposes.
 const SMALL: &str = "experiments/small.yaml";
 
@@ -30,46 +29,55 @@ fn programs() -> Result<Vec<(&'static str, PathBuf)>> {
     Ok(all)
 }
 
-/// A repository with a thousand rendered TrainJobs on main, and the bare repository that it was cloned from.
+/// A repository with many rendered TrainJobs on main, and the bare repository that it was cloned from.
 #[derive(Debug)]
 pub struct Large {
     repository: PathBuf,
     remote: PathBuf,
+    trials: usize,
     /// Counts the proposals, so that each one differs from those before.
     proposals: usize,
 }
 
 impl Large {
-    /// Creates both in `folder`, from a clone of this repository.
-    pub fn new(clone: &Path, folder: &Path) -> Result<Self> {
-        let (repository, remote) = (folder.join("large"), folder.join("large.git"));
-        git(folder, &["clone", "--quiet", &clone.display().to_string(), "large"])?;
-        std::fs::write(repository.join(LARGE), experiment("large", 7, TRIALS / 20))?;
-        let rendered = slipway(&program("slipway")?, &repository, &["render", LARGE])?;
+    /// Creates both in `folder`, from a clone of this repository. The trials are a multiple of ten, and those of more than one experiment if
+    /// they are more than one may have.
+    pub fn new(clone: &Path, folder: &Path, trials: usize) -> Result<Self> {
+        let name = format!("large-{trials}");
+        let (repository, remote) = (folder.join(&name), folder.join(format!("{name}.git")));
+        git(folder, &["clone", "--quiet", &clone.display().to_string(), &name])?;
+        let each = trials.min(TRIALS);
+        let mut files = Vec::new();
+        for number in 0..trials / each {
+            let text = experiment_of(&format!("large-{number}"), 10, 7 + number, each / 10);
+            files.push(format!("experiments/large-{number}.yaml"));
+            std::fs::write(repository.join(&files[number]), text)?;
+        }
+        let arguments: Vec<&str> = std::iter::once("render").chain(files.iter().map(String::as_str)).collect();
+        let rendered = slipway(&program("slipway")?, &repository, &arguments)?;
         ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
-        commit(&repository, "A thousand jobs")?;
-        git(folder, &["clone", "--quiet", "--bare", "large", "large.git"])?;
-        Ok(Self { repository, remote, proposals: 0 })
+        commit(&repository, "Many jobs")?;
+        git(folder, &["clone", "--quiet", "--bare", &name, &format!("{name}.git")])?;
+        Ok(Self { repository, remote, trials, proposals: 0 })
     }
 
     /// One round: `check`, `plan` and `propose`, which pushes to the bare repository.
     pub fn round(&mut self, figures: &mut Measurements) -> Result<()> {
         let remote = self.remote.display().to_string();
+        let trials = self.trials;
         for (suffix, program) in programs()? {
-            for (name, arguments) in
-                [("check", &["check"][..]), ("plan", &["plan"]), ("propose", &["propose", SMALL, "--remote", &remote])]
-            {
+            for (name, arguments, most) in [
+                ("check", &["check"][..], Some(300.0)),
+                ("plan", &["plan"], Some(100.0)),
+                ("propose", &["propose", SMALL, "--remote", &remote], None),
+            ] {
                 if name == "propose" {
                     self.proposals += 1;
                     std::fs::write(self.repository.join(SMALL), experiment("small", self.proposals, 1))?;
                 }
-                measure(
-                    &format!("slipway {name}, {TRIALS} jobs{suffix}"),
-                    &program,
-                    &self.repository,
-                    arguments,
-                    figures,
-                )?;
+                let goal = most.filter(|_| trials == TRIALS).map(Goal::AtMost);
+                let title = format!("slipway {name}, {trials} jobs{suffix}");
+                measure_for(&title, goal, (&program, &self.repository), arguments, figures)?;
             }
             std::fs::remove_file(self.repository.join(SMALL))?;
         }
@@ -199,11 +207,22 @@ pub fn round(clone: &Path, figures: &mut Measurements) -> Result<()> {
 }
 
 fn measure(name: &str, program: &Path, folder: &Path, arguments: &[&str], figures: &mut Measurements) -> Result<()> {
+    measure_for(name, None, (program, folder), arguments, figures)
+}
+
+/// Measures a program in a folder, which may have a goal.
+fn measure_for(
+    name: &str,
+    goal: Option<Goal>,
+    (program, folder): (&Path, &Path),
+    arguments: &[&str],
+    figures: &mut Measurements,
+) -> Result<()> {
     let begun = Instant::now();
     let output = slipway(program, folder, arguments)?;
     let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
     ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    figures.add(name, "ms", milliseconds);
+    figures.add_to(name, "ms", goal, milliseconds);
     Ok(())
 }
 
@@ -219,7 +238,12 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<()> {
 
 /// An experiment of twenty learning rates by `seeds` seeds.
 fn experiment(name: &str, first_seed: usize, seeds: usize) -> String {
-    let rates: Vec<String> = (1..=20).map(|n| format!("{}", f64::from(n) / 10_000.0)).collect();
+    experiment_of(name, 20, first_seed, seeds)
+}
+
+/// An experiment of so many learning rates by `seeds` seeds.
+pub(super) fn experiment_of(name: &str, rates: u32, first_seed: usize, seeds: usize) -> String {
+    let rates: Vec<String> = (1..=rates).map(|n| format!("{}", f64::from(n) / 10_000.0)).collect();
     let seeds: Vec<String> = (0..seeds).map(|n| (first_seed * 1000 + n).to_string()).collect();
     format!(
         "apiVersion: slipway.dev/v1alpha1\nkind: Experiment\nmetadata: {{name: {name}}}\nspec:\n  dataset: mnist-10k\n  \

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use slipway_object_store::{KEYS, serve};
 
-use super::measurement::Measurements;
+use super::measurement::{Goal, Measurements};
 use crate::programs::{given, program};
 
 /// Images of the source.
@@ -94,8 +94,8 @@ impl Pipeline {
             };
             let first = run(command).await?;
             let name = format!("dataset build, {IMAGES} images{suffix}");
-            figures.add(&format!("{name} (goal: 200 or more)"), "MB/s a core", megabytes / first.cpu_seconds);
-            figures.add(&format!("{name}, memory (goal: 64 or less)"), "MiB", first.peak_mib);
+            figures.add_for(&name, "MB/s a core", Goal::AtLeast(200.0), megabytes / first.cpu_seconds);
+            figures.add_for(&format!("{name}, memory"), "MiB", Goal::AtMost(64.0), first.peak_mib);
             let second = run(again).await?;
             figures.add(&format!("{name}, nothing new"), "s", second.cpu_seconds);
             std::fs::remove_dir_all(&round)?;
