@@ -1,6 +1,7 @@
 //! The history in git as the place that ended jobs are moved to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use slipway_cluster::{Leadership, State, Timestamp, Training};
 use slipway_experiment::{JobResult, JobState, TrainJob};
@@ -15,6 +16,7 @@ use crate::known::Facts;
 use crate::leading::must_lead;
 use crate::merges::{Merge, What};
 use crate::repository::{Followed, blocking};
+use crate::view::PullRequest;
 
 /// The history in git, of one environment.
 #[derive(Clone, Debug)]
@@ -85,7 +87,8 @@ impl History {
         let mut runs = results_of(&self.mlflow, &rendered).await?;
         let results: BTreeMap<String, JobResult> = trainings
             .into_iter()
-            .filter_map(|(name, training)| Some((name.to_owned(), result(training, runs.remove(name))?)))
+            .filter_map(|(name, training)| Some((name, result(training, runs.remove(name))?)))
+            .map(|(name, result)| (name.to_owned(), started_by(facts.pull_request(name), result)))
             .collect();
         let Followed { git, remote, .. } = &self.followed;
         let archive = Archive::prepare(git, remote, &self.environment, &results).await?;
@@ -113,6 +116,12 @@ impl History {
         };
         Ok(blocking(jobs).await?)
     }
+}
+
+/// A result with the pull request that started its job, which only the forge knows otherwise.
+fn started_by(pull_request: Option<&Arc<PullRequest>>, result: JobResult) -> JobResult {
+    let (number, url) = pull_request.map(|one| (one.number, one.url.clone())).unzip();
+    JobResult { pull_request: number, pull_request_url: url, ..result }
 }
 
 /// What came of a job that has ended, by its run and by what the cluster says. `None` while the two do not fit: the run may not have been

@@ -9,6 +9,7 @@ use crate::missing::Missing;
 use crate::origins::Origins;
 use crate::recorded::Recorded;
 use crate::trial::Sources;
+use crate::view::PullRequest;
 use crate::watch::Observed;
 
 /// Where everything that is known arrives.
@@ -79,6 +80,11 @@ impl Facts {
         self.observed.trainings.get(job).or_else(|| self.missing.get(job))
     }
 
+    /// The pull request that started a job, as far as that is known.
+    pub(crate) fn pull_request(&self, job: &str) -> Option<&Arc<PullRequest>> {
+        self.origins.pull_requests.get(&self.declared.commits.first(job)?.commit)
+    }
+
     /// What a trial is put together from.
     pub(crate) fn sources(&self, job: &str) -> Sources {
         let commit = self.declared.commits.first(job).map(|brought| brought.commit.clone()).unwrap_or_default();
@@ -86,7 +92,7 @@ impl Facts {
             declared: self.declared.jobs.get(job).map(Arc::clone),
             training: self.training(job).map(Arc::clone),
             run: self.recorded.runs.get(job).map(Arc::clone),
-            pull_request: self.origins.pull_requests.get(&commit).map(Arc::clone),
+            pull_request: self.pull_request(job).map(Arc::clone),
             commit,
             tick: 0,
         }

@@ -117,7 +117,7 @@ impl Manager {
         });
         tokio::join!(
             watching::follow(cluster, namespace, &observed),
-            declared::follow(followed, environment, there(), &declared),
+            declared::follow(followed, environment, pages, there(), &declared),
             recorded::follow(mlflow, tree(), there(), &recorded),
             origins::follow(followed, environment, self.pace, tree(), there(), &origins),
             missing::follow(cluster, tree(), there(), &missing),

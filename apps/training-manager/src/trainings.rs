@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::declared::{Declared, DeclaredExperiment};
 use crate::known::{Facts, Known};
 use crate::manager::Published;
+use crate::origins::Origins;
 use crate::rest::Metrics;
 use crate::trial::{Place, Sources, trial};
-use crate::view::{Cost, Experiment, Trainings, Trial, TrialState};
+use crate::view::{Cost, Experiment, Lineage, Trainings, Trial, TrialState};
 use slipway_cluster::Timestamp;
 
 /// How often the durations and costs of what runs are counted again.
@@ -22,6 +23,7 @@ pub struct Composer {
     trials: BTreeMap<String, (Sources, Arc<Trial>)>,
     experiments: BTreeMap<String, Arc<Experiment>>,
     history: AddedUp,
+    named: Named,
 }
 
 /// The history as it was added up last.
@@ -30,6 +32,32 @@ struct AddedUp {
     trials: Arc<BTreeMap<String, Arc<Trial>>>,
     /// What they amount to, by experiment.
     amounts: BTreeMap<String, Amounts>,
+}
+
+/// The history with the pull requests that its records do not name, as it was put together last.
+#[derive(Debug, Default)]
+struct Named {
+    trials: Arc<BTreeMap<String, Arc<Trial>>>,
+    origins: Arc<Origins>,
+    named: Arc<BTreeMap<String, Arc<Trial>>>,
+}
+
+impl Named {
+    /// The history. It stays the very same value as long as nothing is to be added.
+    fn of(&mut self, facts: &Facts) -> Arc<BTreeMap<String, Arc<Trial>>> {
+        let (trials, origins) = (&facts.declared.archived, &facts.origins);
+        if !Arc::ptr_eq(&self.trials, trials) || !Arc::ptr_eq(&self.origins, origins) {
+            let mut named = Arc::clone(trials);
+            for (name, trial) in trials.iter().filter(|(_, trial)| trial.lineage.pull_request.is_none()) {
+                let Some(found) = origins.pull_requests.get(&trial.lineage.commit) else { continue };
+                let lineage = Lineage { pull_request: Some(found.as_ref().clone()), ..trial.lineage.clone() };
+                let trial = Trial { lineage, ..trial.as_ref().clone() };
+                Arc::make_mut(&mut named).insert(name.clone(), Arc::new(trial));
+            }
+            *self = Self { trials: Arc::clone(trials), origins: Arc::clone(origins), named };
+        }
+        Arc::clone(&self.named)
+    }
 }
 
 impl Composer {
@@ -56,7 +84,7 @@ impl Composer {
         }
         self.trials = trials;
         let trials = self.trials.iter().map(|(name, (_, trial))| (name.clone(), Arc::clone(trial))).collect();
-        let archived = Arc::clone(&tree.archived);
+        let archived = self.named.of(facts);
         let new = Trainings { commit: tree.commit.clone(), experiments: BTreeMap::new(), trials, archived };
         self.experiments = experiments(tree, self.amounts(&new), &self.experiments);
         Trainings { experiments: self.experiments.clone(), ..new }
@@ -241,6 +269,7 @@ mod tests {
 
     use super::*;
     use crate::declared::DeclaredJob;
+    use crate::view::PullRequest;
 
     fn training(name: &str, state: State) -> (String, Arc<Training>) {
         let started = Timestamp::from_second(1_000).ok();
@@ -342,6 +371,27 @@ mod tests {
         assert_eq!((both.all().count(), both.trial("old").unwrap().state), (3, TrialState::Running));
         let states = [(TrialState::Running, 1), (TrialState::Finished, 1), (TrialState::Failed, 1)];
         assert_eq!(both.experiments["digits"].states, states.into());
+    }
+
+    #[test]
+    fn a_record_that_names_no_pull_request_gets_that_of_its_commit() {
+        let mut composer = Composer::default();
+        let mut facts = facts(&[]);
+        let archived = |name: &str, number: Option<u64>| {
+            let pull_request = number.map(|number| PullRequest { number, url: String::new() });
+            let lineage = Lineage { commit: "c".to_owned(), pull_request, ..Lineage::default() };
+            (name.to_owned(), Arc::new(Trial { name: name.to_owned(), lineage, archived: true, ..Trial::default() }))
+        };
+        let records = [archived("old", None), archived("new", Some(7))];
+        Arc::make_mut(&mut facts.declared).archived = Arc::new(records.into());
+        let before = composer.compose(&facts, "local", None, at(1_000));
+        assert!(Arc::ptr_eq(&before.archived, &facts.declared.archived), "nothing is known yet");
+        let found = Arc::new(PullRequest { number: 3, url: "https://example.org/pull/3".to_owned() });
+        Arc::make_mut(&mut facts.origins).pull_requests.insert("c".to_owned(), found);
+        let all = composer.compose(&facts, "local", None, at(1_001));
+        let number = |name: &str| all.trial(name).unwrap().lineage.pull_request.as_ref().unwrap().number;
+        assert_eq!((number("old"), number("new")), (3, 7));
+        assert!(Arc::ptr_eq(&composer.compose(&facts, "local", None, at(1_002)).archived, &all.archived));
     }
 
     #[test]

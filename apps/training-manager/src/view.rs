@@ -76,7 +76,7 @@ pub struct Trial {
     pub reason: Option<String>,
     /// What to do about that.
     pub advice: Option<String>,
-    /// Its values of the swept parameters. Without a sweep, what it is trained with, unless it is in the history.
+    /// Its values of the swept parameters. Without a sweep, what it is trained with.
     pub parameters: BTreeMap<String, Value>,
     /// When its TrainJob was made, RFC 3339.
     pub created: Option<String>,

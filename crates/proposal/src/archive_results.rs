@@ -60,6 +60,7 @@ pub fn result_of(run: &Run, version: Option<&ModelVersion>) -> Option<JobResult>
         started: run.start_time.and_then(time),
         metrics: run.metrics.clone(),
         run: Some(run.run_id.clone()),
+        run_experiment: Some(run.experiment_id.clone()),
         model: version.map(|version| version.name.clone()),
         version: version.map(ModelVersion::number),
         digest: version.map(|version| version.tag(tag::DIGEST).to_owned()).filter(|digest| !digest.is_empty()),

@@ -5,9 +5,10 @@ use std::time::Duration;
 use slipway_forge::PullRequestState;
 use slipway_training_manager::history::History;
 use slipway_training_manager::manager::Published;
+use slipway_training_manager::view::TrialState;
 
 use crate::clock::{jump, until};
-use crate::world::{DATA, EXPERIMENT, World, leader, pod, with};
+use crate::world::{DATA, EXPERIMENT, World, leader, pod, shown, with};
 
 /// How often jobs that have ended are looked at, and checks.
 const PAUSES: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(10)];
@@ -37,6 +38,11 @@ async fn ended_jobs_move_to_the_history_by_themselves_where_the_environment_says
         let client = &world.mlflow.client;
         let logs = async || client.list_artifacts(&run.artifact_uri).await.unwrap().len();
         until("its logs are kept", async || logs().await == 2).await;
+        let ended = shown(&published, &jobs[0], |trial| {
+            let is_known = trial.run.is_some() && trial.version.is_some() && trial.lineage.pull_request.is_some();
+            trial.state == TrialState::Finished && is_known
+        })
+        .await;
         let is_there = async || {
             jump(PAUSES[0]).await;
             tokio::time::sleep(LOOK).await;
@@ -60,6 +66,13 @@ async fn ended_jobs_move_to_the_history_by_themselves_where_the_environment_says
 
         // Argo CD removes its objects; its report stays as it was, and the next archive waits for a day
         world.kubernetes.delete("trainjobs", &jobs[0]);
+        let archived = || published.trainings.borrow().trial(&jobs[0]).filter(|trial| trial.archived).cloned();
+        until("its record is shown", async || archived().is_some()).await;
+        let kept = archived().unwrap();
+        assert_eq!(ended.lineage.pull_request.as_ref().map(|one| one.number), Some(number));
+        assert_eq!(kept.lineage, ended.lineage, "what it was made from stays known");
+        assert_eq!((&kept.run, &kept.parameters, &kept.metrics), (&ended.run, &ended.parameters, &ended.metrics));
+        assert_eq!((&kept.model, kept.version, kept.workers), (&ended.model, ended.version, ended.workers));
         world.finish(&jobs[1], &second, 0.94, DATA).await;
         world.reported(number, "2 trials finished").await;
         assert_eq!(archives().await.len(), 1);
