@@ -111,6 +111,8 @@ struct Amounts {
     last_started: Option<String>,
     cpu_hours: f64,
     cost: Option<Cost>,
+    /// Whether the cost of a trial that has used something is not known, so that of all of them is not either.
+    is_unpriced: bool,
 }
 
 impl Amounts {
@@ -137,6 +139,7 @@ impl Amounts {
             self.last_started.clone_from(&trial.started);
         }
         self.cpu_hours += trial.cpu_hours.unwrap_or_default();
+        self.is_unpriced |= trial.cpu_hours.is_some() && trial.cost.is_none();
         if let Some(one) = &trial.cost {
             match &mut self.cost {
                 Some(all) => all.amount += one.amount,
@@ -165,7 +168,8 @@ fn experiments(
 
 fn experiment(name: &str, declared: Option<&DeclaredExperiment>, amounts: Amounts) -> Experiment {
     let declared = declared.cloned().unwrap_or_default();
-    let Amounts { states, model, last_started, cpu_hours, cost } = amounts;
+    let Amounts { states, model, last_started, cpu_hours, cost, is_unpriced } = amounts;
+    let cost = cost.filter(|_| !is_unpriced);
     Experiment {
         name: name.to_owned(),
         file: declared.file,
@@ -265,10 +269,13 @@ fn same<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> 
 #[cfg(test)]
 mod tests {
     use slipway_cluster::{State, Training};
+    use slipway_mlflow::{Run, RunStatus, newest_runs};
+    use slipway_names::tag;
     use slipway_project::cluster::Prices;
 
     use super::*;
     use crate::declared::DeclaredJob;
+    use crate::recorded::JobRun;
     use crate::view::PullRequest;
 
     fn training(name: &str, state: State) -> (String, Arc<Training>) {
@@ -317,6 +324,55 @@ mod tests {
         let after = composer.compose(&facts, "local", None, at(8_201));
         assert!(!same("a", &after) && same("c", &after));
         assert_eq!(after.experiments["digits"].states, [(TrialState::Running, 2), (TrialState::Failed, 1)].into());
+    }
+
+    #[test]
+    fn what_a_trial_used_is_what_all_of_its_attempts_used() {
+        let mut facts = facts(&[("a", State::Running)]);
+        let attempt = |id: &str, start: i64, end: Option<i64>| Run {
+            run_id: id.to_owned(),
+            run_name: String::new(),
+            experiment_id: "1".to_owned(),
+            status: if end.is_some() { RunStatus::Failed } else { RunStatus::Running },
+            start_time: Some(start * 1000),
+            end_time: end.map(|end| end * 1000),
+            artifact_uri: String::new(),
+            metrics: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            params: BTreeMap::new(),
+            tags: [(tag::TRAINJOB.to_owned(), "a".to_owned())].into(),
+        };
+        let (run, earlier) =
+            newest_runs([attempt("one", 1_000, Some(1_600)), attempt("two", 2_000, None)]).remove("a").unwrap();
+        let run = Arc::new(JobRun { run, earlier, version: None });
+        Arc::make_mut(&mut facts.recorded).runs.insert("a".to_owned(), run);
+        // the pods are those of the second attempt
+        let (name, second) = training("a", State::Running);
+        let second = Training { started: Timestamp::from_second(1_990).ok(), ..second.as_ref().clone() };
+        Arc::make_mut(&mut facts.observed).trainings.insert(name, Arc::new(second));
+        let all = Composer::default().compose(&facts, "local", None, at(2_290));
+        let trial = &all.trials["a"];
+        assert_eq!((trial.seconds, trial.cpu_hours), (Some(900.0), Some(1.0)));
+        assert_eq!(trial.cost.as_ref().unwrap().amount, 0.5);
+        assert_eq!(trial.started, Some(at(1_000).to_string()));
+        assert_eq!(all.experiments["digits"].cpu_hours, 1.0);
+    }
+
+    #[test]
+    fn gpus_without_a_price_are_not_free() {
+        let mut facts = facts(&[("a", State::Running), ("b", State::Running)]);
+        let tree = Arc::make_mut(&mut facts.declared);
+        let job = DeclaredJob { gpus: 2.0, ..tree.jobs["a"].as_ref().clone() };
+        tree.jobs.insert("a".to_owned(), Arc::new(job));
+        let all = Composer::default().compose(&facts, "local", None, at(4_600));
+        assert_eq!((all.trials["a"].gpu_hours, &all.trials["a"].cost), (Some(2.0), &None));
+        assert!(all.trials["b"].cost.is_some());
+        assert_eq!(all.experiments["digits"].cost, None, "it would be less than it is");
+        Arc::make_mut(&mut facts.declared).prices =
+            Some(Prices { cpu_hour: 0.5, gpu_hour: Some(3.0), currency: "EUR".to_owned() });
+        let all = Composer::default().compose(&facts, "local", None, at(4_600));
+        assert_eq!(all.trials["a"].cost.as_ref().unwrap().amount, 2.0 + 6.0);
+        assert_eq!(all.experiments["digits"].cost.as_ref().unwrap().amount, 8.0 + 2.0);
     }
 
     #[test]
