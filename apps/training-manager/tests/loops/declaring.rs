@@ -78,6 +78,26 @@ async fn an_environment_with_a_mistake_declares_no_jobs_and_still_asks_for_them(
 }
 
 #[tokio::test]
+async fn an_experiment_says_what_becomes_of_a_better_version_in_each_environment() {
+    let world = World::with(&["local", "staging"], EXPERIMENT).await;
+    for (promote, in_local, in_staging) in [
+        ("never", Policy::Never, Policy::Never),
+        ("propose", Policy::Propose, Policy::Propose),
+        ("{merge: [local]}", Policy::Merge, Policy::Propose),
+        ("{merge: [staging]}", Policy::Propose, Policy::Merge),
+        ("{merge: [local, staging]}", Policy::Merge, Policy::Merge),
+    ] {
+        let fields = format!("spec:\n  promote: {promote}\n  environments: [local, staging]\n");
+        world.push("experiments/digits.yaml", Some(&EXPERIMENT.replace("spec:\n", &fields)));
+        let policy = |environment: &str| {
+            let read = Declared::read(&world.git, &main_of(&world), environment, None, &Declared::default());
+            read.unwrap().experiments["digits"].policy
+        };
+        assert_eq!((policy("local"), policy("staging")), (in_local, in_staging), "{promote}");
+    }
+}
+
+#[tokio::test]
 async fn a_trial_of_the_history_is_still_made_from_what_its_job_was_made_from() {
     // without a sweep, so that the record itself holds no hyperparameter
     let single = EXPERIMENT.replace("  sweep:\n    training.optimizer.learningRate: [0.001, 0.003]\n", "");
