@@ -8,6 +8,7 @@ mod course;
 mod declaring;
 mod door;
 mod github;
+mod held;
 mod kills;
 mod kubernetes;
 mod life;
