@@ -42,7 +42,7 @@ pub async fn follow(
     origins: &watch::Sender<Arc<Origins>>,
 ) -> Infallible {
     // nothing is written here
-    let pace = Pace { interval: Duration::ZERO, ..pace };
+    let pace = Pace { interval: Duration::ZERO, lead: Duration::ZERO, ..pace };
     let mut schedule: Schedule<String> = Schedule::new(pace, Instant::now());
     let mut known = Origins::default();
     let mut tries: BTreeMap<String, u32> = BTreeMap::new();
@@ -78,7 +78,7 @@ pub async fn follow(
                     let tries = tries.entry(commit.clone()).or_default();
                     *tries += 1;
                     let again = again(*tries, found.is_some(), is_live(&tree, &cluster, &commit));
-                    schedule.done(&commit, Instant::now(), false, again);
+                    schedule.done(&commit, Instant::now(), None, again);
                     if let Some(opened) = found {
                         let (number, url) = (opened.number, opened.url);
                         known.pull_requests.insert(commit, Arc::new(PullRequest { number, url }));

@@ -13,6 +13,7 @@ mod kills;
 mod kubernetes;
 mod life;
 mod logs;
+mod pace;
 mod program;
 mod two;
 mod watching;
