@@ -268,7 +268,7 @@ fn same<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> 
 
 #[cfg(test)]
 mod tests {
-    use slipway_cluster::{State, Training};
+    use slipway_cluster::{Hindrance, State, Training};
     use slipway_mlflow::{Run, RunStatus, newest_runs};
     use slipway_names::tag;
     use slipway_project::cluster::Prices;
@@ -448,6 +448,24 @@ mod tests {
         let number = |name: &str| all.trial(name).unwrap().lineage.pull_request.as_ref().unwrap().number;
         assert_eq!((number("old"), number("new")), (3, 7));
         assert!(Arc::ptr_eq(&composer.compose(&facts, "local", None, at(1_002)).archived, &all.archived));
+    }
+
+    #[test]
+    fn one_without_data_waits_until_it_begins() {
+        let mut facts = facts(&[("a", State::Running)]);
+        let hindrance = Some(Hindrance { reason: "no data".to_owned(), advice: "wait".to_owned() });
+        let waits = Training { state: State::Waiting, hindrance, ..training("a", State::Running).1.as_ref().clone() };
+        Arc::make_mut(&mut facts.stalled).insert("a".to_owned(), Arc::new(waits));
+        let state = |facts: &Facts| {
+            let all = Composer::default().compose(facts, "local", None, at(4_600));
+            (all.trials["a"].state, all.trials["a"].reason.clone())
+        };
+        assert_eq!(state(&facts), (TrialState::Waiting, Some("no data".to_owned())));
+        // nobody has asked its workers since
+        let progress = Some(slipway_cluster::Progress::default());
+        let begun = Training { progress, ..training("a", State::Running).1.as_ref().clone() };
+        Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(begun));
+        assert_eq!(state(&facts), (TrialState::Running, None));
     }
 
     #[test]

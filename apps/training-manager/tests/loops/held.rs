@@ -9,7 +9,7 @@ use slipway_training_manager::schedule::Pace;
 use tokio::time::Instant;
 
 use crate::clock::at_speed;
-use crate::world::{World, container, leader, now, with};
+use crate::world::{World, container, leader, now, pod, with};
 
 /// From the merge to the comment, as fast as a real manager writes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -105,6 +105,41 @@ async fn why_a_training_cannot_start_is_told_within_a_minute(#[case] held: Held)
             world.reported(number, text).await;
         }
         assert!(merged.elapsed() <= LIMIT, "{held:?} was told after {:?}", merged.elapsed());
+    };
+    at_speed(SPEED, with(&manager, &published, scenario)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_told_within_a_minute_until_the_training_begins() {
+    let world = World::new().await;
+    let manager = Manager { pace: Pace::default(), ..world.manager("local", leader()) };
+    let published = Published::default();
+    let scenario = async {
+        let (number, jobs) = world.merge("local").await;
+        let begun = Instant::now();
+        for job in &jobs {
+            world.create(job);
+            world.pods(job, &container("Running", &json!({"running": {"startedAt": now()}})));
+            // as the trainer's log has it
+            let line = json!({"timestamp": now(), "level": "WARN", "event": "store_away", "seconds": 0.2,
+                "message": "trying again: cannot reach the object store at http://minio:9000"});
+            world.kubernetes.set_log(&pod(job, 0), &format!("{line}\n"));
+        }
+        for text in [
+            "2 trials cannot start",
+            "its data cannot be had yet: cannot reach the object store at http://minio:9000",
+            "`slipway status --cluster` shows whether the store is healthy",
+        ] {
+            world.reported(number, text).await;
+        }
+        assert!(begun.elapsed() <= LIMIT, "it was told after {:?}", begun.elapsed());
+        for job in &jobs {
+            world.kubernetes.update("trainjobs", job, |job| {
+                job["status"] = json!({"trainerStatus": {"progressPercentage": 0, "lastUpdatedTime": now()}});
+            });
+        }
+        let report = world.reported(number, "2 trials running").await;
+        assert!(!report.contains("its data cannot be had"), "{report}");
     };
     at_speed(SPEED, with(&manager, &published, scenario)).await;
 }
