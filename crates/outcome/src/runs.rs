@@ -67,8 +67,8 @@ impl Runs {
         self.runs.get(job).map(|(run, _)| run)
     }
 
-    /// Adds what the runs of a trial say of it, its state apart: the newest one, and how long those before it took. `ended` is when it ended, in milliseconds since 1970, if that is known and the run
-    /// itself could not say so.
+    /// Adds what the runs of a trial say of it, its state apart: the newest one, and how long those before it took. `ended` is when it ended, in
+    /// milliseconds since 1970, if that is known and the newest run itself could not say so.
     pub(crate) fn describe(&self, result: &mut TrialResult, trial: &StartedTrial, ended: Option<i64>) {
         let Some((run, earlier)) = self.runs.get(&trial.start.name) else { return };
         let curves = self.curves.get(&trial.start.name).cloned().unwrap_or_default();
