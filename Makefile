@@ -143,11 +143,11 @@ E2E_TESTS = $(E2E_TEST) --test e2e -- --test-threads=1 --nocapture $(E2E_SKIP) $
   && $(E2E_TEST) --test restore -- --nocapture
 ifeq ($(CLUSTER),kind)
 # Needs Docker and kubectl, and neither root nor the test cluster's images: those of upstream come from their own registries. What the node
-# and its pods said before it was taken down is in the folder DIAGNOSTICS if something failed. The tests of the training manager's and the
-# dataset monitor's App are left out: it speaks HTTPS alone, and the git server has no certificate there.
+# and its pods said before it was taken down is in the folder DIAGNOSTICS if something failed. The tests that need an App's GitHub, those
+# with `stack.github()`, are left out: an App speaks HTTPS alone, and the git server has no certificate there.
 # BIN=…/release names programs that were compiled elsewhere: where this is not Debian 12, on which the images are based.
 DIAGNOSTICS ?= $(CACHE)/diagnostics
-E2E_SKIP := --skip manager:: --skip retraining::
+E2E_SKIP := --skip manager:: --skip recorded:: --skip retraining::
 E2E = $(IMAGES_ENV) cargo run --quiet --release --locked -p slipway-e2e --bin e2e-kind --
 e2e: export SLIPWAY_KIND := $(TOOLS)/bin/kind
 e2e: setup-test setup-kind $(if $(filter command,$(origin BIN)),,build)

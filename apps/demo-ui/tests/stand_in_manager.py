@@ -40,6 +40,8 @@ SCRIPT = "javascript:document.title='hostile'"
 TURNED = "\u202eturned\x1b[31mred"
 EPOCHS = 3
 LEARNING_RATE, DROPOUT = "training.optimizer.learningRate", "model.dropout"
+# The trial that is in the history.
+ARCHIVED = "mnist-cnn-d159e268"
 COMMIT = "6d45ac09fbd5e2ba0f0a7a4f3a8b5c1d2e3f4051"
 
 
@@ -136,7 +138,7 @@ class Manager(Loopback):
 
     def listed(self, trials: dict[str, dict], query: dict) -> tuple[int, object]:
         found = [one for one in trials.values() if all(query.get(key) in (None, one[key]) for key in ("state", "experiment", "environment"))]
-        found.sort(key=lambda one: (one["created"], one["name"]), reverse=True)
+        found.sort(key=lambda one: (one["created"] or one["started"] or one["ended"], one["name"]), reverse=True)
         begin, limit = int(query.get("after") or 0), int(query.get("limit") or 200)
         more = begin + limit < len(found)
         return 200, {"trials": found[begin : begin + limit], "next": str(begin + limit) if more else None}
@@ -297,6 +299,9 @@ def ended(now: datetime) -> list[dict]:
                 version=None if refused else version,
             )
         )
+        if place == 1:
+            # what a record of the history does not know: when its TrainJob was made, its pods, what to do about its end
+            found[-1] |= {"name": ARCHIVED, "created": None, "workerStates": [], "advice": None, "archived": True}
     found.append(
         trial(
             "mnist-resnet-5e0c7b19",

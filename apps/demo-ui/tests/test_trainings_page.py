@@ -10,7 +10,7 @@ from unittest.mock import patch
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from stand_in_manager import HOSTILE, SCRIPT, TOKEN, Manager
+from stand_in_manager import ARCHIVED, HOSTILE, SCRIPT, TOKEN, Manager
 from test_page import APP, NOBODY, SERVER, VERSIONS, everything, page, registry, text
 
 RUNNING, WAITING, FAILED = "mnist-resnet-3f9a1c20", "mnist-resnet-c01d5a77", "mnist-resnet-5e0c7b19"
@@ -228,6 +228,14 @@ class Trial(unittest.TestCase):
             for part in ("CPU-hours", "USD", "mnist-10k", "/pull/17", "open in MLflow", "trial-facts", 'data-testid="workers"'):
                 self.assertIn(part, facts)
             self.assertFalse(app.toggle)
+
+    def test_one_of_the_history_has_everything_but_its_workers(self):
+        with view(self.manager, ARCHIVED) as app:
+            self.assertFalse(app.exception)
+            facts = "".join(one.proto.body for one in app.get("html"))
+            for part in ("CPU-hours", "USD", "mnist-10k", "/pull/17", "open in MLflow", "trial-facts"):
+                self.assertIn(part, facts)
+            self.assertNotIn('data-testid="workers"', facts)
 
     def test_one_that_waits_has_nothing_to_draw_yet(self):
         with view(self.manager, WAITING) as app:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import trial
 import untrusted
-from stand_in_manager import Manager
+from stand_in_manager import ARCHIVED, Manager
 from trial import Cost, NotATrial, Progress, State, Worker
 
 
@@ -20,6 +20,12 @@ class Trials(unittest.TestCase):
         self.assertEqual(found.cost, Cost(found.cpu_hours * 0.05, "USD"))
         self.assertEqual((found.lineage.pull_request, found.lineage.dataset), (17, "mnist-10k"))
         self.assertFalse(found.archived)
+
+    def test_one_of_the_history_lacks_only_what_a_record_cannot_know(self):
+        found = trial.trial(Manager(clock=lambda: 1_800_000_000.0).trials()[ARCHIVED])
+        self.assertTrue(found.archived)
+        self.assertEqual((found.created, found.worker_states, found.workers), (None, (), 2))
+        self.assertEqual((found.lineage.pull_request, found.parameters["training.seed"]), (17, 7))
 
     def test_what_is_of_another_kind_is_not_known(self):
         for other in (None, 7, "a", [], {}, [None], {"a": 1}, True, "half \ud800 of one", 10**400):

@@ -5,7 +5,7 @@ import unittest
 
 import trial
 import trial_facts
-from stand_in_manager import COMMIT, HOSTILE, Manager
+from stand_in_manager import ARCHIVED, COMMIT, HOSTILE, Manager
 from trial import Lineage, Worker
 
 
@@ -29,6 +29,11 @@ class Facts(unittest.TestCase):
             ">trainer@7e1a9f0c5a</code>",
             "mnist-10k <code",
         ):
+            self.assertIn(part, facts)
+
+    def test_one_of_the_history_has_its_origin_and_its_links(self):
+        facts = self.facts(ARCHIVED)
+        for part in ("/pull/17", f"/commit/{COMMIT}", ">trainer@7e1a9f0c5a</code>", "mnist-10k <code", "open in MLflow", "<dt>Learning rate</dt>", "CPU-hours"):
             self.assertIn(part, facts)
 
     def test_hostile_texts_are_escaped_and_only_addresses_of_the_web_are_links(self):

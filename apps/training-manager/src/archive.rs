@@ -67,7 +67,7 @@ async fn step(
     jobs: &[String],
     merges: &mpsc::UnboundedSender<Merge>,
 ) -> Result<()> {
-    let last = history.last(facts).await?;
+    let last = history.last(leadership, facts).await?;
     // also one that was open before this manager began
     if let Some(open) = &last.open {
         history.merge(open, jobs, facts).into_iter().for_each(|merge| drop(merges.send(merge)));

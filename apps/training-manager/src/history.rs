@@ -1,6 +1,7 @@
 //! The history in git as the place that ended jobs are moved to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use slipway_cluster::{Leadership, State, Timestamp, Training};
 use slipway_experiment::{JobResult, JobState, TrainJob};
@@ -15,6 +16,7 @@ use crate::known::Facts;
 use crate::leading::must_lead;
 use crate::merges::{Merge, What};
 use crate::repository::{Followed, blocking};
+use crate::view::PullRequest;
 
 /// The history in git, of one environment.
 #[derive(Clone, Debug)]
@@ -44,9 +46,9 @@ impl History {
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
-    pub(crate) async fn last(&self, facts: &Facts) -> Result<Last> {
+    pub(crate) async fn last(&self, leadership: &Leadership, facts: &Facts) -> Result<Last> {
         let recorded = facts.declared.commits.recorded;
-        if let Some(open) = Archive::pending(&self.followed.remote, &self.environment).await? {
+        if let Some(open) = self.only_open(leadership).await? {
             return Ok(Last { open: Some(open), time: recorded });
         }
         let newest = self.followed.remote.forge.newest().await?;
@@ -56,6 +58,24 @@ impl History {
         let head = self.followed.fetch_reference(&format!("refs/pull/{}/head", last.number)).await?;
         let time = self.followed.git.commit_of(&head)?.time;
         Ok(Last { open: None, time: recorded.max(Some(time)) })
+    }
+
+    /// The archive that is open. Two managers that both took themselves for the leader may have opened one each, on two commits of the default branch:
+    /// the first one stays, and the others are closed. So it is also if the one that would have closed its own was killed before.
+    ///
+    /// # Errors
+    /// When the forge refuses or cannot be reached.
+    async fn only_open(&self, leadership: &Leadership) -> Result<Option<Opened>> {
+        let forge = &self.followed.remote.forge;
+        let mut open = forge.list_open().await?;
+        open.retain(|opened| Archive::is_one(opened, &self.environment));
+        open.sort_by_key(|opened| opened.number);
+        for later in open.iter().skip(1) {
+            must_lead(leadership)?;
+            forge.close(later.number).await?;
+            tracing::info!("closed #{}: #{} records ended jobs already", later.number, open[0].number);
+        }
+        Ok(open.into_iter().next())
     }
 
     /// Proposes to move those of these jobs that ended long enough ago; their logs are kept with their runs. Returns `None` if there is nothing to
@@ -85,7 +105,8 @@ impl History {
         let mut runs = results_of(&self.mlflow, &rendered).await?;
         let results: BTreeMap<String, JobResult> = trainings
             .into_iter()
-            .filter_map(|(name, training)| Some((name.to_owned(), result(training, runs.remove(name))?)))
+            .filter_map(|(name, training)| Some((name, result(training, runs.remove(name))?)))
+            .map(|(name, result)| (name.to_owned(), started_by(facts.pull_request(name), result)))
             .collect();
         let Followed { git, remote, .. } = &self.followed;
         let archive = Archive::prepare(git, remote, &self.environment, &results).await?;
@@ -93,7 +114,8 @@ impl History {
             return Ok(None);
         }
         must_lead(leadership)?;
-        Ok(Some(archive.open(git, remote, Opening::default()).await?))
+        let opened = archive.open(git, remote, Opening::default()).await?;
+        Ok(Some(self.only_open(leadership).await?.unwrap_or(opened)))
     }
 
     /// What is to be merged without a person, as long as it moves no other jobs than these; `None` if the environment does not ask for that.
@@ -113,6 +135,12 @@ impl History {
         };
         Ok(blocking(jobs).await?)
     }
+}
+
+/// A result with the pull request that started its job, which only the forge knows otherwise.
+fn started_by(pull_request: Option<&Arc<PullRequest>>, result: JobResult) -> JobResult {
+    let (number, url) = pull_request.map(|one| (one.number, one.url.clone())).unzip();
+    JobResult { pull_request: number, pull_request_url: url, ..result }
 }
 
 /// What came of a job that has ended, by its run and by what the cluster says. `None` while the two do not fit: the run may not have been

@@ -8,7 +8,9 @@ use crate::declared::Declared;
 use crate::missing::Missing;
 use crate::origins::Origins;
 use crate::recorded::Recorded;
+use crate::stalled::{Stalled, is_quiet};
 use crate::trial::Sources;
+use crate::view::PullRequest;
 use crate::watch::Observed;
 
 /// Where everything that is known arrives.
@@ -24,6 +26,8 @@ pub struct Known {
     pub origins: watch::Receiver<Arc<Origins>>,
     /// What the cluster lacks.
     pub missing: watch::Receiver<Arc<Missing>>,
+    /// What has no data.
+    pub stalled: watch::Receiver<Arc<Stalled>>,
 }
 
 /// Everything that is known at one moment.
@@ -39,6 +43,8 @@ pub struct Facts {
     pub origins: Arc<Origins>,
     /// What the cluster lacks.
     pub missing: Arc<Missing>,
+    /// What has no data.
+    pub stalled: Arc<Stalled>,
 }
 
 impl Known {
@@ -50,6 +56,7 @@ impl Known {
             recorded: Arc::clone(&self.recorded.borrow_and_update()),
             origins: Arc::clone(&self.origins.borrow_and_update()),
             missing: Arc::clone(&self.missing.borrow_and_update()),
+            stalled: Arc::clone(&self.stalled.borrow_and_update()),
         }
     }
 
@@ -62,6 +69,7 @@ impl Known {
             _ = self.recorded.changed() => {}
             _ = self.origins.changed() => {}
             _ = self.missing.changed() => {}
+            _ = self.stalled.changed() => {}
         }
     }
 }
@@ -73,10 +81,19 @@ impl Facts {
         self.observed.is_complete && !self.declared.commit.is_empty()
     }
 
-    /// A job in the cluster, or as one that is missing there.
+    /// A job in the cluster, or as one that is missing there. One whose workers run and have no data is one that waits.
     #[must_use]
     pub fn training(&self, job: &str) -> Option<&Arc<slipway_cluster::Training>> {
-        self.observed.trainings.get(job).or_else(|| self.missing.get(job))
+        match self.observed.trainings.get(job) {
+            // it may have begun since its workers were asked
+            Some(there) if is_quiet(there) => self.stalled.get(job).or(Some(there)),
+            there => there.or_else(|| self.missing.get(job)),
+        }
+    }
+
+    /// The pull request that started a job, as far as that is known.
+    pub(crate) fn pull_request(&self, job: &str) -> Option<&Arc<PullRequest>> {
+        self.origins.pull_requests.get(&self.declared.commits.first(job)?.commit)
     }
 
     /// What a trial is put together from.
@@ -86,7 +103,7 @@ impl Facts {
             declared: self.declared.jobs.get(job).map(Arc::clone),
             training: self.training(job).map(Arc::clone),
             run: self.recorded.runs.get(job).map(Arc::clone),
-            pull_request: self.origins.pull_requests.get(&commit).map(Arc::clone),
+            pull_request: self.pull_request(job).map(Arc::clone),
             commit,
             tick: 0,
         }

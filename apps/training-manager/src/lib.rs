@@ -22,6 +22,7 @@ pub mod repository;
 pub mod rest;
 pub mod schedule;
 pub mod settings;
+pub mod stalled;
 pub mod trainings;
 mod trial;
 pub mod view;

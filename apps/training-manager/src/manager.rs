@@ -18,7 +18,9 @@ use crate::repository::Followed;
 use crate::rest::Metrics;
 use crate::schedule::Pace;
 use crate::view::Trainings;
-use crate::{archive, declared, logs, merges, missing, origins, recorded, reports, trainings, watch as watching};
+use crate::{
+    archive, declared, logs, merges, missing, origins, recorded, reports, stalled, trainings, watch as watching,
+};
 
 /// A training manager.
 ///
@@ -27,6 +29,7 @@ use crate::{archive, declared, logs, merges, missing, origins, recorded, reports
 /// git        --declared--> Declared  +--Known--> trainings +---> logs with the runs, archive   (the leader alone)
 /// MLflow     --recorded--> Recorded /                       \--> Trainings, which REST shows
 /// forge      --origins-->  Origins /
+/// pods' logs --stalled-->  Stalled /
 /// server     --challengers--> the pull request that ends a trial   (the leader alone)
 /// ```
 ///
@@ -77,14 +80,15 @@ impl Manager {
     /// Runs until it is dropped, which may be at any moment.
     pub async fn run(&self, published: &Published) -> Infallible {
         let (declared, observed) = (watch::Sender::default(), watch::Sender::default());
-        let (recorded, origins, missing) =
-            (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
+        let (recorded, origins) = (watch::Sender::default(), watch::Sender::default());
+        let (missing, stalled) = (watch::Sender::default(), watch::Sender::default());
         let known = || Known {
             declared: declared.subscribe(),
             observed: observed.subscribe(),
             recorded: recorded.subscribe(),
             origins: origins.subscribe(),
             missing: missing.subscribe(),
+            stalled: stalled.subscribe(),
         };
         let Self { cluster, namespace, environment, followed, mlflow, pages, metrics, leadership, .. } = self;
         let pages = pages.as_deref();
@@ -117,10 +121,11 @@ impl Manager {
         });
         tokio::join!(
             watching::follow(cluster, namespace, &observed),
-            declared::follow(followed, environment, there(), &declared),
+            declared::follow(followed, environment, pages, there(), &declared),
             recorded::follow(mlflow, tree(), there(), &recorded),
             origins::follow(followed, environment, self.pace, tree(), there(), &origins),
             missing::follow(cluster, tree(), there(), &missing),
+            stalled::follow(cluster, namespace, there(), &stalled),
             trainings::follow(known(), environment, pages, metrics, published),
             lead,
         )

@@ -18,12 +18,12 @@ use crate::view::PullRequest;
 use crate::watch::Observed;
 use slipway_service::Warned;
 
-/// After how long the forge is asked again that knew of none: it may learn of a merge later than git.
-const AGAIN: Duration = Duration::from_secs(20);
-/// The longest of these pauses; each is longer than the one before by the first one.
+/// After how long the forge is asked again that knew of none: it may learn of a merge later than git, mostly by seconds.
+const AGAIN: Duration = Duration::from_secs(3);
+/// The longest of these pauses; each is twice as long as the one before.
 const LONGEST: Duration = Duration::from_secs(300);
 /// How often it is asked about a commit whose jobs have all ended. About live ones it is asked for as long as they live.
-const TRIES: u32 = 6;
+const TRIES: u32 = 8;
 
 /// The pull requests of commits, as far as they are known.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ pub async fn follow(
     origins: &watch::Sender<Arc<Origins>>,
 ) -> Infallible {
     // nothing is written here
-    let pace = Pace { interval: Duration::ZERO, ..pace };
+    let pace = Pace { interval: Duration::ZERO, lead: Duration::ZERO, ..pace };
     let mut schedule: Schedule<String> = Schedule::new(pace, Instant::now());
     let mut known = Origins::default();
     let mut tries: BTreeMap<String, u32> = BTreeMap::new();
@@ -78,7 +78,7 @@ pub async fn follow(
                     let tries = tries.entry(commit.clone()).or_default();
                     *tries += 1;
                     let again = again(*tries, found.is_some(), is_live(&tree, &cluster, &commit));
-                    schedule.done(&commit, Instant::now(), false, again);
+                    schedule.done(&commit, Instant::now(), None, again);
                     if let Some(opened) = found {
                         let (number, url) = (opened.number, opened.url);
                         known.pull_requests.insert(commit, Arc::new(PullRequest { number, url }));
@@ -103,7 +103,8 @@ pub async fn follow(
 
 /// After how long the forge is asked again.
 fn again(tries: u32, is_found: bool, is_live: bool) -> Option<Duration> {
-    (!is_found && (is_live || tries < TRIES)).then(|| AGAIN.saturating_mul(tries).min(LONGEST))
+    let doubled = 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
+    (!is_found && (is_live || tries < TRIES)).then(|| AGAIN.saturating_mul(doubled).min(LONGEST))
 }
 
 /// Whether a job that a commit brought has not ended; one that is not in the cluster yet is on its way.
@@ -143,10 +144,11 @@ mod tests {
     fn the_forge_is_asked_about_a_live_job_for_as_long_as_it_lives() {
         let seconds = |tries, is_found, is_live| again(tries, is_found, is_live).map(|after| after.as_secs());
         assert_eq!(
-            [1, 5, 6, 100].map(|tries| seconds(tries, false, true)),
-            [Some(20), Some(100), Some(120), Some(300)]
+            [1, 2, 5, 100].map(|tries| seconds(tries, false, true)),
+            [Some(3), Some(6), Some(48), Some(300)],
+            "whoever waits for \"running\" is told within seconds"
         );
-        assert_eq!([1, 5, 6, 100].map(|tries| seconds(tries, false, false)), [Some(20), Some(100), None, None]);
+        assert_eq!([1, 7, 8, 100].map(|tries| seconds(tries, false, false)), [Some(3), Some(192), None, None]);
         assert_eq!(seconds(1, true, true), None);
     }
 

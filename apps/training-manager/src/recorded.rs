@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_cluster::State;
-use slipway_mlflow::{Client, ModelVersion, Run};
+use slipway_mlflow::{Client, Earlier, ModelVersion, Run, newest_runs};
 use slipway_names::tag;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -46,18 +46,20 @@ pub struct Recorded {
 pub struct JobRun {
     /// The run, without what nobody reads: parameters, steps, and tags other than those of its end.
     pub run: Run,
+    /// The runs of the attempts before.
+    pub earlier: Earlier,
     /// The version that it registered.
     pub version: Option<u64>,
 }
 
 impl JobRun {
-    fn of(mut run: Run, version: Option<u64>) -> Self {
+    fn of(mut run: Run, earlier: Earlier, version: Option<u64>) -> Self {
         (run.params, run.steps) = Default::default();
         run.tags.retain(|tag, _| [tag::GATE, tag::GATE_UNMET, tag::FAILURE].contains(&tag.as_str()));
         while run.metrics.len() > METRICS {
             run.metrics.pop_last();
         }
-        Self { run, version }
+        Self { run, earlier, version }
     }
 }
 
@@ -205,18 +207,11 @@ async fn ask(
         found = mlflow.search_runs(&[&id], "", &[]).await?;
     }
     let names: BTreeSet<&str> = jobs.iter().map(|(job, _)| job.as_str()).collect();
-    let mut newest: BTreeMap<String, Run> = BTreeMap::new();
-    for run in found {
-        let Some(job) = run.tags.get(tag::TRAINJOB).filter(|job| names.contains(job.as_str())).cloned() else {
-            continue;
-        };
-        if newest.get(&job).is_none_or(|other| other.start_time <= run.start_time) {
-            newest.insert(job, run);
-        }
-    }
+    let mut newest = newest_runs(found);
+    newest.retain(|job, _| names.contains(job.as_str()));
     let versions = versions(mlflow, tree, jobs, cluster, &newest).await?;
     let of = |job: &str| versions.iter().find(|version| version.tag(tag::TRAINJOB) == job).map(ModelVersion::number);
-    Ok(newest.into_iter().map(|(job, run)| (job.clone(), JobRun::of(run, of(&job)))).collect())
+    Ok(newest.into_iter().map(|(job, (run, earlier))| (job.clone(), JobRun::of(run, earlier, of(&job)))).collect())
 }
 
 /// The versions that jobs have registered, as far as they have ended.
@@ -225,12 +220,12 @@ async fn versions(
     tree: &Declared,
     jobs: &Jobs,
     cluster: &Observed,
-    runs: &BTreeMap<String, Run>,
+    runs: &BTreeMap<String, (Run, Earlier)>,
 ) -> slipway_mlflow::Result<Vec<ModelVersion>> {
     let has_ended = |job: &str| cluster.trainings.get(job).is_none_or(|training| training.state == State::Finished);
     let registers = |job: &str| tree.jobs.get(job).is_none_or(|job| job.model.is_some());
     let ended = jobs.iter().filter(|(job, _)| has_ended(job) && registers(job));
-    let ended: Vec<(&str, &Run)> = ended.filter_map(|(job, _)| Some((job.as_str(), runs.get(job)?))).collect();
+    let ended: Vec<(&str, &Run)> = ended.filter_map(|(job, _)| Some((job.as_str(), &runs.get(job)?.0))).collect();
     if ended.len() <= ONE_BY_ONE {
         let mut versions = Vec::new();
         for (_, run) in ended {
@@ -267,7 +262,7 @@ mod tests {
             params: [("p".to_owned(), "1".to_owned())].into(),
             tags: [(tag::GATE.to_owned(), "passed".to_owned()), ("mlflow.note".to_owned(), "x".repeat(1000))].into(),
         };
-        JobRun::of(run, Some(3))
+        JobRun::of(run, Earlier::default(), Some(3))
     }
 
     #[test]

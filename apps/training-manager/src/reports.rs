@@ -27,6 +27,8 @@ use wanted::wanted;
 /// How fast reports are written.
 pub const PACE: Pace = Pace {
     interval: Duration::from_secs(10),
+    // as long as a report mostly takes: what comes while one is made is told by the next one
+    lead: Duration::from_secs(2),
     soon: Duration::from_secs(7),
     calm: Duration::from_secs(5),
     first_pause: Duration::from_secs(5),
@@ -81,15 +83,16 @@ pub(crate) async fn follow(
         }
         while let Some(number) = schedule.next(Instant::now()) {
             let (reporter, facts, is_again) = (&reporter, facts.clone(), schedule.is_again(&number));
-            running.push(async move { (number, reporter.report(number, &facts, is_again).await) });
+            let not_before = schedule.may_write(&number);
+            running.push(async move { (number, reporter.report(number, &facts, is_again, not_before).await) });
         }
         let wait = schedule.wait(Instant::now());
         tokio::select! {
             () = known.changed() => {}
             Some((number, done)) = running.next() => match done {
-                Ok(Written { wrote, is_complete, runs, not_promoted }) => {
+                Ok(Written { written, is_complete, runs, not_promoted }) => {
                     warned.clear();
-                    reporting.metrics.report_writes.inc_by(u64::from(wrote));
+                    reporting.metrics.report_writes.inc_by(u64::from(written.is_some()));
                     let is_complete = is_complete && not_promoted.is_none();
                     match not_promoted {
                         Some((what, error)) => unpromoted
@@ -99,7 +102,7 @@ pub(crate) async fn follow(
                         None => unpromoted.remove(&number).unwrap_or_default().clear(),
                     }
                     let again = if is_complete { runs.then_some(GROWN) } else { Some(INCOMPLETE) };
-                    schedule.done(&number, Instant::now(), wrote, again);
+                    schedule.done(&number, Instant::now(), written, again);
                 }
                 Err(error) => {
                     reporting.metrics.report_failures.inc();

@@ -17,6 +17,8 @@ mod tests;
 pub struct Pace {
     /// From one writing of a key to the next.
     pub interval: Duration,
+    /// How long before a key may be written something is begun for it, since it takes a while until there is something to write.
+    pub lead: Duration,
     /// How long something waits that is [`Urgency::Soon`].
     pub soon: Duration,
     /// From one [`Urgency::Calm`] thing to the next, whatever their keys.
@@ -50,6 +52,13 @@ pub struct Schedule<K> {
     /// Before this nothing is done that is calm.
     calm_at: Instant,
     running: usize,
+}
+
+impl Pace {
+    /// From one writing of a key until something is begun for it again.
+    fn rest(&self) -> Duration {
+        self.interval.saturating_sub(self.lead)
+    }
 }
 
 #[derive(Debug)]
@@ -93,13 +102,13 @@ impl<K: Ord + Clone> Schedule<K> {
         if entry.wanted == state {
             if entry.is_pending() && !entry.is_again && entry.failures == 0 && urgency < entry.urgency {
                 entry.urgency = urgency;
-                entry.due = entry.due.min(entry.written.map_or(due, |written| due.max(written + self.pace.interval)));
+                entry.due = entry.due.min(entry.written.map_or(due, |written| due.max(written + self.pace.rest())));
             }
             return;
         }
         let was_pending = entry.reached != Some(entry.wanted) && entry.doing.is_none();
         (entry.wanted, entry.is_again) = (state, false);
-        let earliest = entry.written.map_or(due, |written| due.max(written + self.pace.interval));
+        let earliest = entry.written.map_or(due, |written| due.max(written + self.pace.rest()));
         if entry.failures > 0 {
             // what did not answer is not asked more often because there is more to say
         } else if was_pending {
@@ -108,6 +117,13 @@ impl<K: Ord + Clone> Schedule<K> {
         } else {
             (entry.due, entry.urgency) = (earliest, urgency);
         }
+    }
+
+    /// The first moment at which a key may be written. What is begun for it may be ready earlier, and waits.
+    #[must_use]
+    pub fn may_write(&self, key: &K) -> Instant {
+        let written = self.entries.get(key).and_then(|entry| entry.written);
+        written.map_or(self.quiet_until, |written| self.quiet_until.max(written + self.pace.interval))
     }
 
     /// Whether a state of a key was wanted before.
@@ -160,18 +176,16 @@ impl<K: Ord + Clone> Schedule<K> {
         due.min().map(|due| due.saturating_duration_since(now))
     }
 
-    /// It was done. `wrote` is whether anything had to be written; `again` is after how long it is to be looked at again, if it is.
-    pub fn done(&mut self, key: &K, now: Instant, wrote: bool, again: Option<Duration>) {
+    /// It was done. `written` is when it was written, if anything had to be; `again` is after how long it is to be looked at again, if it is.
+    pub fn done(&mut self, key: &K, now: Instant, written: Option<Instant>, again: Option<Duration>) {
         self.running = self.running.saturating_sub(1);
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.reached = entry.doing.take();
         entry.failures = 0;
-        if wrote {
-            entry.written = Some(now);
-        }
+        entry.written = written.or(entry.written);
         if entry.is_pending() {
             // something new came meanwhile
-            entry.due = entry.written.map_or(now, |written| now.max(written + self.pace.interval));
+            entry.due = entry.written.map_or(now, |written| now.max(written + self.pace.rest()));
         } else if let Some(again) = again {
             entry.reached = None;
             (entry.due, entry.urgency, entry.is_again) = (now + again, Urgency::Calm, true);

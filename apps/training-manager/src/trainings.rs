@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::declared::{Declared, DeclaredExperiment};
 use crate::known::{Facts, Known};
 use crate::manager::Published;
+use crate::origins::Origins;
 use crate::rest::Metrics;
 use crate::trial::{Place, Sources, trial};
-use crate::view::{Cost, Experiment, Trainings, Trial, TrialState};
+use crate::view::{Cost, Experiment, Lineage, Trainings, Trial, TrialState};
 use slipway_cluster::Timestamp;
 
 /// How often the durations and costs of what runs are counted again.
@@ -22,6 +23,7 @@ pub struct Composer {
     trials: BTreeMap<String, (Sources, Arc<Trial>)>,
     experiments: BTreeMap<String, Arc<Experiment>>,
     history: AddedUp,
+    named: Named,
 }
 
 /// The history as it was added up last.
@@ -30,6 +32,32 @@ struct AddedUp {
     trials: Arc<BTreeMap<String, Arc<Trial>>>,
     /// What they amount to, by experiment.
     amounts: BTreeMap<String, Amounts>,
+}
+
+/// The history with the pull requests that its records do not name, as it was put together last.
+#[derive(Debug, Default)]
+struct Named {
+    trials: Arc<BTreeMap<String, Arc<Trial>>>,
+    origins: Arc<Origins>,
+    named: Arc<BTreeMap<String, Arc<Trial>>>,
+}
+
+impl Named {
+    /// The history. It stays the very same value as long as nothing is to be added.
+    fn of(&mut self, facts: &Facts) -> Arc<BTreeMap<String, Arc<Trial>>> {
+        let (trials, origins) = (&facts.declared.archived, &facts.origins);
+        if !Arc::ptr_eq(&self.trials, trials) || !Arc::ptr_eq(&self.origins, origins) {
+            let mut named = Arc::clone(trials);
+            for (name, trial) in trials.iter().filter(|(_, trial)| trial.lineage.pull_request.is_none()) {
+                let Some(found) = origins.pull_requests.get(&trial.lineage.commit) else { continue };
+                let lineage = Lineage { pull_request: Some(found.as_ref().clone()), ..trial.lineage.clone() };
+                let trial = Trial { lineage, ..trial.as_ref().clone() };
+                Arc::make_mut(&mut named).insert(name.clone(), Arc::new(trial));
+            }
+            *self = Self { trials: Arc::clone(trials), origins: Arc::clone(origins), named };
+        }
+        Arc::clone(&self.named)
+    }
 }
 
 impl Composer {
@@ -56,7 +84,7 @@ impl Composer {
         }
         self.trials = trials;
         let trials = self.trials.iter().map(|(name, (_, trial))| (name.clone(), Arc::clone(trial))).collect();
-        let archived = Arc::clone(&tree.archived);
+        let archived = self.named.of(facts);
         let new = Trainings { commit: tree.commit.clone(), experiments: BTreeMap::new(), trials, archived };
         self.experiments = experiments(tree, self.amounts(&new), &self.experiments);
         Trainings { experiments: self.experiments.clone(), ..new }
@@ -83,6 +111,8 @@ struct Amounts {
     last_started: Option<String>,
     cpu_hours: f64,
     cost: Option<Cost>,
+    /// Whether the cost of a trial that has used something is not known, so that of all of them is not either.
+    is_unpriced: bool,
 }
 
 impl Amounts {
@@ -109,6 +139,7 @@ impl Amounts {
             self.last_started.clone_from(&trial.started);
         }
         self.cpu_hours += trial.cpu_hours.unwrap_or_default();
+        self.is_unpriced |= trial.cpu_hours.is_some() && trial.cost.is_none();
         if let Some(one) = &trial.cost {
             match &mut self.cost {
                 Some(all) => all.amount += one.amount,
@@ -137,7 +168,8 @@ fn experiments(
 
 fn experiment(name: &str, declared: Option<&DeclaredExperiment>, amounts: Amounts) -> Experiment {
     let declared = declared.cloned().unwrap_or_default();
-    let Amounts { states, model, last_started, cpu_hours, cost } = amounts;
+    let Amounts { states, model, last_started, cpu_hours, cost, is_unpriced } = amounts;
+    let cost = cost.filter(|_| !is_unpriced);
     Experiment {
         name: name.to_owned(),
         file: declared.file,
@@ -236,11 +268,15 @@ fn same<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> 
 
 #[cfg(test)]
 mod tests {
-    use slipway_cluster::{State, Training};
+    use slipway_cluster::{Hindrance, State, Training};
+    use slipway_mlflow::{Run, RunStatus, newest_runs};
+    use slipway_names::tag;
     use slipway_project::cluster::Prices;
 
     use super::*;
     use crate::declared::DeclaredJob;
+    use crate::recorded::JobRun;
+    use crate::view::PullRequest;
 
     fn training(name: &str, state: State) -> (String, Arc<Training>) {
         let started = Timestamp::from_second(1_000).ok();
@@ -288,6 +324,55 @@ mod tests {
         let after = composer.compose(&facts, "local", None, at(8_201));
         assert!(!same("a", &after) && same("c", &after));
         assert_eq!(after.experiments["digits"].states, [(TrialState::Running, 2), (TrialState::Failed, 1)].into());
+    }
+
+    #[test]
+    fn what_a_trial_used_is_what_all_of_its_attempts_used() {
+        let mut facts = facts(&[("a", State::Running)]);
+        let attempt = |id: &str, start: i64, end: Option<i64>| Run {
+            run_id: id.to_owned(),
+            run_name: String::new(),
+            experiment_id: "1".to_owned(),
+            status: if end.is_some() { RunStatus::Failed } else { RunStatus::Running },
+            start_time: Some(start * 1000),
+            end_time: end.map(|end| end * 1000),
+            artifact_uri: String::new(),
+            metrics: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            params: BTreeMap::new(),
+            tags: [(tag::TRAINJOB.to_owned(), "a".to_owned())].into(),
+        };
+        let (run, earlier) =
+            newest_runs([attempt("one", 1_000, Some(1_600)), attempt("two", 2_000, None)]).remove("a").unwrap();
+        let run = Arc::new(JobRun { run, earlier, version: None });
+        Arc::make_mut(&mut facts.recorded).runs.insert("a".to_owned(), run);
+        // the pods are those of the second attempt
+        let (name, second) = training("a", State::Running);
+        let second = Training { started: Timestamp::from_second(1_990).ok(), ..second.as_ref().clone() };
+        Arc::make_mut(&mut facts.observed).trainings.insert(name, Arc::new(second));
+        let all = Composer::default().compose(&facts, "local", None, at(2_290));
+        let trial = &all.trials["a"];
+        assert_eq!((trial.seconds, trial.cpu_hours), (Some(900.0), Some(1.0)));
+        assert_eq!(trial.cost.as_ref().unwrap().amount, 0.5);
+        assert_eq!(trial.started, Some(at(1_000).to_string()));
+        assert_eq!(all.experiments["digits"].cpu_hours, 1.0);
+    }
+
+    #[test]
+    fn gpus_without_a_price_are_not_free() {
+        let mut facts = facts(&[("a", State::Running), ("b", State::Running)]);
+        let tree = Arc::make_mut(&mut facts.declared);
+        let job = DeclaredJob { gpus: 2.0, ..tree.jobs["a"].as_ref().clone() };
+        tree.jobs.insert("a".to_owned(), Arc::new(job));
+        let all = Composer::default().compose(&facts, "local", None, at(4_600));
+        assert_eq!((all.trials["a"].gpu_hours, &all.trials["a"].cost), (Some(2.0), &None));
+        assert!(all.trials["b"].cost.is_some());
+        assert_eq!(all.experiments["digits"].cost, None, "it would be less than it is");
+        Arc::make_mut(&mut facts.declared).prices =
+            Some(Prices { cpu_hour: 0.5, gpu_hour: Some(3.0), currency: "EUR".to_owned() });
+        let all = Composer::default().compose(&facts, "local", None, at(4_600));
+        assert_eq!(all.trials["a"].cost.as_ref().unwrap().amount, 2.0 + 6.0);
+        assert_eq!(all.experiments["digits"].cost.as_ref().unwrap().amount, 8.0 + 2.0);
     }
 
     #[test]
@@ -342,6 +427,45 @@ mod tests {
         assert_eq!((both.all().count(), both.trial("old").unwrap().state), (3, TrialState::Running));
         let states = [(TrialState::Running, 1), (TrialState::Finished, 1), (TrialState::Failed, 1)];
         assert_eq!(both.experiments["digits"].states, states.into());
+    }
+
+    #[test]
+    fn a_record_that_names_no_pull_request_gets_that_of_its_commit() {
+        let mut composer = Composer::default();
+        let mut facts = facts(&[]);
+        let archived = |name: &str, number: Option<u64>| {
+            let pull_request = number.map(|number| PullRequest { number, url: String::new() });
+            let lineage = Lineage { commit: "c".to_owned(), pull_request, ..Lineage::default() };
+            (name.to_owned(), Arc::new(Trial { name: name.to_owned(), lineage, archived: true, ..Trial::default() }))
+        };
+        let records = [archived("old", None), archived("new", Some(7))];
+        Arc::make_mut(&mut facts.declared).archived = Arc::new(records.into());
+        let before = composer.compose(&facts, "local", None, at(1_000));
+        assert!(Arc::ptr_eq(&before.archived, &facts.declared.archived), "nothing is known yet");
+        let found = Arc::new(PullRequest { number: 3, url: "https://example.org/pull/3".to_owned() });
+        Arc::make_mut(&mut facts.origins).pull_requests.insert("c".to_owned(), found);
+        let all = composer.compose(&facts, "local", None, at(1_001));
+        let number = |name: &str| all.trial(name).unwrap().lineage.pull_request.as_ref().unwrap().number;
+        assert_eq!((number("old"), number("new")), (3, 7));
+        assert!(Arc::ptr_eq(&composer.compose(&facts, "local", None, at(1_002)).archived, &all.archived));
+    }
+
+    #[test]
+    fn one_without_data_waits_until_it_begins() {
+        let mut facts = facts(&[("a", State::Running)]);
+        let hindrance = Some(Hindrance { reason: "no data".to_owned(), advice: "wait".to_owned() });
+        let waits = Training { state: State::Waiting, hindrance, ..training("a", State::Running).1.as_ref().clone() };
+        Arc::make_mut(&mut facts.stalled).insert("a".to_owned(), Arc::new(waits));
+        let state = |facts: &Facts| {
+            let all = Composer::default().compose(facts, "local", None, at(4_600));
+            (all.trials["a"].state, all.trials["a"].reason.clone())
+        };
+        assert_eq!(state(&facts), (TrialState::Waiting, Some("no data".to_owned())));
+        // nobody has asked its workers since
+        let progress = Some(slipway_cluster::Progress::default());
+        let begun = Training { progress, ..training("a", State::Running).1.as_ref().clone() };
+        Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(begun));
+        assert_eq!(state(&facts), (TrialState::Running, None));
     }
 
     #[test]

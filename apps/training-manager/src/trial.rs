@@ -78,8 +78,13 @@ pub(crate) fn trial(name: &str, sources: &Sources, place: Place<'_>) -> Trial {
         training.and_then(|training| training.ended).or_else(|| milliseconds(run.and_then(|run| run.run.end_time)));
     let ended = ended.filter(|_| is_over);
     let until = ended.or_else(|| (state == TrialState::Running).then_some(place.now));
-    let seconds =
-        started.zip(until).map(|(from, until)| (until.as_millisecond() - from.as_millisecond()).max(0) as f64 / 1000.0);
+    // the attempts before have used as much as they lasted
+    let earlier = run.map(|run| run.earlier.clone()).unwrap_or_default();
+    let seconds = started.zip(until).map(|(from, until)| {
+        let last = (until.as_millisecond() - from.as_millisecond()).max(0) as f64 / 1000.0;
+        last + earlier.seconds_before(from.as_millisecond())
+    });
+    let started = started.map(|started| first(Some(started), milliseconds(earlier.began())).unwrap_or(started));
     let hours = |of: Option<f64>| Some(seconds? / 3600.0 * of?);
     let (cpu_hours, gpu_hours) = (hours(declared.map(|job| job.cpus)), hours(declared.map(|job| job.gpus)));
     let running = training.filter(|_| state == TrialState::Running);
@@ -154,9 +159,12 @@ fn worker(worker: &slipway_cluster::Worker) -> Worker {
     Worker { rank, pod, node, phase, restarts }
 }
 
-/// What CPU-hours and GPU-hours cost; `None` if either is not known.
+/// What CPU-hours and GPU-hours cost; `None` if the hours are not known, or GPUs were used and have no price: that is not for nothing.
 pub(crate) fn cost(cpu_hours: Option<f64>, gpu_hours: Option<f64>, prices: Option<&Prices>) -> Option<Cost> {
     let prices = prices?;
-    let gpus = gpu_hours.unwrap_or(0.0) * prices.gpu_hour.unwrap_or(0.0);
+    let gpus = match gpu_hours {
+        Some(hours) if hours > 0.0 => hours * prices.gpu_hour?,
+        _ => 0.0,
+    };
     Some(Cost { amount: cpu_hours? * prices.cpu_hour + gpus, currency: prices.currency.clone() })
 }

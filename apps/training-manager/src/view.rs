@@ -56,7 +56,7 @@ pub struct Experiment {
     pub last_started: Option<String>,
     /// The CPU-hours that its trials have used so far.
     pub cpu_hours: f64,
-    /// What they cost so far.
+    /// What they cost so far; `null` if that of one of them is not known.
     pub cost: Option<Cost>,
 }
 
@@ -76,7 +76,7 @@ pub struct Trial {
     pub reason: Option<String>,
     /// What to do about that.
     pub advice: Option<String>,
-    /// Its values of the swept parameters. Without a sweep, what it is trained with, unless it is in the history.
+    /// Its values of the swept parameters. Without a sweep, what it is trained with.
     pub parameters: BTreeMap<String, Value>,
     /// When its TrainJob was made, RFC 3339.
     pub created: Option<String>,
@@ -84,7 +84,7 @@ pub struct Trial {
     pub started: Option<String>,
     /// When it ended, RFC 3339.
     pub ended: Option<String>,
-    /// How long it has run, in seconds.
+    /// How long it has run, in seconds, in all of its attempts.
     pub seconds: Option<f64>,
     /// How far its training is; `None` before it begins and after it has ended.
     pub progress: Option<Progress>,
@@ -100,7 +100,7 @@ pub struct Trial {
     pub cpu_hours: Option<f64>,
     /// The GPU-hours that it has used so far.
     pub gpu_hours: Option<f64>,
-    /// What it has cost so far.
+    /// What it has cost so far; `null` if its GPUs have no price.
     pub cost: Option<Cost>,
     /// Its run in MLflow.
     pub run: Option<Run>,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use slipway_names::event::STORE_AWAY;
 
 use crate::{Error, Result};
 
@@ -88,7 +89,7 @@ impl Attempts {
         if !error.is_transient() || self.progress.elapsed() + pause > self.budget.limit() {
             return Err(error.tried_for(self.progress.elapsed()));
         }
-        tracing::warn!(seconds = pause.as_secs_f64(), "trying again: {error}");
+        tracing::warn!(event = STORE_AWAY, seconds = pause.as_secs_f64(), "trying again: {error}");
         tokio::time::sleep(pause).await;
         Ok(())
     }

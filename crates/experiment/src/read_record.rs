@@ -130,8 +130,21 @@ fn dataset(reader: &Reader<'_>, node: &Node) -> Option<DatasetRef> {
 
 fn result(reader: &Reader<'_>, node: &Node) -> Option<JobResult> {
     let allowed = [
-        "state", "reason", "started", "ended", "seconds", "cpuHours", "gpuHours", "metrics", "run", "model", "version",
+        "state",
+        "reason",
+        "started",
+        "ended",
+        "seconds",
+        "cpuHours",
+        "gpuHours",
+        "metrics",
+        "run",
+        "runExperiment",
+        "model",
+        "version",
         "digest",
+        "pullRequest",
+        "pullRequestUrl",
     ];
     let fields = reader.map(node, "result", &allowed)?;
     let state = reader.required(&fields, "state").and_then(|node| reader.word(node, "result.state", JobState::WORDS));
@@ -147,8 +160,12 @@ fn result(reader: &Reader<'_>, node: &Node) -> Option<JobResult> {
         entries.iter().map(|entry| Some((entry.key.clone(), metric(reader, &entry.value, &entry.key)?))).collect()
     });
     let (run, model) = (text(reader, &fields, "run"), text(reader, &fields, "model"));
+    let run_experiment = text(reader, &fields, "runExperiment");
     let version = optional(&fields, "version", |node| reader.integer(node, "result.version", 1..=u64::MAX));
     let digest = optional(&fields, "digest", |node| digest(reader, node, "result.digest"));
+    let pull_request =
+        optional(&fields, "pullRequest", |node| reader.integer(node, "result.pullRequest", 1..=u64::MAX));
+    let pull_request_url = text(reader, &fields, "pullRequestUrl");
     Some(JobResult {
         state: state?,
         reason: reason?,
@@ -159,9 +176,12 @@ fn result(reader: &Reader<'_>, node: &Node) -> Option<JobResult> {
         gpu_hours: gpu_hours?,
         metrics: metrics?.unwrap_or_default(),
         run: run?,
+        run_experiment: run_experiment?,
         model: model?,
         version: version?,
         digest: digest?,
+        pull_request: pull_request?,
+        pull_request_url: pull_request_url?,
     })
 }
 

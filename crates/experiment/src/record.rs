@@ -90,12 +90,18 @@ pub struct JobResult {
     pub metrics: BTreeMap<String, f64>,
     /// The id of its run in MLflow.
     pub run: Option<String>,
+    /// The id of that run's experiment in MLflow: with both, the page of the run is known.
+    pub run_experiment: Option<String>,
     /// The registered model that it became a version of.
     pub model: Option<String>,
     /// The number of that version.
     pub version: Option<u64>,
     /// The digest of that version's content.
     pub digest: Option<String>,
+    /// The number of the pull request that started it: git knows the commit, and only the forge knows this.
+    pub pull_request: Option<u64>,
+    /// The page of that pull request.
+    pub pull_request_url: Option<String>,
 }
 
 /// How a TrainJob ended.
@@ -128,9 +134,12 @@ impl JobResult {
             gpu_hours: None,
             metrics: BTreeMap::new(),
             run: None,
+            run_experiment: None,
             model: None,
             version: None,
             digest: None,
+            pull_request: None,
+            pull_request_url: None,
         }
     }
 }
@@ -159,7 +168,7 @@ impl RecordSpec {
 
 impl Record {
     /// The record of a TrainJob. A long reason is cut, of very many metrics some are left out, and numbers are rounded: times to
-    /// milliseconds, hours to millionths. What is not a digest, or not the number of a version, is left out.
+    /// milliseconds, hours to millionths. What is not a digest, or not a number of a version or of a pull request, is left out.
     #[must_use]
     pub fn new(job: &TrainJob, result: JobResult) -> Self {
         let JobResult {
@@ -172,9 +181,12 @@ impl Record {
             gpu_hours,
             metrics,
             run,
+            run_experiment,
             model,
             version,
             digest,
+            pull_request,
+            pull_request_url,
         } = result;
         let (started, ended) = (started.map(milliseconds), milliseconds(ended));
         let passed = started.map(|started| (ended - started).as_seconds_f64());
@@ -184,22 +196,27 @@ impl Record {
             given.filter(|hours| hours.is_finite() && *hours >= 0.0).or(hours(held)).map(|hours| rounded(hours, 1e6))
         };
         let reason = reason.map(|reason| reason.chars().take(REASON).collect::<String>());
+        let known = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let pull_request = pull_request.filter(|number| *number > 0);
         Self {
             name: job.name.clone(),
             spec: RecordSpec::of(job),
             result: JobResult {
                 state,
-                reason: reason.filter(|reason| !reason.is_empty()),
+                reason: known(reason),
                 started,
                 ended,
                 seconds: seconds.map(|seconds| rounded(seconds, 1e3)),
                 cpu_hours: amount(cpu_hours, job.cpu_millis as f64 / 1000.0),
                 gpu_hours: amount(gpu_hours, f64::from(job.gpus)),
                 metrics: metrics.into_iter().take(METRICS).collect(),
-                run: run.filter(|run| !run.is_empty()),
+                run: known(run),
+                run_experiment: known(run_experiment),
                 model,
                 version: version.filter(|version| *version > 0),
                 digest: digest.filter(|digest| digest.parse::<Digest>().is_ok()),
+                pull_request,
+                pull_request_url: known(pull_request_url).filter(|_| pull_request.is_some()),
             },
         }
     }
@@ -264,9 +281,12 @@ impl JobResult {
         map(text, "metrics", self.metrics.iter().map(|(name, value)| (name, number(*value))));
         for (name, value) in [
             ("run", texts(&self.run)),
+            ("runExperiment", texts(&self.run_experiment)),
             ("model", texts(&self.model)),
             ("version", self.version.map(|version| version.to_string())),
             ("digest", texts(&self.digest)),
+            ("pullRequest", self.pull_request.map(|number| number.to_string())),
+            ("pullRequestUrl", texts(&self.pull_request_url)),
         ] {
             if let Some(value) = value {
                 line(text, name, &value);

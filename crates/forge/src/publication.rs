@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use tokio::time::Instant;
+
 use crate::Opened;
 
 /// What the comments and the check of a pull request are to say.
@@ -84,6 +86,9 @@ pub struct Published {
     pub pull_request: Opened,
     /// Whether anything had to be written.
     pub changed: bool,
+    /// When the last of it had been written, if anything was: what was looked at afterwards took longer.
+    #[serde(skip)]
+    pub written: Option<Instant>,
     /// What came of the check.
     pub check: CheckOutcome,
     /// The first comment for a person; `None` if the publication has no parts.

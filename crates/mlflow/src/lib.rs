@@ -21,6 +21,7 @@ mod artifacts;
 mod batch;
 mod client;
 mod credentials_file;
+mod earlier;
 mod error;
 mod experiments;
 mod inputs;
@@ -35,6 +36,7 @@ mod values;
 
 pub use artifacts::Artifact;
 pub use client::Client;
+pub use earlier::{Earlier, newest_runs};
 pub use error::Error;
 pub use inputs::{DATASET_DIGEST_LENGTH, DatasetInput, short_digest};
 pub use models::{LoggedModel, LoggedModelStatus};

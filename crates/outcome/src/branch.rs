@@ -51,15 +51,22 @@ impl Branch {
     /// What the history has of a TrainJob. One that cannot be read counts as none.
     #[must_use]
     pub fn record(&self, environment: &str, job: &str) -> Option<Record> {
-        let path = history::path(environment, job);
-        self.records.get(&path).and_then(|text| read_record(&path, text).ok())
+        let text = self.history_of(environment, job)?;
+        read_record(&history::path(environment, job), text).ok()
     }
 
-    /// The history of an environment. Files that cannot be read are left out.
-    pub fn history<'a>(&'a self, environment: &str) -> impl Iterator<Item = Record> + use<'a> {
+    /// The files of the history of an environment: the TrainJobs that they are named after, and their texts.
+    pub fn history<'a>(&'a self, environment: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let folder = format!("{}/", history::folder(environment));
-        let files = self.records.iter().filter(move |(path, _)| path.starts_with(&folder));
-        files.filter_map(|(path, text)| read_record(path, text).ok())
+        self.records
+            .iter()
+            .filter_map(move |(path, text)| Some((path.strip_prefix(&folder)?.strip_suffix(".yaml")?, text.as_str())))
+    }
+
+    /// The file of the history that is named after a TrainJob.
+    #[must_use]
+    pub fn history_of(&self, environment: &str, job: &str) -> Option<&str> {
+        self.records.get(&history::path(environment, job)).map(String::as_str)
     }
 
     /// Whether a TrainJob is still asked for.

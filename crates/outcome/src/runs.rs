@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use slipway_mlflow::{Client, Run, RunStatus};
-use slipway_names::tag::TRAINJOB;
+use slipway_mlflow::{Client, Earlier, Run, RunStatus, newest_runs};
 use slipway_report::{Ranking, TrialResult};
 
 use crate::{Started, StartedTrial};
@@ -33,8 +32,8 @@ const POINTS: usize = 60;
 /// What MLflow has of the TrainJobs of an experiment.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    /// The newest run of each, by its name.
-    runs: BTreeMap<String, Run>,
+    /// The newest run of each, by its name, with those of the attempts before.
+    runs: BTreeMap<String, (Run, Earlier)>,
     curves: BTreeMap<String, BTreeMap<String, Vec<(f64, f64)>>>,
 }
 
@@ -42,23 +41,18 @@ impl Runs {
     pub(crate) async fn of(client: &Client, started: &Started) -> slipway_mlflow::Result<Self> {
         let Some(id) = client.get_experiment(&started.experiment).await? else { return Ok(Self::default()) };
         let mut names: Vec<&str> = started.trials.iter().map(|trial| trial.start.name.as_str()).collect();
-        let mut runs: BTreeMap<String, Run> = BTreeMap::new();
-        for run in client.search_runs(&[&id], "", &["attributes.start_time ASC"]).await? {
-            let job = run.tags.get(TRAINJOB).cloned().unwrap_or_default();
-            if names.contains(&job.as_str()) {
-                runs.insert(job, run);
-            }
-        }
-        let ranking = Ranking::among(started.ranking.as_ref(), runs.values().map(|run| &run.metrics));
+        let mut runs = newest_runs(client.search_runs(&[&id], "", &["attributes.start_time ASC"]).await?);
+        runs.retain(|job, _| names.contains(&job.as_str()));
+        let ranking = Ranking::among(started.ranking.as_ref(), runs.values().map(|(run, _)| &run.metrics));
         if let Some(ranking) = &ranking {
-            let rank = |name: &str| runs.get(name).map_or(f64::INFINITY, |run| ranking.rank(&run.metrics));
+            let rank = |name: &str| runs.get(name).map_or(f64::INFINITY, |(run, _)| ranking.rank(&run.metrics));
             names.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
         }
         let compared = started.ranking.as_ref().map(|ranking| ranking.metric.as_str());
         let others = DRAWN.into_iter().filter(|metric| Some(*metric) != compared);
         let drawn: Vec<&str> = compared.into_iter().chain(others).collect();
         let mut curves: BTreeMap<String, BTreeMap<String, Vec<(f64, f64)>>> = BTreeMap::new();
-        for (name, run) in names.iter().filter_map(|name| Some((*name, runs.get(*name)?))).take(CURVED) {
+        for (name, (run, _)) in names.iter().filter_map(|name| Some((*name, runs.get(*name)?))).take(CURVED) {
             for metric in drawn.iter().filter(|metric| run.metrics.contains_key(**metric)).take(CURVES) {
                 let history = client.metric_history(&run.run_id, metric).await?;
                 let points: Vec<(f64, f64)> = history.iter().map(|point| (point.step as f64, point.value)).collect();
@@ -70,21 +64,21 @@ impl Runs {
 
     /// The newest run of a TrainJob.
     pub(crate) fn run(&self, job: &str) -> Option<&Run> {
-        self.runs.get(job)
+        self.runs.get(job).map(|(run, _)| run)
     }
 
-    /// Adds what the run of a trial says of it, its state apart. `ended` is when it ended, in milliseconds since 1970, if that is known and the run
-    /// itself could not say so.
+    /// Adds what the runs of a trial say of it, its state apart: the newest one, and how long those before it took. `ended` is when it ended, in
+    /// milliseconds since 1970, if that is known and the newest run itself could not say so.
     pub(crate) fn describe(&self, result: &mut TrialResult, trial: &StartedTrial, ended: Option<i64>) {
-        let Some(run) = self.runs.get(&trial.start.name) else { return };
+        let Some((run, earlier)) = self.runs.get(&trial.start.name) else { return };
         let curves = self.curves.get(&trial.start.name).cloned().unwrap_or_default();
         result.epochs = epochs(run);
         result.metrics = run.metrics.clone();
         result.curves = curves;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
         let end = run.end_time.or(ended).unwrap_or(now);
-        let seconds = run.start_time.map(|start| (end - start) as f64 / 1000.0);
-        result.seconds = seconds.filter(|seconds| *seconds >= 0.0);
+        let start = run.start_time.filter(|start| *start <= end);
+        result.seconds = start.map(|start| (end - start) as f64 / 1000.0 + earlier.seconds_before(start));
         if let Some(seconds) = result.seconds {
             // workers hold their CPUs for as long as the job runs
             result.cpu_hours = trial.cpus.map(|cpus| seconds / 3600.0 * cpus);

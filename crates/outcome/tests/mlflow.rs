@@ -17,12 +17,6 @@ const TRIALS: usize = 40;
 
 /// MLflow with a run of each trial, whose loss is the lower the later it comes; its answer about versions.
 async fn mlflow(versions: ResponseTemplate) -> MockServer {
-    let server = MockServer::start().await;
-    let answer = async |verb: &str, at: &str, answer: ResponseTemplate| {
-        Mock::given(method(verb)).and(path(format!("{API}/{at}"))).respond_with(answer).mount(&server).await;
-    };
-    let experiment = json!({"experiment": {"experiment_id": "1", "name": "squares", "lifecycle_stage": "active"}});
-    answer("GET", "experiments/get-by-name", ResponseTemplate::new(200).set_body_json(experiment)).await;
     let run = |index: usize| {
         json!({
             "info": {"run_id": format!("r{index}"), "experiment_id": "1", "status": "FINISHED", "start_time": 1, "end_time": 2},
@@ -32,7 +26,17 @@ async fn mlflow(versions: ResponseTemplate) -> MockServer {
             },
         })
     };
-    let runs: Vec<Value> = (0..TRIALS).map(run).collect();
+    mlflow_with((0..TRIALS).map(run).collect(), versions).await
+}
+
+/// MLflow with these runs.
+async fn mlflow_with(runs: Vec<Value>, versions: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    let answer = async |verb: &str, at: &str, answer: ResponseTemplate| {
+        Mock::given(method(verb)).and(path(format!("{API}/{at}"))).respond_with(answer).mount(&server).await;
+    };
+    let experiment = json!({"experiment": {"experiment_id": "1", "name": "squares", "lifecycle_stage": "active"}});
+    answer("GET", "experiments/get-by-name", ResponseTemplate::new(200).set_body_json(experiment)).await;
     answer("POST", "runs/search", ResponseTemplate::new(200).set_body_json(json!({ "runs": runs }))).await;
     let points = json!({"metrics": [{"key": "loss", "value": 0.5, "timestamp": 1, "step": 0}]});
     answer("GET", "metrics/get-history", ResponseTemplate::new(200).set_body_json(points)).await;
@@ -78,6 +82,22 @@ async fn the_histories_of_the_best_trials_are_asked_for() {
     assert_eq!(results.ranking.as_ref().map(|ranking| ranking.metric.as_str()), Some("loss"));
     assert_eq!(results.trials.iter().filter(|trial| !trial.curves.is_empty()).count(), 12);
     assert!(!outcome.is_incomplete());
+}
+
+#[tokio::test]
+async fn what_a_trial_used_is_what_all_of_its_attempts_used() {
+    let attempt = |id: &str, status: &str, start: u64, end: u64| {
+        json!({
+            "info": {"run_id": id, "experiment_id": "1", "status": status, "start_time": start, "end_time": end},
+            "data": {"tags": [{"key": "slipway.trainjob", "value": name(0)}]},
+        })
+    };
+    let attempts = vec![attempt("a", "FAILED", 1_000, 601_000), attempt("b", "FINISHED", 701_000, 1_001_000)];
+    let server = mlflow_with(attempts, ResponseTemplate::new(200).set_body_json(json!({}))).await;
+    let outcome = outcome(&server).await;
+    let trial = &outcome.results.experiments[0].trials[0];
+    assert_eq!((trial.name.as_str(), trial.seconds), (name(0).as_str(), Some(900.0)));
+    assert_eq!((trial.cpu_hours, trial.gpu_hours), (Some(0.25), Some(0.0)));
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl Default for Requires {
 }
 
 /// What CPUs and GPUs cost.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Prices {
     /// The price of one CPU for one hour.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_experiment::{JobResult, JobState, TrainJob, Unmet};
-use slipway_mlflow::{Client, ModelVersion, Run, RunStatus};
+use slipway_mlflow::{Client, Earlier, ModelVersion, Run, RunStatus, newest_runs};
 use slipway_names::tag;
 use time::OffsetDateTime;
 
-/// What came of TrainJobs by the newest run of each, and by the versions that they registered. One without a run, or whose run is open, is
-/// left out. A run that failed or was killed does not say that its job has ended: JobSet may start another attempt.
+/// What came of TrainJobs by the newest run of each, and by the versions that they registered; how long they took by the runs of all attempts. One
+/// without a run, or whose newest run is open, is left out. A run that failed or was killed does not say that its job has ended: JobSet may
+/// start another attempt.
 ///
 /// # Errors
 /// When MLflow refuses or fails.
@@ -16,25 +17,20 @@ pub async fn results_of(mlflow: &Client, jobs: &[&TrainJob]) -> slipway_mlflow::
     let names: BTreeSet<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
     let experiments: BTreeSet<&str> = jobs.iter().filter_map(|job| job.experiment()).collect();
     let models: BTreeSet<String> = jobs.iter().filter_map(|job| Some(job.trial().ok()??.register?.model)).collect();
-    let mut runs: BTreeMap<String, Run> = BTreeMap::new();
+    let mut runs: BTreeMap<String, (Run, Earlier)> = BTreeMap::new();
     for experiment in experiments {
         let Some(id) = mlflow.get_experiment(experiment).await? else { continue };
-        // the newest one comes last, and stays
-        for run in mlflow.search_runs(&[&id], "", &["attributes.start_time ASC"]).await? {
-            let job = run.tags.get(tag::TRAINJOB).cloned().unwrap_or_default();
-            if names.contains(job.as_str()) {
-                runs.insert(job, run);
-            }
-        }
+        let found = newest_runs(mlflow.search_runs(&[&id], "", &["attributes.start_time ASC"]).await?);
+        runs.extend(found.into_iter().filter(|(job, _)| names.contains(job.as_str())));
     }
     let mut versions: BTreeMap<String, ModelVersion> = BTreeMap::new();
     for model in models {
         let all = mlflow.search_model_versions(&model).await?;
         versions.extend(all.into_iter().map(|version| (version.tag(tag::TRAINJOB).to_owned(), version)));
     }
-    let results = runs.into_iter().filter_map(|(job, run)| {
+    let results = runs.into_iter().filter_map(|(job, (run, earlier))| {
         let result = result_of(&run, versions.get(&job))?;
-        Some((job, result))
+        Some((job, with_earlier(result, &run, &earlier)))
     });
     Ok(results.collect())
 }
@@ -60,11 +56,21 @@ pub fn result_of(run: &Run, version: Option<&ModelVersion>) -> Option<JobResult>
         started: run.start_time.and_then(time),
         metrics: run.metrics.clone(),
         run: Some(run.run_id.clone()),
+        run_experiment: Some(run.experiment_id.clone()),
         model: version.map(|version| version.name.clone()),
         version: version.map(ModelVersion::number),
         digest: version.map(|version| version.tag(tag::DIGEST).to_owned()).filter(|digest| !digest.is_empty()),
         ..JobResult::new(state, run.end_time.and_then(time)?)
     })
+}
+
+/// A result with the attempts before the newest one: when the first one began, and how long all of them took.
+fn with_earlier(result: JobResult, run: &Run, earlier: &Earlier) -> JobResult {
+    let (Some(began), Some(start), Some(end)) = (earlier.began().and_then(time), run.start_time, run.end_time) else {
+        return result;
+    };
+    let last = end.saturating_sub(start).max(0) as f64 / 1000.0;
+    JobResult { started: Some(began), seconds: Some(last + earlier.seconds_before(start)), ..result }
 }
 
 /// The bounds that a gate's tag lists, in words; the tag itself if it cannot be read.
@@ -121,6 +127,28 @@ mod tests {
             assert!(result.reason.unwrap_or_default().contains(says.unwrap_or_default()));
             assert_eq!((result.ended - result.started.unwrap()).as_seconds_f64(), 90.5);
         }
+    }
+
+    #[test]
+    fn what_a_job_took_is_what_all_of_its_attempts_took() {
+        let begun = 1_800_000_000_000;
+        let of = |id: &str, status, start: i64, end: i64| Run {
+            run_id: id.to_owned(),
+            start_time: Some(begun + start),
+            end_time: Some(begun + end),
+            ..run(status, &[(tag::TRAINJOB, "a"), (tag::GATE, "passed")])
+        };
+        let runs = [of("one", RunStatus::Failed, 0, 600_000), of("two", RunStatus::Finished, 700_000, 1_000_000)];
+        let (newest, earlier) = newest_runs(runs).remove("a").unwrap();
+        let result = with_earlier(result_of(&newest, None).unwrap(), &newest, &earlier);
+        assert_eq!(
+            (result.state, result.run.as_deref(), result.seconds),
+            (JobState::Finished, Some("two"), Some(900.0))
+        );
+        assert_eq!((result.ended - result.started.unwrap()).as_seconds_f64(), 1000.0);
+        // of one attempt the record takes the time from its start to its end
+        let (newest, earlier) = newest_runs([of("one", RunStatus::Finished, 0, 600_000)]).remove("a").unwrap();
+        assert_eq!(with_earlier(result_of(&newest, None).unwrap(), &newest, &earlier).seconds, None);
     }
 
     #[test]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use slipway_experiment::{DatasetRef, Trial as Declares};
+use slipway_experiment::{DatasetRef, TrainJob, Trial as Declares};
 use slipway_git::Repository;
 use slipway_outcome::Branch;
 use slipway_project::cluster::{HistorySettings, Prices};
-use slipway_project::{JobFile, Project, Tree};
+use slipway_project::{Project, Tree};
 use tokio::sync::watch;
 
 pub use brought::{Brought, Commits};
@@ -23,7 +23,7 @@ use crate::promotions::Policy;
 use crate::repository::{Followed, blocking};
 use crate::view::Trial;
 use crate::watch::Observed;
-use archived::archived;
+use archived::{Around, archived};
 use hyperparameters::hyperparameters;
 use slipway_service::Warned;
 
@@ -91,11 +91,18 @@ pub struct DeclaredJob {
 }
 
 impl Declared {
-    /// Reads what a commit declares for an environment. `before` is what an earlier one declared, whose history is not read again.
+    /// Reads what a commit declares for an environment. `before` is what an earlier one declared, whose history is not read again; `pages` is
+    /// where a browser finds MLflow.
     ///
     /// # Errors
     /// When the commit cannot be read.
-    pub fn read(git: &Repository, commit: &str, environment: &str, before: &Self) -> slipway_proposal::Result<Self> {
+    pub fn read(
+        git: &Repository,
+        commit: &str,
+        environment: &str,
+        pages: Option<&str>,
+        before: &Self,
+    ) -> slipway_proposal::Result<Self> {
         let tree = Tree::at(git, commit)?;
         let commits = Commits::read(git, commit, environment, before)?;
         let branch = Branch::of(&tree);
@@ -105,12 +112,10 @@ impl Declared {
         if let Some(found) = project.environments.remove(environment) {
             declared.history = found.cluster.history;
             declared.prices = Some(found.cluster.prices);
-            let jobs = found.jobs.into_values().map(|file| DeclaredJob::of(&file));
-            declared.jobs = jobs.map(|(name, job)| (name, Arc::new(job))).collect();
+            let jobs = found.jobs.into_values().map(|file| file.job);
+            declared.jobs = jobs.map(|job| (job.name.clone(), Arc::new(DeclaredJob::of(&job)))).collect();
         }
-        let records = declared.branch.history(environment);
-        let trials = records.map(|record| archived(record, environment, declared.prices.as_ref()));
-        declared.archived = Arc::new(trials.map(|trial| (trial.name.clone(), Arc::new(trial))).collect());
+        declared.archived = Arc::new(declared.trials_of_history(environment, pages, before));
         declared.experiments = project
             .experiments
             .into_iter()
@@ -129,17 +134,36 @@ impl Declared {
             .collect();
         Ok(declared)
     }
+
+    /// The trials of the history by name. One whose file has not changed stays the very same value: there may be thousands.
+    fn trials_of_history(&self, environment: &str, pages: Option<&str>, before: &Self) -> BTreeMap<String, Arc<Trial>> {
+        let mut trials = BTreeMap::new();
+        for (job, text) in self.branch.history(environment) {
+            let commit = self.commits.first(job).map(|brought| brought.commit.as_str()).unwrap_or_default();
+            let is_same = |trial: &&Arc<Trial>| {
+                trial.lineage.commit == commit
+                    && self.prices == before.prices
+                    && before.branch.history_of(environment, job) == Some(text)
+            };
+            let around = Around { environment, prices: self.prices.as_ref(), pages, commit };
+            let trial = match before.archived.get(job).filter(is_same) {
+                Some(trial) => Some(Arc::clone(trial)),
+                None => archived(job, text, around).map(Arc::new),
+            };
+            trials.extend(trial.map(|trial| (trial.name.clone(), trial)));
+        }
+        trials
+    }
 }
 
 impl DeclaredJob {
-    fn of(file: &JobFile) -> (String, Self) {
-        let job = &file.job;
+    fn of(job: &TrainJob) -> Self {
         // what a worker would refuse is still a job that runs and costs
         let trial: Option<Declares> = job.trial().ok().flatten();
         let nodes = f64::from(job.num_nodes);
         let model = trial.as_ref().and_then(|trial| trial.register.as_ref()).map(|register| register.model.clone());
         let dataset = trial.as_ref().map(|trial| trial.dataset.clone());
-        let declared = Self {
+        Self {
             experiment: job.experiment().unwrap_or_default().to_owned(),
             parameters: trial.map(hyperparameters).unwrap_or_default(),
             workers: job.num_nodes,
@@ -150,8 +174,7 @@ impl DeclaredJob {
             experiment_file: job.experiment_file().unwrap_or_default().to_owned(),
             experiment_blob: job.provenance().blob.unwrap_or_default(),
             model,
-        };
-        (job.name.clone(), declared)
+        }
     }
 }
 
@@ -162,6 +185,7 @@ const LEAST: Duration = Duration::from_secs(1);
 pub async fn follow(
     followed: &Followed,
     environment: &str,
+    pages: Option<&str>,
     mut observed: watch::Receiver<Arc<Observed>>,
     declared: &watch::Sender<Arc<Declared>>,
 ) -> Infallible {
@@ -169,7 +193,7 @@ pub async fn follow(
     let (mut branch, mut strangers) = (None, BTreeSet::new());
     loop {
         let before = Arc::clone(&declared.borrow());
-        match step(followed, environment, &mut branch, &before).await {
+        match step(followed, (environment, pages), &mut branch, &before).await {
             Ok(new) => {
                 warned.clear();
                 if let Some(new) = new {
@@ -209,7 +233,7 @@ async fn stranger(observed: &mut watch::Receiver<Arc<Observed>>, known: &Declare
 /// What the default branch declares now; `None` if it has not moved. `branch` is its name, once it is known.
 async fn step(
     followed: &Followed,
-    environment: &str,
+    (environment, pages): (&str, Option<&str>),
     branch: &mut Option<String>,
     before: &Arc<Declared>,
 ) -> slipway_proposal::Result<Option<Declared>> {
@@ -219,6 +243,7 @@ async fn step(
     };
     let newest = followed.fetch(name).await?.filter(|newest| *newest != before.commit);
     let Some(newest) = newest else { return Ok(None) };
-    let (git, environment, before) = (followed.git.clone(), environment.to_owned(), Arc::clone(before));
-    blocking(move || Declared::read(&git, &newest, &environment, &before)).await.map(Some)
+    let (git, before) = (followed.git.clone(), Arc::clone(before));
+    let (environment, pages) = (environment.to_owned(), pages.map(str::to_owned));
+    blocking(move || Declared::read(&git, &newest, &environment, pages.as_deref(), &before)).await.map(Some)
 }

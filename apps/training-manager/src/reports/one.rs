@@ -12,6 +12,7 @@ use slipway_outcome::{Merged, Now, Outcome, Report};
 use slipway_proposal::merged_commits;
 use slipway_report::{Promotion, TrialState};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Reporting;
 use crate::declared::Declared;
@@ -40,8 +41,8 @@ pub(super) struct Reporter<'a> {
 /// What came of a report.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    /// Whether anything had to be written.
-    pub(super) wrote: bool,
+    /// When the comment was written; `None` if it said everything already.
+    pub(super) written: Option<Instant>,
     /// Whether it has everything that there is.
     pub(super) is_complete: bool,
     /// Whether something of it still runs.
@@ -55,8 +56,15 @@ impl<'a> Reporter<'a> {
         Self { reporting, merges, merged: RefCell::default() }
     }
 
-    /// Brings the report on a pull request up to date. `is_again` is whether nobody waits for it, since it is only looked at again.
-    pub(super) async fn report(&self, number: u64, facts: &Facts, is_again: bool) -> Result<Written> {
+    /// Brings the report on a pull request up to date. `is_again` is whether nobody waits for it, since it is only looked at again; nothing is
+    /// written before `not_before`.
+    pub(super) async fn report(
+        &self,
+        number: u64,
+        facts: &Facts,
+        is_again: bool,
+        not_before: Instant,
+    ) -> Result<Written> {
         let Reporting { followed, mlflow, environment, pages, leadership, .. } = self.reporting;
         let Some(merged) = self.merged(number, &facts.declared.commit).await? else {
             return Ok(Written { is_complete: true, ..Written::default() });
@@ -90,6 +98,8 @@ impl<'a> Reporter<'a> {
         // a promotion that cannot be opened does not hold up the report
         let not_promoted = self.promote(&mut outcome, &prompt, &facts.declared).await;
         let report = Report::of(environment, &environments, outcome.document(), &opened.head);
+        // here and not later: between looking at the comment and writing it somebody else may write
+        tokio::time::sleep_until(not_before).await;
         // asked for right before each writing
         let publication = async |_: &Opened, previous: Option<&str>| -> Result<Publication> {
             must_lead(leadership)?;
@@ -98,7 +108,7 @@ impl<'a> Reporter<'a> {
         let published = followed.remote.forge.publish_on(opened.clone(), publication).await?;
         let trials = outcome.results.experiments.iter().flat_map(|one| &one.trials);
         let runs = trials.clone().any(|trial| trial.state == TrialState::Running);
-        Ok(Written { wrote: published.changed, is_complete: !outcome.is_incomplete(), runs, not_promoted })
+        Ok(Written { written: published.written, is_complete: !outcome.is_incomplete(), runs, not_promoted })
     }
 
     /// The pull request and what it did; `None` if it is not merged.

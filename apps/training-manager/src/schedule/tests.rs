@@ -10,12 +10,16 @@ use super::{Pace, Schedule, Urgency};
 
 const PACE: Pace = Pace {
     interval: Duration::from_secs(10),
+    lead: Duration::ZERO,
     soon: Duration::from_secs(8),
     calm: Duration::from_secs(5),
     first_pause: Duration::from_secs(5),
     longest_pause: Duration::from_secs(60),
     at_once: 3,
 };
+
+/// The same, where something is begun before it may be written.
+const EARLY: Pace = Pace { lead: Duration::from_secs(2), ..PACE };
 
 /// What is outside: the state of each key, and when it was written.
 #[derive(Default)]
@@ -38,14 +42,14 @@ impl Outside {
 /// One life of a manager, and what it is doing.
 struct Life {
     schedule: Schedule<u8>,
-    /// What is being done: the state as it was at the beginning, and when it will be done.
-    doing: Vec<(u8, u64, Instant)>,
+    /// What is being done: the state as it was at the beginning, when it is written, and when that has been looked at.
+    doing: Vec<(u8, u64, Instant, Instant)>,
 }
 
 impl Life {
     /// After a start everything is looked at again.
     fn begin(truth: &BTreeMap<u8, u64>, now: Instant) -> Self {
-        let mut schedule = Schedule::new(PACE, now);
+        let mut schedule = Schedule::new(EARLY, now);
         for (key, state) in truth {
             schedule.want(key, *state, if key % 2 == 0 { Urgency::Now } else { Urgency::Calm }, i64::from(*key), now);
         }
@@ -64,24 +68,25 @@ impl Life {
         let (ended, still): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.doing).into_iter().partition(|(.., end)| *end <= now);
         self.doing = still;
-        for (key, state, _) in ended {
+        for (key, state, written, _) in ended {
             match fails() {
                 // nothing was written
                 0 => self.schedule.failed(&key, now),
                 // it was written, and the answer was lost
                 1 => {
-                    outside.write(key, state, now);
+                    outside.write(key, state, written);
                     self.schedule.failed(&key, now);
                 }
                 _ => {
-                    let wrote = outside.write(key, state, now);
-                    self.schedule.done(&key, now, wrote, None);
+                    let written = outside.write(key, state, written).then_some(written);
+                    self.schedule.done(&key, now, written, None);
                 }
             }
         }
         while let Some(key) = self.schedule.next(now) {
             assert!(self.doing.iter().all(|(other, ..)| *other != key), "one key is never done twice at once");
-            self.doing.push((key, truth[&key], now + takes));
+            let written = (now + takes).max(self.schedule.may_write(&key));
+            self.doing.push((key, truth[&key], written, written + takes));
             assert!(self.doing.len() <= PACE.at_once);
         }
     }
@@ -148,20 +153,39 @@ fn a_change_is_shown_within_ten_seconds() {
     let mut schedule = Schedule::new(PACE, begun);
     schedule.want(&1, 1, Urgency::Now, 0, at(begun, 20));
     assert_eq!(schedule.next(at(begun, 20)), Some(1));
-    schedule.done(&1, at(begun, 20), true, None);
+    schedule.done(&1, at(begun, 20), Some(at(begun, 20)), None);
     schedule.want(&1, 2, Urgency::Now, 0, at(begun, 21));
     assert_eq!((schedule.next(at(begun, 29)), schedule.wait(at(begun, 29))), (None, Some(Duration::from_secs(1))));
     assert_eq!(schedule.next(at(begun, 30)), Some(1));
     // another one comes while it is written
     schedule.want(&1, 3, Urgency::Now, 0, at(begun, 30));
     assert_eq!(schedule.next(at(begun, 31)), None);
-    schedule.done(&1, at(begun, 31), true, None);
+    schedule.done(&1, at(begun, 31), Some(at(begun, 31)), None);
     assert_eq!(schedule.next(at(begun, 41)), Some(1));
-    schedule.done(&1, at(begun, 41), true, None);
+    schedule.done(&1, at(begun, 41), Some(at(begun, 41)), None);
     schedule.want(&1, 4, Urgency::Soon, 0, at(begun, 60));
     schedule.want(&1, 5, Urgency::Soon, 0, at(begun, 65));
     assert_eq!(schedule.next(at(begun, 67)), None);
     assert_eq!(schedule.next(at(begun, 68)), Some(1), "it does not move because there is more of it");
+}
+
+#[test]
+fn what_comes_right_after_a_write_is_written_ten_seconds_after_that_write() {
+    let begun = Instant::now();
+    let mut schedule = Schedule::new(EARLY, begun);
+    schedule.want(&1, 1, Urgency::Now, 0, at(begun, 20));
+    assert_eq!(schedule.next(at(begun, 20)), Some(1));
+    assert!(schedule.may_write(&1) <= at(begun, 20), "nothing holds back the first one");
+    // it is written after a second, and looked at for three more
+    schedule.want(&1, 2, Urgency::Now, 0, at(begun, 22));
+    schedule.done(&1, at(begun, 24), Some(at(begun, 21)), None);
+    // the next one is begun two seconds before it may be written
+    assert_eq!((schedule.next(at(begun, 28)), schedule.wait(at(begun, 28))), (None, Some(Duration::from_secs(1))));
+    assert_eq!((schedule.next(at(begun, 29)), schedule.may_write(&1)), (Some(1), at(begun, 31)));
+    // what had not to be written holds back nothing
+    schedule.done(&1, at(begun, 31), None, None);
+    schedule.want(&1, 3, Urgency::Now, 0, at(begun, 32));
+    assert_eq!(schedule.next(at(begun, 32)), Some(1));
 }
 
 #[test]
@@ -170,7 +194,7 @@ fn what_comes_back_to_what_is_there_is_not_written() {
     let mut schedule = Schedule::new(PACE, begun);
     schedule.want(&1, 1, Urgency::Now, 0, at(begun, 20));
     assert_eq!(schedule.next(at(begun, 20)), Some(1));
-    schedule.done(&1, at(begun, 20), true, None);
+    schedule.done(&1, at(begun, 20), Some(at(begun, 20)), None);
     schedule.want(&1, 2, Urgency::Soon, 0, at(begun, 40));
     schedule.want(&1, 1, Urgency::Now, 0, at(begun, 42));
     assert_eq!((schedule.next(at(begun, 60)), schedule.wait(at(begun, 60))), (None, None));
@@ -194,7 +218,7 @@ fn failures_are_repeated_ever_more_slowly() {
     }
     assert_eq!(pauses, [10, 10, 20, 40, 60, 60, 60, 60]);
     assert_eq!(schedule.next(now), Some(1));
-    schedule.done(&1, now, true, None);
+    schedule.done(&1, now, Some(now), None);
     schedule.want(&1, 99, Urgency::Now, 0, now);
     assert_eq!(schedule.wait(now), Some(Duration::from_secs(10)));
 }
@@ -213,10 +237,10 @@ fn what_is_urgent_comes_before_what_is_looked_at_again() {
     schedule.want(&101, 1, Urgency::Now, 0, now);
     assert_eq!((schedule.next(now), schedule.next(now)), (Some(101), None));
     assert_eq!(schedule.wait(now), None, "as much as allowed is being done");
-    schedule.done(&9, now, false, None);
+    schedule.done(&9, now, None, None);
     schedule.want(&3, 1, Urgency::Now, 0, now);
     assert_eq!(schedule.next(now), Some(3), "it has become urgent");
-    schedule.done(&3, now, false, None);
+    schedule.done(&3, now, None, None);
     assert_eq!(schedule.next(at(begun, 15)), Some(8));
 }
 
@@ -228,14 +252,14 @@ fn what_is_only_looked_at_again_is_not_hurried_by_wanting_the_same() {
     let at = now + PACE.interval;
     assert_eq!(schedule.next(at), Some(1));
     // nothing had to be written, so nothing else holds it back
-    schedule.done(&1, at, false, Some(Duration::from_secs(60)));
+    schedule.done(&1, at, None, Some(Duration::from_secs(60)));
     for second in 0..60 {
         let at = at + Duration::from_secs(second);
         schedule.want(&1, 1, Urgency::Now, 0, at);
         assert_eq!(schedule.next(at), None, "after {second} s");
     }
     assert_eq!(schedule.next(at + Duration::from_secs(60)), Some(1));
-    schedule.done(&1, at + Duration::from_secs(60), false, Some(Duration::from_secs(60)));
+    schedule.done(&1, at + Duration::from_secs(60), None, Some(Duration::from_secs(60)));
     // something new is told at once
     schedule.want(&1, 2, Urgency::Now, 0, at + Duration::from_secs(61));
     assert_eq!(schedule.next(at + Duration::from_secs(61)), Some(1));
@@ -247,11 +271,11 @@ fn what_is_incomplete_is_looked_at_again() {
     let mut schedule = Schedule::new(PACE, begun);
     schedule.want(&1, 1, Urgency::Now, 0, begun);
     assert_eq!(schedule.next(at(begun, 10)), Some(1));
-    schedule.done(&1, at(begun, 10), true, Some(Duration::from_secs(60)));
+    schedule.done(&1, at(begun, 10), Some(at(begun, 10)), Some(Duration::from_secs(60)));
     assert_eq!(schedule.wait(at(begun, 10)), Some(Duration::from_secs(60)));
     assert_eq!(schedule.next(at(begun, 70)), Some(1));
     schedule.forget(&1);
-    schedule.done(&1, at(begun, 70), false, None);
+    schedule.done(&1, at(begun, 70), None, None);
     schedule.forget(&1);
     assert_eq!(schedule.wait(at(begun, 70)), None);
 }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use slipway_cluster::Cluster;
+use slipway_cluster::{Candidacy, Cluster, Election};
 use slipway_mlflow::Client;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::view::TrialState;
 
 use crate::clock::{pass, until};
 use crate::door::Door;
+use crate::kubernetes::LEASES;
 use crate::world::{DATA, World, leader, shown, with};
 
 const SPEED: u32 = 20;
@@ -52,6 +53,45 @@ async fn an_api_server_is_away_for_a_minute_and_nothing_is_lost() {
         assert_eq!(world.kubernetes.lists().len(), lists + 4, "one list of each kind");
     };
     with(&manager, &published, scenario).await;
+}
+
+#[tokio::test]
+async fn an_api_server_is_away_for_a_minute_and_the_lease_with_it() {
+    let world = World::new().await;
+    let mut door = Door::before(world.kubernetes.address()).await;
+    let cluster = || Cluster::at(&door.url()).unwrap();
+    let elected = |name| Election::new(&cluster(), LEASES, "training-manager", name).unwrap().start();
+    let candidacies: [Candidacy; 2] = ["a", "b"].map(elected);
+    let managers =
+        candidacies.each_ref().map(|one| Manager { cluster: cluster(), ..world.manager("local", one.leadership()) });
+    let [one, other] = &managers;
+    let (in_one, in_other) = (Published::default(), Published::default());
+    let leaders = || candidacies.iter().filter(|one| one.leadership().is_leader()).count();
+    let scenario = async {
+        let (number, jobs) = world.merge("local").await;
+        jobs.iter().for_each(|job| world.create(job));
+        let mut runs = Vec::new();
+        for job in &jobs {
+            runs.push(world.run(job).await);
+        }
+        world.reported(number, "2 trials running").await;
+        assert_eq!(leaders(), 1);
+        door.shut().await;
+        for (job, run) in jobs.iter().zip(&runs) {
+            world.finish(job, run, 0.97, DATA).await;
+        }
+        pass(Duration::from_secs(60), SPEED).await;
+        assert_eq!(leaders(), 0, "nobody can renew it, so nobody writes");
+        let before = world.report(number).await;
+        assert!(before.contains("2 trials running"), "{before}");
+        door.open().await;
+        let report = world.reported(number, "promotion `#").await;
+        assert!(report.contains("2 trials finished"), "{report}");
+        assert_eq!(leaders(), 1);
+        assert_eq!(world.promotions().await.len(), 1);
+        assert!(one.metrics.promotions.get() + other.metrics.promotions.get() <= 1);
+    };
+    with(one, &in_one, with(other, &in_other, scenario)).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! What the default branch declares, and which commits brought it.
 
+use slipway_experiment::{JobResult, JobState, Record, read_job};
 use slipway_training_manager::declared::Declared;
 use slipway_training_manager::promotions::Policy;
+use time::OffsetDateTime;
 
 use crate::world::{EXPERIMENT, World};
 
@@ -10,7 +12,7 @@ fn main_of(world: &World) -> String {
 }
 
 fn read(world: &World, before: &Declared) -> Declared {
-    Declared::read(&world.git, &main_of(world), "local", before).unwrap()
+    Declared::read(&world.git, &main_of(world), "local", Some("https://mlflow.example.org/"), before).unwrap()
 }
 
 #[tokio::test]
@@ -73,4 +75,75 @@ async fn an_environment_with_a_mistake_declares_no_jobs_and_still_asks_for_them(
     let declared = read(&world, &Declared::default());
     assert!(declared.jobs.is_empty() && declared.prices.is_none());
     assert!(declared.branch.asks_for("local", &jobs[0]), "nothing is cancelled by a mistake");
+}
+
+#[tokio::test]
+async fn an_experiment_says_what_becomes_of_a_better_version_in_each_environment() {
+    let world = World::with(&["local", "staging"], EXPERIMENT).await;
+    for (promote, in_local, in_staging) in [
+        ("never", Policy::Never, Policy::Never),
+        ("propose", Policy::Propose, Policy::Propose),
+        ("{merge: [local]}", Policy::Merge, Policy::Propose),
+        ("{merge: [staging]}", Policy::Propose, Policy::Merge),
+        ("{merge: [local, staging]}", Policy::Merge, Policy::Merge),
+    ] {
+        let fields = format!("spec:\n  promote: {promote}\n  environments: [local, staging]\n");
+        world.push("experiments/digits.yaml", Some(&EXPERIMENT.replace("spec:\n", &fields)));
+        let policy = |environment: &str| {
+            let read = Declared::read(&world.git, &main_of(&world), environment, None, &Declared::default());
+            read.unwrap().experiments["digits"].policy
+        };
+        assert_eq!((policy("local"), policy("staging")), (in_local, in_staging), "{promote}");
+    }
+}
+
+#[tokio::test]
+async fn a_trial_of_the_history_is_still_made_from_what_its_job_was_made_from() {
+    // without a sweep, so that the record itself holds no hyperparameter
+    let single = EXPERIMENT.replace("  sweep:\n    training.optimizer.learningRate: [0.001, 0.003]\n", "");
+    let world = World::with(&["local"], &single).await;
+    let (_, jobs) = world.merge("local").await;
+    let [job] = jobs.as_slice() else { panic!("one trial, not {jobs:?}") };
+    let before = read(&world, &Declared::default());
+    let (declared, commit) = (before.jobs[job].clone(), main_of(&world));
+    assert_eq!(declared.parameters["training.epochs"], 3);
+
+    let rendered = format!("overlays/local/training-jobs/{job}.yaml");
+    let text = String::from_utf8(world.git.read(&commit, &rendered).unwrap().unwrap()).unwrap();
+    let ended = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+    let old = JobResult { run: Some("r".to_owned()), ..JobResult::new(JobState::Finished, ended) };
+    let record = |result: &JobResult| {
+        let record = Record::new(&read_job("job.yaml", &text).unwrap(), result.clone());
+        String::from_utf8(record.to_bytes(text.as_bytes())).unwrap()
+    };
+    let path = format!("overlays/local/history/{job}.yaml");
+    world.push(&path, Some(&record(&old)));
+    world.push(&rendered, None);
+    let after = read(&world, &before);
+    let trial = &after.archived[job];
+    assert_eq!(trial.parameters, declared.parameters);
+    assert_eq!(trial.model, declared.model);
+    let lineage = &trial.lineage;
+    assert_eq!((&lineage.commit, &lineage.image), (&commit, &declared.image));
+    assert_eq!(
+        (&lineage.experiment_file, &lineage.experiment_blob),
+        (&declared.experiment_file, &declared.experiment_blob)
+    );
+    let run = trial.run.as_ref().unwrap();
+    assert_eq!((run.id.as_str(), &run.url, &lineage.pull_request), ("r", &None, &None), "it does not say more");
+    // what has not changed is not read again
+    world.push("experiments/README.md", Some("x\n"));
+    let later = read(&world, &after);
+    assert!(std::sync::Arc::ptr_eq(&later.archived[job], trial));
+
+    let url = "https://example.org/pull/1".to_owned();
+    let (run_experiment, pull_request_url) = (Some("5".to_owned()), Some(url.clone()));
+    let new = JobResult { run_experiment, pull_request: Some(1), pull_request_url, ..old };
+    world.push(&path, Some(&record(&new)));
+    let newest = read(&world, &later);
+    let trial = &newest.archived[job];
+    let pull_request = trial.lineage.pull_request.as_ref().unwrap();
+    assert_eq!((pull_request.number, &pull_request.url), (1, &url));
+    let page = trial.run.as_ref().unwrap().url.as_deref();
+    assert_eq!(page, Some("https://mlflow.example.org/#/experiments/5/runs/r"));
 }

@@ -158,6 +158,55 @@ async fn a_promotion_is_merged_without_a_person_where_the_experiment_says_so() {
 }
 
 #[tokio::test]
+async fn a_version_is_proposed_by_nobody_where_the_experiment_says_so() {
+    let never = EXPERIMENT.replace("spec:\n", "spec:\n  promote: never\n");
+    let world = World::with(&["local"], &never).await;
+    let (manager, published) = (world.manager("local", leader()), Published::default());
+    let (number, jobs) = world.merge("local").await;
+    with(&manager, &published, async {
+        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
+            world.create(job);
+            let run = world.run(job).await;
+            world.finish(job, &run, accuracy, DATA).await;
+        }
+        // whoever writes this would have opened the promotion before
+        let report = world.reported(number, "`slipway promote mnist --version 2` puts it into service").await;
+        assert!(report.contains("2 trials finished"), "{report}");
+        assert!(world.promotions().await.is_empty());
+        assert_eq!(manager.metrics.promotions.get(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_promotion_waits_for_a_person_in_an_environment_that_the_experiment_does_not_name() {
+    let elsewhere =
+        EXPERIMENT.replace("spec:\n", "spec:\n  promote: {merge: [staging]}\n  environments: [local, staging]\n");
+    let world = World::with(&["local", "staging"], &elsewhere).await;
+    let (manager, published) = (world.manager("local", leader()), Published::default());
+    let (number, jobs) = world.merge("local").await;
+    with(&manager, &published, async {
+        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
+            world.create(job);
+            let run = world.run(job).await;
+            world.finish(job, &run, accuracy, DATA).await;
+        }
+        until("the promotion", async || !world.promotions().await.is_empty()).await;
+        let promotion = world.promotions().await.remove(0);
+        world.reported(number, &format!("promotion `#{}`", promotion.number)).await;
+        world.judge(promotion.number).await;
+        // where it is merged, its check is looked at every few seconds
+        for _ in 0..3 {
+            jump(Duration::from_secs(10)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let promotions = world.promotions().await;
+        assert!(promotions.len() == 1 && promotions[0].is_open(), "{promotions:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_the_cluster_refuses_is_told_in_its_own_words() {
     let world = World::new().await;
     let (manager, published) = (world.manager("local", leader()), Published::default());

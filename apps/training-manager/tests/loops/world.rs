@@ -61,6 +61,7 @@ pub(crate) fn project(path: &Path, environments: &[&str], experiment: &str, more
 /// Fast enough for a test, and otherwise as it is.
 pub(crate) const PACE: Pace = Pace {
     interval: Duration::from_millis(200),
+    lead: Duration::from_millis(50),
     soon: Duration::from_millis(150),
     calm: Duration::from_millis(20),
     first_pause: Duration::from_millis(50),

@@ -32,9 +32,12 @@ fn result() -> JobResult {
         started: Some(at(0)),
         metrics: [("accuracy".to_owned(), 0.97), ("val loss".to_owned(), 0.125)].into(),
         run: Some("0123456789abcdef0123456789abcdef".to_owned()),
+        run_experiment: Some("5".to_owned()),
         model: Some("mnist".to_owned()),
         version: Some(3),
         digest: Some(format!("sha256:{}", "b".repeat(64))),
+        pull_request: Some(12),
+        pull_request_url: Some("https://github.com/acme/digits/pull/12".to_owned()),
         ..JobResult::new(JobState::Failed, at(90))
     }
 }
@@ -73,9 +76,12 @@ result:
     accuracy: 0.97
     \"val loss\": 0.125
   run: \"0123456789abcdef0123456789abcdef\"
+  runExperiment: \"5\"
   model: \"mnist\"
   version: 3
   digest: \"sha256:{version}\"
+  pullRequest: 12
+  pullRequestUrl: \"https://github.com/acme/digits/pull/12\"
 ---
 {text}",
         name = job.name,
@@ -86,6 +92,18 @@ result:
     assert_eq!(check_record(FILE, &expected), Ok(Record::new(&job, result())));
     assert_eq!(read_record(FILE, &expected), Ok(Record::new(&job, result())));
     assert_eq!(recorded_file(expected.as_bytes()), Some(text.as_bytes()));
+}
+
+#[test]
+fn a_record_that_names_no_pull_request_and_no_experiment_of_its_run_is_read() {
+    // as they were written before there were such lines
+    let file = file();
+    let new = ["  runExperiment: ", "  pullRequest: ", "  pullRequestUrl: "];
+    let old: Vec<&str> = file.lines().filter(|line| !new.iter().any(|name| line.starts_with(name))).collect();
+    let record = check_record(FILE, &(old.join("\n") + "\n")).unwrap();
+    let (_, job) = rendered();
+    let known = JobResult { run_experiment: None, pull_request: None, pull_request_url: None, ..result() };
+    assert_eq!(record, Record::new(&job, known));
 }
 
 #[test]
@@ -140,8 +158,9 @@ fn what_is_without_a_bound_is_bounded() {
 #[case("  seconds: 90.0", "  seconds: -1", 19, 12, "out-of-range", "result.seconds is -1")]
 #[case("  cpuHours: 0.05", "  cpuHours: many", 20, 13, "wrong-type", "result.cpuHours must be a number")]
 #[case("accuracy: 0.97", "accuracy: high", 23, 15, "wrong-type", "result.metrics.accuracy must be a number")]
-#[case("  version: 3", "  version: 0", 27, 12, "out-of-range", "result.version is 0")]
-#[case("  digest: \"sha256:b", "  digest: \"sha256:x", 28, 11, "wrong-value", "which is not a digest")]
+#[case("  version: 3", "  version: 0", 28, 12, "out-of-range", "result.version is 0")]
+#[case("  digest: \"sha256:b", "  digest: \"sha256:x", 29, 11, "wrong-value", "which is not a digest")]
+#[case("  pullRequest: 12", "  pullRequest: 0", 30, 16, "out-of-range", "result.pullRequest is 0")]
 #[case("  run: ", "  ran: ", 25, 3, "unknown-field", "unknown field `ran` in result")]
 #[case("  workers: 2", "  workers: 3", 8, 12, "another-spec", "spec.workers is not what the TrainJob below asks for")]
 #[case("  experiment: mnist-cnn", "  experiment: other", 6, 15, "another-spec", "spec.experiment")]
@@ -186,13 +205,15 @@ fn results() -> impl Strategy<Value = JobResult> {
         (option::of(text()), option::of(any::<u64>()), option::of(prop_oneof![text(), Just(dataset().digest)]));
     let metrics = prop::collection::btree_map(text(), any::<f64>(), 0..6);
     let known = (option::of(text()), option::of(text()), metrics);
-    (prop::sample::select(states.to_vec()), times, amounts, registered, known).prop_map(
+    let origin = (option::of(text()), option::of(any::<u64>()), option::of(text()));
+    (prop::sample::select(states.to_vec()), times, amounts, registered, known, origin).prop_map(
         |(
             state,
             (ended, took, nanos),
             (seconds, cpu_hours, gpu_hours),
             (model, version, digest),
             (reason, run, metrics),
+            (run_experiment, pull_request, pull_request_url),
         )| {
             let time = |seconds: i64| {
                 OffsetDateTime::from_unix_timestamp_nanos(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
@@ -206,9 +227,12 @@ fn results() -> impl Strategy<Value = JobResult> {
                 gpu_hours,
                 metrics,
                 run,
+                run_experiment,
                 model,
                 version,
                 digest,
+                pull_request,
+                pull_request_url,
                 ..JobResult::new(state, time(ended))
             }
         },

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipway_git::Update;
+use tokio::time::Instant;
 
 use super::{ATTEMPTS, BareForge};
 use crate::{CheckOutcome, Error, Opened, Publication, Published, Result};
@@ -57,7 +58,8 @@ impl BareForge {
                 let changed = before.is_none_or(|(before, _)| before != publication);
                 let url = (!publication.parts.is_empty())
                     .then(|| format!("{} ({})", self.path().display(), report_ref(number)));
-                return Ok(Published { pull_request: opened, changed, check, url });
+                let written = changed.then(Instant::now);
+                return Ok(Published { pull_request: opened, changed, written, check, url });
             }
         }
         Err(Error::Busy { what: format!("report on pull request #{number}") }.into())

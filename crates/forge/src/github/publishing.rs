@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::Instant;
 
 use super::GitHub;
 use super::bounded::{MOST, bounded_to};
@@ -24,6 +25,8 @@ const ROUNDS: usize = 10;
 struct Progress {
     comments: bool,
     check: bool,
+    /// When the last request that writes was answered.
+    last: Option<Instant>,
 }
 
 impl GitHub {
@@ -76,14 +79,18 @@ impl GitHub {
             }
             if !steps.is_empty() {
                 progress.comments = true;
-                match self.write(number, &steps).await? {
+                let written = self.write(number, &steps).await?;
+                progress.last = Some(Instant::now());
+                match written {
                     // The token may be that of another app than it seemed: then its earlier comments are found now.
                     Written::All(made_by) => author = made_by.or(author.take()),
                     Written::Unknown => continue,
                 }
             }
             if let (Some(check), Some(todo)) = (&check, step.take_if(|step| step.writes())) {
-                step = match self.write_check(check, todo).await? {
+                let written = self.write_check(check, todo).await?;
+                progress.last = Some(Instant::now());
+                step = match written {
                     CheckWritten::All => {
                         progress.check = true;
                         Some(CheckStep::Nothing)
@@ -115,7 +122,8 @@ impl Progress {
             Some(_) => CheckOutcome::Unchanged,
         };
         let url = present.first().map(|comment| comment.url.clone());
-        Published { pull_request, changed: self.comments || self.check, check, url }
+        let changed = self.comments || self.check;
+        Published { pull_request, changed, written: self.last.filter(|_| changed), check, url }
     }
 }
 

@@ -30,6 +30,8 @@ fn what_came_of_a_training_outlives_its_objects() -> Result<()> {
     })?;
     let log = log(stack, job)?;
     ensure!(!log.is_empty(), "the log of rank 0 is empty");
+    let before = stack.ask_manager(&format!("trials/{job}"))?;
+    ensure!(before["lineage"]["pullRequest"]["number"].is_u64(), "{before}");
 
     // only now, because there is one a day: it holds everything that has ended
     ensure!(github.archives()?.is_empty(), "jobs were moved before that was declared");
@@ -64,6 +66,9 @@ fn what_came_of_a_training_outlives_its_objects() -> Result<()> {
         Ok(record.ok_or_else(|| answer.to_string()))
     })?;
     ensure!(recorded["state"] == "finished" && recorded["version"].is_u64(), "{recorded}");
+    for same in ["lineage", "parameters", "metrics", "run", "model", "version", "workers"] {
+        ensure!(recorded[same] == before[same], "{same} was {}: {recorded}", before[same]);
+    }
     ensure!(self::log(stack, job)? == log, "the log that was kept is another one");
     let shown = stack.slipway_text(&["history", EXPERIMENT.name])?;
     ensure!(shown.contains(job.as_str()), "{shown}");

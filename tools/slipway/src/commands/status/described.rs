@@ -22,8 +22,8 @@ pub(super) struct Described {
     cpu_hours: f64,
     /// The most GPU-hours that it can use.
     gpu_hours: f64,
-    /// The price of both, in `currency`.
-    cost: f64,
+    /// The price of both, in `currency`; `None` if it asks for GPUs, which have no price there.
+    cost: Option<f64>,
     currency: String,
     /// Whether its file has moved to the history.
     pub(super) archived: bool,
@@ -59,7 +59,7 @@ impl Described {
             runs: job.trial().ok().flatten().map(Runs::new).unwrap_or_default(),
             cpu_hours,
             gpu_hours,
-            cost: cpu_hours * prices.cpu_hour + gpu_hours * prices.gpu_hour.unwrap_or(0.0),
+            cost: price(cpu_hours, gpu_hours, prices),
             currency: prices.currency.clone(),
             archived,
         }
@@ -67,6 +67,28 @@ impl Described {
 
     /// What it may cost, such as `1 CPU-hour, 0.04 USD`.
     pub(super) fn cost(&self) -> String {
-        format!("{}, {:.2} {}", hours(self.cpu_hours, self.gpu_hours), self.cost, self.currency)
+        let hours = hours(self.cpu_hours, self.gpu_hours);
+        match self.cost {
+            Some(cost) => format!("{hours}, {cost:.2} {}", self.currency),
+            None => format!("{hours}, GPUs have no price"),
+        }
+    }
+}
+
+/// What hours cost; `None` if GPUs are among them and have no price.
+fn price(cpu_hours: f64, gpu_hours: f64, prices: &Prices) -> Option<f64> {
+    let gpus = if gpu_hours > 0.0 { gpu_hours * prices.gpu_hour? } else { 0.0 };
+    Some(cpu_hours * prices.cpu_hour + gpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_without_a_price_are_not_free() {
+        let prices = |gpu_hour| Prices { cpu_hour: 0.5, gpu_hour, currency: "EUR".to_owned() };
+        assert_eq!(price(4.0, 2.0, &prices(None)), None);
+        assert_eq!((price(4.0, 2.0, &prices(Some(3.0))), price(4.0, 0.0, &prices(None))), (Some(8.0), Some(2.0)));
     }
 }
