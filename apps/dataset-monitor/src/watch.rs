@@ -172,8 +172,12 @@ impl Watcher {
                 } else if memory.requests.is_due(&now_declared.commit) {
                     self.visit_requests(&now_declared, declared, dataset, &mut memory.requests, published).await;
                 }
+                if memory.rivals.is_due(&now_declared.commit) {
+                    self.visit_rivals(&now_declared, dataset, &mut memory.rivals).await;
+                }
             }
-            let next = remembered.values().flat_map(|memory| [memory.due, memory.requests.due]).flatten().min();
+            let due = |memory: &Remembered| [memory.due, memory.requests.due, memory.rivals.due];
+            let next = remembered.values().flat_map(due).flatten().min();
             let sleep = async {
                 match next {
                     Some(next) => tokio::time::sleep_until(next).await,
@@ -246,7 +250,8 @@ impl Watcher {
         let standing = self.build(dataset, memory, &places, &files).await.map_err(at("build"))?;
         let Standing::Current(listed) = standing else { return Ok(standing) };
         let head = self.store.head(&dataset.name).await.map_err(|error| ("look", Error::from(error)))?;
-        let head = head.map_or_else(|| Digest::of(""), |seen| seen.head.manifest);
+        // of what is set aside only the report says it
+        let head = head.map(|seen| [seen.head.manifest, seen.head.report]);
         let seen = (head, declared.commit.clone());
         let is_again = memory.again.is_some_and(|again| again <= Instant::now());
         if memory.seen.as_ref() != Some(&seen) || is_again {

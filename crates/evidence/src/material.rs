@@ -239,7 +239,8 @@ fn some(shape: [usize; 2], splits: &[&Split], most: usize) -> Pictures {
     pictures
 }
 
-fn results(dataset: &Stored) -> HashSet<Digest> {
+/// The names of a dataset's items.
+pub(crate) fn results(dataset: &Stored) -> HashSet<Digest> {
     each(dataset).map(|(result, ..)| result).collect()
 }
 
@@ -247,7 +248,8 @@ fn each(dataset: &Stored) -> impl Iterator<Item = (Digest, &[u8], u8)> {
     [&dataset.train, &dataset.validation, &dataset.test].into_iter().flat_map(|split| of(dataset.shape, split))
 }
 
-fn of([height, width]: [usize; 2], split: &Split) -> impl Iterator<Item = (Digest, &[u8], u8)> {
+/// The items of a split: name, levels and label of each.
+pub(crate) fn of([height, width]: [usize; 2], split: &Split) -> impl Iterator<Item = (Digest, &[u8], u8)> {
     let size = (height * width).max(1);
     // sizes of IDX files are 32 bits
     let (height, width) = (height as u32, width as u32);

@@ -217,11 +217,16 @@ impl World {
 
     /// An image lands.
     pub(crate) fn land(&self, class: u8, name: &str, levels: &[u8]) {
+        self.land_file(class, name, &png(levels));
+    }
+
+    /// A file lands that should be an image.
+    pub(crate) fn land_file(&self, class: u8, name: &str, content: &[u8]) {
         let path = self.folder.path().join(format!("s3/landing/sides/{class}/{name}.png"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         // as an object comes: whole, or not at all
         let part = self.folder.path().join("part");
-        std::fs::write(&part, png(levels)).unwrap();
+        std::fs::write(&part, content).unwrap();
         std::fs::rename(part, path).unwrap();
     }
 
@@ -288,6 +293,31 @@ impl World {
         Tree::at(&self.git, commit).unwrap()
     }
 
+    /// The training of a dataset ends, and registers a version. What is said with a smaller number counts.
+    pub(crate) async fn register(&self, number: u64, trained_on: &Digest, priority: u8) {
+        let all = json!({ "model_versions": [version(number, trained_on), version(1, &self.first)] });
+        let answer = ResponseTemplate::new(200).set_body_json(all);
+        let search = Mock::given(method("GET")).and(path_regex("model-versions/search$"));
+        search.respond_with(answer).with_priority(priority).mount(&self.mlflow).await;
+    }
+
+    /// How often somebody has asked which versions there are.
+    pub(crate) async fn searches(&self) -> usize {
+        let requests = self.mlflow.received_requests().await.unwrap();
+        requests.iter().filter(|request| request.url.path().ends_with("model-versions/search")).count()
+    }
+
+    /// Waits until they were asked for again, and what was done about the answer is over.
+    pub(crate) async fn searched(&self) {
+        let before = self.searches().await;
+        let again = async {
+            while self.searches().await < before + 2 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, again).await.unwrap();
+    }
+
     /// Merges as a person would.
     pub(crate) async fn merge(&self, opened: &Opened) -> String {
         self.remote.forge.merge(opened.number, MergeMethod::Merge, &opened.head).await.unwrap()
@@ -335,13 +365,23 @@ fn leads() -> Leadership {
 
 /// A registry with the version in service, which was trained on this dataset.
 async fn mlflow(trained_on: &Digest) -> MockServer {
-    let tags: Vec<Value> =
-        [("slipway.dataset", "sides".to_owned()), ("slipway.dataset-digest", trained_on.to_string())]
-            .map(|(key, value)| json!({"key": key, "value": value}))
-            .into();
-    let version = json!({"name": "sides", "version": "1", "status": "READY", "tags": tags});
     let server = MockServer::start().await;
+    let version = version(1, trained_on);
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_version": version }));
     Mock::given(method("GET")).and(path_regex("model-versions/get$")).respond_with(answer).mount(&server).await;
+    let all = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
+    Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(all).mount(&server).await;
     server
+}
+
+/// A version of the model as the registry has it.
+fn version(number: u64, trained_on: &Digest) -> Value {
+    let tags = [
+        ("slipway.dataset", "sides".to_owned()),
+        ("slipway.dataset-digest", trained_on.to_string()),
+        ("slipway.digest", Digest::of(number.to_string()).to_string()),
+        ("slipway.accuracy", "0.9".to_owned()),
+    ];
+    let tags: Vec<Value> = tags.map(|(key, value)| json!({"key": key, "value": value})).into();
+    json!({"name": "sides", "version": number.to_string(), "status": "READY", "tags": tags})
 }
