@@ -208,3 +208,18 @@ async fn enough_new_labelled_data_are_a_reason_and_a_switch_stops_everything() {
     assert_eq!((state.decision, state.opened), (None, None));
     assert_eq!(off.head().await, off.first, "nothing is built either");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_aside_is_said_although_the_data_stay_the_same() {
+    let world = World::new(OFTEN).await;
+    let monitor = world.start("cache");
+    monitor.until("looked at", |state| state.decision.is_some()).await;
+    let head = world.head().await;
+    for number in 0..5 {
+        world.land_file(0, &format!("broken-{number}"), b"x");
+    }
+    let state = monitor
+        .until("said", |state| state.evidence.as_ref().is_some_and(|evidence| evidence.quality.set_aside == 5))
+        .await;
+    assert_eq!((state.evidence.unwrap().head, world.head().await), (head, head));
+}
