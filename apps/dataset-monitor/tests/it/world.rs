@@ -194,6 +194,7 @@ impl World {
             watched: published.watched.subscribe(),
             leader: Arc::new(OnceLock::new()),
             hints,
+            heads: "datasets".to_owned(),
             metrics: metrics.clone(),
             token_file: None,
         };
