@@ -36,7 +36,7 @@ pub(crate) async fn act(hands: Hands<'_>, found: &Found) -> Result<Option<String
             let shows_pictures = hands.followed.remote.forge.is_private().await?;
             // one for a dataset and what it is compared with
             let about = format!("drift {dataset} {}", short(&evidence.reference.digest));
-            report(hands, dataset, about, issue(evidence, decision, shows_pictures), decision).await
+            report(hands, dataset, about, issue(evidence, decision, shows_pictures), decision.why()).await
         }
         _ => opened(hands, decision).await,
     }
@@ -59,7 +59,7 @@ pub(crate) async fn act_on_requests(
     if is_issue(evidence, decision) && !is_reported {
         let is_private = hands.followed.remote.forge.is_private().await?;
         let text = requests::issue(evidence, decision, is_private);
-        reported = report(hands, &evidence.dataset, about(evidence), text, decision).await?;
+        reported = report(hands, &evidence.dataset, about(evidence), text, decision.why()).await?;
     }
     Ok(opened(hands, decision).await?.or(reported))
 }
@@ -115,12 +115,12 @@ async fn retrain(
 }
 
 /// An issue: one for what it is about, ever.
-async fn report(
+pub(crate) async fn report(
     hands: Hands<'_>,
     dataset: &str,
     about: String,
     (title, body): (String, String),
-    decision: &Decision,
+    why: &str,
 ) -> Result<Option<String>> {
     let Hands { followed, leadership, metrics } = hands;
     must_lead(leadership)?;
@@ -129,18 +129,18 @@ async fn report(
         Some(issue) => {
             if issue.is_new {
                 metrics.issues.inc();
-                tracing::info!(event = "issue", "opened #{} about {dataset}: {}", issue.number, decision.why());
+                tracing::info!(event = "issue", "opened #{} about {dataset}: {why}", issue.number);
             }
             Ok(Some(issue.url))
         }
         None => {
-            tracing::warn!(event = "drift", "{dataset}: {}; `slipway drift {dataset}` shows it", decision.why());
+            tracing::warn!(event = "drift", "{dataset}: {why}; `slipway drift {dataset}` shows it");
             Ok(None)
         }
     }
 }
 
 /// What stands for a digest in the name of what an issue is about.
-fn short(digest: &Digest) -> String {
+pub(crate) fn short(digest: &Digest) -> String {
     digest.hex()[..16].to_owned()
 }

@@ -17,6 +17,7 @@
 #![recursion_limit = "256"]
 
 mod act;
+mod broken;
 mod declared;
 pub mod error;
 pub mod events;

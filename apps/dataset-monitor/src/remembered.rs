@@ -10,6 +10,7 @@ use slipway_experiment::Dataset;
 use slipway_service::Warned;
 use tokio::time::Instant;
 
+use crate::broken::Broken;
 use crate::declared::Files;
 
 /// What lands is built when nothing has landed for so long,
@@ -41,6 +42,10 @@ pub(crate) struct Remembered {
     pub(crate) silent: Option<i64>,
     /// The reference that an issue was opened about.
     pub(crate) reported: Option<Digest>,
+    /// What is wrong with the data,
+    pub(crate) broken: Option<Broken>,
+    /// and what of it an issue was opened about.
+    pub(crate) told: Option<String>,
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) warned: Warned,

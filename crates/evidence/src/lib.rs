@@ -24,6 +24,7 @@ mod distance;
 mod drawing;
 mod error;
 mod evidence;
+mod feed;
 mod look;
 mod loss;
 mod loudest;
@@ -42,6 +43,7 @@ pub use decision::{Decision, Hold, PATIENCE, PastRetraining, Reason, Situation, 
 pub use drawing::drawn;
 pub use error::{Error, Result};
 pub use evidence::{ClassShare, Evidence, Model, Quality, ReferenceData, examine};
+pub use feed::Feed;
 pub use look::{Found, Look, Sources, look};
 pub use loss::{Estimated, Loss, Measured, threshold};
 pub use loudest::Loud;

@@ -223,3 +223,18 @@ async fn what_is_set_aside_is_said_although_the_data_stay_the_same() {
         .await;
     assert_eq!((state.evidence.unwrap().head, world.head().await), (head, head));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_cannot_be_read_is_said_as_long_as_it_is_so() {
+    let world = World::new(OFTEN).await;
+    let monitor = world.start("cache");
+    monitor.until("looked at", |state| state.decision.is_some()).await;
+    for number in 0..30 {
+        world.land_file(0, &format!("broken-{number}"), format!("no image {number}").as_bytes());
+    }
+    let state = monitor.until("said", |state| state.broken.is_some()).await;
+    let why = state.broken.unwrap();
+    assert!(why.starts_with("30 of the newest 30 objects that landed cannot be read"), "{why}");
+    world.land_all("usual", 10_000..10_060, picture);
+    monitor.until("mended", |state| state.broken.is_none()).await;
+}
