@@ -238,3 +238,22 @@ async fn a_feed_that_cannot_be_read_is_said_as_long_as_it_is_so() {
     world.land_all("usual", 10_000..10_060, picture);
     monitor.until("mended", |state| state.broken.is_none()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_computes_the_numbers_of_the_monitor_at_home() {
+    let world = World::new(OFTEN).await;
+    world.land_all("odd", 0..200, inverted);
+    let monitor = world.start("cache");
+    let state = monitor.until("opened", has_opened).await;
+    let (evidence, looked_at) = (state.evidence.unwrap(), state.looked_at.unwrap());
+    assert!(evidence.change.alarm.is_some() && evidence.loss.as_ref().is_some_and(|loss| loss.matters), "{evidence:?}");
+    drop(monitor);
+    let evidence = serde_json::to_value(evidence).unwrap();
+    let found = world.drift(looked_at).await;
+    assert_eq!(serde_json::to_value(&found.evidence).unwrap(), evidence);
+    let number = world.pull_requests().await[0].number;
+    assert!(matches!(found.decision, Decision::Opened { number: of, .. } if of == number), "{:?}", found.decision);
+    // what has landed since the last build is not in it
+    world.land_all("more", 1000..1040, inverted);
+    assert_eq!(serde_json::to_value(&world.drift(looked_at).await.evidence).unwrap(), evidence);
+}

@@ -18,6 +18,7 @@ use slipway_dataset_monitor::metrics::Metrics;
 use slipway_dataset_monitor::waiting::Awaited;
 use slipway_dataset_monitor::watch::{Published, Watcher};
 use slipway_dataset_monitor::watched::DatasetState;
+use slipway_evidence::{Found, Look, Sources, look};
 use slipway_experiment::{parse_dataset, pin_digest};
 use slipway_forge::{MergeMethod, Opened};
 use slipway_git::{Repository, Update};
@@ -292,6 +293,33 @@ impl World {
     /// The files of a commit.
     pub(crate) fn tree(&self, commit: &str) -> Tree {
         Tree::at(&self.git, commit).unwrap()
+    }
+
+    /// What `slipway drift` computes at home at this time, with a cache of its own.
+    pub(crate) async fn drift(&self, now: i64) -> Found {
+        let tree = self.tree("main");
+        let declaration = parse_dataset(FILE, &tree.text(FILE).unwrap()).unwrap();
+        let temporary = Temporary::new(&self.folder.path().join("drift-temporary")).unwrap();
+        let (project, cache) = (self.folder.path().join("home"), self.folder.path().join("drift-cache"));
+        let places = Places {
+            sources: slipway_sources::Places { project, cache, repin: false, limits: Limits::default() },
+            npm: None,
+            temporary: temporary.path().to_owned(),
+        };
+        let mlflow = Client::new(&self.mlflow.uri()).unwrap();
+        let sources = Sources {
+            store: &self.store,
+            places: &places,
+            mlflow: Some(&mlflow),
+            server: Some(&self.server),
+            forge: Some(&self.remote.forge),
+            must_know: false,
+            silent: None,
+        };
+        match look(&tree, "local", &declaration, sources, now).await.unwrap() {
+            Look::Found(found) => *found,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The training of a dataset ends, and registers a version. What is said with a smaller number counts.
