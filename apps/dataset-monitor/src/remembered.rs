@@ -40,8 +40,8 @@ pub(crate) struct Remembered {
     pub(crate) again: Option<Instant>,
     /// Since when the version in service has not answered, in seconds since 1970.
     pub(crate) silent: Option<i64>,
-    /// The reference that an issue was opened about.
-    pub(crate) reported: Option<Digest>,
+    /// The reference that an issue was opened about, and whether it says that the change matters.
+    pub(crate) reported: Option<(Digest, bool)>,
     /// What is wrong with the data,
     pub(crate) broken: Option<Broken>,
     /// and what of it an issue was opened about.

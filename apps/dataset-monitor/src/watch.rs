@@ -435,15 +435,16 @@ impl Watcher {
         if self.followed.is_read_only() {
             return Ok(());
         }
-        // what is said once about a reference is not looked for at each look
+        // what is said once about a reference is not looked for at each look, nor is it said less of it later
+        let matters = evidence.loss.as_ref().is_some_and(|loss| loss.matters);
         let reference = evidence.reference.digest;
         let is_issue = matches!(decision, Decision::Issue { .. });
-        if is_issue && memory.reported == Some(reference) {
+        if is_issue && memory.reported.is_some_and(|(of, said)| of == reference && (said || !matters)) {
             return Ok(());
         }
         let hands = Hands { followed: &self.followed, leadership: &self.leadership, metrics: &self.metrics };
         let opened = act(hands, &found).await?;
-        memory.reported = is_issue.then_some(reference);
+        memory.reported = is_issue.then_some((reference, matters));
         show(published, &dataset.name, |state| state.opened = opened);
         Ok(())
     }
