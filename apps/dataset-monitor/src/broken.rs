@@ -13,8 +13,8 @@ pub(crate) struct Broken {
     pub(crate) about: String,
     /// What is wrong, for a person. It may have names of objects, which are anybody's.
     pub(crate) why: String,
-    /// What is done about it.
-    help: String,
+    /// What becomes of it meanwhile.
+    help: &'static str,
 }
 
 impl Broken {
@@ -25,8 +25,9 @@ impl Broken {
             return None;
         };
         let head = head.map_or_else(|| "none".to_owned(), short);
-        let help = format!("Until then nothing is built, and the head stays what it is. {}.", problem.help);
-        Some(Self { about: format!("broken {dataset} {} {head}", problem.code), why: problem.message.clone(), help })
+        let why = format!("{}; {}", problem.message, problem.help);
+        let help = "Until then nothing is built, and the head stays what it is.";
+        Some(Self { about: format!("broken {dataset} {} {head}", problem.code), why, help })
     }
 
     /// What lands and cannot be read; `None` if most can. The cause is the feed, until a version is in service that was trained on other data.
@@ -39,14 +40,14 @@ impl Broken {
             .map_or_else(String::new, |first| format!("; the first item that is set aside is {first}"));
         let why = format!("{} of the newest {} objects that landed cannot be read{first}", feed.aside, feed.landed);
         let help = "They are set aside and change nothing, and so nothing is learned from what comes since. The quality report names them.";
-        Some(Self { about: format!("broken {dataset} feed {}", short(&reference.digest)), why, help: help.to_owned() })
+        Some(Self { about: format!("broken {dataset} feed {}", short(&reference.digest)), why, help })
     }
 
     /// Opens the issue, unless there was one.
     pub(crate) async fn tell(&self, hands: Hands<'_>, dataset: &str) -> Result<Option<String>> {
         let title = format!("The data of {dataset} are broken");
         let body = format!(
-            "{}\n{}\n\nThe monitor's `/api/v1/datasets` has this as `broken` as long as it is so. Nothing else is opened about this cause, and nobody but you closes it.\n",
+            "{}\n{}\n\nThe monitor's `/api/v1/datasets` has this as `broken` as long as it is so. Nothing else is opened about this cause; close this once it is mended.\n",
             slipway_markdown::fenced("", &self.why),
             self.help
         );
