@@ -38,4 +38,5 @@ done
 # Whom MinIO tells of what lands: base/minio/notifications.
 if [ -n "${NOTIFY:-}" ]; then
   mc event add --ignore-existing store/landing "$NOTIFY" --event put
+  mc event add --ignore-existing store/datasets "$NOTIFY" --event put --prefix heads/
 fi

@@ -13,6 +13,9 @@ use slipway_sources::Limits;
 
 use crate::error::{Error, Result};
 
+/// How many files of a source are read from git at once.
+const AT_ONCE: usize = 16;
+
 /// What a commit of the default branch declares.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Declared {
@@ -85,12 +88,12 @@ impl Files {
         blocking(move || {
             let mut files = BTreeMap::new();
             for path in paths {
-                files.extend(git.read_all(&commit, &[path.as_str()])?);
+                files.extend(git.blob_ids(&commit, &[path.as_str()])?);
             }
             let digest = digest_of(&files);
             let folder = all.join(&digest.hex()[..32]);
             if !folder.is_dir() {
-                write(&files, &filled)?;
+                write(&git, &files, &filled)?;
                 std::fs::create_dir_all(&all).map_err(|error| failed(&all, &error))?;
                 std::fs::rename(&filled, &folder).map_err(|error| failed(&folder, &error))?;
             }
@@ -117,19 +120,24 @@ pub(crate) fn dataset_cache(cache: &Path, dataset: &Dataset) -> PathBuf {
     cache.join("datasets").join(&dataset.name)
 }
 
-fn digest_of(files: &BTreeMap<String, Vec<u8>>) -> Digest {
-    let lines: Vec<String> = files.iter().map(|(path, content)| format!("{path}\0{}\0", Digest::of(content))).collect();
+/// Of files by their paths with the ids of their blobs.
+fn digest_of(files: &BTreeMap<String, String>) -> Digest {
+    let lines: Vec<String> = files.iter().map(|(path, id)| format!("{path}\0{id}\0")).collect();
     Digest::of(lines.concat())
 }
 
-/// Writes files into a folder that is not there.
-fn write(files: &BTreeMap<String, Vec<u8>>, folder: &Path) -> Result<()> {
+/// Writes files into a folder that is not there. A source may be larger than the memory, so a few are read at a time.
+fn write(git: &Repository, files: &BTreeMap<String, String>, folder: &Path) -> Result<()> {
     std::fs::create_dir(folder).map_err(|error| failed(folder, &error))?;
-    for (name, content) in files {
-        let path = folder.join(name);
-        let parent = path.parent().unwrap_or(folder);
-        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, content));
-        written.map_err(|error| failed(&path, &error))?;
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, id)| (path.as_str(), id.as_str())).collect();
+    for some in files.chunks(AT_ONCE) {
+        let ids: Vec<&str> = some.iter().map(|(_, id)| *id).collect();
+        for ((name, _), content) in some.iter().zip(git.blobs(&ids)?) {
+            let path = folder.join(name);
+            let parent = path.parent().unwrap_or(folder);
+            let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, content));
+            written.map_err(|error| failed(&path, &error))?;
+        }
     }
     Ok(())
 }
@@ -173,6 +181,10 @@ mod tests {
         let first = change(&[("pictures/0/a.png", Some("a")), ("pictures/1/b.png", Some("b")), ("other", Some("x"))]);
         let second = change(&[("pictures/1/b.png", None)]);
         let third = change(&[("other", Some("y"))]);
+        // more than are read at once
+        let many: Vec<String> = (0..40).map(|number| format!("pictures/1/{number}.png")).collect();
+        let many: Vec<(&str, Option<&str>)> = many.iter().map(|path| (path.as_str(), Some(path.as_str()))).collect();
+        let fourth = change(&many);
         let text = "{apiVersion: slipway.dev/v1alpha1, kind: Dataset, metadata: {name: d}, spec: {source: {images: {from: pictures}}, labels: [a, b], \
                     split: {validation: 0.1, test: 0.1, seed: 0}, pipeline: {}}}";
         let dataset = parse_dataset("d", text).unwrap();
@@ -192,5 +204,9 @@ mod tests {
         let same = put(&third).await;
         assert_eq!((same.digest, &same.folder), (after.digest, &after.folder));
         assert_ne!(before.digest, after.digest);
+        let grown = put(&fourth).await;
+        for (path, content) in many {
+            assert_eq!(std::fs::read_to_string(grown.folder.join(path)).ok().as_deref(), content);
+        }
     }
 }

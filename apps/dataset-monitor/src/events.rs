@@ -33,9 +33,10 @@ struct Object {
     key: String,
 }
 
-/// The datasets that a notification is about; `None` if it is none. S3's own test notification is about no dataset.
+/// The datasets that a notification is about; `None` if it is none: something has landed, or another head is in the bucket `heads`. S3's own test notification
+/// is about no dataset.
 #[must_use]
-pub fn hinted(body: &[u8], watched: &Watched) -> Option<Vec<String>> {
+pub fn hinted(body: &[u8], watched: &Watched, heads: &str) -> Option<Vec<String>> {
     // serde takes `[]` for an object without fields
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let notification: Notification = is_object.then(|| serde_json::from_slice(body).ok())??;
@@ -48,7 +49,11 @@ pub fn hinted(body: &[u8], watched: &Watched) -> Option<Vec<String>> {
     let is_about = |landing: &Landing| {
         objects.iter().any(|(bucket, key)| *bucket == landing.bucket && key.starts_with(&landing.prefix))
     };
-    let about = watched.iter().filter(|(_, state)| state.landing.iter().any(is_about));
+    let has_head = |name: &str| {
+        let key_of = |key: &str| key.strip_prefix("heads/").and_then(|key| key.strip_suffix(".json")) == Some(name);
+        objects.iter().any(|(bucket, key)| bucket == heads && key_of(key))
+    };
+    let about = watched.iter().filter(|(name, state)| has_head(name) || state.landing.iter().any(is_about));
     Some(about.map(|(name, _)| name.clone()).collect())
 }
 
@@ -100,7 +105,7 @@ mod tests {
 
     fn found(records: &[String]) -> Option<Vec<String>> {
         let body = format!(r#"{{"EventName":"s3:ObjectCreated:Put","Key":"x","Records":[{}]}}"#, records.join(","));
-        hinted(body.as_bytes(), &watched())
+        hinted(body.as_bytes(), &watched(), "datasets")
     }
 
     #[test]
@@ -113,13 +118,29 @@ mod tests {
         assert!(found(&[event("landing", "other/7/a.png"), event("elsewhere", "digits/7/a.png")]).unwrap().is_empty());
         assert!(found(&[]).unwrap().is_empty());
         // S3 asks whether anybody is there
-        assert!(hinted(br#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#, &watched()).unwrap().is_empty());
+        assert!(
+            hinted(br#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#, &watched(), "datasets").unwrap().is_empty()
+        );
+    }
+
+    #[test]
+    fn an_event_is_about_the_dataset_whose_head_it_is() {
+        assert_eq!(found(&[event("datasets", "heads%2Fdigits.json")]).unwrap(), ["digits"]);
+        assert_eq!(
+            found(&[event("datasets", "heads/odd.json"), event("landing", "digits/1/a")]).unwrap(),
+            ["digits", "odd"]
+        );
+        let others = ["heads/other.json", "heads/digits", "heads/digits.json.json", "manifests/digits.json"];
+        for key in others {
+            assert!(found(&[event("datasets", key)]).unwrap().is_empty(), "{key}");
+        }
+        assert!(found(&[event("elsewhere", "heads/digits.json")]).unwrap().is_empty());
     }
 
     #[test]
     fn what_is_no_notification_is_none() {
         for body in [&b""[..], b"[]", b"{\"Records\":3}", b"\xff", b"{\"Records\":[{\"s3\":{}}]}"] {
-            assert_eq!(hinted(body, &watched()), None);
+            assert_eq!(hinted(body, &watched(), "datasets"), None);
         }
         assert_eq!(decoded("a%2"), "a%2");
         assert_eq!(decoded("%zz%41"), "%zzA");

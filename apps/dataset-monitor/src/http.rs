@@ -43,6 +43,8 @@ pub struct Interface {
     pub leader: Arc<OnceLock<watch::Receiver<bool>>>,
     /// Where hints go.
     pub hints: Hints,
+    /// The bucket that has the heads.
+    pub heads: String,
     /// What is counted.
     pub metrics: Metrics,
     /// A file with the token that notifications need; it is read each time.
@@ -120,7 +122,7 @@ async fn events(
         }
     };
     let watched = Arc::clone(&interface.watched.borrow());
-    let Some(about) = hinted(&body, &watched) else {
+    let Some(about) = hinted(&body, &watched, &interface.heads) else {
         counted("refused");
         return Err(Problem::malformed("body", "it is no event notification of S3: JSON with `Records`"));
     };

@@ -1,10 +1,11 @@
-//! The dataset monitor: it watches datasets, builds what has landed, and opens issues and retrain pull requests. It never makes, changes or
-//! deletes a TrainJob: git does.
+//! The dataset monitor: it watches datasets, builds what has landed, and opens issues, retrain pull requests and, for versions that were
+//! trained on other data than the one in service, promotions. It never makes, changes or deletes a TrainJob: git does.
 //!
 //! ```text
 //! landing prefixes --landed, build--> head --look--> Evidence, Decision --act--> retrain pull request, issue
 //!        ^ POST /events is a hint, polling the guarantee        \--> Watched, which REST and metrics show
 //! sample of the requests --hour by hour--> look --> the same about the requests of the version in service
+//! registry --a version trained on what is pinned--> duel with the one in service --> promotion
 //! ```
 //!
 //! [`once`] is the part up to the head alone, for a job.
@@ -16,6 +17,7 @@
 #![recursion_limit = "256"]
 
 mod act;
+mod broken;
 mod declared;
 pub mod error;
 pub mod events;
@@ -25,6 +27,7 @@ pub mod metrics;
 pub mod once;
 mod remembered;
 mod requests;
+mod rivals;
 pub mod settings;
 pub mod waiting;
 pub mod watch;

@@ -120,6 +120,7 @@ async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result
         watched: published.watched.subscribe(),
         leader: Arc::clone(&leader),
         hints: hints.clone(),
+        heads: store.uri().trim_start_matches("s3://").to_owned(),
         metrics: metrics.clone(),
         token_file: settings.token_file.clone(),
     };

@@ -1,5 +1,6 @@
 //! What is remembered of a dataset from one visit to the next: nothing that is not found again after a start, but what was asked before the sample begins.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use slipway_digest::Digest;
@@ -9,6 +10,7 @@ use slipway_experiment::Dataset;
 use slipway_service::Warned;
 use tokio::time::Instant;
 
+use crate::broken::Broken;
 use crate::declared::Files;
 
 /// What lands is built when nothing has landed for so long,
@@ -32,19 +34,39 @@ pub(crate) struct Remembered {
     pub(crate) arriving: Option<Arriving>,
     /// What could not be built because the data do not fit, and when that is tried again although nothing has changed.
     pub(crate) refused: Option<(Wanted, Instant)>,
-    /// What the last look was at: the head and the commit.
-    pub(crate) seen: Option<(Digest, String)>,
+    /// What the last look was at: manifest and report of the head, and the commit.
+    pub(crate) seen: Option<(Option<[Digest; 2]>, String)>,
     /// When it is looked again although nothing has changed.
     pub(crate) again: Option<Instant>,
     /// Since when the version in service has not answered, in seconds since 1970.
     pub(crate) silent: Option<i64>,
-    /// The reference that an issue was opened about.
-    pub(crate) reported: Option<Digest>,
+    /// The reference that an issue was opened about, and whether it says that the change matters.
+    pub(crate) reported: Option<(Digest, bool)>,
+    /// What is wrong with the data,
+    pub(crate) broken: Option<Broken>,
+    /// and what of it an issue was opened about.
+    pub(crate) told: Option<String>,
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) warned: Warned,
     /// The requests of the version that was trained on it.
     pub(crate) requests: RememberedRequests,
+    /// The versions that may replace the one in service.
+    pub(crate) rivals: RememberedRivals,
+}
+
+/// What is remembered of versions that may replace the one in service. After a start they are judged again, which comes to the same.
+#[derive(Debug, Default)]
+pub(crate) struct RememberedRivals {
+    /// When they are looked for next.
+    pub(crate) due: Option<Instant>,
+    /// The commit that they were looked for at last.
+    pub(crate) commit: String,
+    /// What nothing more is to be done about: model, champion and challenger.
+    pub(crate) judged: BTreeSet<(String, u64, u64)>,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    pub(crate) warned: Warned,
 }
 
 /// What is remembered of the requests of a dataset's version. After a start the sample says again what it still has: an alarm of an hour before that is gone.
@@ -96,6 +118,13 @@ impl Remembered {
 
 impl RememberedRequests {
     /// Whether they are to be looked at now: an hour can be judged, or another commit may have put another version into service.
+    pub(crate) fn is_due(&self, commit: &str) -> bool {
+        self.commit != commit || self.due.is_none_or(|due| due <= Instant::now())
+    }
+}
+
+impl RememberedRivals {
+    /// Whether they are to be looked for now: it is time, or another commit may have put another version into service.
     pub(crate) fn is_due(&self, commit: &str) -> bool {
         self.commit != commit || self.due.is_none_or(|due| due <= Instant::now())
     }

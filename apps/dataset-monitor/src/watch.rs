@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::act::{Hands, act};
+use crate::broken::Broken;
 use crate::declared::{Declared, Files, dataset_cache};
 use crate::error::{Error, Result};
 use crate::hints::Hints;
@@ -172,8 +173,12 @@ impl Watcher {
                 } else if memory.requests.is_due(&now_declared.commit) {
                     self.visit_requests(&now_declared, declared, dataset, &mut memory.requests, published).await;
                 }
+                if memory.rivals.is_due(&now_declared.commit) {
+                    self.visit_rivals(&now_declared, dataset, &mut memory.rivals).await;
+                }
             }
-            let next = remembered.values().flat_map(|memory| [memory.due, memory.requests.due]).flatten().min();
+            let due = |memory: &Remembered| [memory.due, memory.requests.due, memory.rivals.due];
+            let next = remembered.values().flat_map(due).flatten().min();
             let sleep = async {
                 match next {
                     Some(next) => tokio::time::sleep_until(next).await,
@@ -201,6 +206,8 @@ impl Watcher {
         let every = dataset.spec.monitor.as_ref().map_or(PAUSE.as_secs(), |monitor| monitor.every.seconds());
         let every = Duration::from_secs(every);
         let done = self.round(declared, dataset, memory, published).await;
+        self.find_broken(dataset, memory, published, done.as_ref()).await;
+        self.tell_broken(dataset, memory, published).await;
         let now = Instant::now();
         memory.visited = Some(now);
         memory.commit.clone_from(&declared.commit);
@@ -230,6 +237,53 @@ impl Watcher {
         memory.due = Some(due);
     }
 
+    /// Finds out whether the data are broken, after a round.
+    async fn find_broken(
+        &self,
+        dataset: &Dataset,
+        memory: &mut Remembered,
+        published: &Published,
+        done: Result<&Standing, &(&'static str, Error)>,
+    ) {
+        match done {
+            Ok(Standing::Current(_)) => {
+                let state = published.watched.borrow().get(&dataset.name).cloned();
+                let evidence = state.as_ref().and_then(|state| state.evidence.as_ref());
+                memory.broken = evidence.and_then(Broken::feed);
+            }
+            // it is as it was
+            Ok(Standing::Arriving(_) | Standing::Refused) => {}
+            Err((_, error @ Error::Pipeline(_))) => {
+                let head = self.store.head(&dataset.name).await.ok().flatten().map(|seen| seen.head.manifest);
+                let broken = Broken::refused(&dataset.name, head.as_ref(), error);
+                // one that failed for another reason says nothing about the data
+                memory.broken = broken.or(memory.broken.take());
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Shows what is broken, and opens an issue about it unless there is one. One that cannot be opened is tried again at the next visit.
+    async fn tell_broken(&self, dataset: &Dataset, memory: &mut Remembered, published: &Published) {
+        let why = memory.broken.as_ref().map(|broken| broken.why.clone());
+        show(published, &dataset.name, |state| state.broken = why);
+        let Some(broken) = &memory.broken else {
+            memory.told = None;
+            return;
+        };
+        if self.followed.is_read_only() || memory.told.as_ref() == Some(&broken.about) {
+            return;
+        }
+        let hands = Hands { followed: &self.followed, leadership: &self.leadership, metrics: &self.metrics };
+        match broken.tell(hands, &dataset.name).await {
+            Ok(_) => memory.told = Some(broken.about.clone()),
+            Err(error) => {
+                self.metrics.failures.with_label_values(&["tell"]).inc();
+                memory.warned.warn("what is broken cannot be told", &format!("{}: {error}", dataset.name));
+            }
+        }
+    }
+
     /// Builds what has landed, looks at the head, and does what was decided. While the head is not what has landed nobody looks: windows would be judged
     /// before all that belongs to them is there.
     async fn round(
@@ -246,7 +300,8 @@ impl Watcher {
         let standing = self.build(dataset, memory, &places, &files).await.map_err(at("build"))?;
         let Standing::Current(listed) = standing else { return Ok(standing) };
         let head = self.store.head(&dataset.name).await.map_err(|error| ("look", Error::from(error)))?;
-        let head = head.map_or_else(|| Digest::of(""), |seen| seen.head.manifest);
+        // of what is set aside only the report says it
+        let head = head.map(|seen| [seen.head.manifest, seen.head.report]);
         let seen = (head, declared.commit.clone());
         let is_again = memory.again.is_some_and(|again| again <= Instant::now());
         if memory.seen.as_ref() != Some(&seen) || is_again {
@@ -380,15 +435,16 @@ impl Watcher {
         if self.followed.is_read_only() {
             return Ok(());
         }
-        // what is said once about a reference is not looked for at each look
+        // what is said once about a reference is not looked for at each look, nor is it said less of it later
+        let matters = evidence.loss.as_ref().is_some_and(|loss| loss.matters);
         let reference = evidence.reference.digest;
         let is_issue = matches!(decision, Decision::Issue { .. });
-        if is_issue && memory.reported == Some(reference) {
+        if is_issue && memory.reported.is_some_and(|(of, said)| of == reference && (said || !matters)) {
             return Ok(());
         }
         let hands = Hands { followed: &self.followed, leadership: &self.leadership, metrics: &self.metrics };
         let opened = act(hands, &found).await?;
-        memory.reported = is_issue.then_some(reference);
+        memory.reported = is_issue.then_some((reference, matters));
         show(published, &dataset.name, |state| state.opened = opened);
         Ok(())
     }

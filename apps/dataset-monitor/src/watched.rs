@@ -30,6 +30,9 @@ pub struct DatasetState {
     /// Why the last attempt to build it, or to look at it, failed; `None` if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// What is wrong with the data: why they cannot be built, or that most of what lands cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// What is known of the requests of the version that was trained on it, if those are watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<RequestsState>,

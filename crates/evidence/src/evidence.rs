@@ -11,7 +11,7 @@ use crate::distance::distance;
 use crate::loss::{about, loss, threshold};
 use crate::loudest::loudest;
 use crate::streams::Streams;
-use crate::{Answers, Change, Classify, Error, Loss, Loud, Material, Pictures, Result};
+use crate::{Answers, Change, Classify, Error, Feed, Loss, Loud, Material, Pictures, Result};
 
 /// All that is said about a dataset's head: numbers, no decision.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,6 +27,8 @@ pub struct Evidence {
     pub model: Option<Model>,
     /// What the build says of the quality of its data.
     pub quality: Quality,
+    /// What has landed last.
+    pub feed: Feed,
     /// Items of the head that the reference dataset does not have.
     pub new: usize,
     /// Items of the head that git's digest does not have: with labels, since the pipeline publishes no others.
@@ -160,6 +162,7 @@ pub async fn examine(
         },
         model: asked.map(|(name, ..)| name),
         quality: Quality::from(&material.report),
+        feed: material.feed,
         new: material.earlier + material.new.len(),
         unpinned: material.unpinned,
         classes: classes(material),

@@ -13,6 +13,8 @@
 //! - What the last layer of the model takes of a picture, its features, is watched too if the model gives it: how far they are from those that it was
 //!   trained on.
 //! - [`requests`] compares in the same way what the version in service was asked, hour by hour of the server's sample.
+//! - [`rivals()`] and [`duel`] say whether a version that was trained on other data is to replace the one in service: both are asked about what neither was
+//!   trained on.
 //! - [`decide`] knows what was declared and which pull requests there were. It keeps no state.
 
 mod change;
@@ -22,6 +24,7 @@ mod distance;
 mod drawing;
 mod error;
 mod evidence;
+mod feed;
 mod look;
 mod loss;
 mod loudest;
@@ -29,6 +32,7 @@ mod markdown;
 mod material;
 mod pictures;
 pub mod requests;
+mod rivals;
 mod served;
 mod streams;
 mod windows;
@@ -39,11 +43,13 @@ pub use decision::{Decision, Hold, PATIENCE, PastRetraining, Reason, Situation, 
 pub use drawing::drawn;
 pub use error::{Error, Result};
 pub use evidence::{ClassShare, Evidence, Model, Quality, ReferenceData, examine};
+pub use feed::Feed;
 pub use look::{Found, Look, Sources, look};
-pub use loss::{Estimated, Loss, Measured};
+pub use loss::{Estimated, Loss, Measured, threshold};
 pub use loudest::Loud;
 pub use markdown::{issue, pull_request};
 pub use material::{Basis, Material, evidence_cache, gather, trim};
 pub use pictures::Pictures;
+pub use rivals::{Bout, Duel, Rival, duel, rivals};
 pub use served::Served;
 pub use windows::WINDOW;

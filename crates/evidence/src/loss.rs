@@ -119,8 +119,9 @@ impl Loss {
     }
 }
 
-/// From which certain loss on it matters.
-pub(crate) fn threshold(monitor: &Monitor) -> f64 {
+/// From which certain loss on it matters, as a share of accuracy.
+#[must_use]
+pub fn threshold(monitor: &Monitor) -> f64 {
     monitor.retrain.as_ref().map_or(DEFAULT_LOSS, Retrain::loss)
 }
 

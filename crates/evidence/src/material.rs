@@ -9,7 +9,7 @@ use slipway_experiment::Dataset;
 use slipway_pipeline::{Places, Report, arrivals, keep_only, result_of};
 
 use crate::windows::newest;
-use crate::{Error, Pictures, Result};
+use crate::{Error, Feed, Pictures, Result};
 
 /// The most pictures of the reference.
 const MOST_USUAL: usize = 10_000;
@@ -62,6 +62,8 @@ pub struct Material {
     pub times: Vec<i64>,
     /// Items of the head that git's digest does not have.
     pub unpinned: usize,
+    /// What has landed last.
+    pub feed: Feed,
 }
 
 impl Material {
@@ -96,13 +98,15 @@ pub async fn gather(declaration: &Dataset, basis: Basis, places: &Places, store:
     };
     let after = store.fetch(&head, &cache).await?;
     let mut arrived = HashMap::new();
-    for arrival in arrivals(declaration, places, store).await? {
+    let all = arrivals(declaration, places, store).await?;
+    let feed = Feed::of(&all);
+    for arrival in all.images {
         // of two with the same content the first one counts
         arrived.entry(arrival.result).or_insert((arrival.at, arrival.item));
     }
     let labels = declaration.spec.labels.clone().unwrap_or_default();
     let name = name.clone();
-    let comparison = Comparison { name, labels, report, basis, arrived, before, pinned };
+    let comparison = Comparison { name, labels, report, basis, arrived, feed, before, pinned };
     computed(move || comparison.with(&after)).await?.map(Some)
 }
 
@@ -162,6 +166,7 @@ struct Comparison {
     report: Report,
     basis: Basis,
     arrived: HashMap<Digest, (i64, String)>,
+    feed: Feed,
     before: Before,
     pinned: Option<HashSet<Digest>>,
 }
@@ -224,6 +229,7 @@ impl Comparison {
             items,
             times,
             unpinned,
+            feed: self.feed,
         })
     }
 }
@@ -239,7 +245,8 @@ fn some(shape: [usize; 2], splits: &[&Split], most: usize) -> Pictures {
     pictures
 }
 
-fn results(dataset: &Stored) -> HashSet<Digest> {
+/// The names of a dataset's items.
+pub(crate) fn results(dataset: &Stored) -> HashSet<Digest> {
     each(dataset).map(|(result, ..)| result).collect()
 }
 
@@ -247,7 +254,8 @@ fn each(dataset: &Stored) -> impl Iterator<Item = (Digest, &[u8], u8)> {
     [&dataset.train, &dataset.validation, &dataset.test].into_iter().flat_map(|split| of(dataset.shape, split))
 }
 
-fn of([height, width]: [usize; 2], split: &Split) -> impl Iterator<Item = (Digest, &[u8], u8)> {
+/// The items of a split: name, levels and label of each.
+pub(crate) fn of([height, width]: [usize; 2], split: &Split) -> impl Iterator<Item = (Digest, &[u8], u8)> {
     let size = (height * width).max(1);
     // sizes of IDX files are 32 bits
     let (height, width) = (height as u32, width as u32);

@@ -5,8 +5,8 @@ use slipway_corruptions::{Corruption, PIXELS, SIDE};
 use slipway_dataset::{Blob, Digest};
 use slipway_drift::Distance;
 use slipway_evidence::{
-    Answers, Basis, Classify, Decision, Evidence, Hold, Material, Model, PastRetraining, Pictures, Reason, Result,
-    Served, Situation, decide, examine, issue, pull_request,
+    Answers, Basis, Classify, Decision, Evidence, Feed, Hold, Material, Model, PastRetraining, Pictures, Reason,
+    Result, Served, Situation, decide, examine, issue, pull_request,
 };
 use slipway_experiment::{Monitor, parse_dataset};
 use slipway_pipeline::{Counts, Report, SetAsideReport};
@@ -121,6 +121,7 @@ fn material(new: Pictures) -> Material {
         items: (0..count).map(|number| format!("s3://landing/bars/|{number}.png")).collect(),
         times: vec![NOW - 100; count],
         unpinned: count,
+        feed: Feed::default(),
     }
 }
 

@@ -82,6 +82,15 @@ impl Repository {
         Ok(self.entries(&self.handle()?, revision, prefixes)?.into_iter().map(|entry| entry.path).collect())
     }
 
+    /// Every file of [`files`](Self::files) with the id of its blob, which says what it holds without reading it.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`].
+    pub fn blob_ids(&self, revision: &str, prefixes: &[&str]) -> Result<BTreeMap<String, String>> {
+        let entries = self.entries(&self.handle()?, revision, prefixes)?;
+        Ok(entries.into_iter().map(|entry| (entry.path, entry.blob.to_string())).collect())
+    }
+
     /// Those of [`files`](Self::files) that can be executed.
     ///
     /// # Errors

@@ -24,21 +24,31 @@ pub struct Arrival {
     pub result: Digest,
 }
 
+/// What the last build has read of the landing prefixes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// The images, in the order of their arrival and, of one second, of their names.
+    pub images: Vec<Arrival>,
+    /// When each object was written that cannot be read as an image with a label, in seconds since 1970, in order.
+    pub aside: Vec<i64>,
+}
+
 /// The digest of what a transformed grey image holds, as [`Arrival::result`] has it: `height × width` levels, row by row.
 #[must_use]
 pub fn result_of(height: u32, width: u32, levels: &[u8]) -> Digest {
     Picture::digest_of([height, width], 1, levels)
 }
 
-/// The images in the landing prefixes that the last build has read, in the order of their arrival and, of one second, of their names. What
-/// cannot be decoded, and what has changed since that build, is not among them. Holds all of them, some 150 bytes each.
+/// The objects in the landing prefixes that the last build has read. What has changed since that build is not among them. Holds all of them, some 150 bytes
+/// each.
 ///
 /// # Errors
 /// If the store cannot be reached or refuses.
-pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> Result<Vec<Arrival>> {
-    let Some(pipeline) = &declaration.spec.pipeline else { return Ok(Vec::new()) };
+pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> Result<Arrivals> {
+    let mut arrivals = Arrivals::default();
+    let Some(pipeline) = &declaration.spec.pipeline else { return Ok(arrivals) };
     let key = index::key(declaration, pipeline);
-    let Some((_, path)) = index::earlier(&key, store, &places.cache()).await? else { return Ok(Vec::new()) };
+    let Some((_, path)) = index::earlier(&key, store, &places.cache()).await? else { return Ok(arrivals) };
     let mut listed = HashMap::new();
     for place in &pipeline.landing {
         landing::list(place, store, |unit| {
@@ -48,7 +58,6 @@ pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> 
         .await?;
     }
     let mut reader = IndexReader::open(&path)?;
-    let mut arrivals = Vec::new();
     let mut unit: Option<(String, i64)> = None;
     while let Some(line) = reader.next()? {
         match line {
@@ -58,13 +67,16 @@ pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> 
                 unit = written.map(|written| (name, written));
             }
             Line::Item(item) => {
-                if let (Ok(good), Some((name, at))) = (item.outcome, &unit) {
-                    arrivals.push(Arrival { item: name.clone(), at: *at, result: good.result });
+                let Some((name, at)) = &unit else { continue };
+                match item.outcome {
+                    Ok(good) => arrivals.images.push(Arrival { item: name.clone(), at: *at, result: good.result }),
+                    Err(_) => arrivals.aside.push(*at),
                 }
             }
         }
     }
-    arrivals.sort_by(|a, b| (a.at, &a.item).cmp(&(b.at, &b.item)));
+    arrivals.aside.sort_unstable();
+    arrivals.images.sort_by(|a, b| (a.at, &a.item).cmp(&(b.at, &b.item)));
     Ok(arrivals)
 }
 

@@ -58,7 +58,7 @@ mod trim;
 mod unit;
 mod validate;
 
-pub use arrival::{Arrival, arrivals, landed, result_of};
+pub use arrival::{Arrival, Arrivals, arrivals, landed, result_of};
 pub use build::{Built, Places, Step, build};
 pub use clean::{Unneeded, remove, unneeded};
 pub use error::Error;

@@ -85,11 +85,10 @@ fn entry(record: &[u8]) -> (u16, u64, u64) {
     (reader.u16().unwrap_or_default(), reader.u64().unwrap_or_default(), reader.u64().unwrap_or_default())
 }
 
-/// One of `of` bands of the bits of a hash.
+/// One of `of` bands of the bits of a hash: every `of`-th bit. Bits side by side are about pixels side by side, which are all paper in much of a picture, so a
+/// band of those would be the same in nearly all of a class, and everything would be compared with everything.
 fn bits(hash: u64, number: usize, of: usize) -> u64 {
-    let (start, end) = (64 * number / of, 64 * (number + 1) / of);
-    let width = end - start;
-    if width == 64 { hash } else { hash >> start & ((1 << width) - 1) }
+    (number..64).step_by(of).fold(0, |band, bit| band << 1 | hash >> bit & 1)
 }
 
 /// Compares those with the same class and value of a band.
@@ -173,6 +172,22 @@ mod tests {
         let all = found(&hashes, 1);
         // 0b11 is near 0b1, which is dropped itself, and so stays
         assert_eq!(all, [None, None, Some((0, 1)), None, Some((0, 0)), None, Some((1, 1))]);
+    }
+
+    #[test]
+    fn bands_are_a_partition_of_the_bits_and_paper_fills_none() {
+        for of in 1..=11 {
+            let all: u32 = (0..of).map(|number| bits(u64::MAX, number, of).count_ones()).sum();
+            assert_eq!(all, 64);
+            // each bit is in one of them alone
+            for bit in 0..64 {
+                assert_eq!((0..of).filter(|number| bits(1 << bit, *number, of) > 0).count(), 1, "{bit} of {of}");
+            }
+        }
+        // ink in the two middle rows of eight, and paper around them
+        for number in 0..5 {
+            assert!(bits(0x0000_00ff_ff00_0000, number, 5) > 0, "{number}");
+        }
     }
 
     proptest! {

@@ -106,6 +106,12 @@ impl Promotion {
         !opened.is_fork && change_in(&opened.branch, &named(model, &version.to_string(), environment)).is_some()
     }
 
+    /// The version that it replaces; `None` if none of the model is in service.
+    #[must_use]
+    pub fn replaces(&self) -> Option<u64> {
+        self.before.get(&self.version.name).map(|pin| pin.version)
+    }
+
     /// Whether the version is already in service.
     #[must_use]
     pub fn is_empty(&self) -> bool {

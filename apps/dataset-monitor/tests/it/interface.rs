@@ -34,6 +34,7 @@ async fn what_is_missing_is_said_and_events_need_their_token() {
         watched: published.watched.subscribe(),
         leader: Arc::new(OnceLock::new()),
         hints: Hints::default(),
+        heads: "datasets".to_owned(),
         metrics: Metrics::new().unwrap(),
         token_file: Some(token),
     });

@@ -7,5 +7,6 @@ mod model;
 mod once;
 mod pictures;
 mod requests;
+mod rivals;
 mod watching;
 mod world;

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 
 use crate::pictures::SIDE;
 
-/// Serves the model `sides`, version 1, until the runtime ends, with its features or without. Returns the server's address.
+/// Serves the model `sides` until the runtime ends, with its features or without. Returns the server's address. Version 1 is the one in service; version 2
+/// is right about inverted pictures, too, and version 3 about these alone.
 pub(crate) async fn serve(has_features: bool) -> String {
     let shape = [-1, SIDE as i64, SIDE as i64];
     let mut outputs = vec![
@@ -24,14 +25,22 @@ pub(crate) async fn serve(has_features: bool) -> String {
         "inputs": [{"name": "image", "datatype": "FP32", "shape": shape}],
         "outputs": outputs,
     });
-    let router = Router::new()
-        .route("/v2/models/sides/versions/1", get(async move || Json(signature)))
-        .route("/v2/models/sides/versions/1/infer", post(infer));
+    let versions: [(u32, Answer); 3] = [(1, answer), (2, either), (3, inverted)];
+    let mut router = Router::new();
+    for (version, probabilities) in versions {
+        let signature = signature.clone();
+        let of = format!("/v2/models/sides/versions/{version}");
+        let infers = move |headers: HeaderMap, body: Bytes| infer(probabilities, headers, body);
+        router = router.route(&format!("{of}/infer"), post(infers)).route(&of, get(async move || Json(signature)));
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     format!("http://{address}")
 }
+
+/// What a version says of a picture.
+type Answer = fn(&[f32]) -> [f32; 2];
 
 /// How bright the left side is, and the right side: what the model looks at.
 pub(crate) fn features(picture: &[f32]) -> [f32; 2] {
@@ -49,7 +58,19 @@ pub(crate) fn answer(picture: &[f32]) -> [f32; 2] {
     [left, 1.0 - left]
 }
 
-async fn infer(headers: HeaderMap, body: Bytes) -> Json<Value> {
+/// The same for whom paper is bright.
+fn inverted(picture: &[f32]) -> [f32; 2] {
+    let [left, right] = answer(picture);
+    [right, left]
+}
+
+/// Of pictures the brighter side is the one in question, of inverted ones, which are brighter on the whole, the darker side.
+fn either(picture: &[f32]) -> [f32; 2] {
+    let [left, right] = features(picture);
+    if left + right > 1.0 { inverted(picture) } else { answer(picture) }
+}
+
+async fn infer(probabilities: Answer, headers: HeaderMap, body: Bytes) -> Json<Value> {
     let length: usize = headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
     let (head, tensor) = body.split_at(length);
     let head: Value = serde_json::from_slice(head).unwrap();
@@ -60,8 +81,8 @@ async fn infer(headers: HeaderMap, body: Bytes) -> Json<Value> {
     let numbers: Vec<f32> = numbers.iter().map(|four| f32::from_le_bytes(*four)).collect();
     let output = |wanted: &Value| {
         let name = wanted["name"].as_str().unwrap();
-        let of = match name {
-            "probabilities" => answer,
+        let of: Answer = match name {
+            "probabilities" => probabilities,
             "features" => features,
             other => panic!("{other} is not asked for"),
         };

@@ -93,7 +93,14 @@ async fn requests_that_have_changed_and_matter_become_one_pull_request() {
     let opened = world.pull_requests().await;
     let [opened] = opened.as_slice() else { panic!("{opened:?}") };
     assert_eq!(opened.branch, retrain_branch("sides", &requests.evidence.unwrap().head.unwrap()));
-    for said in ["by the estimate", "700 rows in 4 hours", "Does it matter?", "xychart-beta", "EUR"] {
+    for said in [
+        "<!-- slipway:about requests sides sides 1 ",
+        "by the estimate",
+        "700 rows in 4 hours",
+        "Does it matter?",
+        "xychart-beta",
+        "EUR",
+    ] {
         assert!(opened.body.contains(said), "no {said} in {}", opened.body);
     }
     assert!(!opened.body.contains("speak loudest"), "{}", opened.body);

@@ -208,3 +208,52 @@ async fn enough_new_labelled_data_are_a_reason_and_a_switch_stops_everything() {
     assert_eq!((state.decision, state.opened), (None, None));
     assert_eq!(off.head().await, off.first, "nothing is built either");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_aside_is_said_although_the_data_stay_the_same() {
+    let world = World::new(OFTEN).await;
+    let monitor = world.start("cache");
+    monitor.until("looked at", |state| state.decision.is_some()).await;
+    let head = world.head().await;
+    for number in 0..5 {
+        world.land_file(0, &format!("broken-{number}"), b"x");
+    }
+    let state = monitor
+        .until("said", |state| state.evidence.as_ref().is_some_and(|evidence| evidence.quality.set_aside == 5))
+        .await;
+    assert_eq!((state.evidence.unwrap().head, world.head().await), (head, head));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_cannot_be_read_is_said_as_long_as_it_is_so() {
+    let world = World::new(OFTEN).await;
+    let monitor = world.start("cache");
+    monitor.until("looked at", |state| state.decision.is_some()).await;
+    for number in 0..30 {
+        world.land_file(0, &format!("broken-{number}"), format!("no image {number}").as_bytes());
+    }
+    let state = monitor.until("said", |state| state.broken.is_some()).await;
+    let why = state.broken.unwrap();
+    assert!(why.starts_with("30 of the newest 30 objects that landed cannot be read"), "{why}");
+    world.land_all("usual", 10_000..10_060, picture);
+    monitor.until("mended", |state| state.broken.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_computes_the_numbers_of_the_monitor_at_home() {
+    let world = World::new(OFTEN).await;
+    world.land_all("odd", 0..200, inverted);
+    let monitor = world.start("cache");
+    let state = monitor.until("opened", has_opened).await;
+    let (evidence, looked_at) = (state.evidence.unwrap(), state.looked_at.unwrap());
+    assert!(evidence.change.alarm.is_some() && evidence.loss.as_ref().is_some_and(|loss| loss.matters), "{evidence:?}");
+    drop(monitor);
+    let evidence = serde_json::to_value(evidence).unwrap();
+    let found = world.drift(looked_at).await;
+    assert_eq!(serde_json::to_value(&found.evidence).unwrap(), evidence);
+    let number = world.pull_requests().await[0].number;
+    assert!(matches!(found.decision, Decision::Opened { number: of, .. } if of == number), "{:?}", found.decision);
+    // what has landed since the last build is not in it
+    world.land_all("more", 1000..1040, inverted);
+    assert_eq!(serde_json::to_value(&world.drift(looked_at).await.evidence).unwrap(), evidence);
+}

@@ -18,6 +18,7 @@ use slipway_dataset_monitor::metrics::Metrics;
 use slipway_dataset_monitor::waiting::Awaited;
 use slipway_dataset_monitor::watch::{Published, Watcher};
 use slipway_dataset_monitor::watched::DatasetState;
+use slipway_evidence::{Found, Look, Sources, look};
 use slipway_experiment::{parse_dataset, pin_digest};
 use slipway_forge::{MergeMethod, Opened};
 use slipway_git::{Repository, Update};
@@ -194,6 +195,7 @@ impl World {
             watched: published.watched.subscribe(),
             leader: Arc::new(OnceLock::new()),
             hints,
+            heads: "datasets".to_owned(),
             metrics: metrics.clone(),
             token_file: None,
         };
@@ -217,11 +219,16 @@ impl World {
 
     /// An image lands.
     pub(crate) fn land(&self, class: u8, name: &str, levels: &[u8]) {
+        self.land_file(class, name, &png(levels));
+    }
+
+    /// A file lands that should be an image.
+    pub(crate) fn land_file(&self, class: u8, name: &str, content: &[u8]) {
         let path = self.folder.path().join(format!("s3/landing/sides/{class}/{name}.png"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         // as an object comes: whole, or not at all
         let part = self.folder.path().join("part");
-        std::fs::write(&part, png(levels)).unwrap();
+        std::fs::write(&part, content).unwrap();
         std::fs::rename(part, path).unwrap();
     }
 
@@ -288,6 +295,58 @@ impl World {
         Tree::at(&self.git, commit).unwrap()
     }
 
+    /// What `slipway drift` computes at home at this time, with a cache of its own.
+    pub(crate) async fn drift(&self, now: i64) -> Found {
+        let tree = self.tree("main");
+        let declaration = parse_dataset(FILE, &tree.text(FILE).unwrap()).unwrap();
+        let temporary = Temporary::new(&self.folder.path().join("drift-temporary")).unwrap();
+        let (project, cache) = (self.folder.path().join("home"), self.folder.path().join("drift-cache"));
+        let places = Places {
+            sources: slipway_sources::Places { project, cache, repin: false, limits: Limits::default() },
+            npm: None,
+            temporary: temporary.path().to_owned(),
+        };
+        let mlflow = Client::new(&self.mlflow.uri()).unwrap();
+        let sources = Sources {
+            store: &self.store,
+            places: &places,
+            mlflow: Some(&mlflow),
+            server: Some(&self.server),
+            forge: Some(&self.remote.forge),
+            must_know: false,
+            silent: None,
+        };
+        match look(&tree, "local", &declaration, sources, now).await.unwrap() {
+            Look::Found(found) => *found,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The training of a dataset ends, and registers a version. What is said with a smaller number counts.
+    pub(crate) async fn register(&self, number: u64, trained_on: &Digest, priority: u8) {
+        let all = json!({ "model_versions": [version(number, trained_on), version(1, &self.first)] });
+        let answer = ResponseTemplate::new(200).set_body_json(all);
+        let search = Mock::given(method("GET")).and(path_regex("model-versions/search$"));
+        search.respond_with(answer).with_priority(priority).mount(&self.mlflow).await;
+    }
+
+    /// How often somebody has asked which versions there are.
+    pub(crate) async fn searches(&self) -> usize {
+        let requests = self.mlflow.received_requests().await.unwrap();
+        requests.iter().filter(|request| request.url.path().ends_with("model-versions/search")).count()
+    }
+
+    /// Waits until they were asked for again, and what was done about the answer is over.
+    pub(crate) async fn searched(&self) {
+        let before = self.searches().await;
+        let again = async {
+            while self.searches().await < before + 2 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, again).await.unwrap();
+    }
+
     /// Merges as a person would.
     pub(crate) async fn merge(&self, opened: &Opened) -> String {
         self.remote.forge.merge(opened.number, MergeMethod::Merge, &opened.head).await.unwrap()
@@ -335,13 +394,23 @@ fn leads() -> Leadership {
 
 /// A registry with the version in service, which was trained on this dataset.
 async fn mlflow(trained_on: &Digest) -> MockServer {
-    let tags: Vec<Value> =
-        [("slipway.dataset", "sides".to_owned()), ("slipway.dataset-digest", trained_on.to_string())]
-            .map(|(key, value)| json!({"key": key, "value": value}))
-            .into();
-    let version = json!({"name": "sides", "version": "1", "status": "READY", "tags": tags});
     let server = MockServer::start().await;
+    let version = version(1, trained_on);
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_version": version }));
     Mock::given(method("GET")).and(path_regex("model-versions/get$")).respond_with(answer).mount(&server).await;
+    let all = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
+    Mock::given(method("GET")).and(path_regex("model-versions/search$")).respond_with(all).mount(&server).await;
     server
+}
+
+/// A version of the model as the registry has it.
+fn version(number: u64, trained_on: &Digest) -> Value {
+    let tags = [
+        ("slipway.dataset", "sides".to_owned()),
+        ("slipway.dataset-digest", trained_on.to_string()),
+        ("slipway.digest", Digest::of(number.to_string()).to_string()),
+        ("slipway.accuracy", "0.9".to_owned()),
+    ];
+    let tags: Vec<Value> = tags.map(|(key, value)| json!({"key": key, "value": value})).into();
+    json!({"name": "sides", "version": number.to_string(), "status": "READY", "tags": tags})
 }

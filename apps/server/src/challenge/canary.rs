@@ -31,13 +31,15 @@ pub(super) async fn canary(
             watch.over_after(Some(Outcome::Answered), took);
             return Ok((Arc::clone(canary), outputs));
         }
-        Ok(_) => Outcome::Failed,
-        Err(_) => Outcome::TooLate,
+        Ok(Ok(_) | Err(NoAnswer::Model(_))) => Some(Outcome::Failed),
+        // a full queue says nothing about the version, neither of the canary nor of its champion
+        Ok(Err(_)) => None,
+        Err(_) => Some(Outcome::TooLate),
     };
     let answer = workers.ask(Arc::clone(champion), inputs, rows, features).await;
     // a request that nobody can answer is at fault itself
     let fault = matches!(&answer, Ok(outputs) if are_finite(outputs));
-    watch.over_after(fault.then_some(outcome), took);
+    watch.over_after(outcome.filter(|_| fault), took);
     Ok((Arc::clone(champion), answer?))
 }
 

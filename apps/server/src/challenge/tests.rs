@@ -133,3 +133,23 @@ async fn a_canary_is_asked_once_it_is_known_how_quick_its_champion_is() {
     }
     assert_eq!(trial.challenger.report().state, "waiting");
 }
+
+#[tokio::test]
+async fn a_canary_whose_queue_is_full_is_not_accused() {
+    let trial = trial(Mode::Canary, 1.0);
+    // until it is known how quick the champion is
+    for of in 0..32 {
+        assert_eq!(trial.answered_by(&of.to_string(), of).await, "1");
+    }
+    // nobody may wait there
+    let full = Workers::start(1, 0, Metrics::new().unwrap()).unwrap();
+    for of in 0..200 {
+        let (canary, champion) = ((&trial.model, &full), (&trial.champion, &trial.workers));
+        let (inputs, limit) = (asked("", of).inputs, Duration::from_secs(10));
+        let answer = super::canary::canary(&trial.challenger, canary, champion, inputs, (1, false), limit).await;
+        assert_eq!(answer.unwrap().0.version, "1");
+    }
+    let requests = trial.challenger.report().requests;
+    assert_eq!((requests.challenger.answered, requests.challenger.failed), (0, 0));
+    assert!(trial.challenger.model().is_some(), "it is switched off");
+}

@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod detector;
+mod difference;
 mod monitor;
 mod paired;
 mod scipy;

@@ -297,3 +297,58 @@ fn a_pipeline_is_planned_built_and_pinned() {
     assert!(refused.findings()[0].contains("too-many-set-aside"), "{:?}", refused.findings());
     assert_eq!(place.run(&["check"]).code(), 0);
 }
+
+/// A picture of 8 × 8 levels, another one for each number: bright on the left for even ones, otherwise on the right, or paper and ink exchanged.
+fn sides(number: u64, is_inverted: bool) -> Vec<u8> {
+    let level = |place: u64| -> u8 {
+        let chance =
+            (number * 64 + place).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let is_bright = (place % 8 < 4) == number.is_multiple_of(2);
+        let level = (chance >> 33) % 60 + if is_bright { 180 } else { 0 };
+        if is_inverted { 255 - level as u8 } else { level as u8 }
+    };
+    (0..64).map(level).collect()
+}
+
+#[test]
+fn drift_says_what_a_monitor_that_is_switched_off_would_do() {
+    let place = Place::new();
+    let files = place.project.root().join("files");
+    fs::create_dir_all(&files).unwrap();
+    let levels: Vec<u8> = (0..800).flat_map(|number| sides(number, false)).collect();
+    let labels: Vec<u8> = (0..800_u32).map(|number| (number % 2) as u8).collect();
+    fs::write(files.join("x"), write_images(8, 8, &levels).unwrap()).unwrap();
+    fs::write(files.join("y"), write_labels(&labels).unwrap()).unwrap();
+    place.declare(
+        "  source: {idx: {images: files/x, labels: files/y}}\n  classes: 2\n  shape: [8, 8]\n  \
+         split: {validation: 0.25, test: 0.25, seed: 0}\n  pipeline: {read: {landing: [s3://landing/x/]}}\n  monitor: {enabled: false}\n",
+    );
+    let built = place.run(&["dataset", "build", "d", "--pin"]);
+    assert_eq!(built.code(), 0, "{}", built.errors());
+    for number in 0..200 {
+        let folder = place.project.top().join(format!("../s3/landing/x/{}", number % 2));
+        fs::create_dir_all(&folder).unwrap();
+        let file = fs::File::create(folder.join(format!("{number}.png"))).unwrap();
+        let encoder = image::codecs::png::PngEncoder::new(file);
+        let levels = sides(10_000 + number, true);
+        image::ImageEncoder::write_image(encoder, &levels, 8, 8, image::ExtendedColorType::L8).unwrap();
+    }
+    // what has landed is not in the head yet
+    let before = place.run(&["-o", "json", "drift", "d"]);
+    assert_eq!(before.code(), 0, "{}", before.errors());
+    let json = before.json();
+    assert_eq!((json[0]["dataset"].as_str(), json[0]["evidence"]["new"].as_u64()), (Some("d"), Some(0)));
+    assert_eq!(json[0]["decision"]["action"], "nothing");
+    let built = place.run(&["dataset", "build", "d"]);
+    assert_eq!(built.code(), 0, "{}", built.errors());
+    let after = place.run(&["-o", "json", "drift", "d"]);
+    assert_eq!(after.code(), 0, "{}", after.errors());
+    let json = after.json();
+    let found = &json[0];
+    let (evidence, decision) = (&found["evidence"], &found["decision"]);
+    assert_eq!((evidence["new"].as_u64(), evidence["quality"]["setAside"].as_u64()), (Some(200), Some(0)), "{found}");
+    assert!(evidence["change"]["alarm"].is_object(), "{found}");
+    assert_eq!((decision["action"].as_str(), decision["by"].as_str()), (Some("heldBack"), Some("switch")), "{found}");
+    let shown = place.run(&["drift", "d"]);
+    assert!(shown.text().contains("the monitor does  nothing: the issue is held back"), "{}", shown.text());
+}

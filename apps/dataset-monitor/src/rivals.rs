@@ -1,0 +1,121 @@
+//! Versions that were trained on other data than the one in service: they are compared with it on the same test data, and the one that is better is proposed.
+//!
+//! The training manager proposes a version that is better on the data that the one in service was tested on, too. After a retraining there is no such
+//! version, and who can ask both and read what neither was trained on is the monitor.
+
+use std::time::Duration;
+
+use slipway_evidence::{Duel, Rival, Served, duel, rivals, threshold};
+use slipway_experiment::{Dataset, Monitor};
+use slipway_forge::Opened;
+use slipway_mlflow::ModelVersion;
+use slipway_proposal::{Opening, Promotion};
+use slipway_service::{Followed, must_lead};
+use tokio::time::Instant;
+
+use crate::declared::Declared;
+use crate::error::Result;
+use crate::remembered::RememberedRivals;
+use crate::watch::{PAUSE, Watcher};
+
+/// How often the registry is asked whether there is another version.
+const OFTEN: Duration = Duration::from_secs(10);
+/// The longest pause after failures.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How much earlier than its version a promotion may have been opened by the clocks of registry and forge, in seconds.
+const CLOCKS: i64 = 300;
+
+impl Watcher {
+    /// Looks for versions that may replace the one in service, judges them, and remembers when they are due again.
+    pub(crate) async fn visit_rivals(&self, declared: &Declared, dataset: &Dataset, memory: &mut RememberedRivals) {
+        // its layout would make that of the future that watches deeper than the compiler looks
+        let done = Box::pin(self.judge(declared, dataset, memory)).await;
+        memory.commit.clone_from(&declared.commit);
+        let pause = match done {
+            Ok(()) => {
+                memory.failures = 0;
+                memory.warned.clear();
+                OFTEN
+            }
+            Err(error) => {
+                self.metrics.failures.with_label_values(&["rivals"]).inc();
+                memory.warned.warn("no version can be compared", &format!("{}: {error}", dataset.name));
+                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                memory.failures = memory.failures.saturating_add(1);
+                pause.min(LONGEST)
+            }
+        };
+        memory.due = Some(Instant::now() + pause);
+    }
+
+    async fn judge(&self, declared: &Declared, dataset: &Dataset, memory: &mut RememberedRivals) -> Result<()> {
+        let Some(server) = self.server.as_deref() else { return Ok(()) };
+        if self.followed.is_read_only() {
+            return Ok(());
+        }
+        let margin = threshold(dataset.spec.monitor.as_ref().unwrap_or(&Monitor::undeclared()));
+        for rival in rivals(&declared.tree, &self.environment, dataset, &self.mlflow).await? {
+            let Rival { champion, challenger, trained_on: [before, after] } = &rival;
+            let about = (champion.name.clone(), champion.number(), challenger.number());
+            if memory.judged.contains(&about) {
+                continue;
+            }
+            // one that was opened is an answer, whatever became of it
+            if self.promotion_of(challenger).await?.is_none() {
+                let served = |version: &ModelVersion| Served::new(server, &version.name, version.number());
+                let (one, other) = (served(champion)?, served(challenger)?);
+                let cache = self.evidence_cache(dataset);
+                let places = (&self.store, cache.as_path());
+                let found = duel(&dataset.name, (before, &one), (after, &other), places, margin).await?;
+                let (model, old, new) = &about;
+                tracing::info!(
+                    event = "judged",
+                    "{model}: version {new} beside version {old} in service: {}",
+                    found.why()
+                );
+                if found.is_better() && !self.promote(&rival, &found).await? {
+                    // git has another version in service by now, which the next commit says
+                    continue;
+                }
+            }
+            memory.judged.insert(about);
+        }
+        Ok(())
+    }
+
+    /// The first pull request that was to put a version into service, in any state.
+    async fn promotion_of(&self, version: &ModelVersion) -> Result<Option<Opened>> {
+        let since = (version.creation_timestamp / 1000).saturating_sub(CLOCKS);
+        let opened = self.followed.remote.forge.opened_since(since).await?;
+        let is_it = |one: &Opened| Promotion::is_one(one, &version.name, version.number(), &self.environment);
+        Ok(opened.into_iter().filter(is_it).min_by_key(|one| one.number))
+    }
+
+    /// Opens the promotion. `false` if the newest commit has another version in service than the one it was compared with.
+    async fn promote(&self, rival: &Rival, duel: &Duel) -> Result<bool> {
+        let Followed { git, remote, .. } = &self.followed;
+        let Rival { champion, challenger, .. } = rival;
+        let promotion = Promotion::prepare(git, remote, &self.environment, challenger).await?;
+        if promotion.replaces() != Some(champion.number()) {
+            return Ok(false);
+        }
+        let preface = duel.table([champion.number(), challenger.number()]);
+        must_lead(&self.leadership)?;
+        let opening = Opening { preface, is_reported: true, ..Opening::default() };
+        let opened = promotion.open(git, remote, None, opening).await?;
+        tracing::info!(
+            event = "promotion",
+            "opened #{} to put version {} of {} into service",
+            opened.number,
+            challenger.version,
+            challenger.name
+        );
+        // two monitors that both took themselves for the leader may have opened one on two commits of the default branch: the first one stays
+        let first = self.promotion_of(challenger).await?;
+        if first.is_some_and(|first| first.number < opened.number) {
+            must_lead(&self.leadership)?;
+            remote.forge.close(opened.number).await?;
+        }
+        Ok(true)
+    }
+}
