@@ -3,6 +3,7 @@
 
 mod applications;
 mod backup;
+mod cpu;
 mod experiments;
 mod github;
 mod ground;
