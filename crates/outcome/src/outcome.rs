@@ -110,7 +110,8 @@ impl Merged {
         let mut known = match now.mlflow {
             Ok(client) => Some(client),
             Err(why) => {
-                results.unknown.extend((!started.is_empty()).then(|| why.clone()));
+                let lacks = !started.is_empty() || results.in_service.iter().any(|one| one.after.is_some());
+                results.unknown.extend(lacks.then(|| why.clone()));
                 None
             }
         };
@@ -157,7 +158,9 @@ impl Merged {
                 model,
             });
         }
-        let replaced: BTreeSet<&str> = results.in_service.iter().map(|one| one.model.as_str()).collect();
+        // how good a version was that only goes out of service is not said
+        let replaced: BTreeSet<&str> =
+            results.in_service.iter().filter(|one| one.after.is_some()).map(|one| one.model.as_str()).collect();
         let mut versions = Vec::new();
         for model in replaced {
             let Some(client) = known else { break };

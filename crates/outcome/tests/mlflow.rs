@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slipway_mlflow::Client;
 use slipway_outcome::{Branch, Merged, Now, Outcome, Started, StartedTrial};
 use slipway_project::plan::Start;
-use slipway_report::Ranking;
+use slipway_report::{InService, Ranking};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -110,4 +110,28 @@ async fn a_report_lacks_its_versions_if_mlflow_goes_away_in_the_middle() {
     assert!(first.starts_with("### Slipway: 40 trials finished\n"), "{first}");
     let why = first.lines().find(|line| line.starts_with("- ⚠ Not everything is known: `the versions of squares: "));
     assert!(why.unwrap_or_else(|| panic!("{first}")).contains("not any more"), "{first}");
+}
+
+#[tokio::test]
+async fn a_promotion_lacks_its_comparison_without_mlflow() {
+    let why = "MLflow did not answer".to_owned();
+    for (after, lacks) in [(Some(3), true), (None, false)] {
+        let (environment, model) = ("local".to_owned(), "squares".to_owned());
+        let in_service = vec![InService { environment, model, before: Some(2), after }];
+        let merged = Merged { number: 7, in_service, ..Merged::default() };
+        let outcome = merged.outcome(&Now::new(Err(&why), &Branch::default(), &[])).await.unwrap();
+        assert_eq!(outcome.is_incomplete(), lacks, "{:?}", outcome.results);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_about_a_version_that_only_goes_out_of_service() {
+    let server = MockServer::start().await;
+    let (environment, model) = ("local".to_owned(), "squares".to_owned());
+    let in_service = vec![InService { environment, model, before: Some(2), after: None }];
+    let merged = Merged { number: 7, in_service, ..Merged::default() };
+    let client = Client::new(&server.uri()).unwrap();
+    let outcome = merged.outcome(&Now::new(Ok(&client), &Branch::default(), &[])).await.unwrap();
+    assert!(!outcome.is_incomplete());
+    assert!(server.received_requests().await.unwrap().is_empty());
 }

@@ -31,7 +31,7 @@ fn refused(answer: &GitHubError) -> Error {
     let advice = match status {
         // an app signs by the time
         StatusCode::UNAUTHORIZED if ["('iat')", "('exp')"].iter().any(|claim| message.contains(claim)) => {
-            "this machine's clock is wrong, or the network's: set it, and try again"
+            "this machine's clock is wrong: set it, and try again"
         }
         StatusCode::UNAUTHORIZED if message.to_lowercase().contains("json web token") => {
             "the app's number and its private key do not belong together, or this machine's clock is wrong"

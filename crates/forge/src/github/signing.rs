@@ -92,9 +92,13 @@ where
             poll_fn(|context| inner.poll_ready(context)).await?;
             let answer = inner.call(again).await?;
             if answer.status() != StatusCode::UNAUTHORIZED {
-                ahead.store(found, Ordering::Relaxed);
-                let (by, is) = (found.abs(), if found > 0 { "behind" } else { "ahead of" });
-                tracing::warn!("this machine's clock is {by} s {is} GitHub's; requests are signed by GitHub's");
+                // it may have been put right
+                let is_wrong = found.abs() > RIGHT;
+                ahead.store(if is_wrong { found } else { 0 }, Ordering::Relaxed);
+                if is_wrong {
+                    let (by, is) = (found.abs(), if found > 0 { "behind" } else { "ahead of" });
+                    tracing::warn!("this machine's clock is {by} s {is} GitHub's; requests are signed by GitHub's");
+                }
             }
             Ok(answer)
         })
