@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use slipway_cluster::{Leadership, State, Timestamp};
+use slipway_cluster::{Leadership, State, Timestamp, Training};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::history::{History, Last};
@@ -29,11 +30,14 @@ pub(crate) async fn follow(
     merges: &mpsc::UnboundedSender<Merge>,
 ) -> Infallible {
     let mut warned = Warned::default();
+    let begun = Instant::now();
     loop {
         let facts = known.now();
-        if !facts.is_complete() {
-            // otherwise a manager that starts often would never come to it
-            known.changed().await;
+        // after a start the forge is asked about one commit after another, and what is not in this archive waits for a day
+        let is_early = is_asking(&facts) && begun.elapsed() < PAUSE;
+        if !facts.is_complete() || is_early {
+            // to wait for longer would keep a manager from it that starts often
+            let _ = tokio::time::timeout(SOON, known.changed()).await;
             continue;
         }
         let jobs = ended(&facts, &safe.borrow_and_update());
@@ -77,7 +81,8 @@ async fn step(
     }
     if let Some(opened) = history.propose(jobs, leadership, facts).await? {
         history.merge(&opened, jobs, facts).into_iter().for_each(|merge| drop(merges.send(merge)));
-        tracing::info!("opened #{} to move {} jobs that have ended to the history", opened.number, jobs.len());
+        // it may be one that another manager opened
+        tracing::info!("#{} moves jobs that have ended to the history", opened.number);
     }
     Ok(())
 }
@@ -87,7 +92,15 @@ fn is_time(last: &Last, now: i64) -> bool {
     last.open.is_none() && last.time.is_none_or(|time| now - time >= INTERVAL)
 }
 
-/// The jobs that have ended, whose files are still on the default branch, and whose logs are kept, as far as there is anything to keep.
+/// Whether the forge has yet to say which pull request started a job that has ended.
+fn is_asking(facts: &Facts) -> bool {
+    let has_ended = |training: &Training| matches!(training.state, State::Finished | State::Failed);
+    let ended = facts.observed.trainings.iter().filter(|(_, training)| has_ended(training)).map(|(job, _)| job);
+    ended.filter(|job| facts.declared.jobs.contains_key(*job)).any(|job| !facts.is_asked(job))
+}
+
+/// The jobs that have ended, whose files are still on the default branch, and whose logs are kept, as far as there is anything to keep. The forge
+/// was asked about them, because a record never learns later which pull request started its job.
 fn ended(facts: &Facts, safe: &BTreeSet<String>) -> Vec<String> {
     let has_ended = |job: &&String| {
         facts.observed.trainings.get(*job).is_some_and(|training| {
@@ -95,18 +108,18 @@ fn ended(facts: &Facts, safe: &BTreeSet<String>) -> Vec<String> {
             matches!(training.state, State::Finished | State::Failed) && (safe.contains(*job) || nothing_to_keep)
         })
     };
-    facts.declared.jobs.keys().filter(has_ended).cloned().collect()
+    facts.declared.jobs.keys().filter(has_ended).filter(|job| facts.is_asked(job)).cloned().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use slipway_cluster::{Training, Worker};
+    use slipway_cluster::Worker;
     use slipway_forge::{Opened, PullRequestState};
 
     use super::*;
-    use crate::declared::DeclaredJob;
+    use crate::declared::{Brought, DeclaredJob};
 
     fn opened(state: PullRequestState) -> Opened {
         Opened {
@@ -156,6 +169,22 @@ mod tests {
         assert_eq!(ended(&facts, &safe), ["kept", "without workers"], "nobody has looked for runs yet");
         Arc::make_mut(&mut facts.recorded).without_run.insert("without a run".to_owned());
         assert_eq!(ended(&facts, &safe), ["kept", "without a run", "without workers"]);
+    }
+
+    #[test]
+    fn what_moves_has_a_pull_request_that_the_forge_was_asked_for() {
+        let mut facts = Facts::default();
+        let tree = Arc::make_mut(&mut facts.declared);
+        tree.jobs.insert("a".to_owned(), Arc::new(DeclaredJob::default()));
+        let brought = Brought { commit: "c".to_owned(), time: 0, blob: String::new() };
+        tree.commits.of_jobs.insert("a".to_owned(), vec![brought]);
+        let training = Training { state: State::Finished, ..Training::default() };
+        Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(training));
+        assert!(ended(&facts, &BTreeSet::new()).is_empty() && is_asking(&facts));
+        // it may know of none
+        Arc::make_mut(&mut facts.origins).asked.insert("c".to_owned());
+        assert_eq!(ended(&facts, &BTreeSet::new()), ["a"]);
+        assert!(!is_asking(&facts));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Known {
     pub origins: watch::Receiver<Arc<Origins>>,
     /// What the cluster lacks.
     pub missing: watch::Receiver<Arc<Missing>>,
-    /// What has no data.
+    /// The trainings that have no data.
     pub stalled: watch::Receiver<Arc<Stalled>>,
 }
 
@@ -43,7 +43,7 @@ pub struct Facts {
     pub origins: Arc<Origins>,
     /// What the cluster lacks.
     pub missing: Arc<Missing>,
-    /// What has no data.
+    /// The trainings that have no data.
     pub stalled: Arc<Stalled>,
 }
 
@@ -94,6 +94,11 @@ impl Facts {
     /// The pull request that started a job, as far as that is known.
     pub(crate) fn pull_request(&self, job: &str) -> Option<&Arc<PullRequest>> {
         self.origins.pull_requests.get(&self.declared.commits.first(job)?.commit)
+    }
+
+    /// Whether the forge was asked which pull request started a job, or nobody knows what to ask it about.
+    pub(crate) fn is_asked(&self, job: &str) -> bool {
+        self.declared.commits.first(job).is_none_or(|brought| self.origins.asked.contains(&brought.commit))
     }
 
     /// What a trial is put together from.

@@ -30,6 +30,8 @@ const TRIES: u32 = 8;
 pub struct Origins {
     /// By commit.
     pub pull_requests: BTreeMap<String, Arc<PullRequest>>,
+    /// The commits that the forge has been asked about, whatever it knew.
+    pub asked: BTreeSet<String>,
 }
 
 /// Follows the pull requests of commits for ever, those of live jobs first.
@@ -79,9 +81,13 @@ pub async fn follow(
                     *tries += 1;
                     let again = again(*tries, found.is_some(), is_live(&tree, &cluster, &commit));
                     schedule.done(&commit, Instant::now(), None, again);
+                    let mut is_new = known.asked.insert(commit.clone());
                     if let Some(opened) = found {
                         let (number, url) = (opened.number, opened.url);
                         known.pull_requests.insert(commit, Arc::new(PullRequest { number, url }));
+                        is_new = true;
+                    }
+                    if is_new {
                         origins.send_replace(Arc::new(known.clone()));
                     }
                 }
