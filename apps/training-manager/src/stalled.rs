@@ -56,6 +56,7 @@ pub async fn follow(
     let pods: Api<Pod> = Api::namespaced(cluster.client().clone(), namespace);
     let mut warned = Warned::default();
     let mut since: BTreeMap<String, Instant> = BTreeMap::new();
+    let mut round: usize = 0;
     loop {
         let there = Arc::clone(&observed.borrow_and_update());
         let quiet: BTreeMap<&String, &Arc<Training>> =
@@ -66,22 +67,32 @@ pub async fn follow(
         }
         let is_late = |since: &Instant| (QUIET..UNTIL).contains(&since.elapsed());
         let late = quiet.iter().filter(|(job, _)| since.get(**job).is_some_and(is_late));
-        // one node that does not answer does not hold up the others
-        let asked = late.take(MOST).map(|(job, training)| {
-            let pods = &pods;
-            async move { ((*job).clone(), training, why(pods, training).await) }
+        let late: Vec<(&String, &Arc<Training>)> = late.map(|(job, training)| (*job, *training)).collect();
+        // whoever is not asked in this round, or does not answer, is as before
+        let before = Arc::clone(&stalled.borrow());
+        let as_before = late.iter().filter_map(|(job, training)| {
+            let hindrance = before.get(*job)?.hindrance.clone();
+            Some(((*job).clone(), without_data(training, hindrance)))
         });
-        let mut found = Stalled::new();
+        let mut found: Stalled = as_before.collect();
+        let begin = if late.len() > MOST { round % late.len() } else { 0 };
+        round = round.wrapping_add(MOST);
+        // one node that does not answer does not hold up the others
+        let asked = late.iter().cycle().skip(begin).take(late.len().min(MOST)).map(|(job, training)| {
+            let pods = &pods;
+            async move { ((*job).clone(), *training, why(pods, training).await) }
+        });
+        let mut failed = None;
         for (job, training, why) in join_all(asked).await {
             match why {
-                Ok(Some(hindrance)) => {
-                    let hindrance = Some(hindrance);
-                    let waits = Training { state: State::Waiting, hindrance, ..Training::clone(training) };
-                    found.insert(job, Arc::new(waits));
-                }
-                Ok(None) => {}
-                Err(error) => warned.warn(&format!("nobody knows whether {job} has its data"), &error),
+                Ok(Some(hindrance)) => drop(found.insert(job, without_data(training, Some(hindrance)))),
+                Ok(None) => drop(found.remove(&job)),
+                Err(error) => failed = Some((job, error)),
             }
+        }
+        match failed {
+            Some((job, error)) => warned.warn(&format!("nobody knows whether {job} has its data"), &error),
+            None => warned.clear(),
         }
         stalled.send_if_modified(|known| {
             let is_new = **known != found;
@@ -100,16 +111,24 @@ pub async fn follow(
     }
 }
 
+/// A training as one that waits for its data.
+fn without_data(training: &Training, hindrance: Option<Hindrance>) -> Arc<Training> {
+    Arc::new(Training { state: State::Waiting, hindrance, ..training.clone() })
+}
+
 /// Why a training has no data, as its first worker says; `None` if it says nothing of that.
 async fn why(pods: &Api<Pod>, training: &Training) -> Result<Option<Hindrance>> {
     let Some(worker) = training.workers.iter().min_by_key(|worker| worker.rank) else { return Ok(None) };
     let params = LogParams { container: Some(CONTAINER.to_owned()), tail_lines: Some(LINES), ..LogParams::default() };
     match tokio::time::timeout(PATIENCE, pods.logs(&worker.pod, &params)).await {
         Ok(Ok(log)) => Ok(said(&log, Timestamp::now())),
-        // it has gone, or its node does not answer
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 404 | 500..) => Ok(None),
+        // it has gone, or has not begun
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 404) => Ok(None),
         Ok(Err(error)) => Err(Error::Log { pod: worker.pod.clone(), reason: error.to_string() }),
-        Err(_) => Ok(None),
+        Err(_) => {
+            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            Err(Error::Log { pod: worker.pod.clone(), reason })
+        }
     }
 }
 

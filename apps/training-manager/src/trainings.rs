@@ -73,7 +73,7 @@ impl Composer {
         for name in names {
             let (old, old_trial) = self.trials.remove(name).unzip();
             let mut sources = facts.sources(name);
-            if old_trial.as_ref().is_some_and(|trial| trial.state == TrialState::Running) {
+            if old_trial.as_ref().is_some_and(|trial| grows(trial)) {
                 sources.tick = now.as_second() / TICK.as_secs() as i64;
             }
             let made = match old_trial.filter(|_| old.is_some_and(|old| old.are(&sources))) {
@@ -216,7 +216,7 @@ pub async fn follow(
             });
         }
         published.ready.send_if_modified(|ready| std::mem::replace(ready, awaited.clone()) != awaited);
-        let runs = trainings.borrow().trials.values().any(|trial| trial.state == TrialState::Running);
+        let runs = trainings.borrow().trials.values().any(|trial| grows(trial));
         tokio::select! {
             () = known.changed() => {}
             () = tokio::time::sleep(TICK), if runs => {}
@@ -261,6 +261,11 @@ fn awaited(facts: &Facts) -> Result<(), String> {
     }
 }
 
+/// Whether what a trial has used grows with time: it runs, or its workers do and wait for their data.
+fn grows(trial: &Trial) -> bool {
+    trial.seconds.is_some() && trial.ended.is_none()
+}
+
 /// Whether two maps hold the very same values.
 fn same<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|((a, one), (b, other))| a == b && Arc::ptr_eq(one, other))
@@ -268,7 +273,7 @@ fn same<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> 
 
 #[cfg(test)]
 mod tests {
-    use slipway_cluster::{Hindrance, State, Training};
+    use slipway_cluster::{Hindrance, State, Training, Worker};
     use slipway_mlflow::{Run, RunStatus, newest_runs};
     use slipway_names::tag;
     use slipway_project::cluster::Prices;
@@ -466,6 +471,28 @@ mod tests {
         let begun = Training { progress, ..training("a", State::Running).1.as_ref().clone() };
         Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(begun));
         assert_eq!(state(&facts), (TrialState::Running, None));
+    }
+
+    #[test]
+    fn one_without_data_uses_its_cpus_while_its_workers_run() {
+        let mut composer = Composer::default();
+        let mut facts = facts(&[("a", State::Running)]);
+        let worker = Worker { phase: "Running".to_owned(), ..Worker::default() };
+        let runs = Training { wanted: 2, workers: vec![worker; 2], ..training("a", State::Running).1.as_ref().clone() };
+        let waits = Training { state: State::Waiting, ..runs.clone() };
+        Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(runs));
+        Arc::make_mut(&mut facts.stalled).insert("a".to_owned(), Arc::new(waits.clone()));
+        let mut used = |facts: &Facts, second| {
+            let all = composer.compose(facts, "local", None, at(second));
+            (all.trials["a"].state, all.trials["a"].seconds, all.experiments["digits"].cpu_hours)
+        };
+        assert_eq!(used(&facts, 4_600), (TrialState::Waiting, Some(3_600.0), 4.0));
+        assert_eq!(used(&facts, 8_200), (TrialState::Waiting, Some(7_200.0), 8.0), "it grows");
+        // one of its workers has gone
+        let waits = Training { workers: waits.workers[..1].to_vec(), ..waits };
+        Arc::make_mut(&mut facts.stalled).clear();
+        Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(waits));
+        assert_eq!(used(&facts, 8_201), (TrialState::Waiting, None, 0.0));
     }
 
     #[test]

@@ -72,12 +72,16 @@ pub(crate) fn trial(name: &str, sources: &Sources, place: Place<'_>) -> Trial {
     let first = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
     let started =
         first(training.and_then(|training| training.started), milliseconds(run.and_then(|run| run.run.start_time)));
-    let started = started.filter(|_| state != TrialState::Waiting);
+    // workers that run without data hold their CPUs all the same
+    let runs = |one: &Training| one.workers.iter().filter(|worker| worker.phase == "Running").count();
+    let holds =
+        state == TrialState::Waiting && training.is_some_and(|one| one.wanted > 0 && runs(one) >= one.wanted as usize);
+    let started = started.filter(|_| state != TrialState::Waiting || holds);
     let is_over = !matches!(state, TrialState::Waiting | TrialState::Running);
     let ended =
         training.and_then(|training| training.ended).or_else(|| milliseconds(run.and_then(|run| run.run.end_time)));
     let ended = ended.filter(|_| is_over);
-    let until = ended.or_else(|| (state == TrialState::Running).then_some(place.now));
+    let until = ended.or_else(|| (state == TrialState::Running || holds).then_some(place.now));
     // the attempts before have used as much as they lasted
     let earlier = run.map(|run| run.earlier.clone()).unwrap_or_default();
     let seconds = started.zip(until).map(|(from, until)| {
