@@ -14,7 +14,7 @@ use crate::world::{World, container, leader, now, pod, with};
 /// From the merge to the comment, as fast as a real manager writes.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Time passes so fast. What git and MLflow do seems slower by as much.
-const SPEED: u32 = 4;
+const SPEED: u32 = 2;
 
 /// What holds up two trainings.
 #[derive(Clone, Copy, Debug)]
