@@ -22,7 +22,7 @@ pub struct Interface {
     /// What it gives, in order.
     pub outputs: Vec<TensorSpec>,
     /// What it gives only if it is asked for it by its name: the features of a built-in network, unless they are too many. Clients that take all outputs
-    /// shall not pay for what few want.
+    /// should not pay for what few want.
     pub on_request: Option<TensorSpec>,
     /// The names of the classes, by their index; empty if they have none.
     pub labels: Vec<String>,

@@ -19,9 +19,10 @@ use crate::workers::{Answer, NoAnswer, Request, run};
 
 /// How long one call may keep a thread that answers requests.
 const LONGEST: Duration = Duration::from_millis(1);
-/// What so many such calls answer may wait. More would wait longer than a client that could ask elsewhere.
-const CALLS: usize = 10;
-/// So few requests may wait in any case, since many rows in each, or a model that is not that quick, are no crowd.
+/// What so many such calls answer may wait to be taken; what was taken may be as much. A refused client is told to come back after a second, so a burst
+/// that is answered much sooner than that is not refused.
+const CALLS: usize = 50;
+/// So few requests may always wait: with many rows in each, or a slower model, they are still no crowd.
 const FEW: usize = 64;
 
 /// What makes a model quick.
@@ -60,14 +61,15 @@ impl Quick {
         rows <= self.rows
     }
 
-    /// How many requests wait, if they are so many that one more would wait too long.
-    pub(crate) fn is_crowded(&self) -> Option<usize> {
-        self.is_crowded_by(&self.waiting())
+    /// How many requests wait, if they are `capacity`, or so many that one more would wait too long.
+    pub(crate) fn is_crowded(&self, capacity: usize) -> Option<usize> {
+        self.is_crowded_by(&self.waiting(), capacity)
     }
 
-    fn is_crowded_by(&self, waiting: &Waiting) -> Option<usize> {
+    fn is_crowded_by(&self, waiting: &Waiting, capacity: usize) -> Option<usize> {
         let requests = waiting.requests.len();
-        (requests >= FEW && waiting.rows >= self.rows.saturating_mul(CALLS)).then_some(requests)
+        let takes_long = requests >= FEW && waiting.rows >= self.rows.saturating_mul(CALLS);
+        (requests >= capacity || takes_long).then_some(requests)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -105,14 +107,14 @@ pub(crate) async fn ask(
     let is_first = {
         let Some(quick) = &model.quick else { return Err(NoAnswer::Model("it is not quick".to_owned())) };
         let mut waiting = quick.waiting();
-        let others = waiting.requests.len();
-        if others >= capacity || quick.is_crowded_by(&waiting).is_some() {
+        if let Some(others) = quick.is_crowded_by(&waiting, capacity) {
             return Err(NoAnswer::Busy(others));
         }
+        let is_first = waiting.requests.is_empty();
         let request = Request { model: Arc::clone(&model), inputs, rows, features, answer, since: Instant::now() };
         waiting.requests.push_back(request);
         waiting.rows += rows;
-        others == 0
+        is_first
     };
     if is_first {
         first = Some(First { model: &model, metrics });
@@ -211,6 +213,7 @@ mod tests {
             bundle.answer(&picture(of, 1), 1, Some(&mut want)).unwrap();
             if let Some(Array { shape, elements: Elements::Fp32(found) }) = answer.get(2) {
                 assert_eq!(shape, &[1, 128]);
+                assert_eq!(found.len(), want.len());
                 assert!(found.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-5), "{of}");
             }
         }
@@ -240,6 +243,8 @@ mod tests {
         for waits in &mut asked {
             assert!(poll!(waits).is_pending());
         }
+        // who asks over HTTP is told so before the request is read
+        assert_eq!(model.quick.as_ref().unwrap().is_crowded(2), Some(2));
         assert_eq!(poll!(&mut third), Poll::Ready(Err(NoAnswer::Busy(2))));
         assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
     }
@@ -249,10 +254,10 @@ mod tests {
         let (model, _) = Loaded::quick(1, 8);
         let (model, metrics) = (Arc::new(model), Metrics::new().unwrap());
         metrics.in_flight.set(2);
-        let crowd = || model.quick.as_ref().unwrap().is_crowded();
+        let crowd = || model.quick.as_ref().unwrap().is_crowded(1024);
         let ask_for = |images| ask(Arc::clone(&model), input(0, images), images, false, 1024, &metrics);
-        // first few requests with more rows than ten calls take, then enough of them
-        let mut asked: Vec<_> = (0..FEW).map(|at| Box::pin(ask_for(if at < 10 { 8 } else { 1 }))).collect();
+        // first few requests with more rows than fifty calls take, then enough of them
+        let mut asked: Vec<_> = (0..FEW).map(|at| Box::pin(ask_for(if at < 50 { 8 } else { 1 }))).collect();
         for waits in &mut asked {
             assert_eq!(crowd(), None);
             assert!(poll!(waits).is_pending());
@@ -269,7 +274,7 @@ mod tests {
         for waits in &mut asked {
             assert!(poll!(waits).is_pending());
         }
-        assert_eq!(model.quick.as_ref().unwrap().is_crowded(), None);
+        assert_eq!(model.quick.as_ref().unwrap().is_crowded(1024), None);
         assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -212,7 +212,9 @@ async fn answer(address: &Address, name: &str, version: Option<&str>, request: R
 
 async fn infer(address: &Address, name: &str, version: Option<&str>, request: Request) -> Answered<Response> {
     let (head, body) = request.into_parts();
-    if let Some((model, refusal)) = busy(address, name, version) {
+    // what is long is mostly for the workers, whatever waits for a quick model
+    let may_join = body.size_hint().lower() <= LONG as u64;
+    if let Some((model, refusal)) = may_join.then(|| busy(address, name, version)).flatten() {
         // a compressed one is discarded as it has arrived
         if head.extensions.get::<body::Compressed>().is_none() {
             body::discard(body).await;
@@ -232,11 +234,11 @@ async fn infer(address: &Address, name: &str, version: Option<&str>, request: Re
     }
 }
 
-/// Whether a version in service has more to do than it can soon. Who asks for it is told so before the request is read, which would take time from those
-/// that are answered.
+/// Whether a version in service has more to do than it can answer soon. Who asks for it is told so before the request is read, which would take time
+/// from those that are answered.
 fn busy(address: &Address, name: &str, version: Option<&str>) -> Option<(Arc<Loaded>, Refusal)> {
     let model = address.app.models.find_in_service(name, version).ok()?;
-    let waiting = model.quick.as_ref()?.is_crowded()?;
+    let waiting = address.app.workers.crowd(&model)?;
     Some((model, NoAnswer::Busy(waiting).into()))
 }
 

@@ -1,7 +1,7 @@
 //! The threads that run models, and the queue before them.
 //!
 //! A request that finds an idle worker runs at once and alone. Requests that wait while every worker is busy are taken together, as one
-//! batch for one model. No request ever waits for a batch to fill. While the first in the queue has waited for long, nobody joins it: who would be
+//! batch for one model. No request ever waits for a batch to fill. While the first in the queue has waited for long, nobody joins it: who may be
 //! answered too late is told so at once. Models that are quick need neither thread nor queue: see `quick`.
 
 use std::collections::VecDeque;
@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 use crate::quick;
 use crate::tensor::Array;
 
-/// If the first in the queue has waited for so long, whoever joins it would wait at least as long.
-const LATE: Duration = Duration::from_secs(5);
+/// If the first in the queue has waited for so long, half of the time that a request has, whoever joins it may well be answered too late.
+const LATE: Duration = Duration::from_secs(15);
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +112,11 @@ impl Workers {
         self
     }
 
+    /// How many requests wait for a model that is quick, if they are so many that one more would be refused.
+    pub(crate) fn crowd(&self, model: &Loaded) -> Option<usize> {
+        model.quick.as_ref()?.is_crowded(self.shared.capacity)
+    }
+
     /// The model's answer to inputs that are as its interface says, `rows` along the first dimension. With `features`, those are the last output if the model
     /// gives them on request.
     ///
@@ -129,7 +134,9 @@ impl Workers {
             if queue.closed {
                 return Err(NoAnswer::Ending);
             }
-            let is_late = queue.waiting.front().is_some_and(|first| first.since.elapsed() >= LATE);
+            // one whose client has gone is skipped, however long it has been there
+            let first = queue.waiting.iter().find(|request| !request.answer.is_closed());
+            let is_late = first.is_some_and(|first| first.since.elapsed() >= LATE);
             if waiting >= self.shared.capacity || is_late {
                 return Err(NoAnswer::Busy(waiting));
             }
@@ -373,8 +380,12 @@ mod tests {
         let long_ago = Instant::now().checked_sub(LATE).unwrap();
         workers.shared.queue().waiting[0].since = long_ago;
         assert_eq!(workers.ask(Arc::clone(&model), input(2, 1), 1, false).await, Err(NoAnswer::Busy(1)));
+        // whose client has gone keeps nobody out
+        second.abort();
+        assert!(second.await.unwrap_err().is_cancelled());
+        let third = ask(&workers, &model, 2, 1, || metrics.waiting.get() == 2).await;
         drop(held);
-        assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+        assert!(first.await.unwrap().is_ok() && third.await.unwrap().is_ok());
         assert!(workers.ask(model, input(2, 1), 1, false).await.is_ok());
     }
 

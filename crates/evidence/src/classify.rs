@@ -10,7 +10,7 @@ pub trait Classify {
     fn features(&self, pictures: &Pictures) -> impl Future<Output = Result<Option<Vec<Vec<f32>>>>> + Send;
 
     /// The probability of each class for each picture, one after the other. With a distance, which was learned from its features, also how far those of each
-    /// picture are; it is an error if it gives no features any more.
+    /// picture are; it is an error if it no longer gives features.
     fn answers(&self, pictures: &Pictures, distance: Option<&Distance>)
     -> impl Future<Output = Result<Answers>> + Send;
 }

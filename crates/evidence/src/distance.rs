@@ -6,7 +6,7 @@ use crate::material::computed;
 use crate::{Classify, Pictures, Result};
 
 /// Learns the distance from pictures that the version was trained on, of which the reference has none. `None` if the version gives no features, or more than
-/// there are pictures.
+/// there are pictures, or some from which no distance can be learned, such as one that is not finite: the other evidence does not need it.
 pub(crate) async fn distance(
     model: &(impl Classify + Sync),
     trained: &Pictures,
@@ -20,6 +20,5 @@ pub(crate) async fn distance(
         return Ok(None);
     }
     // a second or two for the most features that there may be
-    let fitted = computed(move || Distance::fit(&features, &labels, classes)).await?;
-    Ok(Some(fitted?))
+    Ok(computed(move || Distance::fit(&features, &labels, classes)).await?.ok())
 }

@@ -221,7 +221,7 @@ impl Classify for Served {
         let measured = match (features(&signature, &output), distance) {
             (Some(offered), Some(distance)) => Some((offered, distance)),
             // while servers are updated, an older one may answer
-            (None, Some(_)) => return Err(self.wrong("it gives no features any more".to_owned())),
+            (None, Some(_)) => return Err(self.wrong("it no longer gives features".to_owned())),
             (_, None) => None,
         };
         let outputs: Vec<&Tensor> = std::iter::once(&output).chain(measured.map(|(offered, _)| offered)).collect();

@@ -27,7 +27,7 @@ pub(super) async fn canary(
     let answer = tokio::time::timeout(limit, own.ask(Arc::clone(canary), inputs.clone(), rows, features)).await;
     let took = watch.elapsed();
     let outcome = match answer {
-        Ok(Ok(outputs)) if are_finite(&outputs) => {
+        Ok(Ok(outputs)) if are_finite(canary, &outputs) => {
             watch.over_after(Some(Outcome::Answered), took);
             return Ok((Arc::clone(canary), outputs));
         }
@@ -38,11 +38,12 @@ pub(super) async fn canary(
     };
     let answer = workers.ask(Arc::clone(champion), inputs, rows, features).await;
     // a request that nobody can answer is at fault itself
-    let fault = matches!(&answer, Ok(outputs) if are_finite(outputs));
+    let fault = matches!(&answer, Ok(outputs) if are_finite(champion, outputs));
     watch.over_after(outcome.filter(|_| fault), took);
     Ok((Arc::clone(champion), answer?))
 }
 
-fn are_finite(outputs: &[Array]) -> bool {
-    outputs.iter().all(|output| output.elements.are_finite())
+/// Whether the outputs that every answer of a version has are numbers. Features are there only if somebody wants them, and so decide nothing.
+fn are_finite(version: &Loaded, outputs: &[Array]) -> bool {
+    outputs.iter().take(version.interface.outputs.len()).all(|output| output.elements.are_finite())
 }

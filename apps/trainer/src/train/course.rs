@@ -16,8 +16,9 @@ use crate::profile::{Part, Profile};
 use crate::snapshot::{Position, Snapshot};
 use crate::workers::{COLLECTIVE_TIMEOUT, Workers};
 
-/// A worker from which nothing comes for so long, in the middle of an epoch, hangs: it is stopped, or its machine is.
-const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// A worker from which nothing comes for so long, in the middle of an epoch, hangs: it is stopped, or its machine is. Longer than a connection
+/// bears an outage of the network, so that a short one costs no restart.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 /// If a step takes long, it may take so many times as long as the slowest one of its epoch.
 const SLOWER: u32 = 20;
 /// Losses are reported at the latest after this many steps.

@@ -78,6 +78,15 @@ impl Place {
     }
 }
 
+/// What a server gets that is to be overloaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Narrow {
+    /// Its only core.
+    pub core: usize,
+    /// How many requests may wait.
+    pub queue: usize,
+}
+
 /// A running server, ended when this is dropped.
 #[derive(Debug)]
 pub struct Alone {
@@ -89,8 +98,8 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// Starts it, on one core if one is named, and waits until it is ready.
-    pub fn start(place: &Place, core: Option<usize>) -> Result<Self> {
+    /// Starts it, and waits until it is ready.
+    pub fn start(place: &Place, narrow: Option<Narrow>) -> Result<Self> {
         let mut command = Command::new(program("slipway-server")?);
         command
             .env("SLIPWAY_LISTEN", "127.0.0.1:0")
@@ -102,8 +111,11 @@ impl Alone {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(place.folder.join("server.log"))?);
+        if let Some(Narrow { queue, .. }) = narrow {
+            command.env("SLIPWAY_QUEUE", queue.to_string());
+        }
         let begun = Instant::now();
-        let child = spawn(&mut command, core)?;
+        let child = spawn(&mut command, narrow.map(|narrow| narrow.core))?;
         let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), ready: Duration::ZERO };
         let stdout = server.child.stdout.take().context("stdout is piped")?;
         let mut line = String::new();
