@@ -39,7 +39,7 @@ impl Broken {
             .first()
             .map_or_else(String::new, |first| format!("; the first item that is set aside is {first}"));
         let why = format!("{} of the newest {} objects that landed cannot be read{first}", feed.aside, feed.landed);
-        let help = "They are set aside and change nothing, and so nothing is learned from what comes since. The quality report names them.";
+        let help = "They are set aside and change nothing. The quality report names them.";
         Some(Self { about: format!("broken {dataset} feed {}", short(&reference.digest)), why, help })
     }
 

@@ -10,6 +10,8 @@ use crate::watched::Watched;
 pub struct Metrics {
     /// Retrain pull requests that were opened.
     pub retrainings: IntCounter,
+    /// Promotions that were opened.
+    pub promotions: IntCounter,
     /// Issues that were opened.
     pub issues: IntCounter,
     /// Heads that builds have moved.
@@ -41,7 +43,11 @@ impl Metrics {
         let of = |name: &str, help: &str| Opts::new(name, help);
         let metrics = Self {
             retrainings: IntCounter::new("slipway_retrainings_total", "Retrain pull requests that were opened")?,
-            issues: IntCounter::new("slipway_drift_issues_total", "Issues about changed data that were opened")?,
+            promotions: IntCounter::new("slipway_monitor_promotions_total", "Promotions that were opened")?,
+            issues: IntCounter::new(
+                "slipway_drift_issues_total",
+                "Issues about changed or broken data that were opened",
+            )?,
             builds: IntCounter::new("slipway_dataset_builds_total", "Heads that builds of the monitor have moved")?,
             failures: IntCounterVec::new(
                 of("slipway_monitor_failures_total", "Attempts that failed, and are made again"),
@@ -85,9 +91,10 @@ impl Metrics {
             )?,
             registry,
         };
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 15] = [
             Box::new(build),
             Box::new(metrics.retrainings.clone()),
+            Box::new(metrics.promotions.clone()),
             Box::new(metrics.issues.clone()),
             Box::new(metrics.builds.clone()),
             Box::new(metrics.failures.clone()),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use slipway_digest::Digest;
-use slipway_evidence::Model;
 use slipway_evidence::requests::Watch;
+use slipway_evidence::{Incumbent, Model};
 use slipway_experiment::Dataset;
 use slipway_service::Warned;
 use tokio::time::Instant;
@@ -55,6 +55,9 @@ pub(crate) struct Remembered {
     pub(crate) rivals: RememberedRivals,
 }
 
+/// What was judged: model, champion, challenger, and the bits of the margin, since a larger one may say something else.
+pub(crate) type Judged = (String, u64, u64, u64);
+
 /// What is remembered of versions that may replace the one in service. After a start they are judged again, which comes to the same.
 #[derive(Debug, Default)]
 pub(crate) struct RememberedRivals {
@@ -62,8 +65,10 @@ pub(crate) struct RememberedRivals {
     pub(crate) due: Option<Instant>,
     /// The commit that they were looked for at last.
     pub(crate) commit: String,
-    /// What nothing more is to be done about: model, champion and challenger.
-    pub(crate) judged: BTreeSet<(String, u64, u64)>,
+    /// The versions in service at that commit that they may replace, unless the registry did not say it of all.
+    pub(crate) incumbents: Option<Vec<Incumbent>>,
+    /// What nothing more is to be done about.
+    pub(crate) judged: BTreeSet<Judged>,
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) warned: Warned,

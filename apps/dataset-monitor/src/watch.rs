@@ -254,7 +254,12 @@ impl Watcher {
             // it is as it was
             Ok(Standing::Arriving(_) | Standing::Refused) => {}
             Err((_, error @ Error::Pipeline(_))) => {
-                let head = self.store.head(&dataset.name).await.ok().flatten().map(|seen| seen.head.manifest);
+                // what it is about has the head in its name: without that nothing is said yet, and the build is tried again
+                let Ok(head) = self.store.head(&dataset.name).await else {
+                    memory.refused = None;
+                    return;
+                };
+                let head = head.map(|seen| seen.head.manifest);
                 let broken = Broken::refused(&dataset.name, head.as_ref(), error);
                 // one that failed for another reason says nothing about the data
                 memory.broken = broken.or(memory.broken.take());

@@ -14,6 +14,9 @@ use crate::leading::must_lead;
 use crate::mark::Mark;
 use crate::repository::Followed;
 
+/// How much earlier than its version a promotion may have been opened by the clocks of registry and forge, in seconds.
+const CLOCKS: i64 = 300;
+
 /// What becomes of a version that is better than the one in service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
@@ -97,6 +100,11 @@ pub(crate) async fn propose(
     let promotion = Promotion::prepare(&followed.git, &followed.remote, environment, version).await?;
     if promotion.is_empty() {
         return Ok(Proposed::default());
+    }
+    // the dataset monitor opens promotions, too, and keeps no mark
+    let since = (version.creation_timestamp / 1000).saturating_sub(CLOCKS);
+    if let Some(found) = first(&forge.opened_since(since).await?, is_it) {
+        return keep(&mark, leadership, found).await;
     }
     must_lead(leadership)?;
     let opening = Opening { is_reported: true, ..Opening::default() };

@@ -13,7 +13,7 @@
 //! - What the last layer of the model takes of a picture, its features, is watched too if the model gives it: how far they are from those that it was
 //!   trained on.
 //! - [`requests`] compares in the same way what the version in service was asked, hour by hour of the server's sample.
-//! - [`rivals()`] and [`duel`] say whether a version that was trained on other data is to replace the one in service: both are asked about what neither was
+//! - [`incumbents`] and [`duel`] say whether a version that was trained on other data is to replace the one in service: both are asked about what neither was
 //!   trained on.
 //! - [`decide`] knows what was declared and which pull requests there were. It keeps no state.
 
@@ -50,6 +50,6 @@ pub use loudest::Loud;
 pub use markdown::{issue, pull_request};
 pub use material::{Basis, Material, evidence_cache, gather, trim};
 pub use pictures::Pictures;
-pub use rivals::{Bout, Duel, Rival, duel, rivals};
+pub use rivals::{Bout, Duel, Incumbent, Rival, duel, incumbents};
 pub use served::Served;
 pub use windows::WINDOW;

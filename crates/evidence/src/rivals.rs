@@ -17,6 +17,19 @@ use crate::{Answers, Classify, Error, Pictures, Result};
 
 /// An equal challenger is said to be better on what is new with at most this probability, and worse on what was there before.
 const LEVEL: f64 = 0.01;
+/// The most pictures of each kind that both are asked about: those with the smallest digests.
+const MOST_ASKED: usize = 10_000;
+/// What the table of a duel begins with.
+const ASKED: &str = "Both versions were asked about the test split of what version";
+
+/// A version in service that was trained on something else than what git pins.
+#[derive(Clone, Debug)]
+pub struct Incumbent {
+    champion: ModelVersion,
+    trained_on: [Digest; 2],
+    /// The files of the experiments that promote `never`.
+    never: BTreeSet<String>,
+}
 
 /// A version that was trained on what git pins, beside one in service that was trained on something else.
 #[derive(Clone, Debug)]
@@ -27,50 +40,76 @@ pub struct Rival {
     pub challenger: ModelVersion,
     /// What the one and the other were trained on.
     pub trained_on: [Digest; 2],
+    /// The other versions that were trained on what is pinned.
+    pub others: Vec<u64>,
 }
 
-/// The versions that may replace those in service of the models that experiments on the dataset register, but for experiments that promote `never`: of each
-/// model the best one that was trained on the pinned digest, if the one in service was trained on another one.
+/// The versions in service that a version trained on what is pinned may replace: those of the models that experiments on the dataset register, but for
+/// experiments that promote `never`, if they were trained on something else. A model of which the registry does not say it has its failure, and the others are
+/// found all the same. It comes to the same as long as git does.
 ///
 /// # Errors
-/// [`Error::Reference`] if git or the registry does not say it.
-pub async fn rivals(tree: &Tree, environment: &str, declaration: &Dataset, mlflow: &Client) -> Result<Vec<Rival>> {
+/// [`Error::Reference`] if git does not say it.
+pub async fn incumbents(
+    tree: &Tree,
+    environment: &str,
+    declaration: &Dataset,
+    mlflow: &Client,
+) -> Result<Vec<Result<Incumbent>>> {
     let pinned = declaration.spec.digest.as_ref().and_then(|digest| digest.parse::<Digest>().ok());
     let Some(pinned) = pinned else { return Ok(Vec::new()) };
-    let unknown = |reason: String| Error::Reference { dataset: declaration.name.clone(), reason };
     let project = Project::read(&tree.limited_to(&["clusters", "datasets", "experiments", "trainers"]));
-    let pins = serving::read(tree, environment).map_err(|finding| unknown(finding.to_string()))?;
+    let pins = serving::read(tree, environment)
+        .map_err(|finding| Error::Reference { dataset: declaration.name.clone(), reason: finding.to_string() })?;
     let on_it = project.experiments.iter().filter(|source| source.experiment.spec.dataset == declaration.name);
     let proposing = on_it.filter(|source| source.experiment.spec.promote.proposes());
     let models: BTreeSet<&str> =
         proposing.filter_map(|source| Some(source.experiment.spec.register.as_ref()?.model.as_str())).collect();
-    // of several experiments with one model, each has its say about its own versions
-    let proposes = |version: &ModelVersion| {
-        let own = project.experiments.iter().find(|source| source.file == version.tag(tag::EXPERIMENT_FILE));
-        own.is_none_or(|source| source.experiment.spec.promote.proposes())
-    };
+    let never = project.experiments.iter().filter(|source| !source.experiment.spec.promote.proposes());
+    let never: BTreeSet<String> = never.map(|source| source.file.clone()).collect();
     let mut found = Vec::new();
     for model in models {
         let Some(pin) = pins.get(model) else { continue };
-        let failed = |error: slipway_mlflow::Error| {
-            unknown(format!("the registry does not say what versions of {model} were trained on: {error}"))
-        };
-        let champion = mlflow.get_model_version(model, &pin.version.to_string()).await.map_err(failed)?;
-        let Ok(before) = champion.tag(tag::DATASET_DIGEST).parse::<Digest>() else { continue };
-        if before == pinned {
-            continue;
-        }
-        let of_pinned = pinned.to_string();
-        let versions = mlflow.search_model_versions(model).await.map_err(failed)?;
-        let same: Vec<ModelVersion> =
-            versions.into_iter().filter(|version| version.tag(tag::DATASET_DIGEST) == of_pinned).collect();
-        // there is none yet, or no server runs it
-        let Ok(best) = best_version(model, &same) else { continue };
-        if proposes(best) {
-            found.push(Rival { champion, challenger: best.clone(), trained_on: [before, pinned] });
+        match mlflow.get_model_version(model, &pin.version.to_string()).await {
+            Ok(champion) => {
+                let Ok(before) = champion.tag(tag::DATASET_DIGEST).parse::<Digest>() else { continue };
+                if before != pinned {
+                    let trained_on = [before, pinned];
+                    found.push(Ok(Incumbent { champion, trained_on, never: never.clone() }));
+                }
+            }
+            Err(error) => found.push(Err(unknown(&declaration.name, model, &error))),
         }
     }
     Ok(found)
+}
+
+impl Incumbent {
+    /// What may replace it: the best version that was trained on what is pinned; `None` as long as there is none.
+    ///
+    /// # Errors
+    /// [`Error::Reference`] if the registry does not say it.
+    pub async fn rival(&self, dataset: &str, mlflow: &Client) -> Result<Option<Rival>> {
+        let Self { champion, trained_on, never } = self;
+        let model = champion.name.as_str();
+        let versions = mlflow.search_model_versions(model).await.map_err(|error| unknown(dataset, model, &error))?;
+        let pinned = trained_on[1].to_string();
+        let same: Vec<ModelVersion> =
+            versions.into_iter().filter(|version| version.tag(tag::DATASET_DIGEST) == pinned).collect();
+        // there is none yet, or no server runs it
+        let Ok(best) = best_version(model, &same) else { return Ok(None) };
+        // of several experiments with one model, each has its say about its own versions
+        if never.contains(best.tag(tag::EXPERIMENT_FILE)) {
+            return Ok(None);
+        }
+        let others = same.iter().map(ModelVersion::number).filter(|number| *number != best.number()).collect();
+        Ok(Some(Rival { champion: champion.clone(), challenger: best.clone(), trained_on: *trained_on, others }))
+    }
+}
+
+fn unknown(dataset: &str, model: &str, error: &slipway_mlflow::Error) -> Error {
+    let reason = format!("the registry does not say what versions of {model} were trained on: {error}");
+    Error::Reference { dataset: dataset.to_owned(), reason }
 }
 
 /// What came of asking both about the test split of what the challenger was trained on.
@@ -126,11 +165,17 @@ impl Bout {
 }
 
 impl Duel {
-    /// Whether the challenger is to replace the champion: it is better on what is new, and not worse on what is old. The first is said by the paired test; the
-    /// second if that does not say that it is worse, and if the lower end of the interval of the difference is above a loss that matters.
+    /// Whether the challenger is to replace the champion: it is better on what is new, and not worse on what is old. The first is said by the paired test and by
+    /// the counts; the second if that test does not say that it is worse, and if the lower end of the interval of the difference is above a loss that matters.
     #[must_use]
     pub fn is_better(&self) -> bool {
-        self.new.decision == Decision::Better && self.keeps_the_old()
+        self.is_better_on_the_new() && self.keeps_the_old()
+    }
+
+    /// The test stays with what it found somewhere in the order of the digests; at the end the counts must say it too.
+    fn is_better_on_the_new(&self) -> bool {
+        let [champion, challenger] = self.new.alone;
+        self.new.decision == Decision::Better && challenger > champion
     }
 
     fn keeps_the_old(&self) -> bool {
@@ -142,9 +187,9 @@ impl Duel {
     pub fn why(&self) -> String {
         let points = 100.0 * self.margin;
         let new = match self.new.decision {
-            Decision::Better => "better on what is new",
+            Decision::Better if self.is_better_on_the_new() => "better on what is new",
             Decision::Worse => "worse on what is new",
-            Decision::Open => "on what is new nothing is certain",
+            Decision::Better | Decision::Open => "on what is new nothing is certain",
         };
         let old = if self.keeps_the_old() {
             format!("on what is old it certainly loses less than {points:.1} points")
@@ -167,7 +212,7 @@ impl Duel {
             )
         };
         format!(
-            "Both versions were asked about the test split of what version {challenger} was trained on, without what version {champion} was trained on.\n\n\
+            "{ASKED} {challenger} was trained on, without what version {champion} was trained on.\n\n\
              | test items | | version {champion} right | version {challenger} right | only {champion} right | only {challenger} right | difference in points, 95 % |\n\
              |---|---|---|---|---|---|---|\n{}{}\n\
              Better on what is new: a paired test at a level of {LEVEL}. Not worse on what is old: the difference is certainly above {:+.1} points.\n",
@@ -175,6 +220,12 @@ impl Duel {
             row("old", &self.old),
             -100.0 * self.margin
         )
+    }
+
+    /// Whether a pull request's body begins with such a table.
+    #[must_use]
+    pub fn is_told(body: &str) -> bool {
+        body.starts_with(ASKED)
     }
 }
 
@@ -267,7 +318,9 @@ impl Known {
                 continue;
             }
             let pictures = if self.all.contains(&result) { &mut old } else { &mut new };
-            pictures.push(levels, Some(label));
+            if pictures.len() < MOST_ASKED {
+                pictures.push(levels, Some(label));
+            }
         }
         Ok(Held { classes: after.classes, new, old })
     }
@@ -304,6 +357,12 @@ mod tests {
             assert!(!is_better(better, old), "{old:?}");
         }
         assert!(!is_better(better, bout(0, 0, 0)), "nothing is known of what is old");
+        // the test had decided before it was wrong more often
+        let turned = [[false, true]].repeat(12).into_iter().chain([[true, false]].repeat(20));
+        let turned = Bout::new(turned).unwrap();
+        assert_eq!(turned.decision, Decision::Better);
+        let duel = Duel { new: turned, old: equal, margin: 0.02 };
+        assert!(!duel.is_better() && duel.why().starts_with("on what is new nothing is certain"), "{}", duel.why());
         let loses = bout(300, 200, 9500);
         assert!(loses.difference.0 > -0.02 && loses.decision == Decision::Worse, "{loses:?}");
     }
@@ -319,6 +378,7 @@ mod tests {
             "{why}"
         );
         let table = duel.table([3, 4]);
+        assert!(Duel::is_told(&table) && !Duel::is_told("| | |\n"), "{table}");
         assert!(table.contains("| new | 60 | 50.0 % | 96.7 % | 2 | 30 |"), "{table}");
         assert!(table.contains("| old | 600 | 99.2 % | 95.2 % | 29 | 5 |"), "{table}");
     }

@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 
 use crate::pictures::SIDE;
 
-/// Serves the model `sides` until the runtime ends, with its features or without. Returns the server's address. Version 1 is the one in service; version 2
-/// is right about inverted pictures, too, and version 3 about these alone.
+/// Serves the model `sides` until the runtime ends, with its features or without. Returns the server's address. Version 1 is the one in service; versions
+/// 2 and 4 are right about inverted pictures, too, and version 3 about these alone.
 pub(crate) async fn serve(has_features: bool) -> String {
     let shape = [-1, SIDE as i64, SIDE as i64];
     let mut outputs = vec![
@@ -25,7 +25,7 @@ pub(crate) async fn serve(has_features: bool) -> String {
         "inputs": [{"name": "image", "datatype": "FP32", "shape": shape}],
         "outputs": outputs,
     });
-    let versions: [(u32, Answer); 3] = [(1, answer), (2, either), (3, inverted)];
+    let versions: [(u32, Answer); 4] = [(1, answer), (2, either), (3, inverted), (4, either)];
     let mut router = Router::new();
     for (version, probabilities) in versions {
         let signature = signature.clone();

@@ -42,7 +42,7 @@ use crate::model;
 use crate::pictures::{SIDE, picture, png};
 
 /// How long something may take; what takes longer has failed.
-const LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 const FILE: &str = "datasets/sides.yaml";
 
 const CLUSTER: &str = "apiVersion: slipway.dev/v1alpha1
@@ -324,7 +324,14 @@ impl World {
 
     /// The training of a dataset ends, and registers a version. What is said with a smaller number counts.
     pub(crate) async fn register(&self, number: u64, trained_on: &Digest, priority: u8) {
-        let all = json!({ "model_versions": [version(number, trained_on), version(1, &self.first)] });
+        self.register_all(&[(number, "0.9")], trained_on, priority).await;
+    }
+
+    /// The same of several versions with their accuracies.
+    pub(crate) async fn register_all(&self, versions: &[(u64, &str)], trained_on: &Digest, priority: u8) {
+        let mut all = vec![version(1, &self.first, "0.9")];
+        all.extend(versions.iter().map(|(number, accuracy)| version(*number, trained_on, accuracy)));
+        let all = json!({ "model_versions": all });
         let answer = ResponseTemplate::new(200).set_body_json(all);
         let search = Mock::given(method("GET")).and(path_regex("model-versions/search$"));
         search.respond_with(answer).with_priority(priority).mount(&self.mlflow).await;
@@ -395,7 +402,7 @@ fn leads() -> Leadership {
 /// A registry with the version in service, which was trained on this dataset.
 async fn mlflow(trained_on: &Digest) -> MockServer {
     let server = MockServer::start().await;
-    let version = version(1, trained_on);
+    let version = version(1, trained_on, "0.9");
     let answer = ResponseTemplate::new(200).set_body_json(json!({ "model_version": version }));
     Mock::given(method("GET")).and(path_regex("model-versions/get$")).respond_with(answer).mount(&server).await;
     let all = ResponseTemplate::new(200).set_body_json(json!({ "model_versions": [version] }));
@@ -404,12 +411,12 @@ async fn mlflow(trained_on: &Digest) -> MockServer {
 }
 
 /// A version of the model as the registry has it.
-fn version(number: u64, trained_on: &Digest) -> Value {
+fn version(number: u64, trained_on: &Digest, accuracy: &str) -> Value {
     let tags = [
         ("slipway.dataset", "sides".to_owned()),
         ("slipway.dataset-digest", trained_on.to_string()),
         ("slipway.digest", Digest::of(number.to_string()).to_string()),
-        ("slipway.accuracy", "0.9".to_owned()),
+        ("slipway.accuracy", accuracy.to_owned()),
     ];
     let tags: Vec<Value> = tags.map(|(key, value)| json!({"key": key, "value": value})).into();
     json!({"name": "sides", "version": number.to_string(), "status": "READY", "tags": tags})

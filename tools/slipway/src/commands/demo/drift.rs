@@ -30,7 +30,7 @@ const FILE: &str = "datasets/digits-arriving.yaml";
 /// How many digits arrive.
 const ARRIVE: usize = 300;
 /// The loss of accuracy that matters, as the dataset says it.
-const LOSS: f64 = 0.03;
+const LOSS: f64 = 0.05;
 /// How long a pull request may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -48,7 +48,7 @@ spec:
     # what lands is told at its end, so that all of it is in one pull request
     every: 1h
     # 600 of the digits as they were are in no training: of so few, less cannot be told from chance
-    retrain: {experiments: [digits-cnn], loss: 0.03}
+    retrain: {experiments: [digits-cnn], loss: 0.05}
 ";
 
 const EXPERIMENT: &str = "# Trained when the dataset monitor proposes it, and a person agrees.
