@@ -121,7 +121,7 @@ impl Figures {
             let late = most * 5 / 4 + Duration::from_millis(1);
             self.bounds = Some(Bounds { late, limit: (nearly_all * 8).clamp(LIMITS.0, LIMITS.1) });
         }
-        verdict(worse, later)
+        self.verdict(worse, later)
     }
 
     /// Takes a request that the canary was asked. One on which the champion failed as well is no failure of the canary.
@@ -132,12 +132,13 @@ impl Figures {
             _ => self.errors.canary(outcome != Outcome::Answered),
         };
         let later = self.late(outcome, took).is_some_and(|late| self.lateness.canary(late));
-        // what does not answer in time is slow, whichever test says it first
-        if worse && self.canary.too_late * 2 > self.canary.failed {
-            verdict(false, true)
-        } else {
-            verdict(worse, later)
-        }
+        self.verdict(worse, later)
+    }
+
+    fn verdict(&self, worse: bool, later: bool) -> Option<Worse> {
+        // what does not answer in time is slow, whichever test says it first, and after a request of whichever version
+        let is_late = self.canary.too_late * 2 > self.canary.failed;
+        if worse && !is_late { Some(Worse::Errors) } else { (worse || later).then_some(Worse::Latency) }
     }
 }
 
@@ -154,10 +155,6 @@ fn count(side: &mut Side, outcome: Outcome, took: Duration) {
         }
         Outcome::Left => {}
     }
-}
-
-fn verdict(worse: bool, later: bool) -> Option<Worse> {
-    if worse { Some(Worse::Errors) } else { later.then_some(Worse::Latency) }
 }
 
 #[cfg(test)]
@@ -196,6 +193,11 @@ mod tests {
         assert!(slow <= 20 && why == Worse::Latency, "{slow}");
         let (never, why) = switched_off(19, 100, |_| (Outcome::TooLate, MS * 1000)).unwrap();
         assert!(never <= 14 && why == Worse::Latency, "{never}");
+        for each in 1..60 {
+            // for some of them the champion's next request decides
+            let (_, why) = switched_off(each, 100, |_| (Outcome::TooLate, MS * 1000)).unwrap();
+            assert_eq!(why, Worse::Latency, "{each}");
+        }
         // whose clients leave before it has answered
         let (left, why) = switched_off(19, 100, |_| (Outcome::Left, MS * 30)).unwrap();
         assert!(left <= 20 && why == Worse::Latency, "{left}");

@@ -346,7 +346,7 @@ fn drift_says_what_a_monitor_that_is_switched_off_would_do() {
     let json = after.json();
     let found = &json[0];
     let (evidence, decision) = (&found["evidence"], &found["decision"]);
-    assert_eq!((evidence["new"].as_u64(), evidence["quality"]["setAside"].as_u64()), (Some(200), Some(0)), "{found}");
+    assert_eq!((evidence["new"].as_u64(), evidence["feed"]["aside"].as_u64()), (Some(200), Some(0)), "{found}");
     assert!(evidence["change"]["alarm"].is_object(), "{found}");
     assert_eq!((decision["action"].as_str(), decision["by"].as_str()), (Some("heldBack"), Some("switch")), "{found}");
     let shown = place.run(&["drift", "d"]);
