@@ -126,7 +126,7 @@ impl Memory {
 }
 
 /// Takes a body that nobody needs from its connection: a client that is still writing would not see the answer.
-pub async fn discard(mut body: Body) {
+pub async fn discard(mut body: impl HttpBody<Data = Bytes> + Unpin) {
     let mut length = 0;
     while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
         && length <= MAX_DISCARDED
@@ -178,13 +178,8 @@ pub async fn decompressed<F: Future<Output = Response>>(
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     };
-    if let Some(mut rest) = rest {
-        let mut discarded = 0;
-        while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await
-            && discarded <= MAX_DISCARDED
-        {
-            discarded += frame.data_ref().map_or(0, Bytes::len);
-        }
+    if let Some(rest) = rest {
+        discard(rest).await;
     }
     if response.status() != StatusCode::UNSUPPORTED_MEDIA_TYPE {
         return response;

@@ -92,23 +92,26 @@ fn is_time(last: &Last, now: i64) -> bool {
     last.open.is_none() && last.time.is_none_or(|time| now - time >= INTERVAL)
 }
 
-/// Whether the forge has yet to say which pull request started a job that has ended.
-fn is_asking(facts: &Facts) -> bool {
-    let has_ended = |training: &Training| matches!(training.state, State::Finished | State::Failed);
-    let ended = facts.observed.trainings.iter().filter(|(_, training)| has_ended(training)).map(|(job, _)| job);
-    ended.filter(|job| facts.declared.jobs.contains_key(*job)).any(|job| !facts.is_asked(job))
+/// The jobs that have ended, and whose files are still on the default branch.
+fn over(facts: &Facts) -> impl Iterator<Item = (&String, &Training)> {
+    let trainings = &facts.observed.trainings;
+    let there = facts.declared.jobs.keys().filter_map(|job| Some((job, trainings.get(job)?.as_ref())));
+    there.filter(|(_, training)| matches!(training.state, State::Finished | State::Failed))
 }
 
-/// The jobs that have ended, whose files are still on the default branch, and whose logs are kept, as far as there is anything to keep. The forge
-/// was asked about them, because a record never learns later which pull request started its job.
+/// Whether the forge has yet to say which pull request started a job that has ended.
+fn is_asking(facts: &Facts) -> bool {
+    over(facts).any(|(job, _)| !facts.is_asked(job))
+}
+
+/// Those that have ended and whose logs are kept, as far as there is anything to keep. The forge was asked about them, because a record never
+/// learns later which pull request started its job.
 fn ended(facts: &Facts, safe: &BTreeSet<String>) -> Vec<String> {
-    let has_ended = |job: &&String| {
-        facts.observed.trainings.get(*job).is_some_and(|training| {
-            let nothing_to_keep = training.workers.is_empty() || facts.recorded.without_run.contains(*job);
-            matches!(training.state, State::Finished | State::Failed) && (safe.contains(*job) || nothing_to_keep)
-        })
+    let is_ready = |(job, training): &(&String, &Training)| {
+        let nothing_to_keep = training.workers.is_empty() || facts.recorded.without_run.contains(*job);
+        (safe.contains(*job) || nothing_to_keep) && facts.is_asked(job)
     };
-    facts.declared.jobs.keys().filter(has_ended).filter(|job| facts.is_asked(job)).cloned().collect()
+    over(facts).filter(is_ready).map(|(job, _)| job.clone()).collect()
 }
 
 #[cfg(test)]

@@ -56,11 +56,7 @@ async fn two_managers_at_once_open_every_promotion_once() {
     let (one, other) = (world.manager("local", leader()), world.manager("local", leader()));
     let (in_one, in_other) = (Published::default(), Published::default());
     let scenario = async {
-        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
-            world.create(job);
-            let run = world.run(job).await;
-            world.finish(job, &run, accuracy, DATA).await;
-        }
+        world.finish_both(&jobs, [0.95, 0.96]).await;
         let report = world.reported(number, "promotion `#").await;
         assert!(report.contains("2 trials finished"), "{report}");
         // whoever comes later finds it

@@ -73,11 +73,7 @@ async fn a_promotion_that_was_closed_is_not_opened_again() {
     let (manager, published) = (world.manager("local", leader()), Published::default());
     let (number, jobs) = world.merge("local").await;
     with(&manager, &published, async {
-        for (job, accuracy) in jobs.iter().zip([0.95, 0.94]) {
-            world.create(job);
-            let run = world.run(job).await;
-            world.finish(job, &run, accuracy, DATA).await;
-        }
+        world.finish_both(&jobs, [0.95, 0.94]).await;
         until("the promotion", async || world.promotions().await.len() == 1).await;
     })
     .await;
@@ -104,17 +100,11 @@ async fn the_account_of_the_manager_is_enough_to_report_promote_and_merge() {
     let (manager, published) = (world.manager("local", leader()), Published::default());
     let (number, jobs) = world.merge("local").await;
     with(&manager, &published, async {
-        let mut runs = Vec::new();
-        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
-            world.create(job);
-            let run = world.run(job).await;
-            world.finish(job, &run, accuracy, DATA).await;
-            runs.push(run.run_id);
-        }
+        let runs = world.finish_both(&jobs, [0.95, 0.96]).await;
         until("the promotion", async || !world.promotions().await.is_empty()).await;
         let promotion = world.promotions().await.remove(0);
         world.reported(number, &format!("promotion `#{}`", promotion.number)).await;
-        let run = world.mlflow.client.get_run(&runs[1]).await.unwrap();
+        let run = world.mlflow.client.get_run(&runs[1].run_id).await.unwrap();
         assert_eq!(run.tags["slipway.promotion.local"], promotion.number.to_string());
         world.judge(promotion.number).await;
         jump(Duration::from_secs(10)).await;
@@ -132,11 +122,7 @@ async fn a_promotion_is_merged_without_a_person_where_the_experiment_says_so() {
     let (manager, published) = (world.manager("local", leader()), Published::default());
     let (number, jobs) = world.merge("local").await;
     with(&manager, &published, async {
-        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
-            world.create(job);
-            let run = world.run(job).await;
-            world.finish(job, &run, accuracy, DATA).await;
-        }
+        world.finish_both(&jobs, [0.95, 0.96]).await;
         until("the promotion", async || !world.promotions().await.is_empty()).await;
         let promotion = world.promotions().await.remove(0);
         // checks are looked at every few seconds, and there is none yet
@@ -164,11 +150,7 @@ async fn a_version_is_proposed_by_nobody_where_the_experiment_says_so() {
     let (manager, published) = (world.manager("local", leader()), Published::default());
     let (number, jobs) = world.merge("local").await;
     with(&manager, &published, async {
-        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
-            world.create(job);
-            let run = world.run(job).await;
-            world.finish(job, &run, accuracy, DATA).await;
-        }
+        world.finish_both(&jobs, [0.95, 0.96]).await;
         world.reported(number, "2 trials finished").await;
         // whoever writes this would have opened the promotion before
         world.reported(number, "`slipway promote mnist --version 2` puts it into service").await;
@@ -186,11 +168,7 @@ async fn a_promotion_waits_for_a_person_in_an_environment_that_the_experiment_do
     let (manager, published) = (world.manager("local", leader()), Published::default());
     let (number, jobs) = world.merge("local").await;
     with(&manager, &published, async {
-        for (job, accuracy) in jobs.iter().zip([0.95, 0.96]) {
-            world.create(job);
-            let run = world.run(job).await;
-            world.finish(job, &run, accuracy, DATA).await;
-        }
+        world.finish_both(&jobs, [0.95, 0.96]).await;
         until("the promotion", async || !world.promotions().await.is_empty()).await;
         let promotion = world.promotions().await.remove(0);
         world.reported(number, &format!("promotion `#{}`", promotion.number)).await;

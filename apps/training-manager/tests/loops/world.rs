@@ -230,6 +230,18 @@ impl World {
         client.create_run(&experiment, job, &tags, Timestamp::now().as_millisecond()).await.unwrap()
     }
 
+    /// Both of these jobs have started and finished, with these accuracies on the usual data. Returns their runs.
+    pub(crate) async fn finish_both(&self, jobs: &[String], accuracies: [f64; 2]) -> Vec<Run> {
+        let mut runs = Vec::new();
+        for (job, accuracy) in jobs.iter().zip(accuracies) {
+            self.create(job);
+            let run = self.run(job).await;
+            self.finish(job, &run, accuracy, DATA).await;
+            runs.push(run);
+        }
+        runs
+    }
+
     /// It has finished, and registered a version with this accuracy on data with this digest.
     pub(crate) async fn finish(&self, job: &str, run: &Run, accuracy: f64, data: &str) {
         let client = &self.mlflow.client;

@@ -84,14 +84,19 @@ pub(super) async fn server(minutes: u64, tokens: u64, lists: u64) -> MockServer 
         .expect(tokens)
         .mount(&server)
         .await;
+    listed(&server, lists).await;
+    server
+}
+
+/// Pull requests are listed so often, for whoever has `ghs_secret`.
+async fn listed(server: &MockServer, times: u64) {
     Mock::given(method("GET"))
         .and(path("/repos/octo/cat/pulls"))
         .and(bearer_token("ghs_secret"))
         .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(7, "slipway/a")])))
-        .expect(lists)
-        .mount(&server)
+        .expect(times)
+        .mount(server)
         .await;
-    server
 }
 
 async fn ask_three_times(server: &MockServer, pem: &str) {
@@ -149,12 +154,7 @@ async fn an_app_on_a_machine_with_a_wrong_clock_signs_by_that_of_github() {
             })
             .mount(&server)
             .await;
-        Mock::given(method("GET"))
-            .and(path("/repos/octo/cat/pulls"))
-            .and(bearer_token("ghs_secret"))
-            .respond_with(ResponseTemplate::new(200).set_body_json(json!([pull(7, "slipway/a")])))
-            .mount(&server)
-            .await;
+        listed(&server, 3).await;
         ask_three_times(&server, &KEY).await;
         // one refusal, from which the time is known: then the installation, a token, and what is asked for
         assert_eq!(server.received_requests().await.unwrap().len(), 1 + 2 + 3, "{ahead}");

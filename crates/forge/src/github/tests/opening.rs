@@ -15,6 +15,17 @@ fn request() -> PullRequest {
     PullRequest { branch, base, title, body, draft: false, labels, reviewers }
 }
 
+/// A request that has this opens one pull request.
+async fn opened_by(server: &MockServer, has: serde_json::Value) {
+    Mock::given(method("POST"))
+        .and(path("/repos/octo/cat/pulls"))
+        .and(body_partial_json(has))
+        .respond_with(ResponseTemplate::new(201).set_body_json(pull(7, "slipway/a")))
+        .expect(1)
+        .mount(server)
+        .await;
+}
+
 async fn asked_for(server: &MockServer, body: serde_json::Value, status: u16) {
     Mock::given(method("POST"))
         .and(path("/repos/octo/cat/pulls/7/requested_reviewers"))
@@ -32,13 +43,7 @@ async fn asked_for(server: &MockServer, body: serde_json::Value, status: u16) {
 async fn a_reviewer_who_may_not_be_asked_keeps_nobody_else_from_it() {
     let (server, github) = github().await;
     let log = Log::start();
-    Mock::given(method("POST"))
-        .and(path("/repos/octo/cat/pulls"))
-        .and(body_partial_json(json!({"head": "slipway/a"})))
-        .respond_with(ResponseTemplate::new(201).set_body_json(pull(7, "slipway/a")))
-        .expect(1)
-        .mount(&server)
-        .await;
+    opened_by(&server, json!({"head": "slipway/a"})).await;
     Mock::given(method("POST"))
         .and(path("/repos/octo/cat/issues/7/labels"))
         .and(body_json(json!({"labels": ["training", "gpu"]})))
@@ -59,13 +64,7 @@ async fn a_reviewer_who_may_not_be_asked_keeps_nobody_else_from_it() {
 #[tokio::test]
 async fn nobody_is_asked_to_review_a_draft() {
     let (server, github) = github().await;
-    Mock::given(method("POST"))
-        .and(path("/repos/octo/cat/pulls"))
-        .and(body_partial_json(json!({"draft": true, "head": "slipway/a"})))
-        .respond_with(ResponseTemplate::new(201).set_body_json(pull(7, "slipway/a")))
-        .expect(1)
-        .mount(&server)
-        .await;
+    opened_by(&server, json!({"draft": true, "head": "slipway/a"})).await;
     Mock::given(method("POST"))
         .and(path("/repos/octo/cat/issues/7/labels"))
         .respond_with(ResponseTemplate::new(200).set_body_json(json!([{"name": "training"}, {"name": "gpu"}])))
