@@ -141,6 +141,10 @@ test-gitops: clone ## test the GitOps tree with kustomize, helm, Argo CD's tools
 E2E_TEST = $(IMAGES_ENV) cargo test --release --locked -p slipway-e2e
 E2E_TESTS = $(E2E_TEST) --test e2e -- --test-threads=1 --nocapture $(E2E_SKIP) $(if $(E2E_SKIP),,&& $(E2E_TEST) --test many -- --nocapture) \
   && $(E2E_TEST) --test restore -- --nocapture
+# KILLS=yes kills workers, MLflow, the store and the node's container runtime a hundred times instead; some hours.
+ifneq ($(KILLS),)
+E2E_TESTS = $(E2E_TEST) --test e2e -- --ignored --nocapture a_hundred
+endif
 ifeq ($(CLUSTER),kind)
 # Needs Docker and kubectl, and neither root nor the test cluster's images: those of upstream come from their own registries. What the node
 # and its pods said before it was taken down is in the folder DIAGNOSTICS if something failed. The tests that need an App's GitHub, those
