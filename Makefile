@@ -35,7 +35,7 @@ LOOP_TEST := a_newcomer_trains_by_merging_and_asks_about_a_drawn_digit
 .PHONY: help clone setup setup-test setup-linters build build-tests install dist package demo images test test-rust test-python test-faults test-loop test-github \
   test-confined test-gitops setup-images test-images test-reproducible cluster cluster-down cluster-packages cluster-build test-cluster \
   test-cluster-smoke e2e setup-kind lint advisories bench bench-pipeline bench-training bench-serving bench-cli \
-  bench-accuracy profile bench-images bench-cluster clean-cache
+  bench-accuracy bench-drift profile bench-images bench-cluster clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -207,6 +207,15 @@ bench-cli: build ## measure the command line alone, by the number of jobs, and d
 
 bench-accuracy: build setup-test ## train twenty seeds, and measure how long it takes from a merge to 97 %
 	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 accuracy
+
+# Of more streams fewer years: a thousand years take 80 s of a core for a hundred streams, and 800 s for a thousand, each in four rows.
+DRIFT := cargo run --release --locked -p slipway-drift --example
+bench-drift: setup-test ## measure what alarms promise and notice: false alarms, corruptions, estimates, champion and challenger; half an hour
+	cargo test --release --locked -p slipway-drift --test drift -- --ignored a_thousand_years
+	$(DRIFT) false_alarms -- 1000 1,10,100
+	$(DRIFT) false_alarms -- 100 1000
+	$(CACHE)/venv-torch/bin/python tools/measure/drift.py $(CACHE)/drift
+	cargo test --release --locked -p slipway-drift --test drift -- --nocapture paired::
 
 BATCH := 64
 WORKERS := 1
