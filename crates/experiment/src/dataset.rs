@@ -433,7 +433,10 @@ spec: # what it is
             (format!("{TABLE}  pipeline: {{validate: {{ranges: {{z: [0, 1]}}}}}}\n"), (7, 34, "wrong-value")),
             // a text has no range, and neither has a class
             (format!("{TABLE}  pipeline: {{validate: {{ranges: {{t: [0, 1]}}}}}}\n"), (7, 34, "wrong-value")),
-            (format!("{TABLE}  classes: 2\n  pipeline: {{validate: {{ranges: {{y: [0, 1]}}}}}}\n"), (8, 34, "wrong-value")),
+            (
+                format!("{TABLE}  classes: 2\n  pipeline: {{validate: {{ranges: {{y: [0, 1]}}}}}}\n"),
+                (8, 34, "wrong-value"),
+            ),
             (format!("{TABLE}  pipeline: {{validate: {{ranges: {{x: [2, 1]}}}}}}\n"), (7, 37, "wrong-value")),
             (format!("{TABLE}  pipeline: {{validate: {{ranges: {{x: [1]}}}}}}\n"), (7, 37, "wrong-value")),
             (format!("{TABLE}  pipeline: {{}}\n").replace("features: [x, t], ", ""), (5, 11, "missing-field")),

@@ -136,7 +136,10 @@ pub(super) fn monitor(
             reader.add(node.at, "missing-field", "spec.pipeline is not declared, so nothing changes", help);
             return None;
         }
-        Some(Some(Pipeline { publish: publish @ (Publication::Images | Publication::Csv | Publication::Parquet), .. })) => {
+        Some(Some(Pipeline {
+            publish: publish @ (Publication::Images | Publication::Csv | Publication::Parquet),
+            ..
+        })) => {
             let help = match publish {
                 Publication::Images => "publish `idx`, or remove spec.monitor",
                 _ => "remove spec.monitor: the pipeline as a job builds the dataset (docs/continuous-training.md)",
