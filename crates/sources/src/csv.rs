@@ -51,6 +51,10 @@ pub(crate) fn each<E: From<Error>>(
     let indices: Vec<usize> =
         columns.iter().filter_map(|column| names.iter().position(|name| name == column)).collect();
     let mut reader = reader(file, delimiter, given.is_none())?;
+    if given.is_none() {
+        // so that the position is that of the first row
+        reader.csv.headers().map_err(|error| malformed(file, 1, &error))?;
+    }
     let mut record = StringRecord::new();
     let mut cells = Vec::new();
     loop {

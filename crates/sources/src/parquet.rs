@@ -155,7 +155,9 @@ fn reader(file: &Plain) -> Result<SerializedFileReader<File>> {
 }
 
 fn malformed(file: &Plain, error: &ParquetError) -> Error {
-    let message = format!("{} is not a complete Parquet file: {error}", file.name);
+    // it may print all bytes of a text
+    let reason: String = error.to_string().chars().take(300).collect();
+    let message = format!("{} is not a complete Parquet file: {reason}", file.name);
     Error::problem(
         &file.field,
         "truncated",
