@@ -73,6 +73,8 @@ pub struct Inner {
     pub ahead: i64,
     /// What a rule of the default branch says to everybody who merges.
     pub rule: Option<String>,
+    /// How many approvals a rule of the default branch requires, and which checks.
+    pub required: (usize, Vec<String>),
     /// What was asked of the API: method and path.
     pub asked: Vec<String>,
     /// The token of each request, of the API and of git, with method and path.
@@ -217,6 +219,12 @@ impl GitHub {
         self.state.inner.lock().await.rule = rule.map(str::to_owned);
     }
 
+    /// A rule of the default branch requires so many approvals, and these checks.
+    pub async fn set_required(&self, approvals: usize, checks: &[&str]) {
+        let checks = checks.iter().map(|check| (*check).to_owned()).collect();
+        self.state.inner.lock().await.required = (approvals, checks);
+    }
+
     /// Its clock is so many seconds ahead of this machine's, as apps' signatures meet it.
     pub async fn set_ahead(&self, seconds: i64) {
         self.state.inner.lock().await.ahead = seconds;
@@ -307,7 +315,7 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     let answered = tokio::spawn(async move {
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, MOST_BYTES).await?;
-        if parts.uri.path().starts_with("/api/v3/") {
+        if parts.uri.path().starts_with("/api/") {
             front::answer(&state, &parts.method, &parts.uri, &parts.headers, body).await
         } else {
             git_http::answer(&state, &parts.method, &parts.uri, &parts.headers, body).await
