@@ -59,6 +59,7 @@ pub const ACTIONS: App = App {
         ("actions", "write"),
         ("checks", "write"),
         ("contents", "write"),
+        ("packages", "write"),
         ("pull_requests", "write"),
         ("statuses", "write"),
     ],

@@ -15,13 +15,14 @@ use serde_json::Value;
 use slipway_digest::Digest;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
 use crate::accounts::{ANN, App, FORK, REPOSITORY};
 use crate::emulator::Emulator;
 use crate::mirror::{self, Ids};
 use crate::repository::Bare;
+use crate::sigstore::Sigstore;
 use crate::{front, git_http};
 
 /// More than any request of these tests.
@@ -50,6 +51,8 @@ pub struct State {
     pub is_shared: bool,
     /// emulate.
     pub emulator: Emulator,
+    /// What signs, once a job may.
+    pub sigstore: OnceCell<Sigstore>,
     /// One request at a time: emulate and git change together.
     pub inner: Mutex<Inner>,
 }
@@ -69,6 +72,8 @@ pub struct Inner {
     pub annotations: BTreeMap<u64, Vec<Value>>,
     /// The digest of each file of a release, by its number.
     pub uploaded: BTreeMap<u64, Digest>,
+    /// The variables of the repository's settings, which workflows read.
+    pub variables: BTreeMap<String, String>,
     /// By how many seconds its clock is ahead of this machine's.
     pub ahead: i64,
     /// What a rule of the default branch says to everybody who merges.
@@ -173,6 +178,14 @@ impl GitHub {
         self.state.inner.lock().await.jobs.keys().cloned().collect()
     }
 
+    /// What workflows sign by, and what verifies it. It starts when it is asked for.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn sigstore(&self) -> Result<&Sigstore> {
+        self.state.sigstore.get_or_try_init(Sigstore::start).await
+    }
+
     /// A request of the API; status and JSON.
     ///
     /// # Errors
@@ -212,6 +225,16 @@ impl GitHub {
             }
         }
         Ok(all.unwrap_or_default().into())
+    }
+
+    /// Sets a variable of the repository's settings.
+    pub async fn set_variable(&self, name: &str, value: &str) {
+        self.state.inner.lock().await.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The variables of the repository's settings.
+    pub async fn variables(&self) -> BTreeMap<String, String> {
+        self.state.inner.lock().await.variables.clone()
     }
 
     /// A rule of the default branch lets nobody merge, and says this; or there is none.
@@ -265,7 +288,8 @@ impl State {
     async fn new(server: &str, folder: &Path, is_shared: bool) -> Result<Arc<Self>> {
         let emulator = Emulator::start(server).await?;
         let (server, folder) = (server.to_owned(), folder.to_owned());
-        Ok(Arc::new(Self { server, folder, is_shared, emulator, inner: Mutex::default() }))
+        let sigstore = OnceCell::new();
+        Ok(Arc::new(Self { server, folder, is_shared, emulator, sigstore, inner: Mutex::default() }))
     }
 
     /// A repository's bare folder.
