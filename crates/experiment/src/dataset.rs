@@ -440,6 +440,7 @@ spec: # what it is
             (format!("{TABLE}  pipeline: {{validate: {{ranges: {{x: [2, 1]}}}}}}\n"), (7, 37, "wrong-value")),
             (format!("{TABLE}  pipeline: {{validate: {{ranges: {{x: [1]}}}}}}\n"), (7, 37, "wrong-value")),
             (format!("{TABLE}  pipeline: {{}}\n").replace("features: [x, t], ", ""), (5, 11, "missing-field")),
+            (format!("{TABLE}  pipeline: {{}}\n").replace("{t: text}", "{u: text}"), (5, 11, "wrong-value")),
             (format!("{TABLE}  pipeline: {{}}\n  monitor: {{}}\n"), (8, 12, "wrong-value")),
             (format!("{WATCHED}  pipeline: {{validate: {{ranges: {{x: [0, 1]}}}}}}\n"), (9, 33, "wrong-value")),
         ] {

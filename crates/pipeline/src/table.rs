@@ -229,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_row_is_read_as_it_was_written_or_set_aside(cells in prop::collection::vec(cell(), 0..5)) {
+        fn a_row_is_read_as_it_was_written_or_set_aside(cells in prop::collection::vec(cell(), 2..5)) {
             let layout = layout("features: [t, x], types: {t: text}, label: y, missing: allowed");
             let mut to = Writer::default();
             if layout.values(&cells, &mut to).is_ok() {

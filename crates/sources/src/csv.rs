@@ -3,7 +3,7 @@
 use std::cell::Cell as Shared;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,6 +15,9 @@ use crate::open::Plain;
 use crate::table::{Cell, LONGEST_ROW, Row, Take, WrongRow};
 use crate::{Error, Result};
 
+/// Bytes that are read at once.
+const AT_ONCE: usize = 1 << 16;
+
 /// The names of the columns: `given`, or those of the first line.
 pub(crate) fn header(file: &Plain, delimiter: u8, given: Option<&[String]>) -> Result<Vec<String>> {
     if let Some(given) = given {
@@ -22,12 +25,8 @@ pub(crate) fn header(file: &Plain, delimiter: u8, given: Option<&[String]>) -> R
     }
     let mut reader = reader(file, delimiter, true)?;
     let header = reader.csv.headers().map_err(|error| malformed(file, 1, &error))?;
-    let names: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-    let twice = {
-        let mut seen = HashSet::new();
-        names.iter().find(|name| !seen.insert(name.as_str()))
-    };
-    if let Some(name) = twice {
+    let mut seen = HashSet::new();
+    if let Some(name) = header.iter().map(str::trim).find(|name| !seen.insert(*name)) {
         let message = format!("{} has the column `{}` twice", file.name, excerpt(name));
         return Err(Error::problem(
             &file.field,
@@ -36,7 +35,7 @@ pub(crate) fn header(file: &Plain, delimiter: u8, given: Option<&[String]>) -> R
             "rename one of them, or declare `header:` with the name of each column",
         ));
     }
-    Ok(names)
+    Ok(header.iter().map(|name| name.trim().to_owned()).collect())
 }
 
 /// Reads the named columns of each row. A cell without text is missing.
@@ -58,14 +57,14 @@ pub(crate) fn each<E: From<Error>>(
     let mut record = StringRecord::new();
     let mut cells = Vec::new();
     loop {
-        let line = reader.csv.position().line();
-        reader.left.set(LONGEST_ROW);
+        let line = reader.line();
+        // what is read ahead belongs to later rows
+        reader.left.set(LONGEST_ROW + AT_ONCE);
         match reader.csv.read_record(&mut record) {
             Ok(true) => {}
             Ok(false) => return Ok(()),
             // the next line may be right
             Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
-                let line = error.position().map_or(line, csv::Position::line);
                 let what = "cannot be read as CSV: it is not UTF-8".to_owned();
                 let wrong = WrongRow { what, help: "save it as CSV in UTF-8" };
                 take(Row { place: &format!("line {line}"), cells: Err(wrong) })?;
@@ -73,11 +72,10 @@ pub(crate) fn each<E: From<Error>>(
             }
             Err(error) => return Err(malformed(file, line, &error).into()),
         }
-        let line = record.position().map_or(line, csv::Position::line);
         let place = format!("line {line}");
         if record.len() != names.len() {
-            let lines = reader.csv.position().line() - line;
-            let open = if lines > 1 { "; it is longer than a line: is a quotation mark not closed?" } else { "" };
+            let is_long = record.iter().any(|cell| cell.contains('\n'));
+            let open = if is_long { "; it is longer than a line: is a quotation mark not closed?" } else { "" };
             let what = format!("has {} cells, but there are {} columns{open}", record.len(), names.len());
             let help = "correct the line; if another character is between the cells, declare `delimiter:`";
             take(Row { place: &place, cells: Err(WrongRow { what, help }) })?;
@@ -97,6 +95,17 @@ struct Lines {
     csv: csv::Reader<Bounded>,
     /// Bytes that may be read before the next row ends.
     left: Rc<Shared<usize>>,
+    /// Whether lines end with a carriage return and a line feed, as those of Excel do.
+    has_carriage_returns: bool,
+}
+
+impl Lines {
+    /// The line of the next row, if none before it is empty.
+    fn line(&self) -> u64 {
+        let position = self.csv.position();
+        // a row ends at the carriage return, and its line at the line feed, which is read with the next row
+        position.line() + u64::from(self.has_carriage_returns && position.byte() > 0)
+    }
 }
 
 /// A file that fails after so many bytes.
@@ -114,16 +123,27 @@ impl Read for Bounded {
 }
 
 fn reader(file: &Plain, delimiter: u8, has_header: bool) -> Result<Lines> {
-    let opened = File::open(&file.path).map_err(|error| Error::file("read", &file.path, &error))?;
-    let left = Rc::new(Shared::new(LONGEST_ROW));
+    let unreadable = |error| Error::file("read", &file.path, &error);
+    let mut opened = File::open(&file.path).map_err(unreadable)?;
+    let has_carriage_returns = has_carriage_returns(&mut opened).map_err(unreadable)?;
+    let left = Rc::new(Shared::new(LONGEST_ROW + AT_ONCE));
     let bounded = Bounded { file: opened, left: Rc::clone(&left) };
-    let csv = ReaderBuilder::new().delimiter(delimiter).has_headers(has_header).flexible(true).from_reader(bounded);
-    Ok(Lines { csv, left })
+    let mut builder = ReaderBuilder::new();
+    builder.delimiter(delimiter).has_headers(has_header).flexible(true).buffer_capacity(AT_ONCE);
+    Ok(Lines { csv: builder.from_reader(bounded), left, has_carriage_returns })
+}
+
+/// Whether the first line ends with a carriage return and a line feed.
+fn has_carriage_returns(file: &mut File) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    file.by_ref().take(AT_ONCE as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    let end = start.iter().position(|byte| *byte == b'\n');
+    Ok(end.is_some_and(|end| start[..end].ends_with(b"\r")))
 }
 
 /// A file that cannot be read any further. `line` is where the row begins.
 fn malformed(file: &Plain, line: u64, error: &csv::Error) -> Error {
-    let line = error.position().map_or(line, csv::Position::line);
     let (reason, help) = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => ("it is not UTF-8".to_owned(), "save it as CSV in UTF-8"),
         csv::ErrorKind::Io(error) if error.kind() == ErrorKind::FileTooLarge => {

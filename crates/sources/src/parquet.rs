@@ -52,9 +52,11 @@ pub(crate) fn each<E: From<Error>>(file: &Plain, columns: &[&str], take: Take<'_
     // rows come in the file's order of columns
     let order: Vec<usize> =
         columns.iter().filter_map(|column| fields.iter().position(|field| field.name() == *column)).collect();
+    complete(&reader, file, columns)?;
     let projection = Type::group_type_builder(schema.name()).with_fields(fields).build();
     let projection = projection.map_err(|error| malformed(file, &error))?;
-    let mut rows = reader.get_row_iter(Some(projection)).map_err(|error| malformed(file, &error))?;
+    let rows = unless_it_panics(file, || reader.get_row_iter(Some(projection)))?;
+    let mut rows = rows.map_err(|error| malformed(file, &error))?;
     let mut cells = Vec::new();
     for number in 1_u64.. {
         let Some(row) = unless_it_panics(file, || rows.next())? else { break };
@@ -63,6 +65,21 @@ pub(crate) fn each<E: From<Error>>(file: &Plain, columns: &[&str], take: Take<'_
         cells.clear();
         cells.extend(order.iter().filter_map(|&index| fields.get(index).copied().map(cell)));
         take(Row { place: &format!("row {number}"), cells: Ok(&mut cells) })?;
+    }
+    Ok(())
+}
+
+/// Whether each column has as many values as there are rows, empty ones among them. Otherwise the library gives rows for ever that are empty.
+fn complete(reader: &SerializedFileReader<File>, file: &Plain, columns: &[&str]) -> Result<()> {
+    for group in reader.metadata().row_groups() {
+        let rows = group.num_rows();
+        for chunk in group.columns() {
+            let is_used = matches!(chunk.column_path().parts(), [name] if columns.contains(&name.as_str()));
+            if is_used && (rows < 0 || chunk.num_values() != rows) {
+                let what = format!("{} values of a column in a group of {rows} rows", chunk.num_values());
+                return Err(malformed(file, &ParquetError::General(what)));
+            }
+        }
     }
     Ok(())
 }
@@ -112,7 +129,7 @@ fn kind(field: &Type) -> Kind {
     }
 }
 
-/// The library panics on some damaged files.
+/// The library panics on some damaged files. Where a panic aborts, as in the program for distribution, they end the program.
 fn unless_it_panics<T>(file: &Plain, read: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| malformed(file, &ParquetError::General("a page is damaged".to_owned())))

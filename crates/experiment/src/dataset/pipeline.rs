@@ -232,6 +232,15 @@ fn table(
         reader.add(node.at, "missing-field", message, help);
         return None;
     }
+    let names: Vec<&str> = columns.features.iter().flatten().chain([&columns.label]).map(String::as_str).collect();
+    if let Some(name) = columns.types.keys().find(|name| !names.contains(&name.as_str()))
+        && let Some(node) = spec.optional("source")
+    {
+        let message =
+            format!("spec.source.{}.types.{} is neither a feature nor the label", source.kind(), excerpt(name));
+        reader.add(node.at, "wrong-value", message, suggestion(name, "there are", &names));
+        return None;
+    }
     no_transform?;
     let same = if matches!(source, Source::Csv(_)) { Publication::Csv } else { Publication::Parquet };
     Some(Pipeline { landing: landing?, validate: validate?, transform: Vec::new(), publish: form?.unwrap_or(same) })
@@ -295,7 +304,7 @@ fn interval(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Interval> {
 }
 
 fn landings(reader: &Reader<'_>, node: &Node) -> Option<Vec<Landing>> {
-    const HELP: &str = "such as [s3://landing/digits/]: images in <label>/<file> below it";
+    const HELP: &str = "such as [s3://landing/digits/]: images in <label>/<file> below it, or files of rows";
     let fields = reader.map(node, "spec.pipeline.read", &["landing"])?;
     let list = |node: &Node| {
         let items = reader.list(node, "spec.pipeline.read.landing", HELP)?;

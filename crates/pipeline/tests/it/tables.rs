@@ -243,7 +243,7 @@ async fn hostile_files_are_set_aside() {
     for number in 0..60 {
         let mut damaged = good.clone();
         damaged[random.usize(0..good.len())] ^= 1_u8 << random.u8(0..8);
-        workshop.land(&format!("in/damaged-{number}"), &damaged);
+        workshop.land(&format!("in/damaged-{number}"), damaged);
     }
     let spec = csv("").replace("csv: {from: files/t.csv", "parquet: {from: files/t.parquet");
     let built = workshop.build(&spec).await;
