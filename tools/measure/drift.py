@@ -4,7 +4,7 @@
 usage: drift.py FOLDER [--again]
 
 Writes digits, corrupted digits and what a network answers to them into FOLDER (about 150 MB), and prints the tables that
-docs/continuous-training.md holds. Needs npm, cargo and a Python with torch: SLIPWAY_PYTHON_TORCH of the Makefile.
+docs/continuous-training.md holds. Needs npm, cargo and a Python with torch: `make bench-drift` provides them.
 """
 
 import argparse

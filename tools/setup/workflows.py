@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a step may consist of without `make` and `slipway`.
 PLUMBING = {"apt-get", "git", "gh", "if", "else", "fi", "while", "done", "exit"}
 # What a step that signs consists of. At home, cosign would ask a person to log in.
-SIGNING = {"cosign", "mkdir", "for", "done", "xargs"}
+SIGNING = {"cosign", "mkdir", "for", "while", "done", "xargs"}
 
 
 def commands(script: str) -> Iterator[list[str]]:
@@ -204,6 +204,9 @@ def main(slipway: str) -> int:
         workflow = yaml.safe_load(text)
         shown = path.relative_to(ROOT)
         problems += [f"{shown}: {problem}" for problem in wrong_workflow(workflow, text)]
+        # The tests of the workflows take the one for the other, and so do people.
+        if workflow["name"] != path.stem:
+            problems.append(f"{shown}: it is called {workflow['name']}: call it as its file, {path.stem}")
         for name, job in workflow["jobs"].items():
             for step in job["steps"]:
                 found = wrong_step(step["run"], targets, slipway) if "run" in step else []

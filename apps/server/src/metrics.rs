@@ -95,9 +95,9 @@ pub struct Challengers {
     seconds: HistogramVec,
     /// 1 while one is tried, 0 while it waits or after it was switched off, by model, version and mode.
     pub running: IntGaugeVec,
-    /// 1 for each that was switched off, by model, version and reason: errors or latency.
+    /// 1 for each that was switched off, by model, version and reason: errors, latency or corrections.
     pub switched_off: IntGaugeVec,
-    /// E-values of the tests, by model, version and what they are evidence for: errors, latency, or that it is better.
+    /// E-values of the tests, by model, version and what they are evidence for: errors, latency, corrections, or that it is better.
     pub e_value: GaugeVec,
 }
 
@@ -173,7 +173,7 @@ impl Metrics {
             e_value: GaugeVec::new(
                 opts(
                     "challenger_e_value",
-                    "How strongly what was seen speaks for errors, for latency, or for a better version; /challengers says at which value it decides",
+                    "How strongly what was seen speaks for errors, for latency, for more corrections, or for a better version; /challengers says at which value it decides",
                 ),
                 &["model", "version", "evidence"],
             )?,

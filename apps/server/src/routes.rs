@@ -117,8 +117,12 @@ fn gauge_challengers(app: &App) {
         if let Some(because) = report.because {
             gauges.switched_off.with_label_values(&[of[0], of[1], because]).set(1);
         }
-        let tests =
-            [("errors", &report.tests.errors), ("latency", &report.tests.latency), ("better", &report.truth.evidence)];
+        let tests = [
+            ("errors", &report.tests.errors),
+            ("latency", &report.tests.latency),
+            ("corrections", &report.tests.corrections),
+            ("better", &report.truth.evidence),
+        ];
         for (evidence, test) in tests {
             gauges.e_value.with_label_values(&[of[0], of[1], evidence]).set(test.e_value);
         }

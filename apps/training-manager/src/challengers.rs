@@ -93,6 +93,7 @@ pub(crate) struct Agreement {
 pub(crate) struct Tests {
     pub(crate) errors: Evidence,
     pub(crate) latency: Evidence,
+    pub(crate) corrections: Evidence,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -49,17 +49,22 @@ pub(crate) fn evidence(trial: &Trial, verdict: Verdict) -> String {
     if requests.dropped > 0 {
         let _ = writeln!(text, "- {} requests were not asked, because it was behind", requests.dropped);
     }
-    for (what, test) in [("errors", &trial.tests.errors), ("latency", &trial.tests.latency)] {
+    let tests = &trial.tests;
+    let accusations =
+        [("worse errors", &tests.errors), ("worse latency", &tests.latency), ("more corrections", &tests.corrections)];
+    for (what, test) in accusations {
         if test.decides_at > 0.0 && mode == "canary" {
-            let _ = writeln!(text, "- evidence for worse {what}: {}", weighed(test));
+            let _ = writeln!(text, "- evidence for {what}: {}", weighed(test));
         }
     }
     let truth = &trial.truth;
     if truth.known > 0 {
         let [low, high] = truth.difference.map(|end| end * 100.0);
+        // a canary answers other requests than the version in service
+        let what = if mode == "canary" { "pairs of requests, one that each has answered," } else { "requests" };
         let _ = writeln!(
             text,
-            "- of {} requests with a known truth, it alone was right on {}, the version in service alone on {}; it is right more often by \
+            "- of {} {what} with a known truth, it alone was right on {}, the version in service alone on {}; it is right more often by \
              {low:.1} to {high:.1} points, with a confidence of {} %",
             truth.known,
             truth.better,

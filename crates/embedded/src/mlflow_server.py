@@ -3,7 +3,7 @@
 `mlflow server` imports everything twice, once to start uvicorn and once in uvicorn, and a third time for background jobs that
 nothing here uses; that is most of its start. What it passes on to the application is set here by MLflow's own names for it.
 
-Arguments: backend store URI, artifacts destination. The first line that it prints says where it will answer.
+Arguments: backend store URI, artifacts destination, port (0: a free one). The first line that it prints says where it will answer.
 """
 
 import json
@@ -11,12 +11,15 @@ import os
 import socket
 import sys
 
-store, artifacts = sys.argv[1:]
+store, artifacts, port = sys.argv[1:]
 
-# A free port, taken before the imports, which last seconds. asyncio sets TCP_NODELAY only for a socket that is said to be of TCP; without it,
+# The port is taken before the imports, which last seconds. asyncio sets TCP_NODELAY only for a socket that is said to be of TCP; without it,
 # many an answer waits 40 ms for an acknowledgement.
 listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-listener.bind(("127.0.0.1", 0))
+if port != "0":
+    # Connections of the server that had this port before may not have ended yet.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("127.0.0.1", int(port)))
 port = listener.getsockname()[1]
 print(json.dumps({"mlflow": f"127.0.0.1:{port}"}), flush=True)
 

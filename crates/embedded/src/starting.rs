@@ -10,6 +10,7 @@ use crate::child::Child;
 use crate::configuration::machine_cpu_millis;
 use crate::kubernetes::{Kubernetes, Serving};
 use crate::manager::{self, Surroundings};
+use crate::mlflow::{self, Mlflow};
 use crate::port::Port;
 use crate::queue::Queue;
 use crate::s3::S3;
@@ -19,8 +20,8 @@ use crate::state_folder::StateFolder;
 use crate::task::Task;
 use crate::training_runtime::{MAX_RESTARTS, TrainingRuntime};
 use crate::{
-    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, mlflow, monitor, page,
-    server, sync,
+    Configuration, Credentials, Error, Jobs, Result, Running, Trainers, files, followed, forge, monitor, page, server,
+    sync,
 };
 
 /// A loop whose S3 and forge answer and whose other parts do not yet.
@@ -28,8 +29,8 @@ pub struct Starting {
     // Dropped in this order: nothing may write to the folder once its lock is gone.
     queue: Queue,
     kubernetes: Serving,
-    /// With its address and when it was started.
-    mlflow: (Child, String, Instant),
+    /// With its process, its address, and when it was started.
+    mlflow: (Mlflow, Child, String, Instant),
     s3: S3,
     folder: StateFolder,
     configuration: Configuration,
@@ -58,7 +59,8 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
     let page_port = Port::take(configuration.page_port)?;
     let (supervisor, python) = (&configuration.supervisor, &configuration.programs.python);
     let started = Instant::now();
-    let (mlflow, mlflow_url) = mlflow::start(supervisor, python, folder.path(), (&s3.url, &credentials)).await?;
+    let mlflow = Mlflow::new(supervisor, python, folder.path(), (&s3.url, &credentials));
+    let (mlflow_child, mlflow_url) = mlflow.start().await?;
 
     let mut environment = credentials.environment(&s3.url);
     let cache = folder.path().join("cache").display().to_string();
@@ -89,7 +91,7 @@ pub async fn begin(configuration: Configuration) -> Result<Starting> {
     // nothing runs before MLflow answers, but what there is, is known now
     queue.desired().show(sync::jobs(&forge).await?);
     let kubernetes = kubernetes.serve(&queue, &jobs, folder.path())?;
-    let mlflow = (mlflow, mlflow_url, started);
+    let mlflow = (mlflow, mlflow_child, mlflow_url, started);
     Ok(Starting { queue, kubernetes, mlflow, s3, folder, configuration, credentials, forge, page_port })
 }
 
@@ -131,7 +133,7 @@ impl Starting {
         files::write(&folder.path().join(sync::SERVED), sync::NO_MODELS)?;
         followed::forget(folder.path())?;
         let manager_token = manager::token(folder.path())?;
-        let (mut mlflow_child, mlflow_url, mlflow_started) = mlflow;
+        let (mlflow, mut mlflow_child, mlflow_url, mlflow_started) = mlflow;
         let surroundings = Surroundings {
             mlflow: &mlflow_url,
             kubeconfig: &kubernetes.kubeconfig,
@@ -206,7 +208,7 @@ impl Starting {
         let state = State {
             pid: std::process::id(),
             s3: s3.url.clone(),
-            mlflow: mlflow_url,
+            mlflow: mlflow_url.clone(),
             server: server_url,
             manager: manager_url.clone(),
             monitor: monitor_url.clone(),
@@ -216,9 +218,10 @@ impl Starting {
         };
         state.publish(&folder)?;
         let mut services = Services::default();
-        for (name, child) in [("MLflow", mlflow_child), ("the model server", server), ("the page", page)] {
+        for (name, child) in [("the model server", server), ("the page", page)] {
             services.add(name, child);
         }
+        services.keep("MLflow", mlflow_child, move || mlflow.start_again(&mlflow_url));
         services.keep("the training manager", manager_child, move || manager.start_again(&manager_url));
         services.keep("the dataset monitor", monitor_child, move || monitor.start_again(&monitor_url));
         Ok(Running { state, services, sync, queue, kubernetes, s3, folder })

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Pid, Signal, kill_process};
 use slipway_embedded::{Configuration, Error, Programs, State, Supervisor, begin};
+use slipway_mlflow::Client;
 use slipway_repositories::git;
 
 /// What runs in MLflow's own Python against the running server.
@@ -147,6 +149,32 @@ async fn is_started_again(url: &str) {
     }
 }
 
+/// The process of the loop's MLflow, which is not its supervisor's.
+fn mlflow_process(state: &Path) -> Option<Pid> {
+    let store = format!("sqlite:///{}", state.join("mlflow.db").display());
+    std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        let command = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let mut arguments = command.split(|byte| *byte == 0).skip(1);
+        (arguments.next()? == b"-c" && arguments.any(|argument| argument == store.as_bytes())).then_some(())?;
+        Pid::from_raw(id)
+    })
+}
+
+/// An MLflow that is killed is there again at the same address, with all that it has stored, and everything else goes on.
+async fn mlflow_is_started_again(url: &str, state: &Path) {
+    let client = Client::new(url).unwrap();
+    let before = client.get_experiment("store").await.unwrap();
+    let killed = mlflow_process(state).unwrap();
+    kill_process(killed, Signal::KILL).unwrap();
+    let begun = std::time::Instant::now();
+    while mlflow_process(state).is_none_or(|process| process == killed) || client.health().await.is_err() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(120), "it was not started again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(before.is_some() && client.get_experiment("store").await.unwrap() == before);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "is run by mlflow_keeps_its_artifacts_on_our_s3"]
 async fn the_loop() {
@@ -170,6 +198,7 @@ async fn the_loop() {
         .unwrap();
     let log = std::fs::read_to_string(configuration.state.join("logs/mlflow.log")).unwrap();
     assert!(used.status.success(), "{}\n{log}", String::from_utf8_lossy(&used.stderr));
+    mlflow_is_started_again(&state.mlflow, &configuration.state).await;
 
     running.shutdown().await.unwrap();
     assert_eq!(State::read(&configuration.state).unwrap(), None);

@@ -100,8 +100,8 @@ fn material(new: Pictures) -> Material {
             list: Blob { digest: Digest::of(""), size: 0 },
         },
         classes: Vec::new(),
-        mean: 0.0,
-        variance: 0.0,
+        mean: None,
+        variance: None,
         short: Vec::new(),
     };
     let count = new.len();

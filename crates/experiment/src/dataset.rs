@@ -16,7 +16,7 @@ use crate::reader::{Fields, ROOT, Reader};
 
 pub use monitor::{Monitor, Opens, Requests, Retrain};
 pub use pin::{pin_digest, pin_digests};
-pub use pipeline::{Amount, Landing, Pipeline, Publication, Transform, Validate};
+pub use pipeline::{Amount, Interval, Landing, Pipeline, Publication, Transform, Validate};
 pub use source::{
     CellType, Columns, CsvSource, Files, IdxPair, IdxSource, ImagesSource, Location, NpmSource, ParquetSource, Source,
     SourceFile,
@@ -213,6 +213,8 @@ fn digest(reader: &Reader<'_>, node: &Node, path: &str) -> Option<Digest> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const BLOCK: &str = "\
@@ -351,6 +353,7 @@ spec: # what it is
             range: Some([0, 16]),
             contrast: Some(2),
             near_duplicates: Some(3),
+            ranges: BTreeMap::new(),
             balance: Some(250_000),
             set_aside: Some(1),
         };
@@ -395,11 +398,51 @@ spec: # what it is
             (format!("{head}{split}  pipeline: {{transform: [normalize: [3, 3]]}}\n"), (9, 37, "wrong-value")),
             (format!("{head}{split}  pipeline: {{transform: [resize: [28, 28]]}}\n"), (7, 10, "wrong-value")),
             (format!("  source: {{images: {{from: a}}}}\n{split}  pipeline: {{}}\n"), (7, 13, "missing-field")),
-            (format!("  source: {{csv: {{from: a, label: y}}}}\n{split}  pipeline: {{}}\n"), (7, 13, "wrong-value")),
             (
                 format!("  source: {{idx: {{images: a, labels: b}}}}\n  classes: 2\n{split}  pipeline: {{}}\n"),
                 (8, 13, "missing-field"),
             ),
+        ] {
+            assert_eq!(spec(&text).unwrap_err(), [expected], "{text}");
+        }
+    }
+
+    const TABLE: &str = "  source: {csv: {from: a, features: [x, t], types: {t: text}, label: y}}\n  split: {validation: 0.1, test: 0.1, seed: 0}\n";
+
+    #[test]
+    fn reads_a_pipeline_of_rows() {
+        let declared = spec(&format!(
+            "{TABLE}  pipeline: {{read: {{landing: [s3://in]}}, validate: {{ranges: {{x: [-1, 2.5], y: [0, 0]}}, setAside: 0.1}}}}\n"
+        ));
+        let pipeline = declared.unwrap().pipeline.unwrap();
+        let interval = |least, most| Interval { least, most };
+        let ranges = BTreeMap::from([("x".to_owned(), interval(-1.0, 2.5)), ("y".to_owned(), interval(0.0, 0.0))]);
+        assert_eq!(pipeline.validate, Validate { ranges, set_aside: Some(100_000), ..Validate::default() });
+        assert_eq!((pipeline.publish, pipeline.landing.len()), (Publication::Csv, 1));
+        let other = spec(&format!("{TABLE}  pipeline: {{publish: parquet}}\n")).unwrap().pipeline.unwrap();
+        assert_eq!(other.publish, Publication::Parquet);
+    }
+
+    #[test]
+    fn refuses_a_pipeline_of_rows_that_does_not_fit() {
+        for (text, expected) in [
+            (format!("{TABLE}  pipeline: {{transform: [grey]}}\n"), (7, 25, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{publish: idx}}\n"), (7, 23, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{validate: {{contrast: 1}}}}\n"), (7, 35, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{validate: {{nearDuplicates: 1}}}}\n"), (7, 41, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{validate: {{ranges: {{z: [0, 1]}}}}}}\n"), (7, 34, "wrong-value")),
+            // a text has no range, and neither has a class
+            (format!("{TABLE}  pipeline: {{validate: {{ranges: {{t: [0, 1]}}}}}}\n"), (7, 34, "wrong-value")),
+            (
+                format!("{TABLE}  classes: 2\n  pipeline: {{validate: {{ranges: {{y: [0, 1]}}}}}}\n"),
+                (8, 34, "wrong-value"),
+            ),
+            (format!("{TABLE}  pipeline: {{validate: {{ranges: {{x: [2, 1]}}}}}}\n"), (7, 37, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{validate: {{ranges: {{x: [1]}}}}}}\n"), (7, 37, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{}}\n").replace("features: [x, t], ", ""), (5, 11, "missing-field")),
+            (format!("{TABLE}  pipeline: {{}}\n").replace("{t: text}", "{u: text}"), (5, 11, "wrong-value")),
+            (format!("{TABLE}  pipeline: {{}}\n  monitor: {{}}\n"), (8, 12, "wrong-value")),
+            (format!("{WATCHED}  pipeline: {{validate: {{ranges: {{x: [0, 1]}}}}}}\n"), (9, 33, "wrong-value")),
         ] {
             assert_eq!(spec(&text).unwrap_err(), [expected], "{text}");
         }

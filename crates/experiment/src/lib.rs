@@ -46,9 +46,9 @@ pub use bound::{Bound, BoundError, Comparison, Unmet};
 pub use cancelled::with_cancelled;
 pub use cost::in_hours;
 pub use dataset::{
-    Amount, CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Landing,
-    Location, Monitor, NpmSource, Opens, ParquetSource, Pipeline, Publication, Requests, Retrain, Source, SourceFile,
-    Split, Transform, Validate, parse_dataset, pin_digest, pin_digests,
+    Amount, CellType, Columns, CsvSource, Dataset, DatasetSpec, Files, IdxPair, IdxSource, ImagesSource, Interval,
+    Landing, Location, Monitor, NpmSource, Opens, ParquetSource, Pipeline, Publication, Requests, Retrain, Source,
+    SourceFile, Split, Transform, Validate, parse_dataset, pin_digest, pin_digests,
 };
 pub use deadline::{Deadline, DeadlineError};
 pub use expansion::expand;

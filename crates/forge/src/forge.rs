@@ -278,14 +278,15 @@ impl Forge {
         }
     }
 
-    /// What reviews and checks say against the merge of a pull request, apart from the check of this name. A bare repository has neither.
+    /// A pull request by its number, with what reviews, checks and rules say against its merge, apart from the check of this name. On GitHub one
+    /// request. A bare repository has none of the three.
     ///
     /// # Errors
-    /// When the forge cannot be reached. What it does not tell is no error.
-    pub async fn objections(&self, opened: &Opened, except: &str) -> Result<Objections> {
+    /// [`Error::NoPullRequest`]; when the forge refuses or cannot be reached. What it does not tell of the objections is no error.
+    pub async fn overview(&self, number: u64, except: &str) -> Result<(Opened, Objections)> {
         match self {
-            Self::Bare(_) => Ok(Objections::default()),
-            Self::GitHub(forge) => forge.objections(opened, except).await,
+            Self::Bare(forge) => Ok((forge.get(number)?, Objections::default())),
+            Self::GitHub(forge) => forge.overview(number, except).await,
         }
     }
 

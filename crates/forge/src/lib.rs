@@ -20,6 +20,6 @@ pub use forge::{Forge, forge_of};
 pub use github::{Credentials, GitHub, NewCommit, NewFile};
 pub use issue::{Issue, NewIssue};
 pub use merge_method::MergeMethod;
-pub use objections::Objections;
+pub use objections::{Approvals, Objections};
 pub use publication::{Annotation, CheckOutcome, CheckRun, Conclusion, Level, Publication, Published};
 pub use pull_request::{Opened, PullRequest, PullRequestState};

@@ -27,6 +27,17 @@ pub struct Attached {
     pub referrers: Vec<Descriptor>,
     /// Those manifests and the documents that they name.
     pub documents: Vec<Document>,
+    /// The same SBOMs and provenance, to be signed.
+    pub predicates: Vec<Predicate>,
+}
+
+/// What is said of an image. Who signs it makes a statement of it, which names the image.
+#[derive(Clone, Debug)]
+pub struct Predicate {
+    /// What `cosign attest` calls its type.
+    pub kind: &'static str,
+    /// JSON.
+    pub content: Value,
 }
 
 /// Makes the SBOM of each platform's image and the provenance of the whole.
@@ -38,9 +49,11 @@ pub fn attach(declared: &Declared, built: &Built, sources: &Sources) -> Result<A
     for image in &built.images {
         let document = sbom::document(declared, built, image, sources)?;
         add(&mut attached, Document::new(SBOM, &document), &image.manifest, built);
+        attached.predicates.push(Predicate { kind: "cyclonedx", content: document });
     }
-    let statement = provenance(declared, built, sources)?;
+    let mut statement = provenance(declared, built, sources)?;
     add(&mut attached, Document::new(PROVENANCE, &statement), built.top(), built);
+    attached.predicates.push(Predicate { kind: "slsaprovenance1", content: statement["predicate"].take() });
     Ok(attached)
 }
 

@@ -28,7 +28,7 @@ mod sources;
 mod tree;
 mod verify;
 
-pub use attach::{Attached, PROVENANCE, SBOM, attach};
+pub use attach::{Attached, PROVENANCE, Predicate, SBOM, attach};
 pub use base_image::base_folder;
 pub use build::build;
 pub use built::{Built, PlatformImage, Summary};

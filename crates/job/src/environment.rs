@@ -162,6 +162,7 @@ mod tests {
     fn no_variable_at_all_is_one_worker() {
         let environment = Environment::from_lookup(|_| None).unwrap();
         assert_eq!((environment.membership.world_size, environment.threads), (1, 1));
+        assert_eq!(environment.checkpoint_interval, Duration::from_secs(30));
     }
 
     #[test]

@@ -46,8 +46,9 @@ impl Retry {
 pub(crate) enum Repeat {
     /// Nothing more than the first attempt: every failure is retried.
     Harmless,
-    /// Create a second object. It is retried only if the first attempt certainly created none: no connection, or an answer that says so
-    /// (429, 500, 503; MLflow rolls its transaction back before it answers 500).
+    /// Create a second object. It is retried only if the first attempt certainly created none: no connection, or a refusal for now (429). A
+    /// server error says no such thing: MLflow answers with 503 also if its database went away while it committed, and with any if what it does
+    /// after the commit fails.
     MakesAnother,
 }
 
@@ -55,7 +56,7 @@ impl Repeat {
     pub(crate) fn after_status(self, status: u16) -> bool {
         match self {
             Self::Harmless => status == 429 || (500..600).contains(&status) && status != 501,
-            Self::MakesAnother => matches!(status, 429 | 500 | 503),
+            Self::MakesAnother => status == 429,
         }
     }
 
@@ -82,7 +83,8 @@ mod tests {
 
     #[test]
     fn what_makes_another_is_not_repeated_when_in_doubt() {
-        assert!(Repeat::MakesAnother.after_status(503) && !Repeat::MakesAnother.after_status(504));
+        assert!(Repeat::MakesAnother.after_status(429));
+        assert!([500, 502, 503, 504].iter().all(|status| !Repeat::MakesAnother.after_status(*status)));
         assert!(!Repeat::MakesAnother.after_broken_off(true) && Repeat::MakesAnother.after_broken_off(false));
         assert!(
             Repeat::Harmless.after_status(504)

@@ -62,14 +62,36 @@ async fn a_refusal_is_not_tried_again() {
 
 #[tokio::test]
 async fn what_would_be_made_twice_is_not_tried_after_a_doubtful_answer() {
+    // 502 and 504: a proxy that cannot say whether the run was made; 500 and 503: an MLflow that may have made it before it failed
+    for status in [500, 502, 503, 504] {
+        let server = MockServer::start().await;
+        Mock::given(path("/api/2.0/mlflow/runs/create"))
+            .respond_with(ResponseTemplate::new(status))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let error = client(&server.uri()).create_run("0", "run", &[], 0).await.unwrap_err();
+        assert!(error.is_unavailable(), "whoever can find out may try again: {error}");
+    }
+}
+
+/// The version was made, and MLflow failed at what it does after that.
+#[tokio::test]
+async fn a_version_that_was_made_before_mlflow_failed_is_found_and_not_made_again() {
     let server = MockServer::start().await;
-    // 502: a proxy that cannot say whether the run was made
-    Mock::given(path("/api/2.0/mlflow/runs/create"))
-        .respond_with(ResponseTemplate::new(502))
+    Mock::given(path("/api/2.0/mlflow/model-versions/create"))
+        .respond_with(ResponseTemplate::new(503))
         .expect(1)
         .mount(&server)
         .await;
-    assert!(client(&server.uri()).create_run("0", "run", &[], 0).await.is_err());
+    let made = json!({"name": "mnist", "version": "3", "source": "models:/m-1", "run_id": "r", "status": "READY"});
+    Mock::given(path("/api/2.0/mlflow/model-versions/search"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"model_versions": [made]})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let version = client(&server.uri()).create_model_version("mnist", "models:/m-1", "r", "m-1", &[]).await.unwrap();
+    assert_eq!(version.version, "3");
 }
 
 #[tokio::test]

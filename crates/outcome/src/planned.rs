@@ -16,7 +16,7 @@ use crate::report::Report;
 use crate::{Branch, Error, Merged, Now, Result};
 
 /// What a report is made from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sources<'a> {
     /// The repository that has the commits, or fetches them.
     pub git: &'a Repository,

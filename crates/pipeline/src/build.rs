@@ -43,11 +43,11 @@ pub enum Step {
     Read {
         /// Files, objects and pairs of IDX files.
         units: u64,
-        /// Images in them.
+        /// Images or rows in them.
         items: u64,
         /// Units that were read in this run.
         new_units: u64,
-        /// Images that were read in this run.
+        /// Images or rows that were read in this run.
         new_items: u64,
         /// Their bytes.
         new_bytes: u64,
@@ -168,7 +168,7 @@ impl Building<'_> {
         let counts = Counts::from(sums(&chosen.counts));
         say(Step::Split { counts, new: chosen.new.into() });
         complete(&chosen.counts, classes, pipeline)?;
-        let lists = lists(&mut chosen, pipeline.publish, classes, folder)?;
+        let lists = lists(&mut chosen, spec, pipeline.publish, classes, folder)?;
         let published = publish(&declaration.name, pipeline, &lists, classes, readings, places, store).await?;
         let Published { manifest, made, bytes } = published;
         let digest = Digest::of(manifest.canonical()?);
@@ -181,8 +181,8 @@ impl Building<'_> {
         let class = |(class, (counts, levels)): (usize, (&[u64; 3], &Levels))| ClassReport {
             label: classes.name(class as u16),
             counts: (*counts).into(),
-            mean: levels.mean(),
-            variance: levels.variance(),
+            mean: levels.any().map(Levels::mean),
+            variance: levels.any().map(Levels::variance),
         };
         let short = |(place, declared, actual): &(Place, u64, u64)| Short {
             split: place.name().to_owned(),
@@ -196,8 +196,8 @@ impl Building<'_> {
             counts,
             set_aside: SetAsideReport { count: aside, reasons, first: validated.first, list: validated.set_aside.blob },
             classes: chosen.counts.iter().zip(&lists.levels).enumerate().map(class).collect(),
-            mean: all.mean(),
-            variance: all.variance(),
+            mean: all.any().map(Levels::mean),
+            variance: all.any().map(Levels::variance),
             short: chosen.short.iter().map(short).collect(),
         };
         let mut json = serde_json::to_vec_pretty(&report).map_err(|error| Error::temporary(folder, &error.into()))?;

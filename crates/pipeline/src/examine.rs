@@ -94,11 +94,12 @@ impl Examiner {
         let result = if changed { picture.digest() } else { content };
         let payload = match (self.form, file) {
             (Publication::Idx(_), _) => self.packs.append(&picture.levels, Kind::Levels)?,
-            (Publication::Images, Some((file, form))) if !changed => {
+            // an image is not published as a row, so the others are files of images
+            (_, Some((file, form))) if !changed => {
                 let kind = if form == Form::Png { Kind::Png } else { Kind::Jpeg };
                 self.packs.append(file, kind)?
             }
-            (Publication::Images, _) => match picture.encode() {
+            _ => match picture.encode() {
                 Ok(file) => self.packs.append(&file, Kind::Png)?,
                 Err(reason) => return Ok(fault(from, reason)),
             },

@@ -11,6 +11,7 @@ use slipway_experiment::{Dataset, Pipeline, Publication};
 use crate::Result;
 use crate::files::{Hashed, Made, Records};
 use crate::record::{Item, Reader, Writer};
+use crate::table::Layout;
 use crate::unit::Unit;
 
 /// What the store keeps of the step: where the index is, and the packs by their numbers. Packs that nothing names any more are left out.
@@ -21,8 +22,11 @@ pub(crate) struct Kept {
     pub(crate) packs: Vec<Option<Blob>>,
 }
 
-/// Under which key the store keeps the step: by what decides what is known of an image and which bytes are published.
+/// Under which key the store keeps the step: by what decides what is known of an item and which bytes are published.
 pub(crate) fn key(declaration: &Dataset, pipeline: &Pipeline) -> Digest {
+    if let Some(layout) = Layout::of(&declaration.spec) {
+        return Digest::of(format!("slipway pipeline: read rows 1\0{}\0{}", declaration.name, layout.key()));
+    }
     let form = if matches!(pipeline.publish, Publication::Idx(_)) { "levels" } else { "files" };
     let transforms = &pipeline.transform;
     Digest::of(format!("slipway pipeline: read 1\0{}\0{form}\0{transforms:?}", declaration.name))

@@ -1,4 +1,4 @@
-//! Images that arrive in a bucket: `<prefix><label>/<file>`.
+//! What arrives in a bucket: images as `<prefix><label>/<file>`, or files of rows with any name below the prefix.
 
 use std::time::UNIX_EPOCH;
 

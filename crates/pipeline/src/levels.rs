@@ -25,6 +25,11 @@ impl Levels {
         self.squares += other.squares;
     }
 
+    /// Itself; `None` if there are no levels, as of rows.
+    pub(crate) fn any(self) -> Option<Self> {
+        (self.count > 0).then_some(self)
+    }
+
     /// The mean, from 0 to 255; 0 of nothing.
     pub(crate) fn mean(self) -> f64 {
         if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }

@@ -9,14 +9,16 @@
 //!
 //! **What is read once is not read again.** A *unit* is what a source can say the version of without reading it: an object of a landing prefix
 //! (entity tag), a file of a folder (size, times, inode), a pinned file (digest). What reading came to is in the *index*, sorted by the unit's name:
-//! for each image its digests, difference hash, levels, label and where its transformed pixels are, which are appended to *packs*. An index is kept in the
+//! for each image its digests, difference hash, levels, label and where its transformed pixels are, which are appended to *packs*; for each row of a
+//! table its digest, its label and where its values are. An index is kept in the
 //! store under the digest of the transforms; its units are joined with those of today, and only new ones are read. It is a cache:
 //! without it everything is read again, to the same result.
 //!
 //! **Everything after that sees records, not data.** Validation and splits are external sorts and merges of small records ([`sort`]), so their memory
 //! does not depend on the number of items, except for one bit an item while near-duplicates are looked for.
 //!
-//! **The order of files does not matter.** An item is known by the digest of its pixels as read. Of several with the same result the one stays that was
+//! **The order of files does not matter.** An item is known by the digest of its pixels as read, or of the values of its features; of those and of its
+//! label, if that is a quantity. Of several with the same result the one stays that was
 //! published before, then one of a test part, then the smallest digest, then the smallest name. Items stand in a split in the order of their
 //! digests, which is as good as shuffled.
 //!
@@ -52,6 +54,7 @@ mod report;
 mod resample;
 pub mod sort;
 mod split;
+mod table;
 mod temporary;
 mod transform;
 mod trim;

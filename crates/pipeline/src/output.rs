@@ -1,7 +1,7 @@
-//! The blobs of a split: IDX files, or an archive of image files.
+//! The blobs of a split: IDX files, an archive of image files, or a table.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use slipway_dataset::{Blob, FileBlob, IdxBlobs, archive};
@@ -12,6 +12,7 @@ use crate::files::{Hashed, Made};
 use crate::pack::Packs;
 use crate::record::{Kind, Reader, Writer};
 use crate::split::Place;
+use crate::table::Layout;
 use crate::validate::{Candidate, Classes};
 use crate::{Error, Result};
 
@@ -43,34 +44,45 @@ pub(crate) struct Listed {
 pub(crate) enum Blobs {
     Idx { images: Blob, labels: Blob },
     Archive(Blob),
+    Table(Blob),
 }
 
 impl Blobs {
     pub(crate) fn each(self) -> Vec<Blob> {
         match self {
             Self::Idx { images, labels } => vec![images, labels],
-            Self::Archive(blob) => vec![blob],
+            Self::Archive(blob) | Self::Table(blob) => vec![blob],
         }
     }
 
     pub(crate) fn idx(self, count: u64) -> Option<IdxBlobs> {
         match self {
             Self::Idx { images, labels } => Some(IdxBlobs { count: count as usize, images, labels }),
-            Self::Archive(_) => None,
+            Self::Archive(_) | Self::Table(_) => None,
         }
     }
 
-    pub(crate) fn file(self, count: u64) -> Option<FileBlob> {
+    pub(crate) fn archive(self, count: u64) -> Option<FileBlob> {
         match self {
             Self::Archive(file) => Some(FileBlob { count: count as usize, file }),
-            Self::Idx { .. } => None,
+            Self::Idx { .. } | Self::Table(_) => None,
+        }
+    }
+
+    pub(crate) fn table(self, count: u64) -> Option<FileBlob> {
+        match self {
+            Self::Table(file) => Some(FileBlob { count: count as usize, file }),
+            Self::Idx { .. } | Self::Archive(_) => None,
         }
     }
 }
 
 impl SplitList {
-    pub(crate) fn new(place: Place, form: Publication, folder: &Path) -> Result<Self> {
-        let key = format!("slipway pipeline: split 1\0{form:?}\0").into_bytes();
+    pub(crate) fn new(place: Place, form: Publication, layout: Option<&Layout>, folder: &Path) -> Result<Self> {
+        let mut key = format!("slipway pipeline: split 1\0{form:?}\0").into_bytes();
+        if let Some(layout) = layout {
+            key.extend_from_slice(layout.published().as_bytes());
+        }
         Ok(Self {
             place,
             file: Hashed::new(folder)?,
@@ -104,11 +116,29 @@ impl SplitList {
 
 impl Listed {
     /// Writes its blobs; gives them with their files.
-    pub(crate) fn assemble(&self, form: Publication, packs: &Packs, folder: &Path) -> Result<(Blobs, Vec<Made>)> {
+    pub(crate) fn assemble(
+        &self,
+        form: Publication,
+        layout: Option<&Layout>,
+        packs: &Packs,
+        folder: &Path,
+    ) -> Result<(Blobs, Vec<Made>)> {
         let mut records = self.list.records()?;
         let mut bytes = Vec::new();
-        match form {
-            Publication::Idx([height, width]) => {
+        match (form, layout) {
+            (_, Some(layout)) => {
+                let mut table = layout.writer(form, Output::new(folder)?)?;
+                let mut cells = Vec::new();
+                while let Some(record) = records.next()? {
+                    let item = Line::read(record);
+                    packs.read(item.payload, &mut bytes)?;
+                    layout.cells(&bytes, item.class, &mut cells);
+                    table.write(&cells)?;
+                }
+                let made = table.finish()?.finish()?;
+                Ok((Blobs::Table(made.blob), vec![made]))
+            }
+            (Publication::Idx([height, width]), None) => {
                 let (mut images, mut labels) = (Hashed::new(folder)?, Hashed::new(folder)?);
                 let mut writer = Writer::default();
                 let count = u32::try_from(self.count).map_err(|_| {
@@ -127,8 +157,9 @@ impl Listed {
                 let (images, labels) = (images.finish()?, labels.finish()?);
                 Ok((Blobs::Idx { images: images.blob, labels: labels.blob }, vec![images, labels]))
             }
-            Publication::Images => {
-                let mut archive = archive::Writer::new(Output(Hashed::new(folder)?));
+            // tables have a layout
+            (Publication::Images | Publication::Csv | Publication::Parquet, None) => {
+                let mut archive = archive::Writer::new(Output::new(folder)?);
                 while let Some(record) = records.next()? {
                     let item = Line::read(record);
                     packs.read(item.payload, &mut bytes)?;
@@ -137,8 +168,7 @@ impl Listed {
                     let appended = archive.append(item.label, &name, bytes.len() as u64, bytes.as_slice());
                     appended.map_err(|error| Error::temporary(folder, &error))?;
                 }
-                let Output(file) = archive.finish().map_err(|error| Error::temporary(folder, &error))?;
-                let made = file.finish()?;
+                let made = archive.finish().map_err(|error| Error::temporary(folder, &error))?.finish()?;
                 Ok((Blobs::Archive(made.blob), vec![made]))
             }
         }
@@ -164,12 +194,29 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What an archive is written to.
-struct Output(Hashed);
+/// What an archive or a table is written to.
+pub(crate) struct Output {
+    file: Hashed,
+    folder: PathBuf,
+}
+
+impl Output {
+    fn new(folder: &Path) -> Result<Self> {
+        Ok(Self { file: Hashed::new(folder)?, folder: folder.to_owned() })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn finish(self) -> Result<Made> {
+        self.file.finish()
+    }
+}
 
 impl std::io::Write for Output {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes).map_err(std::io::Error::other)?;
+        self.file.write(bytes).map_err(std::io::Error::other)?;
         Ok(bytes.len())
     }
 

@@ -20,7 +20,7 @@ pub struct Planned {
 /// Units of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedSource {
-    /// `pairs of IDX files`, `archives`, `files`, `objects`, `packages`.
+    /// `pairs of IDX files`, `archives`, `files`, `objects`, `packages`, `tables`.
     pub kind: &'static str,
     /// How many there are.
     pub units: u64,
@@ -48,11 +48,12 @@ pub async fn plan(declaration: &Dataset, places: &Places, store: &Store) -> Resu
     let mut sources: Vec<PlannedSource> = Vec::new();
     while let Some(unit) = units.next()? {
         let kind = match unit.kind {
-            UnitKind::Object { .. } => "objects",
+            UnitKind::Object { .. } | UnitKind::LandedTable { .. } => "objects",
             UnitKind::File { .. } => "files",
             UnitKind::Idx(_) => "pairs of IDX files",
             UnitKind::Archive(_) => "archives",
             UnitKind::Npm => "packages",
+            UnitKind::Table(_) => "tables",
         };
         let is_known = match &mut earlier {
             Some(earlier) => earlier.take(&unit, &mut nothing)?,

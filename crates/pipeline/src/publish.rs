@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use slipway_dataset::{Blob, Format, Idx, ImageFolders, Manifest, Splits, Store};
-use slipway_experiment::{Pipeline, Publication};
+use slipway_experiment::{DatasetSpec, Pipeline, Publication};
 
 use crate::build::Places;
 use crate::levels::Levels;
@@ -11,6 +11,7 @@ use crate::output::{Blobs, Listed, SplitList};
 use crate::pack::Packs;
 use crate::read::Readings;
 use crate::split::{Chosen, Place, placed};
+use crate::table::Layout;
 use crate::validate::Classes;
 use crate::{Error, Result};
 
@@ -21,12 +22,21 @@ pub(crate) struct Lists {
     pub(crate) levels: Vec<Levels>,
     /// The shape of every item, if it is the same.
     shape: Option<[u32; 3]>,
+    /// Of tables.
+    layout: Option<Layout>,
 }
 
 /// Writes the list of each split.
-pub(crate) fn lists(chosen: &mut Chosen, form: Publication, classes: &Classes, folder: &Path) -> Result<Lists> {
-    let mut lists =
-        Place::ALL.map(|place| SplitList::new(place, form, folder)).into_iter().collect::<Result<Vec<_>>>()?;
+pub(crate) fn lists(
+    chosen: &mut Chosen,
+    spec: &DatasetSpec,
+    form: Publication,
+    classes: &Classes,
+    folder: &Path,
+) -> Result<Lists> {
+    let layout = Layout::of(spec);
+    let list = |place| SplitList::new(place, form, layout.as_ref(), folder);
+    let mut lists = Place::ALL.map(list).into_iter().collect::<Result<Vec<_>>>()?;
     let mut levels = vec![Levels::default(); classes.count as usize];
     let mut shapes: Option<(bool, [u32; 3])> = None;
     while let Some(record) = chosen.placed.next()? {
@@ -43,7 +53,7 @@ pub(crate) fn lists(chosen: &mut Chosen, form: Publication, classes: &Classes, f
         });
     }
     let lists = lists.into_iter().map(SplitList::finish).collect::<Result<_>>()?;
-    Ok(Lists { lists, levels, shape: shapes.filter(|(same, _)| *same).map(|(_, shape)| shape) })
+    Ok(Lists { lists, levels, shape: shapes.filter(|(same, _)| *same).map(|(_, shape)| shape), layout })
 }
 
 /// What publishing came to.
@@ -73,7 +83,8 @@ pub(crate) async fn publish(
             Some(known) => known,
             None => {
                 let packs = open(list, readings, places, store).await?;
-                let (assembled, made) = list.assemble(pipeline.publish, &packs, &places.temporary)?;
+                let (assembled, made) =
+                    list.assemble(pipeline.publish, lists.layout.as_ref(), &packs, &places.temporary)?;
                 for made in &made {
                     store.push_written(made.path(), made.blob).await?;
                     bytes += made.blob.size;
@@ -126,15 +137,21 @@ fn content(pipeline: &Pipeline, lists: &Lists, classes: &Classes, blobs: &[(Blob
         Error::problem("spec.pipeline", "wrong-value", message, "remove s3://…/steps/ from the dataset store")
     };
     let [train, validation, test] = [0, 1, 2].map(|place| blobs[place]);
-    match pipeline.publish {
-        Publication::Idx([height, width]) => {
+    match (pipeline.publish, &lists.layout) {
+        (form, Some(layout)) => {
+            let of = |(blobs, count): (Blobs, u64)| blobs.table(count).ok_or_else(wrong);
+            let splits = Splits { train: of(train)?, validation: of(validation)?, test: of(test)? };
+            Ok(layout.content(form, classes, splits))
+        }
+        (Publication::Idx([height, width]), None) => {
             let of = |(blobs, count): (Blobs, u64)| blobs.idx(count).ok_or_else(wrong);
             let splits = Splits { train: of(train)?, validation: of(validation)?, test: of(test)? };
             let (shape, labels) = ([height as usize, width as usize], classes.names.clone());
             Ok(Format::Idx(Idx { shape, classes: classes.count as usize, labels, splits }))
         }
-        Publication::Images => {
-            let of = |(blobs, count): (Blobs, u64)| blobs.file(count).ok_or_else(wrong);
+        // tables have a layout
+        (Publication::Images | Publication::Csv | Publication::Parquet, None) => {
+            let of = |(blobs, count): (Blobs, u64)| blobs.archive(count).ok_or_else(wrong);
             let splits = Splits { train: of(train)?, validation: of(validation)?, test: of(test)? };
             let labels = (0..classes.count).map(|class| classes.name(class as u16)).collect();
             let shape = lists.shape.map(|shape| shape.map(|size| size as usize));

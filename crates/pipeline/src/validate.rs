@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use slipway_digest::Digest;
-use slipway_experiment::{DatasetSpec, Pipeline, Publication, Validate};
+use slipway_experiment::{DatasetSpec, Pipeline, Publication, Source, Validate};
 
 use crate::files::{Hashed, Made, Records};
 use crate::index::Items;
@@ -22,34 +22,64 @@ pub(crate) struct Classes {
     pub(crate) names: Option<Vec<String>>,
     pub(crate) count: u32,
     numbers: HashMap<String, u16>,
+    kind: LabelKind,
+}
+
+/// What the labels of a source are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LabelKind {
+    /// Numbers from 0, also if classes have names.
+    Numbers,
+    /// Names of classes, or their numbers.
+    Names,
+    /// Cells of a table: names, or numbers in any notation.
+    Cells,
+    /// Quantities: all items are of one class.
+    Quantities,
 }
 
 impl Classes {
     pub(crate) fn of(spec: &DatasetSpec) -> Self {
+        let (kind, first) = match (&spec.source, spec.source.columns(), spec.classes) {
+            (_, Some(columns), Some(_)) => (LabelKind::Cells, columns.first_label),
+            (_, Some(_), None) => (LabelKind::Quantities, 0),
+            (Source::Images(_), None, _) => (LabelKind::Names, 0),
+            (_, None, _) => (LabelKind::Numbers, 0),
+        };
         // the digits of a package
-        let count = spec.classes.unwrap_or(10);
+        let count = if kind == LabelKind::Quantities { 1 } else { spec.classes.unwrap_or(10) };
         let mut numbers: HashMap<String, u16> = HashMap::new();
         for number in (0..count).filter_map(|number| u16::try_from(number).ok()) {
-            numbers.insert(number.to_string(), number);
+            numbers.insert((u32::from(number) + first).to_string(), number);
         }
         // a name that looks like a number is a name
         for (name, number) in spec.labels.iter().flatten().zip(0..) {
             numbers.insert(name.clone(), number);
         }
-        Self { names: spec.labels.clone(), count, numbers }
+        Self { names: spec.labels.clone(), count, numbers, kind }
     }
 
     pub(crate) fn name(&self, class: u16) -> String {
+        if self.kind == LabelKind::Quantities {
+            return "all rows".to_owned();
+        }
         let names = self.names.as_ref();
         names.and_then(|names| names.get(usize::from(class)).cloned()).unwrap_or_else(|| class.to_string())
     }
 
-    /// Sources of numbers (`numbered`) say numbers even if classes have names.
-    fn find(&self, label: &str, numbered: bool) -> Option<u16> {
-        if numbered {
-            return label.parse().ok().filter(|class| u32::from(*class) < self.count);
+    /// The class of a label; `landed` is whether it is the folder of a landed image, which has a name, also beside a source of numbers.
+    fn find(&self, label: &str, landed: bool) -> Option<u16> {
+        match self.kind {
+            LabelKind::Numbers if !landed => label.parse().ok().filter(|class| u32::from(*class) < self.count),
+            LabelKind::Numbers | LabelKind::Names => self.numbers.get(label).copied(),
+            LabelKind::Cells => self.numbers.get(label).copied().or_else(|| {
+                // such as `1.0`
+                let number: f64 = label.parse().ok()?;
+                let is_whole = number.fract() == 0.0 && number.abs() < 1e9;
+                self.numbers.get(&(number as i64).to_string()).copied().filter(|_| is_whole)
+            }),
+            LabelKind::Quantities => Some(0),
         }
-        self.numbers.get(label).copied()
     }
 }
 
@@ -150,9 +180,8 @@ pub(crate) fn validate(
     let mut items = Items::open(index)?;
     let mut ordinal = 0;
     let rules = Rules { validate: &pipeline.validate, shape: shape(spec, pipeline) };
-    let numbered = !matches!(spec.source, slipway_experiment::Source::Images(_));
     while let Some(item) = items.next()? {
-        match rules.check(&item, classes, numbered) {
+        match rules.check(&item, classes) {
             Ok((good, class)) => {
                 Candidate::new(&item, good, class, ordinal).write(writer.clear());
                 by_content.push(&writer.bytes)?;
@@ -187,20 +216,16 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     /// The item and its class, or why it is set aside.
-    fn check<'i>(
-        &self,
-        item: &'i Item,
-        classes: &Classes,
-        numbered: bool,
-    ) -> Result<(&'i Good, u16), (Reason, String)> {
+    fn check<'i>(&self, item: &'i Item, classes: &Classes) -> Result<(&'i Good, u16), (Reason, String)> {
         let good = item.outcome.as_ref().map_err(|fault| match fault {
             Fault::WrongPlace => (Reason::WrongPlace, "an image is in a folder that is named by its label".to_owned()),
             Fault::NotAnImage => (Reason::NotAnImage, "it is neither a PNG nor a JPEG file".to_owned()),
             Fault::Unreadable(reason) => (Reason::Unreadable, reason.clone()),
             Fault::TooLarge(bytes) => (Reason::TooLarge, format!("{bytes} bytes")),
+            Fault::Row(reason, detail) => (*reason, detail.clone()),
         })?;
-        // images in folders and objects have names, also beside a source of numbers
-        let class = classes.find(&item.label, numbered && !item.name.is_empty());
+        // an image that is a whole unit is in a folder, or has landed
+        let class = classes.find(&item.label, item.name.is_empty());
         let class = class.ok_or_else(|| (Reason::UnknownLabel, format!("its label is {:?}", item.label)))?;
         if let Some([least, most]) = self.validate.size
             && !(0..2).all(|side| (least[side]..=most[side]).contains(&good.read[side]))

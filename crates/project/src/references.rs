@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slipway_experiment::{Pipeline, Publication, Setting, Split};
+use slipway_experiment::{Setting, Split};
 use slipway_names::env;
 use slipway_source::{Finding, Node, Position, document, position_of, suggestion};
 
@@ -35,11 +35,7 @@ pub(crate) fn check(project: &Project, source: &ExperimentFile) -> Vec<Finding> 
                 };
                 findings.push(finding("spec.dataset", "unpinned-dataset", message, help));
             }
-            let kind = match &spec.pipeline {
-                Some(Pipeline { publish: Publication::Idx(_), .. }) => "idx",
-                Some(Pipeline { publish: Publication::Images, .. }) => "images",
-                None => spec.source.kind(),
-            };
+            let kind = spec.pipeline.as_ref().map_or(spec.source.kind(), |pipeline| pipeline.publish.format());
             if experiment.spec.work.program().is_none() && !matches!(kind, "npm" | "idx") {
                 let message = format!(
                     "dataset `{dataset}` is made of `{kind}`; the built-in trainer reads grey images in IDX files"

@@ -218,7 +218,8 @@ fn first(
     if missing.is_empty() {
         text.push_str("- **Reviewed is what runs:** merging leaves the files that are reviewed here, and nothing is missing in them\n");
     } else {
-        let _ = writeln!(text, "- **Missing for the merge:** {}", few(missing, "; "));
+        // each kind of thing is one of them, so there are few
+        let _ = writeln!(text, "- **Missing for the merge:** {}", missing.join("; "));
     }
     let room = room(examination);
     let listed = if warnings.len() > room { room - 1 } else { warnings.len() };

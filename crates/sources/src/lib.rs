@@ -27,6 +27,7 @@ pub use error::{Error, Problem};
 pub use fetch::{Fetched, Located, fetch};
 pub use make::{Made, Places, make};
 pub use open::{Plain, Unpacking, file as open_file, folder as open_folder};
+pub use table::{Cell, Row, TableForm, TableWriter, WrongRow, rows, typed, typed_columns};
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

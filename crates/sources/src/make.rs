@@ -92,10 +92,12 @@ fn read(declaration: &Dataset, places: &Places, fetched: &[Fetched]) -> Result<L
         }
         Source::Images(source) => images::read(work, &map(&source.files, all)),
         Source::Csv(source) => {
-            let form = table::Form::Csv { delimiter: source.delimiter, header: source.header.clone() };
+            let form = table::TableForm::Csv { delimiter: source.delimiter, header: source.header.clone() };
             table::read(work, form, &source.columns, &map(&source.files, all))
         }
-        Source::Parquet(source) => table::read(work, table::Form::Parquet, &source.columns, &map(&source.files, all)),
+        Source::Parquet(source) => {
+            table::read(work, table::TableForm::Parquet, &source.columns, &map(&source.files, all))
+        }
     }
 }
 

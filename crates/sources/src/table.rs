@@ -1,5 +1,7 @@
 //! Tables: each row is an example.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use slipway_dataset::{Column, ColumnType, Format, LocalDataset, Splits, Table};
@@ -12,34 +14,62 @@ use crate::make::Work;
 use crate::open::{self, Plain};
 use crate::{Error, Result, csv, parquet, splits};
 
+/// The most bytes of a row of text.
+pub(crate) const LONGEST_ROW: usize = 8 << 20;
+
 /// How a table is written.
-#[derive(Debug, Clone)]
-pub(crate) enum Form {
-    Csv { delimiter: u8, header: Option<Vec<String>> },
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableForm {
+    /// As text.
+    Csv {
+        /// What is between two cells.
+        delimiter: u8,
+        /// The names of the columns, if the first line does not say them.
+        header: Option<Vec<String>>,
+    },
+    /// With types.
     Parquet,
 }
 
 /// What is in a cell.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Cell {
+pub enum Cell {
+    /// Nothing.
     Missing,
+    /// Any text, also one that looks like a number.
     Text(String),
+    /// A whole number.
     Integer(i64),
+    /// A number; one that was read may be infinite.
     Number(f64),
+    /// So many bytes that are no text.
+    Bytes(usize),
 }
 
-/// A row: where it is, for messages, and its cells in the order of the columns that were asked for.
-pub(crate) struct Row<'a> {
-    pub(crate) place: &'a str,
-    pub(crate) cells: &'a mut Vec<Cell>,
+/// A row of a file.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Where it is, for messages: `line 7`, `row 7`.
+    pub place: &'a str,
+    /// Its cells in the order of the columns that were asked for; or why it has none.
+    pub cells: Result<&'a mut Vec<Cell>, WrongRow>,
+}
+
+/// What is wrong with a row as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongRow {
+    /// After where it is: `has 3 cells, but there are 4 columns`.
+    pub what: String,
+    /// What to do.
+    pub help: &'static str,
 }
 
 /// Called with each row.
-pub(crate) type Take<'t> = &'t mut dyn FnMut(Row<'_>) -> Result<()>;
+pub(crate) type Take<'t, E> = &'t mut dyn FnMut(Row<'_>) -> Result<(), E>;
 
 /// The columns to read, and how.
 struct Reading<'a> {
-    form: Form,
+    form: TableForm,
     kind: &'static str,
     columns: Vec<Column>,
     classes: Option<Classes<'a>>,
@@ -47,7 +77,12 @@ struct Reading<'a> {
     field: String,
 }
 
-pub(crate) fn read(work: Work<'_>, form: Form, columns: &Columns, files: &Files<Vec<Located>>) -> Result<LocalDataset> {
+pub(crate) fn read(
+    work: Work<'_>,
+    form: TableForm,
+    columns: &Columns,
+    files: &Files<Vec<Located>>,
+) -> Result<LocalDataset> {
     let open = |files: &Vec<Located>| {
         files.iter().map(|file| open::file(&work.unpacking, file)).collect::<Result<Vec<Plain>>>()
     };
@@ -81,14 +116,14 @@ pub(crate) fn read(work: Work<'_>, form: Form, columns: &Columns, files: &Files<
         .ok_or_else(|| Error::problem(&field, "missing-column", "no column is named", "name at least one"))?;
     let made = LocalDataset::of_files(name, work.output, &files, |splits| {
         let table = Table { features: columns, label, classes, labels, splits };
-        if matches!(form, Form::Parquet) { Format::Parquet(table) } else { Format::Csv(table) }
+        if matches!(form, TableForm::Parquet) { Format::Parquet(table) } else { Format::Csv(table) }
     });
     Ok(made?)
 }
 
 /// The columns that are used: the features, then the label.
 fn resolve(
-    form: &Form,
+    form: &TableForm,
     field: &str,
     declared: &Columns,
     has_classes: bool,
@@ -96,10 +131,7 @@ fn resolve(
 ) -> Result<Vec<Column>> {
     let mut known: Option<(Vec<String>, &str)> = None;
     for file in parts.iter().flatten() {
-        let names = match form {
-            Form::Csv { delimiter, header } => csv::header(file, *delimiter, header.as_deref())?,
-            Form::Parquet => parquet::header(file)?,
-        };
+        let names = header(form, file)?;
         match &known {
             Some((first, name)) if *first != names => {
                 let message = format!("{name} has the columns {}, but {} has {}", list(first), file.name, list(&names));
@@ -135,15 +167,58 @@ fn resolve(
         let message = format!("{file} has no column but the label");
         return Err(Error::problem(&format!("{field}.label"), "missing-column", message, "is the delimiter right?"));
     }
+    Ok(typed_columns(declared, &features, has_classes))
+}
+
+/// The features, then the label, with their declared types.
+#[must_use]
+pub fn typed_columns(declared: &Columns, features: &[String], has_classes: bool) -> Vec<Column> {
     let of = |name: &String| match declared.types.get(name) {
         Some(CellType::Text) => ColumnType::Text,
         Some(CellType::Integer) => ColumnType::Integer,
         Some(CellType::Number) | None => ColumnType::Number,
     };
-    let mut columns: Vec<Column> = features.into_iter().map(|name| Column { kind: of(&name), name }).collect();
-    let kind = if has_classes { ColumnType::Integer } else { of(&label) };
-    columns.push(Column { name: label, kind });
-    Ok(columns)
+    let mut columns: Vec<Column> = features.iter().map(|name| Column { kind: of(name), name: name.clone() }).collect();
+    let kind = if has_classes { ColumnType::Integer } else { of(&declared.label) };
+    columns.push(Column { name: declared.label.clone(), kind });
+    columns
+}
+
+/// The names of the columns of a file.
+fn header(form: &TableForm, file: &Plain) -> Result<Vec<String>> {
+    match form {
+        TableForm::Csv { delimiter, header } => csv::header(file, *delimiter, header.as_deref()),
+        TableForm::Parquet => parquet::header(file),
+    }
+}
+
+fn each<E: From<Error>>(form: &TableForm, file: &Plain, names: &[&str], take: Take<'_, E>) -> Result<(), E> {
+    match form {
+        TableForm::Csv { delimiter, header } => csv::each(file, *delimiter, header.as_deref(), names, take),
+        TableForm::Parquet => parquet::each(file, names, take),
+    }
+}
+
+/// Calls `take` with each row of a file that has these columns, and maybe more. In memory is one row of a CSV file, and one page of each column of a
+/// Parquet file.
+///
+/// # Errors
+/// [`Error::Problem`] if a column is missing or the file cannot be read any further: rows before that were given to `take`. Those of `take`.
+pub fn rows<E: From<Error>>(
+    form: &TableForm,
+    file: &Plain,
+    columns: &[Column],
+    take: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let known = header(form, file)?;
+    if let Some(Column { name, .. }) = columns.iter().find(|column| !known.contains(&column.name)) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let message = format!("{} has no column `{}`", file.name, excerpt(name));
+        let help = suggestion(name, "it has", &known);
+        return Err(Error::problem(&file.field, "missing-column", message, help).into());
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    each(form, file, &names, take)
 }
 
 fn list(names: &[String]) -> String {
@@ -176,12 +251,9 @@ fn places(labels: &[Vec<u32>], declared: Option<slipway_experiment::Split>) -> R
 }
 
 impl Reading<'_> {
-    fn each(&self, file: &Plain, take: Take<'_>) -> Result<()> {
+    fn each(&self, file: &Plain, take: Take<'_, Error>) -> Result<()> {
         let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        match &self.form {
-            Form::Csv { delimiter, header } => csv::each(file, *delimiter, header.as_deref(), &names, take),
-            Form::Parquet => parquet::each(file, &names, take),
-        }
+        each(&self.form, file, &names, take)
     }
 
     /// The class of each row, 0 if the label is a quantity. Every cell is checked.
@@ -191,7 +263,7 @@ impl Reading<'_> {
             let (mut numbers, mut places) = (Vec::new(), Vec::new());
             self.each(file, &mut |row| {
                 let place = row.place.to_owned();
-                let label = self.check(file, row)?;
+                let label = self.check(file, &place, whole(file, row)?)?;
                 if let (Some(_), Cell::Integer(number)) = (&self.classes, label) {
                     numbers.push(number);
                     // of later ones, the first that is wrong is rarely asked for: they are counted
@@ -213,16 +285,15 @@ impl Reading<'_> {
     }
 
     /// Checks the cells of a row against the types of their columns; gives the label, of a class its number in the source.
-    fn check(&self, file: &Plain, row: Row<'_>) -> Result<Cell> {
-        let place = row.place;
-        let Some((label, features)) = row.cells.split_last_mut() else { return Ok(Cell::Missing) };
+    fn check(&self, file: &Plain, place: &str, cells: &[Cell]) -> Result<Cell> {
+        let Some((label, features)) = cells.split_last() else { return Ok(Cell::Missing) };
         for (cell, column) in features.iter().zip(&self.columns) {
-            if let Err(wrong) = fits(cell, column.kind, self.missing) {
+            if let Err(wrong) = typed(cell, column.kind, self.missing) {
                 return Err(self.wrong_cell(file, place, column, &wrong));
             }
         }
         let column = &self.columns[self.columns.len() - 1];
-        let fit = match (&self.classes, &*label) {
+        let fit = match (&self.classes, label) {
             (Some(classes), Cell::Text(text)) => match class(classes, text) {
                 Some(number) => return Ok(Cell::Integer(number)),
                 None => Err(format!("holds `{}`, which is not a declared label", excerpt(text))),
@@ -230,10 +301,10 @@ impl Reading<'_> {
             (Some(_), Cell::Number(number)) if number.fract() == 0.0 && number.abs() < 1e9 => {
                 return Ok(Cell::Integer(*number as i64));
             }
-            _ => fits(label, column.kind, false),
+            _ => typed(label, column.kind, false),
         };
         match fit {
-            Ok(()) => Ok(label.clone()),
+            Ok(_) => Ok(label.clone()),
             Err(wrong) => Err(self.wrong_cell(file, place, column, &wrong)),
         }
     }
@@ -261,9 +332,12 @@ impl Reading<'_> {
         let mut outputs = Vec::new();
         for name in ["train", "validation", "test"] {
             let path = folder.join(format!("{name}.{}", self.kind));
-            let output: Box<dyn Output> = match self.form {
-                Form::Csv { .. } => Box::new(csv::Writer::create(&path, &self.columns)?),
-                Form::Parquet => Box::new(parquet::Writer::create(&path, &self.columns, self.missing)?),
+            let file = File::create_new(&path).map_err(|error| Error::file("write", &path, &error))?;
+            let file = BufWriter::new(file);
+            let output = match self.form {
+                TableForm::Csv { .. } => TableWriter::csv(file, &path, &self.columns)?,
+                // grouped by their number alone: what is pinned stays the same bytes
+                TableForm::Parquet => TableWriter::parquet(file, &path, &self.columns, self.missing, usize::MAX)?,
             };
             outputs.push((path, output, 0));
         }
@@ -271,22 +345,24 @@ impl Reading<'_> {
             let mut places = places.iter();
             for file in files {
                 self.each(file, &mut |row| {
-                    let label = self.check(file, Row { place: row.place, cells: row.cells })?;
+                    let place = row.place.to_owned();
+                    let cells = whole(file, row)?;
+                    let label = self.check(file, &place, cells)?;
                     let Some(Some(place)) = places.next() else { return Ok(()) };
-                    if let (Some(last), Some(classes), Cell::Integer(number)) =
-                        (row.cells.last_mut(), &self.classes, label)
+                    if let (Some(last), Some(classes), Cell::Integer(number)) = (cells.last_mut(), &self.classes, label)
                     {
                         *last = Cell::Integer(classes.of_number(number));
                     }
                     let (_, output, count) = &mut outputs[usize::from(*place)];
                     *count += 1;
-                    output.write(row.cells)
+                    output.write(cells)
                 })?;
             }
         }
         let mut written = Vec::new();
         for (path, output, count) in outputs {
-            output.finish()?;
+            let flushed = output.finish()?.flush();
+            flushed.map_err(|error| Error::file("write", &path, &error))?;
             written.push((path, count));
         }
         let mut written = written.into_iter();
@@ -295,10 +371,61 @@ impl Reading<'_> {
     }
 }
 
+/// The cells of a row that has them; otherwise what is wrong with it.
+fn whole<'a>(file: &Plain, row: Row<'a>) -> Result<&'a mut Vec<Cell>> {
+    row.cells.map_err(|WrongRow { what, help }| {
+        Error::problem(&file.field, "wrong-layout", format!("{}, {} {what}", file.name, row.place), help)
+    })
+}
+
 /// A table that is being written.
-pub(crate) trait Output {
-    fn write(&mut self, cells: &[Cell]) -> Result<()>;
-    fn finish(self: Box<Self>) -> Result<()>;
+pub struct TableWriter<W: Write + Send>(Writing<W>);
+
+enum Writing<W: Write + Send> {
+    Csv(Box<csv::Writer<W>>),
+    Parquet(Box<parquet::Writer<W>>),
+}
+
+impl<W: Write + Send> TableWriter<W> {
+    /// A table as text, with a header, `,` and line feeds; `place` is for messages.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn csv(to: W, place: &Path, columns: &[Column]) -> Result<Self> {
+        csv::Writer::new(to, place, columns).map(|writer| Self(Writing::Csv(Box::new(writer))))
+    }
+
+    /// A table with types. If `missing`, cells of all columns but the last may be empty. Rows are held in memory until they have `most` bytes or are
+    /// 65,536: a group of rows.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn parquet(to: W, place: &Path, columns: &[Column], missing: bool, most: usize) -> Result<Self> {
+        let writer = parquet::Writer::new(to, place, columns, missing, most)?;
+        Ok(Self(Writing::Parquet(Box::new(writer))))
+    }
+
+    /// Writes a row: a cell of each column, as [`typed`] gives it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&mut self, cells: &[Cell]) -> Result<()> {
+        match &mut self.0 {
+            Writing::Csv(writer) => writer.write(cells),
+            Writing::Parquet(writer) => writer.write(cells),
+        }
+    }
+
+    /// Ends the table; gives what it was written to.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn finish(self) -> Result<W> {
+        match self.0 {
+            Writing::Csv(writer) => writer.finish(),
+            Writing::Parquet(writer) => writer.finish(),
+        }
+    }
 }
 
 /// The number of a label as the source counts, also of one that is named.
@@ -312,20 +439,27 @@ fn class(classes: &Classes<'_>, text: &str) -> Option<i64> {
 
 const EMPTY: &str = "is empty";
 
-/// Whether a cell is what its column's type says; what is wrong otherwise.
-fn fits(cell: &Cell, kind: ColumnType, missing: bool) -> Result<(), String> {
+/// The cell as its column's type has it.
+///
+/// # Errors
+/// What is wrong with it, after its column's name: `is empty`.
+pub fn typed(cell: &Cell, kind: ColumnType, missing: bool) -> Result<Cell, String> {
     let text = match cell {
-        Cell::Missing if missing => return Ok(()),
+        Cell::Missing if missing => return Ok(Cell::Missing),
         Cell::Missing => return Err(EMPTY.to_owned()),
+        Cell::Bytes(count) => return Err(format!("holds {count} bytes that are no text")),
         Cell::Text(text) => text.clone(),
         Cell::Integer(number) => number.to_string(),
         Cell::Number(number) => number.to_string(),
     };
-    let right = match kind {
-        ColumnType::Text => true,
-        ColumnType::Integer => text.parse::<i64>().is_ok(),
-        ColumnType::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
+    let typed = match kind {
+        ColumnType::Text => return Ok(Cell::Text(text)),
+        ColumnType::Integer => text.parse().ok().map(Cell::Integer),
+        // `+ 0.0` makes -0 the same value as 0
+        ColumnType::Number => {
+            text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| Cell::Number(number + 0.0))
+        }
     };
     let expected = if kind == ColumnType::Integer { "a whole number" } else { "a finite number" };
-    if right { Ok(()) } else { Err(format!("holds `{}`, which is not {expected}", excerpt(&text))) }
+    typed.ok_or_else(|| format!("holds `{}`, which is not {expected}", excerpt(&text)))
 }

@@ -69,7 +69,8 @@ impl GitHub {
         })
     }
 
-    /// The pull requests that the training manager has opened to put a model into service, whatever became of them.
+    /// The pull requests that the training manager or the dataset monitor, which are the same App, has opened to put a model into service, whatever
+    /// became of them.
     ///
     /// # Errors
     /// If GitHub refuses.
@@ -98,6 +99,16 @@ impl GitHub {
         let all = self.get("/pulls?state=all")?;
         let branches = all.as_array().into_iter().flatten().map(|one| text(one, "/head/ref").to_owned());
         Ok(branches.filter(|branch| is_retraining_of(dataset, branch)).collect())
+    }
+
+    /// The number of the retrain pull request of a branch.
+    ///
+    /// # Errors
+    /// If GitHub refuses, or there is none.
+    pub fn retraining(&self, branch: &str) -> Result<u64> {
+        let all = self.get("/pulls?state=all")?;
+        let found = all.as_array().into_iter().flatten().find(|one| text(one, "/head/ref") == branch);
+        found.and_then(|one| one["number"].as_u64()).with_context(|| format!("there is no pull request of {branch}"))
     }
 
     /// What was asked of the API since the last time: method and path.

@@ -35,6 +35,9 @@ pub(crate) trait Ground: Debug + Send + Sync {
     /// Memory of each pod in bytes, by `namespace/name`. Kubernetes' own programs are not included.
     fn memory(&self) -> Result<Vec<(String, u64)>>;
 
+    /// Kills the node's container runtime, as a crash does. The node starts it again.
+    fn kill_runtime(&self) -> Result<()>;
+
     /// Takes the cluster down with all that it held, and brings an empty one up.
     fn renew(&self) -> Result<()>;
 }

@@ -22,26 +22,44 @@ const TARGET: &str = "arn:minio:sqs::MONITOR:webhook";
 /// The dataset monitor, as the API server leads to it.
 const MONITOR: &str = "/api/v1/namespaces/dataset-monitor/services/dataset-monitor:8080/proxy";
 
-/// A picture of one of two classes: bright on the left, or on the right. Each number is another one.
+/// A picture of one of two classes. Each number is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Picture(pub u32);
+pub struct Picture {
+    number: u32,
+    is_odd: bool,
+}
 
 impl Picture {
+    /// One that is bright on the left, or on the right.
+    #[must_use]
+    pub fn usual(number: u32) -> Self {
+        Self { number, is_odd: false }
+    }
+
+    /// One that is bright above alone, and on the side of the other class: whoever knows only the usual ones is wrong about it, and whoever knows
+    /// both kinds can be right about both.
+    #[must_use]
+    pub fn odd(number: u32) -> Self {
+        Self { number, is_odd: true }
+    }
+
     /// Its class.
     #[must_use]
     pub fn class(self) -> u8 {
-        (self.0 % 2) as u8
+        (self.number % 2) as u8
     }
 
     /// Its grey levels.
     #[must_use]
     pub fn levels(self) -> Vec<u8> {
-        let is_bright = |column: u32| (column < SIDE / 2) == (self.class() == 0);
-        let level = |at: u32| if is_bright(at % SIDE) { 200 } else { (at * 7 + self.0 * 13) % 40 };
+        let Self { number, is_odd } = self;
+        let is_left = (self.class() == 0) != is_odd;
+        let is_bright = |at: u32| (at % SIDE < SIDE / 2) == is_left && (!is_odd || at / SIDE < SIDE / 2);
+        let level = |at: u32| if is_bright(at) { 200 } else { (at * 7 + number * 13) % 40 };
         let mut levels: Vec<u8> = (0..SIDE * SIDE).map(|at| level(at) as u8).collect();
         // two pixels that no other number has
-        levels[0] = (self.0 % 250) as u8;
-        levels[1] = (self.0 / 250 % 250) as u8;
+        levels[0] = (number % 250) as u8;
+        levels[1] = (number / 250 % 250) as u8;
         levels
     }
 
@@ -61,7 +79,7 @@ impl Picture {
 
     /// The key of its object below a prefix of the bucket.
     fn key(self, prefix: &str) -> String {
-        format!("{prefix}/{}/{}.png", self.class(), self.0)
+        format!("{prefix}/{}/{}.png", self.class(), self.number)
     }
 }
 
@@ -199,9 +217,10 @@ mod tests {
 
     #[test]
     fn no_two_pictures_are_the_same() {
-        let all: BTreeSet<Vec<u8>> = (0..2000).map(|number| Picture(number).levels()).collect();
-        assert_eq!(all.len(), 2000);
-        assert!(Picture(7).file().unwrap().starts_with(b"\x89PNG"));
-        assert_eq!(Picture(7).key("prefix"), "prefix/1/7.png");
+        let both = |number| [Picture::usual(number), Picture::odd(number)];
+        let all: BTreeSet<Vec<u8>> = (0..2000).flat_map(both).map(Picture::levels).collect();
+        assert_eq!(all.len(), 4000);
+        assert!(Picture::usual(7).file().unwrap().starts_with(b"\x89PNG"));
+        assert_eq!(Picture::odd(7).key("prefix"), "prefix/1/7.png");
     }
 }

@@ -231,6 +231,14 @@ impl Stack {
         Ok(command)
     }
 
+    /// Kills the node's container runtime, as a crash does. The node starts it again, and containers run on.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn kill_runtime(&self) -> Result<()> {
+        self.ground.kill_runtime()
+    }
+
     /// Runs a command inside the node, which reaches Services by address and has its own `/tmp`.
     ///
     /// # Errors

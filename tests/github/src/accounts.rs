@@ -55,7 +55,14 @@ pub const ACTIONS: App = App {
     slug: "github-actions",
     name: "GitHub Actions",
     installation: 1,
-    permissions: &[("actions", "write"), ("checks", "write"), ("contents", "write"), ("pull_requests", "write")],
+    permissions: &[
+        ("actions", "write"),
+        ("checks", "write"),
+        ("contents", "write"),
+        ("packages", "write"),
+        ("pull_requests", "write"),
+        ("statuses", "write"),
+    ],
 };
 
 /// The training manager's, with the permissions that docs/github.md asks for.

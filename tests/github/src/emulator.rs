@@ -1,8 +1,6 @@
 //! emulate's GitHub as a child process, on a port of its own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,18 +11,13 @@ use octocrab::models::AppId;
 use reqwest::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use slipway_loop::programs::given;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::timeout;
 
 use crate::accounts::{ACTIONS, APPS, App, MALLORY, NAME, OWNER, PEOPLE, REPOSITORY};
+use crate::script::Script;
 
-/// Longer than it takes to start on a busy machine.
-const START: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A running emulator. It ends with this value: by the end of its standard input, and by its process id.
+/// A running emulator. It ends with this value.
 #[derive(Debug)]
 pub struct Emulator {
     /// Its address.
@@ -34,8 +27,7 @@ pub struct Emulator {
     actions: AppAuth,
     /// The private keys of the apps by their numbers.
     keys: BTreeMap<String, String>,
-    _process: Child,
-    _alive: ChildStdin,
+    _script: Script,
 }
 
 /// An answer of the API.
@@ -75,29 +67,15 @@ impl Emulator {
     /// # Errors
     /// When SLIPWAY_EMULATE names no folder in which `npm ci` was run, or it does not start.
     pub async fn start(server: &str) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("emulator/emulator.mjs");
-        let mut process = Command::new("node")
-            .arg(script)
-            .arg(given("SLIPWAY_EMULATE")?)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("node is needed")?;
-        let mut input = process.stdin.take().context("its standard input is a pipe")?;
-        input.write_all(format!("{}\n", json!({ "baseUrl": server, "seed": seed() })).as_bytes()).await?;
-        let output = process.stdout.take().context("its standard output is a pipe")?;
-        let line =
-            timeout(START, BufReader::new(output).lines().next_line()).await.context("emulate does not start")??;
-        let Started { port, keys } = serde_json::from_str(&line.context("emulate has ended")?)?;
+        let settings = json!({ "baseUrl": server, "seed": seed() }).to_string();
+        let (script, Started { port, keys }) = Script::start("emulator.mjs", &settings).await?;
         let key = EncodingKey::from_rsa_pem(key_in(&keys, ACTIONS)?.as_bytes())?;
         let emulator = Self {
             url: format!("http://127.0.0.1:{port}"),
             client: slipway_http::loopback(LIMIT)?,
             actions: AppAuth { app_id: AppId(ACTIONS.id), key },
             keys,
-            _process: process,
-            _alive: input,
+            _script: script,
         };
         let fork = format!("/repos/{REPOSITORY}/forks");
         emulator.must(&Method::POST, &fork, MALLORY.token, Some(&json!({}))).await?;

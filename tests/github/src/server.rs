@@ -15,13 +15,14 @@ use serde_json::Value;
 use slipway_digest::Digest;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinHandle;
 
 use crate::accounts::{ANN, App, FORK, REPOSITORY};
 use crate::emulator::Emulator;
 use crate::mirror::{self, Ids};
 use crate::repository::Bare;
+use crate::sigstore::Sigstore;
 use crate::{front, git_http};
 
 /// More than any request of these tests.
@@ -50,6 +51,8 @@ pub struct State {
     pub is_shared: bool,
     /// emulate.
     pub emulator: Emulator,
+    /// What signs, once a job may.
+    pub sigstore: OnceCell<Sigstore>,
     /// One request at a time: emulate and git change together.
     pub inner: Mutex<Inner>,
 }
@@ -69,10 +72,14 @@ pub struct Inner {
     pub annotations: BTreeMap<u64, Vec<Value>>,
     /// The digest of each file of a release, by its number.
     pub uploaded: BTreeMap<u64, Digest>,
+    /// The variables of the repository's settings, which workflows read.
+    pub variables: BTreeMap<String, String>,
     /// By how many seconds its clock is ahead of this machine's.
     pub ahead: i64,
     /// What a rule of the default branch says to everybody who merges.
     pub rule: Option<String>,
+    /// How many approvals a rule of the default branch requires, and which checks.
+    pub required: (usize, Vec<String>),
     /// What was asked of the API: method and path.
     pub asked: Vec<String>,
     /// The token of each request, of the API and of git, with method and path.
@@ -171,6 +178,14 @@ impl GitHub {
         self.state.inner.lock().await.jobs.keys().cloned().collect()
     }
 
+    /// What workflows sign by, and what verifies it. It starts when it is asked for.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn sigstore(&self) -> Result<&Sigstore> {
+        self.state.sigstore.get_or_try_init(Sigstore::start).await
+    }
+
     /// A request of the API; status and JSON.
     ///
     /// # Errors
@@ -212,9 +227,25 @@ impl GitHub {
         Ok(all.unwrap_or_default().into())
     }
 
+    /// Sets a variable of the repository's settings.
+    pub async fn set_variable(&self, name: &str, value: &str) {
+        self.state.inner.lock().await.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The variables of the repository's settings.
+    pub async fn variables(&self) -> BTreeMap<String, String> {
+        self.state.inner.lock().await.variables.clone()
+    }
+
     /// A rule of the default branch lets nobody merge, and says this; or there is none.
     pub async fn set_rule(&self, rule: Option<&str>) {
         self.state.inner.lock().await.rule = rule.map(str::to_owned);
+    }
+
+    /// A rule of the default branch requires so many approvals, and these checks.
+    pub async fn set_required(&self, approvals: usize, checks: &[&str]) {
+        let checks = checks.iter().map(|check| (*check).to_owned()).collect();
+        self.state.inner.lock().await.required = (approvals, checks);
     }
 
     /// Its clock is so many seconds ahead of this machine's, as apps' signatures meet it.
@@ -257,7 +288,8 @@ impl State {
     async fn new(server: &str, folder: &Path, is_shared: bool) -> Result<Arc<Self>> {
         let emulator = Emulator::start(server).await?;
         let (server, folder) = (server.to_owned(), folder.to_owned());
-        Ok(Arc::new(Self { server, folder, is_shared, emulator, inner: Mutex::default() }))
+        let sigstore = OnceCell::new();
+        Ok(Arc::new(Self { server, folder, is_shared, emulator, sigstore, inner: Mutex::default() }))
     }
 
     /// A repository's bare folder.
@@ -307,7 +339,7 @@ async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response
     let answered = tokio::spawn(async move {
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, MOST_BYTES).await?;
-        if parts.uri.path().starts_with("/api/v3/") {
+        if parts.uri.path().starts_with("/api/") {
             front::answer(&state, &parts.method, &parts.uri, &parts.headers, body).await
         } else {
             git_http::answer(&state, &parts.method, &parts.uri, &parts.headers, body).await

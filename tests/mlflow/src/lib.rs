@@ -4,7 +4,7 @@
 mod accounts;
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -33,21 +33,64 @@ pub struct Mlflow {
     /// A client without a login.
     pub client: Client,
     group: Child,
-    _folder: Option<TempDir>,
+    /// How [`Mlflow::start`] and [`Mlflow::on_s3`] started it, but for the port.
+    again: Option<(Command, TempDir)>,
 }
 
 impl Mlflow {
     /// One without a login and with all of its files in a folder of its own.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let command = python(folder.path());
+        let artifacts = folder.path().join("artifacts");
+        Self::start_with(command, folder, &artifacts.display().to_string()).await
+    }
+
+    /// The same with its artifacts in the bucket `mlflow` of an S3 endpoint, as in the embedded loop. `keys` are the access key and its secret.
+    pub async fn on_s3(endpoint: &str, keys: (&str, &str)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut command = python(folder.path());
         command
-            .args(["-c", SCRIPT])
-            .arg(format!("sqlite:///{}/mlflow.db", folder.path().display()))
-            .arg(folder.path().join("artifacts"));
-        let mut mlflow = Self::supervise(&command, None, &folder.path().join("log")).await;
-        mlflow._folder = Some(folder);
+            .env("MLFLOW_S3_ENDPOINT_URL", endpoint)
+            .env("AWS_ACCESS_KEY_ID", keys.0)
+            .env("AWS_SECRET_ACCESS_KEY", keys.1)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+            .env("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
+            .env("NO_PROXY", "127.0.0.1");
+        Self::start_with(command, folder, "s3://mlflow").await
+    }
+
+    async fn start_with(mut command: Command, folder: TempDir, artifacts: &str) -> Self {
+        let store = format!("sqlite:///{}/mlflow.db", folder.path().display());
+        command.args(["-c", SCRIPT, &store, artifacts]);
+        let mut mlflow = Self::supervise(&command, None, &["0"], &folder.path().join("log")).await;
+        mlflow.again = Some((command, folder));
         mlflow
+    }
+
+    /// Kills it, as a lack of memory does. Its address is free afterwards.
+    pub fn kill(&mut self) {
+        drop(self.group.stdin.take());
+        let _ = self.group.wait();
+        // the shell may be gone before the server is
+        while TcpStream::connect(self.url.trim_start_matches("http://")).is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Starts it again after a kill, at the same address and with what it has stored. Returns once it answers.
+    ///
+    /// # Panics
+    /// If it was not started without a login.
+    pub async fn start_again(&mut self) {
+        let (command, folder) = self.again.as_ref().expect("only a server without a login is started again");
+        let port: u16 = self.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap();
+        let log = folder.path().join("log");
+        let mut again = Self::supervise(command, Some(port), &[&port.to_string()], &log).await;
+        std::mem::swap(&mut self.group, &mut again.group);
     }
 
     /// `mlflow server` with MLflow's own basic authentication, in the folder and with the variables of `command`, which is Python.
@@ -59,14 +102,14 @@ impl Mlflow {
             "--port",
             &port.to_string(),
         ]);
-        Self::supervise(&command, Some(port), log).await
+        Self::supervise(&command, Some(port), &[], log).await
     }
 
-    /// Without a port, the program takes one and says so.
-    async fn supervise(command: &Command, port: Option<u16>, log: &Path) -> Self {
+    /// Starts the command with `more` arguments. Without a port, the program takes one and says so.
+    async fn supervise(command: &Command, port: Option<u16>, more: &[&str], log: &Path) -> Self {
         let output = File::create(log).unwrap();
         let mut supervised = Command::new("sh");
-        supervised.args(["-c", SUPERVISOR, "sh"]).arg(command.get_program()).args(command.get_args());
+        supervised.args(["-c", SUPERVISOR, "sh"]).arg(command.get_program()).args(command.get_args()).args(more);
         supervised.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(folder) = command.get_current_dir() {
             supervised.current_dir(folder);
@@ -87,7 +130,7 @@ impl Mlflow {
                 let url = format!("http://127.0.0.1:{port}");
                 let client = Client::new(&url).unwrap();
                 if client.health().await.is_ok() {
-                    return Self { url, client, group, _folder: None };
+                    return Self { url, client, group, again: None };
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,5 +1,6 @@
 //! A real S3 endpoint for tests, over a folder: the one of the embedded loop.
 
+mod endpoint;
 mod faults;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 
+pub use endpoint::Endpoint;
 pub use faults::{Faults, Holding};
 
 /// The only access key that the endpoint accepts, and its secret.
@@ -30,9 +32,16 @@ pub async fn serve(folder: &Path) -> String {
 /// When the folder cannot be served: the test has failed.
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 pub async fn serve_with(folder: &Path, faults: Faults) -> String {
-    let service = slipway_s3::service(folder, KEYS.0, KEYS.1).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    accept(listener, folder, faults);
+    format!("http://{address}")
+}
+
+/// Answers whoever connects, until the runtime ends.
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+fn accept(listener: TcpListener, folder: &Path, faults: Faults) {
+    let service = slipway_s3::service(folder, KEYS.0, KEYS.1).unwrap();
     let answer = service_fn(move |request: Request<Incoming>| {
         let (service, faults) = (service.clone(), faults.clone());
         async move {
@@ -56,5 +65,4 @@ pub async fn serve_with(folder: &Path, faults: Faults) -> String {
             tokio::spawn(http.serve_connection(TokioIo::new(socket), answer.clone()).into_owned());
         }
     });
-    format!("http://{address}")
 }

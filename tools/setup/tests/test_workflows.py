@@ -134,7 +134,7 @@ class Workflows(unittest.TestCase):
             def wrong(script: str) -> str:
                 return "\n".join(workflows.wrong_step(script, {"lint"}, str(slipway)))
 
-            for script in ["make lint X=1", "slipway render --head a:b", "git push\ngh pr list", "mkdir x\ncosign sign x"]:
+            for script in ["make lint X=1", "slipway render --head a:b", "git push\ngh pr list", "mkdir x\ncosign sign x", "while read -r x; do\n  cosign attest x\ndone"]:
                 self.assertEqual(wrong(script), "", script)
             self.assertIn("no target `fly`", wrong("make fly"))
             self.assertIn("no command `slipway fly`", wrong("slipway fly"))

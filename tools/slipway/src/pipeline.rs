@@ -23,7 +23,7 @@ struct Report<'a> {
     #[serde(flatten)]
     counts: Counts,
     set_aside: &'a SetAsideReport,
-    /// Images that were read in this run.
+    /// Images or rows that were read in this run.
     read: u64,
     /// Whether the head was moved; otherwise it was already this.
     moved: bool,
@@ -149,7 +149,7 @@ fn said(step: &Step) -> String {
             } else {
                 format!("{new_items} of {new_units} new ones were read ({new_bytes} bytes)")
             };
-            format!("read       {items} images of {units} sources: {new}, {known} sources were read before")
+            format!("read       {items} items of {units} sources: {new}, {known} sources were read before")
         }
         Step::Validated { kept, set_aside } => {
             let count: u64 = set_aside.iter().map(|reason| reason.count).sum();

@@ -6,6 +6,7 @@ mod kills;
 mod model;
 mod once;
 mod pictures;
+mod program;
 mod requests;
 mod rivals;
 mod watching;

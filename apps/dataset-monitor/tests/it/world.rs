@@ -93,7 +93,8 @@ pub(crate) struct World {
     pub(crate) git: Repository,
     pub(crate) remote: Remote,
     pub(crate) first: Digest,
-    s3: String,
+    /// The address of the store.
+    pub(crate) s3: String,
     /// The address of the model server.
     pub(crate) server: String,
     /// The registry.

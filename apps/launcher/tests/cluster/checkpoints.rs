@@ -82,7 +82,8 @@ async fn what_a_program_saves_after_sigterm_is_stored() {
     signal(running.pid(), Signal::TERM);
     let (code, log) = ends(vec![running]).await.remove(0);
     assert_eq!(code, Some(143), "{log}");
-    assert!(log.contains("\"name\":\"count-99\""), "{log}");
+    // within the time that the launcher has for it
+    assert!(log.contains("\"name\":\"count-99\"") && !log.contains("checkpoint_missed"), "{log}");
     assert_eq!(place.mlflow.run("asked").await.status, RunStatus::Killed);
     std::fs::write(place.folder.path().join("go-100"), "").unwrap();
     let (code, log) = ends(start(&place, &counting(&place, "asked", 1, 100, false))).await.remove(0);
@@ -90,6 +91,27 @@ async fn what_a_program_saves_after_sigterm_is_stored() {
     assert!(log.contains("rank 0 from 99 in count-99."), "{log}");
     let run = place.mlflow.run("asked").await;
     assert!(run.status == RunStatus::Finished && !run.tags.contains_key("slipway.failure"), "{run:?}");
+}
+
+/// The program goes on meanwhile, and what it has left is stored later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_for_a_while_costs_a_program_nothing() {
+    let place = Place::new().await;
+    let go_on = |number: u32| std::fs::write(place.folder.path().join(format!("go-{number}")), "").unwrap();
+    let mut running = start(&place, &counting(&place, "away", 1, 3, false)).remove(0);
+    running.until("\"event\":\"checkpoint\"");
+    place.objects.set_away(true);
+    go_on(1);
+    let failed = running.until("\"event\":\"checkpoint_failed\"");
+    assert!(failed.contains("count-2"), "{failed}");
+    go_on(2);
+    place.objects.set_away(false);
+    // the one before may still be on its way
+    while !running.until("\"event\":\"checkpoint\"").contains("count-3") {}
+    go_on(3);
+    let (code, log) = ends(vec![running]).await.remove(0);
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(place.objects.checkpoint_objects("away-1a2b3c4d"), 0, "nothing is left of a job that is done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,9 +12,10 @@ use super::canary::canary;
 use super::figures::{Compared, Figures, Outcome, Worse};
 use super::pick;
 use super::shadow::{Place, Shadow, Shadowed};
-use super::truths::{Truth, Truths};
+use super::truths::{Said, Truth, Truths};
 use super::watch::Watch;
 use crate::ask::{Answered, Asked};
+use crate::interface::Interface;
 use crate::loaded::Loaded;
 use crate::metrics::{Challenged, Metrics};
 use crate::tensor::Array;
@@ -66,7 +67,7 @@ pub(super) enum Stage {
 /// Why a challenger was switched off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
-    /// `errors` or `latency`.
+    /// `errors`, `latency` or `corrections`.
     pub because: &'static str,
     /// In a sentence.
     pub reason: String,
@@ -85,7 +86,7 @@ impl Challenger {
             salt: pick::salt(&pin.name, &pin.digest),
             running: ArcSwapOption::empty(),
             stage: Mutex::new(Stage::Waiting("it is being loaded".to_owned())),
-            figures: Mutex::new(Figures::new()?),
+            figures: Mutex::new(Figures::new(declared.share.get())?),
             compared: Mutex::default(),
             dropped: AtomicU64::new(0),
             truths: Mutex::new(Truths::new()?),
@@ -98,9 +99,19 @@ impl Challenger {
         self.running.load().as_ref().map(|running| Arc::clone(&running.model))
     }
 
-    /// Takes the class that is right for a request that both versions have answered.
+    /// Takes the class that is right for a request.
     pub fn truth(&self, id: &str, class: i64) -> Truth {
         self.truths().take(id, class)
+    }
+
+    /// Takes what a person says instead of the answer to a request, and switches the canary off if its answers were found to be corrected more
+    /// often. Of a shadow nobody has seen an answer.
+    pub fn corrected(&self, id: &str, class: i64) {
+        let of_canary = self.truths().correct(id, class);
+        let worse = of_canary.is_some_and(|of_canary| self.figures().corrections.take(of_canary));
+        if worse {
+            self.switch_off(Worse::Corrections);
+        }
     }
 
     /// Begins: from now on requests come.
@@ -169,13 +180,19 @@ impl Challenger {
                 Ok((Arc::clone(champion), workers.ask(Arc::clone(champion), inputs, rows, features).await?))
             }
             Way::Canary(own) => {
-                let limit = if chosen { self.figures().limit() } else { None };
-                match limit {
+                let limit = self.figures().limit();
+                let answered = match limit.filter(|_| chosen) {
                     Some(limit) => {
-                        canary(self, (&running.model, own), (champion, workers), inputs, (rows, features), limit).await
+                        canary(self, (&running.model, own), (champion, workers), inputs, (rows, features), limit)
+                            .await?
                     }
-                    None => self.observed(champion, workers, inputs, (rows, features)).await,
+                    None => self.observed(champion, workers, inputs, (rows, features)).await?,
+                };
+                // what the champion answers for the canary says nothing about what either of them answers
+                if limit.is_some() && Arc::ptr_eq(&answered.0, &running.model) == chosen {
+                    self.keep(id, rows, chosen, &answered);
                 }
+                Ok(answered)
             }
             Way::Shadow(shadow) => {
                 let place = if chosen { self.place(shadow, &inputs) } else { None };
@@ -189,6 +206,16 @@ impl Challenger {
                 place.fill(Shadowed { id: id.map(str::to_owned), inputs: again, rows, champion: compared });
                 Ok((model, outputs))
             }
+        }
+    }
+
+    /// Keeps what a canary or its champion has answered, for whoever says what was right.
+    fn keep(&self, id: Option<&str>, rows: usize, by_canary: bool, (version, outputs): &Answered) {
+        let (Some(id), 1) = (id, rows) else { return };
+        // what every answer of a version has
+        let outputs = &outputs[..outputs.len().min(version.interface.outputs.len())];
+        if let Some(class) = class_of_row(&version.interface, outputs) {
+            self.truths().keep(id, if by_canary { Said::Canary(class) } else { Said::Champion(class) });
         }
     }
 
@@ -227,11 +254,11 @@ impl Challenger {
             Ok(outputs) => {
                 let agreed = alike(&model.interface, &of.champion, &outputs, of.rows) as u64;
                 let disagreed = of.rows as u64 - agreed;
-                let of_row =
-                    |outputs: &[Array]| classes(&model.interface, outputs).and_then(|classes| classes.first().copied());
-                if let (Some(id), 1, Some(one), Some(other)) = (&of.id, of.rows, of_row(&of.champion), of_row(&outputs))
+                let of_row = |outputs: &[Array]| class_of_row(&model.interface, outputs);
+                if let (Some(id), 1, Some(champion), Some(challenger)) =
+                    (&of.id, of.rows, of_row(&of.champion), of_row(&outputs))
                 {
-                    self.truths().keep(id, one, other);
+                    self.truths().keep(id, Said::Both { champion, challenger });
                 }
                 self.metrics.answered.inc();
                 self.metrics.agreed.inc_by(agreed);
@@ -306,4 +333,9 @@ impl Challenger {
     fn set(&self, stage: Stage) {
         *self.stage() = stage;
     }
+}
+
+/// The class of the only row of an answer.
+fn class_of_row(interface: &Interface, outputs: &[Array]) -> Option<i64> {
+    classes(interface, outputs)?.first().copied()
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use slipway_drift::Canary;
 
+use super::corrections::Corrections;
 use super::latencies::Latencies;
 
-/// Each of the two tests accuses a canary that is not worse with at most this probability, however long it runs.
+/// Each of the three tests accuses a canary that is not worse with at most this probability, however long it runs.
 pub(super) const LEVEL: f64 = 0.005;
 /// How much more often a canary may fail than the champion, as a share of its requests.
 const ERRORS: f64 = 0.005;
@@ -24,6 +25,7 @@ const LIMITS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 pub(super) enum Worse {
     Errors,
     Latency,
+    Corrections,
 }
 
 /// What is counted of a version.
@@ -67,6 +69,7 @@ pub(super) struct Figures {
     pub(super) canary: Side,
     pub(super) errors: Canary,
     pub(super) lateness: Canary,
+    pub(super) corrections: Corrections,
     bounds: Option<Bounds>,
 }
 
@@ -78,16 +81,17 @@ struct Bounds {
 }
 
 impl Figures {
-    /// Nothing yet.
+    /// Nothing yet, of a challenger that gets this share of the requests.
     ///
     /// # Errors
-    /// Never: the levels are constants.
-    pub(super) fn new() -> slipway_drift::Result<Self> {
+    /// Never: the levels are constants, and a share is within 0 and 1.
+    pub(super) fn new(share: f64) -> slipway_drift::Result<Self> {
         Ok(Self {
             champion: Side::default(),
             canary: Side::default(),
             errors: Canary::new(LEVEL, ERRORS)?,
             lateness: Canary::new(LEVEL, LATE)?,
+            corrections: Corrections::new(share)?,
             bounds: None,
         })
     }
@@ -165,7 +169,7 @@ mod tests {
 
     /// After how many of its requests a canary with these answers is switched off, of which it gets one of `each`.
     fn switched_off(each: u32, most: u32, mut answer: impl FnMut(u32) -> (Outcome, Duration)) -> Option<(u32, Worse)> {
-        let mut figures = Figures::new().unwrap();
+        let mut figures = Figures::new(0.05).unwrap();
         for at in 0..most {
             for other in 0..each {
                 // between 1 and 3 ms
@@ -217,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_canary_is_waited_for_as_long_as_the_champion_makes_usual() {
-        let mut figures = Figures::new().unwrap();
+        let mut figures = Figures::new(0.05).unwrap();
         for (answers, took, limit) in [
             (KNOWN - 1, MS * 20, None),
             (1, MS * 20, Some(MS * 160)),

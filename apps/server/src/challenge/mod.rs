@@ -11,6 +11,7 @@ mod agreement;
 mod canary;
 mod challenger;
 mod challengers;
+mod corrections;
 mod figures;
 mod follow;
 mod latencies;

@@ -31,7 +31,7 @@ pub struct Report {
     /// Why it is not running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// `errors` or `latency`, if it was switched off.
+    /// `errors`, `latency` or `corrections`, if it was switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<&'static str>,
     /// Since when it has run or is switched off, in milliseconds since 1970.
@@ -100,6 +100,8 @@ pub struct Tests {
     pub errors: Evidence,
     /// Evidence that it is late more often.
     pub latency: Evidence,
+    /// Evidence that people correct more of its answers.
+    pub corrections: Evidence,
 }
 
 /// An e-value and the one that decides.
@@ -114,7 +116,7 @@ pub struct Evidence {
 /// Which version is right more often.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Requests whose right answer is known.
+    /// Requests whose right answer is known; of a canary, pairs of one that it has answered and one that its champion has answered.
     pub known: u64,
     /// Of these, only the challenger was right.
     pub better: u64,
@@ -176,10 +178,11 @@ impl Challenger {
         let challenger = if self.declared.mode == Mode::Shadow { shadow } else { figures.canary.report() };
         let dropped = self.dropped.load(Ordering::Relaxed);
         let of = |test: &Canary| evidence(test.evidence(), LEVEL);
+        let corrections = evidence(figures.corrections.evidence(), LEVEL);
         (
             Requests { champion: figures.champion.report(), challenger, dropped },
             agreement,
-            Tests { errors: of(&figures.errors), latency: of(&figures.lateness) },
+            Tests { errors: of(&figures.errors), latency: of(&figures.lateness), corrections },
         )
     }
 
@@ -217,6 +220,15 @@ impl Figures {
                     share(champion)
                 ),
             },
+            Worse::Corrections => {
+                let (canary, all) = (self.corrections.canary, self.corrections.canary + self.corrections.champion);
+                Why {
+                    because: "corrections",
+                    reason: format!(
+                        "of {all} answers that people have corrected {canary} are its own, which is more than its share of the requests"
+                    ),
+                }
+            }
             Worse::Latency => {
                 let p90 = |side: &Side| {
                     let found = side.latencies.quantiles([0.9]);

@@ -37,8 +37,8 @@ async fn challengers(State(address): State<Address>) -> Result<Json<Value>, Refu
     Ok(Json(json!({ "challengers": address.app.models.challengers.reports() })))
 }
 
-/// Takes truths, all or none. Feedback of people is no such truth: they speak up where the version in service was wrong, and every other
-/// version looks better on those requests alone.
+/// Takes truths, all or none. Feedback of people is no such truth: they speak up where the version that answered was wrong, and every other
+/// version looks better on those requests alone. What it says about a canary is in `corrections`.
 async fn truths(
     State(address): State<Address>,
     Path(model): Path<String>,

@@ -134,6 +134,68 @@ async fn a_canary_is_asked_once_it_is_known_how_quick_its_champion_is() {
     assert_eq!(trial.challenger.report().state, "waiting");
 }
 
+/// A canary that answers half of the requests, now that it is known how quick its champion is.
+async fn half() -> Trial {
+    let trial = trial(Mode::Canary, 0.5);
+    for of in 0..32 {
+        assert_eq!(trial.answered_by(&format!("early-{of}"), of).await, "1");
+    }
+    trial
+}
+
+#[tokio::test]
+async fn truths_about_a_canarys_answers_and_its_champions_decide_which_version_is_better() {
+    let trial = half().await;
+    // what was answered before the canary was asked at all is not compared with what it answers
+    assert_eq!(trial.challenger.truth("early-1", 0), Truth::Unknown);
+    for of in 0..300 {
+        let id = of.to_string();
+        trial.answered_by(&id, of).await;
+        // the canary is always right; what the champion has answered for it does not count
+        trial.challenger.truth(&id, trial.class(1, of));
+        assert_eq!(trial.challenger.truth(&id, trial.class(1, of)), Truth::Unknown);
+    }
+    let report = trial.challenger.report();
+    assert!(report.truth.known >= 50 && report.truth.worse == 0, "{report:?}");
+    assert!(report.truth.better >= 12 && report.truth.decision == Decision::Better, "{report:?}");
+    assert_eq!(report.state, "running");
+}
+
+#[tokio::test]
+async fn a_canary_whose_answers_people_correct_more_often_is_switched_off() {
+    let trial = half().await;
+    // of both versions alike
+    for of in 0..100 {
+        let id = format!("alike-{of}");
+        let version = usize::from(trial.answered_by(&id, of).await == "2");
+        let said = trial.class(version, of);
+        trial.challenger.corrected(&id, said);
+        trial.challenger.corrected(&id, (said + 1) % 10);
+        trial.challenger.corrected(&id, (said + 2) % 10);
+        trial.challenger.corrected("somebody else's", 0);
+    }
+    let report = trial.challenger.report();
+    assert!(report.state == "running" && report.tests.corrections.e_value < 20.0, "{report:?}");
+
+    let trial = half().await;
+    let mut corrected = 0;
+    for of in 0..100 {
+        let id = of.to_string();
+        if trial.answered_by(&id, of).await == "2" {
+            trial.challenger.corrected(&id, (trial.class(1, of) + 1) % 10);
+            corrected += 1;
+        }
+        if trial.challenger.model().is_none() {
+            break;
+        }
+    }
+    let report = trial.challenger.report();
+    assert_eq!((report.state, report.because, corrected), ("switched_off", Some("corrections"), 10), "{report:?}");
+    let why = "of 10 answers that people have corrected 10 are its own, which is more than its share of the requests";
+    assert_eq!(report.reason.as_deref(), Some(why));
+    assert!(report.tests.corrections.e_value >= report.tests.corrections.decides_at, "{report:?}");
+}
+
 #[tokio::test]
 async fn a_canary_whose_queue_is_full_is_not_accused() {
     let trial = trial(Mode::Canary, 1.0);

@@ -133,14 +133,15 @@ async fn checked(
     let writing = writing.map_err(|_| Refusal::unavailable("the server is busy with feedback"))?;
     let outputs = app.workers.ask(Arc::clone(&model), inputs, rows, false).await.map_err(Refusal::from)?;
     let answered = answered(&model.interface, &outputs)?;
-    if !answered.classes.contains(&label) {
+    let Some(class) = answered.classes.iter().position(|one| *one == label) else {
         return Err(unknown(&label, &answered.classes).into());
-    }
+    };
     let answer = answered.answer().to_owned();
     let Answered { classes, probabilities } = answered;
     let time = OffsetDateTime::now_utc().format(&Rfc3339).map_err(|error| Refusal::unexpected(error.to_string()))?;
+    let request = id.unwrap_or_default();
     let note = Note {
-        request: id.unwrap_or_default(),
+        request: request.clone(),
         model: model.name.clone(),
         version: model.version.clone(),
         digest: model.digest,
@@ -163,7 +164,11 @@ async fn checked(
         Ok::<_, Refusal>(kept)
     };
     let kept = tokio::task::spawn_blocking(keep).await.map_err(|error| Refusal::unexpected(error.to_string()))?;
-    Ok(kept?)
+    let kept = kept?;
+    if let Some(challenger) = app.models.challengers.of(&model.name).filter(|_| kept.new) {
+        challenger.corrected(&request, class as i64);
+    }
+    Ok(kept)
 }
 
 fn unknown(label: &str, classes: &[String]) -> Refusal {

@@ -8,7 +8,7 @@ use slipway_dataset::{Credentials, Store};
 use slipway_object_store::{KEYS, serve};
 use tempfile::TempDir;
 
-use crate::process::{Server, list, read};
+use crate::process::{Server, list, list_with, probabilities, read};
 use crate::registry::Registry;
 
 /// A server that takes feedback into a bucket.
@@ -21,6 +21,11 @@ struct Taking {
 }
 
 async fn taking(more: &[(&str, &str)]) -> Taking {
+    taking_beside(None, more).await
+}
+
+/// The same with version 4 of the model beside version 3, which is tried in this way.
+async fn taking_beside(trial: Option<&str>, more: &[(&str, &str)]) -> Taking {
     let store = tempfile::tempdir().unwrap();
     std::fs::create_dir(store.path().join("landing")).unwrap();
     let endpoint = serve(store.path()).await;
@@ -34,7 +39,11 @@ async fn taking(more: &[(&str, &str)]) -> Taking {
     environment.extend(more);
     let registry = Registry::start().await;
     let (bundle, digest) = registry.register("3", 1);
-    let server = Server::start(&registry.address(), &list("3", &digest), &environment);
+    let models = match trial {
+        None => list("3", &digest),
+        Some(trial) => list_with("mnist", ("3", &digest), ("4", &registry.register("4", 2).1), trial),
+    };
+    let server = Server::start(&registry.address(), &models, &environment);
     server.ready().await;
     Taking { _registry: registry, bundle, server, store, endpoint }
 }
@@ -162,6 +171,41 @@ async fn image_and_note_are_kept_once() {
     assert_eq!(taking.say("8", request("request-2", &levels(3))).await.0, 201);
     let counted = "slipway_server_feedback_total{code=\"409\",model=\"mnist\"}";
     assert!((taking.server.figure(counted).await - 2.0).abs() < 0.1);
+}
+
+#[tokio::test]
+async fn a_canary_whose_answers_people_correct_is_switched_off() {
+    let taking = taking_beside(Some("mode: canary, share: 0.5"), &[]).await;
+    taking.server.challenger("running").await;
+    // until it is known how quick the version in service is, the other one is not asked
+    for at in 0..32 {
+        assert_eq!(taking.server.post("mnist", request(&format!("early-{at}"), &levels(0))).await.0, 200);
+    }
+    let mut corrected = 0;
+    for at in 0..200 {
+        let body = request(&format!("request-{at}"), &levels(at));
+        let (status, answer) = taking.server.post("mnist", body.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        if answer["model_version"] != "4" {
+            continue;
+        }
+        let said = probabilities(&answer);
+        let other = (0..10).min_by(|&one, &other| said[one].total_cmp(&said[other])).unwrap();
+        // as the page does: of the version that has answered
+        let (status, kept) =
+            taking.say_at(&taking.server.internal, "mnist/versions/4", &other.to_string(), body.clone()).await;
+        assert_eq!(status, 201, "{kept}");
+        // the same again is no other one
+        let again = taking.say_at(&taking.server.internal, "mnist/versions/4", &other.to_string(), body).await;
+        assert_eq!(again.0, 200, "{}", again.1);
+        corrected += 1;
+        if corrected == 10 {
+            break;
+        }
+    }
+    let report = taking.server.challenger("switched_off").await;
+    assert_eq!(report["because"], "corrections", "{report}");
+    assert_eq!(taking.server.post("mnist", request("after", &levels(1))).await.1["model_version"], "3");
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@
 mod again;
 mod between;
 mod checkpoints;
+mod kills;
 mod objects;
+mod place;
 mod progress;
 mod status_api;
 mod stopping;

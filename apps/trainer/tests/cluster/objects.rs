@@ -1,7 +1,8 @@
-//! An S3 endpoint over a folder that holds one dataset, in which each digit is a bright block at its own place, and an empty bucket for checkpoints.
+//! An S3 endpoint over a folder that holds one dataset, in which each digit is a bright block at its own place, and empty buckets for checkpoints and
+//! for MLflow.
 
 use slipway_dataset::{Credentials, LocalDataset, Sizes, Store, idx};
-use slipway_object_store::{Faults, serve_with};
+use slipway_object_store::{Endpoint, Faults};
 use tempfile::TempDir;
 
 pub(crate) use slipway_object_store::KEYS;
@@ -10,20 +11,34 @@ pub(crate) struct Objects {
     pub(crate) url: String,
     pub(crate) digest: String,
     pub(crate) faults: Faults,
+    endpoint: Endpoint,
     folder: TempDir,
 }
 
 impl Objects {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("checkpoints")).unwrap();
+        for bucket in ["checkpoints", "mlflow"] {
+            std::fs::create_dir(folder.path().join(bucket)).unwrap();
+        }
         let faults = Faults::default();
-        let url = serve_with(folder.path(), faults.clone()).await;
+        let endpoint = Endpoint::start(folder.path(), faults.clone());
+        let url = endpoint.url();
         let (access_key, secret_key) = (KEYS.0.to_owned(), KEYS.1.to_owned());
         let credentials = Credentials { access_key, secret_key, session_token: None };
         let store = Store::new(&url, "datasets", credentials, "us-east-1").unwrap();
         let digest = store.push(&blocks()).await.unwrap().to_string();
-        Self { url, digest, faults, folder }
+        Self { url, digest, faults, endpoint, folder }
+    }
+
+    /// Kills the endpoint; what it has stored stays.
+    pub(crate) async fn kill(&mut self) {
+        self.endpoint.kill().await;
+    }
+
+    /// Starts it again after a kill.
+    pub(crate) fn start_again(&mut self) {
+        self.endpoint.start_again();
     }
 
     /// While it is away, every request is answered with 503.

@@ -95,11 +95,17 @@ async fn half_a_checkpoint_is_never_seen() {
     {
         let (mut attempt, last) = place.next().await;
         assert_eq!(last, if before == 0 { None } else { found(before) }, "{number}");
+        let named = || std::fs::read(place.path().join("manifest.json")).unwrap();
+        let named_before = named();
         let held = place.faults.hold(method, path);
         tokio::select! {
             published = publish(&mut attempt, 10 * number) => panic!("{method} {path} was not held: {published:?}"),
             () = held.arrived() => {}
         }
+        // shards first: until all of them are there, the manifest is what it was
+        let has_shards = place.stored().iter().any(|(_, content)| *content == format!("parameters {}", 10 * number));
+        assert_eq!(has_shards, path != "job-1a2b3c4d/", "{number}: {method} {path}");
+        assert_eq!(named() == named_before, method == "PUT", "{number}: {method} {path}");
         // killed; what it has sent may arrive much later
         drop(attempt);
         let (mut next, last) = place.next().await;

@@ -107,6 +107,16 @@ fn years_of_hours_without_an_alarm() {
     }
 }
 
+#[test]
+#[ignore = "takes minutes: `make bench-drift`"]
+fn a_thousand_years_of_hours_have_an_alarm_in_a_hundredth_at_most() {
+    for dependence in Dependence::ALL {
+        let share = alarms(NoDrift::default(), Form::ShiryaevRoberts, dependence, 1000, 8766, 0.01);
+        // a thousandth is the risk of the reference
+        assert!(share <= 0.011, "{dependence:?}: {share} of the years");
+    }
+}
+
 /// Windows whose share of hits changes.
 fn windows(random: &mut Rng, number: usize, share: f64) -> Vec<Count> {
     (0..number).map(|_| Count { seen: 50, hits: (0..50).map(|_| u32::from(random.f64() < share)).sum() }).collect()

@@ -6,6 +6,7 @@ mod detector;
 mod difference;
 mod monitor;
 mod paired;
+mod power;
 mod scipy;
 #[path = "../../examples/false_alarms/streams.rs"]
 #[expect(dead_code, reason = "the program that the file belongs to prints names and correlations as well")]

@@ -136,8 +136,14 @@ pub(super) fn monitor(
             reader.add(node.at, "missing-field", "spec.pipeline is not declared, so nothing changes", help);
             return None;
         }
-        Some(Some(Pipeline { publish: Publication::Images, .. })) => {
-            let help = "publish `idx`, or remove spec.monitor";
+        Some(Some(Pipeline {
+            publish: publish @ (Publication::Images | Publication::Csv | Publication::Parquet),
+            ..
+        })) => {
+            let help = match publish {
+                Publication::Images => "publish `idx`, or remove spec.monitor",
+                _ => "remove spec.monitor: the pipeline as a job builds the dataset (docs/continuous-training.md)",
+            };
             reader.add(node.at, "wrong-value", "spec.monitor is for grey images in IDX files", help);
             return None;
         }

@@ -188,6 +188,15 @@ impl Source {
         }
     }
 
+    /// The columns of a table; `None` if it has images.
+    #[must_use]
+    pub fn columns(&self) -> Option<&Columns> {
+        match self {
+            Self::Csv(CsvSource { columns, .. }) | Self::Parquet(ParquetSource { columns, .. }) => Some(columns),
+            Self::Npm(_) | Self::Idx(_) | Self::Images(_) => None,
+        }
+    }
+
     /// Whether it has splits of its own, and whether one of them is to validate with. `None` if only its content says so.
     pub(super) fn splits(&self) -> Option<(bool, bool)> {
         match self {

@@ -13,6 +13,7 @@ mod issue;
 mod merging;
 mod objections;
 mod opening;
+mod overview;
 mod patience;
 mod person;
 mod program;

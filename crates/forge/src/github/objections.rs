@@ -1,92 +1,130 @@
-//! What reviews and checks say against a merge, in two requests.
-//! <https://docs.github.com/en/rest/pulls/reviews>, <https://docs.github.com/en/rest/checks/runs>
+//! What reviews, checks and rules say against a merge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde_json::json;
+use super::overview::{BaseRef, Check, Fault, List, Overview};
+use crate::{Approvals, Objections};
 
-use super::patience::Repeat;
-use super::pull::Account;
-use super::{GitHub, PAGE};
-use crate::{Error, Objections, Opened, Result};
-
-/// Who has nothing to do with the repository: reviews of them do not hold up a merge. To a workflow's token a member of an organization may look
-/// like somebody who has contributed, so those count.
-const STRANGERS: [&str; 4] = ["NONE", "FIRST_TIMER", "FIRST_TIME_CONTRIBUTOR", "MANNEQUIN"];
-/// How a check ends that holds up a merge. One that was cancelled makes room for a newer one.
-const FAILED: [&str; 4] = ["failure", "timed_out", "action_required", "startup_failure"];
-
-#[derive(Deserialize)]
-struct Review {
-    user: Option<Account>,
-    state: Option<String>,
-    author_association: Option<String>,
+/// How a check is, as far as a merge is concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Pending,
+    Failed,
+    /// Also one that was cancelled: it makes room for a newer one.
+    Passed,
 }
 
-#[derive(Deserialize)]
-struct Runs {
-    check_runs: Vec<Run>,
-}
-
-#[derive(Deserialize)]
-struct Run {
-    id: u64,
-    name: String,
-    conclusion: Option<String>,
-}
-
-impl GitHub {
-    /// What speaks against the merge of a pull request, apart from the check of this name.
-    pub(crate) async fn objections(&self, opened: &Opened, except: &str) -> Result<Objections> {
-        let mut objections = Objections::default();
-        match told(self.changes_requested(opened.number).await)? {
-            Ok(logins) => objections.changes_requested = logins,
-            Err(reason) => objections.unknown.push(format!("reviews are not known: {reason}")),
-        }
-        match told(self.failed_checks(&opened.head, except).await)? {
-            Ok(names) => objections.failed_checks = names,
-            Err(reason) => objections.unknown.push(format!("other checks are not known: {reason}")),
-        }
-        Ok(objections)
+impl Check {
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref().or(self.context.as_deref())
     }
 
-    async fn changes_requested(&self, number: u64) -> Result<Vec<String>> {
-        let route = self.route(&format!("pulls/{number}/reviews"));
-        let reviews: Vec<Review> = self.all(&route, &json!({ "per_page": PAGE })).await?;
-        // the oldest first; a comment leaves an earlier decision as it is
-        let mut decisions = BTreeMap::new();
-        for review in reviews {
-            let counts = review.author_association.as_deref().is_none_or(|one| !STRANGERS.contains(&one));
-            if let (true, Some(user), Some(state)) = (counts, review.user, review.state)
-                && matches!(state.as_str(), "APPROVED" | "CHANGES_REQUESTED" | "DISMISSED")
+    fn state(&self) -> State {
+        match self.conclusion.as_deref().or(self.state.as_deref()) {
+            None | Some("PENDING" | "EXPECTED") => State::Pending,
+            Some("FAILURE" | "ERROR" | "TIMED_OUT" | "ACTION_REQUIRED" | "STARTUP_FAILURE") => State::Failed,
+            Some(_) => State::Passed,
+        }
+    }
+
+    /// Greater for a newer run of the same name; one that waits has not started.
+    fn age(&self) -> (bool, Option<&str>) {
+        (self.started_at.is_none(), self.started_at.as_deref())
+    }
+}
+
+impl BaseRef {
+    /// How many approvals its rules require.
+    fn required_approvals(&self) -> usize {
+        let protection = self.ref_update_rule.iter().filter_map(|rule| rule.required_approving_review_count);
+        let parameters = self.rules.iter().flat_map(List::all).filter_map(|rule| rule.parameters.as_ref());
+        protection.chain(parameters.filter_map(|one| one.required_approving_review_count)).max().unwrap_or_default()
+    }
+
+    /// The checks that its rules require.
+    fn required_checks(&self) -> BTreeSet<&str> {
+        let protection = self.ref_update_rule.iter().filter_map(|rule| rule.required_status_check_contexts.as_ref());
+        let parameters = self.rules.iter().flat_map(List::all).filter_map(|rule| rule.parameters.as_ref());
+        let rulesets = parameters.filter_map(|one| one.required_status_checks.as_ref()).flatten();
+        let protection = protection.flatten().flatten().map(String::as_str);
+        protection.chain(rulesets.map(|one| one.context.as_str())).collect()
+    }
+}
+
+impl Overview {
+    /// What speaks against the merge, apart from the check of this name. `faults` say what GitHub does not tell.
+    pub(super) fn objections(&self, except: &str, faults: &[Fault]) -> Objections {
+        let (failed_checks, pending_checks) = self.checks(except);
+        Objections {
+            changes_requested: self.reviewers("CHANGES_REQUESTED").map(str::to_owned).collect(),
+            approvals: self.approvals(),
+            failed_checks,
+            pending_checks,
+            unknown: self.unknown(faults),
+        }
+    }
+
+    /// Who may write and has decided so at last.
+    fn reviewers(&self, state: &str) -> impl Iterator<Item = &str> {
+        let reviews = self.latest_opinionated_reviews.iter().flat_map(List::all);
+        let such = reviews.filter(move |review| review.state.as_deref() == Some(state));
+        such.filter_map(|review| Some(review.author.as_ref()?.login.as_str()))
+    }
+
+    /// The approvals that are missing; `None` if none is.
+    fn approvals(&self) -> Option<Approvals> {
+        let required = self.base_ref.as_ref().map(BaseRef::required_approvals).unwrap_or_default();
+        let given = self.reviewers("APPROVED").count();
+        let is_missing = match self.review_decision.as_deref() {
+            Some("REVIEW_REQUIRED") => true,
+            Some("CHANGES_REQUESTED") => given < required,
+            _ => false,
+        };
+        is_missing.then_some(Approvals { required, given })
+    }
+
+    /// The names of the checks that have failed, and of those that are pending.
+    fn checks(&self, except: &str) -> (Vec<String>, Vec<String>) {
+        let mut newest: BTreeMap<&str, &Check> = BTreeMap::new();
+        for check in self.contexts().into_iter().flat_map(List::all) {
+            if let Some(name) = check.name().filter(|name| *name != except)
+                && newest.get(name).is_none_or(|other| other.age() <= check.age())
             {
-                decisions.insert(user.login, state);
+                newest.insert(name, check);
             }
         }
-        Ok(decisions.into_iter().filter(|(_, state)| state == "CHANGES_REQUESTED").map(|(login, _)| login).collect())
+        let are = |state: State| newest.iter().filter(move |(_, check)| check.state() == state).map(|(name, _)| *name);
+        let required = self.base_ref.as_ref().map(BaseRef::required_checks).unwrap_or_default();
+        let absent = required.into_iter().filter(|name| *name != except && !newest.contains_key(name));
+        let pending: BTreeSet<&str> = are(State::Pending).chain(absent).collect();
+        (are(State::Failed).map(str::to_owned).collect(), pending.into_iter().map(str::to_owned).collect())
     }
 
-    async fn failed_checks(&self, commit: &str, except: &str) -> Result<Vec<String>> {
-        let route = self.route(&format!("commits/{commit}/check-runs"));
-        let client = self.client().await?;
-        let query = json!({ "filter": "latest", "per_page": PAGE });
-        let runs: Runs = self.ask(Repeat::Harmless, || client.get(&route, Some(&query))).await?;
-        let mut newest: BTreeMap<String, Run> = BTreeMap::new();
-        for run in runs.check_runs.into_iter().filter(|run| run.name != except) {
-            if newest.get(&run.name).is_none_or(|other| other.id < run.id) {
-                newest.insert(run.name.clone(), run);
+    /// The checks of the newest commit.
+    fn contexts(&self) -> Option<&List<Check>> {
+        let commit = self.commits.as_ref()?.all().next()?.commit.as_ref()?;
+        commit.status_check_rollup.as_ref()?.contexts.as_ref()
+    }
+
+    /// What GitHub does not tell.
+    fn unknown(&self, faults: &[Fault]) -> Vec<String> {
+        let mut unknown: BTreeSet<String> = BTreeSet::new();
+        for fault in faults {
+            let what = if fault.is_in("statusCheckRollup") {
+                "other checks are"
+            } else if fault.is_in("baseRef") {
+                "what the branch's rules require is"
+            } else {
+                "reviews are"
+            };
+            unknown.insert(format!("{what} not known: {}", fault.message));
+        }
+        if let Some(contexts) = self.contexts() {
+            let (total, listed) = (contexts.total_count.unwrap_or_default(), contexts.all().count());
+            if listed < total {
+                unknown.insert(format!("{} of {total} checks are not known: GitHub lists {listed}", total - listed));
             }
         }
-        let failed = |run: &Run| run.conclusion.as_deref().is_some_and(|conclusion| FAILED.contains(&conclusion));
-        Ok(newest.into_values().filter(failed).map(|run| run.name).collect())
-    }
-}
-
-/// What a token may not read is a reason and no failure.
-fn told<T>(result: Result<T>) -> Result<std::result::Result<T, String>> {
-    match result {
-        Err(Error::Refused { status: 403 | 404, message, .. }) => Ok(Err(message)),
-        result => result.map(Ok),
+        unknown.into_iter().collect()
     }
 }

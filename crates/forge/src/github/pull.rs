@@ -132,7 +132,7 @@ impl GitHub {
 }
 
 /// A time as GitHub writes it, such as `2026-11-25T00:00:00Z`, in seconds since 1970.
-fn seconds(text: &str) -> Option<i64> {
+pub(crate) fn seconds(text: &str) -> Option<i64> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 

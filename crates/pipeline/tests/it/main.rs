@@ -6,4 +6,5 @@ mod clean;
 mod growth;
 mod quality;
 mod repeated;
+mod tables;
 mod workshop;

@@ -259,6 +259,7 @@ fn ten_thousand_trials_and_two_million_lines_take_no_time() {
     assert!(document.first.lines().count() <= FIRST_LINES);
     assert!(document.first.starts_with("### Slipway: starts 10,000 TrainJobs\n"), "{}", document.first);
     assert!(document.first.contains("`400.00 USD`"), "{}", document.first);
+    assert_eq!(publication.parts.len(), PARTS);
     assert!(publication.parts.iter().all(|part| part.chars().count() <= PART_CHARACTERS));
     assert!(publication.parts[0].contains("| … and 9,800 more TrainJobs |"), "{}", &publication.parts[0][..3_000]);
     // what is measured is a program that was optimised

@@ -193,6 +193,12 @@ async fn what_does_not_fit_is_said() {
         .problem(&format!("source: {{csv: {{from: t.csv, features: [age], label: kind}}}}, classes: 3, {SPLIT}"))
         .await;
     assert_eq!(problem.message, "t.csv, line 32 cannot be read as CSV: it is not UTF-8");
+    // lines as Excel ends them
+    let project = crate::tables::project(line(9, ",14", ",14,3").replace('\n', "\r\n"));
+    let problem = project
+        .problem(&format!("source: {{csv: {{from: t.csv, features: [age], label: kind}}}}, classes: 3, {SPLIT}"))
+        .await;
+    assert_eq!(problem.message, "t.csv, line 9 has 5 cells, but there are 4 columns");
     // files with other columns
     let project = crate::tables::project(&good);
     project.write("other.csv", good.replace("age", "years"));

@@ -238,6 +238,11 @@ impl Ground for Kind {
         Ok(working_sets(&serde_json::from_str(&summary)?))
     }
 
+    fn kill_runtime(&self) -> Result<()> {
+        let kill = ["systemctl", "kill", "--signal=SIGKILL", "--kill-whom=main", "containerd"];
+        run(self.inside()?.args(kill)).map(drop)
+    }
+
     /// The registry and the git server are outside of the cluster, and stay.
     fn renew(&self) -> Result<()> {
         self.delete()?;

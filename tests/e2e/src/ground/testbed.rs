@@ -70,6 +70,10 @@ impl Ground for TestCluster {
         Ok(pods.map(|pod| (pod.name, pod.memory)).collect())
     }
 
+    fn kill_runtime(&self) -> Result<()> {
+        Ok(self.cluster.kill("containerd")?)
+    }
+
     fn renew(&self) -> Result<()> {
         let options = Options { fresh: true, components: Some(COMPONENTS.map(str::to_owned).to_vec()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,5 +1,6 @@
-//! What lands in MinIO becomes a retrain pull request on GitHub: by MinIO's events, whatever becomes of them, and by a poll without them. And the
-//! pipeline that makes the dataset of it gives the same bytes as a job in the cluster and at home.
+//! What lands in MinIO becomes a retrain pull request on GitHub: by MinIO's events, whatever becomes of them, and by a poll without them. Once that is
+//! merged and trained, the monitor compares the new version with the one in service, and proposes it. And the pipeline that makes the dataset of it gives
+//! the same bytes as a job in the cluster and at home.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +8,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 use slipway_dataset::idx::{write_images, write_labels};
 use slipway_e2e::{GitHub, Picture, SIDE, Stack, text, until};
 use slipway_proposal::retrain_branch;
@@ -36,6 +38,25 @@ spec:
 ";
 const EXPERIMENT_FILE: &str = "experiments/e2e-grown-cnn.yaml";
 
+const JUDGED: &str = "e2e-judged";
+const JUDGED_EXPERIMENT: &str = "e2e-judged-mlp";
+/// Of a hundred old test items that nobody is wrong about two points cannot be ruled out.
+const JUDGED_MONITOR: &str = "  monitor: {every: 5s, cooldown: 1s, budget: 100, retrain: {experiments: [e2e-judged-mlp], newLabelled: 200, loss: 0.1}}\n";
+/// Long enough to be right about every picture of either kind.
+const JUDGED_YAML: &str = "apiVersion: slipway.dev/v1alpha1
+kind: Experiment
+metadata: {name: e2e-judged-mlp}
+spec:
+  dataset: e2e-judged
+  model: {architecture: mlp}
+  training: {epochs: 30, batchSize: 16, optimizer: {name: adam, learningRate: 0.001}, seed: 7}
+  workers: {count: 1, cpu: 200m, memory: 256Mi}
+  budget: {cpuHours: 4, deadline: 20m}
+  register: {model: e2e-judged}
+";
+/// How long a training may take.
+const TRAINING: Duration = Duration::from_secs(600);
+
 const PIPED: &str = "e2e-piped";
 const OVERLAY: &str = "overlays/local/dataset-monitor/kustomization.yaml";
 /// The line that switches the job on.
@@ -58,7 +79,7 @@ fn what_lands_is_proposed_once_for_a_digest_by_events_in_any_order_and_by_polls(
     // an event: no poll is due, and nobody commits
     let (commit, told) = (stack.repository().main()?, stack.notifications()?);
     stack.land(GROWN, &pictures(0..30))?;
-    let took = proposed(stack, github, 30)?;
+    let (_, took) = proposed(stack, github, GROWN, 30)?;
     println!("from the arrival to the pull request, by an event: {:.1} s", took.as_secs_f64());
     ensure!(stack.notifications()? > told, "MinIO has told nothing");
     each_once(github)?;
@@ -76,7 +97,7 @@ fn what_lands_is_proposed_once_for_a_digest_by_events_in_any_order_and_by_polls(
     for some in all.chunks(13) {
         stack.tell_monitor(GROWN, some)?;
     }
-    proposed(stack, github, 60)?;
+    proposed(stack, github, GROWN, 60)?;
     ensure!(stack.repository().main()? == commit, "somebody has committed meanwhile, which makes the monitor look");
     each_once(github)?;
 
@@ -98,7 +119,7 @@ fn what_lands_is_proposed_once_for_a_digest_by_events_in_any_order_and_by_polls(
     })?;
     let (commit, told) = (stack.repository().main()?, stack.notifications()?);
     stack.land(GROWN, &pictures(60..90))?;
-    let took = proposed(stack, github, 90)?;
+    let (_, took) = proposed(stack, github, GROWN, 90)?;
     println!("from the arrival to the pull request, by a poll every 5 s: {:.1} s", took.as_secs_f64());
     ensure!(stack.notifications()? == told, "somebody has told the monitor, although MinIO is not to");
     ensure!(stack.repository().main()? == commit, "somebody has committed meanwhile, which makes the monitor look");
@@ -110,6 +131,55 @@ fn what_lands_is_proposed_once_for_a_digest_by_events_in_any_order_and_by_polls(
         fs::remove_file(root.join(EXPERIMENT_FILE))?;
         remove(root, GROWN)
     })
+}
+
+#[test]
+fn what_was_retrained_is_compared_with_the_version_in_service_and_proposed_once() -> Result<()> {
+    let stack = Stack::get()?;
+    let github = stack.github()?;
+    stack.change("A dataset whose versions are compared", |root| {
+        declare(root, JUDGED, "")?;
+        stack.build_dataset(JUDGED, &["--pin"]).map(drop)
+    })?;
+    // the first version knows the usual pictures alone; the training manager proposes it, because there is none in service
+    let started = stack.start_on_github(JUDGED_EXPERIMENT, JUDGED_YAML)?;
+    let [job] = started.jobs.as_slice() else { bail!("one trial, not {:?}", started.jobs) };
+    stack.completes(job, TRAINING)?;
+    serves(stack, github, 1)?;
+    stack.change("Watch it", |root| {
+        let path = root.join(declaration(JUDGED));
+        Ok(fs::write(&path, fs::read_to_string(&path)? + JUDGED_MONITOR)?)
+    })?;
+
+    let odd: Vec<Picture> = (0..200).map(|number| Picture::odd(1000 + number)).collect();
+    stack.land(JUDGED, &odd)?;
+    let (branch, _) = proposed(stack, github, JUDGED, 200)?;
+    let head = stack.head(JUDGED)?;
+    stack.merge_on_github(github.retraining(&branch)?)?;
+    until("the retrained version is registered", TRAINING, || {
+        let versions = stack.versions_of(JUDGED)?;
+        let is_there = versions.iter().any(|version| version.number == "2" && version.status == "READY");
+        Ok(if is_there { Ok(()) } else { Err(format!("{versions:?}")) })
+    })?;
+    let promotion = serves(stack, github, 2)?;
+    let body = text(&promotion, "/body");
+    for said in [
+        "Both versions were asked about the test split of what version 2 was trained on",
+        "| test items | | version 1 right | version 2 right |",
+        "\n| new | ",
+        "\n| old | ",
+    ] {
+        ensure!(body.contains(said), "the promotion does not say {said}: {body}");
+    }
+    // once the monitor has seen that the new version is in service, it compares it with nothing any more
+    until("the monitor compares with what the new version knows", LIMIT, || {
+        let state = stack.watched(JUDGED)?;
+        let is_new = state["evidence"]["reference"]["digest"] == head.to_string().as_str();
+        Ok(if is_new { Ok(()) } else { Err(state.to_string()) })
+    })?;
+    let all = github.promotions(JUDGED)?;
+    ensure!(all.len() == 2, "{} promotions of two versions: {all:#?}", all.len());
+    Ok(())
 }
 
 #[test]
@@ -130,8 +200,7 @@ fn the_pipeline_as_a_job_gives_the_bytes_of_a_build_at_home() -> Result<()> {
     until("the job has ended", LIMIT, || {
         let object = stack.kubectl().get(&["job", &job, "-n", "dataset-monitor"])?;
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let is_over =
-            |one: &&serde_json::Value| ["Complete", "Failed"].contains(&text(one, "/type")) && one["status"] == "True";
+        let is_over = |one: &&Value| ["Complete", "Failed"].contains(&text(one, "/type")) && one["status"] == "True";
         Ok(match conditions.iter().find(is_over) {
             Some(end) => Ok(end.clone()),
             None => Err(object["status"].to_string()),
@@ -185,7 +254,7 @@ fn seconds() -> Result<u64> {
 
 /// Pictures that are not in the source.
 fn pictures(numbers: std::ops::Range<u32>) -> Vec<Picture> {
-    numbers.map(|number| Picture(1000 + number)).collect()
+    numbers.map(|number| Picture::usual(1000 + number)).collect()
 }
 
 fn declaration(name: &str) -> String {
@@ -195,7 +264,7 @@ fn declaration(name: &str) -> String {
 /// Declares a dataset that begins with 400 pictures, and to which adds what lands below its name.
 fn declare(root: &Path, name: &str, monitor: &str) -> Result<()> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for picture in (0..400).map(Picture) {
+    for picture in (0..400).map(Picture::usual) {
         pixels.extend(picture.levels());
         labels.push(picture.class());
     }
@@ -231,16 +300,33 @@ fn replace(root: &Path, path: &str, from: &str, to: &str) -> Result<()> {
     Ok(fs::write(&path, text.replacen(from, to, 1))?)
 }
 
-/// Waits until the head has so many items that the pinned digest does not have, and the pull request of this head is there. Returns how long that
-/// took.
-fn proposed(stack: &Stack, github: &GitHub, new: u64) -> Result<Duration> {
-    let ((), took) = until(&format!("a pull request of a head with {new} new items"), LIMIT, || {
-        let branch = retrain_branch(GROWN, &stack.head(GROWN)?);
-        let (state, all) = (stack.watched(GROWN)?, github.retrainings(GROWN)?);
+/// Waits until the head of a dataset has so many items that the pinned digest does not have, and the pull request of this head is there. Returns its
+/// branch, and how long that took.
+fn proposed(stack: &Stack, github: &GitHub, dataset: &str, new: u64) -> Result<(String, Duration)> {
+    until(&format!("a pull request of a head with {new} new items"), LIMIT, || {
+        let branch = retrain_branch(dataset, &stack.head(dataset)?);
+        let (state, all) = (stack.watched(dataset)?, github.retrainings(dataset)?);
         let is_whole = state["evidence"]["new"] == new;
-        Ok(if is_whole && all.contains(&branch) { Ok(()) } else { Err(format!("{state}, no {branch} in {all:?}")) })
+        let is_there = is_whole && all.contains(&branch);
+        Ok(if is_there { Ok(branch) } else { Err(format!("{state}, no {branch} in {all:?}")) })
+    })
+}
+
+/// Waits until a version of the model that is judged is proposed, merges that, and waits until it is in service. Returns the pull request.
+fn serves(stack: &Stack, github: &GitHub, version: u64) -> Result<Value> {
+    let title = format!("Serve {JUDGED} version {version} in local");
+    let (promotion, took) = until(&format!("the promotion of version {version}"), LIMIT, || {
+        let all = github.promotions(JUDGED)?;
+        let found = all.iter().find(|one| text(one, "/title") == title).cloned();
+        Ok(found.ok_or_else(|| format!("{all:?}")))
     })?;
-    Ok(took)
+    println!("from the registration of version {version} to its promotion: {:.1} s", took.as_secs_f64());
+    stack.merge_on_github(promotion["number"].as_u64().context("it has no number")?)?;
+    until("the promoted version is in service", LIMIT, || {
+        let served = stack.ask(&format!("{}/v2/models/{JUDGED}", stack.url("models")))?;
+        Ok(if served["versions"][0] == version.to_string().as_str() { Ok(()) } else { Err(served.to_string()) })
+    })?;
+    Ok(promotion)
 }
 
 /// Checks that no digest has two pull requests.

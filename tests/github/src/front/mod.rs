@@ -22,8 +22,9 @@
 //! | an organization lacks fields that each account has | GitHub's |
 //! | takes an app's signature whose time has not come, or that is valid for hours | 401, and each answer has the time ([`apps`]) |
 //! | names any app's installation, and leaves out addresses of a token's repositories | that of the app that asks, with them ([`apps`]) |
+//! | no GraphQL | the one query of this project ([`graphql`]) |
 //!
-//! Neither has statuses, deployments or GraphQL.
+//! Neither has statuses or deployments.
 
 mod account;
 mod apps;
@@ -31,6 +32,7 @@ mod checks;
 mod comments;
 mod files;
 mod git_data;
+mod graphql;
 mod limits;
 mod merge;
 mod pulls;
@@ -114,6 +116,7 @@ impl Asked<'_> {
             return Ok(refused);
         }
         match (self.method.as_str(), parts.as_slice()) {
+            ("POST", _) if path == graphql::PATH => graphql::answer(self, inner).await,
             ("GET", _) if path == "/user" && matches!(self.account, Account::Job(_)) => {
                 Ok(refused(StatusCode::FORBIDDEN, "Resource not accessible by integration"))
             }

@@ -8,14 +8,15 @@ use anyhow::{Context, Result, bail, ensure};
 use slipway_loop::programs::{given, program};
 
 use super::folders::Folders;
+use crate::GitHub;
+use crate::accounts::REPOSITORY;
 use crate::repository::{clean, output};
 
 /// What an action needs to know.
 pub(super) struct Used<'a> {
     pub(super) folders: &'a Folders,
     pub(super) artifacts: &'a Path,
-    /// `https://<server>/<owner>/<name>`
-    pub(super) repository: &'a str,
+    pub(super) github: &'a GitHub,
     /// What the workflow runs for: `refs/heads/main`, `refs/pull/7/merge`, `refs/tags/v1`.
     pub(super) reference: &'a str,
     /// The commit of that.
@@ -31,6 +32,8 @@ impl Used<'_> {
             "actions/cache" | "actions/cache/restore" => self.restore(),
             "actions/upload-artifact" => self.upload(),
             "actions/download-artifact" => self.download(),
+            "actions/setup-node" => self.set_up_node(),
+            "sigstore/cosign-installer" => self.install_cosign().await,
             other => bail!("the action {other} is not known here"),
         }
     }
@@ -53,7 +56,8 @@ impl Used<'_> {
         let git =
             async |arguments: &[&str]| output(clean().arg("-C").arg(&self.folders.workspace).args(arguments)).await;
         git(&["init", "--quiet"]).await?;
-        git(&["remote", "add", "origin", self.repository]).await?;
+        let repository = format!("{}/{REPOSITORY}", self.github.server);
+        git(&["remote", "add", "origin", &repository]).await?;
         let fetch = ["fetch", "--quiet", "--no-tags"];
         match self.with.get("fetch-depth").map_or("1", String::as_str) {
             "0" => {
@@ -92,7 +96,10 @@ impl Used<'_> {
 
     fn upload(&self) -> Result<BTreeMap<String, String>> {
         self.only(&["name", "path", "retention-days"])?;
-        copy(&self.folders.workspace.join(&self.with["path"]), &self.artifacts.join(&self.with["name"]))?;
+        let name = &self.with["name"];
+        let artifact = self.artifacts.join(name);
+        ensure!(!artifact.exists(), "this run has an artifact {name} already");
+        copy(&self.folders.workspace.join(&self.with["path"]), &artifact)?;
         Ok(BTreeMap::new())
     }
 
@@ -112,6 +119,18 @@ impl Used<'_> {
             }
             _ => bail!("which artifacts are meant is not known here: {:?}", self.with),
         }
+        Ok(BTreeMap::new())
+    }
+
+    /// The tests' own Node.js is there already.
+    fn set_up_node(&self) -> Result<BTreeMap<String, String>> {
+        self.only(&["node-version", "package-manager-cache"])?;
+        Ok(BTreeMap::new())
+    }
+
+    async fn install_cosign(&self) -> Result<BTreeMap<String, String>> {
+        self.only(&[])?;
+        self.github.sigstore().await?.install(&self.folders.programs)?;
         Ok(BTreeMap::new())
     }
 

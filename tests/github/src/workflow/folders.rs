@@ -1,4 +1,4 @@
-//! What a job finds on its runner: folders of its own, the event's file, and `gh`.
+//! What a job finds on its runner: folders of its own, the event's file, and programs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,12 +6,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use serde_json::Value;
+use slipway_loop::programs::program;
 use tempfile::TempDir;
 
 /// `gh`, for Node.js.
 const GH: &str = include_str!("gh.mjs");
 /// Runs it by the name that the steps call.
 const CALLED: &str = "#!/bin/sh\nexec node \"$(dirname \"$0\")/gh.mjs\" \"$@\"\n";
+/// In place of programs that would compile for hours, or change this machine.
+const MAKE: &str = include_str!("make.sh");
+const APT_GET: &str = include_str!("apt-get.sh");
 /// The files by which a step tells its runner something, by the end of their variables' names.
 pub(super) const COMMANDS: [&str; 4] = ["output", "env", "path", "summary"];
 
@@ -24,7 +28,7 @@ pub(super) struct Folders {
     pub(super) temporary: PathBuf,
     /// The files of [`COMMANDS`].
     pub(super) commands: PathBuf,
-    /// Where `gh` is.
+    /// Where `gh` and the like are.
     pub(super) programs: PathBuf,
     top: TempDir,
 }
@@ -40,9 +44,12 @@ impl Folders {
             fs::create_dir(folder)?;
         }
         fs::write(folders.programs.join("gh.mjs"), GH)?;
-        let gh = folders.programs.join("gh");
-        fs::write(&gh, CALLED)?;
-        fs::set_permissions(&gh, fs::Permissions::from_mode(0o755))?;
+        let make = MAKE.replace("SLIPWAY", &program("slipway")?.display().to_string());
+        for (name, script) in [("gh", CALLED), ("make", make.as_str()), ("apt-get", APT_GET)] {
+            let program = folders.programs.join(name);
+            fs::write(&program, script)?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
         fs::write(folders.event(), event.to_string())?;
         Ok(folders)
     }

@@ -1,7 +1,9 @@
 //! A workflow's own steps, run here in the order, with the conditions, in the environment and with the rights that its file says.
 //!
 //! What is run is the file. What GitHub's runners add is rebuilt: the standard variables, `$GITHUB_OUTPUT` and its like, the few actions that
-//! the project uses ([`actions`]), and `gh` (`gh.mjs`). Jobs run one after another.
+//! the project uses ([`actions`]), `gh` (`gh.mjs`), and the identity of a job that may sign ([`Sigstore`](crate::sigstore::Sigstore)). Jobs
+//! run one after another, all of them on this machine: a `container` is not started, and what differs between runners are the variables
+//! that say what they are.
 
 mod actions;
 mod expression;
@@ -20,6 +22,8 @@ pub use run::{Runner, Said};
 /// A workflow file.
 #[derive(Clone, Debug)]
 pub struct Workflow {
+    /// What it is called, as its file is without `.yml`.
+    pub name: String,
     /// Its jobs, in the file's order.
     pub jobs: Vec<Job>,
     /// What starts it, as in the file.
@@ -35,6 +39,10 @@ pub struct Job {
     pub needs: Vec<String>,
     /// Its condition.
     pub condition: Option<String>,
+    /// What it runs on, not yet evaluated, such as `ubuntu-24.04`.
+    pub runs_on: String,
+    /// The rows of its matrix, of which it runs for each; only null if it has none.
+    pub matrix: Vec<Value>,
     /// What its token may do: `pull-requests` to `write`, and so on.
     pub permissions: BTreeMap<String, String>,
     /// Its steps.
@@ -98,20 +106,26 @@ impl Workflow {
         Ok(workflow)
     }
 
-    fn of_jobs(text: &str, chosen: impl Fn(&str) -> bool) -> Result<Self> {
-        let file: Value = serde_saphyr::from_str(text)?;
+    fn of_jobs(source: &str, chosen: impl Fn(&str) -> bool) -> Result<Self> {
+        let file: Value = serde_saphyr::from_str(source)?;
         known(&file, &["name", "on", "permissions", "concurrency", "defaults", "jobs"])?;
         ensure!(file["permissions"] == json!({}), "a token has rights that its job does not name");
         ensure!(file["defaults"] == json!({ "run": { "shell": "bash" } }), "a step's shell is not bash");
         let jobs = file["jobs"].as_object().context("a workflow has jobs")?.iter().filter(|(id, _)| chosen(id));
         let jobs = jobs.map(|(id, job)| Job::read(id, job)).collect::<Result<_>>()?;
-        Ok(Self { jobs, on: file["on"].clone() })
+        let name = text(&file["name"]).context("a workflow has a name")?;
+        Ok(Self { name, jobs, on: file["on"].clone() })
     }
 }
 
 impl Job {
     fn read(id: &str, job: &Value) -> Result<Self> {
-        known(job, &["name", "if", "needs", "runs-on", "timeout-minutes", "permissions", "steps"])?;
+        let keys =
+            ["name", "if", "needs", "strategy", "runs-on", "container", "timeout-minutes", "permissions", "steps"];
+        known(job, &keys)?;
+        known(&job["strategy"], &["fail-fast", "matrix"])?;
+        known(&job["strategy"]["matrix"], &["include"])?;
+        let matrix = job["strategy"]["matrix"]["include"].as_array();
         let needs = match &job["needs"] {
             Value::String(one) => vec![one.clone()],
             Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -122,6 +136,8 @@ impl Job {
             id: id.to_owned(),
             needs,
             condition: text(&job["if"]),
+            runs_on: text(&job["runs-on"]).context("a job runs on something")?,
+            matrix: matrix.cloned().unwrap_or_else(|| vec![Value::Null]),
             permissions: texts(&job["permissions"]),
             steps: steps.iter().map(Step::read).collect::<Result<_>>()?,
         })

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -19,6 +19,8 @@ use crate::accounts::{OWNER, REPOSITORY};
 
 /// The number of every run.
 const RUN: u64 = 1;
+/// The right to say which workflow runs.
+const IDENTITY: &str = "id-token";
 /// Longer than any step takes.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -82,25 +84,37 @@ impl Runner<'_> {
                 job.needs
             );
             let token = self.token(job).await?;
-            let contexts = self.contexts(&token, Path::new(""));
+            let mut contexts = self.contexts(&token).await;
             let condition = job.condition.as_deref().map(|condition| evaluate(condition, &contexts)).transpose()?;
             if ready && condition.is_none_or(|value| is_true(&value)) {
-                let succeeded = self.job(job, &token, &mut said).await.with_context(|| format!("job {}", job.id))?;
+                let mut succeeded = true;
+                for row in &job.matrix {
+                    contexts["matrix"] = row.clone();
+                    let ended = self.job(&workflow.name, job, contexts.clone(), &mut said).await;
+                    succeeded &= ended.with_context(|| format!("job {}", job.id))?;
+                }
                 said.jobs.insert(job.id.clone(), succeeded);
             }
         }
         Ok(said)
     }
 
+    /// The token of a job, for what GitHub's API knows; who it is, a job asks elsewhere.
     async fn token(&self, job: &Job) -> Result<String> {
-        let permissions = job.permissions.iter();
+        let permissions = job.permissions.iter().filter(|(name, _)| *name != IDENTITY);
         let permissions = permissions.map(|(name, level)| (name.replace('-', "_"), level.clone())).collect();
         self.github.job_token(&permissions).await
     }
 
-    async fn job(&self, job: &Job, token: &str, said: &mut Said) -> Result<bool> {
+    async fn job(&self, workflow: &str, job: &Job, mut contexts: Value, said: &mut Said) -> Result<bool> {
         let folders = Folders::new(&self.event)?;
-        let mut contexts = self.contexts(token, &folders.temporary);
+        let (os, arch) = machine(&interpolate(&job.runs_on, &contexts)?)?;
+        contexts["runner"] = json!({ "os": os, "arch": arch, "temp": folders.temporary });
+        let mut standard = self.standard(&folders);
+        standard.extend([("RUNNER_OS", os.to_owned()), ("RUNNER_ARCH", arch.to_owned())]);
+        if job.permissions.get(IDENTITY).is_some_and(|level| level == "write") {
+            standard.extend(self.github.sigstore().await?.begin(&self.claims(workflow)).await?);
+        }
         for step in &job.steps {
             let name = format!("{} / {}", job.id, step.name);
             let condition = step.condition.as_deref().map(|condition| evaluate(condition, &contexts)).transpose()?;
@@ -110,11 +124,10 @@ impl Runner<'_> {
             let outputs = match &step.does {
                 Does::Use { action, with } => {
                     let inputs = values(with, &contexts)?;
-                    let repository = format!("{}/{REPOSITORY}", self.github.server);
                     let used = Used {
                         folders: &folders,
                         artifacts: said.artifacts.path(),
-                        repository: &repository,
+                        github: self.github,
                         reference: self.reference,
                         commit: &self.commit,
                         with: &inputs,
@@ -122,7 +135,7 @@ impl Runner<'_> {
                     used.run(action).await.with_context(|| name.clone())?
                 }
                 Does::Run(script) => {
-                    let (succeeded, text) = self.step(step, script, &folders, &contexts).await?;
+                    let (succeeded, text) = self.step(step, script, &folders, &standard, &contexts).await?;
                     said.steps.push((name, text));
                     if !succeeded {
                         return Ok(false);
@@ -140,7 +153,14 @@ impl Runner<'_> {
     }
 
     /// Runs a script as `shell: bash` says; whether it succeeded, and what it printed and wrote for people.
-    async fn step(&self, step: &Step, script: &str, folders: &Folders, contexts: &Value) -> Result<(bool, String)> {
+    async fn step(
+        &self,
+        step: &Step,
+        script: &str,
+        folders: &Folders,
+        standard: &[(&'static str, String)],
+        contexts: &Value,
+    ) -> Result<(bool, String)> {
         let file = folders.file("step.sh");
         std::fs::write(&file, interpolate(script, contexts)?)?;
         for command in COMMANDS {
@@ -156,7 +176,7 @@ impl Runner<'_> {
             .args(["--noprofile", "--norc", "-eo", "pipefail"])
             .arg(&file)
             .env_clear()
-            .envs(self.standard(folders))
+            .envs(standard.iter().map(|(name, value)| (*name, value)))
             .env("PATH", format!("{own}:{path}"))
             .env("DISPATCHED", folders.dispatched())
             .envs(values(&step.env, contexts)?)
@@ -173,7 +193,7 @@ impl Runner<'_> {
         Ok((status.success(), text))
     }
 
-    /// The variables that every step has. No secret is among them.
+    /// The variables that every step has, whatever it runs on. No secret is among them.
     fn standard(&self, folders: &Folders) -> Vec<(&'static str, String)> {
         let shown = |path: &Path| path.display().to_string();
         let (kind, name) = self.named();
@@ -197,8 +217,6 @@ impl Runner<'_> {
             ("GITHUB_PATH", shown(&folders.commands.join("path"))),
             ("GITHUB_STEP_SUMMARY", shown(&folders.commands.join("summary"))),
             ("RUNNER_TEMP", shown(&folders.temporary)),
-            ("RUNNER_OS", "Linux".to_owned()),
-            ("RUNNER_ARCH", "X64".to_owned()),
             ("HOME", shown(&folders.home)),
             ("LANG", "C.UTF-8".to_owned()),
         ]
@@ -215,7 +233,21 @@ impl Runner<'_> {
         }
     }
 
-    fn contexts(&self, token: &str, temporary: &Path) -> Value {
+    /// What GitHub says of a job in its identity.
+    /// <https://docs.github.com/en/actions/reference/security/oidc#standard-claims>
+    fn claims(&self, workflow: &str) -> Value {
+        let file = format!("{REPOSITORY}/.github/workflows/{workflow}.yml@{}", self.reference);
+        json!({
+            "sub": format!("repo:{REPOSITORY}:ref:{}", self.reference), "repository": REPOSITORY,
+            "repository_owner": OWNER, "event_name": self.event_name, "ref": self.reference, "sha": self.commit,
+            "workflow": workflow, "workflow_ref": file, "workflow_sha": self.commit, "job_workflow_ref": file,
+            "job_workflow_sha": self.commit, "run_id": RUN.to_string(), "run_attempt": "1",
+            "runner_environment": "github-hosted",
+        })
+    }
+
+    /// What expressions may name, but for what a job runs on and the row of its matrix.
+    async fn contexts(&self, token: &str) -> Value {
         let (kind, name) = self.named();
         json!({
             "github": {
@@ -224,11 +256,21 @@ impl Runner<'_> {
                 "server_url": self.github.server, "run_id": RUN,
             },
             "inputs": self.event["inputs"],
-            "runner": { "os": "Linux", "arch": "X64", "temp": temporary },
             "secrets": { "GITHUB_TOKEN": token },
-            "steps": Map::new(), "vars": Map::new(), "env": Map::new(),
+            "steps": Map::new(), "vars": self.github.variables().await, "env": Map::new(),
         })
     }
+}
+
+/// System and architecture of a runner by its label.
+/// <https://docs.github.com/en/actions/reference/runners/github-hosted-runners>
+fn machine(label: &str) -> Result<(&'static str, &'static str)> {
+    Ok(match label {
+        "ubuntu-24.04" => ("Linux", "X64"),
+        "ubuntu-24.04-arm" => ("Linux", "ARM64"),
+        "macos-15" => ("macOS", "ARM64"),
+        other => bail!("the runner {other} is not known here"),
+    })
 }
 
 fn values(texts: &BTreeMap<String, String>, contexts: &Value) -> Result<BTreeMap<String, String>> {

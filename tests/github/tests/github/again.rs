@@ -1,13 +1,16 @@
 //! Two proposals of one experiment at once: after the merge of one, the other is planned again without anybody's doing, and both end well.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_github_tests::accounts::{ANN, BOB, OWNER, REPOSITORY};
 
 use crate::event::{dispatch, push, workflow_run};
+use crate::people::Clone;
 use crate::repository::{MAIN, Repository};
 
 const EXPERIMENT: &str = "experiments/mnist-mlp.yaml";
+/// The lines that each report begins with.
+const FIRST_LINES: usize = 15;
 const JOBS: &str = "overlays/local/training-jobs/mnist-mlp-";
 
 impl Repository {
@@ -30,6 +33,15 @@ impl Repository {
     async fn comment(&self, number: u64) -> String {
         let comments = self.github.get(&format!("/issues/{number}/comments")).await.unwrap();
         comments[0]["body"].as_str().unwrap().to_owned()
+    }
+
+    /// What is missing for the merge, among the first lines of the comment.
+    async fn missing(&self, number: u64) -> String {
+        let comment = self.comment(number).await;
+        // the marker is above them
+        let mut first = comment.lines().take(1 + FIRST_LINES);
+        let line = first.find(|line| line.starts_with("- **Missing for the merge:**"));
+        line.unwrap_or_else(|| panic!("nothing is missing: {comment}")).to_owned()
     }
 
     async fn jobs(&self) -> usize {
@@ -90,31 +102,58 @@ async fn of_two_proposals_at_once_the_second_is_red_and_rendered_again_after_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_reviews_and_checks_say_is_missing_for_the_merge() {
+async fn what_reviews_checks_and_rules_say_is_missing_for_the_merge_whoever_reports() {
     let repository = Repository::begin().await;
+    let ann = Clone::of(&repository.github, ANN);
     let number = repository.open(ANN, "fewer", EXPERIMENT, |text| text.replace("epochs: 10", "epochs: 5")).await;
-    let review = json!({ "event": "REQUEST_CHANGES", "body": "no" });
-    let path = format!("/repos/{REPOSITORY}/pulls/{number}/reviews");
-    let (status, said) = repository.github.ask(Method::POST, &path, BOB.token, Some(&review)).await.unwrap();
-    assert!(status.is_success(), "{said}");
+    let reviews = format!("/repos/{REPOSITORY}/pulls/{number}/reviews");
+    let write = async |path: &str, token: &str, body: Value| {
+        let (status, said) = repository.github.ask(Method::POST, path, token, Some(&body)).await.unwrap();
+        assert!(status.is_success(), "{said}");
+    };
+    repository.github.set_required(1, &["lint", "slipway", "test"]).await;
+    write(&reviews, BOB.token, json!({ "event": "REQUEST_CHANGES", "body": "no" })).await;
     repository.pushed(number).await;
-    assert!(repository.comment(number).await.contains("`bob requests changes`"));
+    let missing = repository.missing(number).await;
+    for said in [
+        "`bob requests changes`",
+        "`an approval, which the branch's rules require`",
+        "`the checks lint, test have not ended`",
+    ] {
+        assert!(missing.contains(said), "{said}: {missing}");
+    }
 
-    let (status, said) =
-        repository.github.ask(Method::POST, &path, BOB.token, Some(&json!({ "event": "APPROVE" }))).await.unwrap();
-    assert!(status.is_success(), "{said}");
+    // a person who reports loses nothing of it, and asks no more than three things
+    let report = ["report", &number.to_string()];
+    ann.git(&["fetch", "--quiet", "origin"]);
+    ann.text(&report);
+    assert_eq!(repository.missing(number).await, missing);
+    repository.github.asked().await;
+    let said = ann.text(&report);
+    assert!(said.contains("the report is up to date"), "{said}");
+    let asked = repository.github.asked().await;
+    assert!(asked.len() <= 3, "{asked:#?}");
+
+    write(&reviews, BOB.token, json!({ "event": "APPROVE" })).await;
     let token = repository.github.job_token(&[("checks".to_owned(), "write".to_owned())].into()).await.unwrap();
+    let checks = format!("/repos/{REPOSITORY}/check-runs");
     let head = repository.head(number).await;
     let failed = json!({ "name": "lint", "head_sha": head, "status": "completed", "conclusion": "failure" });
-    let checks = format!("/repos/{REPOSITORY}/check-runs");
-    let (status, said) = repository.github.ask(Method::POST, &checks, &token, Some(&failed)).await.unwrap();
-    assert!(status.is_success(), "{said}");
+    write(&checks, &token, failed).await;
+    write(&checks, &token, json!({ "name": "build", "head_sha": head, "status": "in_progress" })).await;
+    // what has changed since is in the comment, also if a person reports and no workflow runs
+    let said = ann.text(&report);
+    assert!(said.contains("wrote the report"), "{said}");
+    let missing = repository.missing(number).await;
+    assert!(missing.contains("`the check lint has failed`"), "{missing}");
+    assert!(missing.contains("`the checks build, test have not ended`"), "{missing}");
+    assert!(!missing.contains("requests changes") && !missing.contains("approval"), "{missing}");
+    // the workflow has nothing to add
     let said = repository
         .report("workflow_run", workflow_run(&repository.pull(number).await, "completed", "pull_request"))
         .await;
     assert_eq!(said.jobs.keys().collect::<Vec<_>>(), ["comment", "plan"]);
-    let comment = repository.comment(number).await;
-    assert!(comment.contains("`the check lint has failed`") && !comment.contains("requests changes"), "{comment}");
+    assert_eq!(repository.missing(number).await, missing);
 }
 
 #[tokio::test(flavor = "multi_thread")]

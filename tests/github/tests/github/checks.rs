@@ -139,6 +139,42 @@ async fn in_a_merge_queue_each_is_checked_on_top_of_the_one_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_merge_queue_the_second_proposal_of_one_experiment_is_red_although_git_merges_it() {
+    let repository = Repository::begin().await;
+    let (file, jobs) = ("experiments/mnist-mlp.yaml", "overlays/local/training-jobs/mnist-mlp-");
+    // each changes another line
+    let propose = |who: Person, before: &str, after: &str| {
+        let clone = Clone::of(&repository.github, who);
+        let text = clone.read(file);
+        assert!(text.contains(before), "{text}");
+        clone.write(file, &text.replace(before, after));
+        clone.opens(&["propose", file])
+    };
+    let first = propose(ANN, "dropout: 0.25", "dropout: 0.5");
+    let second = propose(BOB, "memory: 512Mi", "memory: 640Mi");
+    let main = repository.main().await;
+    let queue = |number: u64, base: &str| format!("refs/heads/gh-readonly-queue/main/pr-{number}-{base}");
+
+    let reference = queue(first, &main);
+    let merged = repository.merged_into(&main, first, &reference).await;
+    let said = repository.checked("merge_group", merge_group(&main, &merged, &reference), &reference).await;
+    assert_green(&said, &[CHECK]);
+
+    // what was reviewed of the second is not what the experiments of both render to
+    let reference = queue(second, &merged);
+    let both = repository.merged_into(&merged, second, &reference).await;
+    let said = repository.checked("merge_group", merge_group(&merged, &both, &reference), &reference).await;
+    assert_eq!((said.jobs.get("check"), steps(&said).as_slice()), (Some(&false), &[CHECK][..]), "{}", said.text());
+    let reviewed = repository.github.bare(REPOSITORY);
+    let reviewed = reviewed.git(&["diff", "--name-only", &merged, &both, "--", "overlays/"]).await.unwrap();
+    assert!(reviewed.starts_with(jobs), "{reviewed}");
+    let text = said.text();
+    for file in reviewed.lines() {
+        assert!(text.lines().any(|line| line.starts_with(file)), "{file} is not what runs: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_branch_that_report_has_pushed_to_is_checked_since_it_left_main() {
     let repository = Repository::begin().await;
     let edit = |text: &str| text.replace("epochs: 10", "epochs: 5");

@@ -1,7 +1,10 @@
-//! The job `publish` of `release`: it makes the release of a tag, and completes one of which a part is there.
+//! The workflow `release`: what it makes of a tag is installed by its script, after the signature was verified. Its last job completes a
+//! release of which a part is there.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,7 +17,8 @@ use crate::event::push;
 use crate::people::Clone;
 use crate::repository::Repository;
 
-const TAG: &str = "v0.1.0";
+/// The version under test, since no other is packed.
+const TAG: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 const SYSTEMS: [(&str, &str); 3] = [
     ("linux-x86_64", "x86_64-unknown-linux-gnu"),
     ("linux-aarch64", "aarch64-unknown-linux-gnu"),
@@ -82,6 +86,104 @@ impl Repository {
         assert!(status.is_success(), "{path}: {answer}");
         answer
     }
+}
+
+/// The script that installs a release, as a person runs it who has cosign.
+struct Installing {
+    folder: TempDir,
+}
+
+impl Installing {
+    async fn of(repository: &Repository) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = folder.path().join("programs");
+        fs::create_dir(&programs).unwrap();
+        repository.github.sigstore().await.unwrap().install(&programs).unwrap();
+        Self { folder }
+    }
+
+    /// Puts the files of a release where the script looks for them.
+    fn offer(&self, from: &Path) {
+        for address in [format!("download/{TAG}"), "latest/download".to_owned()] {
+            let to = self.folder.path().join("releases").join(address);
+            fs::create_dir_all(&to).unwrap();
+            for file in fs::read_dir(from).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
+    }
+
+    /// Installs a version, or the latest.
+    fn install(&self, script: &str, arguments: &[&str]) -> Output {
+        let (file, at) = (self.folder.path().join(SCRIPT), |name: &str| self.folder.path().join(name));
+        fs::write(&file, script).unwrap();
+        let path = format!("{}:{}", at("programs").display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("sh");
+        command.arg(&file).args(arguments).env("PATH", path).env("HOME", at("home")).env("PREFIX", at("prefix"));
+        command.env("SLIPWAY_RELEASES", format!("file://{}", at("releases").display())).output().unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_becomes_a_release_that_is_installed_by_its_signature() {
+    let repository = Repository::begin().await;
+    let ann = Clone::of(&repository.github, ANN);
+    ann.git(&["tag", TAG]);
+    ann.git(&["push", "--quiet", "origin", TAG]);
+    let (reference, commit) = (format!("refs/tags/{TAG}"), repository.main().await);
+    let workflow = Workflow::of(&repository.workflow("release.yml")).unwrap();
+    let event = push(&reference);
+    let runner = Runner { github: &repository.github, event_name: "push", event, reference: &reference, commit };
+    let said = runner.run(&workflow).await.unwrap();
+    let all = ["package", "sign", "publish"].map(|job| (job.to_owned(), true));
+    assert_eq!(said.jobs, all.into(), "{}", said.text());
+
+    // what the jobs made is what was published
+    let mut made = Files::new();
+    let files = tempfile::tempdir().unwrap();
+    for artifact in fs::read_dir(said.artifacts.path()).unwrap() {
+        for file in fs::read_dir(artifact.unwrap().path()).unwrap() {
+            let (path, name) = (file.as_ref().unwrap().path(), file.as_ref().unwrap().file_name());
+            fs::copy(&path, files.path().join(&name)).unwrap();
+            made.insert(name.into_string().unwrap(), Digest::of_file(&path).unwrap().0.to_string());
+        }
+    }
+    let script = fs::read_to_string(repository.project.join("tools/setup").join(SCRIPT)).unwrap();
+    made.insert(SCRIPT.to_owned(), Digest::of(&script).to_string());
+    let (_, published) = repository.released().await;
+    assert_eq!(published, made);
+    let archives = SYSTEMS.map(|(_, target)| format!("slipway-{target}.tar.gz"));
+    assert!(archives.iter().all(|archive| made.contains_key(archive)) && made.len() == 10, "{made:?}");
+
+    let installing = Installing::of(&repository).await;
+    installing.offer(files.path());
+    // as whoever has another repository changes it
+    let own = script.replace("slipway-dev/slipway", REPOSITORY);
+    assert_ne!(own, script);
+    let latest: &[&str] = &[];
+    for arguments in [latest, &[TAG]] {
+        let done = installing.install(&own, arguments);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+        let version = TAG.trim_start_matches('v');
+        assert!(said.contains(&format!("installed slipway {version}")), "{said}");
+    }
+
+    // it is signed, but not by the repository that this script is of
+    let done = installing.install(&script, &[]);
+    let reason = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && reason.contains("certificate identity error"), "{reason}");
+    // an archive with a checksum of its own, which nobody has signed
+    for archive in &archives {
+        fs::write(files.path().join(archive), "another").unwrap();
+        let checksum = format!("{}  {archive}\n", Digest::of("another").hex());
+        fs::write(files.path().join(format!("{archive}.sha256")), checksum).unwrap();
+    }
+    installing.offer(files.path());
+    let done = installing.install(&own, &[]);
+    let reason = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && reason.contains("signature verification failed"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,7 +85,7 @@ impl Large {
     }
 }
 
-/// A repository with a hundred experiments, all rendered, and a branch that changes one of them.
+/// A repository with a hundred experiments of ten jobs each, all rendered, and a branch that changes one of them.
 #[derive(Debug)]
 pub struct Hundred {
     repository: PathBuf,
@@ -101,7 +101,7 @@ impl Hundred {
         let there = std::fs::read_dir(repository.join("experiments"))?.count() - 1;
         for number in there..EXPERIMENTS {
             let name = format!("many-{number:03}");
-            std::fs::write(repository.join(format!("experiments/{name}.yaml")), experiment(&name, number, 1))?;
+            std::fs::write(repository.join(format!("experiments/{name}.yaml")), experiment_of(&name, 10, number, 1))?;
         }
         let rendered = slipway(&program("slipway")?, &repository, &["render"])?;
         ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
@@ -110,19 +110,20 @@ impl Hundred {
         Ok(Self { repository, changes: 0 })
     }
 
-    /// One round: the report on a change of one experiment. What did not change was built for an earlier report, as in a cache of main.
+    /// One round: the plan of a pull request that changes one experiment. What did not change was built for an earlier report, as in a cache of main.
     pub fn round(&mut self, figures: &mut Measurements) -> Result<()> {
         for (suffix, program) in programs()? {
             self.changes += 1;
             let name = format!("many-{:03}", EXPERIMENTS - 1);
             git(&self.repository, &["checkout", "--quiet", "--detach", "base"])?;
-            let text = experiment(&name, 1000 + self.changes, 1);
+            let text = experiment_of(&name, 10, 1000 + self.changes, 1);
             std::fs::write(self.repository.join(format!("experiments/{name}.yaml")), text)?;
             slipway(&program, &self.repository, &["render"])?;
             commit(&self.repository, "Another seed")?;
             let report = ["report", "--base", "base", "--head-commit", "HEAD", "--dry-run"];
             let title = format!("slipway report, {EXPERIMENTS} experiments{suffix}");
-            measure(&title, &program, &self.repository, &report, figures)?;
+            let goal = Some(Goal::AtMost(1000.0));
+            measure_for(&title, goal, (&program, &self.repository), &report, figures)?;
         }
         Ok(())
     }

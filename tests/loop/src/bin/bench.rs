@@ -121,11 +121,13 @@ fn only_the_command_line(rounds: usize, folder: &Path) -> Result<()> {
     let clone = folder.join("slipway");
     programs::fresh_clone(&clone)?;
     let mut growth = growth::Growth::new(&clone, folder)?;
+    let mut hundred = command_line::Hundred::new(&clone, folder)?;
     let mut figures = Measurements::default();
     for round in 1..=rounds {
         begin(round, rounds);
         command_line::round(&clone, &mut figures)?;
         growth.round(&mut figures)?;
+        hundred.round(&mut figures)?;
     }
     let picture = programs::repository().join("docs/growth.svg");
     std::fs::write(&picture, growth::picture(&figures))?;

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_forge::{CheckOutcome, Conclusion, Objections, Opened, Published, PullRequestState};
 use slipway_git::Repository;
+use slipway_outcome::Sources;
 use slipway_proposal::Remote;
 use slipway_report::{CHECK, Document, Packed, Subject, pack};
 
@@ -71,6 +72,15 @@ pub(crate) struct Report {
     kustomize: KustomizeArgs,
 }
 
+/// A pull request as it is now.
+struct Found {
+    opened: Opened,
+    /// Of one that is merged, the newest of all: its promotion may be among them.
+    newest: Vec<Opened>,
+    /// What speaks against its merge.
+    objections: Objections,
+}
+
 /// What was done.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +101,17 @@ struct Reported {
     url: Option<String>,
 }
 
+impl Found {
+    async fn get(remote: &Remote, number: u64) -> Result<Self, Failure> {
+        let (opened, objections) = remote.forge.overview(number, CHECK).await?;
+        let newest = match opened.state {
+            PullRequestState::Merged => remote.forge.newest().await?,
+            PullRequestState::Open | PullRequestState::Closed => Vec::new(),
+        };
+        Ok(Self { opened, newest, objections })
+    }
+}
+
 impl Report {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
@@ -104,13 +125,13 @@ impl Report {
             return self.unpublished(context, None, &document, pack(&document, &head));
         }
         let remote = self.remote.find(&git, running.as_ref())?;
-        let (opened, newest) = self.pull_request(&remote).await?;
-        let Some(opened) = opened else {
+        let Some(found) = self.pull_request(&remote).await? else {
             if let Some(folder) = &self.to {
                 artifact::write_none(folder, MOVED)?;
             }
             return nothing(context, MOVED);
         };
+        let opened = &found.opened;
         if let Some(folder) = &self.from {
             let Some(packed) = artifact::read(folder)? else {
                 return nothing(context, "there was nothing to report on, so nothing is done");
@@ -124,24 +145,24 @@ impl Report {
                 let why = format!("the report is a plan, and #{} is merged already, so nothing is done", opened.number);
                 return nothing(context, &why);
             }
-            let published = remote.forge.publish_on(opened, async |_: &Opened, previous: Option<&str>| {
+            let published = remote.forge.publish_on(opened.clone(), async |_: &Opened, previous: Option<&str>| {
                 Ok::<_, Failure>(packed.clone().publication(previous))
             });
             return done(context, &packed, &published.await?);
         }
         if self.to.is_some() || self.dry_run {
-            // not for what is published from here: with it, the command would ask more than three things
-            let objections = match opened.state {
-                PullRequestState::Open => remote.forge.objections(&opened, CHECK).await?,
-                _ => Objections::default(),
-            };
-            sources.objections = Some(&objections);
-            let report = report(&sources, running.as_ref(), environment, (&remote, &opened, &newest)).await?;
+            sources.objections = Some(&found.objections);
+            let report = report(&sources, running.as_ref(), environment, (&remote, opened, &found.newest)).await?;
             return self.unpublished(context, Some(opened.number), &report.document, report.packed);
         }
         let packed = RefCell::new(None);
-        let published = remote.forge.publish_on(opened, async |opened: &Opened, previous: Option<&str>| {
-            let report = report(&sources, running.as_ref(), environment, (&remote, opened, &newest)).await?;
+        let published = remote.forge.publish_on(opened.clone(), async |opened: &Opened, previous: Option<&str>| {
+            // it may have been pushed or merged meanwhile
+            let is_known = opened.head == found.opened.head && opened.state == found.opened.state;
+            let again = if is_known { None } else { Some(Found::get(&remote, opened.number).await?) };
+            let Found { newest, objections, .. } = again.as_ref().unwrap_or(&found);
+            let sources = Sources { objections: Some(objections), ..sources.clone() };
+            let report = report(&sources, running.as_ref(), environment, (&remote, opened, newest)).await?;
             if !report.undecided.is_empty() {
                 return Err(undecided(opened.number, &report.undecided));
             }
@@ -157,22 +178,27 @@ impl Report {
         )
     }
 
-    /// The pull request that is meant, and the newest others as far as they were listed. `None` if it is named by a branch that has moved, or that
-    /// has no open one any more.
-    async fn pull_request(&self, remote: &Remote) -> Result<(Option<Opened>, Vec<Opened>), Failure> {
-        match (self.number, &self.head, &self.commit) {
-            (Some(number), ..) => {
-                let newest = remote.forge.newest().await?;
-                match newest.iter().find(|opened| opened.number == number) {
-                    Some(opened) => Ok((Some(opened.clone()), newest)),
-                    None => Ok((Some(remote.forge.get(number).await?), newest)),
+    /// The pull request that is meant. `None` if it is named by a branch that has moved, or that has no open one any more.
+    async fn pull_request(&self, remote: &Remote) -> Result<Option<Found>, Failure> {
+        let number = match (self.number, &self.head, &self.commit) {
+            (Some(number), ..) => number,
+            (None, Some(head), Some(commit)) => {
+                let Some(opened) = of_head(&remote.forge, head, commit).await? else { return Ok(None) };
+                if self.from.is_some() {
+                    // what speaks against the merge is in the report already
+                    return Ok(Some(Found { opened, newest: Vec::new(), objections: Objections::default() }));
                 }
+                opened.number
             }
-            (None, Some(head), Some(commit)) => Ok((of_head(&remote.forge, head, commit).await?, Vec::new())),
-            _ => Err(Failure::Input(
-                "name a pull request, such as `slipway report 7`: `slipway status` lists the open ones".to_owned(),
-            )),
-        }
+            _ => {
+                return Err(Failure::Input(
+                    "name a pull request, such as `slipway report 7`: `slipway status` lists the open ones".to_owned(),
+                ));
+            }
+        };
+        let found = Found::get(remote, number).await?;
+        let is_meant = |commit: &String| *commit == found.opened.head && found.opened.is_open();
+        Ok(self.commit.as_ref().is_none_or(is_meant).then_some(found))
     }
 
     /// Prints a report, or writes it into a folder.

@@ -264,7 +264,7 @@ fn a_pipeline_is_planned_built_and_pinned() {
     let built = place.run(&["dataset", "build", "d"]);
     assert_eq!(built.code(), 0, "{}", built.errors());
     for line in [
-        "read       60 images of 1 sources: 60 of 1 new ones were read",
+        "read       60 items of 1 sources: 60 of 1 new ones were read",
         "validate   60 fit, 0 are set aside",
         "split      train 42, validation 6, test 12: 60 have a place for the first time",
         "publish    train, validation, test",

@@ -29,6 +29,16 @@ fn a_path_that_cannot_be_written_is_an_error() {
     assert_eq!(repository.run(&["build", "thing", "--to", "image.tar"]).code(), 2);
 }
 
+/// One file cannot be about the images of two platforms.
+#[test]
+fn what_is_said_of_images_is_of_one_platform() {
+    let repository = Repository::new();
+    let both = ["--platform", "linux/amd64,linux/arm64", "--predicates", "said"];
+    let message = repository.fails(3, &[&["push", "thing", "--to", "127.0.0.1:1/acme"][..], &both].concat());
+    assert!(message.contains("`slipway image index` makes one index of them"), "{message}");
+    assert!(!repository.root().join("said").exists());
+}
+
 #[test]
 fn a_layout_is_replaced_whole() {
     let repository = Repository::new();

@@ -1,16 +1,18 @@
 //! A table of what runs: state, version, memory.
 
 use std::fmt;
+use std::io;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt as _};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use slipway_cluster::list_all;
 
-use super::error::Error;
+use super::error::{Error, Tried as _};
 use super::processes::{self, Process};
 use super::{Cluster, diagnose};
 use crate::node::programs::PROGRAMS;
@@ -79,10 +81,25 @@ impl Cluster {
         Ok(Status { cluster: self.name.clone(), running: true, components, memory })
     }
 
+    /// Kills a program of the node, such as `containerd`, as a crash does. The node starts it again.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill(&self, program: &str) -> Result<(), Error> {
+        let pid = self.process_of(program).and_then(|process| Pid::from_raw(process.pid));
+        let pid =
+            pid.ok_or_else(|| Error::Program { what: program.to_owned(), reason: "it does not run".to_owned() })?;
+        kill_process(pid, Signal::KILL).map_err(io::Error::from).tried(format!("killing {program}"))
+    }
+
     pub(super) fn runs(&self, program: &str) -> bool {
-        self.folder.init().is_some_and(|init| {
-            processes::of(&self.name).iter().any(|process| process.parent == init && process.name == program)
-        })
+        self.process_of(program).is_some()
+    }
+
+    /// The process of a program of the node.
+    fn process_of(&self, program: &str) -> Option<Process> {
+        let init = self.folder.init()?;
+        processes::of(&self.name).into_iter().find(|process| process.parent == init && process.name == program)
     }
 
     fn versions(&self) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use testbed::cluster::{Manifest, apply};
 
 use crate::node::Bare;
@@ -27,7 +27,7 @@ async fn killed_programs_come_back_and_pods_run_on() {
         "gitserve",
     ] {
         let before = pid(&bare, program).await.unwrap();
-        kill_process(before, Signal::KILL).unwrap();
+        bare.0.kill(program).unwrap();
         let deadline = Instant::now() + LIMIT;
         while pid(&bare, program).await.is_none_or(|after| after == before) {
             assert!(Instant::now() < deadline, "{program} does not come back");

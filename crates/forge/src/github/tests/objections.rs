@@ -1,76 +1,230 @@
-//! What reviews and checks say against a merge.
+//! What reviews, checks and rules say against a merge.
 
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path, query_param};
+use wiremock::matchers::{body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{github, pull};
-use crate::{GitHub, Objections};
+use super::github;
+use crate::{Approvals, Credentials, Error, Forge, GitHub, Objections, Opened, PullRequestState};
 
-fn review(login: &str, state: &str, association: &str) -> Value {
-    json!({"user": {"login": login}, "state": state, "author_association": association, "body": "why"})
+/// A pull request without anything against it.
+fn overview() -> Value {
+    json!({
+        "number": 7, "url": "https://github.com/octo/cat/pull/7", "title": "Train", "body": "why", "state": "OPEN",
+        "isDraft": true, "createdAt": "2026-11-25T00:00:00Z", "author": { "__typename": "Bot", "login": "slipway" },
+        "labels": { "nodes": [{ "name": "training" }] },
+        "reviewRequests": { "nodes": [{ "requestedReviewer": { "slug": "ml" } }, { "requestedReviewer": { "login": "ann" } }, { "requestedReviewer": null }] },
+        "headRefName": "topic", "headRefOid": "abc", "headRepository": { "nameWithOwner": "eve/cat" }, "isCrossRepository": true,
+        "baseRefName": "main", "baseRef": { "refUpdateRule": null, "rules": { "nodes": [] } }, "mergeCommit": null,
+        "commits": { "totalCount": 3, "nodes": [{ "commit": { "statusCheckRollup": null } }] },
+        "reviewDecision": null, "latestOpinionatedReviews": { "nodes": [] },
+    })
 }
 
-fn run(id: u64, name: &str, conclusion: &Value) -> Value {
-    json!({"id": id, "name": name, "status": "completed", "conclusion": conclusion, "app": {"slug": "github-actions"}})
+fn review(login: &str, state: &str) -> Value {
+    json!({ "state": state, "author": { "login": login } })
 }
 
-async fn objections(server: &MockServer, github: &GitHub, reviews: ResponseTemplate, runs: &[Value]) -> Objections {
-    Mock::given(method("GET"))
-        .and(path("/repos/octo/cat/pulls/7/reviews"))
-        .respond_with(reviews)
+fn run(started: Option<&str>, name: &str, conclusion: Option<&str>) -> Value {
+    json!({ "startedAt": started, "name": name, "conclusion": conclusion })
+}
+
+fn with_checks(overview: &mut Value, total: usize, nodes: &[Value]) {
+    let rollup = json!({ "contexts": { "totalCount": total, "nodes": nodes } });
+    overview["commits"]["nodes"][0]["commit"]["statusCheckRollup"] = rollup;
+}
+
+/// A server that answers so, once.
+async fn server(answer: Value) -> (MockServer, GitHub) {
+    let (server, github) = github().await;
+    let variables = json!({ "variables": { "owner": "octo", "name": "cat", "number": 7 } });
+    Mock::given(method("POST"))
+        .and(path("/graphql"))
+        .and(body_partial_json(variables))
+        .respond_with(ResponseTemplate::new(200).set_body_json(answer))
         .expect(1)
-        .mount(server)
+        .mount(&server)
         .await;
-    Mock::given(method("GET"))
-        .and(path("/repos/octo/cat/commits/abc/check-runs"))
-        .and(query_param("filter", "latest"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"total_count": runs.len(), "check_runs": runs})))
-        .expect(1)
-        .mount(server)
-        .await;
-    let opened = github.opened(serde_json::from_value(pull(7, "topic")).unwrap()).unwrap();
-    github.objections(&opened, "slipway").await.unwrap()
+    (server, github)
+}
+
+async fn found(overview: Value, errors: Value) -> (Opened, Objections) {
+    let data = json!({ "viewer": { "login": "hubot" }, "repository": { "pullRequest": overview } });
+    let (_server, github) = server(json!({ "data": data, "errors": errors })).await;
+    github.overview(7, "slipway").await.unwrap()
 }
 
 #[tokio::test]
-async fn the_latest_decision_of_each_reviewer_and_the_newest_run_of_each_check_count() {
-    let (server, github) = github().await;
-    let reviews = json!([
-        review("ann", "CHANGES_REQUESTED", "MEMBER"),
-        review("bob", "CHANGES_REQUESTED", "OWNER"),
-        review("bob", "APPROVED", "OWNER"),
-        review("cid", "APPROVED", "COLLABORATOR"),
-        review("cid", "CHANGES_REQUESTED", "COLLABORATOR"),
-        // a comment takes nothing back, a dismissal does
-        review("ann", "COMMENTED", "MEMBER"),
-        review("dan", "CHANGES_REQUESTED", "MEMBER"),
-        review("dan", "DISMISSED", "MEMBER"),
-        // somebody who has nothing to do with the repository
-        review("eve", "CHANGES_REQUESTED", "NONE"),
-        json!({"user": null, "state": "CHANGES_REQUESTED"}),
+async fn a_pull_request_is_the_one_that_the_other_api_describes() {
+    let (opened, objections) = found(overview(), json!([])).await;
+    assert_eq!(objections, Objections::default());
+    let expected = Opened {
+        number: 7,
+        url: "https://github.com/octo/cat/pull/7".to_owned(),
+        branch: "topic".to_owned(),
+        title: "Train".to_owned(),
+        head: "abc".to_owned(),
+        state: PullRequestState::Open,
+        base: "main".to_owned(),
+        body: "why".to_owned(),
+        author: "slipway[bot]".to_owned(),
+        labels: vec!["training".to_owned()],
+        reviewers: vec!["ann".to_owned(), "octo/ml".to_owned()],
+        is_draft: true,
+        head_repository: Some("eve/cat".to_owned()),
+        is_fork: true,
+        merge_commit: None,
+        commits: Some(3),
+        opened_at: Some(1_795_564_800),
+    };
+    assert_eq!(opened, expected);
+
+    let mut merged = overview();
+    merged["state"] = "MERGED".into();
+    merged["mergeCommit"] = json!({ "oid": "def" });
+    let (opened, _) = found(merged, json!([])).await;
+    assert_eq!((opened.state, opened.merge_commit.as_deref()), (PullRequestState::Merged, Some("def")));
+}
+
+#[tokio::test]
+async fn reviews_and_checks_that_hold_up_the_merge_are_named() {
+    let mut blocked = overview();
+    blocked["reviewDecision"] = "CHANGES_REQUESTED".into();
+    blocked["latestOpinionatedReviews"]["nodes"] = json!([
+        review("ann", "CHANGES_REQUESTED"),
+        review("bob", "APPROVED"),
+        review("cid", "CHANGES_REQUESTED"),
+        review("dan", "DISMISSED"),
+        { "state": "CHANGES_REQUESTED", "author": null },
     ]);
-    let runs = [
-        run(1, "lint", &json!("failure")),
-        run(2, "lint", &json!("success")),
-        run(4, "test", &json!("timed_out")),
-        run(3, "test", &json!("success")),
-        run(5, "check", &json!("cancelled")),
-        run(6, "build", &json!(null)),
-        run(7, "slipway", &json!("failure")),
+    let checks = [
+        run(Some("2026-11-25T00:00:02Z"), "lint", Some("SUCCESS")),
+        run(Some("2026-11-25T00:00:01Z"), "lint", Some("FAILURE")),
+        run(Some("2026-11-25T00:00:01Z"), "test", Some("SUCCESS")),
+        run(Some("2026-11-25T00:00:02Z"), "test", Some("TIMED_OUT")),
+        run(Some("2026-11-25T00:00:01Z"), "again", Some("FAILURE")),
+        // it waits, so it has not started
+        run(None, "again", None),
+        run(Some("2026-11-25T00:00:01Z"), "build", None),
+        run(Some("2026-11-25T00:00:01Z"), "check", Some("CANCELLED")),
+        run(Some("2026-11-25T00:00:01Z"), "optional", Some("SKIPPED")),
+        run(Some("2026-11-25T00:00:01Z"), "slipway", Some("FAILURE")),
+        json!({ "context": "ci/old", "state": "ERROR" }),
+        json!({ "context": "ci/slow", "state": "PENDING" }),
+        json!({ "context": "ci/good", "state": "SUCCESS" }),
     ];
-    let found = objections(&server, &github, ResponseTemplate::new(200).set_body_json(reviews), &runs).await;
-    assert_eq!(found.texts(), ["ann requests changes", "cid requests changes", "the check test has failed"]);
+    with_checks(&mut blocked, checks.len(), &checks);
+    let (_, objections) = found(blocked, json!([])).await;
+    assert_eq!(
+        objections.texts(),
+        [
+            "ann, cid request changes",
+            "the checks ci/old, test have failed",
+            "the checks again, build, ci/slow have not ended"
+        ]
+    );
 }
 
 #[tokio::test]
-async fn what_a_token_may_not_read_is_said() {
-    let (server, github) = github().await;
-    let refused =
-        ResponseTemplate::new(403).set_body_json(json!({"message": "Resource not accessible by integration"}));
-    let found = objections(&server, &github, refused, &[run(1, "lint", &json!("failure"))]).await;
+async fn what_the_rules_of_the_base_branch_require_is_missing_until_it_is_there() {
+    let mut ruled = overview();
+    ruled["reviewDecision"] = "REVIEW_REQUIRED".into();
+    ruled["latestOpinionatedReviews"]["nodes"] = json!([review("bob", "APPROVED")]);
+    let protection = json!({ "requiredApprovingReviewCount": 1, "requiredStatusCheckContexts": ["lint", "slipway"] });
+    ruled["baseRef"]["refUpdateRule"] = protection;
+    ruled["baseRef"]["rules"]["nodes"] = json!([
+        { "parameters": null },
+        { "parameters": {} },
+        { "parameters": { "requiredApprovingReviewCount": 3 } },
+        { "parameters": { "requiredStatusChecks": [{ "context": "check" }, { "context": "test" }] } },
+    ]);
+    with_checks(&mut ruled, 1, &[run(Some("2026-11-25T00:00:01Z"), "check", Some("SUCCESS"))]);
+    let (_, objections) = found(ruled.clone(), json!([])).await;
     assert_eq!(
-        found.texts(),
-        ["the check lint has failed", "reviews are not known: Resource not accessible by integration"]
+        objections.texts(),
+        ["2 approvals: the branch's rules require 3, and 1 is there", "the checks lint, test have not ended"]
     );
+
+    // the number is there, but it is not those who must
+    ruled["baseRef"]["rules"]["nodes"] = json!([]);
+    let (_, objections) = found(ruled.clone(), json!([])).await;
+    assert_eq!(objections.approvals, Some(Approvals { required: 1, given: 1 }));
+    assert_eq!(objections.texts()[0], "an approval that the branch's rules require, such as a code owner's");
+
+    ruled["reviewDecision"] = "APPROVED".into();
+    with_checks(&mut ruled, 1, &[run(Some("2026-11-25T00:00:01Z"), "lint", Some("SUCCESS"))]);
+    let (_, objections) = found(ruled, json!([])).await;
+    assert_eq!(objections, Objections::default());
+}
+
+#[tokio::test]
+async fn what_a_token_may_not_read_and_what_does_not_fit_is_said() {
+    let at = |last: &str| json!(["repository", "pullRequest", "commits", "nodes", 0, "commit", last]);
+    let message = "Resource not accessible by integration";
+    let errors = json!([
+        { "type": "FORBIDDEN", "message": message, "path": at("statusCheckRollup") },
+        { "type": "FORBIDDEN", "message": message, "path": at("statusCheckRollup") },
+        { "type": "FORBIDDEN", "message": message, "path": ["repository", "pullRequest", "baseRef", "rules"] },
+        { "message": "Something went wrong" },
+    ]);
+    let (_, objections) = found(overview(), errors).await;
+    assert_eq!(
+        objections.texts(),
+        [
+            "other checks are not known: Resource not accessible by integration",
+            "reviews are not known: Something went wrong",
+            "what the branch's rules require is not known: Resource not accessible by integration",
+        ]
+    );
+    let mut many = overview();
+    let checks: Vec<Value> = (0..6).map(|index| run(None, &format!("check-{index}"), Some("FAILURE"))).collect();
+    with_checks(&mut many, 106, &checks);
+    let (_, objections) = found(many, json!([])).await;
+    assert_eq!(
+        objections.texts(),
+        [
+            "the checks check-0, check-1, check-2, check-3 and 2 more have failed",
+            "100 of 106 checks are not known: GitHub lists 6",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_pull_request_that_is_not_there_is_an_error_that_says_why() {
+    let error = async |data: Value, kind: Option<&str>| {
+        let errors = json!([{ "type": kind, "message": "no", "path": null }]);
+        let (_server, github) = server(json!({ "data": data, "errors": errors })).await;
+        github.overview(7, "slipway").await.unwrap_err()
+    };
+    let without = json!({ "viewer": null, "repository": { "pullRequest": null } });
+    assert!(matches!(error(without.clone(), Some("NOT_FOUND")).await, Error::NoPullRequest(7)));
+    let refused = error(json!({ "repository": null }), Some("NOT_FOUND")).await;
+    assert_eq!(refused.status(), Some(404), "{refused}");
+    assert_eq!(error(without.clone(), Some("FORBIDDEN")).await.status(), Some(403));
+    assert_eq!(error(Value::Null, None).await.status(), Some(403));
+    let limited = error(Value::Null, Some("RATE_LIMITED")).await;
+    assert!(matches!(limited, Error::RateLimited { .. }), "{limited}");
+
+    let (_server, github) = server(json!({ "data": without })).await;
+    let error = github.overview(7, "slipway").await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_enterprise_server_has_the_other_api_beside_the_first() {
+    let server = MockServer::start().await;
+    let data = json!({ "viewer": { "login": "hubot" }, "repository": { "pullRequest": overview() } });
+    Mock::given(method("POST"))
+        .and(path("/api/graphql"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "data": data })))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let api = format!("{}/api/v3", server.uri());
+    let forge = Forge::GitHub(GitHub::new(&api, "octo", "cat", Credentials::token(super::TOKEN)));
+    let (opened, _) = forge.overview(7, "slipway").await.unwrap();
+    assert_eq!(opened.number, 7);
+    // who asks is known from the same answer, so nobody is asked again
+    let Forge::GitHub(github) = forge else { unreachable!("it is GitHub") };
+    assert_eq!(github.login().await.unwrap(), "hubot");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slipway_image::{Base, Built, Declared, Platform, Sources};
+use slipway_image::{Attached, Base, Built, Declared, Platform, Sources};
 use slipway_oci::Layout;
 
 use crate::failure::Failure;
@@ -24,8 +24,9 @@ pub(super) fn folder(declared: &Declared, sources: &Sources) -> PathBuf {
     sources.cache.root().join("images").join(declared.name())
 }
 
-/// Writes a layout with SBOM and provenance.
-pub(super) fn write(built: &Built, declared: &Declared, sources: &Sources, folder: &Path) -> Result<(), Failure> {
+/// Writes a layout with SBOM and provenance, which it returns.
+pub(super) fn write(built: &Built, declared: &Declared, sources: &Sources, folder: &Path) -> Result<Attached, Failure> {
     let attached = slipway_image::attach(declared, built, sources)?;
-    Ok(slipway_image::write_folder(built, &attached, &sources.cache, folder)?)
+    slipway_image::write_folder(built, &attached, &sources.cache, folder)?;
+    Ok(attached)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower::BoxError;
 
 use super::Answer;
-use super::state::State;
+use super::state::{Pull, State};
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,15 +84,16 @@ impl State {
         if self.random.f32() >= self.happenings {
             return;
         }
-        match self.random.u32(0..16) {
+        // Of two who propose at once, one may go on with a new branch because somebody has worked on the first one and nobody has a pull request of
+        // it any more, while the other opens one of the first. Nothing on GitHub tells one of the other, so that does not happen here to two.
+        let is_alone = self.logins.len() == 1;
+        match self.random.u32(0..17) {
             0..6 => self.push(),
             6 => {
-                let open: Vec<u64> = self.pulls.iter().filter(|pull| pull.is_open()).map(|pull| pull.number).collect();
-                for number in open {
-                    self.log.push(format!("somebody closes #{number}"));
-                    self.closed_by_hand += 1;
-                    self.pull_mut(number).unwrap().state = "closed";
-                }
+                let branches = self.pulls.iter().map(|pull| pull.branch.clone());
+                let worked_on: Vec<String> =
+                    branches.filter(|branch| !is_alone && self.git.is_ours(branch) == Some(false)).collect();
+                self.close_by_hand(|pull| !worked_on.contains(&pull.branch));
             }
             7..10 => {
                 // somebody answers, and quotes the report with its marker
@@ -114,7 +115,7 @@ impl State {
                     self.comments.retain(|comment| comment.id != id);
                 }
             }
-            _ => {
+            13..16 => {
                 let ours = self.ours();
                 if !ours.is_empty() {
                     let id = ours[self.random.usize(0..ours.len())];
@@ -123,16 +124,17 @@ impl State {
                     comment.body.push_str("\nedited");
                 }
             }
+            _ if is_alone => self.delete_branch(),
+            _ => {}
         }
     }
 
-    /// A new commit of the branch.
-    pub(super) fn push(&mut self) {
-        self.commits += 1;
-        self.branch = format!("{:040x}", self.commits);
-        self.log.push(format!("the branch moves to {}", &self.branch[30..]));
-        for pull in self.pulls.iter_mut().filter(|pull| pull.is_open()) {
-            pull.head.clone_from(&self.branch);
+    /// Somebody closes the open pull requests that are such.
+    pub(super) fn close_by_hand(&mut self, is_it: impl Fn(&Pull) -> bool) {
+        for pull in self.pulls.iter_mut().filter(|pull| pull.is_open() && is_it(pull)) {
+            self.log.push(format!("somebody closes #{}", pull.number));
+            self.closed_by_hand += 1;
+            pull.state = "closed";
         }
     }
 

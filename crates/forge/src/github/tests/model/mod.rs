@@ -1,6 +1,7 @@
 //! A small model of GitHub in memory, with every fault that a network, a rate limit or other people can bring, and random schedules of them.
 
 mod faults;
+mod git;
 mod routes;
 mod schedules;
 mod state;

@@ -25,10 +25,15 @@ impl State {
             ("GET", ["repos", _, _, "installation"]) => Answer::new(200, json!({"id": 99, "app_slug": "slipway"})),
             ("POST", ["app", "installations", "99", "access_tokens"]) => self.token(),
             ("GET", ["repos", _, _, "pulls"]) => {
-                let open = self.pulls.iter().filter(|pull| pull.is_open());
-                Answer::new(200, open.map(Pull::described).collect())
+                let mut open: Vec<Value> =
+                    self.pulls.iter().filter(|pull| pull.is_open()).map(Pull::described).collect();
+                if parts.uri.query().is_some_and(|query| query.contains("direction=desc")) {
+                    open.reverse();
+                }
+                Answer::new(200, open.into())
             }
-            ("POST", ["repos", _, _, "pulls"]) => self.open(),
+            ("POST", ["repos", _, _, "pulls"]) => self.open(body),
+            (_, ["repos", _, _, "git", path @ ..]) => self.git_route(method, path, body),
             ("GET", ["repos", _, _, "pulls", n]) => self.described(number(n)),
             ("PATCH", ["repos", _, _, "pulls", n]) => {
                 if let Some(pull) = self.pull_mut(number(n)).filter(|pull| pull.is_open()) {
@@ -131,13 +136,15 @@ impl State {
         pull.map_or_else(|| Answer::refusal(404, "Not Found"), |pull| Answer::new(200, pull.described()))
     }
 
-    fn open(&mut self) -> Answer {
-        if self.pulls.iter().any(Pull::is_open) {
+    fn open(&mut self, body: &Value) -> Answer {
+        let branch = body["head"].as_str().unwrap().to_owned();
+        let has_one = self.pulls.iter().any(|pull| pull.is_open() && pull.branch == branch);
+        let Some(head) = self.git.branches.get(&branch).filter(|_| !has_one).cloned() else {
             return Answer::refusal(422, "Validation Failed");
-        }
-        let (number, head) = (self.id(), self.branch.clone());
+        };
+        let number = self.id();
         let (labels, reviewers) = (Vec::new(), Vec::new());
-        self.pulls.push(Pull { number, head, state: "open", merge_commit: None, labels, reviewers });
+        self.pulls.push(Pull { number, branch, head, state: "open", merge_commit: None, labels, reviewers });
         Answer::new(201, self.pulls.last().unwrap().described())
     }
 

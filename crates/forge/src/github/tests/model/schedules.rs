@@ -1,5 +1,5 @@
 //! Random schedules: whatever goes wrong meanwhile, once it is over and the commands are run again, there is one pull request with one
-//! report of its newest commit, also if a workflow and an App or a person write it, and nobody else's comment was touched.
+//! report of its newest commit, also if a workflow and an App or a person write it, and nobody else's comment or commit was touched.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tokio::time::{Instant, timeout};
 
 use super::super::apps::KEY;
 use super::Model;
+use super::git::{BASE, Git};
 use super::state::{APP, BOT, PERSON, State};
 use crate::{
-    Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, Opened, Publication, Published,
-    PullRequest,
+    Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, NewCommit, NewFile, Opened,
+    Publication, Published, PullRequest,
 };
 
 const SCHEDULES: u64 = 10_000;
@@ -24,30 +25,46 @@ enum End {
     Close,
 }
 
+/// The branch of the proposal; further ones have a number behind it.
+const BRANCH: &str = "slipway/a";
+
+/// In how many schedules somebody deleted a branch, a push was refused, and a second branch was needed.
+type Seen = [usize; 3];
+
 #[test]
 fn after_ten_thousand_schedules_of_faults_there_is_one_report() {
     let workers = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    std::thread::scope(|scope| {
-        for worker in 0..workers {
-            scope.spawn(move || (worker..SCHEDULES).step_by(workers as usize).for_each(schedule));
-        }
+    let seen = std::thread::scope(|scope| {
+        let run = |worker| move || sum((worker..SCHEDULES).step_by(workers as usize).map(schedule));
+        let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(run(worker))).collect();
+        sum(threads.into_iter().map(|thread| thread.join().expect("each schedule ends well")))
     });
+    assert!(seen.iter().all(|schedules| *schedules > 20), "deleted, refused, second branch: {seen:?}");
+}
+
+fn sum(all: impl Iterator<Item = Seen>) -> Seen {
+    all.fold([0; 3], |[a, b, c], [x, y, z]| [a + x, b + y, c + z])
 }
 
 /// Runs the schedule of a seed. One that fails is printed whole, and happens in the same way each time.
-fn schedule(seed: u64) {
+fn schedule(seed: u64) -> Seen {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let model = Model(Arc::new(Mutex::new(begin(seed))));
         let end = timeout(Duration::from_secs(100_000_000), run(&model)).await;
         let reason = match end {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return seen(&model.state()),
             Ok(Err(reason)) => reason,
             Err(_) => "it does not end".to_owned(),
         };
         panic!("schedule({seed}): {reason}\n{}", model.state().log.join("\n"));
-    });
+    })
+}
+
+fn seen(state: &State) -> Seen {
+    let is_second = state.pulls.iter().any(|pull| pull.branch != BRANCH);
+    [state.git.deleted > 0, state.git.refused > 0, is_second].map(usize::from)
 }
 
 fn begin(seed: u64) -> State {
@@ -74,8 +91,7 @@ fn begin(seed: u64) -> State {
         begun: Instant::now(),
         requests: 0,
         log: Vec::new(),
-        commits: 1,
-        branch: format!("{:040x}", 1),
+        git: Git::new(),
         pulls: Vec::new(),
         comments: Vec::new(),
         others: Vec::new(),
@@ -107,7 +123,7 @@ async fn run(model: &Model) -> Result<(), String> {
                 let random = &mut model.state().random;
                 Duration::from_millis(if random.u32(0..4) == 0 { random.u64(1..2_000) } else { 100_000_000 })
             };
-            match timeout(life, command(client)).await {
+            match timeout(life, command(model, client)).await {
                 // whoever says that it is done has not left an older report behind
                 Ok(Ok(published)) if writers == 1 => is_about(&model.state(), &published.pull_request)?,
                 Ok(_) => {}
@@ -127,7 +143,7 @@ async fn run(model: &Model) -> Result<(), String> {
         (state.faults, state.happenings) = (0.0, 0.0);
         state.log.push("it is over, and the commands are run again".to_owned());
     }
-    let again = async |client: &GitHub| command(client).await.map_err(|error| error.to_string());
+    let again = async |client: &GitHub| command(model, client).await.map_err(|error| error.to_string());
     match clients.as_slice() {
         [one, other, ..] if at_once => {
             let (one, other) = tokio::join!(again(one), again(other));
@@ -153,12 +169,12 @@ async fn run(model: &Model) -> Result<(), String> {
 
     // Nothing is left to do: few requests, and nothing written.
     for client in &clients {
-        let opened = few(model, open(client)).await?;
+        let opened = few(model, propose(model, client)).await?;
         let published = few(model, publish(client, opened.number)).await?;
         check(!published.changed, "the second run changes something")?;
     }
     let client = &clients[0];
-    let opened = few(model, open(client)).await?;
+    let opened = few(model, propose(model, client)).await?;
     let end_of = async |method| match end {
         End::Merge => client.merge(opened.number, method, &opened.head).await,
         End::Close => client.close(opened.number).await.map(|()| String::new()),
@@ -180,16 +196,58 @@ fn credentials(login: &str) -> Credentials {
 }
 
 /// `slipway propose`, and then `slipway report`.
-async fn command(client: &GitHub) -> Result<Published, Error> {
-    let opened = open(client).await?;
+async fn command(model: &Model, client: &GitHub) -> Result<Published, Error> {
+    let opened = propose(model, client).await?;
     publish(client, opened.number).await
 }
 
-async fn open(client: &GitHub) -> Result<Opened, Error> {
-    let [branch, base, title, body] = ["slipway/a", "main", "Train", "plan"].map(str::to_owned);
+/// A pull request of the change, as `slipway-proposal` opens it without a git: the one that is open, or one of the first branch on which nobody else
+/// has worked.
+async fn propose(model: &Model, client: &GitHub) -> Result<Opened, Error> {
+    let [base, title, body] = ["main", "Train", "plan"].map(str::to_owned);
     let [labels, reviewers] = ["training", "mona"].map(|name| vec![name.to_owned()]);
-    let request = PullRequest { branch, base, title, body, draft: false, labels, reviewers };
-    client.open_pull_request(&request).await
+    let branch = BRANCH.to_owned();
+    let mut request = PullRequest { branch, base, title, body, draft: false, labels, reviewers };
+    if let Some(opened) = client.resume_first(&request, |opened| opened.branch.starts_with(BRANCH)).await? {
+        return Ok(opened);
+    }
+    for number in 1..100 {
+        if number > 1 {
+            request.branch = format!("{BRANCH}-{number}");
+        }
+        if put(model, client, &request.branch).await? {
+            return client.open_pull_request(&request).await;
+        }
+        if let Some(opened) = client.resume(&request).await? {
+            return Ok(opened);
+        }
+    }
+    panic!("somebody has worked on each of a hundred branches")
+}
+
+/// Puts the change on a branch that does not exist. Returns whether the branch holds it, and nothing else, now.
+async fn put(model: &Model, client: &GitHub, branch: &str) -> Result<bool, Error> {
+    if let Some(is_ours) = fetch(model, branch).await {
+        return Ok(is_ours);
+    }
+    let file = NewFile::Content { mode: 0o100_644, bytes: b"a: 1\n".to_vec() };
+    let (parents, changes) = ([BASE.to_owned()], [("a.yaml".to_owned(), file)].into());
+    let commit = NewCommit { parents: &parents, changes: &changes, message: "Train", tree: None };
+    let Err(error) = client.push(&commit, branch).await else { return Ok(true) };
+    match (fetch(model, branch).await, error) {
+        (Some(is_ours), _) => Ok(is_ours),
+        (None, Error::BranchMoved(_)) => Ok(false),
+        (None, error) => Err(error),
+    }
+}
+
+/// What git's own protocol says of a branch: whether it holds the change and nothing else. Returns `None` if there is no such branch.
+async fn fetch(model: &Model, branch: &str) -> Option<bool> {
+    let pause = Duration::from_millis(model.state().random.u64(1..80));
+    tokio::time::sleep(pause).await;
+    let mut state = model.state();
+    state.happening();
+    state.git.is_ours(branch)
 }
 
 async fn publish(client: &GitHub, number: u64) -> Result<Published, Error> {
@@ -247,6 +305,7 @@ fn holds(state: &State, writers: usize) -> Result<(), String> {
         check(marker.head == pull.head && text.starts_with(&pull.head), "a part is about another commit")?;
         check(!text.contains("edited"), "an edited part stays")?;
     }
+    check(state.git.lost().is_none(), &format!("a commit of somebody else is gone from {:?}", state.git.lost()))?;
     for other in &state.others {
         check(state.comments.contains(other), &format!("comment {} of somebody else is gone or changed", other.id))?;
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::git::Git;
 use crate::marker::Marker;
 
 /// As whom workflows, the App and a person write.
@@ -15,6 +16,7 @@ pub(super) const PERSON: &str = "hubot";
 /// A pull request.
 pub(super) struct Pull {
     pub(super) number: u64,
+    pub(super) branch: String,
     pub(super) head: String,
     pub(super) state: &'static str,
     pub(super) merge_commit: Option<String>,
@@ -60,9 +62,7 @@ pub(super) struct State {
     pub(super) begun: Instant,
     pub(super) requests: usize,
     pub(super) log: Vec<String>,
-    pub(super) commits: u64,
-    /// The newest commit of the branch.
-    pub(super) branch: String,
+    pub(super) git: Git,
     pub(super) pulls: Vec<Pull>,
     pub(super) comments: Vec<Comment>,
     /// What others wrote, and wrote into it.
@@ -91,7 +91,7 @@ impl Pull {
             "user": {"login": "octo"},
             "labels": self.labels.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>(),
             "requested_reviewers": self.reviewers.iter().map(|login| json!({ "login": login })).collect::<Vec<_>>(),
-            "head": {"ref": "slipway/a", "sha": self.head, "user": {"login": "octo"}, "repo": repository},
+            "head": {"ref": self.branch, "sha": self.head, "user": {"login": "octo"}, "repo": repository},
             "base": {"ref": "main", "sha": "0", "repo": repository},
             "merged_at": self.merge_commit.as_ref().map(|_| "2026-11-25T00:00:00Z"),
             "merge_commit_sha": self.merge_commit,

@@ -1,0 +1,265 @@
+//! A pull request with what speaks against its merge, in one request: reviews, checks and rules are four lists by the other API.
+//! <https://docs.github.com/en/graphql>
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::patience::Repeat;
+use super::pull::{Account, Label, seconds};
+use super::{Credentials, GitHub};
+use crate::{Error, Objections, Opened, PullRequestState, Result};
+
+/// What is asked.
+const QUERY: &str = include_str!("overview.graphql");
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Option<Data>,
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    viewer: Option<Account>,
+    repository: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Repository {
+    pull_request: Option<Overview>,
+}
+
+/// Why a part of the answer is not there.
+#[derive(Deserialize)]
+pub(super) struct Fault {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    pub(super) message: String,
+    path: Option<Vec<Value>>,
+}
+
+impl Fault {
+    /// Whether the part is below a field of this name.
+    pub(super) fn is_in(&self, field: &str) -> bool {
+        self.path.iter().flatten().any(|step| step == field)
+    }
+}
+
+/// A list of which the first hundred are asked for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct List<T> {
+    nodes: Option<Vec<Option<T>>>,
+    pub(super) total_count: Option<usize>,
+}
+
+impl<T> List<T> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.nodes.iter().flatten().flatten()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Overview {
+    number: u64,
+    url: String,
+    title: String,
+    body: String,
+    state: String,
+    is_draft: bool,
+    created_at: Option<String>,
+    author: Option<Actor>,
+    labels: Option<List<Label>>,
+    review_requests: Option<List<ReviewRequest>>,
+    head_ref_name: String,
+    head_ref_oid: String,
+    head_repository: Option<RepositoryName>,
+    is_cross_repository: bool,
+    base_ref_name: String,
+    pub(super) base_ref: Option<BaseRef>,
+    merge_commit: Option<Oid>,
+    pub(super) commits: Option<List<PullRequestCommit>>,
+    pub(super) review_decision: Option<String>,
+    pub(super) latest_opinionated_reviews: Option<List<Review>>,
+}
+
+#[derive(Deserialize)]
+struct Actor {
+    #[serde(rename = "__typename")]
+    kind: String,
+    login: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReviewRequest {
+    requested_reviewer: Option<Reviewer>,
+}
+
+/// A user has a login, and a team a slug.
+#[derive(Deserialize)]
+struct Reviewer {
+    login: Option<String>,
+    slug: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RepositoryName {
+    name_with_owner: String,
+}
+
+#[derive(Deserialize)]
+struct Oid {
+    oid: String,
+}
+
+/// The base branch with its rules: those of its protection, and those of rulesets.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BaseRef {
+    pub(super) ref_update_rule: Option<UpdateRule>,
+    pub(super) rules: Option<List<Rule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UpdateRule {
+    pub(super) required_approving_review_count: Option<usize>,
+    pub(super) required_status_check_contexts: Option<Vec<Option<String>>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Rule {
+    pub(super) parameters: Option<Parameters>,
+}
+
+/// The parameters of the rules that are asked for; others have none of these fields.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    pub(super) required_approving_review_count: Option<usize>,
+    pub(super) required_status_checks: Option<Vec<RequiredCheck>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RequiredCheck {
+    pub(super) context: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PullRequestCommit {
+    pub(super) commit: Option<Commit>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Commit {
+    pub(super) status_check_rollup: Option<Rollup>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Rollup {
+    pub(super) contexts: Option<List<Check>>,
+}
+
+/// A check has a name and, once it has ended, a conclusion; a status of a commit has a context and a state.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Check {
+    pub(super) started_at: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) conclusion: Option<String>,
+    pub(super) context: Option<String>,
+    pub(super) state: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Review {
+    pub(super) state: Option<String>,
+    pub(super) author: Option<Account>,
+}
+
+impl GitHub {
+    /// A pull request by its number, with what speaks against its merge, apart from the check of this name.
+    pub(crate) async fn overview(&self, number: u64, except: &str) -> Result<(Opened, Objections)> {
+        let client = self.client().await?;
+        // an Enterprise server has it beside the API of `/api/v3`
+        let route = if self.api.ends_with("/v3") { "/../graphql" } else { "/graphql" };
+        let variables = json!({ "owner": self.owner, "name": self.repository, "number": number });
+        let body = json!({ "query": QUERY, "variables": variables });
+        let answer: Answer = self.ask(Repeat::Harmless, || client.post(route, Some(&body))).await?;
+        let (viewer, repository) = answer.data.map(|data| (data.viewer, data.repository)).unwrap_or_default();
+        if let (Credentials::Token(_), Some(viewer)) = (&self.credentials, viewer) {
+            // it saves the question who asks; whoever knows it already knows the same
+            let _ = self.login.set(viewer.login);
+        }
+        let is_there = repository.is_some();
+        match repository.and_then(|repository| repository.pull_request) {
+            Some(overview) => {
+                let objections = overview.objections(except, &answer.errors);
+                Ok((overview.opened(&self.owner), objections))
+            }
+            None => Err(self.not_there(number, is_there, answer.errors.into_iter().next())),
+        }
+    }
+
+    /// Why there is no pull request in an answer.
+    fn not_there(&self, number: u64, has_repository: bool, fault: Option<Fault>) -> Error {
+        let Some(Fault { kind, message, .. }) = fault else {
+            return self.unreadable("it has neither a pull request nor a reason");
+        };
+        match kind.as_deref() {
+            Some("NOT_FOUND") if has_repository => Error::NoPullRequest(number),
+            Some("NOT_FOUND") => {
+                let advice = "the repository does not exist, or the token may not see it";
+                Error::Refused { status: 404, message, advice }
+            }
+            Some("RATE_LIMITED" | "RATE_LIMIT") => Error::RateLimited { reset: "within an hour".to_owned() },
+            _ => {
+                let advice = "the token needs to read pull requests, checks and contents of this repository";
+                Error::Refused { status: 403, message, advice }
+            }
+        }
+    }
+}
+
+impl Overview {
+    fn opened(self, owner: &str) -> Opened {
+        let state = match self.state.as_str() {
+            "OPEN" => PullRequestState::Open,
+            "MERGED" => PullRequestState::Merged,
+            _ => PullRequestState::Closed,
+        };
+        let requested = self.review_requests.iter().flat_map(List::all);
+        let requested: Vec<&Reviewer> = requested.filter_map(|one| one.requested_reviewer.as_ref()).collect();
+        let users = requested.iter().filter_map(|one| one.login.clone());
+        let teams = requested.iter().filter_map(|one| Some(format!("{owner}/{}", one.slug.as_ref()?)));
+        Opened {
+            number: self.number,
+            url: self.url,
+            branch: self.head_ref_name,
+            title: self.title,
+            head: self.head_ref_oid,
+            state,
+            base: self.base_ref_name,
+            body: self.body,
+            // the other API says so of an app
+            author: self.author.map_or_else(String::new, |author| match author.kind.as_str() {
+                "Bot" => format!("{}[bot]", author.login),
+                _ => author.login,
+            }),
+            labels: self.labels.iter().flat_map(List::all).map(|label| label.name.clone()).collect(),
+            reviewers: users.chain(teams).collect(),
+            is_draft: self.is_draft,
+            head_repository: self.head_repository.map(|repository| repository.name_with_owner),
+            is_fork: self.is_cross_repository,
+            merge_commit: self.merge_commit.map(|commit| commit.oid).filter(|_| state == PullRequestState::Merged),
+            commits: self.commits.and_then(|commits| commits.total_count),
+            opened_at: self.created_at.as_deref().and_then(seconds),
+        }
+    }
+}

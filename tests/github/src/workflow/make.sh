@@ -1,0 +1,41 @@
+#!/bin/sh
+# What the targets of the Makefile that workflows call leave behind on a runner. Nothing is compiled: the command line is the one under test,
+# SLIPWAY stands for its path, and on a runner of another architecture it builds images for that one. Any other target fails.
+set -eu
+
+case "$RUNNER_OS $RUNNER_ARCH" in
+"Linux X64") target=x86_64-unknown-linux-gnu platform=linux/amd64 ;;
+"Linux ARM64") target=aarch64-unknown-linux-gnu platform=linux/arm64 ;;
+"macOS ARM64") target=aarch64-apple-darwin platform= ;;
+esac
+
+program() {
+	mkdir -p "${1%/*}"
+	cat >"$1"
+	chmod 755 "$1"
+}
+
+command_line() {
+	program "$1" <<-END
+		#!/bin/sh
+		case "\$1 \${2-}" in "image push") set -- "\$@" --platform $platform ;; esac
+		exec 'SLIPWAY' "\$@"
+	END
+}
+
+case "$*" in
+install) command_line "$HOME/.cargo/bin/slipway" ;;
+"package TAG=$GITHUB_REF_NAME TO=package")
+	command_line "$RUNNER_TEMP/made/slipway"
+	# which machine this is, as the script asks it
+	program "$RUNNER_TEMP/made/rustc" <<-END
+		#!/bin/sh
+		echo "host: $target"
+	END
+	PATH=$RUNNER_TEMP/made:$PATH python3 tools/setup/package.py "$RUNNER_TEMP/made/slipway" package "$GITHUB_REF_NAME"
+	;;
+*)
+	echo "make $* is not known here" >&2
+	exit 2
+	;;
+esac
