@@ -16,9 +16,8 @@ store, artifacts, port = sys.argv[1:]
 # The port is taken before the imports, which last seconds. asyncio sets TCP_NODELAY only for a socket that is said to be of TCP; without it,
 # many an answer waits 40 ms for an acknowledgement.
 listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-if port != "0":
-    # Connections of the server that had this port before may not have ended yet.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+# Started again at this port, it finds connections of the server before that have not ended yet. Linux gives it the port only if both have set this.
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind(("127.0.0.1", int(port)))
 port = listener.getsockname()[1]
 print(json.dumps({"mlflow": f"127.0.0.1:{port}"}), flush=True)

@@ -13,29 +13,50 @@ use crate::place::Place;
 use crate::worker::{free_port, terminate};
 
 const WORKERS: usize = 2;
-/// The longest time between two kills, in milliseconds: about what a job takes.
-const MOMENT: u64 = 2000;
 /// The longest time that the store is away, and after which the workers that are left are stopped, in milliseconds.
 const SOON: u64 = 500;
 
+/// Kills of the store, MLflow and a worker, in turn.
+struct Kills {
+    random: fastrand::Rng,
+    done: usize,
+    most: usize,
+    /// The longest time before each, in milliseconds: about what a job takes.
+    moment: u64,
+}
+
+impl Kills {
+    fn are_over(&self) -> bool {
+        self.done == self.most
+    }
+
+    fn time(&mut self, most: u64) -> Duration {
+        Duration::from_millis(self.random.u64(..most))
+    }
+}
+
+// A few are one of the store and one of MLflow, which nothing else kills: `checkpoints` kills workers.
 #[rstest]
-#[case::a_few(3)]
+#[case::a_few(2, 20, 600)]
 #[ignore = "takes minutes: `make test-faults`"]
-#[case::a_hundred(100)]
+#[case::a_hundred(100, 60, 2000)]
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_killed_the_same_model_is_registered_once(#[case] most: usize) {
-    let mut place = Place::with_one_store().await;
+async fn whatever_is_killed_the_same_model_is_registered_once(
+    #[case] most: usize,
+    #[case] epochs: usize,
+    #[case] moment: u64,
+) {
+    let mut place = Place::with_one_store(epochs).await;
     place.finish(&place.trial("whole", WORKERS)).await;
     let whole = place.result("whole").await;
-    let mut random = fastrand::Rng::with_seed(19);
-    let mut kills = 0;
+    let mut kills = Kills { random: fastrand::Rng::with_seed(19), done: 0, most, moment };
     for job in 0.. {
-        if kills == most {
+        if kills.are_over() {
             break;
         }
         let name = format!("job-{job}");
         let trial = place.trial(&name, WORKERS);
-        while !attempt(&mut place, &trial, &mut random, &mut kills, most).await {}
+        while !attempt(&mut place, &trial, &mut kills).await {}
         place.check_finished(&name).await;
         assert_eq!(place.result(&name).await, whole, "{name}");
         assert_eq!(stored_digest(&place, &name).await, whole.1, "{name}: its files");
@@ -43,35 +64,35 @@ async fn whatever_is_killed_the_same_model_is_registered_once(#[case] most: usiz
 }
 
 /// One attempt of a job. Returns whether the job is done; if not, one of its workers was killed.
-async fn attempt(place: &mut Place, trial: &Value, random: &mut fastrand::Rng, kills: &mut usize, most: usize) -> bool {
+async fn attempt(place: &mut Place, trial: &Value, kills: &mut Kills) -> bool {
     let port = free_port();
     let start = |rank| Worker::start(&mut place.worker(rank, port, trial, "0.05"));
     let mut workers: Vec<_> = (0..WORKERS).map(start).collect();
     let mut is_lost = false;
-    while !is_lost && *kills < most {
-        if ended_within(&mut workers, Duration::from_millis(random.u64(..MOMENT))).await {
+    while !is_lost && !kills.are_over() {
+        if ended_within(&mut workers, kills.time(kills.moment)).await {
             break;
         }
-        match *kills % 3 {
+        match kills.done % 3 {
             0 => {
                 place.objects.kill().await;
-                tokio::time::sleep(Duration::from_millis(random.u64(..SOON))).await;
+                tokio::time::sleep(kills.time(SOON)).await;
                 place.objects.start_again();
             }
-            1 => {
-                workers[random.usize(..WORKERS)].child.kill().unwrap();
-                is_lost = true;
-                // as JobSet and `slipway up` do, before they start all of them again
-                tokio::time::sleep(Duration::from_millis(random.u64(..SOON))).await;
-                workers.iter_mut().for_each(Worker::stop);
-            }
             // it takes seconds to start
-            _ => {
+            1 => {
                 place.mlflow.kill();
                 place.mlflow.start_again().await;
             }
+            _ => {
+                workers[kills.random.usize(..WORKERS)].child.kill().unwrap();
+                is_lost = true;
+                // as JobSet and `slipway up` do, before they start all of them again
+                tokio::time::sleep(kills.time(SOON)).await;
+                workers.iter_mut().for_each(Worker::stop);
+            }
         }
-        *kills += 1;
+        kills.done += 1;
     }
     let ended = workers.into_iter().map(|worker| tokio::task::spawn_blocking(move || worker.end()));
     let mut is_done = true;

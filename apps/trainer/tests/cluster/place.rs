@@ -9,30 +9,35 @@ use slipway_mlflow_server::Mlflow;
 use crate::objects::{KEYS, Objects};
 use crate::worker::{Running, free_port, trial, worker};
 
-/// Long enough to be interrupted: 50 steps each.
+/// Of a job, unless a test says otherwise: long enough to be interrupted. Each has 50 steps.
 pub(crate) const EPOCHS: usize = 60;
 
 /// What a job needs, with a folder for caches.
 pub(crate) struct Place {
     pub(crate) mlflow: Mlflow,
     pub(crate) objects: Objects,
+    epochs: usize,
     folder: tempfile::TempDir,
 }
 
 impl Place {
     pub(crate) async fn new() -> Self {
-        Self { mlflow: Mlflow::start().await, objects: Objects::start().await, folder: tempfile::tempdir().unwrap() }
+        Self::of(Mlflow::start().await, Objects::start().await, EPOCHS)
     }
 
-    /// One whose MLflow keeps its files in the same store as everything else, as in the embedded loop and in a cluster.
-    pub(crate) async fn with_one_store() -> Self {
+    /// One whose MLflow keeps its files in the same store as everything else, as in the embedded loop and in a cluster. Jobs have so many epochs.
+    pub(crate) async fn with_one_store(epochs: usize) -> Self {
         let objects = Objects::start().await;
-        Self { mlflow: Mlflow::on_s3(&objects.url, KEYS).await, objects, folder: tempfile::tempdir().unwrap() }
+        Self::of(Mlflow::on_s3(&objects.url, KEYS).await, objects, epochs)
+    }
+
+    fn of(mlflow: Mlflow, objects: Objects, epochs: usize) -> Self {
+        Self { mlflow, objects, epochs, folder: tempfile::tempdir().unwrap() }
     }
 
     /// A job of this name, whose experiment and model are called like it.
     pub(crate) fn trial(&self, name: &str, workers: usize) -> Value {
-        let mut trial = trial(&self.objects, workers, EPOCHS);
+        let mut trial = trial(&self.objects, workers, self.epochs);
         for field in ["name", "experiment"] {
             trial[field] = name.into();
         }
@@ -78,7 +83,7 @@ impl Place {
         let runs = self.mlflow.runs(name).await;
         let (finished, others): (Vec<_>, Vec<_>) = runs.iter().partition(|run| run.status == RunStatus::Finished);
         assert!(finished.len() == 1 && others.iter().all(|run| !run.is_open()), "{name}: {runs:?}");
-        let last = EPOCHS as i64;
+        let last = self.epochs as i64;
         for (key, expected) in [
             ("loss", 0..last * 50),
             ("validation_accuracy", 0..last),

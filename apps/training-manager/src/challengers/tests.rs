@@ -106,7 +106,7 @@ fn trial(state: &str, decision: &str) -> Value {
             "dropped": 0
         },
         "agreement": { "agreed": 97, "disagreed": 3, "share": 0.97 },
-        "tests": { "errors": evidence, "latency": evidence },
+        "tests": { "errors": evidence, "latency": evidence, "corrections": evidence },
         "truth": {
             "known": 50, "better": 20, "worse": 1, "same": 29, "decision": decision, "evidence": evidence,
             "difference": [0.1, 0.6], "level": 0.01
@@ -130,6 +130,9 @@ async fn a_canary_that_was_switched_off_leaves_git_by_one_pull_request() {
         "| latency, nine tenths | 2.00 ms | – |",
         "- both said the same of 97 of 100 rows (97.0 %)",
         "- evidence for worse errors: an e-value of 431.000, which decides at 200",
+        "- evidence for worse latency: an e-value of 431.000, which decides at 200",
+        "- evidence for more corrections: an e-value of 431.000, which decides at 200",
+        "- of 50 pairs of requests, one that each has answered, with a known truth, it alone was right on 20,",
         "The version in service is not touched.",
     ] {
         assert!(opened.body.contains(says), "{says}\n{}", opened.body);

@@ -182,7 +182,8 @@ fn undisturbed(stack: &Stack) -> Result<&'static str> {
 /// Waits until the job is complete, and checks that nothing is half done: one version that can be served, and no run that stays open.
 fn registered(stack: &Stack, name: &str, job: &str) -> Result<Version> {
     stack.completes(job, LIMIT)?;
-    let mut versions = stack.versions()?;
+    // what was killed last may have been killed when the job was done
+    let (mut versions, _) = until("MLflow answers", LIMIT, || Ok(Ok(stack.versions()?)))?;
     versions.retain(|version| version.job == job);
     ensure!(
         versions.len() == 1 && versions[0].status == "READY" && !versions[0].digest.is_empty(),
