@@ -279,7 +279,7 @@ impl Forge {
     }
 
     /// A pull request by its number, with what reviews, checks and rules say against its merge, apart from the check of this name. On GitHub one
-    /// request. A bare repository has none of the three.
+    /// request, or two if a team is asked for its review. A bare repository has none of the three.
     ///
     /// # Errors
     /// [`Error::NoPullRequest`]; when the forge refuses or cannot be reached. What it does not tell of the objections is no error.

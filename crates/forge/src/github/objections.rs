@@ -109,7 +109,8 @@ impl Overview {
     /// What GitHub does not tell.
     fn unknown(&self, faults: &[Fault]) -> Vec<String> {
         let mut unknown: BTreeSet<String> = BTreeSet::new();
-        for fault in faults {
+        // whose review is asked for is found in another way
+        for fault in faults.iter().filter(|fault| !fault.is_in("reviewRequests")) {
             let what = if fault.is_in("statusCheckRollup") {
                 "other checks are"
             } else if fault.is_in("baseRef") {

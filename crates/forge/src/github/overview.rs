@@ -99,11 +99,17 @@ struct ReviewRequest {
     requested_reviewer: Option<Reviewer>,
 }
 
-/// A user has a login, and a team a slug.
+/// Of a team nothing is asked.
 #[derive(Deserialize)]
 struct Reviewer {
     login: Option<String>,
-    slug: Option<String>,
+}
+
+impl ReviewRequest {
+    /// The login of a user. Returns `None` for anything else, and for whom the token may not see.
+    fn login(&self) -> Option<&str> {
+        self.requested_reviewer.as_ref()?.login.as_deref()
+    }
 }
 
 #[derive(Deserialize)]
@@ -184,7 +190,8 @@ pub(super) struct Review {
 }
 
 impl GitHub {
-    /// A pull request by its number, with what speaks against its merge, apart from the check of this name.
+    /// A pull request by its number, with what speaks against its merge, apart from the check of this name. If a team is asked for its review, its
+    /// name takes a second request.
     pub(crate) async fn overview(&self, number: u64, except: &str) -> Result<(Opened, Objections)> {
         let client = self.client().await?;
         // an Enterprise server has it beside the API of `/api/v3`
@@ -201,7 +208,12 @@ impl GitHub {
         match repository.and_then(|repository| repository.pull_request) {
             Some(overview) => {
                 let objections = overview.objections(except, &answer.errors);
-                Ok((overview.opened(&self.owner), objections))
+                let names_all = overview.review_requests.iter().flat_map(List::all).all(|one| one.login().is_some());
+                let mut opened = overview.opened();
+                if !names_all {
+                    opened.reviewers = self.get(number).await?.reviewers;
+                }
+                Ok((opened, objections))
             }
             None => Err(self.not_there(number, is_there, answer.errors.into_iter().next())),
         }
@@ -219,25 +231,25 @@ impl GitHub {
                 Error::Refused { status: 404, message, advice }
             }
             Some("RATE_LIMITED" | "RATE_LIMIT") => Error::RateLimited { reset: "within an hour".to_owned() },
-            _ => {
+            Some("FORBIDDEN" | "INSUFFICIENT_SCOPES") => {
                 let advice = "the token needs to read pull requests, checks and contents of this repository";
                 Error::Refused { status: 403, message, advice }
             }
+            // this API says so with the status of a success
+            _ => Error::Refused { status: 200, message, advice: "try again later" },
         }
     }
 }
 
 impl Overview {
-    fn opened(self, owner: &str) -> Opened {
+    fn opened(self) -> Opened {
         let state = match self.state.as_str() {
             "OPEN" => PullRequestState::Open,
             "MERGED" => PullRequestState::Merged,
             _ => PullRequestState::Closed,
         };
-        let requested = self.review_requests.iter().flat_map(List::all);
-        let requested: Vec<&Reviewer> = requested.filter_map(|one| one.requested_reviewer.as_ref()).collect();
-        let users = requested.iter().filter_map(|one| one.login.clone());
-        let teams = requested.iter().filter_map(|one| Some(format!("{owner}/{}", one.slug.as_ref()?)));
+        let requests = self.review_requests.iter().flat_map(List::all);
+        let reviewers = requests.filter_map(|one| one.login().map(str::to_owned)).collect();
         Opened {
             number: self.number,
             url: self.url,
@@ -253,7 +265,7 @@ impl Overview {
                 _ => author.login,
             }),
             labels: self.labels.iter().flat_map(List::all).map(|label| label.name.clone()).collect(),
-            reviewers: users.chain(teams).collect(),
+            reviewers,
             is_draft: self.is_draft,
             head_repository: self.head_repository.map(|repository| repository.name_with_owner),
             is_fork: self.is_cross_repository,

@@ -27,12 +27,13 @@ pub(super) async fn answer(asked: &Asked<'_>, inner: &Inner) -> Result<Answer> {
     if asked.account == Account::Nobody {
         return Ok(refused(StatusCode::UNAUTHORIZED, "This endpoint requires you to be authenticated."));
     }
-    let read = async |path: &str| {
-        let path = format!("/repos/{REPOSITORY}{path}");
-        asked.ask(inner, &Method::GET, &path, Bytes::new()).await
-    };
+    if query.contains("on Team") {
+        let message = "Your token has not been granted the required scopes to execute this query.";
+        let errors = [json!({ "type": "INSUFFICIENT_SCOPES", "message": message })];
+        return Ok(Answer::of(StatusCode::OK, &json!({ "errors": errors })));
+    }
     let number = &body["variables"]["number"];
-    let pull = read(&format!("/pulls/{number}")).await?;
+    let pull = read(asked, inner, &format!("/pulls/{number}")).await?;
     if !pull.status.is_success() {
         let message = format!("Could not resolve to a PullRequest with the number of {number}.");
         let error = json!({ "type": "NOT_FOUND", "path": ["repository", "pullRequest"], "message": message });
@@ -41,11 +42,11 @@ pub(super) async fn answer(asked: &Asked<'_>, inner: &Inner) -> Result<Answer> {
     }
     let mut pull = pull.json();
     pulls::correct(asked.state, inner, &mut pull).await?;
-    let reviews = opinionated(&read(&format!("/pulls/{number}/reviews?per_page=100")).await?.json());
+    let reviews = opinionated(&read(asked, inner, &format!("/pulls/{number}/reviews?per_page=100")).await?.json());
     let mut errors = Vec::new();
     let rollup = if may_read(asked, "checks") && may_read(asked, "statuses") {
-        let runs = read(&format!("/commits/{}/check-runs?per_page=100", text(&pull["head"]["sha"]))).await?.json();
-        rollup(&runs)
+        let head = text(&pull["head"]["sha"]);
+        rollup(&read(asked, inner, &format!("/commits/{head}/check-runs?per_page=100")).await?.json())
     } else {
         let path = json!(["repository", "pullRequest", "commits", "nodes", 0, "commit", "statusCheckRollup"]);
         let message = "Resource not accessible by integration";
@@ -61,6 +62,11 @@ pub(super) async fn answer(asked: &Asked<'_>, inner: &Inner) -> Result<Answer> {
         answer["errors"] = errors.into();
     }
     Ok(Answer::of(StatusCode::OK, &answer))
+}
+
+/// What emulate says of the repository.
+async fn read(asked: &Asked<'_>, inner: &Inner, path: &str) -> Result<Answer> {
+    asked.ask(inner, &Method::GET, &format!("/repos/{REPOSITORY}{path}"), Bytes::new()).await
 }
 
 fn text(value: &Value) -> &str {
@@ -122,7 +128,8 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
     };
     let each = |key: &str| pull[key].as_array().cloned().unwrap_or_default();
     let users = each("requested_reviewers").into_iter().map(|user| json!({ "login": user["login"] }));
-    let teams = each("requested_teams").into_iter().map(|team| json!({ "slug": team["slug"] }));
+    // nothing is asked of a team, because no token here may read one
+    let teams = each("requested_teams").into_iter().map(|_| json!({}));
     let requests: Vec<Value> = users.chain(teams).map(|one| json!({ "requestedReviewer": one })).collect();
     let labels: Vec<Value> = each("labels").iter().map(|label| json!({ "name": label["name"] })).collect();
     let login = text(&pull["user"]["login"]);
@@ -143,7 +150,7 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
         "headRepository": { "nameWithOwner": head }, "isCrossRepository": head != REPOSITORY,
         "baseRefName": pull["base"]["ref"], "baseRef": { "refUpdateRule": null, "rules": { "nodes": rules } },
         "mergeCommit": commit, "reviewDecision": decision,
-        "commits": { "totalCount": 1, "nodes": [{ "commit": { "statusCheckRollup": rollup } }] },
+        "commits": { "totalCount": pull["commits"], "nodes": [{ "commit": { "statusCheckRollup": rollup } }] },
         "latestOpinionatedReviews": { "nodes": decisions.collect::<Vec<_>>() },
     })
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What the targets of the Makefile that workflows call leave behind on a runner. Nothing is compiled: the command line is the one under test,
-# SLIPWAY stands for its path, and on a runner of another architecture it builds images for that one. Any other target fails.
+# SLIPWAY stands for its path, and on a runner of another architecture it builds images for that one. Everything else is the real make's.
 set -eu
 
 case "$RUNNER_OS $RUNNER_ARCH" in
@@ -35,7 +35,8 @@ install) command_line "$HOME/.cargo/bin/slipway" ;;
 	PATH=$RUNNER_TEMP/made:$PATH python3 tools/setup/package.py "$RUNNER_TEMP/made/slipway" package "$GITHUB_REF_NAME"
 	;;
 *)
-	echo "make $* is not known here" >&2
-	exit 2
+	# a fork's Makefile does what it would do on a runner, so that tests notice it
+	PATH=${PATH#*"${0%/*}":}
+	exec make "$@"
 	;;
 esac

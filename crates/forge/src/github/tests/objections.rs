@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::github;
+use super::{github, pull};
 use crate::{Approvals, Credentials, Error, Forge, GitHub, Objections, Opened, PullRequestState};
 
 /// A pull request without anything against it.
@@ -13,7 +13,7 @@ fn overview() -> Value {
         "number": 7, "url": "https://github.com/octo/cat/pull/7", "title": "Train", "body": "why", "state": "OPEN",
         "isDraft": true, "createdAt": "2026-11-25T00:00:00Z", "author": { "__typename": "Bot", "login": "slipway" },
         "labels": { "nodes": [{ "name": "training" }] },
-        "reviewRequests": { "nodes": [{ "requestedReviewer": { "slug": "ml" } }, { "requestedReviewer": { "login": "ann" } }, { "requestedReviewer": null }] },
+        "reviewRequests": { "nodes": [{ "requestedReviewer": { "login": "ann" } }] },
         "headRefName": "topic", "headRefOid": "abc", "headRepository": { "nameWithOwner": "eve/cat" }, "isCrossRepository": true,
         "baseRefName": "main", "baseRef": { "refUpdateRule": null, "rules": { "nodes": [] } }, "mergeCommit": null,
         "commits": { "totalCount": 3, "nodes": [{ "commit": { "statusCheckRollup": null } }] },
@@ -69,7 +69,7 @@ async fn a_pull_request_is_the_one_that_the_other_api_describes() {
         body: "why".to_owned(),
         author: "slipway[bot]".to_owned(),
         labels: vec!["training".to_owned()],
-        reviewers: vec!["ann".to_owned(), "octo/ml".to_owned()],
+        reviewers: vec!["ann".to_owned()],
         is_draft: true,
         head_repository: Some("eve/cat".to_owned()),
         is_fork: true,
@@ -84,6 +84,39 @@ async fn a_pull_request_is_the_one_that_the_other_api_describes() {
     merged["mergeCommit"] = json!({ "oid": "def" });
     let (opened, _) = found(merged, json!([])).await;
     assert_eq!((opened.state, opened.merge_commit.as_deref()), (PullRequestState::Merged, Some("def")));
+}
+
+/// Only a token that may read the organization is told of a team by this API: a person's is not told its name, a workflow's not even that it is one.
+#[tokio::test]
+async fn a_team_that_is_asked_for_its_review_is_named_by_the_first_api() {
+    for (team, errors) in [
+        (json!({}), json!([])),
+        (
+            Value::Null,
+            json!([{
+                "type": "FORBIDDEN", "message": "Resource not accessible by integration",
+                "path": ["repository", "pullRequest", "reviewRequests", "nodes", 1, "requestedReviewer"],
+            }]),
+        ),
+    ] {
+        let mut asked = overview();
+        let ann = json!({ "requestedReviewer": { "login": "ann" } });
+        asked["reviewRequests"]["nodes"] = json!([ann, { "requestedReviewer": team }]);
+        let data = json!({ "viewer": { "login": "hubot" }, "repository": { "pullRequest": asked } });
+        let (server, github) = server(json!({ "data": data, "errors": errors })).await;
+        let mut described = pull(7, "topic");
+        described["requested_reviewers"] = json!([{ "login": "ann" }]);
+        described["requested_teams"] = json!([{ "slug": "ml" }]);
+        Mock::given(method("GET"))
+            .and(path("/repos/octo/cat/pulls/7"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(described))
+            .expect(1)
+            .mount(&server)
+            .await;
+        let (opened, objections) = github.overview(7, "slipway").await.unwrap();
+        assert_eq!(opened.reviewers, ["ann", "octo/ml"]);
+        assert_eq!((opened.head.as_str(), objections), ("abc", Objections::default()));
+    }
 }
 
 #[tokio::test]
@@ -200,8 +233,11 @@ async fn a_pull_request_that_is_not_there_is_an_error_that_says_why() {
     assert!(matches!(error(without.clone(), Some("NOT_FOUND")).await, Error::NoPullRequest(7)));
     let refused = error(json!({ "repository": null }), Some("NOT_FOUND")).await;
     assert_eq!(refused.status(), Some(404), "{refused}");
-    assert_eq!(error(without.clone(), Some("FORBIDDEN")).await.status(), Some(403));
-    assert_eq!(error(Value::Null, None).await.status(), Some(403));
+    for kind in ["FORBIDDEN", "INSUFFICIENT_SCOPES"] {
+        assert_eq!(error(without.clone(), Some(kind)).await.status(), Some(403));
+    }
+    let failed = error(Value::Null, None).await;
+    assert!(failed.to_string().ends_with("no; try again later"), "{failed}");
     let limited = error(Value::Null, Some("RATE_LIMITED")).await;
     assert!(matches!(limited, Error::RateLimited { .. }), "{limited}");
 

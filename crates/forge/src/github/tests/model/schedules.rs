@@ -1,6 +1,7 @@
 //! Random schedules: whatever goes wrong meanwhile, once it is over and the commands are run again, there is one pull request with one
 //! report of its newest commit, also if a workflow and an App or a person write it, and nobody else's comment or commit was touched.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -231,7 +232,7 @@ async fn put(model: &Model, client: &GitHub, branch: &str) -> Result<bool, Error
         return Ok(is_ours);
     }
     let file = NewFile::Content { mode: 0o100_644, bytes: b"a: 1\n".to_vec() };
-    let (parents, changes) = ([BASE.to_owned()], [("a.yaml".to_owned(), file)].into());
+    let (parents, changes) = ([BASE.to_owned()], BTreeMap::from([("a.yaml".to_owned(), file)]));
     let commit = NewCommit { parents: &parents, changes: &changes, message: "Train", tree: None };
     let Err(error) = client.push(&commit, branch).await else { return Ok(true) };
     match (fetch(model, branch).await, error) {
