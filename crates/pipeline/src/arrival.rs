@@ -59,12 +59,12 @@ pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> 
     }
     let mut reader = IndexReader::open(&path)?;
     let mut unit: Option<(String, i64)> = None;
-    while let Some(line) = reader.next()? {
-        match line {
+    while reader.advance()? {
+        match reader.line()? {
             Line::Unit { name, version, at } => {
-                let same = listed.get(&name).filter(|(there, _)| *there == version);
+                let same = listed.get(name).filter(|(there, _)| there == version);
                 let written = same.map(|(_, written)| earliest(at, *written));
-                unit = written.map(|written| (name, written));
+                unit = written.map(|written| (name.to_owned(), written));
             }
             Line::Item(item) => {
                 let Some((name, at)) = &unit else { continue };

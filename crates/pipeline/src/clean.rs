@@ -1,4 +1,4 @@
-//! What of a store nothing needs any more: packs and indexes of declarations that have changed, assignments of earlier heads, reports of datasets
+//! What of a store nothing needs any more: indexes of declarations that have changed and packs of what they had set aside, assignments of earlier heads, reports of datasets
 //! that nobody names, and what killed builds have left.
 //!
 //! **What is needed.** Every manifest and all of its blobs, because a digest may be pinned anywhere: in another branch, in a job, in the history. All

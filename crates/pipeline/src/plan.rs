@@ -5,6 +5,7 @@ use slipway_experiment::Dataset;
 
 use crate::Result;
 use crate::build::Places;
+use crate::files::Spool;
 use crate::index::{self, Earlier, IndexWriter};
 use crate::unit::{self, UnitKind};
 
@@ -43,7 +44,7 @@ pub async fn plan(declaration: &Dataset, places: &Places, store: &Store) -> Resu
         Some((kept, path)) => Some(Earlier::open(kept, &path)?),
         None => None,
     };
-    let mut nothing = IndexWriter::new(&places.temporary)?;
+    let mut nothing = IndexWriter::new(Spool::new(&places.temporary)?);
     let mut units = unit::list(&declaration.spec, places, store).await?;
     let mut sources: Vec<PlannedSource> = Vec::new();
     while let Some(unit) = units.next()? {

@@ -31,12 +31,12 @@ pub(crate) enum Fault {
 
 /// An item that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
+pub(crate) struct Item<'a> {
     /// Its name within its unit; empty if it is the whole unit.
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     pub(crate) part: Part,
     /// As its source says it: a name, or a number from 0.
-    pub(crate) label: String,
+    pub(crate) label: &'a str,
     pub(crate) outcome: Result<Good, Fault>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Good {
 /// Where the bytes are that are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Payload {
-    /// The number of its pack.
+    /// The number of the pack that holds them.
     pub(crate) pack: u32,
     pub(crate) offset: u64,
     pub(crate) length: u32,
@@ -183,9 +183,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Item {
+impl<'a> Item<'a> {
     pub(crate) fn write(&self, to: &mut Writer) {
-        to.text(&self.name).u8(self.part as u8).text(&self.label);
+        to.text(self.name).u8(self.part as u8).text(self.label);
         match &self.outcome {
             Ok(good) => {
                 to.u8(0).digest(&good.content).digest(&good.result).u32(good.read[0]).u32(good.read[1]);
@@ -207,8 +207,8 @@ impl Item {
         }
     }
 
-    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let (name, part, label) = (from.text()?.to_owned(), from.part()?, from.text()?.to_owned());
+    pub(crate) fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let (name, part, label) = (from.text()?, from.part()?, from.text()?);
         let outcome = match from.u8()? {
             0 => Ok(Good {
                 content: from.digest()?,
@@ -249,7 +249,7 @@ mod tests {
         };
         let faults = [Fault::WrongPlace, Fault::NotAnImage, Fault::Unreadable("cut".to_owned()), Fault::TooLarge(5)];
         for outcome in [Ok(good)].into_iter().chain(faults.map(Err)) {
-            let item = Item { name: "é".to_owned(), part: Part::Train, label: "cat".to_owned(), outcome };
+            let item = Item { name: "é", part: Part::Train, label: "cat", outcome };
             let mut writer = Writer::default();
             item.write(&mut writer);
             let mut reader = Reader { bytes: &writer.bytes };

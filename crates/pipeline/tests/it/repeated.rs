@@ -1,5 +1,7 @@
 //! The same again: the same bytes, and nothing is read twice.
 
+use std::collections::BTreeSet;
+
 use slipway_pipeline::{PlannedSource, Step};
 
 use crate::workshop::{New, Workshop, idx, items, levels, png};
@@ -103,6 +105,82 @@ async fn without_what_was_kept_the_result_is_the_same() {
     let (again, new) = workshop.read(IDX).await;
     assert_eq!((again.digest, again.report_digest, new), (built.digest, built.report_digest, New(1, 40)));
     assert_eq!(workshop.whole_head().await, Some(built.digest));
+}
+
+/// How often the levels of an image are in the store.
+fn copies(workshop: &Workshop, number: u64) -> usize {
+    let blobs = std::fs::read_dir(workshop.path().join("s3/datasets/blobs/sha256")).unwrap();
+    let contents = blobs.map(|blob| std::fs::read(blob.unwrap().path()).unwrap());
+    contents.map(|content| content.windows(64).filter(|window| *window == levels(number)).count()).sum()
+}
+
+#[tokio::test]
+async fn an_image_is_stored_once_whether_it_is_published_or_not() {
+    let workshop = Workshop::new().await;
+    // the same pixels with two labels
+    let mut all = items(0..40);
+    all.push((levels(7), 0));
+    idx_files(&workshop, &all);
+    let built = workshop.build(IDX).await;
+    assert_eq!((built.report.counts.total(), built.report.set_aside.count), (39, 2));
+    for number in 0..40 {
+        // what is set aside is in a pack, once for each item, since another declaration may keep it
+        assert_eq!(copies(&workshop, number), if number == 7 { 2 } else { 1 }, "{number}");
+    }
+    // all of it is found again where it is now: in the splits, and in the pack
+    workshop.land("in/1/a.png", png(&levels(40), 8));
+    let (grown, new) = workshop.read(IDX).await;
+    assert_eq!((new, grown.report.counts.total()), (New(1, 1), 40));
+    let published = workshop.items(&grown.digest).await;
+    assert!(workshop.items(&built.digest).await.iter().all(|(item, place)| published.get(item) == Some(place)));
+}
+
+/// A build that publishes nothing keeps what it has read in packs, as every build of earlier releases did.
+#[tokio::test]
+async fn what_a_refused_build_has_read_is_published_by_the_next_one() {
+    let workshop = Workshop::new().await;
+    idx_files(&workshop, &items(0..40));
+    let strict = IDX.replace("pipeline: {", "pipeline: {validate: {contrast: 127, setAside: 0.1}, ");
+    assert_eq!(workshop.problem(&strict).await.code, "too-many-set-aside");
+    assert_eq!((copies(&workshop, 0), workshop.whole_head().await), (1, None));
+    let (built, new) = workshop.read(IDX).await;
+    assert_eq!(new, New(0, 0));
+    assert_eq!(workshop.read(IDX).await.1, New(0, 0));
+    let other = Workshop::new().await;
+    idx_files(&other, &items(0..40));
+    assert_eq!(other.build(IDX).await.digest, built.digest);
+}
+
+#[tokio::test]
+async fn image_files_are_found_again_in_the_archives_of_the_splits() {
+    let workshop = Workshop::new().await;
+    // a name that does not fit into a header of tar
+    let long = "l".repeat(120);
+    let spec = format!(
+        "source: {{images: {{from: files/all}}}}, labels: [even, {long}], split: {{validation: 2, test: 3, seed: 0}}, \
+         pipeline: {{publish: images}}"
+    );
+    let mut files = BTreeSet::new();
+    for number in 0..24 {
+        let file = png(&levels(number), 8);
+        let label = if number % 2 == 0 { "even" } else { &long };
+        workshop.write(&format!("files/all/{label}/{number}.png"), &file);
+        files.insert(file);
+        if number >= 20 {
+            let (built, new) = workshop.read(&spec).await;
+            assert_eq!(new, if number == 20 { New(21, 21) } else { New(1, 1) });
+            let unpacked = workshop.store.unpack(&built.digest, &workshop.path().join("unpacked")).await.unwrap();
+            let mut published = BTreeSet::new();
+            for split in ["train", "validation", "test"] {
+                for label in ["even", &long] {
+                    for file in std::fs::read_dir(unpacked.folder.join(split).join(label)).into_iter().flatten() {
+                        published.insert(std::fs::read(file.unwrap().path()).unwrap());
+                    }
+                }
+            }
+            assert_eq!(published, files);
+        }
+    }
 }
 
 #[tokio::test]
