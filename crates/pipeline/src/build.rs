@@ -105,7 +105,7 @@ pub async fn build(declaration: &Dataset, places: &Places, store: &Store, mut sa
     let pipeline = declaration.spec.pipeline.as_ref().unwrap_or_else(|| unreachable!("it has a pipeline"));
     store.ensure_bucket().await?;
     let key = index::key(declaration, pipeline);
-    let earlier = match index::earlier(&key, store, &places.cache()).await? {
+    let earlier = match index::earlier(declaration, pipeline, store, &places.cache()).await? {
         Some((kept, path)) => Some(Earlier::open(kept, &path)?),
         None => None,
     };
@@ -114,12 +114,14 @@ pub async fn build(declaration: &Dataset, places: &Places, store: &Store, mut sa
     say(Step::Read { units, items, new_units, new_items, new_bytes });
     let classes = Classes::of(&declaration.spec);
     let building = Building { declaration, pipeline, places, store, key, readings, classes };
-    for _ in 0..ATTEMPTS {
-        match building.attempt(&mut say).await {
+    for number in 0..ATTEMPTS {
+        // whoever has overtaken this build may have kept more than it
+        let is_first = number == 0;
+        match building.attempt(is_first, &mut say).await {
             Ok(Some(built)) => return Ok(built),
             Ok(None) => say(Step::Overtaken),
             Err(error) => {
-                if matches!(error, Error::Source(_)) {
+                if is_first && matches!(error, Error::Source(_)) {
                     // somebody will correct the data or the declaration, and then it is not read again
                     building.keep(Moves::new(&places.temporary)).await?;
                 }
@@ -142,8 +144,8 @@ struct Building<'a> {
 }
 
 impl Building<'_> {
-    /// From the head of now to a new one; `None` if somebody else has moved it meanwhile.
-    async fn attempt(&self, say: &mut impl FnMut(Step)) -> Result<Option<Built>> {
+    /// From the head of now to a new one; `None` if somebody else has moved it meanwhile. The first attempt keeps what was read.
+    async fn attempt(&self, is_first: bool, say: &mut impl FnMut(Step)) -> Result<Option<Built>> {
         let Self { declaration, pipeline, places, store, readings, classes, .. } = self;
         let (spec, folder) = (&declaration.spec, places.temporary.as_path());
         let seen = store.head(&declaration.name).await?;
@@ -167,7 +169,9 @@ impl Building<'_> {
         let lists = listing.finish()?;
         let published = publish(&declaration.name, pipeline, &lists, classes, readings, places, store).await?;
         let Published { manifest, made, bytes, moves } = published;
-        self.keep(moves).await?;
+        if is_first {
+            self.keep(moves).await?;
+        }
         let digest = Digest::of(manifest.canonical()?);
         let made = made.into_iter().map(|place: Place| place.name().to_owned()).collect();
         say(Step::Published { made, bytes });

@@ -15,7 +15,8 @@ use crate::{Result, transform};
 /// Examines one image after the other.
 pub(crate) struct Examiner {
     transformer: Transformer,
-    hash: DifferenceHash,
+    /// If a rule asks for it.
+    hash: Option<DifferenceHash>,
     form: Publication,
     /// The bytes that are published.
     payloads: Spool,
@@ -39,7 +40,7 @@ impl Examiner {
     pub(crate) fn new(pipeline: &Pipeline, folder: &Path, number: u32) -> Result<Self> {
         Ok(Self {
             transformer: Transformer::new(&pipeline.transform),
-            hash: DifferenceHash::default(),
+            hash: pipeline.validate.near_duplicates.map(|_| DifferenceHash::default()),
             form: pipeline.publish,
             payloads: Spool::new(folder)?,
             number,
@@ -123,7 +124,7 @@ impl Examiner {
             read,
             range,
             shape: [picture.height, picture.width, picture.channels.into()],
-            hash: self.hash.of(picture),
+            hash: self.hash.as_mut().map(|hash| hash.of(picture)),
             levels: Levels::of(&picture.levels),
             payload,
         };

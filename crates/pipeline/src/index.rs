@@ -23,15 +23,37 @@ pub(crate) struct Kept {
     pub(crate) packs: Vec<Option<Blob>>,
 }
 
+/// The form of the index. Every release reads those before its own.
+const FORM: u8 = 2;
+
 /// Under which key the store keeps the step: by what decides what is known of an image and which bytes are published.
 pub(crate) fn key(declaration: &Dataset, pipeline: &Pipeline) -> Digest {
-    let form = if matches!(pipeline.publish, Publication::Idx(_)) { "levels" } else { "files" };
-    let transforms = &pipeline.transform;
-    Digest::of(format!("slipway pipeline: read 1\0{}\0{form}\0{transforms:?}", declaration.name))
+    key_of(FORM, declaration, pipeline)
 }
 
-/// The index of an earlier build; `None` if there is none, or a part of it is gone.
-pub(crate) async fn earlier(key: &Digest, store: &Store, cache: &Path) -> Result<Option<(Kept, PathBuf)>> {
+fn key_of(number: u8, declaration: &Dataset, pipeline: &Pipeline) -> Digest {
+    let form = if matches!(pipeline.publish, Publication::Idx(_)) { "levels" } else { "files" };
+    let transforms = &pipeline.transform;
+    Digest::of(format!("slipway pipeline: read {number}\0{}\0{form}\0{transforms:?}", declaration.name))
+}
+
+/// The index of an earlier build, also of an earlier release; `None` if there is none, or a part of it is gone.
+pub(crate) async fn earlier(
+    declaration: &Dataset,
+    pipeline: &Pipeline,
+    store: &Store,
+    cache: &Path,
+) -> Result<Option<(Kept, PathBuf)>> {
+    for form in (1..=FORM).rev() {
+        let found = kept(&key_of(form, declaration, pipeline), store, cache).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+async fn kept(key: &Digest, store: &Store, cache: &Path) -> Result<Option<(Kept, PathBuf)>> {
     let Some(bytes) = store.step(key).await? else { return Ok(None) };
     let kept: Kept = match serde_json::from_slice(&bytes) {
         Ok(kept) => kept,
@@ -62,11 +84,13 @@ pub(crate) struct IndexWriter<W: Write> {
     record: Writer,
     pub(crate) units: u64,
     pub(crate) items: u64,
+    /// Images without a difference hash.
+    pub(crate) unhashed: u64,
 }
 
 impl<W: Write> IndexWriter<W> {
     pub(crate) fn new(file: Writing<W>) -> Self {
-        Self { file, record: Writer::default(), units: 0, items: 0 }
+        Self { file, record: Writer::default(), units: 0, items: 0, unhashed: 0 }
     }
 
     /// `at` is when it arrived, in seconds since 1970; 0 if nobody knows.
@@ -78,6 +102,7 @@ impl<W: Write> IndexWriter<W> {
 
     pub(crate) fn item(&mut self, item: &Item<'_>) -> Result<()> {
         self.items += 1;
+        self.unhashed += u64::from(item.outcome.as_ref().is_ok_and(|good| good.hash.is_none()));
         item.write(self.record.clear().u8(1));
         self.file.record(&self.record.bytes)
     }

@@ -12,7 +12,7 @@
 //! for each image its digests, difference hash, levels, label and where its transformed pixels are: in a blob of a split that was published, or, if it was
 //! not, in a *pack* (`moves.rs`). So the store holds each image once for the index and the dataset together. An index is kept in the
 //! store under the digest of the transforms; its units are joined with those of today, and only new ones are read. It is a cache:
-//! without it everything is read again, to the same result.
+//! without it everything is read again, to the same result. A difference hash is made when a rule asks for near-duplicates first.
 //!
 //! **Everything after that sees records, not data.** Validation and splits are external sorts and merges of small records ([`sort`]), so their memory
 //! does not depend on the number of items, except for one bit an item while near-duplicates are looked for.
@@ -37,6 +37,7 @@ mod difference_hash;
 mod error;
 mod examine;
 mod files;
+mod hashes;
 mod idx;
 mod index;
 mod landing;

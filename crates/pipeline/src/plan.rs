@@ -39,8 +39,7 @@ pub struct PlannedSource {
 /// If the declaration has no pipeline.
 pub async fn plan(declaration: &Dataset, places: &Places, store: &Store) -> Result<Planned> {
     let pipeline = declaration.spec.pipeline.as_ref().unwrap_or_else(|| unreachable!("it has a pipeline"));
-    let key = index::key(declaration, pipeline);
-    let mut earlier = match index::earlier(&key, store, &places.cache()).await? {
+    let mut earlier = match index::earlier(declaration, pipeline, store, &places.cache()).await? {
         Some((kept, path)) => Some(Earlier::open(kept, &path)?),
         None => None,
     };

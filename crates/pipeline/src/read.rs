@@ -16,7 +16,7 @@ use crate::picture::LARGEST;
 use crate::record::{Fault, Part, Reader, Writer};
 use crate::sort::Sorter;
 use crate::unit::{self, Unit, UnitKind, each_image};
-use crate::{Error, Result, idx};
+use crate::{Error, Result, hashes, idx};
 
 /// Objects that are asked for at once, and the bytes that they have together.
 const OBJECTS: usize = 16;
@@ -83,7 +83,12 @@ pub(crate) async fn read(
         new_items: new.items,
         new_bytes: examiner.bytes,
     };
-    let index = merge(kept.into_file().finish()?, new.into_file().finish()?, folder)?;
+    let is_unhashed = pipeline.validate.near_duplicates.is_some() && kept.unhashed > 0;
+    let mut known = kept.into_file().finish()?;
+    if is_unhashed {
+        known = hashes::complete(&known, &packs, places, store).await?;
+    }
+    let index = merge(known, new.into_file().finish()?, folder)?;
     Ok(Readings { index, packs, payloads: examiner.finish()?, counts })
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Item<'a> {
 }
 
 /// An item whose image is whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Good {
     /// Of its pixels as read.
     pub(crate) content: Digest,
@@ -53,7 +53,8 @@ pub(crate) struct Good {
     pub(crate) range: [u8; 2],
     /// Height, width and channels after the transforms.
     pub(crate) shape: [u32; 3],
-    pub(crate) hash: u64,
+    /// Its difference hash; `None` if it was read when no rule asked for one.
+    pub(crate) hash: Option<u64>,
     pub(crate) levels: Levels,
     pub(crate) payload: Payload,
 }
@@ -188,9 +189,13 @@ impl<'a> Item<'a> {
         to.text(self.name).u8(self.part as u8).text(self.label);
         match &self.outcome {
             Ok(good) => {
-                to.u8(0).digest(&good.content).digest(&good.result).u32(good.read[0]).u32(good.read[1]);
+                to.u8(if good.hash.is_some() { 0 } else { 5 });
+                to.digest(&good.content).digest(&good.result).u32(good.read[0]).u32(good.read[1]);
                 to.raw(&good.range).u32(good.shape[0]).u32(good.shape[1]).u8(good.shape[2] as u8);
-                to.u64(good.hash).levels(good.levels).payload(good.payload);
+                if let Some(hash) = good.hash {
+                    to.u64(hash);
+                }
+                to.levels(good.levels).payload(good.payload);
             }
             Err(Fault::WrongPlace) => {
                 to.u8(1);
@@ -210,13 +215,13 @@ impl<'a> Item<'a> {
     pub(crate) fn read(from: &mut Reader<'a>) -> Option<Self> {
         let (name, part, label) = (from.text()?, from.part()?, from.text()?);
         let outcome = match from.u8()? {
-            0 => Ok(Good {
+            kind @ (0 | 5) => Ok(Good {
                 content: from.digest()?,
                 result: from.digest()?,
                 read: [from.u32()?, from.u32()?],
                 range: from.raw()?,
                 shape: [from.u32()?, from.u32()?, from.u8()?.into()],
-                hash: from.u64()?,
+                hash: if kind == 0 { Some(from.u64()?) } else { None },
                 levels: from.levels()?,
                 payload: from.payload()?,
             }),
@@ -243,12 +248,13 @@ mod tests {
             read: [28, 29],
             range: [3, 250],
             shape: [8, 9, 3],
-            hash: 0x0123_4567_89ab_cdef,
+            hash: Some(0x0123_4567_89ab_cdef),
             levels: Levels::of(&[1, 2, 3]),
             payload: Payload { pack: 7, offset: 1 << 40, length: 99, kind: Kind::Jpeg },
         };
         let faults = [Fault::WrongPlace, Fault::NotAnImage, Fault::Unreadable("cut".to_owned()), Fault::TooLarge(5)];
-        for outcome in [Ok(good)].into_iter().chain(faults.map(Err)) {
+        let unhashed = Good { hash: None, ..good };
+        for outcome in [Ok(good), Ok(unhashed)].into_iter().chain(faults.map(Err)) {
             let item = Item { name: "é", part: Part::Train, label: "cat", outcome };
             let mut writer = Writer::default();
             item.write(&mut writer);

@@ -72,7 +72,9 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     fn new(item: &Item<'_>, good: &Good, class: u16, ordinal: u64) -> Self {
-        let Good { content, result, hash, levels, shape, payload, .. } = *good;
+        let Good { content, result, levels, shape, payload, .. } = *good;
+        // where no rule asks for the hash, nothing looks at it
+        let hash = good.hash.unwrap_or_default();
         Self { content, result, ordinal, class, part: item.part, hash, levels, shape, payload, before: None }
     }
 

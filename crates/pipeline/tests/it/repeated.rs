@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use slipway_dataset::{Digest, Stored};
 use slipway_pipeline::{PlannedSource, Step};
 
 use crate::workshop::{New, Workshop, idx, items, levels, png};
@@ -135,20 +136,59 @@ async fn an_image_is_stored_once_whether_it_is_published_or_not() {
     assert!(workshop.items(&built.digest).await.iter().all(|(item, place)| published.get(item) == Some(place)));
 }
 
-/// A build that publishes nothing keeps what it has read in packs, as every build of earlier releases did.
+/// A build that publishes nothing keeps what it has read in packs. With difference hashes, and under its key, that is an index of an earlier release.
 #[tokio::test]
-async fn what_a_refused_build_has_read_is_published_by_the_next_one() {
+async fn what_a_refused_build_or_an_earlier_release_has_read_is_published_by_the_next_build() {
     let workshop = Workshop::new().await;
     idx_files(&workshop, &items(0..40));
-    let strict = IDX.replace("pipeline: {", "pipeline: {validate: {contrast: 127, setAside: 0.1}, ");
+    let rules = "pipeline: {validate: {contrast: 127, setAside: 0.1, nearDuplicates: 0}, ";
+    let strict = IDX.replace("pipeline: {", rules);
     assert_eq!(workshop.problem(&strict).await.code, "too-many-set-aside");
     assert_eq!((copies(&workshop, 0), workshop.whole_head().await), (1, None));
+    let step = |form: u8| {
+        let key = Digest::of(format!("slipway pipeline: read {form}\0d\0levels\0[]"));
+        workshop.path().join("s3/datasets").join(Stored::Step(key).key())
+    };
+    std::fs::rename(step(2), step(1)).unwrap();
     let (built, new) = workshop.read(IDX).await;
+    assert!(step(2).exists());
     assert_eq!(new, New(0, 0));
     assert_eq!(workshop.read(IDX).await.1, New(0, 0));
     let other = Workshop::new().await;
     idx_files(&other, &items(0..40));
     assert_eq!(other.build(IDX).await.digest, built.digest);
+}
+
+/// They are made of the images in the store when a rule asks for them first.
+#[tokio::test]
+async fn difference_hashes_need_no_source() {
+    // one pixel of an image is a shade brighter or darker
+    let mut all = items(0..40);
+    let mut near = levels(4);
+    near[63] ^= 1;
+    all.push((near, 0));
+    let near_duplicates = |spec: &str| spec.replace("pipeline: {", "pipeline: {validate: {nearDuplicates: 2}, ");
+    let idx_of = |workshop: &Workshop| idx_files(workshop, &all);
+    let images_of = |workshop: &Workshop| {
+        for (number, (levels, label)) in all.iter().enumerate() {
+            workshop.write(&format!("files/all/{label}/{number}.png"), png(levels, 8));
+        }
+    };
+    let images = "source: {images: {from: files/all}}, labels: ['0', '1'], split: {validation: 5, test: 8, seed: 0}, \
+        pipeline: {publish: images}";
+    let sources: [(&str, &dyn Fn(&Workshop)); 2] = [(IDX, &idx_of), (images, &images_of)];
+    for (spec, write) in sources {
+        let (asked, late) = (Workshop::new().await, Workshop::new().await);
+        write(&asked);
+        write(&late);
+        let built = asked.build(&near_duplicates(spec)).await;
+        assert_eq!(built.report.set_aside.reasons.len(), 1, "{:?}", built.report);
+        assert_eq!(late.build(spec).await.report.set_aside.count, 0);
+        let (again, new) = late.read(&near_duplicates(spec)).await;
+        assert_eq!(new, New(0, 0));
+        // also where both were published, the one with the smaller digest stays
+        assert_eq!(late.set_aside(&again).await, asked.set_aside(&built).await);
+    }
 }
 
 #[tokio::test]
