@@ -5,13 +5,13 @@ use slipway_digest::Digest;
 use slipway_experiment::{CsvSource, DatasetSpec, Interval, Publication, Source};
 use slipway_sources::{Cell, Plain, TableForm, TableWriter, WrongRow, rows, typed, typed_columns};
 
+use crate::Result;
 use crate::examine::{Examiner, Origin, fault};
 use crate::levels::Levels;
 use crate::output::Output;
 use crate::record::{Fault, Good, Item, Kind, Reader, Writer};
 use crate::report::Reason;
 use crate::validate::Classes;
-use crate::{Error, Result};
 
 /// A row of more bytes is set aside.
 const LARGEST: usize = 8 << 20;
