@@ -54,6 +54,9 @@ pub fn pack(entries: &[Entry], to: impl Write) -> Result<()> {
     archive.finish()?.flush()
 }
 
+/// What a file takes in an archive is a multiple of so many bytes.
+pub const BLOCK: u64 = 512;
+
 /// An archive on its way. Files come in the order of their labels and then of their names, as [`pack`] has them.
 pub struct Writer<W: Write> {
     archive: Builder<W>,
@@ -75,6 +78,11 @@ impl<W: Write> Writer<W> {
         header.set_size(size);
         header.set_mode(0o644);
         self.archive.append_data(&mut header, format!("{label}/{name}"), content)
+    }
+
+    /// What it is written to.
+    pub fn get_ref(&self) -> &W {
+        self.archive.get_ref()
     }
 
     /// Ends the archive.

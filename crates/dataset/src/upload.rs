@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_runtime::auth::PayloadSigningOverride;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
@@ -16,12 +19,16 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use crate::bucket::{Bucket, timeouts};
-use crate::{Blob, Error, Result};
+use crate::{Blob, Digest, Error, Result};
 
 /// Content of more bytes is sent in parts of at least this size.
 const PART: u64 = 8 << 20;
 /// S3 takes no more parts of one object.
 const MOST_PARTS: u64 = 10_000;
+/// S3 takes no larger content in one request.
+const WHOLE: u64 = 5 << 30;
+/// What is read at once of a file that is sent in one request.
+const BLOCK: usize = 1 << 18;
 /// Parts in flight; with the one that is read, the memory that an upload takes.
 const CONCURRENT: usize = 3;
 /// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 30 kB/s.
@@ -31,24 +38,13 @@ const SENDING: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) enum Content {
     Bytes(Bytes),
-    /// `trusted`: it is what it should be, so it is not hashed again.
-    File {
-        path: PathBuf,
-        file: File,
-        trusted: bool,
-    },
+    File { path: PathBuf, file: File },
 }
 
 impl Content {
     pub(crate) async fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).await.map_err(|error| unreadable(path, &error))?;
-        Ok(Self::File { path: path.to_owned(), file, trusted: false })
-    }
-
-    /// A file that nobody else writes, and that was hashed while it was written.
-    pub(crate) async fn open_trusted(path: &Path) -> Result<Self> {
-        let file = File::open(path).await.map_err(|error| unreadable(path, &error))?;
-        Ok(Self::File { path: path.to_owned(), file, trusted: true })
+        Ok(Self::File { path: path.to_owned(), file })
     }
 
     /// The next `size` bytes, fewer at the end.
@@ -58,7 +54,7 @@ impl Content {
                 let size = usize::try_from(size).unwrap_or(usize::MAX).min(bytes.len());
                 Ok(bytes.split_to(size))
             }
-            Self::File { path, file, .. } => {
+            Self::File { path, file } => {
                 let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
                 let read = file.take(size).read_to_end(&mut bytes).await;
                 read.map_err(|error| unreadable(path, &error))?;
@@ -75,37 +71,53 @@ impl Content {
     }
 }
 
-/// Content on its way, hashed as it is read unless it is trusted.
+/// Content on its way, hashed as it is read.
 struct Reading {
     content: Content,
-    hash: Option<Hashing<std::io::Sink>>,
-    size: u64,
+    hash: Hashing<std::io::Sink>,
     number: i32,
 }
 
 impl Reading {
     fn new(content: Content) -> Self {
-        let is_trusted = matches!(content, Content::File { trusted: true, .. });
-        Self { content, hash: (!is_trusted).then(|| Hashing::new(std::io::sink())), size: 0, number: 0 }
+        Self { content, hash: Hashing::new(std::io::sink()), number: 0 }
     }
 
     async fn next(&mut self, size: u64) -> Result<Bytes> {
         let bytes = self.content.next(size).await?;
-        self.size += bytes.len() as u64;
-        if let Some(hash) = &mut self.hash {
-            hash.write_all(&bytes).map_err(|error| unreadable(&self.content.name(), &error))?;
-        }
+        self.hash.write_all(&bytes).map_err(|error| unreadable(&self.content.name(), &error))?;
         Ok(bytes)
     }
 
     /// Checks that everything that was read is what it should be.
     fn check(self, blob: Blob) -> Result<()> {
         let path = self.content.name();
-        let digest = self.hash.map_or(blob.digest, |hash| hash.finish().1);
-        if (digest, self.size) == (blob.digest, blob.size) {
+        let (_, digest, size) = self.hash.finish();
+        if (digest, size) == (blob.digest, blob.size) {
             return Ok(());
         }
         Err(Error::Source { path, reason: format!("it changed while it was uploaded: it was {}", blob.digest) })
+    }
+}
+
+/// Signs a request with the digest of its body that is known already, so that the body is neither hashed nor in memory. A store that checks
+/// signatures compares it with what it receives.
+#[derive(Debug)]
+struct KnownDigest(Digest);
+
+impl Intercept for KnownDigest {
+    fn name(&self) -> &'static str {
+        "KnownDigest"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _runtime_components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.0.hex()));
+        Ok(())
     }
 }
 
@@ -135,6 +147,39 @@ impl Bucket {
             }
         }
         sent
+    }
+
+    /// Writes a file that should be `blob`, as whoever has written it says. It is sent in one request if it is large; if that does not arrive, in parts that are
+    /// sent again one by one.
+    pub(crate) async fn upload_written(&self, key: &str, file: &Path, blob: Blob, content_type: &str) -> Result<()> {
+        let is_one_request = PART < blob.size && blob.size <= WHOLE;
+        if !is_one_request || !self.put_whole(key, file, blob, content_type).await? {
+            self.upload(key, Content::open(file).await?, blob, content_type).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file in one request, which is not tried again; `false` if it did not arrive.
+    async fn put_whole(&self, key: &str, file: &Path, blob: Blob, content_type: &str) -> Result<bool> {
+        let body = ByteStream::read_from().path(file).buffer_size(BLOCK).build().await;
+        let body = body.map_err(|error| Error::File {
+            action: "read",
+            path: file.to_owned(),
+            reason: slipway_causes::root(&error),
+        })?;
+        let parts = u32::try_from(blob.size.div_ceil(PART)).unwrap_or(u32::MAX);
+        let config = Builder::new()
+            .timeout_config(timeouts(SENDING.saturating_mul(parts)))
+            .retry_config(RetryConfig::disabled());
+        let put = self.client().put_object().bucket(self.name()).key(key).content_type(content_type).body(body);
+        match put.customize().config_override(config).interceptor(KnownDigest(blob.digest)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                // parts are read again and hashed, so they say what is wrong with the file, and small enough for every proxy
+                tracing::debug!("sending {} in parts: {}", self.uri(key), slipway_causes::root(&error));
+                Ok(false)
+            }
+        }
     }
 
     /// Writes content that is small enough for one request.

@@ -47,8 +47,8 @@ pub fn result_of(height: u32, width: u32, levels: &[u8]) -> Digest {
 pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> Result<Arrivals> {
     let mut arrivals = Arrivals::default();
     let Some(pipeline) = &declaration.spec.pipeline else { return Ok(arrivals) };
-    let key = index::key(declaration, pipeline);
-    let Some((_, path)) = index::earlier(&key, store, &places.cache()).await? else { return Ok(arrivals) };
+    let earlier = index::earlier(declaration, pipeline, store, &places.cache()).await?;
+    let Some((_, path)) = earlier else { return Ok(arrivals) };
     let mut listed = HashMap::new();
     for place in &pipeline.landing {
         landing::list(place, store, |unit| {
@@ -59,12 +59,12 @@ pub async fn arrivals(declaration: &Dataset, places: &Places, store: &Store) -> 
     }
     let mut reader = IndexReader::open(&path)?;
     let mut unit: Option<(String, i64)> = None;
-    while let Some(line) = reader.next()? {
-        match line {
+    while reader.advance()? {
+        match reader.line()? {
             Line::Unit { name, version, at } => {
-                let same = listed.get(&name).filter(|(there, _)| *there == version);
+                let same = listed.get(name).filter(|(there, _)| there == version);
                 let written = same.map(|(_, written)| earliest(at, *written));
-                unit = written.map(|written| (name, written));
+                unit = written.map(|written| (name.to_owned(), written));
             }
             Line::Item(item) => {
                 let Some((name, at)) = &unit else { continue };

@@ -7,11 +7,12 @@ use slipway_experiment::{Dataset, Pipeline};
 
 use crate::index::{self, Earlier, Kept};
 use crate::levels::Levels;
-use crate::publish::{Published, lists, publish};
+use crate::moves::{Moves, Settled, settle};
+use crate::publish::{Listing, Published, publish};
 use crate::read::{ReadCounts, Readings, read};
 use crate::report::{ClassReport, Counts, ReasonCount, Report, SetAsideReport, Short};
 use crate::split::{self, Assignments, Place};
-use crate::validate::{Classes, Validated, validate};
+use crate::validate::{Candidate, Classes, Validated, validate};
 use crate::{Error, Result};
 
 /// How often a build starts again from a new head.
@@ -104,37 +105,31 @@ pub async fn build(declaration: &Dataset, places: &Places, store: &Store, mut sa
     let pipeline = declaration.spec.pipeline.as_ref().unwrap_or_else(|| unreachable!("it has a pipeline"));
     store.ensure_bucket().await?;
     let key = index::key(declaration, pipeline);
-    let earlier = match index::earlier(&key, store, &places.cache()).await? {
+    let earlier = match index::earlier(declaration, pipeline, store, &places.cache()).await? {
         Some((kept, path)) => Some(Earlier::open(kept, &path)?),
         None => None,
     };
     let readings = read(declaration, pipeline, places, store, earlier).await?;
-    keep(&key, &readings, store).await?;
     let ReadCounts { units, items, new_units, new_items, new_bytes } = readings.counts;
     say(Step::Read { units, items, new_units, new_items, new_bytes });
-    let building = Building { declaration, pipeline, places, store, readings, classes: Classes::of(&declaration.spec) };
-    for _ in 0..ATTEMPTS {
-        if let Some(built) = building.attempt(&mut say).await? {
-            return Ok(built);
+    let classes = Classes::of(&declaration.spec);
+    let building = Building { declaration, pipeline, places, store, key, readings, classes };
+    for number in 0..ATTEMPTS {
+        // whoever has overtaken this build may have kept more than it
+        let is_first = number == 0;
+        match building.attempt(is_first, &mut say).await {
+            Ok(Some(built)) => return Ok(built),
+            Ok(None) => say(Step::Overtaken),
+            Err(error) => {
+                if is_first && matches!(error, Error::Source(_)) {
+                    // somebody will correct the data or the declaration, and then it is not read again
+                    building.keep(Moves::new(&places.temporary)).await?;
+                }
+                return Err(error);
+            }
         }
-        say(Step::Overtaken);
     }
     Err(Error::Overtaken(declaration.name.clone(), ATTEMPTS))
-}
-
-/// Keeps what was read, so that it is not read again: the packs, the index, and what names them.
-async fn keep(key: &Digest, readings: &Readings, store: &Store) -> Result<()> {
-    for pack in &readings.made {
-        store.push_written(pack.path(), pack.blob).await?;
-    }
-    store.push_written(readings.index.path(), readings.index.blob).await?;
-    let kept = Kept { index: readings.index.blob, packs: readings.packs.clone() };
-    let json = serde_json::to_vec(&kept).map_err(|error| Error::temporary(readings.index.path(), &error.into()))?;
-    // unchanged, it is not written again
-    if store.step(key).await?.is_none_or(|there| there != json) {
-        store.keep_step(key, &json).await?;
-    }
-    Ok(())
 }
 
 struct Building<'a> {
@@ -142,14 +137,16 @@ struct Building<'a> {
     pipeline: &'a Pipeline,
     places: &'a Places,
     store: &'a Store,
+    /// Under which the store keeps what was read.
+    key: Digest,
     readings: Readings,
     classes: Classes,
 }
 
 impl Building<'_> {
-    /// From the head of now to a new one; `None` if somebody else has moved it meanwhile.
-    async fn attempt(&self, say: &mut impl FnMut(Step)) -> Result<Option<Built>> {
-        let Self { declaration, pipeline, places, store, readings, classes } = self;
+    /// From the head of now to a new one; `None` if somebody else has moved it meanwhile. The first attempt keeps what was read.
+    async fn attempt(&self, is_first: bool, say: &mut impl FnMut(Step)) -> Result<Option<Built>> {
+        let Self { declaration, pipeline, places, store, readings, classes, .. } = self;
         let (spec, folder) = (&declaration.spec, places.temporary.as_path());
         let seen = store.head(&declaration.name).await?;
         let before = match &seen {
@@ -163,14 +160,18 @@ impl Building<'_> {
             validated.reasons.iter().map(|&(reason, count)| ReasonCount { reason, count }).collect();
         say(Step::Validated { kept: validated.items - aside, set_aside: reasons.clone() });
         enough_is_kept(pipeline, &validated, aside)?;
-        let by_label = matches!(pipeline.publish, slipway_experiment::Publication::Images);
-        let mut chosen = split::split(&validated.kept, spec.split, classes, before, by_label, folder)?;
+        let mut listing = Listing::new(spec, pipeline.publish, classes, folder)?;
+        let take = |place, candidate: &Candidate| listing.add(place, candidate);
+        let chosen = split::split(&validated.kept, spec.split, classes, before, folder, take)?;
         let counts = Counts::from(sums(&chosen.counts));
         say(Step::Split { counts, new: chosen.new.into() });
         complete(&chosen.counts, classes, pipeline)?;
-        let lists = lists(&mut chosen, spec, pipeline.publish, classes, folder)?;
+        let lists = listing.finish()?;
         let published = publish(&declaration.name, pipeline, &lists, classes, readings, places, store).await?;
-        let Published { manifest, made, bytes } = published;
+        let Published { manifest, made, bytes, moves } = published;
+        if is_first {
+            self.keep(moves).await?;
+        }
         let digest = Digest::of(manifest.canonical()?);
         let made = made.into_iter().map(|place: Place| place.name().to_owned()).collect();
         say(Step::Published { made, bytes });
@@ -209,6 +210,23 @@ impl Building<'_> {
             None => return Ok(None),
         };
         Ok(Some(Built { digest, manifest, report, report_digest, moved }))
+    }
+
+    /// Keeps what was read, so that it is not read again: the packs that are not published, the index, and what names them.
+    async fn keep(&self, moves: Moves) -> Result<()> {
+        let Self { key, store, readings, places, .. } = self;
+        let Settled { index, packs, made } = settle(readings, moves, &places.temporary)?;
+        for pack in &made {
+            store.push_written(pack.path(), pack.blob).await?;
+        }
+        store.push_written(index.path(), index.blob).await?;
+        let json = serde_json::to_vec(&Kept { index: index.blob, packs });
+        let json = json.map_err(|error| Error::temporary(&places.temporary, &error.into()))?;
+        // unchanged, it is not written again
+        if store.step(key).await?.is_none_or(|there| there != json) {
+            store.keep_step(key, &json).await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,5 @@
-//! What of a store nothing needs any more: packs and indexes of declarations that have changed, assignments of earlier heads, reports of datasets
-//! that nobody names, and what killed builds have left.
+//! What of a store nothing needs any more: indexes of declarations that have changed and packs that only those name, assignments of earlier heads, reports of
+//! datasets that nobody names, and what killed builds have left.
 //!
 //! **What is needed.** Every manifest and all of its blobs, because a digest may be pinned anywhere: in another branch, in a job, in the history. All
 //! that a head names. Of each declaration, what its next build would use of the last one; and the reports of the dataset that it pins.
@@ -126,7 +126,8 @@ impl Needed {
         for declaration in declarations {
             needed.reported.extend(declaration.spec.digest.as_deref().and_then(|digest| digest.parse::<Digest>().ok()));
             if let Some(pipeline) = &declaration.spec.pipeline {
-                needed.steps.insert(index::key(declaration, pipeline));
+                let is_stored = |key: &Digest| stored.iter().any(|object| object.stored == Stored::Step(*key));
+                needed.steps.extend(index::keys(declaration, pipeline).find(is_stored));
             }
         }
         for object in stored {

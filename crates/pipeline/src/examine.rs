@@ -5,20 +5,24 @@ use std::path::Path;
 use slipway_experiment::{Pipeline, Publication};
 
 use crate::difference_hash::DifferenceHash;
+use crate::files::{Spool, Spooled};
 use crate::levels::Levels;
-use crate::pack::PackWriter;
 use crate::picture::{Form, LARGEST, Picture};
-use crate::record::{Fault, Good, Item, Kind, Part};
+use crate::record::{Fault, Good, Item, Kind, Part, Payload};
 use crate::transform::Transformer;
 use crate::{Result, transform};
 
 /// Examines one image after the other.
 pub(crate) struct Examiner {
     transformer: Transformer,
-    hash: DifferenceHash,
+    /// If a rule asks for it.
+    hash: Option<DifferenceHash>,
     form: Publication,
-    pub(crate) packs: PackWriter,
-    /// Bytes of images that were read.
+    /// See [`Examiner::keep`].
+    payloads: Spool,
+    /// What [`Payload::pack`] calls it.
+    number: u32,
+    /// Bytes of images and of the values of rows that were read.
     pub(crate) bytes: u64,
 }
 
@@ -32,19 +36,25 @@ pub(crate) struct Origin<'a> {
 }
 
 impl Examiner {
-    /// New payloads go into packs in `folder`, whose numbers begin with `first`.
-    pub(crate) fn new(pipeline: &Pipeline, folder: &Path, first: u32) -> Self {
-        Self {
+    /// New payloads go into a file in `folder` that is the pack `number` as long as they have no other place.
+    pub(crate) fn new(pipeline: &Pipeline, folder: &Path, number: u32) -> Result<Self> {
+        Ok(Self {
             transformer: Transformer::new(&pipeline.transform),
-            hash: DifferenceHash::default(),
+            hash: pipeline.validate.near_duplicates.map(|_| DifferenceHash::default()),
             form: pipeline.publish,
-            packs: PackWriter::new(folder, first),
+            payloads: Spool::new(folder)?,
+            number,
             bytes: 0,
-        }
+        })
+    }
+
+    /// The payloads of everything that was examined.
+    pub(crate) fn finish(self) -> Result<Spooled> {
+        self.payloads.finish()
     }
 
     /// Examines the bytes of an image file.
-    pub(crate) fn file(&mut self, from: Origin<'_>, file: &[u8]) -> Result<Item> {
+    pub(crate) fn file<'a>(&mut self, from: Origin<'a>, file: &[u8]) -> Result<Item<'a>> {
         self.bytes += file.len() as u64;
         if file.len() as u64 > LARGEST {
             return Ok(fault(from, Fault::TooLarge(file.len() as u64)));
@@ -56,7 +66,12 @@ impl Examiner {
     }
 
     /// Examines grey levels.
-    pub(crate) fn levels(&mut self, from: Origin<'_>, [height, width]: [u32; 2], levels: &mut Vec<u8>) -> Result<Item> {
+    pub(crate) fn levels<'a>(
+        &mut self,
+        from: Origin<'a>,
+        [height, width]: [u32; 2],
+        levels: &mut Vec<u8>,
+    ) -> Result<Item<'a>> {
         self.bytes += levels.len() as u64;
         let picture = Picture { height, width, channels: 1, levels: std::mem::take(levels) };
         let mut picture = Some(picture);
@@ -68,16 +83,16 @@ impl Examiner {
         item
     }
 
-    fn picture(&mut self, from: Origin<'_>, picture: Picture, file: Option<(&[u8], Form)>) -> Result<Item> {
+    fn picture<'a>(&mut self, from: Origin<'a>, picture: Picture, file: Option<(&[u8], Form)>) -> Result<Item<'a>> {
         self.examine(from, &mut Some(picture), file)
     }
 
-    fn examine(
+    fn examine<'a>(
         &mut self,
-        from: Origin<'_>,
+        from: Origin<'a>,
         picture: &mut Option<Picture>,
         file: Option<(&[u8], Form)>,
-    ) -> Result<Item> {
+    ) -> Result<Item<'a>> {
         let Some(picture) = picture else { return Ok(fault(from, Fault::NotAnImage)) };
         if picture.levels.is_empty() {
             return Ok(fault(from, Fault::Unreadable("it has no pixels".to_owned())));
@@ -93,14 +108,14 @@ impl Examiner {
         }
         let result = if changed { picture.digest() } else { content };
         let payload = match (self.form, file) {
-            (Publication::Idx(_), _) => self.packs.append(&picture.levels, Kind::Levels)?,
+            (Publication::Idx(_), _) => self.keep(&picture.levels, Kind::Levels)?,
             // an image is not published as a row, so the others are files of images
             (_, Some((file, form))) if !changed => {
                 let kind = if form == Form::Png { Kind::Png } else { Kind::Jpeg };
-                self.packs.append(file, kind)?
+                self.keep(file, kind)?
             }
             _ => match picture.encode() {
-                Ok(file) => self.packs.append(&file, Kind::Png)?,
+                Ok(file) => self.keep(&file, Kind::Png)?,
                 Err(reason) => return Ok(fault(from, reason)),
             },
         };
@@ -110,20 +125,27 @@ impl Examiner {
             read,
             range,
             shape: [picture.height, picture.width, picture.channels.into()],
-            hash: self.hash.of(picture),
+            hash: self.hash.as_mut().map(|hash| hash.of(picture)),
             levels: Levels::of(&picture.levels),
             payload,
         };
         Ok(Item { outcome: Ok(good), ..item(from) })
     }
+
+    /// Takes the bytes that are published of an item, or become that.
+    pub(crate) fn keep(&mut self, bytes: &[u8], kind: Kind) -> Result<Payload> {
+        let payload = Payload { pack: self.number, offset: self.payloads.size(), length: bytes.len() as u32, kind };
+        self.payloads.write(bytes)?;
+        Ok(payload)
+    }
 }
 
-pub(crate) fn fault(from: Origin<'_>, reason: Fault) -> Item {
+pub(crate) fn fault(from: Origin<'_>, reason: Fault) -> Item<'_> {
     Item { outcome: Err(reason), ..item(from) }
 }
 
-fn item(Origin { name, part, label }: Origin<'_>) -> Item {
-    Item { name: name.to_owned(), part, label: label.to_owned(), outcome: Err(Fault::WrongPlace) }
+fn item(Origin { name, part, label }: Origin<'_>) -> Item<'_> {
+    Item { name, part, label, outcome: Err(Fault::WrongPlace) }
 }
 
 /// The lowest and the highest level.

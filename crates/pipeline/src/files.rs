@@ -12,26 +12,59 @@ use crate::{Error, Result};
 
 const BUFFER: usize = 1 << 17;
 
-/// A temporary file that is hashed while it is written.
-pub(crate) struct Hashed {
-    writer: Hashing<BufWriter<NamedTempFile>>,
+/// A temporary file on its way.
+pub(crate) struct Writing<W: Write> {
+    writer: BufWriter<W>,
     folder: PathBuf,
     size: u64,
 }
 
-/// A whole temporary file, with its digest and its size. Dropped, it is removed.
+/// A file of records, or of bytes, that a later step of the same run reads.
+pub(crate) type Spool = Writing<NamedTempFile>;
+
+/// A file for the store, which is hashed while it is written, in blocks.
+pub(crate) type Hashed = Writing<Hashing<NamedTempFile>>;
+
+/// A whole spool. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Spooled(NamedTempFile);
+
+/// A whole file for the store, with its digest and its size. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Made {
-    pub(crate) file: NamedTempFile,
+    file: NamedTempFile,
     pub(crate) blob: Blob,
+}
+
+impl Spool {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        Ok(Self::to(temporary(folder)?, folder))
+    }
+
+    pub(crate) fn finish(self) -> Result<Spooled> {
+        self.end().map(Spooled)
+    }
 }
 
 impl Hashed {
     pub(crate) fn new(folder: &Path) -> Result<Self> {
-        let file = tempfile::Builder::new().prefix("pipeline-").tempfile_in(folder);
-        let file = file.map_err(|error| Error::temporary(folder, &error))?;
-        let writer = Hashing::new(BufWriter::with_capacity(BUFFER, file));
-        Ok(Self { writer, folder: folder.to_owned(), size: 0 })
+        Ok(Self::to(Hashing::new(temporary(folder)?), folder))
+    }
+
+    pub(crate) fn finish(self) -> Result<Made> {
+        let (file, digest, size) = self.end()?.finish();
+        Ok(Made { file, blob: Blob { digest, size } })
+    }
+}
+
+fn temporary(folder: &Path) -> Result<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix("pipeline-").tempfile_in(folder);
+    file.map_err(|error| Error::temporary(folder, &error))
+}
+
+impl<W: Write> Writing<W> {
+    fn to(file: W, folder: &Path) -> Self {
+        Self { writer: BufWriter::with_capacity(BUFFER, file), folder: folder.to_owned(), size: 0 }
     }
 
     /// Bytes so far.
@@ -51,21 +84,25 @@ impl Hashed {
         self.write(bytes)
     }
 
-    pub(crate) fn finish(self) -> Result<Made> {
-        let (writer, digest, size) = self.writer.finish();
-        let finished = writer.into_inner().map_err(std::io::IntoInnerError::into_error);
-        let file = finished.map_err(|error| Error::temporary(&self.folder, &error))?;
-        Ok(Made { file, blob: Blob { digest, size } })
+    fn end(self) -> Result<W> {
+        let ended = self.writer.into_inner().map_err(std::io::IntoInnerError::into_error);
+        ended.map_err(|error| Error::temporary(&self.folder, &error))
+    }
+}
+
+impl Spooled {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn records(&self) -> Result<Records> {
+        Records::open(self.path())
     }
 }
 
 impl Made {
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
-    }
-
-    pub(crate) fn records(&self) -> Result<Records> {
-        Records::open(self.path())
     }
 }
 
@@ -83,17 +120,27 @@ impl Records {
         Ok(Self { reader: BufReader::with_capacity(BUFFER, file), path: path.to_owned(), record: Vec::new() })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>> {
+    /// Goes to the next record; `false` at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
         let unreadable = |error| Error::file("read", &self.path, &error);
         let mut length = [0; 4];
         match self.reader.read_exact(&mut length) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(unreadable(error)),
         }
         self.record.resize(u32::from_be_bytes(length) as usize, 0);
         self.reader.read_exact(&mut self.record).map_err(unreadable)?;
-        Ok(Some(&self.record))
+        Ok(true)
+    }
+
+    /// The record that it is at.
+    pub(crate) fn record(&self) -> &[u8] {
+        &self.record
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>> {
+        Ok(if self.advance()? { Some(&self.record) } else { None })
     }
 
     pub(crate) fn rewind(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The index: what reading each unit came to, in the order of the units' names. A header for each unit, then its items.
 
 use std::cmp::Ordering;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -8,13 +9,14 @@ use slipway_dataset::{Blob, Store};
 use slipway_digest::Digest;
 use slipway_experiment::{Dataset, Pipeline, Publication};
 
-use crate::Result;
-use crate::files::{Hashed, Made, Records};
+use crate::files::{Records, Spool, Spooled, Writing};
 use crate::record::{Item, Reader, Writer};
 use crate::table::Layout;
 use crate::unit::Unit;
+use crate::{Error, Result};
 
-/// What the store keeps of the step: where the index is, and the packs by their numbers. Packs that nothing names any more are left out.
+/// What the store keeps of the step: where the index is, and the packs by their numbers, which are blobs of published splits, and of
+/// rows and images that are not there. Packs that nothing names any more are left out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kept {
@@ -22,18 +24,46 @@ pub(crate) struct Kept {
     pub(crate) packs: Vec<Option<Blob>>,
 }
 
+/// The form of the index. Every release reads those before its own.
+const FORM: u8 = 2;
+
 /// Under which key the store keeps the step: by what decides what is known of an item and which bytes are published.
 pub(crate) fn key(declaration: &Dataset, pipeline: &Pipeline) -> Digest {
+    key_of(FORM, declaration, pipeline)
+}
+
+/// That key, and then those of earlier releases: the first one that the store has is what the next build uses.
+pub(crate) fn keys(declaration: &Dataset, pipeline: &Pipeline) -> impl Iterator<Item = Digest> {
+    (1..=FORM).rev().map(move |number| key_of(number, declaration, pipeline))
+}
+
+fn key_of(number: u8, declaration: &Dataset, pipeline: &Pipeline) -> Digest {
+    let name = &declaration.name;
     if let Some(layout) = Layout::of(&declaration.spec) {
-        return Digest::of(format!("slipway pipeline: read rows 1\0{}\0{}", declaration.name, layout.key()));
+        return Digest::of(format!("slipway pipeline: read rows {number}\0{name}\0{}", layout.key()));
     }
     let form = if matches!(pipeline.publish, Publication::Idx(_)) { "levels" } else { "files" };
     let transforms = &pipeline.transform;
-    Digest::of(format!("slipway pipeline: read 1\0{}\0{form}\0{transforms:?}", declaration.name))
+    Digest::of(format!("slipway pipeline: read {number}\0{name}\0{form}\0{transforms:?}"))
 }
 
-/// The index of an earlier build; `None` if there is none, or a part of it is gone.
-pub(crate) async fn earlier(key: &Digest, store: &Store, cache: &Path) -> Result<Option<(Kept, PathBuf)>> {
+/// The index of an earlier build, also of an earlier release; `None` if there is none, or a part of it is gone.
+pub(crate) async fn earlier(
+    declaration: &Dataset,
+    pipeline: &Pipeline,
+    store: &Store,
+    cache: &Path,
+) -> Result<Option<(Kept, PathBuf)>> {
+    for key in keys(declaration, pipeline) {
+        let found = kept(&key, store, cache).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+async fn kept(key: &Digest, store: &Store, cache: &Path) -> Result<Option<(Kept, PathBuf)>> {
     let Some(bytes) = store.step(key).await? else { return Ok(None) };
     let kept: Kept = match serde_json::from_slice(&bytes) {
         Ok(kept) => kept,
@@ -59,16 +89,18 @@ pub(crate) async fn earlier(key: &Digest, store: &Store, cache: &Path) -> Result
 }
 
 /// Writes an index.
-pub(crate) struct IndexWriter {
-    file: Hashed,
+pub(crate) struct IndexWriter<W: Write> {
+    file: Writing<W>,
     record: Writer,
     pub(crate) units: u64,
     pub(crate) items: u64,
+    /// Items without a difference hash.
+    pub(crate) unhashed: u64,
 }
 
-impl IndexWriter {
-    pub(crate) fn new(folder: &Path) -> Result<Self> {
-        Ok(Self { file: Hashed::new(folder)?, record: Writer::default(), units: 0, items: 0 })
+impl<W: Write> IndexWriter<W> {
+    pub(crate) fn new(file: Writing<W>) -> Self {
+        Self { file, record: Writer::default(), units: 0, items: 0, unhashed: 0 }
     }
 
     /// `at` is when it arrived, in seconds since 1970; 0 if nobody knows.
@@ -78,22 +110,24 @@ impl IndexWriter {
         self.file.record(&self.record.bytes)
     }
 
-    pub(crate) fn item(&mut self, item: &Item) -> Result<()> {
+    pub(crate) fn item(&mut self, item: &Item<'_>) -> Result<()> {
         self.items += 1;
+        self.unhashed += u64::from(item.outcome.as_ref().is_ok_and(|good| good.hash.is_none()));
         item.write(self.record.clear().u8(1));
         self.file.record(&self.record.bytes)
     }
 
-    pub(crate) fn finish(self) -> Result<Made> {
-        self.file.finish()
+    /// The file that it has written.
+    pub(crate) fn into_file(self) -> Writing<W> {
+        self.file
     }
 }
 
 /// A line of an index.
 #[derive(Debug)]
-pub(crate) enum Line {
-    Unit { name: String, version: String, at: i64 },
-    Item(Item),
+pub(crate) enum Line<'a> {
+    Unit { name: &'a str, version: &'a str, at: i64 },
+    Item(Item<'a>),
 }
 
 /// The earlier of two times at which something arrived; 0 is not known.
@@ -107,24 +141,55 @@ pub(crate) struct IndexReader {
     records: Records,
 }
 
+/// A unit that is remembered while its items are read.
+#[derive(Debug)]
+struct Head {
+    name: String,
+    version: String,
+    at: i64,
+}
+
 impl IndexReader {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         Ok(Self { records: Records::open(path)? })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<Line>> {
-        let Some(record) = self.records.next()? else { return Ok(None) };
-        let mut reader = Reader { bytes: record };
+    /// Goes to the next line; `false` at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        self.records.advance()
+    }
+
+    /// The line that it is at.
+    pub(crate) fn line(&self) -> Result<Line<'_>> {
+        let mut reader = Reader { bytes: self.records.record() };
         let line = match reader.u8() {
             Some(0) => reader.text().zip(reader.text()).map(|(name, version)| {
                 // an index of an earlier release has no time
                 let at = reader.u64().and_then(|at| i64::try_from(at).ok()).unwrap_or_default();
-                Line::Unit { name: name.to_owned(), version: version.to_owned(), at }
+                Line::Unit { name, version, at }
             }),
             Some(1) => Item::read(&mut reader).map(Line::Item),
             _ => None,
         };
-        line.map_or_else(|| Err(self.records.damaged()), |line| Ok(Some(line)))
+        line.ok_or_else(|| self.damaged())
+    }
+
+    /// What cannot be understood although its digest is right.
+    pub(crate) fn damaged(&self) -> Error {
+        self.records.damaged()
+    }
+
+    /// Gives the items up to the next unit, and that unit; `None` at the end.
+    fn items(&mut self, mut take: impl FnMut(&Item<'_>) -> Result<()>) -> Result<Option<Head>> {
+        while self.advance()? {
+            match self.line()? {
+                Line::Item(item) => take(&item)?,
+                Line::Unit { name, version, at } => {
+                    return Ok(Some(Head { name: name.to_owned(), version: version.to_owned(), at }));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -139,19 +204,31 @@ impl Items {
         Ok(Self { reader: IndexReader::open(path)?, unit: String::new() })
     }
 
-    pub(crate) fn next(&mut self) -> Result<Option<Item>> {
-        loop {
-            match self.reader.next()? {
-                None => return Ok(None),
-                Some(Line::Unit { name, .. }) => self.unit = name,
-                Some(Line::Item(item)) => return Ok(Some(item)),
+    /// Goes to the next item; `false` at the end.
+    pub(crate) fn advance(&mut self) -> Result<bool> {
+        while self.reader.advance()? {
+            if self.reader.records.record().first() == Some(&1) {
+                return Ok(true);
             }
+            if let Line::Unit { name, .. } = self.reader.line()? {
+                name.clone_into(&mut self.unit);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The item that it is at.
+    pub(crate) fn item(&self) -> Result<Item<'_>> {
+        match self.reader.line()? {
+            Line::Item(item) => Ok(item),
+            Line::Unit { .. } => Err(self.reader.damaged()),
         }
     }
 
-    /// The whole name of the item that came last.
-    pub(crate) fn name_of(&self, item: &Item) -> String {
-        if item.name.is_empty() { self.unit.clone() } else { format!("{}, {}", self.unit, item.name) }
+    /// The whole name of the item that it is at.
+    pub(crate) fn name(&self) -> Result<String> {
+        let item = self.item()?;
+        Ok(if item.name.is_empty() { self.unit.clone() } else { format!("{}, {}", self.unit, item.name) })
     }
 }
 
@@ -159,61 +236,33 @@ impl Items {
 pub(crate) struct Earlier {
     reader: IndexReader,
     /// The unit whose items come next.
-    unit: Option<(String, String, i64)>,
+    unit: Option<Head>,
     pub(crate) packs: Vec<Option<Blob>>,
-    /// Which packs items name that were taken.
-    pub(crate) used: Vec<bool>,
 }
 
 impl Earlier {
     pub(crate) fn open(kept: Kept, path: &Path) -> Result<Self> {
-        let used = vec![false; kept.packs.len()];
-        let mut earlier = Self { reader: IndexReader::open(path)?, unit: None, packs: kept.packs, used };
-        if let Some(Line::Unit { name, version, at }) = earlier.reader.next()? {
-            earlier.unit = Some((name, version, at));
-        }
-        Ok(earlier)
+        let mut reader = IndexReader::open(path)?;
+        let unit = reader.items(|_| Ok(()))?;
+        Ok(Self { reader, unit, packs: kept.packs })
     }
 
     /// Copies a unit if it is there with this version. Units are asked for in the order of their names.
-    pub(crate) fn take(&mut self, unit: &Unit, to: &mut IndexWriter) -> Result<bool> {
+    pub(crate) fn take<W: Write>(&mut self, unit: &Unit, to: &mut IndexWriter<W>) -> Result<bool> {
         loop {
-            let Some((name, version, at)) = &self.unit else { return Ok(false) };
-            match name.as_str().cmp(unit.name.as_str()) {
-                Ordering::Less => self.items(None)?,
+            let Some(head) = &self.unit else { return Ok(false) };
+            match head.name.as_str().cmp(unit.name.as_str()) {
+                Ordering::Less => self.unit = self.reader.items(|_| Ok(()))?,
                 Ordering::Greater => return Ok(false),
+                Ordering::Equal if head.version == unit.version => {
+                    // written again with the same content, it has been there since then
+                    to.unit(&unit.name, &unit.version, earliest(head.at, unit.at))?;
+                    self.unit = self.reader.items(|item| to.item(item))?;
+                    return Ok(true);
+                }
                 Ordering::Equal => {
-                    let same = *version == unit.version;
-                    if same {
-                        // written again with the same content, it has been there since then
-                        to.unit(&unit.name, &unit.version, earliest(*at, unit.at))?;
-                    }
-                    self.items(same.then_some(to))?;
-                    return Ok(same);
-                }
-            }
-        }
-    }
-
-    /// Copies or skips the items of the unit, up to the next one.
-    fn items(&mut self, mut to: Option<&mut IndexWriter>) -> Result<()> {
-        loop {
-            match self.reader.next()? {
-                Some(Line::Item(item)) => {
-                    let Some(to) = &mut to else { continue };
-                    if let Ok(good) = &item.outcome {
-                        let used = self.used.get_mut(good.payload.pack as usize);
-                        *used.ok_or_else(|| self.reader.records.damaged())? = true;
-                    }
-                    to.item(&item)?;
-                }
-                Some(Line::Unit { name, version, at }) => {
-                    self.unit = Some((name, version, at));
-                    return Ok(());
-                }
-                None => {
-                    self.unit = None;
-                    return Ok(());
+                    self.unit = self.reader.items(|_| Ok(()))?;
+                    return Ok(false);
                 }
             }
         }
@@ -221,39 +270,27 @@ impl Earlier {
 }
 
 /// One index of two that have no unit in common.
-pub(crate) fn merge(one: Made, other: Made, folder: &Path) -> Result<Made> {
-    if one.blob.size == 0 {
+pub(crate) fn merge(one: Spooled, other: Spooled, folder: &Path) -> Result<Spooled> {
+    let mut sides = [IndexReader::open(one.path())?, IndexReader::open(other.path())?];
+    let mut heads = [sides[0].items(|_| Ok(()))?, sides[1].items(|_| Ok(()))?];
+    if heads[0].is_none() {
         return Ok(other);
     }
-    if other.blob.size == 0 {
+    if heads[1].is_none() {
         return Ok(one);
     }
-    let mut writer = IndexWriter::new(folder)?;
-    let mut sides = [IndexReader::open(one.path())?, IndexReader::open(other.path())?];
-    let mut units = [sides[0].next()?, sides[1].next()?];
-    let name = |line: &Option<Line>| match line {
-        Some(Line::Unit { name, .. }) => Some(name.clone()),
-        _ => None,
-    };
+    let mut writer = IndexWriter::new(Spool::new(folder)?);
     loop {
-        let side = match (name(&units[0]), name(&units[1])) {
-            (None, None) => return writer.finish(),
+        let side = match (&heads[0], &heads[1]) {
+            (None, None) => return writer.into_file().finish(),
             (Some(_), None) => 0,
             (None, Some(_)) => 1,
-            (Some(first), Some(second)) => usize::from(second < first),
+            (Some(first), Some(second)) => usize::from(second.name < first.name),
         };
-        if let Some(Line::Unit { name, version, at }) = units[side].take() {
-            writer.unit(&name, &version, at)?;
+        if let Some(Head { name, version, at }) = &heads[side] {
+            writer.unit(name, version, *at)?;
         }
-        loop {
-            match sides[side].next()? {
-                Some(Line::Item(item)) => writer.item(&item)?,
-                next => {
-                    units[side] = next;
-                    break;
-                }
-            }
-        }
+        heads[side] = sides[side].items(|item| writer.item(item))?;
     }
 }
 
@@ -265,16 +302,18 @@ mod tests {
     use crate::unit::UnitKind;
 
     /// When the only unit of an index arrived, after it was found again with this time.
-    fn taken(index: &Made, at: i64, folder: &Path) -> i64 {
-        let kept = Kept { index: index.blob, packs: Vec::new() };
+    fn taken(index: &Spooled, at: i64, folder: &Path) -> i64 {
+        let kept = Kept { index: Blob { digest: Digest::of(""), size: 0 }, packs: Vec::new() };
         let mut earlier = Earlier::open(kept, index.path()).unwrap();
         let (name, version) = ("a".to_owned(), "1".to_owned());
         let unit = Unit { name, version, at, part: Part::Whole, kind: UnitKind::Npm };
-        let mut writer = IndexWriter::new(folder).unwrap();
+        let mut writer = IndexWriter::new(Spool::new(folder).unwrap());
         assert!(earlier.take(&unit, &mut writer).unwrap());
-        let made = writer.finish().unwrap();
-        match IndexReader::open(made.path()).unwrap().next().unwrap() {
-            Some(Line::Unit { at, .. }) => at,
+        let taken = writer.into_file().finish().unwrap();
+        let mut reader = IndexReader::open(taken.path()).unwrap();
+        assert!(reader.advance().unwrap());
+        match reader.line().unwrap() {
+            Line::Unit { at, .. } => at,
             other => panic!("{other:?}"),
         }
     }
@@ -282,13 +321,13 @@ mod tests {
     #[test]
     fn what_is_written_again_with_the_same_content_keeps_its_time() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = IndexWriter::new(folder.path()).unwrap();
+        let mut writer = IndexWriter::new(Spool::new(folder.path()).unwrap());
         writer.unit("a", "1", 100).unwrap();
-        let index = writer.finish().unwrap();
+        let index = writer.into_file().finish().unwrap();
         assert_eq!((taken(&index, 200, folder.path()), taken(&index, 50, folder.path())), (100, 50));
         assert_eq!(taken(&index, 0, folder.path()), 100);
         // an index of an earlier release says no times
-        let (mut file, mut record) = (Hashed::new(folder.path()).unwrap(), Writer::default());
+        let (mut file, mut record) = (Spool::new(folder.path()).unwrap(), Writer::default());
         record.clear().u8(0).text("a").text("1");
         file.record(&record.bytes).unwrap();
         assert_eq!(taken(&file.finish().unwrap(), 200, folder.path()), 200);

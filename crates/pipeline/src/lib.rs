@@ -1,18 +1,19 @@
 //! From sources that grow to a published dataset, in declared steps: read, transform, validate, split, publish.
 //!
 //! ```text
-//! sources ──read, transform──> packs + index ──validate──> kept, set aside ──split──> splits ──publish──> manifest ──> head
-//!            one by one, once                  over records alone, 150 bytes an item                       by digest    by swap
+//! sources ──read, transform──> pixels + index ──validate──> kept, set aside ──split──> splits ──publish──> manifest ──> head
+//!            one by one, once                   over records alone, 150 bytes an item                       by digest    by swap
 //! ```
 //!
 //! The same code runs as `slipway dataset build` and in the dataset monitor; both give the same bytes.
 //!
 //! **What is read once is not read again.** A *unit* is what a source can say the version of without reading it: an object of a landing prefix
 //! (entity tag), a file of a folder (size, times, inode), a pinned file (digest). What reading came to is in the *index*, sorted by the unit's name:
-//! for each image its digests, difference hash, levels, label and where its transformed pixels are, which are appended to *packs*; for each row of a
-//! table its digest, its label and where its values are. An index is kept in the
+//! for each image its digests, levels, label and where its transformed pixels are: in a blob of a split that was published, or, if it was not, in a
+//! *pack* (`moves.rs`). So the store holds each image once for the index and the dataset together. For each row of a table the index has its digest, its
+//! label and where its values are, always in a pack, because what is published of them is text, or columns. An index is kept in the
 //! store under the digest of the transforms; its units are joined with those of today, and only new ones are read. It is a cache:
-//! without it everything is read again, to the same result.
+//! without it everything is read again, to the same result. A difference hash is made when a rule asks for near-duplicates first.
 //!
 //! **Everything after that sees records, not data.** Validation and splits are external sorts and merges of small records ([`sort`]), so their memory
 //! does not depend on the number of items, except for one bit an item while near-duplicates are looked for.
@@ -38,10 +39,12 @@ mod difference_hash;
 mod error;
 mod examine;
 mod files;
+mod hashes;
 mod idx;
 mod index;
 mod landing;
 mod levels;
+mod moves;
 mod near;
 mod output;
 mod pack;

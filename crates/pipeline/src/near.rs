@@ -6,9 +6,27 @@
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::files::Hashed;
+use crate::files::Spool;
 use crate::record::{Reader, Writer};
 use crate::sort::{Sorted, Sorter};
+
+/// One bit for each of many numbers.
+pub(crate) struct Bits(Vec<u64>);
+
+impl Bits {
+    /// For numbers less than `count`; none of them is set.
+    pub(crate) fn new(count: u64) -> Self {
+        Self(vec![0; (count as usize).div_ceil(64)])
+    }
+
+    pub(crate) fn set(&mut self, number: u64) {
+        self.0[(number / 64) as usize] |= 1 << (number % 64);
+    }
+
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.0[(number / 64) as usize] >> (number % 64) & 1 == 1
+    }
+}
 
 /// Takes the hashes of items in the order of precedence within their classes.
 pub(crate) struct NearDuplicates {
@@ -37,7 +55,7 @@ impl NearDuplicates {
         let Self { distance, folder, by_hash, mut writer, count } = self;
         // pairs by the later one
         let mut pairs = Sorter::new(&folder);
-        let mut distinct = Hashed::new(&folder)?;
+        let mut distinct = Spool::new(&folder)?;
         let mut sorted = by_hash.sorted()?;
         let mut last: Option<(u16, u64, u64)> = None;
         while let Some(record) = sorted.next()? {
@@ -61,16 +79,15 @@ impl NearDuplicates {
             }
             compare(band.sorted()?, distance, &mut pairs, &mut writer)?;
         }
-        let mut dropped = vec![0_u64; (count as usize).div_ceil(64)];
-        let is_dropped = |dropped: &[u64], rank: u64| dropped[(rank / 64) as usize] >> (rank % 64) & 1 == 1;
+        let mut dropped = Bits::new(count);
         let mut found = Sorter::new(&folder);
         let mut pairs = pairs.sorted()?;
         while let Some(record) = pairs.next()? {
             let mut reader = Reader { bytes: record };
             let (Some(later), Some(earlier), Some(bits)) = (reader.u64(), reader.u64(), reader.u8()) else { continue };
             // the earliest one counts, and everything about it is known by now; those of no distance have one hash
-            if !is_dropped(&dropped, later) && (bits == 0 || !is_dropped(&dropped, earlier)) {
-                dropped[(later / 64) as usize] |= 1 << (later % 64);
+            if !dropped.has(later) && (bits == 0 || !dropped.has(earlier)) {
+                dropped.set(later);
                 found.push(&writer.clear().u64(later).u64(earlier).u8(bits).bytes)?;
             }
         }

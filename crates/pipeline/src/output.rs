@@ -8,32 +8,54 @@ use slipway_dataset::{Blob, FileBlob, IdxBlobs, archive};
 use slipway_digest::Digest;
 use slipway_experiment::Publication;
 
-use crate::files::{Hashed, Made};
+use crate::files::{Hashed, Made, Spool, Spooled};
+use crate::moves::Moves;
 use crate::pack::Packs;
 use crate::record::{Kind, Reader, Writer};
+use crate::sort::Sorter;
 use crate::split::Place;
 use crate::table::Layout;
-use crate::validate::{Candidate, Classes};
+use crate::validate::Candidate;
 use crate::{Error, Result};
 
-/// The items of a split, in the order in which they are published.
+/// The items of a split on their way, which come in the order of their results.
 pub(crate) struct SplitList {
-    pub(crate) place: Place,
-    file: Hashed,
+    place: Place,
+    lines: Lines,
+    /// Of image files, which are published in the order of their labels.
+    by_label: Option<Sorter>,
     writer: Writer,
-    pub(crate) count: u64,
-    /// The packs that hold them.
-    pub(crate) packs: BTreeSet<u32>,
-    /// Of what decides the bytes of its blobs.
+    count: u64,
+    packs: BTreeSet<u32>,
+    /// What decides the bytes of its blobs, beside the items.
     key: Vec<u8>,
+}
+
+/// The items of a split, in the order in which they are published.
+struct Lines {
+    file: Spool,
+    /// Of what decides the bytes of its blobs.
     hash: slipway_digest::Hashing<std::io::Sink>,
+}
+
+/// What is after that in a line: where the item is, and its ordinal.
+const WHERE: usize = 17 + 8;
+
+impl Lines {
+    fn add(&mut self, line: &[u8]) -> Result<()> {
+        use std::io::Write as _;
+        let hashed = self.hash.write_all(&line[..line.len() - WHERE]);
+        hashed.map_err(|error| Error::temporary(Path::new("memory"), &error))?;
+        self.file.record(line)
+    }
 }
 
 /// The whole list, and under which key the store keeps its blobs.
 pub(crate) struct Listed {
     pub(crate) place: Place,
-    pub(crate) list: Made,
+    list: Spooled,
     pub(crate) count: u64,
+    /// The packs that hold its items.
     pub(crate) packs: BTreeSet<u32>,
     pub(crate) key: Digest,
 }
@@ -85,42 +107,54 @@ impl SplitList {
         }
         Ok(Self {
             place,
-            file: Hashed::new(folder)?,
+            lines: Lines { file: Spool::new(folder)?, hash: slipway_digest::Hashing::new(std::io::sink()) },
+            by_label: matches!(form, Publication::Images).then(|| Sorter::new(folder)),
             writer: Writer::default(),
             count: 0,
             packs: BTreeSet::new(),
             key,
-            hash: slipway_digest::Hashing::new(std::io::sink()),
         })
     }
 
-    pub(crate) fn add(&mut self, candidate: &Candidate, classes: &Classes) -> Result<()> {
-        use std::io::Write as _;
+    pub(crate) fn add(&mut self, candidate: &Candidate, label: &str) -> Result<()> {
+        let Candidate { result, class, payload, ordinal, .. } = candidate;
         self.count += 1;
-        self.packs.insert(candidate.payload.pack);
-        self.writer.clear().digest(&candidate.result).u16(candidate.class).u8(candidate.payload.kind as u8);
-        self.writer.text(&classes.name(candidate.class));
-        let hashed = self.hash.write_all(&self.writer.bytes);
-        hashed.map_err(|error| Error::temporary(Path::new("memory"), &error))?;
-        self.writer.payload(candidate.payload);
-        self.file.record(&self.writer.bytes)
+        self.packs.insert(payload.pack);
+        self.writer.clear();
+        if self.by_label.is_some() {
+            self.writer.raw(label.as_bytes()).u8(0);
+        }
+        self.writer.digest(result).u16(*class).u8(payload.kind as u8).text(label).payload(*payload).u64(*ordinal);
+        match &mut self.by_label {
+            Some(sorter) => sorter.push(&self.writer.bytes),
+            None => self.lines.add(&self.writer.bytes),
+        }
     }
 
     pub(crate) fn finish(mut self) -> Result<Listed> {
-        let (_, items, _) = self.hash.finish();
+        if let Some(sorter) = self.by_label {
+            let mut sorted = sorter.sorted()?;
+            while let Some(record) = sorted.next()? {
+                // no label has the byte that ends it here
+                let label = record.iter().position(|byte| *byte == 0).unwrap_or_default();
+                self.lines.add(&record[label + 1..])?;
+            }
+        }
+        let (_, items, _) = self.lines.hash.finish();
         self.key.extend_from_slice(items.as_bytes());
-        let (place, count, packs) = (self.place, self.count, self.packs);
-        Ok(Listed { place, list: self.file.finish()?, count, packs, key: Digest::of(&self.key) })
+        let (place, list, key) = (self.place, self.lines.file.finish()?, Digest::of(&self.key));
+        Ok(Listed { place, list, count: self.count, packs: self.packs, key })
     }
 }
 
 impl Listed {
-    /// Writes its blobs; gives them with their files.
+    /// Writes its blobs; gives them with their files. `moves` gets where each image is in them.
     pub(crate) fn assemble(
         &self,
         form: Publication,
         layout: Option<&Layout>,
         packs: &Packs,
+        moves: &mut Moves,
         folder: &Path,
     ) -> Result<(Blobs, Vec<Made>)> {
         let mut records = self.list.records()?;
@@ -150,11 +184,13 @@ impl Listed {
                 while let Some(record) = records.next()? {
                     let item = Line::read(record);
                     packs.read(item.payload, &mut bytes)?;
+                    moves.add(item.ordinal, images.size())?;
                     images.write(&bytes)?;
                     // at most 256 classes are declared for this form
                     labels.write(&[item.class as u8])?;
                 }
                 let (images, labels) = (images.finish()?, labels.finish()?);
+                moves.wrote(images.blob);
                 Ok((Blobs::Idx { images: images.blob, labels: labels.blob }, vec![images, labels]))
             }
             // tables have a layout
@@ -167,8 +203,12 @@ impl Listed {
                     let name = format!("{}.{ending}", &item.result.hex()[..32]);
                     let appended = archive.append(item.label, &name, bytes.len() as u64, bytes.as_slice());
                     appended.map_err(|error| Error::temporary(folder, &error))?;
+                    // what came last is the file, in blocks
+                    let length = (bytes.len() as u64).next_multiple_of(archive::BLOCK);
+                    moves.add(item.ordinal, archive.get_ref().file.size() - length)?;
                 }
                 let made = archive.finish().map_err(|error| Error::temporary(folder, &error))?.finish()?;
+                moves.wrote(made.blob);
                 Ok((Blobs::Archive(made.blob), vec![made]))
             }
         }
@@ -181,6 +221,7 @@ struct Line<'a> {
     class: u16,
     label: &'a str,
     payload: crate::record::Payload,
+    ordinal: u64,
 }
 
 impl<'a> Line<'a> {
@@ -188,7 +229,7 @@ impl<'a> Line<'a> {
         let mut reader = Reader { bytes: record };
         let mut read = || {
             let (result, class, _) = (reader.digest()?, reader.u16()?, reader.u8()?);
-            Some(Self { result, class, label: reader.text()?, payload: reader.payload()? })
+            Some(Self { result, class, label: reader.text()?, payload: reader.payload()?, ordinal: reader.u64()? })
         };
         read().unwrap_or_else(|| unreachable!("an item of a list is read as it was written"))
     }

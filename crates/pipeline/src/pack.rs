@@ -1,4 +1,5 @@
-//! Packs: the bytes that are published, of many items one after the other.
+//! Packs: files that hold the bytes of many items. In the store those are above all the images of the published splits; images that are not published, and
+//! the values of rows, are in packs of their own.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -8,20 +9,20 @@ use crate::files::{Hashed, Made};
 use crate::record::{Kind, Payload};
 use crate::{Error, Result};
 
-/// A pack that has so many bytes is full.
+/// A pack that is not a published split is full when it has so many bytes.
 const FULL: u64 = 256 << 20;
 
-/// New packs.
+/// New packs, of what is in no published split.
 pub(crate) struct PackWriter {
     folder: PathBuf,
     current: Option<Hashed>,
-    pub(crate) made: Vec<Made>,
+    made: Vec<Made>,
     /// The number of the first one.
     first: u32,
 }
 
 impl PackWriter {
-    /// `first` is the number of packs that there are already.
+    /// `first` is the number of the packs that there are already.
     pub(crate) fn new(folder: &Path, first: u32) -> Self {
         Self { folder: folder.to_owned(), current: None, made: Vec::new(), first }
     }
@@ -40,8 +41,13 @@ impl PackWriter {
         Ok(payload)
     }
 
+    pub(crate) fn finish(mut self) -> Result<Vec<Made>> {
+        self.close()?;
+        Ok(self.made)
+    }
+
     /// Ends the pack that is being written.
-    pub(crate) fn close(&mut self) -> Result<()> {
+    fn close(&mut self) -> Result<()> {
         if let Some(current) = self.current.take() {
             self.made.push(current.finish()?);
         }

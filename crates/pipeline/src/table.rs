@@ -5,13 +5,13 @@ use slipway_digest::Digest;
 use slipway_experiment::{CsvSource, DatasetSpec, Interval, Publication, Source};
 use slipway_sources::{Cell, Plain, TableForm, TableWriter, WrongRow, rows, typed, typed_columns};
 
+use crate::Result;
 use crate::examine::{Examiner, Origin, fault};
 use crate::levels::Levels;
 use crate::output::Output;
 use crate::record::{Fault, Good, Item, Kind, Reader, Writer};
 use crate::report::Reason;
 use crate::validate::Classes;
-use crate::{Error, Result};
 
 /// A row of more bytes is set aside.
 const LARGEST: usize = 8 << 20;
@@ -69,7 +69,7 @@ impl Layout {
         file: &Plain,
         from: Origin<'_>,
         examiner: &mut Examiner,
-        mut take: impl FnMut(&Item) -> Result<()>,
+        mut take: impl FnMut(&Item<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut values = Writer::default();
         rows(&self.form, file, &self.columns, &mut |row| {
@@ -172,10 +172,10 @@ impl Layout {
 }
 
 /// A row that can be used.
-fn good(from: Origin<'_>, values: &[u8], examiner: &mut Examiner) -> Result<Item> {
+fn good<'a>(from: Origin<'a>, values: &[u8], examiner: &mut Examiner) -> Result<Item<'a>> {
     examiner.bytes += values.len() as u64;
     let content = Digest::of(values);
-    let payload = examiner.packs.append(values, Kind::Row)?;
+    let payload = examiner.keep(values, Kind::Row)?;
     // what is known of images alone is nothing here
     let good = Good {
         content,
@@ -183,12 +183,12 @@ fn good(from: Origin<'_>, values: &[u8], examiner: &mut Examiner) -> Result<Item
         read: [0; 2],
         range: [0; 2],
         shape: [0; 3],
-        hash: 0,
+        hash: None,
         levels: Levels::default(),
         payload,
     };
     let Origin { name, part, label } = from;
-    Ok(Item { name: name.to_owned(), part, label: label.to_owned(), outcome: Ok(good) })
+    Ok(Item { name, part, label, outcome: Ok(good) })
 }
 
 fn value(from: &mut Reader<'_>) -> Option<Cell> {

@@ -6,10 +6,10 @@ use std::path::Path;
 use slipway_digest::Digest;
 use slipway_experiment::{DatasetSpec, Pipeline, Publication, Source, Validate};
 
-use crate::files::{Hashed, Made, Records};
+use crate::files::{Hashed, Made, Records, Spool, Spooled};
 use crate::index::Items;
 use crate::levels::Levels;
-use crate::near::NearDuplicates;
+use crate::near::{Bits, NearDuplicates};
 use crate::record::{Fault, Good, Item, Part, Payload, Reader, Writer};
 use crate::report::Reason;
 use crate::sort::Sorter;
@@ -101,15 +101,18 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    fn new(item: &Item, good: &Good, class: u16, ordinal: u64) -> Self {
-        let Good { content, result, hash, levels, shape, payload, .. } = *good;
+    fn new(item: &Item<'_>, good: &Good, class: u16, ordinal: u64) -> Self {
+        let Good { content, result, levels, shape, payload, .. } = *good;
+        // where no rule asks for the hash, nothing looks at it
+        let hash = good.hash.unwrap_or_default();
         Self { content, result, ordinal, class, part: item.part, hash, levels, shape, payload, before: None }
     }
 
+    /// As bytes that sort by result, and of one result by who has precedence.
     pub(crate) fn write(&self, to: &mut Writer) {
-        to.digest(&self.content).digest(&self.result).u64(self.ordinal).u16(self.class).u8(self.part as u8);
-        to.u64(self.hash).levels(self.levels).u32(self.shape[0]).u32(self.shape[1]).u8(self.shape[2] as u8);
-        to.payload(self.payload);
+        to.digest(&self.result).u8(self.novelty()).u8(self.part as u8).digest(&self.content).u64(self.ordinal);
+        to.u16(self.class).u64(self.hash).levels(self.levels);
+        to.u32(self.shape[0]).u32(self.shape[1]).u8(self.shape[2] as u8).payload(self.payload);
         match self.before {
             Some((place, class)) => to.u8(1 + place as u8).u16(class),
             None => to.u8(0).u16(0),
@@ -119,12 +122,14 @@ impl Candidate {
     pub(crate) fn read(bytes: &[u8]) -> Self {
         let mut from = Reader { bytes };
         let mut read = || {
+            let (result, _) = (from.digest()?, from.u8()?);
+            let (part, content, ordinal) = (from.part()?, from.digest()?, from.u64()?);
             Some(Self {
-                content: from.digest()?,
-                result: from.digest()?,
-                ordinal: from.u64()?,
+                content,
+                result,
+                ordinal,
                 class: from.u16()?,
-                part: from.part()?,
+                part,
                 hash: from.u64()?,
                 levels: from.levels()?,
                 shape: [from.u32()?, from.u32()?, from.u8()?.into()],
@@ -151,8 +156,7 @@ impl Candidate {
 /// What validation came to.
 #[derive(Debug)]
 pub(crate) struct Validated {
-    /// Records of candidates that are kept, in an order of no meaning.
-    pub(crate) kept: Made,
+    pub(crate) kept: Kept,
     /// Lines of JSON, see [`SetAside`](crate::SetAside).
     pub(crate) set_aside: Made,
     /// How many are set aside for each reason.
@@ -175,25 +179,34 @@ pub(crate) fn validate(
     folder: &Path,
 ) -> Result<Validated> {
     let mut aside = Aside { sorter: Sorter::new(folder), writer: Writer::default(), others: Sorter::new(folder) };
-    let mut by_content = Sorter::new(folder);
+    let mut sorter = Sorter::new(folder);
     let mut writer = Writer::default();
     let mut items = Items::open(index)?;
     let mut ordinal = 0;
     let rules = Rules { validate: &pipeline.validate, shape: shape(spec, pipeline) };
-    while let Some(item) = items.next()? {
+    while items.advance()? {
+        let item = items.item()?;
         match rules.check(&item, classes) {
             Ok((good, class)) => {
-                Candidate::new(&item, good, class, ordinal).write(writer.clear());
-                by_content.push(&writer.bytes)?;
+                writer.clear();
+                if before.is_some() {
+                    // to look up where it was
+                    writer.digest(&good.content);
+                }
+                Candidate::new(&item, good, class, ordinal).write(&mut writer);
+                sorter.push(&writer.bytes)?;
             }
             Err((reason, detail)) => aside.add(ordinal, reason, &detail, None)?,
         }
         ordinal += 1;
     }
-    let by_result = with_assignments(by_content, before, folder)?;
+    let by_result = match before {
+        Some(before) => with_assignments(sorter, before, folder)?,
+        None => sorter,
+    };
     let mut kept = unique(by_result, &mut aside, classes, folder)?;
     if let Some(distance) = pipeline.validate.near_duplicates {
-        kept = distinct(&kept, distance, &mut aside, folder)?;
+        kept = distinct(kept, distance, ordinal, &mut aside, folder)?;
     }
     let AsideList { list, reasons, first } = aside.finish(index, folder)?;
     Ok(Validated { kept, set_aside: list, reasons, first, items: ordinal })
@@ -216,7 +229,7 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     /// The item and its class, or why it is set aside.
-    fn check<'i>(&self, item: &'i Item, classes: &Classes) -> Result<(&'i Good, u16), (Reason, String)> {
+    fn check<'i>(&self, item: &'i Item<'_>, classes: &Classes) -> Result<(&'i Good, u16), (Reason, String)> {
         let good = item.outcome.as_ref().map_err(|fault| match fault {
             Fault::WrongPlace => (Reason::WrongPlace, "an image is in a folder that is named by its label".to_owned()),
             Fault::NotAnImage => (Reason::NotAnImage, "it is neither a PNG nor a JPEG file".to_owned()),
@@ -225,7 +238,7 @@ impl Rules<'_> {
             Fault::Row(reason, detail) => (*reason, detail.clone()),
         })?;
         // an image that is a whole unit is in a folder, or has landed
-        let class = classes.find(&item.label, item.name.is_empty());
+        let class = classes.find(item.label, item.name.is_empty());
         let class = class.ok_or_else(|| (Reason::UnknownLabel, format!("its label is {:?}", item.label)))?;
         if let Some([least, most]) = self.validate.size
             && !(0..2).all(|side| (least[side]..=most[side]).contains(&good.read[side]))
@@ -254,36 +267,32 @@ impl Rules<'_> {
 }
 
 /// Adds where each item was before, and sorts by result and by who has precedence.
-fn with_assignments(by_content: Sorter, before: Option<&Assignments>, folder: &Path) -> Result<Sorter> {
+fn with_assignments(by_content: Sorter, before: &Assignments, folder: &Path) -> Result<Sorter> {
     let mut by_result = Sorter::new(folder);
     let mut writer = Writer::default();
-    let mut assigned = before.map(Assignments::read).transpose()?;
+    let mut assigned = before.read()?;
     let mut sorted = by_content.sorted()?;
     while let Some(record) = sorted.next()? {
-        let mut candidate = Candidate::read(record);
-        if let Some(assigned) = &mut assigned {
-            candidate.before = assigned.find(&candidate.content)?;
-        }
-        writer.clear().digest(&candidate.result).u8(candidate.novelty()).u8(candidate.part as u8);
-        writer.digest(&candidate.content).u64(candidate.ordinal);
-        candidate.write(&mut writer);
+        let mut candidate = Candidate::read(&record[DIGEST..]);
+        candidate.before = assigned.find(&candidate.content)?;
+        candidate.write(writer.clear());
         by_result.push(&writer.bytes)?;
     }
     Ok(by_result)
 }
 
-/// What is before a candidate in the records of [`with_assignments`].
-const KEY: usize = 32 + 1 + 1 + 32 + 8;
+/// The bytes of a digest.
+const DIGEST: usize = 32;
 
 /// One item of each result.
-fn unique(by_result: Sorter, aside: &mut Aside, classes: &Classes, folder: &Path) -> Result<Made> {
-    let mut kept = Kept::new(folder)?;
+fn unique(by_result: Sorter, aside: &mut Aside, classes: &Classes, folder: &Path) -> Result<Kept> {
+    let mut kept = Keeping::new(folder)?;
     let mut sorted = by_result.sorted()?;
     let mut first: Option<Candidate> = None;
     // the first other one with another class
     let mut conflict: Option<Candidate> = None;
     loop {
-        let candidate = sorted.next()?.map(|record| Candidate::read(&record[KEY..]));
+        let candidate = sorted.next()?.map(Candidate::read);
         if let (Some(first), Some(candidate)) = (&first, &candidate)
             && first.result == candidate.result
         {
@@ -307,80 +316,101 @@ fn unique(by_result: Sorter, aside: &mut Aside, classes: &Classes, folder: &Path
     }
 }
 
-/// No two near-duplicates of one class.
-fn distinct(all: &Made, distance: u8, aside: &mut Aside, folder: &Path) -> Result<Made> {
+/// No two near-duplicates of one class. `items` is the number of all ordinals.
+fn distinct(all: Kept, distance: u8, items: u64, aside: &mut Aside, folder: &Path) -> Result<Kept> {
     let mut by_rank = Sorter::new(folder);
     let mut writer = Writer::default();
-    let mut records = all.records()?;
-    while let Some(record) = records.next()? {
-        let candidate = Candidate::read(record);
-        writer.clear().u16(candidate.class).u8(candidate.before.is_none().into()).digest(&candidate.content);
-        candidate.write(&mut writer);
+    let mut candidates = all.candidates()?;
+    while let Some(candidate) = candidates.next()? {
+        let Candidate { class, content, ordinal, hash, .. } = candidate;
+        writer.clear().u16(class).u8(candidate.before.is_none().into()).digest(&content).u64(ordinal).u64(hash);
         by_rank.push(&writer.bytes)?;
     }
-    let mut ranked = Hashed::new(folder)?;
+    let mut ranked = Spool::new(folder)?;
     let mut near = NearDuplicates::new(distance, folder);
     let mut sorted = by_rank.sorted()?;
     while let Some(record) = sorted.next()? {
-        let record = &record[2 + 1 + 32..];
-        let candidate = Candidate::read(record);
-        near.add(candidate.class, candidate.hash)?;
-        ranked.record(record)?;
+        let mut reader = Reader { bytes: record };
+        let read = (reader.u16(), reader.u8(), reader.digest(), reader.u64(), reader.u64());
+        let (Some(class), _, _, Some(ordinal), Some(hash)) = read else { continue };
+        near.add(class, hash)?;
+        ranked.record(&ordinal.to_be_bytes())?;
     }
     let ranked = ranked.finish()?;
     let mut near = near.find()?;
-    let mut kept = Kept::new(folder)?;
-    let mut records = ranked.records()?;
     // near-duplicates of an item come after it, but may be far away: they are joined by its rank
     let mut of = Sorter::new(folder);
+    let mut dropped = Bits::new(items);
+    let mut ordinals = ranked.records()?;
     let mut rank = 0_u64;
-    while let Some(record) = records.next()? {
-        let candidate = Candidate::read(record);
-        match near.of(rank)? {
-            None => kept.add(&candidate)?,
-            Some((other, bits)) => {
-                of.push(writer.clear().u64(other).u64(candidate.ordinal).u8(bits).bytes.as_slice())?
-            }
+    while let Some(record) = ordinals.next()? {
+        if let Some((other, bits)) = near.of(rank)? {
+            let ordinal = (Reader { bytes: record }).u64().unwrap_or_default();
+            dropped.set(ordinal);
+            of.push(&writer.clear().u64(other).u64(ordinal).u8(bits).bytes)?;
         }
         rank += 1;
     }
     let mut of = of.sorted()?;
-    records.rewind()?;
-    let mut at: Option<(u64, Candidate)> = None;
+    ordinals.rewind()?;
+    let mut at: Option<(u64, u64)> = None;
     let mut next_rank = 0;
     while let Some(record) = of.next()? {
         let mut reader = Reader { bytes: record };
         let (Some(other), Some(ordinal), Some(bits)) = (reader.u64(), reader.u64(), reader.u8()) else { break };
         while at.is_none_or(|(rank, _)| rank < other) {
-            let Some(record) = records.next()? else { break };
-            at = Some((next_rank, Candidate::read(record)));
+            let Some(record) = ordinals.next()? else { break };
+            at = Some((next_rank, (Reader { bytes: record }).u64().unwrap_or_default()));
             next_rank += 1;
         }
-        if let Some((_, other)) = &at {
-            aside.add(ordinal, Reason::NearDuplicate, "", Some((other.ordinal, Some(bits))))?;
+        if let Some((_, other)) = at {
+            aside.add(ordinal, Reason::NearDuplicate, "", Some((other, Some(bits))))?;
+        }
+    }
+    let mut kept = Keeping::new(folder)?;
+    let mut candidates = all.candidates()?;
+    while let Some(candidate) = candidates.next()? {
+        if !dropped.has(candidate.ordinal) {
+            kept.add(&candidate)?;
         }
     }
     kept.finish()
 }
 
-/// Candidates on their way into a file.
-struct Kept {
-    file: Hashed,
-    writer: Writer,
+/// Candidates that are kept, one of each result, in the order of their results.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    records: Spooled,
+    /// Whether one of them is from a part of its source.
+    pub(crate) has_parts: bool,
 }
 
 impl Kept {
+    pub(crate) fn candidates(&self) -> Result<Candidates> {
+        Ok(Candidates { records: self.records.records()? })
+    }
+}
+
+/// Candidates on their way into a file.
+struct Keeping {
+    file: Spool,
+    writer: Writer,
+    has_parts: bool,
+}
+
+impl Keeping {
     fn new(folder: &Path) -> Result<Self> {
-        Ok(Self { file: Hashed::new(folder)?, writer: Writer::default() })
+        Ok(Self { file: Spool::new(folder)?, writer: Writer::default(), has_parts: false })
     }
 
     fn add(&mut self, candidate: &Candidate) -> Result<()> {
+        self.has_parts |= candidate.part != Part::Whole;
         candidate.write(self.writer.clear());
         self.file.record(&self.writer.bytes)
     }
 
-    fn finish(self) -> Result<Made> {
-        self.file.finish()
+    fn finish(self) -> Result<Kept> {
+        Ok(Kept { records: self.file.finish()?, has_parts: self.has_parts })
     }
 }
 
@@ -470,9 +500,11 @@ impl Names {
 
     fn of(&mut self, ordinal: u64) -> Result<&str> {
         while self.next <= ordinal {
-            let Some(item) = self.items.next()? else { break };
+            if !self.items.advance()? {
+                break;
+            }
             if self.next == ordinal {
-                self.name = self.items.name_of(&item);
+                self.name = self.items.name()?;
             }
             self.next += 1;
         }
@@ -486,10 +518,6 @@ pub(crate) struct Candidates {
 }
 
 impl Candidates {
-    pub(crate) fn of(made: &Made) -> Result<Self> {
-        Ok(Self { records: made.records()? })
-    }
-
     pub(crate) fn next(&mut self) -> Result<Option<Candidate>> {
         Ok(self.records.next()?.map(Candidate::read))
     }

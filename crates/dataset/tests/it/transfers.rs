@@ -4,11 +4,12 @@ use std::io::{Seek, Write};
 use std::path::Path;
 
 use axum::body::{Body, Bytes};
-use slipway_dataset::{Digest, Error};
+use axum::response::Response;
+use slipway_dataset::{Blob, Digest, Error};
 
 use crate::child::run;
 use crate::endpoint::{SECRET, endpoint, store};
-use crate::stub::{Stub, answer};
+use crate::stub::{Seen, Stub, answer};
 
 const MIB: u64 = 1 << 20;
 
@@ -60,6 +61,64 @@ async fn a_file_that_changes_while_it_is_sent_is_not_stored() {
     assert!(s3.seen().iter().all(|request| request.method != "PUT"));
 }
 
+/// What the store of a bucket without objects says to `HEAD` and to uploads in parts; `whole` is its answer to everything else.
+fn parts(request: &Seen, whole: u16) -> Response {
+    match (request.method.as_str(), request.uri.query().unwrap_or_default()) {
+        ("HEAD", _) => answer(404, ""),
+        ("POST", query) if query.contains("uploads") => {
+            answer(200, "<InitiateMultipartUploadResult><UploadId>upload-7</UploadId></InitiateMultipartUploadResult>")
+        }
+        ("POST", _) => answer(200, "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
+        (_, query) => answer(if query.contains("partNumber") { 200 } else { whole }, ""),
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_sent_at_once_and_signed_with_its_own_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    file(&path, 19);
+    let (digest, size) = Digest::of_file(&path).unwrap();
+    // an overloaded store, and a proxy that takes nothing large
+    for whole in [200, 503, 413] {
+        let s3 = Stub::start(move |request| parts(request, whole)).await;
+        store(&s3.url, SECRET).push_written(&path, Blob { digest, size }).await.unwrap();
+        let seen = s3.seen();
+        let puts: Vec<_> = seen.iter().filter(|request| request.method == "PUT").collect();
+        assert_eq!(puts[0].header("x-amz-content-sha256"), digest.hex());
+        assert_eq!((puts[0].body.len() as u64, Digest::of(&puts[0].body)), (size, digest));
+        // two parts of 8 MiB and the rest
+        assert_eq!(puts.len(), if whole == 200 { 1 } else { 4 }, "{whole}");
+        let mut sent = Vec::new();
+        for part in &puts[1..] {
+            assert_eq!(part.header("x-amz-content-sha256"), Digest::of(&part.body).hex());
+            let query = part.uri.query().unwrap();
+            sent.push((query.contains("partNumber=3"), part.body.len() as u64));
+        }
+        sent.sort_unstable();
+        assert_eq!(sent, [(false, 8 * MIB), (false, 8 * MIB), (true, 3 * MIB)][..puts.len() - 1]);
+    }
+}
+
+#[tokio::test]
+async fn the_store_takes_what_was_written_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (objects, path, cache) = (folder.path().join("s3"), folder.path().join("file"), folder.path().join("cache"));
+    std::fs::create_dir(&objects).unwrap();
+    file(&path, 11);
+    let store = store(&endpoint(&objects).await, SECRET);
+    store.ensure_bucket().await.unwrap();
+    let (digest, size) = Digest::of_file(&path).unwrap();
+    let blob = Blob { digest, size };
+    store.push_written(&path, blob).await.unwrap();
+    assert_eq!(Digest::of_file(&store.fetch_file(blob, &cache).await.unwrap()).unwrap(), (digest, size));
+    for wrong in [Blob { digest: Digest::of("other"), size }, Blob { digest: Digest::of("shorter"), size: size - 1 }] {
+        let error = store.push_written(&path, wrong).await.unwrap_err();
+        assert!(matches!(error, Error::Source { .. }) && error.to_string().contains("changed while"), "{error}");
+        assert!(!store.has(wrong).await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn memory_is_bounded_in_both_directions() {
     const SIZE: u64 = 192 * MIB;
@@ -71,18 +130,13 @@ async fn memory_is_bounded_in_both_directions() {
         file.write_all(&piece).unwrap();
     }
     let digest = Digest::of_file(&path).unwrap().0.to_string();
-    let s3 = Stub::start(move |request| match (request.method.as_str(), request.uri.query().unwrap_or_default()) {
-        ("HEAD", _) => answer(404, ""),
-        ("POST", query) if query.contains("uploads") => {
-            answer(200, "<InitiateMultipartUploadResult><UploadId>upload-7</UploadId></InitiateMultipartUploadResult>")
+    let s3 = Stub::start(move |request| {
+        if request.method != "GET" {
+            return parts(request, 200);
         }
-        ("POST", _) => answer(200, "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
-        ("PUT", _) => answer(200, ""),
-        _ => {
-            let piece = piece.clone();
-            let pieces = (0..SIZE / MIB).map(move |_| Ok::<_, std::io::Error>(piece.clone()));
-            answer(200, Body::from_stream(futures::stream::iter(pieces)))
-        }
+        let piece = piece.clone();
+        let pieces = (0..SIZE / MIB).map(move |_| Ok::<_, std::io::Error>(piece.clone()));
+        answer(200, Body::from_stream(futures::stream::iter(pieces)))
     })
     .await;
     let environment = [

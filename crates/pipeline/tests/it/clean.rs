@@ -25,7 +25,6 @@ async fn what_a_later_build_left_behind_goes_and_the_next_one_reads_nothing_agai
     let workshop = Workshop::new().await;
     source(&workshop, 40);
     let first = workshop.build(SPEC).await;
-    // the only pack of the first build is of the source, which changes
     source(&workshop, 60);
     workshop.land("0/a.png", png(&levels(1000), 8));
     let second = workshop.build(SPEC).await;
@@ -49,9 +48,9 @@ async fn what_a_later_build_left_behind_goes_and_the_next_one_reads_nothing_agai
         })
         .collect();
     assert!(reports.contains(&first.digest) && reports.contains(&third.digest) && !reports.contains(&last.digest));
-    // two packs and two indexes at least: of the first source, and of the inverted images
+    // the index and the assignments of the first build, and the index of the inverted images; images are in splits, which stay
     let blobs = found.objects.iter().filter(|object| matches!(object.stored, Stored::Blob(_))).count();
-    assert!(blobs >= 4, "{found:?}");
+    assert_eq!(blobs, 3, "{found:?}");
 
     remove(&found, &workshop.store).await.unwrap();
     let again = unneeded(&declared, &workshop.store, Duration::ZERO, later()).await.unwrap();

@@ -1,8 +1,12 @@
 //! The same again: the same bytes, and nothing is read twice.
 
-use slipway_pipeline::{PlannedSource, Step};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
-use crate::workshop::{New, Workshop, idx, items, levels, png};
+use slipway_dataset::{Digest, Stored};
+use slipway_pipeline::{PlannedSource, Step, unneeded};
+
+use crate::workshop::{New, Workshop, declaration, idx, items, levels, png};
 
 const IDX: &str = "source: {idx: {images: files/x, labels: files/y}}, classes: 2, shape: [8, 8], \
     split: {validation: 0.1, test: 0.2, seed: 1}, pipeline: {read: {landing: ['s3://landing/in']}}";
@@ -103,6 +107,128 @@ async fn without_what_was_kept_the_result_is_the_same() {
     let (again, new) = workshop.read(IDX).await;
     assert_eq!((again.digest, again.report_digest, new), (built.digest, built.report_digest, New(1, 40)));
     assert_eq!(workshop.whole_head().await, Some(built.digest));
+}
+
+/// How often the levels of an image are in the store.
+fn copies(workshop: &Workshop, number: u64) -> usize {
+    let blobs = std::fs::read_dir(workshop.path().join("s3/datasets/blobs/sha256")).unwrap();
+    let contents = blobs.map(|blob| std::fs::read(blob.unwrap().path()).unwrap());
+    contents.map(|content| content.windows(64).filter(|window| *window == levels(number)).count()).sum()
+}
+
+#[tokio::test]
+async fn an_image_is_stored_once_whether_it_is_published_or_not() {
+    let workshop = Workshop::new().await;
+    // the same pixels with two labels
+    let mut all = items(0..40);
+    all.push((levels(7), 0));
+    idx_files(&workshop, &all);
+    let built = workshop.build(IDX).await;
+    assert_eq!((built.report.counts.total(), built.report.set_aside.count), (39, 2));
+    for number in 0..40 {
+        // what is set aside is in a pack, once for each item, since another declaration may keep it
+        assert_eq!(copies(&workshop, number), if number == 7 { 2 } else { 1 }, "{number}");
+    }
+    // all of it is found again where it is now: in the splits, and in the pack
+    workshop.land("in/1/a.png", png(&levels(40), 8));
+    let (grown, new) = workshop.read(IDX).await;
+    assert_eq!((new, grown.report.counts.total()), (New(1, 1), 40));
+    let published = workshop.items(&grown.digest).await;
+    assert!(workshop.items(&built.digest).await.iter().all(|(item, place)| published.get(item) == Some(place)));
+}
+
+/// A build that publishes nothing keeps what it has read in packs. With difference hashes, and under its key, that is an index of an earlier release.
+#[tokio::test]
+async fn what_a_refused_build_or_an_earlier_release_has_read_is_published_by_the_next_build() {
+    let workshop = Workshop::new().await;
+    idx_files(&workshop, &items(0..40));
+    let rules = "pipeline: {validate: {contrast: 127, setAside: 0.1, nearDuplicates: 0}, ";
+    let strict = IDX.replace("pipeline: {", rules);
+    assert_eq!(workshop.problem(&strict).await.code, "too-many-set-aside");
+    assert_eq!((copies(&workshop, 0), workshop.whole_head().await), (1, None));
+    let step = |form: u8| {
+        let key = Digest::of(format!("slipway pipeline: read {form}\0d\0levels\0[]"));
+        workshop.path().join("s3/datasets").join(Stored::Step(key).key())
+    };
+    std::fs::rename(step(2), step(1)).unwrap();
+    let declared = [declaration(IDX)];
+    // the step, its index and its pack are what the next build would use
+    let found = unneeded(&declared, &workshop.store, Duration::ZERO, SystemTime::now()).await.unwrap();
+    assert_eq!((found.objects.len(), found.needed), (0, 3), "{found:?}");
+    let (built, new) = workshop.read(IDX).await;
+    assert!(step(2).exists());
+    assert_eq!(new, New(0, 0));
+    // and after it nobody needs them
+    let found = unneeded(&declared, &workshop.store, Duration::ZERO, SystemTime::now()).await.unwrap();
+    assert_eq!(found.objects.len(), 3, "{found:?}");
+    assert_eq!(workshop.read(IDX).await.1, New(0, 0));
+    let other = Workshop::new().await;
+    idx_files(&other, &items(0..40));
+    assert_eq!(other.build(IDX).await.digest, built.digest);
+}
+
+/// They are made of the images in the store when a rule asks for them first.
+#[tokio::test]
+async fn difference_hashes_need_no_source() {
+    // one pixel of an image is a shade brighter or darker
+    let mut all = items(0..40);
+    let mut near = levels(4);
+    near[63] ^= 1;
+    all.push((near, 0));
+    let near_duplicates = |spec: &str| spec.replace("pipeline: {", "pipeline: {validate: {nearDuplicates: 2}, ");
+    let idx_of = |workshop: &Workshop| idx_files(workshop, &all);
+    let images_of = |workshop: &Workshop| {
+        for (number, (levels, label)) in all.iter().enumerate() {
+            workshop.write(&format!("files/all/{label}/{number}.png"), png(levels, 8));
+        }
+    };
+    let images = "source: {images: {from: files/all}}, labels: ['0', '1'], split: {validation: 5, test: 8, seed: 0}, \
+        pipeline: {publish: images}";
+    let sources: [(&str, &dyn Fn(&Workshop)); 2] = [(IDX, &idx_of), (images, &images_of)];
+    for (spec, write) in sources {
+        let (asked, late) = (Workshop::new().await, Workshop::new().await);
+        write(&asked);
+        write(&late);
+        let built = asked.build(&near_duplicates(spec)).await;
+        assert_eq!(built.report.set_aside.reasons.len(), 1, "{:?}", built.report);
+        assert_eq!(late.build(spec).await.report.set_aside.count, 0);
+        let (again, new) = late.read(&near_duplicates(spec)).await;
+        assert_eq!(new, New(0, 0));
+        // also where both were published, the one with the smaller digest stays
+        assert_eq!(late.set_aside(&again).await, asked.set_aside(&built).await);
+    }
+}
+
+#[tokio::test]
+async fn image_files_are_found_again_in_the_archives_of_the_splits() {
+    let workshop = Workshop::new().await;
+    // a name that does not fit into a header of tar
+    let long = "l".repeat(120);
+    let spec = format!(
+        "source: {{images: {{from: files/all}}}}, labels: [even, {long}], split: {{validation: 2, test: 3, seed: 0}}, \
+         pipeline: {{publish: images}}"
+    );
+    let mut files = BTreeSet::new();
+    for number in 0..24 {
+        let file = png(&levels(number), 8);
+        let label = if number % 2 == 0 { "even" } else { &long };
+        workshop.write(&format!("files/all/{label}/{number}.png"), &file);
+        files.insert(file);
+        if number >= 20 {
+            let (built, new) = workshop.read(&spec).await;
+            assert_eq!(new, if number == 20 { New(21, 21) } else { New(1, 1) });
+            let unpacked = workshop.store.unpack(&built.digest, &workshop.path().join("unpacked")).await.unwrap();
+            let mut published = BTreeSet::new();
+            for split in ["train", "validation", "test"] {
+                for label in ["even", &long] {
+                    for file in std::fs::read_dir(unpacked.folder.join(split).join(label)).into_iter().flatten() {
+                        published.insert(std::fs::read(file.unwrap().path()).unwrap());
+                    }
+                }
+            }
+            assert_eq!(published, files);
+        }
+    }
 }
 
 #[tokio::test]

@@ -183,6 +183,26 @@ async fn rows_keep_their_splits_when_files_land() {
     assert_eq!(rows(&workshop, &workshop.build(&csv("")).await).await, after);
 }
 
+/// Rows are in packs whatever is published of them, and so is what a refused build has read.
+#[tokio::test]
+async fn rows_are_found_again_in_packs() {
+    let workshop = Workshop::new().await;
+    workshop.write("files/t.csv", format!("{}x,town,a\n", table(0..40)));
+    let refused = workshop.problem(&csv(", validate: {setAside: 0.01}")).await;
+    assert_eq!((refused.code, workshop.whole_head().await), ("too-many-set-aside", None));
+    let (built, new) = workshop.read(&csv("")).await;
+    assert_eq!((new, built.report.counts.total()), (New(0, 0), 40));
+    // what is new is in another pack
+    workshop.land("in/more.csv", table(40..50));
+    let (grown, new) = workshop.read(&csv("")).await;
+    assert_eq!((new, grown.report.counts.total()), (New(1, 10), 50));
+    // all of it is published in another form, and in the first one again
+    let (typed, new) = workshop.read(&csv(", publish: parquet")).await;
+    assert_eq!((new, typed.report.counts.total()), (New(0, 0), 50));
+    let (again, new) = workshop.read(&csv("")).await;
+    assert_eq!((new, again.digest), (New(0, 0), grown.digest));
+}
+
 #[tokio::test]
 async fn a_label_may_be_a_quantity() {
     let workshop = Workshop::new().await;
