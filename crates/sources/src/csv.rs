@@ -136,7 +136,7 @@ fn reader(file: &Plain, delimiter: u8, has_header: bool) -> Result<Lines> {
 /// Whether the first line ends with a carriage return and a line feed.
 fn has_carriage_returns(file: &mut File) -> std::io::Result<bool> {
     let mut start = Vec::new();
-    file.by_ref().take(AT_ONCE as u64).read_to_end(&mut start)?;
+    Read::by_ref(file).take(AT_ONCE as u64).read_to_end(&mut start)?;
     file.rewind()?;
     let end = start.iter().position(|byte| *byte == b'\n');
     Ok(end.is_some_and(|end| start[..end].ends_with(b"\r")))
