@@ -4,6 +4,7 @@
 //
 // The rules of the C surface are those of crates/c10d/shim: null or a message, no exception leaves this file, tensors that go in are borrowed.
 #include <ATen/TensorIterator.h>
+#include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -181,7 +182,8 @@ __attribute__((target("avx2"))) void spread_row_of_8(const float* gradient, cons
   spread_row<8>(gradient, winners, x, width, channels);
 }
 
-const bool has_8 = __builtin_cpu_supports("avx2");
+// libtorch's own choice; the others are AVX2 and AVX512
+const bool has_8 = at::get_cpu_capability().starts_with("AVX");
 const PoolRow pool_row_here = has_8 ? pool_row_of_8 : pool_row_of_4;
 const SpreadRow spread_row_here = has_8 ? spread_row_of_8 : spread_row_of_4;
 #else
