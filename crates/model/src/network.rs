@@ -148,7 +148,8 @@ impl Model {
     }
 
     fn run(&self, layers: &[Layer], mut x: Tensor, ahead: &mut Ahead<'_>, train: bool) -> Result<Tensor> {
-        for layer in layers {
+        let mut layers = layers.iter().peekable();
+        while let Some(layer) = layers.next() {
             x = match layer {
                 Layer::Flatten => x.f_flatten(1, -1)?,
                 Layer::Linear { name, .. } => {
@@ -164,7 +165,15 @@ impl Model {
                     let [weight, bias] = self.next(name, ahead)?;
                     x.f_group_norm(*groups, Some(weight), Some(bias), EPSILON, false)?
                 }
-                Layer::MaxPool => x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?,
+                Layer::MaxPool => {
+                    // the same bits, and less to write for the backward pass and to read in it
+                    let training = self.channels_last && x.requires_grad();
+                    if training && layers.next_if_eq(&&Layer::Relu).is_some() {
+                        slipway_kernels::max_pool_relu(&x)?
+                    } else {
+                        x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?
+                    }
+                }
                 Layer::Relu => x.f_relu_()?,
                 Layer::Dropout if train && self.config.dropout > 0.0 => x.f_dropout(self.config.dropout, true)?,
                 Layer::Dropout => x,
@@ -290,6 +299,54 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_pool_and_its_relu_are_one_operation_in_training_and_give_the_same_bits() {
+        for &(_, architecture) in Architecture::WORDS {
+            for [c, h, w] in [[1, 28, 28], [3, 9, 13]] {
+                let config = Config { input: [c, h, w], ..Config::mnist(architecture, 0.0) };
+                let x = Tensor::rand([6, c, h, w], (Kind::Float, Device::Cpu));
+                let together = Model::new(&config, 1).unwrap();
+                let apart = Model::new(&config, 1).unwrap();
+                let found = together.forward_logits(&x, true).unwrap();
+                // a pool that is run alone is libtorch's
+                let ahead = &mut apart.parameters.iter();
+                let want = apart.layers.iter().fold(apart.normalised(&x).unwrap(), |x, layer| {
+                    apart.run(std::slice::from_ref(layer), x, ahead, true).unwrap()
+                });
+                for scores in [&found, &want] {
+                    scores.square().sum(Kind::Float).backward();
+                }
+                assert!(same_bits(&found.detach(), &want.detach()), "{architecture}");
+                for ((name, found), (_, want)) in together.parameters.iter().zip(&apart.parameters) {
+                    assert!(same_bits(&found.grad(), &want.grad()), "{architecture} {name}");
+                }
+            }
+        }
+    }
+
+    /// Other than for `==`, 0.0 is not -0.0.
+    fn same_bits(a: &Tensor, b: &Tensor) -> bool {
+        let [a, b] = [a, b].map(|tensor| tensor.contiguous().view_dtype(Kind::Int));
+        a.equal(&b)
+    }
+
+    #[test]
+    fn only_a_network_that_was_made_for_training_has_the_fused_operation() {
+        let trained = Model::new(&Config::mnist(Architecture::Cnn, 0.0), 1).unwrap();
+        let frozen = trained.frozen().unwrap();
+        let x = Tensor::rand([2, 1, 28, 28], (Kind::Float, Device::Cpu));
+        // its gradient cannot be differentiated again, which those of libtorch's pool and relu can
+        let differentiated_again = |model: &Model| {
+            let (_, weight) = &model.parameters[0];
+            let _ = weight.set_requires_grad(true);
+            let loss = model.forward_logits(&x, true).unwrap().square().sum(Kind::Float);
+            Tensor::f_run_backward(&[loss], &[weight], true, true)
+        };
+        let error = differentiated_again(&trained).unwrap_err().to_string();
+        assert!(error.contains("max_pool_relu"), "{error}");
+        assert!(differentiated_again(&frozen).is_ok());
     }
 
     #[test]
