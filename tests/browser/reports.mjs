@@ -2,10 +2,13 @@
 //
 //   node reports.mjs URL
 //
-// URL is a page before the forge of apps/demo-ui/tests/test_browser.py: number 1 is a report with folds and a chart, number 2 is hostile. Ends with
+// URL is a page before the forge of apps/demo-ui/tests/test_browser.py: number 1 is a report with folds and charts, number 2 is hostile. Ends with
 // 0 when both are shown as they are meant, and with 1 and the reason otherwise.
 
 import { run, settled, withPage } from "./browser.mjs";
+
+// The charts of crates/report/tests/it/charts.md.
+const CHARTS = ["test accuracy by learningRate", "validation accuracy", "share of each class"];
 
 async function nothingSticksOut(page, when) {
   const { wide, screen } = await page.getByTestId("stMain").evaluate((main) => ({ wide: main.scrollWidth, screen: window.innerWidth }));
@@ -32,13 +35,18 @@ async function isFoldedAndDrawn(page) {
   await nothingSticksOut(page, "closed");
   await page.getByText("mnist in local").click();
   await page.getByText("the cell at the end").waitFor();
-  const chart = page.locator('img[src^="blob:"]');
-  await chart.waitFor();
-  if (!(await chart.evaluate((image) => image.decode().then(() => image.naturalWidth > 100)))) throw new Error("the chart is empty");
+  const charts = page.locator('img[src^="blob:"]');
+  for (const [at, title] of CHARTS.entries()) {
+    const chart = charts.nth(at);
+    await chart.waitFor();
+    const isDrawn = await chart.evaluate((image) => image.decode().then(() => image.naturalWidth > 100));
+    const picture = await chart.evaluate((image) => fetch(image.src).then((answer) => answer.text()));
+    if (!isDrawn || !picture.includes(`>${title}<`)) throw new Error(`the chart "${title}" is not drawn: ${picture}`);
+  }
   await page.getByText("TrainJob training/a").click();
   await page.getByText("+added: line").waitFor();
   await nothingSticksOut(page, "open");
-  console.log("a report: its folds open, its chart is drawn, its table scrolls");
+  console.log("a report: its folds open, its charts are drawn, its table scrolls");
 }
 
 run(async () => {

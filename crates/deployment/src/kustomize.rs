@@ -154,7 +154,8 @@ impl Kustomize {
     /// Builds a folder below `root`. The inner error is kustomize's own message.
     pub(crate) fn run(&self, root: &Path, folder: &str, network: Network) -> Result<Result<String, String>> {
         let mut command = Command::new(&self.program);
-        command.arg(self.verb).arg(folder).current_dir(root);
+        // it ends before a collection of its garbage pays (docs/performance.md)
+        command.arg(self.verb).arg(folder).current_dir(root).env("GOGC", "400");
         if network == Network::Refused {
             // kustomize takes a path that it does not find for the address of a repository
             command.env("GIT_ALLOW_PROTOCOL", "");

@@ -278,6 +278,12 @@ impl Forge {
         }
     }
 
+    /// Whether people give reviews here: a bare repository only keeps the names of those who are asked.
+    #[must_use]
+    pub fn has_reviews(&self) -> bool {
+        matches!(self, Self::GitHub(_))
+    }
+
     /// A pull request by its number, with what reviews, checks and rules say against its merge, apart from the check of this name. On GitHub one
     /// request, or two if a team is asked for its review. A bare repository has none of the three.
     ///

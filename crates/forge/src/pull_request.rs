@@ -17,7 +17,7 @@ pub struct PullRequest {
     pub draft: bool,
     /// Names of labels.
     pub labels: Vec<String>,
-    /// Who is asked for a review: `octo`, or `org/team`. A bare repository asks nobody.
+    /// Who is asked for a review: `octo`, or `org/team`. A bare repository keeps the names; nobody can give a review there.
     pub reviewers: Vec<String>,
 }
 
@@ -45,7 +45,8 @@ pub struct Opened {
     pub author: String,
     /// The names of its labels.
     pub labels: Vec<String>,
-    /// Who was asked for a review and has not given one, such as `octo`, or a team as `octo/team`; nobody in a bare repository.
+    /// Who was asked for a review and has not given one, such as `octo`, or a team as `octo/team`; in a bare repository, where
+    /// nobody can give one, whoever was asked.
     pub reviewers: Vec<String>,
     /// Whether it is a draft.
     pub is_draft: bool,

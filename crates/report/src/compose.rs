@@ -207,6 +207,10 @@ struct Placed<'a> {
 /// Puts as much of a section as fits into the parts; `None` if not even its title does.
 fn place<'a>(section: &'a Section, share: usize, space: &'a mut Space) -> Option<Placed<'a>> {
     let opening = characters(&section.title) + FRAME;
+    // of a section that is cut, the texts below a table, such as charts, are worth more than its last rows
+    let is_cut = share < need(section);
+    let size = |block: &Block| if let Block::Text(text) = block { text.len() + 2 } else { 0 };
+    let mut below: usize = if is_cut { section.blocks.iter().map(size).sum() } else { 0 };
     let share = share.checked_sub(REST)?;
     let mut placed = Placed { space, share, opening, parts: [const { None }; PARTS], omitted: BTreeMap::new() };
     // what is left out is counted at the top
@@ -222,6 +226,7 @@ fn place<'a>(section: &'a Section, share: usize, space: &'a mut Space) -> Option
     let kept = if objects.is_empty() { 0 } else { placed.share / 4 };
     for block in &section.blocks {
         let free = placed.share.saturating_sub(kept);
+        below = below.saturating_sub(size(block));
         match block {
             Block::Text(text) => {
                 let text = format!("{text}\n\n");
@@ -231,7 +236,7 @@ fn place<'a>(section: &'a Section, share: usize, space: &'a mut Space) -> Option
             }
             Block::Rows(rows) => {
                 // later tables have their share as well, unless there are so many that none could show anything
-                placed.add_rows(rows, (free / tables).max(TABLE).min(free));
+                placed.add_rows(rows, (free / tables).max(TABLE).min(free - below.min(free / 2)));
                 tables -= 1;
             }
             Block::Object(_) => {}
@@ -272,15 +277,16 @@ impl<'a> Placed<'a> {
         self.parts[part].get_or_insert_default().push_str(text);
     }
 
-    /// Adds rows in at most `limit` characters, in as many parts as it takes, each with the head above them.
+    /// Adds rows in at most `limit` characters, in as many parts as it takes, each with the head above them; what a new part costs is counted.
     fn add_rows(&mut self, rows: &'a Rows, mut limit: usize) {
         let (mut left, beyond) = rows.rows.split_at(rows.rows.len().min(ROWS));
         // the line that counts what is left out, and an empty one
         let end = characters(&rows.more(rows.rows.len())) + 2;
         let mut last = None;
         for part in 0..PARTS {
-            let room = self.room(part);
-            let Some(mut free) = room.min(limit).checked_sub(characters(&rows.head) + end) else { continue };
+            let opening = if self.parts[part].is_some() { 0 } else { self.opening };
+            let (room, allowed) = (self.room(part), limit.saturating_sub(opening));
+            let Some(mut free) = room.min(allowed).checked_sub(characters(&rows.head) + end) else { continue };
             let mut text = rows.head.clone();
             let before = left.len();
             while let Some((row, rest)) = left.split_first() {
@@ -298,10 +304,10 @@ impl<'a> Placed<'a> {
             }
             self.push(part, &text, size);
             last = Some(part);
-            if left.is_empty() || limit <= room {
+            if left.is_empty() || allowed <= room {
                 break;
             }
-            limit -= size;
+            limit -= opening + size;
         }
         let omitted = left.len() + beyond.len();
         let more = Some(rows.more(omitted)).filter(|_| omitted > 0);

@@ -3,9 +3,10 @@
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde::Serialize;
-use slipway_forge::{Forge, Opened, forge_of};
+use slipway_forge::{Forge, Opened};
 use slipway_git::Repository;
 use slipway_markdown::visible;
+use slipway_proposal::Remote;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -36,8 +37,9 @@ pub(crate) async fn open_pull_requests(forge: &Forge) -> Result<Vec<OpenPullRequ
 
 /// Those of the remote `origin` of the project that is here. Returns `None` if there is none, or if they cannot be listed, which is a warning.
 pub(crate) async fn of_origin(context: &Context) -> Option<Vec<OpenPullRequest>> {
-    let url = Repository::project(&context.root).ok()?.remote_url("origin").ok()??;
-    let listed = async { open_pull_requests(&forge_of(&url)?).await };
+    let git = Repository::project(&context.root).ok()?;
+    git.remote_url("origin").ok()??;
+    let listed = async { open_pull_requests(&Remote::named(&git, "origin", &context.root)?.forge).await };
     listed.await.map_err(|failure: Failure| context.warn(format!("open pull requests are not shown: {failure}"))).ok()
 }
 

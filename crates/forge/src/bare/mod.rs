@@ -37,6 +37,9 @@ struct Record {
     draft: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     labels: Vec<String>,
+    /// Who is asked for a review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reviewers: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     merge_commit: Option<String>,
     /// How many commits were merged.
@@ -135,8 +138,8 @@ impl BareForge {
         Ok(one(holding))
     }
 
-    /// Opens a pull request for a branch that is here. If one is open for the branch already, returns that one; labels that it lacks are
-    /// added. If an earlier one has merged the commit of the branch, returns that one: nothing is left to merge, and of two who ask at the
+    /// Opens a pull request for a branch that is here. If one is open for the branch already, returns that one; labels and reviewers that it
+    /// lacks are added. If an earlier one has merged the commit of the branch, returns that one: nothing is left to merge, and of two who ask at the
     /// same moment the later one must not open a second one.
     ///
     /// # Errors
@@ -147,18 +150,20 @@ impl BareForge {
             remote: self.path.display().to_string(),
             branch: request.branch.clone(),
         })?;
-        let record = Record {
+        let mut record = Record {
             title: request.title.clone(),
             body: request.body.clone(),
             branch: request.branch.clone(),
             base: Some(request.base.clone()),
             state: PullRequestState::Open,
             draft: request.draft,
-            labels: request.labels.clone(),
+            labels: Vec::new(),
+            reviewers: Vec::new(),
             merge_commit: None,
             commits: None,
             opened_at: now(),
         };
+        record.complete(request);
         let blob = self.write(&record)?;
         // Another process may take the number first; it may even be this very request.
         for attempt in 0..ATTEMPTS {
@@ -186,16 +191,9 @@ impl BareForge {
         Err(Error::Busy { what: format!("pull request of {}", request.branch) })
     }
 
-    /// A pull request with the labels that it lacks, and no longer a draft unless that is asked for again.
+    /// A pull request with the labels and reviewers that it lacks, and no longer a draft unless that is asked for again.
     fn complete(&self, number: u64, request: &PullRequest) -> Result<Opened> {
-        let changed = self.change(number, "labels", |record| {
-            let missing: Vec<_> =
-                request.labels.iter().filter(|label| !record.labels.contains(label)).cloned().collect();
-            let is_ready = record.draft && !request.draft;
-            record.labels.extend(missing.iter().cloned());
-            record.draft &= request.draft;
-            Ok(is_ready || !missing.is_empty())
-        });
+        let changed = self.change(number, "labels and reviewers", |record| Ok(record.complete(request)));
         changed.and_then(|()| self.get(number))
     }
 
@@ -328,7 +326,8 @@ impl BareForge {
 
     fn opened(&self, number: u64, record: Record, head: String) -> Result<Opened> {
         let base = self.base(&record)?;
-        let Record { title, body, branch, state, draft, labels, merge_commit, commits, opened_at, .. } = record;
+        let Record { title, body, branch, state, draft, labels, reviewers, merge_commit, commits, opened_at, .. } =
+            record;
         Ok(Opened {
             number,
             url: format!("{} ({})", self.path.display(), head_ref(number)),
@@ -340,7 +339,7 @@ impl BareForge {
             body,
             author: String::new(),
             labels,
-            reviewers: Vec::new(),
+            reviewers,
             is_draft: draft,
             head_repository: Some(self.path.display().to_string()),
             is_fork: false,
@@ -349,6 +348,29 @@ impl BareForge {
             opened_at,
         })
     }
+}
+
+impl Record {
+    /// Adds what it lacks of a request. Returns whether that was anything.
+    fn complete(&mut self, request: &PullRequest) -> bool {
+        let is_ready = self.draft && !request.draft;
+        self.draft &= request.draft;
+        let labelled = add_missing(&mut self.labels, &request.labels);
+        // a draft is not ready for anybody's review
+        let asked = !request.draft && add_missing(&mut self.reviewers, &request.reviewers);
+        is_ready || labelled || asked
+    }
+}
+
+/// Adds the names that are missing, each once. Returns whether there were any.
+fn add_missing(names: &mut Vec<String>, wanted: &[String]) -> bool {
+    let before = names.len();
+    for name in wanted {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names.len() > before
 }
 
 /// Seconds since 1970; `None` on a machine whose clock is before that.

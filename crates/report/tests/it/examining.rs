@@ -219,6 +219,19 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
     let (_, document) = report(&change, &nowhere, &unknown);
     assert!(document.first.contains("⚠ no price"), "{}", document.first);
     assert!(document.first.contains("`local` has no prices: ``clusters/local/cluster.yaml:1:1:"), "{}", document.first);
+    // what changes in the clusters is not known: nothing is wrong, and it is not green either
+    let site = change.commit(&head, &[("overlays/local/site/kustomization.yaml", "resources: []\n")]);
+    let (examination, document) = report(&change, &change.base, &site);
+    assert!(!examination.is_refused(), "{examination:?}");
+    let check = document.check.as_ref().unwrap();
+    assert_eq!(check.conclusion, Conclusion::Neutral);
+    assert_eq!(check.title, "starts 2 TrainJobs; not everything could be examined");
+    for said in ["⚠ What changes in the clusters is not known: ", "kustomize was not found", "⚠ 1 place not checked"]
+    {
+        assert!(document.first.contains(said), "{said}: {}", document.first);
+    }
+    let text = &compose(&document, &site, None).parts[0];
+    assert!(text.contains("⚠ 2 not examined"), "{text}");
     // a job that cannot be read
     let odd = change.commit(&change.base, &[("overlays/local/training-jobs/odd.yaml", "kind: Pod\n")]);
     let (examination, document) = report(&change, &change.base, &odd);

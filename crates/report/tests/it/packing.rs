@@ -1,14 +1,14 @@
 //! Documents of any size in the parts of a comment.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use slipway_deployment::Differences;
 use slipway_gitops::{Change, Difference};
 use slipway_project::cluster::Prices;
 use slipway_report::{
-    About, Block, Document, EnvironmentJobs, Examination, Expectations, FIRST_LINES, Job, Object, PART_CHARACTERS,
-    PARTS, Rows, Section, Subject, compose, plan_report, write_whole,
+    About, Block, Document, EnvironmentJobs, Examination, Expectations, ExperimentResults, FIRST_LINES, Job, Object,
+    PART_CHARACTERS, PARTS, Results, Rows, Section, Subject, TrialResult, TrialState, compose, plan_report,
+    results_report, write_whole,
 };
 
 use crate::random::Random;
@@ -250,27 +250,64 @@ fn large(jobs: usize, lines: usize) -> Examination {
 }
 
 #[test]
-fn ten_thousand_trials_and_two_million_lines_take_no_time() {
+fn ten_thousand_trials_and_two_million_lines_fit() {
     let examination = large(10_000, 2_000_000);
-    let begun = Instant::now();
     let document = plan_report(&examination, &About::default(), &Expectations::default());
     let publication = compose(&document, HEAD, None);
-    let took = begun.elapsed();
     assert!(document.first.lines().count() <= FIRST_LINES);
     assert!(document.first.starts_with("### Slipway: starts 10,000 TrainJobs\n"), "{}", document.first);
     assert!(document.first.contains("`400.00 USD`"), "{}", document.first);
     assert_eq!(publication.parts.len(), PARTS);
     assert!(publication.parts.iter().all(|part| part.chars().count() <= PART_CHARACTERS));
     assert!(publication.parts[0].contains("| … and 9,800 more TrainJobs |"), "{}", &publication.parts[0][..3_000]);
-    // what is measured is a program that was optimised
-    if !cfg!(debug_assertions) {
-        assert!(took < Duration::from_secs(1), "{took:?}");
-    }
-    println!("{took:?}");
     let mut whole = Vec::new();
     write_whole(&document, &mut whole).unwrap();
     assert_eq!(
         String::from_utf8(whole).unwrap().lines().filter(|line| line.starts_with("+   some")).count(),
         2_000_000
     );
+}
+
+#[test]
+fn the_results_of_ten_thousand_trials_fit_with_their_charts() {
+    let trial = |index: usize| TrialResult {
+        name: format!("digits-{index:08x}"),
+        parameters: [("training.seed".to_owned(), index.into())].into(),
+        state: TrialState::Finished,
+        epochs: Some((10, 10)),
+        metrics: [("test_accuracy".to_owned(), 0.9 + index as f64 * 1e-6)].into(),
+        curves: [("validation_accuracy".to_owned(), (1..=10).map(|step| (f64::from(step), 0.9)).collect())].into(),
+        seconds: Some(90.0),
+        cpu_hours: Some(0.05),
+        planned_cpu_hours: 1.0,
+        ..TrialResult::default()
+    };
+    let experiment = |number: usize| ExperimentResults {
+        experiment: format!("digits-{number}"),
+        environment: "local".to_owned(),
+        trials: (number * 1_000..(number + 1) * 1_000).map(trial).collect(),
+        ..ExperimentResults::default()
+    };
+    let results = Results { experiments: (0..10).map(experiment).collect(), ..Results::default() };
+    let document = results_report(&results);
+    assert!(document.first.lines().count() <= FIRST_LINES);
+    assert!(document.first.starts_with("### Slipway: 10,000 trials finished\n"), "{}", document.first);
+    assert!(document.first.contains("| CPU-hours | 500 | 10000 |"), "{}", document.first);
+    let publication = compose(&document, HEAD, None);
+    assert_eq!(publication.parts.len(), PARTS);
+    for part in &publication.parts {
+        assert!(part.chars().count() <= PART_CHARACTERS, "{}", part.chars().count());
+        let fences = part.lines().filter(|line| line.starts_with("```")).count();
+        assert!(fences.is_multiple_of(2), "a chart is cut: {part}");
+    }
+    // each experiment has its two charts and its best trials; the others are counted
+    let all = publication.parts.concat();
+    assert_eq!(all.matches("xychart-beta").count(), 20, "{all}");
+    for number in 0..10 {
+        let best = format!("\n| `digits-{:08x}` | ✓ finished |", number * 1_000 + 999);
+        assert!(all.contains(&best), "{best}: {all}");
+    }
+    let shown = all.lines().filter(|line| line.starts_with("| `digits-")).count();
+    let more = all.match_indices(" more trial").map(|(at, _)| number(all[..at].rsplit(' ').next().unwrap()));
+    assert_eq!(shown + more.sum::<usize>(), 10_000, "{all}");
 }

@@ -3,7 +3,7 @@
 use slipway_experiment::Score;
 use slipway_report::{
     ExperimentResults, FIRST_LINES, Hindrance, InService, ModelResult, Promotion, Ranking, Results, TrialResult,
-    TrialState, Version, compose, results_report,
+    TrialState, Version, bars_and_line, compose, results_report,
 };
 
 fn trial(name: &str, rate: f64, accuracies: &[f64]) -> TrialResult {
@@ -65,6 +65,22 @@ fn the_best_version_is_compared_on_the_same_data() {
     assert!(text.contains("x-axis \"learningRate\" [\"0.001\", \"0.003\"]"), "{text}");
     assert!(text.contains("`validation_accuracy` (🟦 `digits-1a2b3c4d`, 🟧 `digits-0a1b2c3d`):"), "{text}");
     assert!(text.contains("line [0.92, 0.97, 0.98]\n    line [0.9, 0.95, 0.96]"), "{text}");
+}
+
+#[test]
+fn charts_are_those_that_a_browser_draws() {
+    let text = compose(&results_report(&results()), "1a2b3c4d", None).parts.concat();
+    let chart = |rest: &str| format!("```mermaid\n{}```", rest.split("```").next().unwrap());
+    let mut charts: Vec<String> = text.split("```mermaid\n").skip(1).map(chart).collect();
+    let shares = [("zero", 0.5, 0.25), ("one", 0.3, 0.35), ("two", 0.2, 0.4)];
+    let shares = shares.map(|(name, bar, line)| (name.to_owned(), bar, line));
+    charts.push(bars_and_line("share of each class", "class", &shares).unwrap());
+    let drawn = include_str!("charts.md");
+    assert_eq!(
+        charts.join("\n\n") + "\n",
+        drawn,
+        "charts.md has other charts: apps/demo-ui/tests/test_browser.py draws those"
+    );
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct Said {
     pub jobs: BTreeMap<String, bool>,
     /// What each step printed, with its name.
     pub steps: Vec<(String, String)>,
+    /// What the API was asked while each step ran, with its name: method and path.
+    pub asked: Vec<(String, Vec<String>)>,
     /// The workflows that were started by `gh workflow run`, with its arguments.
     pub dispatched: Vec<String>,
     /// The artifacts, one folder each.
@@ -75,7 +77,8 @@ impl Runner<'_> {
     /// As [`run`](Self::run).
     pub async fn run_after(&self, workflow: &Workflow, artifacts: TempDir) -> Result<Said> {
         ensure!(workflow.on.get(self.event_name).is_some(), "{} does not start this workflow", self.event_name);
-        let mut said = Said { jobs: BTreeMap::new(), steps: Vec::new(), dispatched: Vec::new(), artifacts };
+        let mut said =
+            Said { jobs: BTreeMap::new(), steps: Vec::new(), asked: Vec::new(), dispatched: Vec::new(), artifacts };
         for job in &workflow.jobs {
             let ready = job.needs.iter().all(|needed| said.jobs.get(needed) == Some(&true));
             ensure!(
@@ -135,7 +138,9 @@ impl Runner<'_> {
                     used.run(action).await.with_context(|| name.clone())?
                 }
                 Does::Run(script) => {
+                    self.github.asked().await;
                     let (succeeded, text) = self.step(step, script, &folders, &standard, &contexts).await?;
+                    said.asked.push((name.clone(), self.github.asked().await));
                     said.steps.push((name, text));
                     if !succeeded {
                         return Ok(false);

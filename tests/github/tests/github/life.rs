@@ -17,6 +17,7 @@ use crate::repository::MAIN;
 const MOST_ASKED: usize = 3;
 const BOT: &str = "github-actions[bot]";
 const JOBS: &str = "overlays/local/training-jobs/";
+const HISTORY: &str = "overlays/local/history/";
 
 struct Life {
     github: GitHub,
@@ -66,8 +67,7 @@ impl Life {
         self.ann.text(arguments);
         let asked = self.github.asked().await;
         assert!(asked.len() <= MOST_ASKED, "{arguments:?} asked {asked:#?}");
-        let reads = |asked: &String| asked.starts_with("GET ") || asked == "POST /api/graphql";
-        assert!(asked.iter().all(reads), "{arguments:?} changed something: {asked:#?}");
+        assert!(asked.iter().all(|asked| reads(asked)), "{arguments:?} changed something: {asked:#?}");
         assert!(self.github.pushes().await.is_empty(), "{arguments:?} pushed");
         text
     }
@@ -172,6 +172,11 @@ impl Life {
     }
 }
 
+/// Whether a request changes nothing.
+fn reads(asked: &str) -> bool {
+    asked.starts_with("GET ") || asked == "POST /api/graphql"
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_from_the_proposal_to_the_revert() {
     let life = Life::begin().await;
@@ -191,6 +196,17 @@ async fn a_life_from_the_proposal_to_the_revert() {
         (Some("training"), Some("bob"))
     );
     assert_eq!(github.get("/pulls").await.unwrap().as_array().unwrap().len(), 2);
+    let branch = pull["head"]["ref"].as_str().unwrap();
+    let show = ["show", &first.to_string()];
+    let shown = life.twice(&show).await;
+    for said in [
+        format!("#{first} Train mnist-mlp"),
+        format!("\nopen, {branch} at {} into main: ", &pull["head"]["sha"].as_str().unwrap()[..8]),
+        "\nasked for a review: bob\n".to_owned(),
+        format!("\nno report yet: `slipway report {first}` writes it\n"),
+    ] {
+        assert!(shown.contains(&said), "{said}: {shown}");
+    }
 
     // reported, by a person; somebody copies the comment, which stays theirs
     let report = ["report", &first.to_string()];
@@ -201,13 +217,17 @@ async fn a_life_from_the_proposal_to_the_revert() {
     for word in ["mnist-10k", "CPU-hours", "USD"] {
         assert!(head.contains(word), "{word} is not among the first lines: {head}");
     }
+    let shown = life.twice(&show).await;
+    for word in ["mnist-10k", "CPU-hours", "USD"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert!(!shown.contains("no report yet") && !shown.contains("<!--"), "{shown}");
     let copy = json!({ "body": body });
     let comments = format!("/repos/{REPOSITORY}/issues/{first}/comments");
     github.ask(reqwest::Method::POST, &comments, BOB.token, Some(&copy)).await.unwrap();
 
     // bob changes the experiment in his browser, without the command line: the workflow renders, and reports
     let bob = Clone::of(github, BOB);
-    let branch = pull["head"]["ref"].as_str().unwrap();
     bob.git(&["switch", "--quiet", branch]);
     let text = bob.read("experiments/mnist-mlp.yaml");
     bob.write("experiments/mnist-mlp.yaml", &text.replace("epochs: 10", "epochs: 5"));
@@ -225,6 +245,16 @@ async fn a_life_from_the_proposal_to_the_revert() {
     life.twice(&["render", "--pull-request", &first.to_string()]).await;
     let again = life.workflow(first, "completed", "workflow_dispatch").await;
     assert_eq!(again.jobs.keys().collect::<Vec<_>>(), ["comment", "plan"]);
+    // the first event once more: each job's command has nothing left to do, and asks little
+    github.pushes().await;
+    let again = life.workflow(first, "requested", "pull_request").await;
+    assert_eq!(again.jobs.keys().collect::<Vec<_>>(), ["comment", "plan", "render"]);
+    for (step, asked) in &again.asked {
+        assert!(asked.len() <= MOST_ASKED, "{step} asked {asked:#?}");
+        assert!(asked.iter().all(|asked| reads(asked)), "{step} changed something: {asked:#?}");
+    }
+    assert_eq!(again.asked.iter().filter(|(_, asked)| !asked.is_empty()).count(), 3, "{:#?}", again.asked);
+    assert!(again.dispatched.is_empty() && github.pushes().await.is_empty(), "{}", again.text());
     let check = life.check(first).await;
     assert_eq!(
         (check["conclusion"].as_str(), check["app"]["slug"].as_str()),
@@ -273,6 +303,9 @@ async fn a_life_from_the_proposal_to_the_revert() {
     assert!(life.comments(first, ANN.login).await.is_empty());
     let text = results["body"].as_str().unwrap();
     assert!(text.contains("0.961") && text.contains("xychart"), "{text}");
+    let shown = life.twice(&show).await;
+    assert!(shown.contains(&format!("\nmerged, {branch} at ")) && shown.contains("0.961"), "{shown}");
+    assert!(shown.contains("(chart: ") && !shown.contains("xychart"), "{shown}");
     assert_eq!(life.comment(first, BOB.login).await["body"], body, "bob's comment was touched");
 
     // promoted, and a better one after it
@@ -298,11 +331,28 @@ async fn a_life_from_the_proposal_to_the_revert() {
         assert!(first.contains(said), "{said}: {first}");
     }
 
+    // one trial of it is to be cancelled, and is not: the pull request is closed
+    let one = jobs[1].strip_prefix(JOBS).unwrap().strip_suffix(".yaml").unwrap();
+    let trial = life.opens(&["cancel", one]).await;
+    let left = bare.git(&["ls-tree", "-r", "--name-only", &format!("refs/pull/{trial}/head"), JOBS]).await.unwrap();
+    assert!(!left.contains(one) && left.contains(&jobs[0]), "{left}");
+    life.twice(&["close", &trial.to_string()]).await;
+    assert_eq!(life.pull(trial).await["state"], "closed");
+    assert_eq!(life.jobs("mnist-cnn").await, jobs);
+
     // cancelled: its files go
     let cancel = life.opens(&["cancel", "mnist-cnn"]).await;
     life.twice(&["merge", &cancel.to_string(), "--method", "rebase"]).await;
     assert!(life.jobs("mnist-cnn").await.is_empty());
     assert_eq!(life.jobs("mnist-mlp").await.len(), 1);
+
+    // archived: what has ended is in the history
+    let archive = life.opens(&["archive"]).await;
+    life.twice(&["merge", &archive.to_string(), "--method", "squash"]).await;
+    assert!(life.jobs("mnist-mlp").await.is_empty());
+    let history = life.files(HISTORY).await;
+    assert!(matches!(&history[..], [one] if one.starts_with(&format!("{HISTORY}mnist-mlp-"))), "{history:?}");
+    assert_eq!(life.jobs("small").await.len(), 1, "it has no run");
 
     // reverted: the version before is in service again
     let revert = life.opens(&["revert", &better.to_string()]).await;

@@ -17,6 +17,8 @@ pub const TRIALS: usize = 1000;
 const EXPERIMENTS: usize = 100;
 /// Records of the repository whose history is measured.
 const RECORDS: usize = 10_000;
+/// The plan of a pull request, as the workflow makes it.
+const REPORT: [&str; 6] = ["report", "--base", "base", "--head-commit", "HEAD", "--dry-run"];
 /// The small experiment that each round proposes.
 const SMALL: &str = "experiments/small.yaml";
 
@@ -46,6 +48,7 @@ impl Large {
         let name = format!("large-{trials}");
         let (repository, remote) = (folder.join(&name), folder.join(format!("{name}.git")));
         git(folder, &["clone", "--quiet", &clone.display().to_string(), &name])?;
+        git(&repository, &["branch", "base"])?;
         let each = trials.min(TRIALS);
         let mut files = Vec::new();
         for number in 0..trials / each {
@@ -61,7 +64,7 @@ impl Large {
         Ok(Self { repository, remote, trials, proposals: 0 })
     }
 
-    /// One round: `check`, `plan` and `propose`, which pushes to the bare repository.
+    /// One round: `check`, `plan`, the report on a pull request that starts all jobs, and `propose`, which pushes to the bare repository.
     pub fn round(&mut self, figures: &mut Measurements) -> Result<()> {
         let remote = self.remote.display().to_string();
         let trials = self.trials;
@@ -69,6 +72,7 @@ impl Large {
             for (name, arguments, most) in [
                 ("check", &["check"][..], Some(300.0)),
                 ("plan", &["plan"], Some(100.0)),
+                ("report", &REPORT, None),
                 ("propose", &["propose", SMALL, "--remote", &remote], None),
             ] {
                 if name == "propose" {
@@ -89,6 +93,8 @@ impl Large {
 #[derive(Debug)]
 pub struct Hundred {
     repository: PathBuf,
+    /// What kustomize has built, apart from this machine's own cache: every round finds the same there.
+    cache: PathBuf,
     /// Counts the changes, so that each one differs from those before.
     changes: usize,
 }
@@ -107,10 +113,15 @@ impl Hundred {
         ensure!(rendered.status.success(), "rendering: {}", String::from_utf8_lossy(&rendered.stderr));
         commit(&repository, "A hundred experiments")?;
         git(&repository, &["branch", "--force", "base"])?;
-        Ok(Self { repository, changes: 0 })
+        let cache = folder.join("hundred-cache");
+        let first = with_cache(&program("slipway")?, &repository, &REPORT, &cache)?.output()?;
+        ensure!(first.status.success(), "reporting: {}", String::from_utf8_lossy(&first.stderr));
+        ensure!(cache.join("slipway/builds").is_dir(), "kustomize has built nothing");
+        Ok(Self { repository, cache, changes: 0 })
     }
 
-    /// One round: the plan of a pull request that changes one experiment. What did not change was built for an earlier report, as in a cache of main.
+    /// One round: the plan of a pull request that changes one experiment. What did not change was built for an earlier report, as in a cache of
+    /// main; then the same with nothing built before, as without that cache.
     pub fn round(&mut self, figures: &mut Measurements) -> Result<()> {
         for (suffix, program) in programs()? {
             self.changes += 1;
@@ -120,10 +131,13 @@ impl Hundred {
             std::fs::write(self.repository.join(format!("experiments/{name}.yaml")), text)?;
             slipway(&program, &self.repository, &["render"])?;
             commit(&self.repository, "Another seed")?;
-            let report = ["report", "--base", "base", "--head-commit", "HEAD", "--dry-run"];
             let title = format!("slipway report, {EXPERIMENTS} experiments{suffix}");
-            let goal = Some(Goal::AtMost(1000.0));
-            measure_for(&title, goal, (&program, &self.repository), &report, figures)?;
+            let warm = with_cache(&program, &self.repository, &REPORT, &self.cache)?;
+            measure_command(&title, Some(Goal::AtMost(1000.0)), warm, figures)?;
+            let empty = tempfile::tempdir()?;
+            let title = format!("slipway report, {EXPERIMENTS} experiments, nothing built before{suffix}");
+            let cold = with_cache(&program, &self.repository, &REPORT, empty.path())?;
+            measure_command(&title, None, cold, figures)?;
         }
         Ok(())
     }
@@ -219,8 +233,13 @@ fn measure_for(
     arguments: &[&str],
     figures: &mut Measurements,
 ) -> Result<()> {
+    measure_command(name, goal, command(program, folder, arguments), figures)
+}
+
+/// Measures a command, which may have a goal.
+fn measure_command(name: &str, goal: Option<Goal>, mut command: Command, figures: &mut Measurements) -> Result<()> {
     let begun = Instant::now();
-    let output = slipway(program, folder, arguments)?;
+    let output = command.output()?;
     let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
     ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     figures.add_to(name, "ms", goal, milliseconds);
@@ -228,7 +247,20 @@ fn measure_for(
 }
 
 fn slipway(program: &Path, folder: &Path, arguments: &[&str]) -> Result<std::process::Output> {
-    Ok(Command::new(program).current_dir(folder).args(arguments).stdin(Stdio::null()).output()?)
+    Ok(command(program, folder, arguments).output()?)
+}
+
+fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A command with a cache of its own. Kustomize, which would be looked for there, is the one that the Makefile names.
+fn with_cache(program: &Path, folder: &Path, arguments: &[&str], cache: &Path) -> Result<Command> {
+    let mut command = command(program, folder, arguments);
+    command.env("XDG_CACHE_HOME", cache).env("SLIPWAY_KUSTOMIZE", given("SLIPWAY_KUSTOMIZE")?);
+    Ok(command)
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Result<()> {

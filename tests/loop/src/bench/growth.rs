@@ -85,6 +85,7 @@ pub fn picture(figures: &Measurements) -> String {
         lines: vec![
             line("slipway check", &|jobs| format!("slipway check, {jobs} jobs"), Some((1_000.0, 300.0))),
             line("slipway plan", &|jobs| format!("slipway plan, {jobs} jobs"), Some((1_000.0, 100.0))),
+            line("slipway report", &|jobs| format!("slipway report, {jobs} jobs"), None),
             line("rendering", &rendered, Some((MOST as f64, 250.0))),
             line("reading back", &read_back, Some((MOST as f64, 400.0))),
         ],

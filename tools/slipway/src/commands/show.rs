@@ -45,6 +45,9 @@ impl Show {
             "{state}, {} at {head} into {}: {}",
             pull_request.branch, pull_request.base, pull_request.url
         ));
+        if !pull_request.reviewers.is_empty() {
+            context.say(format!("asked for a review: {}", visible(&pull_request.reviewers.join(", "))));
+        }
         if report.is_empty() {
             context.say(format!("\n{}", visible(&pull_request.body).trim_end()));
             context.say(format!("\nno report yet: `slipway report {}` writes it", self.number));

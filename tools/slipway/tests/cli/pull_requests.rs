@@ -255,11 +255,31 @@ fn a_branch_is_rendered_by_its_name_unless_it_has_moved() {
 #[test]
 fn open_pull_requests_are_drafts_and_labelled_as_asked() {
     let project = Project::new();
-    let opened = number(&ask(&project, &["propose", EXPERIMENTS, "--draft", "--label", "urgent"]));
+    project.write(".github/CODEOWNERS", "/overlays/ @alice\n/datasets/ @carol\n");
+    project.commit("Code owners");
+    project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+    let asked = ["propose", EXPERIMENTS, "--reviewer", "bob", "--label", "urgent"];
+    let opened = number(&ask(&project, &[&asked[..], &["--draft"]].concat()));
     let shown = ask(&project, &["show", &opened]);
     assert_eq!((&shown["isDraft"], &shown["labels"]), (&Value::Bool(true), &serde_json::json!(["train", "urgent"])));
+    assert_eq!(shown["reviewers"], serde_json::json!([]), "nobody is asked to review a draft");
     assert!(refused(&project, &["merge", &opened]).contains("draft"));
-    assert_eq!(number(&ask(&project, &["propose", EXPERIMENTS])), opened);
+    // ready, and so for the code owners too
+    assert_eq!(number(&ask(&project, &asked)), opened);
+    ask(&project, &["propose", EXPERIMENTS, "--reviewer", "octo/ml"]);
+    let shown = ask(&project, &["show", &opened]);
+    assert_eq!(shown["reviewers"], serde_json::json!(["bob", "alice", "octo/ml"]), "{shown}");
+    let text = project.run(&["show", &opened, "--remote", &project.forge()]).text();
+    assert!(text.contains("\nasked for a review: bob, alice, octo/ml\n"), "{text}");
+    // nobody can approve anything in a bare repository, so no approval is missing
+    ask(&project, &["report", &opened]);
+    let report = ask(&project, &["show", &opened])["report"][0].as_str().unwrap().to_owned();
+    assert!(report.contains("**Reviewed is what runs:**"), "{report}");
+    // as many are asked when it is new
+    let first = EXPERIMENT.replace("epochs: 3", "epochs: 2");
+    project.write(EXPERIMENTS, &first);
+    let second = number(&ask(&project, &asked));
+    assert_eq!(ask(&project, &["show", &second])["reviewers"], serde_json::json!(["bob", "alice"]));
     ask(&project, &["merge", &opened]);
 }
 

@@ -7,7 +7,7 @@ use slipway_embedded::{State, StateFolder};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::project::{Project, Ran};
+use crate::project::{EXPERIMENT, Project, Ran};
 
 const COMPLETE: &str = "phase: Complete
 conditions:
@@ -243,6 +243,45 @@ async fn a_job_says_what_it_runs_and_what_it_may_cost() {
     let text = status_text(&project, &mlflow.uri(), &server.uri());
     assert!(text.contains(&format!("trainers/torch-cnn lr={rate}")), "{text}");
     assert!(text.contains("1 CPU-hour and 1 GPU-hour, 2.50 EUR"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pull_requests_that_wait_for_a_merge_are_listed_with_a_loop_and_without() {
+    let (mlflow, server) = (mlflow().await, MockServer::start().await);
+    let project = Project::new();
+    let forge = project.forge();
+    let ask = |arguments: &[&str]| {
+        let ran = project.run(&[arguments, &["--remote", &forge, "-o", "json"]].concat());
+        assert_eq!(ran.code(), 0, "{arguments:?}: {ran:?}");
+        ran.json()
+    };
+    for (number, epochs, more) in [(1, "3", vec![]), (2, "2", vec!["--draft", "--label", "urgent"]), (3, "1", vec![])] {
+        project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", &format!("epochs: {epochs}")));
+        let opened = ask(&[&["propose", "experiments/digits.yaml"][..], &more[..]].concat());
+        assert_eq!(opened["pullRequest"]["number"], number, "{opened}");
+    }
+    ask(&["close", "3"]);
+    let title = "Train digits (2 TrainJobs)";
+    let first = json!([1, title, false, ["train"]]);
+    let draft = json!([2, title, true, ["train", "urgent"]]);
+    let listed = |ran: &Ran| -> Vec<Value> {
+        let listed = ran.json()["pullRequests"].as_array().unwrap().clone();
+        listed.iter().map(|one| json!([one["number"], one["title"], one["isDraft"], one["labels"]])).collect()
+    };
+
+    // without a loop those of the remote origin, whose path begins at the top of the work tree, wherever the command runs
+    project.git(&["remote", "add", "origin", "../forge.git"]);
+    let ran = project.run_with(&["status", "-o", "json"], |command| {
+        command.current_dir(project.root().join("experiments"));
+    });
+    assert_eq!((ran.json()["running"].clone(), listed(&ran)), (json!(false), vec![first.clone(), draft.clone()]));
+    // those of the loop's forge
+    let ran = status(&project, &mlflow.uri(), &server.uri(), "json");
+    assert_eq!((ran.json()["running"].clone(), listed(&ran)), (json!(true), vec![first, draft.clone()]), "{ran:?}");
+    let text = status_text(&project, &mlflow.uri(), &server.uri());
+    assert!(text.contains(&format!("{title} (draft)")) && text.contains("#1") && !text.contains("#3"), "{text}");
+    ask(&["merge", "1"]);
+    assert_eq!(listed(&status(&project, &mlflow.uri(), &server.uri(), "json")), [draft]);
 }
 
 /// The name of the job in a rendered file.
