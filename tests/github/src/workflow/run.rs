@@ -48,6 +48,8 @@ pub struct Said {
     pub steps: Vec<(String, String)>,
     /// The workflows that were started by `gh workflow run`, with its arguments.
     pub dispatched: Vec<String>,
+    /// What the steps wrote to `$GITHUB_STEP_SUMMARY` and its like, by the end of the variable's name: `output`, `env`, `path`, `summary`.
+    pub commands: BTreeMap<&'static str, String>,
     /// The artifacts, one folder each.
     pub artifacts: TempDir,
 }
@@ -75,7 +77,8 @@ impl Runner<'_> {
     /// As [`run`](Self::run).
     pub async fn run_after(&self, workflow: &Workflow, artifacts: TempDir) -> Result<Said> {
         ensure!(workflow.on.get(self.event_name).is_some(), "{} does not start this workflow", self.event_name);
-        let mut said = Said { jobs: BTreeMap::new(), steps: Vec::new(), dispatched: Vec::new(), artifacts };
+        let (jobs, commands) = (BTreeMap::new(), BTreeMap::new());
+        let mut said = Said { jobs, steps: Vec::new(), dispatched: Vec::new(), commands, artifacts };
         for job in &workflow.jobs {
             let ready = job.needs.iter().all(|needed| said.jobs.get(needed) == Some(&true));
             ensure!(
@@ -137,6 +140,10 @@ impl Runner<'_> {
                 Does::Run(script) => {
                     let (succeeded, text) = self.step(step, script, &folders, &standard, &contexts).await?;
                     said.steps.push((name, text));
+                    for command in COMMANDS {
+                        let written = std::fs::read(folders.commands.join(command))?;
+                        said.commands.entry(command).or_default().push_str(&String::from_utf8_lossy(&written));
+                    }
                     if !succeeded {
                         return Ok(false);
                     }

@@ -17,4 +17,5 @@ mod origin;
 mod people;
 mod release;
 mod repository;
+mod summary;
 mod without_git;
