@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::actions::Used;
+use super::expression::asks_for_status;
 use super::folders::{COMMANDS, Folders};
 use super::{Does, Job, Step, Workflow, evaluate, interpolate, is_true};
 use crate::GitHub;
@@ -66,7 +67,7 @@ impl Runner<'_> {
     /// Runs the workflow's jobs whose conditions hold, in the order that `needs` asks for.
     ///
     /// # Errors
-    /// When the workflow has something that is not known here. A step that fails ends its job, and no more.
+    /// When the workflow has something that is not known here. After a step that fails, its job runs only the steps that ask for that.
     pub async fn run(&self, workflow: &Workflow) -> Result<Said> {
         self.run_after(workflow, tempfile::tempdir()?).await
     }
@@ -118,10 +119,16 @@ impl Runner<'_> {
         if job.permissions.get(IDENTITY).is_some_and(|level| level == "write") {
             standard.extend(self.github.sigstore().await?.begin(&self.claims(workflow)).await?);
         }
+        let mut succeeded = true;
         for step in &job.steps {
             let name = format!("{} / {}", job.id, step.name);
-            let condition = step.condition.as_deref().map(|condition| evaluate(condition, &contexts)).transpose()?;
-            if !condition.is_none_or(|value| is_true(&value)) {
+            contexts["job"] = json!({ "status": if succeeded { "success" } else { "failure" } });
+            let condition = step.condition.as_deref();
+            if !succeeded && !condition.is_some_and(asks_for_status) {
+                continue;
+            }
+            let holds = condition.map(|condition| evaluate(condition, &contexts)).transpose()?;
+            if !holds.is_none_or(|value| is_true(&value)) {
                 continue;
             }
             let outputs = match &step.does {
@@ -138,16 +145,14 @@ impl Runner<'_> {
                     used.run(action).await.with_context(|| name.clone())?
                 }
                 Does::Run(script) => {
-                    let (succeeded, text) = self.step(step, script, &folders, &standard, &contexts).await?;
+                    let (good, text) = self.step(step, script, &folders, &standard, &contexts).await?;
                     said.steps.push((name, text));
                     for command in COMMANDS {
                         let written = std::fs::read(folders.commands.join(command))?;
                         said.commands.entry(command).or_default().push_str(&String::from_utf8_lossy(&written));
                     }
-                    if !succeeded {
-                        return Ok(false);
-                    }
-                    outputs(&folders.commands.join("output"))?
+                    succeeded &= good;
+                    if good { outputs(&folders.commands.join("output"))? } else { BTreeMap::new() }
                 }
             };
             if let Some(id) = &step.id {
@@ -156,7 +161,7 @@ impl Runner<'_> {
         }
         let dispatched = std::fs::read_to_string(folders.dispatched()).unwrap_or_default();
         said.dispatched.extend(dispatched.lines().map(str::to_owned));
-        Ok(true)
+        Ok(succeeded)
     }
 
     /// Runs a script as `shell: bash` says; whether it succeeded, and what it printed and wrote for people.
@@ -224,6 +229,7 @@ impl Runner<'_> {
             ("GITHUB_PATH", shown(&folders.commands.join("path"))),
             ("GITHUB_STEP_SUMMARY", shown(&folders.commands.join("summary"))),
             ("RUNNER_TEMP", shown(&folders.temporary)),
+            ("RUNNER_TOOL_CACHE", shown(&folders.tool_cache)),
             ("HOME", shown(&folders.home)),
             ("LANG", "C.UTF-8".to_owned()),
         ]

@@ -13,6 +13,7 @@ mod images;
 mod life;
 mod locks;
 mod many;
+mod nightly;
 mod origin;
 mod people;
 mod release;
