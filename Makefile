@@ -114,7 +114,8 @@ test-loop: build-tests
 test-github: build-tests ## run only the tests of pull requests on an emulated GitHub, and of the workflows' steps
 	$(TEST_ENV) cargo test $(TESTS) --test github -- --nocapture
 
-setup-images: build setup-test
+# BIN=…/release names programs that were compiled elsewhere: where this is not Debian 12, on which the images are based.
+setup-images: $(if $(filter command,$(origin BIN)),,build) setup-test
 	@$(PYTHON) tools/setup/images.py
 
 # One at a time: each test starts programs of its own, which would compete for the CPU.
@@ -149,7 +150,7 @@ ifeq ($(CLUSTER),kind)
 # Needs Docker and kubectl, and neither root nor the test cluster's images: those of upstream come from their own registries. What the node
 # and its pods said before it was taken down is in the folder DIAGNOSTICS if something failed. The tests that need an App's GitHub, those
 # with `stack.github()`, are left out: an App speaks HTTPS alone, and the git server has no certificate there.
-# BIN=…/release names programs that were compiled elsewhere: where this is not Debian 12, on which the images are based.
+# BIN is as for `make test-images`.
 DIAGNOSTICS ?= $(CACHE)/diagnostics
 E2E_SKIP := --skip manager:: --skip recorded:: --skip retraining::
 E2E = $(IMAGES_ENV) cargo run --quiet --release --locked -p slipway-e2e --bin e2e-kind --

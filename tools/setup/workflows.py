@@ -3,6 +3,9 @@
 - Workflows are thin: each step runs a target of the Makefile or a command of `slipway`, with options that it has, so anyone can run it at
   home. The exceptions use only the programs in PLUMBING.
 - A fork's pull request gets nothing but the right to read: a workflow that one starts has no other permission and no secret.
+- A workflow gives its jobs no right: each job names its own. One run of it waits for the other, or replaces it, and each job ends in a time
+  that it names.
+- No runner waits for a training: how it goes is written into the pull request by the training manager.
 - A token that says which workflow runs (`id-token: write`) is for a job that signs, from the default branch or a tag, and for no other.
 - A workflow that follows another one (`workflow_run`) has rights, and runs for a fork's pull request as well. So it checks out the default
   branch and nothing else, takes no artifact that the fork's own run made, and a job that fetches the pull request only reads. `slipway render`
@@ -108,12 +111,23 @@ def rights(of: dict) -> dict[str, str]:
 
 
 def unnamed_rights(workflow: dict) -> Iterator[str]:
-    """Rights that are not named one by one, such as all of them, among which id-token is, or whatever the repository's settings give."""
+    """Rights that no job names one by one, such as all of them, among which id-token is, or whatever the repository's settings give."""
     if "permissions" not in workflow:
         yield "it has the rights of the repository's settings: add `permissions: {}`"
-    for what, of in [("it", workflow), *((f"job {name}", job) for name, job in workflow["jobs"].items())]:
-        if not isinstance(of.get("permissions", {}), dict):
-            yield f"{what} has `permissions: {of['permissions']}`: name each right"
+    elif workflow["permissions"] != {}:
+        yield f"each job has `permissions: {workflow['permissions']}`: write `permissions: {{}}`, and at each job the rights that it needs"
+    for name, job in workflow["jobs"].items():
+        if not isinstance(job.get("permissions", {}), dict):
+            yield f"job {name} has `permissions: {job['permissions']}`: name each right"
+
+
+def unbounded(workflow: dict) -> Iterator[str]:
+    """What may run for longer, or at more places at once, than somebody has decided."""
+    if "concurrency" not in workflow:
+        yield "any number of its runs go on at once: add `concurrency`, with a group, and say whether a newer run cancels an older one"
+    for name, job in workflow["jobs"].items():
+        if not isinstance(job.get("timeout-minutes"), int):
+            yield f"job {name}: it may run for six hours: add `timeout-minutes`"
 
 
 def wrong_identity(workflow: dict) -> Iterator[str]:
@@ -147,7 +161,7 @@ def without_options(command: list[str], program: str) -> list[str]:
     at = next((at for at, word in enumerate(command) if Path(word).name == program), len(command))
     before, rest = command[: at + 1], command[at + 1 :]
     while rest and rest[0].startswith("-"):
-        rest = rest[2:] if rest[0] in {"-C", "-c", "--repo"} else rest[1:]
+        rest = rest[2:] if rest[0] in {"-C", "-c", "--repo", "-o", "--output", "--color"} else rest[1:]
     return before + rest
 
 
@@ -161,6 +175,22 @@ def fetches(command: list[str]) -> str | None:
     if (arguments := called(command, "gh")) and arguments[:2] in (["pr", "checkout"], ["pr", "diff"], ["repo", "clone"]):
         return " ".join(["gh", *arguments[:2]])
     return None
+
+
+def waits(command: list[str]) -> str | None:
+    """What a command is called that trains, or asks a cluster how a training goes; None if it does neither."""
+    arguments = called(without_options(command, "slipway"), "slipway")
+    if arguments and (arguments[0] in {"up", "demo"} or arguments[0] == "status" and "--cluster" in arguments):
+        return " ".join(["slipway", arguments[0], *(["--cluster"] if arguments[0] == "status" else [])])
+    return "make demo" if "demo" in (called(command, "make") or []) else None
+
+
+def wrong_wait(workflow: dict) -> Iterator[str]:
+    """Where a runner would wait for a training."""
+    for name, job in workflow["jobs"].items():
+        for step in job["steps"]:
+            for found in filter(None, map(waits, commands(step.get("run", "")))):
+                yield f"job {name}: `{found}` makes a runner wait for a training: the training manager reports how it goes"
 
 
 def wrong_follower(workflow: dict) -> Iterator[str]:
@@ -193,7 +223,14 @@ def wrong_follower(workflow: dict) -> Iterator[str]:
 
 def wrong_workflow(workflow: dict, text: str) -> list[str]:
     """What is wrong with a workflow, apart from what its steps run."""
-    return [*unnamed_rights(workflow), *wrong_rights(workflow, text), *wrong_identity(workflow), *wrong_follower(workflow)]
+    return [
+        *unnamed_rights(workflow),
+        *unbounded(workflow),
+        *wrong_wait(workflow),
+        *wrong_rights(workflow, text),
+        *wrong_identity(workflow),
+        *wrong_follower(workflow),
+    ]
 
 
 def main(slipway: str) -> int:

@@ -4,6 +4,7 @@
 //! by `slipway_git::Repository::push`, or, for a program that has no git, by [`GitHub::push`].
 
 mod bare;
+mod change;
 mod error;
 mod forge;
 mod github;
@@ -15,6 +16,7 @@ mod publication;
 mod pull_request;
 
 pub use bare::{BareForge, number_in};
+pub use change::Change;
 pub use error::{Error, Result};
 pub use forge::{Forge, forge_of};
 pub use github::{Credentials, GitHub, NewCommit, NewFile};

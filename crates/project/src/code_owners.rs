@@ -96,7 +96,32 @@ fn fits_name(pattern: &[char], name: &[char]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
+    use crate::{history, jobs_folder, serving};
+
+    const EXPERIMENTS: &str = "slipway-dev/experiments";
+    const PLATFORM: &str = "slipway-dev/platform";
+
+    fn repository() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    /// The rules of this repository itself.
+    fn own() -> CodeOwners {
+        CodeOwners::parse(&std::fs::read_to_string(repository().join(PATHS[0])).unwrap())
+    }
+
+    /// The paths of the files below a folder of this repository, from its top.
+    fn files(folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap());
+        let below = entries.map(|entry| {
+            let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() { files(&path) } else { vec![path] }
+        });
+        below.flatten().collect()
+    }
 
     #[test]
     fn the_last_rule_that_fits_decides() {
@@ -115,5 +140,33 @@ mod tests {
             assert_eq!(owners.of([path]).into_iter().collect::<Vec<_>>(), expected, "{path}");
         }
         assert_eq!(owners.of(["README.md", "a.js"]).len(), 2);
+    }
+
+    #[test]
+    fn what_pull_requests_of_experiments_change_belongs_to_their_team() {
+        let own = own();
+        let mut changed = vec!["experiments/mnist-cnn.yaml".to_owned(), "datasets/mnist.yaml".to_owned()];
+        let environments = std::fs::read_dir(repository().join("overlays")).unwrap();
+        for environment in environments.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+            let job = "mnist-cnn-0123abcd";
+            // proposed and cancelled; archived; promoted
+            let rendered = format!("{}/{job}.yaml", jobs_folder(&environment));
+            changed.extend([rendered, history::path(&environment, job), serving::path(&environment)]);
+        }
+        assert!(changed.len() > 2, "no environments");
+        for path in &changed {
+            assert_eq!(own.of([path.as_str()]), [EXPERIMENTS].into(), "{path}");
+        }
+    }
+
+    #[test]
+    fn everything_else_belongs_to_the_platform() {
+        let own = own();
+        let folders = [".github", "apps", "argocd", "base", "clusters", "crates", "tools", "trainers"];
+        let beside = ["Makefile", "experiments/schema.json", "overlays/local/server/kustomization.yaml"];
+        let all = folders.into_iter().flat_map(files).chain(beside.map(str::to_owned));
+        for path in all {
+            assert_eq!(own.of([path.as_str()]), [PLATFORM].into(), "{path}");
+        }
     }
 }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use slipway_forge::{Forge, GitHub, NewCommit, NewFile, Opened, PullRequest, forge_of};
+use slipway_forge::{Change, Forge, GitHub, NewCommit, NewFile, Opened, PullRequest, forge_of};
 use slipway_git::{HttpRemote, Repository};
 
 use crate::{Error, Result};
 
-/// The most branches of one proposal: others than the first hold commits that somebody added to it.
-const BRANCHES: usize = 20;
 /// The mode of a submodule in git.
 const SUBMODULE: u32 = 0o160_000;
 
@@ -155,35 +153,18 @@ impl Remote {
         Ok(github.push(&new, branch).await?)
     }
 
-    /// Puts a commit on a branch and opens its pull request. If one that `is_same` is open already, returns that one.
-    ///
-    /// The branch may be there without a pull request, because none could be opened or it was closed. If it holds the same change, it is
-    /// taken as it is: the same commit by its content, whoever made it and when. If somebody added commits to it, it is left alone, and
-    /// a number is added to the name of the new one.
+    /// Puts a commit on a branch and opens its pull request, as [`Forge::open_change`] does. The same change is the same commit by its content,
+    /// whoever made it and when.
     pub(crate) async fn open(
         &self,
         git: &Repository,
         head: &str,
-        mut request: PullRequest,
+        request: PullRequest,
         is_same: impl Fn(&Opened) -> bool,
     ) -> Result<Opened> {
-        if let Some(opened) = self.forge.resume_first(&request, is_same).await? {
-            return Ok(opened);
-        }
         let first = request.branch.clone();
-        for number in 1..=BRANCHES {
-            if number > 1 {
-                request.branch = format!("{first}-{number}");
-            }
-            if self.put(git, head, &request.branch).await? {
-                return Ok(self.forge.open(&request).await?);
-            }
-            // more are open than were looked at
-            if let Some(opened) = self.forge.resume(&request).await? {
-                return Ok(opened);
-            }
-        }
-        Err(Error::TooManyBranches(first))
+        let head = Head { remote: self, git, commit: head };
+        self.forge.open_change(&head, request, is_same).await?.ok_or(Error::TooManyBranches(first))
     }
 
     /// Puts a commit on a branch and opens its pull request, unless the branch has had one, in whatever state: that one is returned, the oldest if
@@ -222,25 +203,35 @@ impl Remote {
         Ok(self.forge.of_branch(branch).await?.into_iter().next())
     }
 
-    /// Puts a commit on a branch that does not exist. Returns whether the branch holds it, or the same change, now.
-    async fn put(&self, git: &Repository, head: &str, branch: &str) -> Result<bool> {
-        if let Some(there) = self.find(git, branch).await? {
-            return Ok(git.is_same_change(&there, head)?);
-        }
-        let Err(error) = self.publish(git, head, branch).await else { return Ok(true) };
-        // somebody else made it in between, perhaps of the same change: git says that in many ways
-        match (self.find(git, branch).await?, error) {
-            (Some(there), _) => Ok(git.is_same_change(&there, head)?),
-            (None, Error::Forge(slipway_forge::Error::BranchMoved(_))) => Ok(false),
-            (None, error) => Err(error),
-        }
-    }
-
     /// Fetches a branch. Returns `None` if there is none.
     async fn find(&self, git: &Repository, branch: &str) -> Result<Option<String>> {
         match self.fetch(git, branch).await {
             Ok(there) => Ok(Some(there)),
             Err(Error::Git(slipway_git::Error::NoBranch { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A commit of a repository here that is to be the newest one of a branch of the remote.
+struct Head<'a> {
+    remote: &'a Remote,
+    git: &'a Repository,
+    commit: &'a str,
+}
+
+impl Change for Head<'_> {
+    type Error = Error;
+
+    async fn is_on(&self, branch: &str) -> Result<Option<bool>> {
+        let Some(there) = self.remote.find(self.git, branch).await? else { return Ok(None) };
+        Ok(Some(self.git.is_same_change(&there, self.commit)?))
+    }
+
+    async fn put_on(&self, branch: &str) -> Result<bool> {
+        match self.remote.publish(self.git, self.commit, branch).await {
+            Ok(_) => Ok(true),
+            Err(Error::Forge(slipway_forge::Error::BranchMoved(_))) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -59,9 +59,27 @@ class Workflows(unittest.TestCase):
         for name in ["images", "report", "release"]:
             with self.subTest(name):
                 self.broken(name, lambda workflow: workflow.pop("permissions"), "the rights of the repository's settings")
-                self.broken(name, lambda workflow: workflow.update(permissions="read-all"), "`permissions: read-all`: name each right")
+                self.broken(name, lambda workflow: workflow.update(permissions="read-all"), "each job has `permissions: read-all`")
+                self.broken(name, lambda workflow: workflow.update(permissions={"contents": "read"}), "write `permissions: {}`, and at each job")
         self.broken("images", lambda workflow: workflow["jobs"]["pin"].update(permissions="write-all"), "job pin has `permissions: write-all`")
         self.broken("report", lambda workflow: workflow["jobs"]["plan"].update(permissions="write-all"), "job plan has `permissions: write-all`")
+
+    def test_runs_and_jobs_end(self) -> None:
+        for path in FOLDER.glob("*.yml"):
+            with self.subTest(path.stem):
+                self.broken(path.stem, lambda workflow: workflow.pop("concurrency"), "add `concurrency`")
+                for job in load(path.stem)["jobs"]:
+                    said = f"job {job}: it may run for six hours"
+                    self.broken(path.stem, lambda workflow, job=job: workflow["jobs"][job].pop("timeout-minutes"), said)
+
+    def test_no_runner_waits_for_a_training(self) -> None:
+        for script in ["slipway up", "~/.cargo/bin/slipway --repo x demo --drift", "make demo DRIFT=1", "while slipway -o json status --cluster; do true; done"]:
+            with self.subTest(script):
+                self.broken("nightly", lambda workflow, script=script: runs(workflow, "advisories", script), "makes a runner wait for a training")
+        for script in ["slipway status", "slipway report 7", "make e2e CLUSTER=kind"]:
+            workflow = load("nightly")
+            runs(workflow, "advisories", script)
+            self.assertEqual(problems(workflow), "", script)
 
     def test_a_fork_gets_the_right_to_read_and_nothing_else(self) -> None:
         self.broken("checks", lambda workflow: triggers(workflow).update(pull_request_target=None), "pull_request_target")

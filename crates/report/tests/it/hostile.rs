@@ -361,6 +361,7 @@ fn check_all(publication: &Publication, document: &Document) {
     }
     assert!(document.first.lines().count() <= FIRST_LINES, "{}", document.first);
     assert!(document.first.starts_with("### Slipway: "));
+    assert!(publication.parts[0].starts_with(&document.first), "the first lines are cut: {}", document.first);
     for annotation in publication.check.iter().flat_map(|check| &check.annotations) {
         assert!(!annotation.message.chars().any(|c| c.is_control() && c != '\n') && annotation.line > 0);
     }

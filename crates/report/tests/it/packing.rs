@@ -74,19 +74,47 @@ fn number(text: &str) -> usize {
     text.replace(',', "").parse().unwrap()
 }
 
-/// What the lines that count what is left out say, by kind; and whether one of them does not name kinds.
-fn left_out(parts: &str) -> (BTreeMap<String, usize>, bool) {
-    let mut counts = BTreeMap::new();
-    let mut unnamed = false;
-    for line in parts.lines().filter_map(|line| line.strip_prefix("⚠ Left out, because it does not fit: ")) {
-        let counted: Vec<_> = line.split(", ").map_while(|one| one.split_once(" × `")).collect();
-        unnamed |= counted.is_empty();
-        for (count, kind) in counted {
-            let kind = kind.split('`').next().unwrap().to_owned();
-            *counts.entry(kind).or_default() += number(count);
-        }
+/// How many more of something there are, by its noun in the singular, as `… and 12 more row7s` says.
+fn more(text: &str) -> BTreeMap<String, usize> {
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, said) in text.match_indices("… and ") {
+        let Some((count, rest)) = text[at + said.len()..].split_once(" more ") else { continue };
+        let noun: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+        *found.entry(noun.trim_end_matches('s').to_owned()).or_default() += number(count);
     }
-    (counts, unnamed || parts.contains("objects do not fit."))
+    found
+}
+
+/// What a section says that it leaves out.
+#[derive(Debug, PartialEq, Eq)]
+enum LeftOut<'a> {
+    /// How many of each kind.
+    Named(BTreeMap<&'a str, usize>),
+    /// How many, of how many kinds.
+    Counted(usize, usize),
+}
+
+impl<'a> LeftOut<'a> {
+    /// Reads the first line of a section, without its line end.
+    fn read(line: &'a str, everything: &str) -> Self {
+        let Some(line) = line.strip_prefix("⚠ Left out, because it does not fit: ") else {
+            return Self::Named(BTreeMap::new());
+        };
+        let counted = line.strip_suffix(everything).and_then(|line| line.strip_suffix(". ")).unwrap();
+        if let Some((objects, kinds)) = counted.split_once(" objects of ") {
+            return Self::Counted(number(objects), number(kinds.strip_suffix(" kinds").unwrap()));
+        }
+        let counted = counted.split(", ").map(|one| one.split_once(" × ").unwrap());
+        Self::Named(counted.map(|(count, kind)| (kind.trim_matches('`'), number(count))).collect())
+    }
+}
+
+/// What each section that is there leaves out, by its number.
+fn left_out<'a>(all: &'a str, everything: &str) -> BTreeMap<usize, LeftOut<'a>> {
+    let begin = "<details><summary>section-";
+    let titles = all.match_indices(begin).map(|(at, _)| all[at + begin.len()..].split_once('.').unwrap());
+    let first = titles.filter_map(|(section, rest)| Some((section, rest.strip_prefix("</summary>\n\n")?)));
+    first.map(|(section, rest)| (number(section), LeftOut::read(rest.lines().next().unwrap(), everything))).collect()
 }
 
 /// No part ends within a fence, a table has its head, and every fold is closed.
@@ -129,44 +157,47 @@ fn check(document: &Document, previous: Option<&str>) -> Vec<String> {
     }
     assert!(publication.parts[0].starts_with(&document.first));
     let all = publication.parts.concat();
-    let (omitted, unnamed) = left_out(&all);
-    let hidden =
-        all.match_indices("… and ").filter_map(|(at, _)| all[at + "… and ".len()..].split_once(" more section"));
-    let hidden: usize = hidden.filter_map(|(count, _)| count.replace(',', "").parse::<usize>().ok()).sum();
+    let (more, left_out) = (more(&all), left_out(&all, &document.everything));
     // a section is in each part at most once
     let sections = named(&all, "section-");
-    assert_eq!(sections.len() + hidden, document.sections.len());
-    let objects = named(&all, "obj-");
-    assert!(objects.values().all(|times| *times == 1), "an object stands there twice");
-    let rows = named(&all, "row-");
-    assert!(rows.values().all(|times| *times == 1), "a row stands there twice");
-    if hidden > 0 || unnamed {
-        return publication.parts;
-    }
-    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for block in document.sections.iter().flat_map(|section| &section.blocks) {
-        match block {
-            Block::Object(object) => {
-                let name = object.headline.split(' ').nth(2).unwrap().trim_end_matches('.');
-                *kinds.entry(&object.kind).or_default() += usize::from(!objects.contains_key(name));
+    assert_eq!(sections.len(), left_out.len());
+    assert_eq!(sections.len() + more.get("section").copied().unwrap_or_default(), document.sections.len());
+    let [objects, rows, texts] = ["obj-", "row-", "text-"].map(|form| {
+        let named = named(&all, form);
+        assert!(named.values().all(|times| *times == 1), "one of {form} stands there twice");
+        named
+    });
+    for (number, section) in document.sections.iter().enumerate() {
+        let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
+        for block in &section.blocks {
+            let (kind, all, shown) = match block {
+                Block::Object(object) => {
+                    let name = object.headline.split(' ').nth(2).unwrap().trim_end_matches('.');
+                    (object.kind.as_str(), 1, usize::from(objects.contains_key(name)))
+                }
+                Block::Rows(table) => {
+                    let id = table.noun.trim_start_matches("row");
+                    let shown = rows.range(format!("row-{id}-")..format!("row-{id}.")).count();
+                    let counted = more.get(&table.noun).copied().unwrap_or_default();
+                    (table.noun.as_str(), table.rows.len(), shown + counted)
+                }
+                Block::Text(text) => {
+                    let name = text.split('.').next().unwrap();
+                    ("paragraph", 1, usize::from(texts.contains_key(name)))
+                }
+            };
+            assert!(shown <= all && (shown == 0 || left_out.contains_key(&number)), "{kind} of section {number}");
+            if shown < all {
+                *missing.entry(kind).or_default() += all - shown;
             }
-            Block::Rows(table) => {
-                let id = table.noun.trim_start_matches("row");
-                let shown = rows.range(format!("row-{id}-")..format!("row-{id}.")).count();
-                let of_noun = format!(" more {}", table.noun);
-                let more = all.match_indices(&of_noun).filter(|(at, _)| {
-                    let after = &all[at + of_noun.len()..];
-                    !after.starts_with(|c: char| c.is_ascii_digit())
-                });
-                let more = more.map(|(at, _)| number(all[..at].rsplit(' ').next().unwrap())).sum::<usize>();
-                let omitted = omitted.get(&table.noun).copied().unwrap_or_default();
-                assert_eq!(shown + more + omitted, table.rows.len(), "{}", table.noun);
-            }
-            Block::Text(_) => {}
         }
-    }
-    for (kind, missing) in kinds {
-        assert_eq!(omitted.get(kind).copied().unwrap_or_default(), missing, "{kind}");
+        match left_out.get(&number) {
+            None => {}
+            Some(LeftOut::Named(counts)) => assert_eq!(*counts, missing, "section {number}"),
+            Some(LeftOut::Counted(all, kinds)) => {
+                assert_eq!((*all, *kinds), (missing.values().sum::<usize>(), missing.len()), "section {number}");
+            }
+        }
     }
     publication.parts
 }
@@ -174,13 +205,17 @@ fn check(document: &Document, previous: Option<&str>) -> Vec<String> {
 #[test]
 fn any_document_fits_and_says_what_it_leaves_out() {
     let mut shown = [0; PARTS + 1];
+    let (mut paragraphs, mut sections) = (0, 0);
     for seed in 0..10_000 {
         let document = document(&mut Random::new(seed));
-        let done = std::panic::catch_unwind(|| check(&document, None).len());
+        let done = std::panic::catch_unwind(|| check(&document, None));
         let parts = done.unwrap_or_else(|_| panic!("seed {seed}"));
-        shown[parts] += 1;
+        shown[parts.len()] += 1;
+        paragraphs += usize::from(parts.iter().any(|part| part.contains(" × `paragraph`")));
+        sections += usize::from(parts[0].contains(" more section"));
     }
     assert!(shown[1..].iter().all(|count| *count > 50), "documents of each number of parts: {shown:?}");
+    assert!(paragraphs > 0 && sections > 0, "no document leaves out a paragraph, or none a section");
 }
 
 #[test]

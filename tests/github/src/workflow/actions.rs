@@ -94,8 +94,9 @@ impl Used<'_> {
         Ok([("cache-hit".to_owned(), "true".to_owned())].into())
     }
 
+    /// A folder that is not there is an error, as `if-no-files-found: error` says and more than GitHub does without it.
     fn upload(&self) -> Result<BTreeMap<String, String>> {
-        self.only(&["name", "path", "retention-days"])?;
+        self.only(&["name", "path", "retention-days", "if-no-files-found"])?;
         let name = &self.with["name"];
         let artifact = self.artifacts.join(name);
         ensure!(!artifact.exists(), "this run has an artifact {name} already");

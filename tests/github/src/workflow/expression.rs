@@ -170,7 +170,7 @@ impl Reader<'_> {
                     bail!("`)` is missing");
                 }
             }
-            return called(&token, &arguments);
+            return self.called(&token, &arguments);
         }
         match token.as_str() {
             "true" => Ok(true.into()),
@@ -182,6 +182,32 @@ impl Reader<'_> {
             },
         }
     }
+
+    fn called(&self, function: &str, arguments: &[Value]) -> Result<Value> {
+        match (function, arguments) {
+            ("format", [format, values @ ..]) => {
+                let text = values
+                    .iter()
+                    .enumerate()
+                    .fold(shown(format), |text, (index, value)| text.replace(&format!("{{{index}}}"), &shown(value)));
+                Ok(text.into())
+            }
+            // which one does not matter: the cache has what is asked for
+            ("hashFiles", _) => Ok("0".repeat(64).into()),
+            ("startsWith", [text, beginning]) => {
+                Ok(shown(text).to_lowercase().starts_with(&shown(beginning).to_lowercase()).into())
+            }
+            ("always", []) => Ok(true.into()),
+            ("failure", []) => Ok((self.contexts["job"]["status"] == "failure").into()),
+            _ => bail!("the function `{function}` is not known here"),
+        }
+    }
+}
+
+/// Whether a condition says itself what of a failed step it asks for. Any other holds only as long as none has failed.
+/// <https://docs.github.com/en/actions/reference/workflows-and-actions/expressions#status-check-functions>
+pub(super) fn asks_for_status(condition: &str) -> bool {
+    ["always()", "failure()"].iter().any(|function| condition.contains(function))
 }
 
 /// Texts are compared without regard to case.
@@ -189,25 +215,6 @@ fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => a.eq_ignore_ascii_case(b),
         (a, b) => a == b,
-    }
-}
-
-fn called(function: &str, arguments: &[Value]) -> Result<Value> {
-    match (function, arguments) {
-        ("format", [format, values @ ..]) => {
-            let text = values
-                .iter()
-                .enumerate()
-                .fold(shown(format), |text, (index, value)| text.replace(&format!("{{{index}}}"), &shown(value)));
-            Ok(text.into())
-        }
-        // which one does not matter: the cache has what is asked for
-        ("hashFiles", _) => Ok("0".repeat(64).into()),
-        ("startsWith", [text, beginning]) => {
-            Ok(shown(text).to_lowercase().starts_with(&shown(beginning).to_lowercase()).into())
-        }
-        ("always", []) => Ok(true.into()),
-        _ => bail!("the function `{function}` is not known here"),
     }
 }
 
@@ -219,7 +226,7 @@ mod tests {
 
     #[test]
     fn expressions_have_githubs_values() {
-        let contexts = json!({ "github": { "event": { "n": 3, "list": [{ "number": 7 }], "name": "It's" }, "a-b": "x" }, "steps": {} });
+        let contexts = json!({ "job": { "status": "failure" }, "github": { "event": { "n": 3, "list": [{ "number": 7 }], "name": "It's" }, "a-b": "x" }, "steps": {} });
         for (expression, expected) in [
             ("github.event.n", json!(3)),
             ("github.event.list[0].number", json!(7)),
@@ -229,6 +236,7 @@ mod tests {
             ("github.event.missing || 'other'", json!("other")),
             ("!(github.event.n == 3) || github.event.name == 'it''s'", json!(true)),
             ("format('{0}:{1}', 'a', github.event.n)", json!("a:3")),
+            ("failure() && always()", json!(true)),
             ("startsWith('Octo:topic', format('{0}:', 'octo'))", json!(true)),
         ] {
             assert_eq!(evaluate(expression, &contexts).unwrap(), expected, "{expression}");

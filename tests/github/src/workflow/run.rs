@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::actions::Used;
+use super::expression::asks_for_status;
 use super::folders::{COMMANDS, Folders};
 use super::{Does, Job, Step, Workflow, evaluate, interpolate, is_true};
 use crate::GitHub;
@@ -50,6 +51,8 @@ pub struct Said {
     pub asked: Vec<(String, Vec<String>)>,
     /// The workflows that were started by `gh workflow run`, with its arguments.
     pub dispatched: Vec<String>,
+    /// What the steps wrote to `$GITHUB_STEP_SUMMARY` and its like, by the end of the variable's name: `output`, `env`, `path`, `summary`.
+    pub commands: BTreeMap<&'static str, String>,
     /// The artifacts, one folder each.
     pub artifacts: TempDir,
 }
@@ -66,7 +69,7 @@ impl Runner<'_> {
     /// Runs the workflow's jobs whose conditions hold, in the order that `needs` asks for.
     ///
     /// # Errors
-    /// When the workflow has something that is not known here. A step that fails ends its job, and no more.
+    /// When the workflow has something that is not known here. After a step that fails, its job runs only the steps that ask for that.
     pub async fn run(&self, workflow: &Workflow) -> Result<Said> {
         self.run_after(workflow, tempfile::tempdir()?).await
     }
@@ -77,8 +80,8 @@ impl Runner<'_> {
     /// As [`run`](Self::run).
     pub async fn run_after(&self, workflow: &Workflow, artifacts: TempDir) -> Result<Said> {
         ensure!(workflow.on.get(self.event_name).is_some(), "{} does not start this workflow", self.event_name);
-        let mut said =
-            Said { jobs: BTreeMap::new(), steps: Vec::new(), asked: Vec::new(), dispatched: Vec::new(), artifacts };
+        let (jobs, commands) = (BTreeMap::new(), BTreeMap::new());
+        let mut said = Said { jobs, steps: Vec::new(), asked: Vec::new(), dispatched: Vec::new(), commands, artifacts };
         for job in &workflow.jobs {
             let ready = job.needs.iter().all(|needed| said.jobs.get(needed) == Some(&true));
             ensure!(
@@ -118,10 +121,16 @@ impl Runner<'_> {
         if job.permissions.get(IDENTITY).is_some_and(|level| level == "write") {
             standard.extend(self.github.sigstore().await?.begin(&self.claims(workflow)).await?);
         }
+        let mut succeeded = true;
         for step in &job.steps {
             let name = format!("{} / {}", job.id, step.name);
-            let condition = step.condition.as_deref().map(|condition| evaluate(condition, &contexts)).transpose()?;
-            if !condition.is_none_or(|value| is_true(&value)) {
+            contexts["job"] = json!({ "status": if succeeded { "success" } else { "failure" } });
+            let condition = step.condition.as_deref();
+            if !succeeded && !condition.is_some_and(asks_for_status) {
+                continue;
+            }
+            let holds = condition.map(|condition| evaluate(condition, &contexts)).transpose()?;
+            if !holds.is_none_or(|value| is_true(&value)) {
                 continue;
             }
             let outputs = match &step.does {
@@ -139,13 +148,15 @@ impl Runner<'_> {
                 }
                 Does::Run(script) => {
                     self.github.asked().await;
-                    let (succeeded, text) = self.step(step, script, &folders, &standard, &contexts).await?;
+                    let (good, text) = self.step(step, script, &folders, &standard, &contexts).await?;
                     said.asked.push((name.clone(), self.github.asked().await));
                     said.steps.push((name, text));
-                    if !succeeded {
-                        return Ok(false);
+                    for command in COMMANDS {
+                        let written = std::fs::read(folders.commands.join(command))?;
+                        said.commands.entry(command).or_default().push_str(&String::from_utf8_lossy(&written));
                     }
-                    outputs(&folders.commands.join("output"))?
+                    succeeded &= good;
+                    if good { outputs(&folders.commands.join("output"))? } else { BTreeMap::new() }
                 }
             };
             if let Some(id) = &step.id {
@@ -154,7 +165,7 @@ impl Runner<'_> {
         }
         let dispatched = std::fs::read_to_string(folders.dispatched()).unwrap_or_default();
         said.dispatched.extend(dispatched.lines().map(str::to_owned));
-        Ok(true)
+        Ok(succeeded)
     }
 
     /// Runs a script as `shell: bash` says; whether it succeeded, and what it printed and wrote for people.
@@ -222,6 +233,7 @@ impl Runner<'_> {
             ("GITHUB_PATH", shown(&folders.commands.join("path"))),
             ("GITHUB_STEP_SUMMARY", shown(&folders.commands.join("summary"))),
             ("RUNNER_TEMP", shown(&folders.temporary)),
+            ("RUNNER_TOOL_CACHE", shown(&folders.tool_cache)),
             ("HOME", shown(&folders.home)),
             ("LANG", "C.UTF-8".to_owned()),
         ]

@@ -16,13 +16,17 @@ const SHOW: &str = "check / Show what would start, what it costs, and what chang
 const IMAGE: &str = "localhost:5001/slipway/trainer:0.1.0";
 const OTHER: &str = "registry.example.org/mine:1";
 
+/// The workflow's text without what is deployed from other repositories, which would be fetched from them.
+pub(crate) fn offline(text: &str) -> String {
+    let offline = text.replace("slipway check --complete", "slipway check --complete --offline");
+    assert_ne!(offline, text);
+    offline
+}
+
 impl Repository {
     /// Runs the job for what a reference is at.
     async fn checked(&self, event_name: &str, event: Value, reference: &str) -> Said {
-        let text = self.workflow("checks.yml");
-        // what is deployed from other repositories would be fetched from them
-        let offline = text.replace("slipway check --complete", "slipway check --complete --offline");
-        assert_ne!(offline, text);
+        let offline = offline(&self.workflow("checks.yml"));
         let commit = self.github.bare(REPOSITORY).commit(reference).await.unwrap();
         let runner = Runner { github: &self.github, event_name, event, reference, commit };
         runner.run(&Workflow::only(&offline, "check").unwrap()).await.unwrap()

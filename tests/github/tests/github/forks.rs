@@ -7,23 +7,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::Method;
 use serde_json::json;
 use slipway_github_tests::GitHub;
 use slipway_github_tests::accounts::{FORK, MALLORY, PEOPLE, REPOSITORY};
-use slipway_github_tests::repository::{clean, output};
+use slipway_github_tests::repository::{Merge, clean, output};
 use slipway_github_tests::workflow::{Runner, Workflow};
+use slipway_loop::programs::{given, program};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::event::workflow_run;
+use crate::checks::offline;
+use crate::event::{pull_request, workflow_run};
 use crate::hostile::{Case, File, cases};
 use crate::origin::origin;
 use crate::repository::MAIN;
+use crate::summary::has_no_effect;
 
 /// How many pull requests are looked at at the same time.
 const AT_ONCE: usize = 4;
@@ -130,6 +134,17 @@ fn files(folder: &Path) -> String {
     text
 }
 
+/// Size and time of the files that all jobs here share, and of those that the fork's links lead to.
+fn shared_files() -> Result<Vec<(PathBuf, u64, SystemTime)>> {
+    let files = [program("slipway")?, given("SLIPWAY_KUSTOMIZE")?, "/etc/passwd".into(), "/etc/hosts".into()];
+    let mut states = Vec::new();
+    for path in files {
+        let metadata = fs::metadata(&path).with_context(|| path.display().to_string())?;
+        states.push((path, metadata.len(), metadata.modified()?));
+    }
+    Ok(states)
+}
+
 /// An emulated GitHub with the branches of the fork.
 struct Hostile {
     github: GitHub,
@@ -138,10 +153,13 @@ struct Hostile {
     main: String,
     trap: Trap,
     canary: PathBuf,
-    /// The workflow `report` of main.
+    /// The workflows `report` and `checks` of main.
     report: String,
+    checks: String,
     /// How many authors were told that their experiment is not rendered.
     told: AtomicUsize,
+    /// How many pull requests the job `check` has shown a summary of.
+    summarized: AtomicUsize,
     _folder: TempDir,
 }
 
@@ -150,7 +168,8 @@ impl Hostile {
         let folder = tempfile::Builder::new().prefix("hostile").tempdir().unwrap();
         let project = folder.path().join("project");
         origin(&project);
-        let report = fs::read_to_string(project.join(".github/workflows/report.yml")).unwrap();
+        let workflow = |name: &str| fs::read_to_string(project.join(".github/workflows").join(name)).unwrap();
+        let (report, checks) = (workflow("report.yml"), offline(&workflow("checks.yml")));
         let github = GitHub::start(&project).await.unwrap();
         let (trap, canary, mut cases) = (Trap::set(), folder.path().join("canary"), cases());
         let real = |text: &str| text.replace("CANARY", &canary.display().to_string()).replace("TRAP", &trap.url);
@@ -165,7 +184,18 @@ impl Hostile {
         }
         push(&github, folder.path(), &cases).await;
         let main = github.bare(REPOSITORY).commit("main").await.unwrap();
-        Self { github, cases, main, trap, canary, report, told: AtomicUsize::new(0), _folder: folder }
+        Self {
+            github,
+            cases,
+            main,
+            trap,
+            canary,
+            report,
+            checks,
+            told: AtomicUsize::new(0),
+            summarized: AtomicUsize::new(0),
+            _folder: folder,
+        }
     }
 
     /// Opens the pull request of a case; its number.
@@ -185,8 +215,7 @@ impl Hostile {
         let event = workflow_run(&pull, "requested", "pull_request");
         let runner = Runner { github, event_name: "workflow_run", event, reference: MAIN, commit: self.main.clone() };
         let said = runner.run(workflow).await?;
-        ensure!(!self.canary.exists(), "something of the fork was run");
-        ensure!(self.trap.asked.load(Ordering::SeqCst) == 0, "an address of the fork was asked");
+        self.nothing_was_run()?;
 
         let comments = github.get(&format!("/issues/{number}/comments")).await?;
         let comments = comments.as_array().cloned().unwrap_or_default();
@@ -194,10 +223,7 @@ impl Hostile {
         let checks = github.get(&format!("/commits/{head}/check-runs")).await?;
         let bodies: String = comments.iter().filter_map(|comment| comment["body"].as_str()).collect();
         let seen = [said.text(), bodies, checks.to_string(), files(said.artifacts.path())].concat();
-        // the tokens that jobs had, and those of people, which nothing here had
-        let tokens = github.job_tokens().await.into_iter().chain(PEOPLE.iter().map(|person| person.token.to_owned()));
-        shows_none(&seen, &tokens.collect::<Vec<_>>())?;
-        ensure!(!seen.contains("root:x:0:0") && !seen.contains("GITHUB_WORKSPACE="), "a file of the runner is shown");
+        self.no_secret_is_in(&seen).await?;
         for (step, line) in said.steps.iter().flat_map(|(step, text)| text.lines().map(move |line| (step, line))) {
             let is_command = line.trim_start().starts_with("::") || line.contains("##[");
             ensure!(!is_command, "{step} prints what a runner takes for its command: {line}");
@@ -218,43 +244,94 @@ impl Hostile {
         if first.contains("to render it: `slipway render`, merged with `main` and pushed to its branch") {
             self.told.fetch_add(1, Ordering::SeqCst);
         }
-        ensure!(github.bare(REPOSITORY).commit("main").await.as_ref() == Some(&self.main), "main has moved");
-        ensure!(github.pushes().await.iter().all(|push| !push.by_job), "a job has pushed");
+        self.nothing_was_pushed().await
+    }
+
+    /// Runs the one job that checks the fork's code out, on what GitHub would merge. It may succeed or fail. What it prints may be a runner's
+    /// command: a fork's own Makefile could print one there as well.
+    async fn check(&self, workflow: &Workflow, number: u64) -> Result<()> {
+        let github = &self.github;
+        let pull = github.get(&format!("/pulls/{number}")).await?;
+        let (bare, reference) = (github.bare(REPOSITORY), format!("refs/pull/{number}/merge"));
+        let head = pull["head"]["sha"].as_str().unwrap_or_default();
+        let merge = Merge { method: "merge", base: &self.main, head, message: "Merge", author: MALLORY.login };
+        // with a conflict, or without a common history, GitHub starts nothing
+        let Some(commit) = bare.merge(&merge).await? else { return Ok(()) };
+        bare.git(&["update-ref", &reference, &commit]).await?;
+        let event = pull_request(&pull);
+        let runner = Runner { github, event_name: "pull_request", event, reference: &reference, commit };
+        let before = shared_files()?;
+        let said = runner.run(workflow).await?;
+        ensure!(shared_files()? == before, "a file of the runner has changed");
+        self.nothing_was_run()?;
+        ensure!(said.jobs.contains_key("check") && !said.steps.is_empty(), "the job has not run");
+        self.no_secret_is_in(&said.text()).await?;
+        let written = |command: &str| said.commands.get(command).map_or("", String::as_str);
+        for command in ["output", "env", "path"] {
+            ensure!(written(command).is_empty(), "{command}, which later steps read: {}", written(command));
+        }
+        has_no_effect(written("summary")).context("the summary of the job")?;
+        self.summarized.fetch_add(usize::from(!written("summary").is_empty()), Ordering::SeqCst);
+        self.nothing_was_pushed().await
+    }
+
+    fn nothing_was_run(&self) -> Result<()> {
+        ensure!(!self.canary.exists(), "something of the fork was run");
+        ensure!(self.trap.asked.load(Ordering::SeqCst) == 0, "an address of the fork was asked");
+        Ok(())
+    }
+
+    /// Fails if a text shows the tokens that jobs had, those of people, which nothing here had, or a file of the runner.
+    async fn no_secret_is_in(&self, seen: &str) -> Result<()> {
+        let people = PEOPLE.iter().map(|person| person.token.to_owned());
+        shows_none(seen, &self.github.job_tokens().await.into_iter().chain(people).collect::<Vec<_>>())?;
+        ensure!(!seen.contains("root:x:0:0") && !seen.contains("GITHUB_WORKSPACE="), "a file of the runner is shown");
+        Ok(())
+    }
+
+    async fn nothing_was_pushed(&self) -> Result<()> {
+        ensure!(self.github.bare(REPOSITORY).commit("main").await.as_ref() == Some(&self.main), "main has moved");
+        ensure!(self.github.pushes().await.iter().all(|push| !push.by_job), "a job has pushed");
         Ok(())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_hostile_pull_requests_get_a_plan_and_nothing_else() {
-    get_a_plan_and_nothing_else(5).await;
+    get_a_plan_and_nothing_else(5, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: `make test-faults`"]
 async fn all_fifty_hostile_pull_requests_get_a_plan_and_nothing_else() {
-    let told = get_a_plan_and_nothing_else(1).await;
-    assert!(told > 0, "nobody was told how to render");
+    get_a_plan_and_nothing_else(1, true).await;
 }
 
-/// Opens one of every so many pull requests. Returns how many authors were told that their experiment is not rendered.
-async fn get_a_plan_and_nothing_else(every: usize) -> usize {
+/// Opens one of every so many pull requests. Each is reported on and, if it is to be, checked out as well.
+async fn get_a_plan_and_nothing_else(every: usize, check: bool) {
     let hostile = Arc::new(Hostile::begin().await);
     let workflow = Arc::new(Workflow::of(&hostile.report).unwrap());
+    let checks = Arc::new(Workflow::only(&hostile.checks, "check").unwrap());
     assert_eq!(hostile.cases.len(), 50);
     let mut running = JoinSet::new();
     for first in 0..AT_ONCE {
-        let (hostile, workflow) = (hostile.clone(), workflow.clone());
+        let (hostile, workflow, checks) = (hostile.clone(), workflow.clone(), checks.clone());
         running.spawn(async move {
             for case in hostile.cases.iter().step_by(every).skip(first).step_by(AT_ONCE) {
                 let number = hostile.open(case).await;
                 let reported = hostile.report(&workflow, number).await;
                 reported.unwrap_or_else(|error| panic!("{}: {error:#}", case.branch));
+                if check {
+                    let checked = hostile.check(&checks, number).await;
+                    checked.unwrap_or_else(|error| panic!("{}, checked out: {error:#}", case.branch));
+                }
             }
         });
     }
     running.join_all().await;
     assert_eq!(hostile.github.get("/pulls").await.unwrap().as_array().map(Vec::len), Some(50 / every));
-    hostile.told.load(Ordering::SeqCst)
+    assert!(hostile.told.load(Ordering::SeqCst) > 0, "nobody was told how to render");
+    assert_eq!(hostile.summarized.load(Ordering::SeqCst) > 0, check, "whether there were summaries");
 }
 
 /// The tests above would see it: three mistakes that workflows are known for.

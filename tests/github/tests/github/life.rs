@@ -7,6 +7,7 @@ use slipway_github_tests::workflow::{Runner, Workflow};
 use slipway_mlflow::{LoggedModelStatus, Metric, RunStatus, Tag};
 use slipway_mlflow_server::Mlflow;
 use slipway_names::tag;
+use slipway_project::code_owners::{CodeOwners, PATHS};
 
 use crate::event::workflow_run;
 use crate::origin::origin;
@@ -76,6 +77,7 @@ impl Life {
     /// one. Returns its number.
     async fn opens(&self, arguments: &[&str]) -> u64 {
         let number = self.ann.opens(arguments);
+        self.belongs_to_experiments(number).await;
         self.twice(arguments).await;
         let bob = Clone::of(&self.github, BOB);
         bob.write("notes.txt", &format!("beside #{number}\n"));
@@ -87,6 +89,15 @@ impl Life {
         assert!(self.github.pushes().await.is_empty(), "{arguments:?} pushed");
         self.twice(arguments).await;
         number
+    }
+
+    /// Fails if this repository's own rules ask for anybody's review but that of the team of experiments.
+    async fn belongs_to_experiments(&self, number: u64) {
+        let bare = self.github.bare(REPOSITORY);
+        let owners = CodeOwners::parse(&bare.git(&["show", &format!("main:{}", PATHS[0])]).await.unwrap());
+        let range = format!("main...refs/pull/{number}/head");
+        let files = bare.git(&["diff", "--name-only", "--no-renames", &range]).await.unwrap();
+        assert_eq!(owners.of(files.lines()), ["slipway-dev/experiments"].into(), "{files}");
     }
 
     /// Runs the workflow `report` as GitHub does after an event of `checks`.

@@ -8,6 +8,8 @@ use tower::BoxError;
 use super::Answer;
 use super::state::{Pull, State};
 
+pub(super) const CLOSED: &str = "somebody closes a pull request";
+
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -26,6 +28,23 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// What it is called where schedules are counted.
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "401",
+            Self::Exhausted(_) => "403, the rate limit",
+            Self::Secondary(_) => "403, a secondary rate limit",
+            Self::Refused(404) => "404",
+            Self::Refused(409) => "409",
+            Self::Refused(422) => "422",
+            Self::Refused(_) => "403",
+            Self::Down { after: false, .. } => "5xx, and GitHub has not acted",
+            Self::Down { after: true, .. } => "5xx, although GitHub has acted",
+            Self::Cut { after: false } => "a connection is cut before GitHub acts",
+            Self::Cut { after: true } => "a connection is cut after GitHub has acted",
+        }
+    }
+
     /// Whether GitHub acts on the request in spite of it.
     pub(super) fn is_after(self) -> bool {
         matches!(self, Self::Down { after: true, .. } | Self::Cut { after: true })
@@ -93,7 +112,9 @@ impl State {
                 let branches = self.pulls.iter().map(|pull| pull.branch.clone());
                 let worked_on: Vec<String> =
                     branches.filter(|branch| !is_alone && self.git.is_ours(branch) == Some(false)).collect();
-                self.close_by_hand(|pull| !worked_on.contains(&pull.branch));
+                if self.close_by_hand(|pull| !worked_on.contains(&pull.branch)) {
+                    self.happened.insert(CLOSED);
+                }
             }
             7..10 => {
                 // somebody answers, and quotes the report with its marker
@@ -129,13 +150,15 @@ impl State {
         }
     }
 
-    /// Somebody closes the open pull requests that are such.
-    pub(super) fn close_by_hand(&mut self, is_it: impl Fn(&Pull) -> bool) {
+    /// Somebody closes the open pull requests that are such. Returns whether there was one.
+    pub(super) fn close_by_hand(&mut self, is_it: impl Fn(&Pull) -> bool) -> bool {
+        let before = self.closed_by_hand;
         for pull in self.pulls.iter_mut().filter(|pull| pull.is_open() && is_it(pull)) {
             self.log.push(format!("somebody closes #{}", pull.number));
             self.closed_by_hand += 1;
             pull.state = "closed";
         }
+        self.closed_by_hand > before
     }
 
     /// A token for the App. If the client's clock is wrong, it expires later or sooner than the client thinks.

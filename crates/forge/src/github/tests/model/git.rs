@@ -11,6 +11,10 @@ use super::state::State;
 /// The commit that every change stands on.
 pub(super) const BASE: &str = "0000000000000000000000000000000000000000";
 
+pub(super) const DELETED: &str = "somebody deletes a branch";
+pub(super) const MOVED: &str = "somebody pushes to the branch";
+pub(super) const REFUSED: &str = "a branch stays where it was, because it has other commits";
+
 /// A commit.
 struct Commit {
     parents: Vec<String>,
@@ -24,17 +28,13 @@ pub(super) struct Git {
     pub(super) branches: BTreeMap<String, String>,
     /// What others have pushed to branches that nobody has deleted since: branch and commit.
     others: Vec<(String, String)>,
-    /// How often a branch stayed where it was, because it has other commits.
-    pub(super) refused: usize,
-    /// How often somebody has deleted a branch.
-    pub(super) deleted: usize,
 }
 
 impl Git {
     pub(super) fn new() -> Self {
         let base = Commit { parents: Vec::new(), tree: "base".to_owned() };
         let (branches, others) = <_>::default();
-        Self { commits: [(BASE.to_owned(), base)].into(), branches, others, refused: 0, deleted: 0 }
+        Self { commits: [(BASE.to_owned(), base)].into(), branches, others }
     }
 
     /// Whether a branch holds the clients' change and nothing else. Returns `None` if there is no such branch.
@@ -97,7 +97,7 @@ impl State {
                     return Answer::refusal(422, "Reference does not exist");
                 };
                 if body["force"] != true && !self.git.leads_to(&id, before) {
-                    self.git.refused += 1;
+                    self.happened.insert(REFUSED);
                     return Answer::refusal(422, "Update is not a fast forward");
                 }
                 self.move_branch(&branch, &id);
@@ -129,6 +129,7 @@ impl State {
         let before = self.git.branches[&branch].clone();
         let id = self.commit(vec![before], "theirs");
         self.git.others.push((branch.clone(), id.clone()));
+        self.happened.insert(MOVED);
         self.move_branch(&branch, &id);
     }
 
@@ -142,7 +143,7 @@ impl State {
         self.log.push(format!("somebody deletes the branch {branch}"));
         self.git.branches.remove(branch);
         self.git.others.retain(|(other, _)| other != branch);
-        self.git.deleted += 1;
+        self.happened.insert(DELETED);
         self.close_by_hand(|pull| pull.branch == *branch);
     }
 

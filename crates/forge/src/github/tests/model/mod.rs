@@ -20,6 +20,7 @@ use serde_json::Value;
 use tower::{BoxError, Service};
 
 use super::super::{Credentials, GitHub, client};
+use faults::Fault;
 use state::State;
 
 /// What GitHub answers: status, headers and body.
@@ -69,6 +70,7 @@ impl Model {
         let answer = {
             let mut state = self.state();
             state.happening();
+            state.happened.extend(fault.map(Fault::kind));
             let line = format!("{} {}", parts.method, parts.uri.path_and_query().unwrap());
             let answer = match &fault {
                 Some(fault) if !fault.is_after() => fault.answer(&mut state),

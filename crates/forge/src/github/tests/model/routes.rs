@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::state::{APP, BOT, Check, Comment, PERSON, Pull, State};
 
+pub(super) const AHEAD: &str = "GitHub refuses the App, whose clock is ahead";
+pub(super) const BEHIND: &str = "GitHub refuses the App, whose clock is behind";
+
 impl State {
     pub(super) fn route(&mut self, parts: &Parts, body: &Value) -> Answer {
         let path: Vec<&str> = parts.uri.path().trim_start_matches('/').split('/').collect();
@@ -113,7 +116,11 @@ impl State {
     fn may(&mut self, parts: &Parts) -> bool {
         let bearer = parts.headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
         if bearer.starts_with("eyJ") {
-            return self.is_of_now(bearer);
+            let is_of_now = self.is_of_now(bearer);
+            if !is_of_now {
+                self.happened.insert(if self.skew < 0 { AHEAD } else { BEHIND });
+            }
+            return is_of_now;
         }
         let Some(token) = bearer.strip_prefix("ghs_") else { return true };
         let uses = &mut self.tokens[token.parse::<usize>().unwrap() - 1];

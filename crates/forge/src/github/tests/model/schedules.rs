@@ -1,7 +1,7 @@
 //! Random schedules: whatever goes wrong meanwhile, once it is over and the commands are run again, there is one pull request with one
 //! report of its newest commit, also if a workflow and an App or a person write it, and nobody else's comment or commit was touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use tokio::time::{Instant, timeout};
 
 use super::super::apps::KEY;
 use super::Model;
-use super::git::{BASE, Git};
+use super::faults::{CLOSED, Fault};
+use super::git::{BASE, DELETED, Git, MOVED, REFUSED};
+use super::routes::{AHEAD, BEHIND};
 use super::state::{APP, BOT, PERSON, State};
 use crate::{
-    Annotation, CheckRun, Conclusion, Credentials, Error, GitHub, Level, MergeMethod, NewCommit, NewFile, Opened,
-    Publication, Published, PullRequest,
+    Annotation, Change, CheckRun, Conclusion, Credentials, Error, Forge, GitHub, Level, MergeMethod, NewCommit,
+    NewFile, Opened, Publication, Published, PullRequest,
 };
 
 const SCHEDULES: u64 = 10_000;
@@ -29,8 +31,33 @@ enum End {
 /// The branch of the proposal; further ones have a number behind it.
 const BRANCH: &str = "slipway/a";
 
-/// In how many schedules somebody deleted a branch, a push was refused, and a second branch was needed.
-type Seen = [usize; 3];
+/// What happens in some schedules, and must, or they would show nothing.
+const HAPPENINGS: [&str; 19] = [
+    Fault::Unauthorized.kind(),
+    Fault::Exhausted(0).kind(),
+    Fault::Secondary(None).kind(),
+    Fault::Refused(403).kind(),
+    Fault::Refused(404).kind(),
+    Fault::Refused(409).kind(),
+    Fault::Refused(422).kind(),
+    Fault::Down { status: 500, after: false }.kind(),
+    Fault::Down { status: 500, after: true }.kind(),
+    Fault::Cut { after: false }.kind(),
+    Fault::Cut { after: true }.kind(),
+    CLOSED,
+    DELETED,
+    MOVED,
+    REFUSED,
+    AHEAD,
+    BEHIND,
+    KILLED,
+    SECOND,
+];
+const KILLED: &str = "a command is killed";
+const SECOND: &str = "a second branch is needed";
+
+/// In how many schedules something happened.
+type Seen = BTreeMap<&'static str, usize>;
 
 #[test]
 fn after_ten_thousand_schedules_of_faults_there_is_one_report() {
@@ -40,11 +67,16 @@ fn after_ten_thousand_schedules_of_faults_there_is_one_report() {
         let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(run(worker))).collect();
         sum(threads.into_iter().map(|thread| thread.join().expect("each schedule ends well")))
     });
-    assert!(seen.iter().all(|schedules| *schedules > 20), "deleted, refused, second branch: {seen:?}");
+    assert_eq!(seen.keys().copied().collect::<BTreeSet<_>>(), BTreeSet::from(HAPPENINGS));
+    assert!(seen.values().all(|schedules| *schedules > 20), "{seen:#?}");
 }
 
 fn sum(all: impl Iterator<Item = Seen>) -> Seen {
-    all.fold([0; 3], |[a, b, c], [x, y, z]| [a + x, b + y, c + z])
+    let mut sum = Seen::new();
+    for (what, schedules) in all.flatten() {
+        *sum.entry(what).or_default() += schedules;
+    }
+    sum
 }
 
 /// Runs the schedule of a seed. One that fails is printed whole, and happens in the same way each time.
@@ -65,7 +97,8 @@ fn schedule(seed: u64) -> Seen {
 
 fn seen(state: &State) -> Seen {
     let is_second = state.pulls.iter().any(|pull| pull.branch != BRANCH);
-    [state.git.deleted > 0, state.git.refused > 0, is_second].map(usize::from)
+    let happened = state.happened.iter().copied().chain(is_second.then_some(SECOND));
+    happened.map(|what| (what, 1)).collect()
 }
 
 fn begin(seed: u64) -> State {
@@ -100,6 +133,7 @@ fn begin(seed: u64) -> State {
         checks: Vec::new(),
         merges: 0,
         closed_by_hand: 0,
+        happened: BTreeSet::new(),
         ids: 0,
         random,
     }
@@ -128,7 +162,11 @@ async fn run(model: &Model) -> Result<(), String> {
                 // whoever says that it is done has not left an older report behind
                 Ok(Ok(published)) if writers == 1 => is_about(&model.state(), &published.pull_request)?,
                 Ok(_) => {}
-                Err(_) => model.state().log.push("killed".to_owned()),
+                Err(_) => {
+                    let mut state = model.state();
+                    state.happened.insert(KILLED);
+                    state.log.push("killed".to_owned());
+                }
             }
         }
         Ok::<_, String>(())
@@ -202,53 +240,43 @@ async fn command(model: &Model, client: &GitHub) -> Result<Published, Error> {
     publish(client, opened.number).await
 }
 
-/// A pull request of the change, as `slipway-proposal` opens it without a git: the one that is open, or one of the first branch on which nobody else
-/// has worked.
+/// A pull request of the change, by the code that opens all of `slipway-proposal`.
 async fn propose(model: &Model, client: &GitHub) -> Result<Opened, Error> {
     let [base, title, body] = ["main", "Train", "plan"].map(str::to_owned);
     let [labels, reviewers] = ["training", "mona"].map(|name| vec![name.to_owned()]);
-    let branch = BRANCH.to_owned();
-    let mut request = PullRequest { branch, base, title, body, draft: false, labels, reviewers };
-    if let Some(opened) = client.resume_first(&request, |opened| opened.branch.starts_with(BRANCH)).await? {
-        return Ok(opened);
-    }
-    for number in 1..100 {
-        if number > 1 {
-            request.branch = format!("{BRANCH}-{number}");
-        }
-        if put(model, client, &request.branch).await? {
-            return client.open_pull_request(&request).await;
-        }
-        if let Some(opened) = client.resume(&request).await? {
-            return Ok(opened);
-        }
-    }
-    panic!("somebody has worked on each of a hundred branches")
+    let request = PullRequest { branch: BRANCH.to_owned(), base, title, body, draft: false, labels, reviewers };
+    let is_same = |opened: &Opened| opened.branch.starts_with(BRANCH);
+    let opened = Forge::GitHub(client.clone()).open_change(&Training { model, client }, request, is_same).await?;
+    Ok(opened.expect("nobody has worked on all branches of this name"))
 }
 
-/// Puts the change on a branch that does not exist. Returns whether the branch holds it, and nothing else, now.
-async fn put(model: &Model, client: &GitHub, branch: &str) -> Result<bool, Error> {
-    if let Some(is_ours) = fetch(model, branch).await {
-        return Ok(is_ours);
-    }
-    let file = NewFile::Content { mode: 0o100_644, bytes: b"a: 1\n".to_vec() };
-    let (parents, changes) = ([BASE.to_owned()], BTreeMap::from([("a.yaml".to_owned(), file)]));
-    let commit = NewCommit { parents: &parents, changes: &changes, message: "Train", tree: None };
-    let Err(error) = client.push(&commit, branch).await else { return Ok(true) };
-    match (fetch(model, branch).await, error) {
-        (Some(is_ours), _) => Ok(is_ours),
-        (None, Error::BranchMoved(_)) => Ok(false),
-        (None, error) => Err(error),
-    }
+/// The change: one file on top of the base. Branches are read by git's own protocol, as a process with its own repository does.
+struct Training<'a> {
+    model: &'a Model,
+    client: &'a GitHub,
 }
 
-/// What git's own protocol says of a branch: whether it holds the change and nothing else. Returns `None` if there is no such branch.
-async fn fetch(model: &Model, branch: &str) -> Option<bool> {
-    let pause = Duration::from_millis(model.state().random.u64(1..80));
-    tokio::time::sleep(pause).await;
-    let mut state = model.state();
-    state.happening();
-    state.git.is_ours(branch)
+impl Change for Training<'_> {
+    type Error = Error;
+
+    async fn is_on(&self, branch: &str) -> Result<Option<bool>, Error> {
+        let pause = Duration::from_millis(self.model.state().random.u64(1..80));
+        tokio::time::sleep(pause).await;
+        let mut state = self.model.state();
+        state.happening();
+        Ok(state.git.is_ours(branch))
+    }
+
+    async fn put_on(&self, branch: &str) -> Result<bool, Error> {
+        let file = NewFile::Content { mode: 0o100_644, bytes: b"a: 1\n".to_vec() };
+        let (parents, changes) = ([BASE.to_owned()], BTreeMap::from([("a.yaml".to_owned(), file)]));
+        let commit = NewCommit { parents: &parents, changes: &changes, message: "Train", tree: None };
+        match self.client.push(&commit, branch).await {
+            Ok(_) => Ok(true),
+            Err(Error::BranchMoved(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 async fn publish(client: &GitHub, number: u64) -> Result<Published, Error> {

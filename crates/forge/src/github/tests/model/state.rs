@@ -1,5 +1,6 @@
 //! What the server knows.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -72,6 +73,8 @@ pub(super) struct State {
     pub(super) checks: Vec<Check>,
     pub(super) merges: u32,
     pub(super) closed_by_hand: usize,
+    /// What has gone wrong, or what others have done, at least once.
+    pub(super) happened: BTreeSet<&'static str>,
     pub(super) ids: u64,
 }
 
