@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_runtime::auth::PayloadSigningOverride;
@@ -10,13 +12,15 @@ use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use http_body::{Body, Frame, SizeHint};
 use slipway_digest::Hashing;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
+use tokio::sync::oneshot;
 
 use crate::bucket::{Bucket, timeouts};
 use crate::{Blob, Digest, Error, Result};
@@ -31,7 +35,7 @@ const WHOLE: u64 = 5 << 30;
 const BLOCK: usize = 1 << 18;
 /// Parts in flight; with the one that is read, the memory that an upload takes.
 const CONCURRENT: usize = 3;
-/// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 30 kB/s.
+/// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 30 kB/s. To a larger one, from its last byte on.
 const SENDING: Duration = Duration::from_secs(300);
 
 /// Content to be uploaded.
@@ -121,6 +125,47 @@ impl Intercept for KnownDigest {
     }
 }
 
+/// A body that drops `unsent` with its last byte.
+struct Tracked {
+    body: Pin<Box<SdkBody>>,
+    unsent: Option<oneshot::Sender<()>>,
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = self.body.as_mut().poll_frame(context);
+        if self.is_end_stream() {
+            drop(self.unsent.take());
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The answer to a request whose body is [`Tracked`]; `None` if the store is silent for [`SENDING`] after the last byte. A time limit that counts from the
+/// start, and has to be enough for a slow link, would wait for hours for a store that went away.
+async fn answer<T>(request: impl Future<Output = T>, sent: oneshot::Receiver<()>) -> Option<T> {
+    let silence = async {
+        // nothing is received: the other end is dropped
+        let _ = sent.await;
+        tokio::time::sleep(SENDING).await;
+    };
+    tokio::select! {
+        answer = request => Some(answer),
+        () = silence => None,
+    }
+}
+
 impl Bucket {
     /// Writes content, which must be `blob`, as an object. Content of more than 8 MiB is sent in parts; nothing is left of an upload
     /// that fails.
@@ -153,33 +198,36 @@ impl Bucket {
     /// sent again one by one.
     pub(crate) async fn upload_written(&self, key: &str, file: &Path, blob: Blob, content_type: &str) -> Result<()> {
         let is_one_request = PART < blob.size && blob.size <= WHOLE;
-        if !is_one_request || !self.put_whole(key, file, blob, content_type).await? {
+        if !is_one_request || !self.put_whole(key, file, blob, content_type).await {
             self.upload(key, Content::open(file).await?, blob, content_type).await?;
         }
         Ok(())
     }
 
-    /// Writes a file in one request, which is not tried again; `false` if it did not arrive.
-    async fn put_whole(&self, key: &str, file: &Path, blob: Blob, content_type: &str) -> Result<bool> {
-        let body = ByteStream::read_from().path(file).buffer_size(BLOCK).build().await;
-        let body = body.map_err(|error| Error::File {
-            action: "read",
-            path: file.to_owned(),
-            reason: slipway_causes::root(&error),
-        })?;
+    /// Writes a file in one request, which is not tried again; `false` if it did not arrive. Parts are read again and hashed, so they say what is wrong with
+    /// the file, and small enough for every proxy.
+    async fn put_whole(&self, key: &str, file: &Path, blob: Blob, content_type: &str) -> bool {
+        let Ok(body) = ByteStream::read_from().path(file).buffer_size(BLOCK).build().await else { return false };
+        // not every store compares the digest
+        if body.size_hint().1 != Some(blob.size) {
+            return false;
+        }
+        let (unsent, sent) = oneshot::channel();
+        let body = Tracked { body: Box::pin(body.into_inner()), unsent: Some(unsent) };
+        let body = ByteStream::new(SdkBody::from_body_1_x(body));
         let parts = u32::try_from(blob.size.div_ceil(PART)).unwrap_or(u32::MAX);
         let config = Builder::new()
             .timeout_config(timeouts(SENDING.saturating_mul(parts)))
             .retry_config(RetryConfig::disabled());
         let put = self.client().put_object().bucket(self.name()).key(key).content_type(content_type).body(body);
-        match put.customize().config_override(config).interceptor(KnownDigest(blob.digest)).send().await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                // parts are read again and hashed, so they say what is wrong with the file, and small enough for every proxy
-                tracing::debug!("sending {} in parts: {}", self.uri(key), slipway_causes::root(&error));
-                Ok(false)
-            }
-        }
+        let put = put.customize().config_override(config).interceptor(KnownDigest(blob.digest)).send();
+        let reason = match answer(Box::pin(put), sent).await {
+            Some(Ok(_)) => return true,
+            Some(Err(error)) => slipway_causes::root(&error),
+            None => format!("no answer {} s after the last byte", SENDING.as_secs()),
+        };
+        tracing::debug!("sending {} in parts: {reason}", self.uri(key));
+        false
     }
 
     /// Writes content that is small enough for one request.
@@ -275,4 +323,36 @@ fn sending() -> Builder {
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     let action = if error.kind() == ErrorKind::NotFound { "find" } else { "read" };
     Error::File { action, path: path.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_tells_when_its_last_byte_is_taken() {
+        let (unsent, mut sent) = oneshot::channel();
+        let body = Tracked { body: Box::pin(SdkBody::from("content")), unsent: Some(unsent) };
+        let mut body = ByteStream::new(SdkBody::from_body_1_x(body));
+        assert_eq!(body.size_hint(), (7, Some(7)));
+        assert_eq!(sent.try_recv(), Err(TryRecvError::Empty));
+        assert_eq!(body.next().await.unwrap().unwrap(), "content");
+        assert_eq!(sent.try_recv(), Err(TryRecvError::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_may_be_silent_while_it_receives_but_not_forever_afterwards() {
+        let (unsent, sent) = oneshot::channel();
+        let slow = async move {
+            tokio::time::sleep(SENDING * 10).await;
+            drop(unsent);
+            tokio::time::sleep(SENDING / 2).await;
+        };
+        assert_eq!(answer(slow, sent).await, Some(()));
+        let (unsent, sent) = oneshot::channel();
+        drop(unsent);
+        assert_eq!(answer(std::future::pending::<()>(), sent).await, None);
+    }
 }

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -191,6 +192,13 @@ constexpr PoolRow pool_row_here = pool_row_of_4;
 constexpr SpreadRow spread_row_here = spread_row_of_4;
 #endif
 
+// The same numbers in memory as they are read here. The dispatcher sees to the first two for libtorch's own operations: zeros that have no memory,
+// and a sign that is not applied yet.
+at::Tensor by_pixels(const at::Tensor& images) {
+  const auto numbers = images._is_zerotensor() ? at::zeros(images.sizes(), images.options()) : images.resolve_neg();
+  return numbers.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 // Of each image, the beginnings of `count` rows, each `apart` rows after the one before.
 at::Tensor rows(const at::Tensor& images, int64_t count, int64_t apart) {
   const int64_t channels = images.size(1), height = images.size(2), width = images.size(3);
@@ -215,7 +223,7 @@ class MaxPoolRelu : public torch::autograd::Function<MaxPoolRelu> {
                 "max_pool_relu takes images of floats on the CPU, [n, channels, height, width], not ", images.toString(), " ", images.sizes());
     const int64_t n = images.size(0), channels = images.size(1), height = images.size(2), width = images.size(3);
     TORCH_CHECK(height >= 2 && width >= 2, "max_pool_relu: images of ", height, " x ", width, " pixels have no 2 x 2 pixels");
-    const auto x = images.contiguous(at::MemoryFormat::ChannelsLast);
+    const auto x = by_pixels(images);
     auto out = at::empty({n, channels, height / 2, width / 2}, x.options(), at::MemoryFormat::ChannelsLast);
     auto winners = at::empty(out.sizes(), x.options().dtype(at::kByte), at::MemoryFormat::ChannelsLast);
     at::TensorIteratorConfig places;
@@ -237,7 +245,7 @@ class MaxPoolRelu : public torch::autograd::Function<MaxPoolRelu> {
     const auto winners = context->get_saved_variables()[0];
     const int64_t n = winners.size(0), channels = winners.size(1);
     const int64_t height = context->saved_data["height"].toInt(), width = context->saved_data["width"].toInt();
-    const auto gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    const auto gradient = by_pixels(gradients[0]);
     auto x = at::empty({n, channels, height, width}, gradient.options(), at::MemoryFormat::ChannelsLast);
     at::TensorIteratorConfig places;
     places.add_owned_output(rows(x, height / 2, 2))

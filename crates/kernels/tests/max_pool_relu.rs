@@ -107,6 +107,17 @@ fn an_empty_batch_is_answered() {
 }
 
 #[test]
+fn numbers_that_are_not_in_memory_as_they_are_get_there_first() {
+    let shape = [2, 3, 4, 4];
+    let zeros = Tensor::internal_efficientzerotensor(shape, (Kind::Float, Device::Cpu));
+    let numbers: Vec<f32> = (0..96_u8).map(|number| f32::from(number) - 47.5).collect();
+    let negative = images(&numbers, shape, Order::Pixels).internal_neg_view();
+    for x in [zeros, negative] {
+        assert!(bits(&fused(&x)).equal(&bits(&plain(&x))), "{x:?}");
+    }
+}
+
+#[test]
 fn what_it_does_not_take_is_refused() {
     let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, Device::Cpu));
     for (x, problem) in [
