@@ -235,6 +235,8 @@ fn place<'a>(section: &'a Section, share: usize, space: &'a mut Space) -> Option
                 }
             }
             Block::Rows(rows) => {
+                // a text that does not fit into the part where the rows end opens another one
+                let below = if below > 0 { below + opening } else { 0 };
                 // later tables have their share as well, unless there are so many that none could show anything
                 placed.add_rows(rows, (free / tables).max(TABLE).min(free - below.min(free / 2)));
                 tables -= 1;

@@ -20,6 +20,7 @@ use slipway_github_tests::repository::{Merge, clean, output};
 use slipway_github_tests::workflow::{Runner, Workflow};
 use slipway_loop::programs::{given, program};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::checks::offline;
@@ -160,6 +161,8 @@ struct Hostile {
     told: AtomicUsize,
     /// How many pull requests the job `check` has shown a summary of.
     summarized: AtomicUsize,
+    /// Held by who merges: git removes the folder of a repository's work trees with the last one, also while another is being made.
+    merging: Mutex<()>,
     _folder: TempDir,
 }
 
@@ -194,6 +197,7 @@ impl Hostile {
             checks,
             told: AtomicUsize::new(0),
             summarized: AtomicUsize::new(0),
+            merging: Mutex::new(()),
             _folder: folder,
         }
     }
@@ -255,8 +259,11 @@ impl Hostile {
         let (bare, reference) = (github.bare(REPOSITORY), format!("refs/pull/{number}/merge"));
         let head = pull["head"]["sha"].as_str().unwrap_or_default();
         let merge = Merge { method: "merge", base: &self.main, head, message: "Merge", author: MALLORY.login };
+        let alone = self.merging.lock().await;
+        let merged = bare.merge(&merge).await?;
+        drop(alone);
         // with a conflict, or without a common history, GitHub starts nothing
-        let Some(commit) = bare.merge(&merge).await? else { return Ok(()) };
+        let Some(commit) = merged else { return Ok(()) };
         bare.git(&["update-ref", &reference, &commit]).await?;
         let event = pull_request(&pull);
         let runner = Runner { github, event_name: "pull_request", event, reference: &reference, commit };
