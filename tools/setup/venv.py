@@ -131,7 +131,7 @@ def with_mosec() -> None:
             # as a folder of packages with .pth files of its own, which a line of a .pth file is not
             torch = site_packages(VENV_TORCH)
             (site / "slipway-torch.pth").write_text(f"import site; site.addsitedir({str(torch)!r})\n")
-            run([VENV_MOSEC / "bin" / "python", "-c", "import mosec, msgspec, torch"],
+            run([VENV_MOSEC / "bin" / "python", "-c", "import mosec, msgspec, offapi, torch"],
                 f"mosec was installed into {VENV_MOSEC} but does not load.", env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
             (VENV_MOSEC / "made-from").write_text(made_from)
 
