@@ -41,16 +41,17 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts it with a model as TorchScript, and waits until it answers. `SLIPWAY_PYTHON_MOSEC` names its Python. Its log is in `folder`.
+    /// Starts it with a model as TorchScript, and waits until it answers. `SLIPWAY_PYTHON_MOSEC` names its Python; what it prints goes to a file in `folder`.
     pub fn start(model: &Path, folder: &Path) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = mosec(model)?;
         command.args(["--address", "127.0.0.1", "--port", &address.port().to_string(), "--log-level", "error"]);
-        let peer =
-            Self { _process: Process::start(&command, &folder.join("mosec.log"))?, address, model: model.to_owned() };
+        let log = folder.join("mosec.log");
+        let peer = Self { _process: Process::start(&command, &log)?, address, model: model.to_owned() };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
-            ensure!(begun.elapsed() < Duration::from_secs(60), "mosec does not listen");
+            let said = || std::fs::read_to_string(&log).unwrap_or_default();
+            ensure!(begun.elapsed() < Duration::from_secs(60), "mosec does not listen. It has printed:\n{}", said());
             std::thread::sleep(Duration::from_millis(100));
         }
         Ok(peer)
