@@ -184,8 +184,8 @@ async fn difference_hashes_need_no_source() {
     };
     let images = "source: {images: {from: files/all}}, labels: ['0', '1'], split: {validation: 5, test: 8, seed: 0}, \
         pipeline: {publish: images}";
-    let sources: [(&str, &dyn Fn(&Workshop)); 2] = [(IDX, &idx_of), (images, &images_of)];
-    for (spec, write) in sources {
+    let write_all: [&dyn Fn(&Workshop); 2] = [&idx_of, &images_of];
+    for (spec, write) in [IDX, images].into_iter().zip(write_all) {
         let (asked, late) = (Workshop::new().await, Workshop::new().await);
         write(&asked);
         write(&late);
