@@ -37,7 +37,7 @@ class Cnn(nn.Module):
 
 
 def tune_allocator() -> None:
-    """Keeps large blocks in the heap, as crates/c10d/src/allocator.rs does."""
+    """Keeps large blocks in the heap, as `keep` of crates/allocator does."""
     mallopt = ctypes.CDLL(None).mallopt
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3
     assert mallopt(mmap_threshold, 2**31 - 1) and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 64 << 20)
