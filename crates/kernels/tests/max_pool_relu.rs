@@ -137,7 +137,7 @@ fn its_gradient_has_none() {
     let loss = max_pool_relu(&x).unwrap().square().sum(Kind::Float);
     let error = Tensor::f_run_backward(&[&loss], &[&x], true, true).unwrap_err().to_string();
     assert!(error.contains("differentiated once only"), "{error}");
-    // of a sum the gradient is a constant, which has none anyway
+    // the gradient of a sum is a constant, which has no gradient itself
     let sum = max_pool_relu(&x).unwrap().sum(Kind::Float);
     let gradients = Tensor::run_backward(&[sum], &[&x], true, true);
     assert!(!gradients[0].requires_grad());
