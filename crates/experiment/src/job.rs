@@ -8,6 +8,7 @@ use slipway_source::{Finding, Node, document, excerpt};
 
 use crate::cost::hours;
 use crate::expansion::expand;
+use crate::read_rendered::read_rendered;
 use crate::reader::{Fields, ROOT, Reader};
 use crate::render::GPU;
 use crate::{Provenance, Quantity, Trial, TrialError};
@@ -120,6 +121,12 @@ impl TrainJob {
 /// # Errors
 /// The first mistake in the file.
 pub fn read_job(file: &str, text: &str) -> Result<TrainJob, Finding> {
+    // nearly all files are as they were rendered, and YAML takes long
+    read_rendered(text).map_or_else(|| read_yaml(file, text), Ok)
+}
+
+/// Reads a TrainJob that may be written in any way.
+pub(crate) fn read_yaml(file: &str, text: &str) -> Result<TrainJob, Finding> {
     let tree = document(text).map_err(|malformed| malformed.in_file(file))?;
     let reader = Reader::new(file);
     let job = job(&reader, &tree);

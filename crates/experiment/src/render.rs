@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use slipway_names::{annotation, env, label};
 
 use crate::expansion::escape;
-use crate::{Experiment, Quantity, Trial, Work};
+use crate::form::{fill, sources};
+use crate::{Experiment, Quantity, Trial, Work, Workers};
 
 /// The namespace of every TrainJob.
 pub const NAMESPACE: &str = "training";
@@ -14,10 +14,10 @@ pub const NAMESPACE: &str = "training";
 pub const RUNTIME: &str = "slipway-torch";
 
 /// The program in the trainer's image that trains the built-in networks.
-const TRAINER: &str = "slipway-trainer";
+pub(crate) const TRAINER: &str = "slipway-trainer";
 
 /// The program in every other training image that starts a program of one's own.
-const LAUNCHER: &str = "slipway-launch";
+pub(crate) const LAUNCHER: &str = "slipway-launch";
 
 /// The resource of Kubernetes that GPUs are requested by.
 pub(crate) const GPU: &str = "nvidia.com/gpu";
@@ -40,76 +40,47 @@ pub struct Provenance {
 ///
 /// `experiment_file` is the path from the repository's root.
 pub fn render(experiment: &Experiment, trial: &Trial, experiment_file: &str, provenance: &Provenance) -> String {
-    let file = scalar(experiment_file);
-    let (mut source_annotations, mut source_env) = (String::new(), String::new());
-    for (id, annotation, variable) in [
-        (&provenance.blob, annotation::EXPERIMENT_BLOB, env::EXPERIMENT_BLOB),
-        (&provenance.commit, annotation::COMMIT, env::COMMIT),
-        (&provenance.program_tree, annotation::PROGRAM_TREE, env::PROGRAM_TREE),
-    ] {
-        // Always quoted, because YAML may read forty digits as a number.
-        if let Some(id) = id.as_deref().map(quoted) {
-            source_annotations += &format!("    {annotation}: {id}\n");
-            source_env += &format!("      - {{name: {variable}, value: {id}}}\n");
-        }
-    }
-    let cpu = experiment.spec.workers.cpu;
+    // always quoted, because YAML may read forty digits as a number
+    let ids = [&provenance.blob, &provenance.commit, &provenance.program_tree].map(|id| id.as_deref().map(quoted));
+    let (annotations, variables) = sources(ids.each_ref().map(Option::as_deref));
+    let Workers { cpu, memory, .. } = experiment.spec.workers;
     let gpu = match trial.gpu {
         0 => String::new(),
         gpu => format!(", {GPU}: \"{gpu}\""),
     };
-    let resources = format!("{{cpu: {}, memory: {}{gpu}}}", quantity(cpu), quantity(experiment.spec.workers.memory));
     let command = match trial.work {
         Work::BuiltIn { .. } => TRAINER,
         Work::Program(_) => LAUNCHER,
     };
-    format!(
-        "# Rendered by `slipway render` from {file}. Do not edit: change the experiment, or delete this file to cancel the job.
-apiVersion: trainer.kubeflow.org/v1alpha1
-kind: TrainJob
-metadata:
-  name: {name}
-  namespace: {NAMESPACE}
-  labels: {{{experiment_label}: {experiment}}}
-  annotations:
-    {file_annotation}: {file}
-{source_annotations}spec:
-  activeDeadlineSeconds: {deadline}
-  runtimeRef: {{apiGroup: trainer.kubeflow.org, kind: ClusterTrainingRuntime, name: {RUNTIME}}}
-  trainer:
-    image: {image}
-    command: [{command}]
-    numNodes: {workers}
-    numProcPerNode: 1
-    env:
-      - {{name: OMP_NUM_THREADS, value: \"{threads}\"}}
-      - {{name: {trial_env}, value: {json}}}
-      - {{name: {file_env}, value: {file}}}
-{source_env}    resourcesPerNode: {{requests: {resources}, limits: {resources}}}
-",
-        name = scalar(&trial.name),
-        experiment_label = label::EXPERIMENT,
-        experiment = scalar(&trial.experiment),
-        file_annotation = annotation::EXPERIMENT_FILE,
-        trial_env = env::TRIAL,
-        file_env = env::EXPERIMENT_FILE,
-        deadline = experiment.spec.budget.deadline.seconds(),
-        image = scalar(&provenance.image),
-        workers = trial.workers,
-        threads = cpu.ceil(),
+    fill([
+        &scalar(&trial.name),
+        &scalar(&trial.experiment),
+        &scalar(experiment_file),
+        &annotations,
+        &experiment.spec.budget.deadline.seconds().to_string(),
+        &scalar(&provenance.image),
+        command,
+        &trial.workers.to_string(),
+        &quoted(&cpu.ceil().to_string()),
         // the cluster expands `$(NAME)` in the values of variables
-        json = quoted_json(&escape(&trial.to_json())),
-    )
+        &quoted_json(&escape(&trial.to_json())),
+        &variables,
+        &format!("{{cpu: {}, memory: {}{gpu}}}", quantity(cpu), quantity(memory)),
+    ])
 }
 
 /// A text as a YAML scalar that reads back as that text: without quotes where that is safe in any context, otherwise quoted.
 pub(crate) fn scalar(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { quoted(text) }
+}
+
+/// Whether YAML reads a text without quotes as that text in any context.
+pub(crate) fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "inf", "nan"];
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_./:@+-".contains(c))
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:@+-".contains(&byte))
         && !text.ends_with(':')
-        && !WORDS.contains(&text.to_lowercase().as_str());
-    if plain { text.to_owned() } else { quoted(text) }
+        && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// A quantity as a YAML text; quoted if it has no suffix, because it would be a number.

@@ -26,7 +26,7 @@ pub use finding::Finding;
 pub use malformed::Malformed;
 pub use node::{Entry, Node, Value};
 pub use position::Position;
-pub use read::{document, documents, position_of};
+pub use read::{MAX_BYTES, document, documents, position_of};
 pub use scalar::Scalar;
 pub use suggest::{closest, suggest, suggestion};
 pub use typed::typed;

@@ -7,7 +7,7 @@ use crate::scalar::Schema;
 use crate::{Malformed, Node, Position};
 
 /// The largest text that [`document`] reads, in bytes.
-const MAX_BYTES: usize = 256 * 1024;
+pub const MAX_BYTES: usize = 256 * 1024;
 
 /// The deepest nesting of lists and maps in a [`document`].
 const MAX_DEPTH: usize = 32;
