@@ -1,5 +1,6 @@
 //! `slipway plan`: what would start, stop and stay, and what it costs.
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -44,12 +45,29 @@ struct Compared {
     compared_with: String,
 }
 
+/// What a plan is compared with.
+struct Base {
+    name: String,
+    project: Project,
+    /// What runs and is not in it.
+    warning: Option<String>,
+}
+
 impl Plan {
     pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
-        let project = Project::read(&Tree::of_work_tree(&context.root)?);
+        // both sides are read at the same time
+        let (project, base) = std::thread::scope(|scope| {
+            let base = scope.spawn(|| self.base(context));
+            let project = Tree::of_work_tree(&context.root).map(|tree| Project::read(&tree));
+            // a panic there is one of this program: it goes on here
+            (project, base.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        let project = project?;
         let only = named(context, &project, &self.files)?;
-        let git = Repository::project(&context.root)?;
-        let (compared_with, base) = self.base(context, &git)?;
+        let Base { name: compared_with, project: base, warning } = base?;
+        if let Some(warning) = warning {
+            context.warn(warning);
+        }
         let plan = Planned::new(&base, &project, only.as_ref());
         warn(context, &project.warnings);
         if !context.is_json() {
@@ -61,22 +79,23 @@ impl Plan {
         context.json(&Compared { plan, compared_with })
     }
 
-    /// What runs now, with its name: what was merged on this machine need not be in this repository.
-    fn base(&self, context: &Context, git: &Repository) -> Result<(String, Project), Failure> {
+    /// What runs now: what was merged on this machine need not be in this repository.
+    fn base(&self, context: &Context) -> Result<Base, Failure> {
+        let git = Repository::project(&context.root)?;
+        let read = |name: String, tree: Tree| Base { name, project: Project::read(&tree), warning: None };
         if let Some(name) = &self.base {
-            return Ok((name.clone(), Project::read(&tree_at(git, "--base", name)?)));
+            return Ok(read(name.clone(), tree_at(&git, "--base", name)?));
         }
         if let Some((_, state)) = self.running.find(context)? {
             let forge = Repository::open(&state.forge)?.below(git.prefix());
             let name = format!("main of the loop on this machine ({})", state.forge.display());
-            return Ok((name, Project::read(&Tree::at(&forge, "refs/heads/main")?)));
+            return Ok(read(name, Tree::at(&forge, "refs/heads/main")?));
         }
-        if let Some(forge) = unmerged_forge(context, git)? {
-            context.warn(format!("HEAD lacks what was merged in the loop's forge; `git pull {forge} main` brings it"));
-        }
+        let warning = unmerged_forge(context, &git)?
+            .map(|forge| format!("HEAD lacks what was merged in the loop's forge; `git pull {forge} main` brings it"));
         // before the first commit, nothing runs
-        let base = if git.head()?.is_some() { Project::read(&Tree::at(git, "HEAD")?) } else { Project::default() };
-        Ok(("HEAD".to_owned(), base))
+        let tree = if git.head()?.is_some() { Tree::at(&git, "HEAD")? } else { Tree::default() };
+        Ok(Base { warning, ..read("HEAD".to_owned(), tree) })
     }
 }
 
