@@ -52,8 +52,11 @@ pub fn drafts(project: &Project, only: Option<&BTreeSet<String>>) -> Vec<Draft> 
     let mut drafts = Vec::new();
     for source in selected(project, only) {
         for environment in project.environments.keys() {
+            if project.rendered(&source.experiment.name, environment).next().is_some() {
+                continue;
+            }
             let jobs = project.render(source, environment).len();
-            if jobs > 0 && project.rendered(&source.experiment.name, environment).next().is_none() {
+            if jobs > 0 {
                 drafts.push(Draft { file: source.file.clone(), environment: environment.clone(), jobs });
             }
         }
