@@ -8,6 +8,7 @@ pub mod error;
 mod evidence;
 pub mod history;
 pub mod known;
+#[cfg(test)]
 mod leading;
 pub mod logs;
 pub mod manager;

@@ -12,13 +12,12 @@ use slipway_cluster::Leadership;
 use slipway_forge::MergeMethod;
 use slipway_mlflow::ModelVersion;
 use slipway_report::CHECK;
+use slipway_service::{Warned, must_lead};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error::Result;
-use crate::leading::must_lead;
 use crate::repository::Followed;
-use slipway_service::Warned;
 
 use content::{Content, content};
 
