@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use slipway_evidence::{Decision, requests};
 use slipway_experiment::{Dataset, Monitor};
+use slipway_service::backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -49,9 +50,9 @@ impl Watcher {
                 memory.warned.warn("the requests cannot be looked at", &format!("{}: {error}", dataset.name));
                 let failure = Some(error.to_string());
                 show(published, &dataset.name, |state| state.requests.get_or_insert_default().failure = failure);
-                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                let pause = backoff(PAUSE, memory.failures, LONGEST);
                 memory.failures = memory.failures.saturating_add(1);
-                pause.min(LONGEST)
+                pause
             }
         };
         memory.due = Some(Instant::now() + pause);

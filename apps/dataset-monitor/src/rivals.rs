@@ -11,7 +11,7 @@ use slipway_experiment::{Dataset, Monitor};
 use slipway_forge::Opened;
 use slipway_mlflow::ModelVersion;
 use slipway_proposal::{Opening, Promotion};
-use slipway_service::{Followed, first_stays, must_lead};
+use slipway_service::{Followed, backoff, first_stays, must_lead};
 use tokio::time::Instant;
 
 use crate::declared::Declared;
@@ -39,9 +39,9 @@ impl Watcher {
             Err(error) => {
                 self.metrics.failures.with_label_values(&["rivals"]).inc();
                 memory.warned.warn("no version can be compared", &format!("{}: {error}", dataset.name));
-                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                let pause = backoff(PAUSE, memory.failures, LONGEST);
                 memory.failures = memory.failures.saturating_add(1);
-                pause.min(LONGEST)
+                pause
             }
         };
         memory.due = Some(Instant::now() + pause);

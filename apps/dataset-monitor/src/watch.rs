@@ -14,7 +14,7 @@ use slipway_experiment::Dataset;
 use slipway_mlflow::Client;
 use slipway_pipeline::{Places, Temporary, build, landed};
 use slipway_samples::Reader;
-use slipway_service::{Followed, Warned, lead, must_lead};
+use slipway_service::{Followed, Warned, backoff, lead, must_lead};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -229,9 +229,9 @@ impl Watcher {
                 self.metrics.failures.with_label_values(&[step]).inc();
                 memory.warned.warn(&format!("{step} failed"), &format!("{}: {error}", dataset.name));
                 show(published, &dataset.name, |state| state.failure = Some(error.to_string()));
-                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                let pause = backoff(PAUSE, memory.failures, every);
                 memory.failures = memory.failures.saturating_add(1);
-                now + pause.min(every)
+                now + pause
             }
         };
         memory.due = Some(due);

@@ -2,6 +2,7 @@
 //! repository, wait for what is not there yet, that one of several replicas writes, and that they answer over HTTP.
 
 mod awaited;
+mod backoff;
 mod first;
 pub mod http;
 mod leading;
@@ -13,6 +14,7 @@ pub mod settings;
 mod warned;
 
 pub use awaited::{Awaited, Awaits, Missing, said};
+pub use backoff::backoff;
 pub use first::first_stays;
 pub use leading::{NotLeader, lead, must_lead, stand};
 pub use repository::{Followed, blocking};
