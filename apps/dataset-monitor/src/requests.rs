@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_evidence::{Decision, requests};
+use slipway_evidence::{Decision, requests, unix_seconds};
 use slipway_experiment::{Dataset, Monitor};
 use slipway_service::backoff;
 use tokio::sync::watch;
@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use crate::act::{Hands, act_on_requests, is_issue};
 use crate::declared::Declared;
 use crate::error::Result;
+use crate::published::{Published, show};
 use crate::remembered::RememberedRequests;
-use crate::watch::{PAUSE, Published, Watcher, seconds, show};
+use crate::watch::{PAUSE, Watcher};
 
 /// The longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -43,7 +44,7 @@ impl Watcher {
                 memory.warned.clear();
                 show(published, &dataset.name, |state| state.requests.get_or_insert_default().failure = None);
                 // by the clock, which is ahead of when it was looked
-                Duration::from_secs(again.saturating_sub(seconds()).max(1).unsigned_abs())
+                Duration::from_secs(again.saturating_sub(unix_seconds()).max(1).unsigned_abs())
             }
             Err(error) => {
                 self.metrics.failures.with_label_values(&["requests"]).inc();
@@ -78,7 +79,7 @@ impl Watcher {
             forge: Some(&self.followed.remote.forge),
             slice: Some(SLICE),
         };
-        let now = seconds();
+        let now = unix_seconds();
         let look = requests::look(&declared.tree, &self.environment, dataset, sources, &mut memory.watch, now);
         // its layout would make that of the future that watches deeper than the compiler looks
         let requests::Look { evidence, decision, again } = Box::pin(look).await?;
