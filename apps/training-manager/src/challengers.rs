@@ -16,14 +16,13 @@ use slipway_http::{Client, Url, client_of};
 use slipway_mlflow::Client as Mlflow;
 use slipway_names::tag;
 use slipway_proposal::{Conclusion, Opening, Tried, Verdict};
-use slipway_service::{Warned, first_stays, must_lead};
+use slipway_service::{Followed, Warned, first_stays, must_lead};
 use slipway_serving::{Challenger, Mode, Pin, Share};
 
 use crate::error::{Error, Result};
 use crate::evidence::evidence;
 use crate::mark::Mark;
 use crate::promotions::first;
-use crate::repository::Followed;
 
 /// How often the server is asked.
 const PAUSE: Duration = Duration::from_secs(5);

@@ -9,13 +9,12 @@ use slipway_forge::Opened;
 use slipway_mlflow::Client;
 use slipway_project::{Project, Tree};
 use slipway_proposal::{Archive, Opening, results_of};
-use slipway_service::{first_stays, must_lead};
+use slipway_service::{Followed, blocking, first_stays, must_lead};
 use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 use crate::known::Facts;
 use crate::merges::{Merge, What};
-use crate::repository::{Followed, blocking};
 use crate::view::PullRequest;
 
 /// The history in git, of one environment.

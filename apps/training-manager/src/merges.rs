@@ -12,12 +12,11 @@ use slipway_cluster::Leadership;
 use slipway_forge::MergeMethod;
 use slipway_mlflow::ModelVersion;
 use slipway_report::CHECK;
-use slipway_service::{Warned, backoff, must_lead};
+use slipway_service::{Followed, Warned, backoff, must_lead};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error::Result;
-use crate::repository::Followed;
 
 use content::{Content, content};
 

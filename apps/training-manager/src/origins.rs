@@ -8,12 +8,11 @@ use std::time::Duration;
 use slipway_cluster::State;
 use slipway_forge::PullRequestState;
 use slipway_project::jobs_folder;
-use slipway_service::{Warned, backoff};
+use slipway_service::{Followed, Warned, backoff};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::declared::Declared;
-use crate::repository::Followed;
 use crate::schedule::{Pace, Schedule, Urgency};
 use crate::view::PullRequest;
 use crate::watch::Observed;

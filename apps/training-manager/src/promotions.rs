@@ -8,11 +8,10 @@ use slipway_names::tag;
 use slipway_outcome::Registered;
 use slipway_proposal::{Opening, Promotion, best_version, score};
 use slipway_report::Results;
-use slipway_service::{first_stays, must_lead};
+use slipway_service::{Followed, first_stays, must_lead};
 
 use crate::error::{Error, Result};
 use crate::mark::Mark;
-use crate::repository::Followed;
 
 /// What becomes of a version that is better than the one in service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
