@@ -78,7 +78,7 @@ impl Base {
         remote.open(git, head, request, is_same).await
     }
 
-    /// Commits changes of what is in service, and opens their pull request, which says what changes in the clusters before and after what its body says.
+    /// Commits changes of what is in service, and opens their pull request. Above and below its body stands what changes in the clusters.
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.

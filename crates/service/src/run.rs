@@ -34,8 +34,8 @@ pub enum NotStarted {
     Io(#[from] io::Error),
 }
 
-/// Listens, says on standard output where, answers with `router`, and works until SIGTERM or SIGINT. Then `work` is dropped, the Lease that it has put
-/// into the place that it was given is given back, and requests have 3 s to end.
+/// Listens, says on standard output where, answers with `router`, and works until SIGTERM or SIGINT. Then `work` is dropped, and requests have
+/// 3 s to end. In the same time the Lease is given back whose candidacy `work` has left in the place that it was given.
 ///
 /// # Errors
 /// [`NotStarted`]; what `work` fails with.
