@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
+/// Where `guard.h` is, which all shims share.
+const GUARD: &str = "../shim/include";
+
 fn main() {
     println!("cargo:rerun-if-changed=shim");
+    println!("cargo:rerun-if-changed={GUARD}");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Some(root) = std::env::var_os("LIBTORCH").map(PathBuf::from) else {
         fail(
@@ -28,6 +32,7 @@ fn main() {
         .include(root.join("include"))
         .include(root.join("include/torch/csrc/api/include"))
         .include("shim/gloo_min")
+        .include(GUARD)
         .file("shim/shim.cpp")
         .file("shim/training.cpp")
         .file("shim/engine.cpp")

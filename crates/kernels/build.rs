@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::exit;
 
 /// Where `guard.h` is, which all shims share.
-const GUARD: &str = "../c10d/shim";
+const GUARD: &str = "../shim/include";
 
 fn main() {
     println!("cargo:rerun-if-changed=shim");
-    println!("cargo:rerun-if-changed={GUARD}/guard.h");
+    println!("cargo:rerun-if-changed={GUARD}");
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let Some(root) = std::env::var_os("LIBTORCH").map(PathBuf::from) else {
         println!(

@@ -2,7 +2,7 @@
 
 use slipway_cluster::Leadership;
 use slipway_digest::Digest;
-use slipway_evidence::{Decision, Found, Hold, issue, pull_request, requests};
+use slipway_evidence::{Decision, Found, Hold, issue, pull_request, requests, unix_seconds};
 use slipway_experiment::Monitor;
 use slipway_forge::{Forge, NewIssue, Opened};
 use slipway_proposal::{Opening, Retraining, is_retraining_of};
@@ -10,7 +10,6 @@ use slipway_service::{Followed, must_lead};
 
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::watch::seconds;
 
 /// So long, in seconds, a pull request counts that says the same: 30 days, as for the budget.
 const MONTH: i64 = 30 * 86_400;
@@ -100,7 +99,7 @@ fn about(evidence: &requests::Evidence) -> String {
 async fn is_said(forge: &Forge, dataset: &str, about: &str, decision: &Decision) -> Result<bool> {
     let opened = match decision {
         Decision::Opened { number, .. } => vec![forge.get(*number).await?],
-        Decision::HeldBack { .. } => forge.opened_since(seconds().saturating_sub(MONTH)).await?,
+        Decision::HeldBack { .. } => forge.opened_since(unix_seconds().saturating_sub(MONTH)).await?,
         _ => return Ok(false),
     };
     let mark = mark(about);

@@ -25,6 +25,7 @@ pub mod hints;
 pub mod http;
 pub mod metrics;
 pub mod once;
+pub mod published;
 mod remembered;
 mod requests;
 mod rivals;

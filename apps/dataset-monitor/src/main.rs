@@ -3,34 +3,29 @@
 //! `slipway-monitor build [DATASET]…` builds datasets once and ends: the pipeline as a job (see `once`).
 
 use std::convert::Infallible;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use anyhow::Context as _;
-use slipway_cluster::{Candidacy, Election};
+use slipway_cluster::Candidacy;
 use slipway_dataset::{RetryBudget, Store};
 use slipway_dataset_monitor::hints::Hints;
 use slipway_dataset_monitor::http::{Interface, router};
 use slipway_dataset_monitor::metrics::Metrics;
 use slipway_dataset_monitor::once::{Failed, build_once};
-use slipway_dataset_monitor::settings::{Invalid, Once, Settings};
+use slipway_dataset_monitor::published::Published;
+use slipway_dataset_monitor::settings::{Invalid, Settings};
 use slipway_dataset_monitor::waiting::{Awaited, What};
-use slipway_dataset_monitor::watch::{Published, Watcher};
+use slipway_dataset_monitor::watch::Watcher;
 use slipway_mlflow::Client;
-use slipway_names::env::{GITHUB_APP_ID, LISTEN};
+use slipway_names::env::GITHUB_APP_ID;
 use slipway_samples::Reader;
-use slipway_service::{give_memory_back, http, reach};
-use tokio::net::TcpListener;
+use slipway_service::settings::Place;
+use slipway_service::{reach, stand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-/// How long requests may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// The Lease by which one of several monitors is the one that writes.
 const LEASE: &str = "dataset-monitor";
@@ -83,16 +78,15 @@ fn start() -> anyhow::Result<()> {
 
 /// Builds once, or until it is told to stop: as the first process of a container it would otherwise not notice, and be killed when its time is up.
 fn start_build(datasets: &[String]) -> anyhow::Result<()> {
-    let settings = Once::read(|name| std::env::var(name).ok())?;
+    let place = Place::read(|name| std::env::var(name).ok()).map_err(Invalid::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let built: anyhow::Result<()> = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let build = async {
             let store = Store::from_env(RetryBudget::Interactive).await?;
-            let followed = reach::repository(&settings.repository, &settings.project, &settings.cache).await;
-            let followed = followed.map_err(Failed::Unavailable)?;
-            build_once(&followed, &store, &settings.cache, datasets).await.map_err(anyhow::Error::from)
+            let followed = reach::repository(&place).await.map_err(Failed::Unavailable)?;
+            build_once(&followed, &store, &place.cache, datasets).await.map_err(anyhow::Error::from)
         };
         let stopped = || Failed::Unavailable("stopped before the end: start it again".to_owned());
         tokio::select! {
@@ -107,11 +101,6 @@ fn start_build(datasets: &[String]) -> anyhow::Result<()> {
 }
 
 async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener.with_context(|| format!("listening on {}; choose another {LISTEN}", settings.listen))?;
-    let address = listener.local_addr()?;
     let (awaited, published, metrics) = (Awaited::default(), Published::default(), Metrics::new()?);
     let leader = Arc::new(OnceLock::new());
     let hints = Hints::default();
@@ -124,29 +113,12 @@ async fn run(settings: Settings, mlflow: Client, store: Store) -> anyhow::Result
         metrics: metrics.clone(),
         token_file: settings.token_file.clone(),
     };
-    let (ending, ended) = watch::channel(false);
-    let server = tokio::spawn(http::serve(listener, router(interface), ended));
-    writeln!(std::io::stdout().lock(), "{}", serde_json::json!({ "listening": address.to_string() }))?;
-    let mut candidacy = None;
+    let listen = settings.common.listen;
     let parts = Parts { settings, mlflow, store, metrics, awaited, published, leader, hints };
-    tokio::select! {
-        failed = parts.work(&mut candidacy) => match failed? {},
-        never = give_memory_back() => match never {},
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!(event = "ending", "asked to stop");
-    ending.send_replace(true);
-    // what only a leader does has ended above
-    let release = async {
-        if let Some(candidacy) = candidacy {
-            candidacy.release().await;
-        }
-    };
-    if tokio::time::timeout(GRACE, async { tokio::join!(server, release) }).await.is_err() {
-        tracing::warn!(event = "late", "some requests did not end within {} s", GRACE.as_secs());
-    }
-    Ok(())
+    slipway_service::run(listen, router(interface), async |candidacy: &mut Option<Candidacy>| {
+        parts.work(candidacy).await
+    })
+    .await
 }
 
 /// What the monitor is made of, before it has reached anything.
@@ -166,9 +138,7 @@ impl Parts {
     async fn work(&self, candidacy: &mut Option<Candidacy>) -> anyhow::Result<Infallible> {
         let Self { settings, awaited, published, .. } = self;
         let (followed, (cluster, _), ()) = tokio::join!(
-            awaited.until(What::Repository, async || {
-                reach::repository(&settings.repository, &settings.project, &settings.cache).await
-            }),
+            awaited.until(What::Repository, async || reach::repository(&settings.common.place).await),
             awaited.until(What::Cluster, reach::cluster),
             awaited.until(What::Store, async || self.store.ensure_bucket().await.map_err(|error| error.to_string())),
         );
@@ -176,9 +146,7 @@ impl Parts {
             let how = format!("set {GITHUB_APP_ID} and the app's private key");
             tracing::warn!("there are no credentials for GitHub, so no pull requests and issues are opened: {how}");
         }
-        let identity = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_default();
-        let election = Election::new(&cluster, &settings.lease_namespace, LEASE, &identity)?;
-        let leadership = candidacy.insert(election.start()).leadership();
+        let leadership = stand(&cluster, &settings.common.lease_namespace, LEASE, candidacy)?;
         // it is set nowhere else
         let _ = self.leader.set(leadership.changes());
         let watcher = Watcher {
@@ -187,8 +155,8 @@ impl Parts {
             requests: Reader::new(self.store.beside(&settings.requests)),
             mlflow: self.mlflow.clone(),
             server: settings.server.clone(),
-            environment: settings.environment.clone(),
-            cache: settings.cache.clone(),
+            environment: settings.common.environment.clone(),
+            cache: settings.common.place.cache.clone(),
             leadership,
             metrics: self.metrics.clone(),
             hints: self.hints.clone(),

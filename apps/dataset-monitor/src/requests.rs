@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_evidence::{Decision, requests};
+use slipway_evidence::{Decision, requests, unix_seconds};
 use slipway_experiment::{Dataset, Monitor};
+use slipway_service::backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::act::{Hands, act_on_requests, is_issue};
 use crate::declared::Declared;
 use crate::error::Result;
+use crate::published::{Published, show};
 use crate::remembered::RememberedRequests;
-use crate::watch::{PAUSE, Published, Watcher, seconds, show};
+use crate::watch::{PAUSE, Watcher};
 
 /// The longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -42,16 +44,16 @@ impl Watcher {
                 memory.warned.clear();
                 show(published, &dataset.name, |state| state.requests.get_or_insert_default().failure = None);
                 // by the clock, which is ahead of when it was looked
-                Duration::from_secs(again.saturating_sub(seconds()).max(1).unsigned_abs())
+                Duration::from_secs(again.saturating_sub(unix_seconds()).max(1).unsigned_abs())
             }
             Err(error) => {
                 self.metrics.failures.with_label_values(&["requests"]).inc();
                 memory.warned.warn("the requests cannot be looked at", &format!("{}: {error}", dataset.name));
                 let failure = Some(error.to_string());
                 show(published, &dataset.name, |state| state.requests.get_or_insert_default().failure = failure);
-                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                let pause = backoff(PAUSE, memory.failures, LONGEST);
                 memory.failures = memory.failures.saturating_add(1);
-                pause.min(LONGEST)
+                pause
             }
         };
         memory.due = Some(Instant::now() + pause);
@@ -77,7 +79,7 @@ impl Watcher {
             forge: Some(&self.followed.remote.forge),
             slice: Some(SLICE),
         };
-        let now = seconds();
+        let now = unix_seconds();
         let look = requests::look(&declared.tree, &self.environment, dataset, sources, &mut memory.watch, now);
         // its layout would make that of the future that watches deeper than the compiler looks
         let requests::Look { evidence, decision, again } = Box::pin(look).await?;

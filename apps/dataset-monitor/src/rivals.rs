@@ -11,7 +11,7 @@ use slipway_experiment::{Dataset, Monitor};
 use slipway_forge::Opened;
 use slipway_mlflow::ModelVersion;
 use slipway_proposal::{Opening, Promotion};
-use slipway_service::{Followed, must_lead};
+use slipway_service::{Followed, backoff, first_stays, must_lead};
 use tokio::time::Instant;
 
 use crate::declared::Declared;
@@ -23,8 +23,6 @@ use crate::watch::{PAUSE, Watcher};
 const OFTEN: Duration = Duration::from_secs(10);
 /// The longest pause after failures.
 const LONGEST: Duration = Duration::from_secs(600);
-/// How much earlier than its version a promotion may have been opened by the clocks of registry and forge, in seconds.
-const CLOCKS: i64 = 300;
 
 impl Watcher {
     /// Looks for versions that may replace the one in service, judges them, and remembers when they are due again.
@@ -41,9 +39,9 @@ impl Watcher {
             Err(error) => {
                 self.metrics.failures.with_label_values(&["rivals"]).inc();
                 memory.warned.warn("no version can be compared", &format!("{}: {error}", dataset.name));
-                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                let pause = backoff(PAUSE, memory.failures, LONGEST);
                 memory.failures = memory.failures.saturating_add(1);
-                pause.min(LONGEST)
+                pause
             }
         };
         memory.due = Some(Instant::now() + pause);
@@ -136,8 +134,7 @@ impl Watcher {
 
     /// The first pull request that was to put a version into service, in any state.
     async fn promotion_of(&self, version: &ModelVersion) -> Result<Option<Opened>> {
-        let since = (version.creation_timestamp / 1000).saturating_sub(CLOCKS);
-        let opened = self.followed.remote.forge.opened_since(since).await?;
+        let opened = self.followed.remote.forge.opened_since(Promotion::earliest(version)).await?;
         let is_it = |one: &Opened| Promotion::is_one(one, &version.name, version.number(), &self.environment);
         Ok(opened.into_iter().filter(is_it).min_by_key(|one| one.number))
     }
@@ -162,12 +159,8 @@ impl Watcher {
             challenger.version,
             challenger.name
         );
-        // two monitors that both took themselves for the leader may have opened one on two commits of the default branch: the first one stays
         let first = self.promotion_of(challenger).await?;
-        if first.is_some_and(|first| first.number < opened.number) {
-            must_lead(&self.leadership)?;
-            remote.forge.close(opened.number).await?;
-        }
+        first_stays::<Error>(&remote.forge, &self.leadership, first, opened).await?;
         Ok(true)
     }
 }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use slipway_cluster::Leadership;
 use slipway_dataset::Store;
 use slipway_digest::Digest;
-use slipway_evidence::{Decision, Evidence, Found, Look, PATIENCE, Sources, evidence_cache, look, trim};
+use slipway_evidence::{Decision, Evidence, Found, Look, PATIENCE, Sources, evidence_cache, look, trim, unix_seconds};
 use slipway_experiment::Dataset;
 use slipway_mlflow::Client;
 use slipway_pipeline::{Places, Temporary, build, landed};
 use slipway_samples::Reader;
-use slipway_service::{Followed, Warned, lead, must_lead};
+use slipway_service::{Followed, Warned, backoff, lead, must_lead};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -24,9 +24,10 @@ use crate::declared::{Declared, Files, dataset_cache};
 use crate::error::{Error, Result};
 use crate::hints::Hints;
 use crate::metrics::Metrics;
+use crate::published::{Published, show};
 use crate::remembered::{Arriving, Remembered, RememberedRequests, Wanted};
 use crate::requests::are_watched;
-use crate::watched::{DatasetState, Watched};
+use crate::watched::DatasetState;
 
 /// How often the default branch is looked at, at least.
 const BRANCH: Duration = Duration::from_secs(10);
@@ -63,24 +64,6 @@ pub struct Watcher {
     pub metrics: Metrics,
     /// The datasets that somebody says are to be looked at.
     pub hints: Hints,
-}
-
-/// Where what is known leaves the monitor.
-#[derive(Debug)]
-pub struct Published {
-    /// What is known of each dataset.
-    pub watched: watch::Sender<Arc<Watched>>,
-    /// Whether git has been read once; otherwise what is still awaited.
-    pub ready: watch::Sender<Result<(), String>>,
-}
-
-impl Default for Published {
-    fn default() -> Self {
-        Self {
-            watched: watch::Sender::default(),
-            ready: watch::Sender::new(Err("git has not been read yet".to_owned())),
-        }
-    }
 }
 
 /// How a dataset stands after what has landed was listed.
@@ -229,9 +212,9 @@ impl Watcher {
                 self.metrics.failures.with_label_values(&[step]).inc();
                 memory.warned.warn(&format!("{step} failed"), &format!("{}: {error}", dataset.name));
                 show(published, &dataset.name, |state| state.failure = Some(error.to_string()));
-                let pause = PAUSE.saturating_mul(2_u32.saturating_pow(memory.failures));
+                let pause = backoff(PAUSE, memory.failures, every);
                 memory.failures = memory.failures.saturating_add(1);
-                now + pause.min(every)
+                now + pause
             }
         };
         memory.due = Some(due);
@@ -350,7 +333,7 @@ impl Watcher {
         files: &Files,
     ) -> Result<Standing> {
         // what lands from now on may be missing
-        let listed = seconds();
+        let listed = unix_seconds();
         let Some(pipeline) = &dataset.spec.pipeline else { return Ok(Standing::Current(listed)) };
         let landed = landed(pipeline, &self.store).await?;
         // a pin is no reason to build
@@ -476,7 +459,7 @@ fn again(found: &Found, now: i64) -> Option<u64> {
     let silent = evidence.silent.map(|since| now.saturating_add(pause(since)));
     let soonest = [evidence.change.closes, until, silent].into_iter().flatten().min()?;
     // by the clock, which is ahead of when it was listed
-    u64::try_from(soonest.saturating_sub(seconds()).max(1)).ok()
+    u64::try_from(soonest.saturating_sub(unix_seconds()).max(1)).ok()
 }
 
 /// Whether a build failed because of what is in the data or declared, so that trying again comes to the same.
@@ -486,24 +469,4 @@ pub(crate) fn is_of_the_data(error: &slipway_pipeline::Error) -> bool {
 
 fn is_enabled(dataset: &Dataset) -> bool {
     dataset.spec.monitor.as_ref().is_some_and(|monitor| monitor.enabled)
-}
-
-/// Changes what is shown of a dataset that is watched.
-pub(crate) fn show(published: &Published, name: &str, change: impl FnOnce(&mut DatasetState)) {
-    published.watched.send_if_modified(|watched| {
-        let Some(state) = watched.get(name) else { return false };
-        let mut after = (**state).clone();
-        change(&mut after);
-        if after == **state {
-            return false;
-        }
-        Arc::make_mut(watched).insert(name.to_owned(), Arc::new(after));
-        true
-    });
-}
-
-/// Seconds since 1970.
-pub(crate) fn seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default()
 }

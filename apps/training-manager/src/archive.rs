@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use slipway_cluster::{Leadership, State, Timestamp, Training};
+use slipway_service::Warned;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use crate::error::Result;
 use crate::history::{History, Last};
 use crate::known::{Facts, Known};
 use crate::merges::Merge;
-use slipway_service::Warned;
 
 /// How often is looked whether it is time.
 const PAUSE: Duration = Duration::from_secs(600);

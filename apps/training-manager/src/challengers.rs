@@ -16,15 +16,13 @@ use slipway_http::{Client, Url, client_of};
 use slipway_mlflow::Client as Mlflow;
 use slipway_names::tag;
 use slipway_proposal::{Conclusion, Opening, Tried, Verdict};
+use slipway_service::{Followed, Warned, first_stays, must_lead};
 use slipway_serving::{Challenger, Mode, Pin, Share};
 
 use crate::error::{Error, Result};
 use crate::evidence::evidence;
-use crate::leading::must_lead;
 use crate::mark::Mark;
 use crate::promotions::first;
-use crate::repository::Followed;
-use slipway_service::Warned;
 
 /// How often the server is asked.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -222,7 +220,7 @@ async fn step(
                 memory.done.insert(key);
             }
             Ok(false) => {}
-            Err(error @ Error::NotLeader) => return Err(error),
+            Err(error @ Error::NotLeader(_)) => return Err(error),
             // the others do not wait for this one
             Err(error) => {
                 let Pin { name, version, .. } = &tried.challenger.pin;
@@ -272,14 +270,9 @@ async fn conclude(
     let opening = Opening { is_reported: true, ..Opening::default() };
     let opened = conclusion.open(&followed.git, &followed.remote, &evidence(trial, verdict), opening).await?;
     tracing::info!("opened #{} to end the trial of version {} of {}", opened.number, pin.version, pin.name);
-    // of two managers that both took themselves for the leader, the first one's stays
     let newest = forge.newest().await?;
-    let first = first(&newest, counts).unwrap_or(&opened);
-    must_lead(leadership)?;
-    if first.number < opened.number {
-        forge.close(opened.number).await?;
-    }
-    mark.replace(leadership, first).await?;
+    let first = first_stays::<Error>(forge, leadership, first(&newest, counts).cloned(), opened).await?;
+    mark.replace(leadership, &first).await?;
     Ok(true)
 }
 

@@ -30,8 +30,8 @@ pub enum Error {
         reason: String,
     },
     /// Another manager may write by now.
-    #[error("this manager is no longer the leader, so it writes nothing")]
-    NotLeader,
+    #[error(transparent)]
+    NotLeader(#[from] slipway_service::NotLeader),
     /// A worker's log cannot be read.
     #[error("the log of {pod} cannot be read: {reason}")]
     Log {

@@ -9,13 +9,12 @@ use slipway_forge::Opened;
 use slipway_mlflow::Client;
 use slipway_project::{Project, Tree};
 use slipway_proposal::{Archive, Opening, results_of};
+use slipway_service::{Followed, blocking, first_stays, must_lead};
 use time::OffsetDateTime;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::known::Facts;
-use crate::leading::must_lead;
 use crate::merges::{Merge, What};
-use crate::repository::{Followed, blocking};
 use crate::view::PullRequest;
 
 /// The history in git, of one environment.
@@ -60,8 +59,7 @@ impl History {
         Ok(Last { open: None, time: recorded.max(Some(time)) })
     }
 
-    /// The archive that is open. Two managers that both took themselves for the leader may have opened one each, on two commits of the default branch:
-    /// the first one stays, and the others are closed. So it is also if the one that would have closed its own was killed before.
+    /// The archive that is open. Of several the first one stays, also if the manager that would have closed its own was killed before.
     ///
     /// # Errors
     /// When the forge refuses or cannot be reached.
@@ -70,12 +68,12 @@ impl History {
         let mut open = forge.list_open().await?;
         open.retain(|opened| Archive::is_one(opened, &self.environment));
         open.sort_by_key(|opened| opened.number);
-        for later in open.iter().skip(1) {
-            must_lead(leadership)?;
-            forge.close(later.number).await?;
-            tracing::info!("closed #{}: #{} records ended jobs already", later.number, open[0].number);
+        let mut open = open.into_iter();
+        let Some(mut first) = open.next() else { return Ok(None) };
+        for later in open {
+            first = first_stays::<Error>(forge, leadership, Some(first), later).await?;
         }
-        Ok(open.into_iter().next())
+        Ok(Some(first))
     }
 
     /// Proposes to move those of these jobs that ended long enough ago; their logs are kept with their runs. Returns `None` if there is nothing to

@@ -2,12 +2,12 @@
 
 pub mod archive;
 pub mod challengers;
-pub mod connect;
 pub mod declared;
 pub mod error;
 mod evidence;
 pub mod history;
 pub mod known;
+#[cfg(test)]
 mod leading;
 pub mod logs;
 pub mod manager;
@@ -18,7 +18,6 @@ pub mod origins;
 pub mod promotions;
 pub mod recorded;
 pub mod reports;
-pub mod repository;
 pub mod rest;
 pub mod schedule;
 pub mod settings;
@@ -26,4 +25,5 @@ pub mod stalled;
 pub mod trainings;
 mod trial;
 pub mod view;
+pub mod waiting;
 pub mod watch;

@@ -11,13 +11,12 @@ use kube::api::LogParams;
 use slipway_cluster::{Cluster, Leadership, State, Worker};
 use slipway_mlflow::{Client, Run};
 use slipway_names::artifact::LOGS;
+use slipway_service::{Warned, must_lead};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::known::{Facts, Known};
-use crate::leading::must_lead;
-use slipway_service::Warned;
 
 /// The most bytes that are kept of a log: its end.
 const MOST: usize = 1 << 20;
@@ -186,7 +185,7 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::leading::tests::{leads, stand_still};
+    use crate::leading::{leads, stand_still};
 
     fn run() -> Run {
         Run {
@@ -228,7 +227,7 @@ mod tests {
         let leadership = leads();
         stand_still().await;
         let kept = keep(&pods, &mlflow, &leadership, &run(), &[worker(0)], false).await;
-        assert!(matches!(kept, Err(Error::NotLeader)), "{kept:?}");
+        assert!(matches!(kept, Err(Error::NotLeader(_))), "{kept:?}");
         let asked = server.received_requests().await.unwrap();
         assert!(asked.iter().all(|request| request.method.as_str() == "GET"), "{asked:?}");
     }

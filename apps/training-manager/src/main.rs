@@ -1,35 +1,25 @@
 //! `slipway-manager`: the training manager of one cluster. Its environment is its only configuration (see `settings`).
 
 use std::convert::Infallible;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use anyhow::Context as _;
-use slipway_cluster::{Candidacy, Election};
+use slipway_cluster::Candidacy;
 use slipway_forge::Forge;
 use slipway_mlflow::Client;
-use slipway_names::env::{GITHUB_APP_ID, LISTEN};
-use slipway_service::{give_memory_back, reach};
+use slipway_names::env::GITHUB_APP_ID;
+use slipway_service::{Followed, reach, stand};
 use slipway_training_manager::challengers::Server;
-use slipway_training_manager::connect::{Awaited, What};
 use slipway_training_manager::history::History;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::reports::PACE;
-use slipway_training_manager::repository::Followed;
 use slipway_training_manager::rest::{self, Bare, Connected, Metrics, People, State, Writers};
 use slipway_training_manager::settings::{Invalid, Settings};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use slipway_training_manager::waiting::{Awaited, What};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-/// How long requests may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// The Lease by which one of several managers is the one that writes.
 const LEASE: &str = "training-manager";
@@ -69,45 +59,23 @@ fn start() -> anyhow::Result<()> {
 }
 
 async fn run(settings: Settings, mlflow: Client) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(settings.listen).await;
-    let listener = listener.with_context(|| format!("listening on {}; choose another {LISTEN}", settings.listen))?;
-    let address = listener.local_addr()?;
     let (awaited, published, metrics) = (Awaited::default(), Published::default(), Metrics::new()?);
     let connected = Arc::new(OnceLock::new());
     let state = State {
         trainings: published.trainings.subscribe(),
         missing: awaited.changes(),
-        environment: settings.environment.clone(),
+        environment: settings.common.environment.clone(),
         namespace: settings.training_namespace.clone(),
         mlflow: mlflow.clone(),
         metrics: metrics.clone(),
         connected: Arc::clone(&connected),
     };
-    let (ending, ended) = watch::channel(false);
-    let server = tokio::spawn(rest::serve(listener, rest::router(state), ended));
-    writeln!(std::io::stdout().lock(), "{}", serde_json::json!({ "listening": address.to_string() }))?;
-    let mut candidacy = None;
+    let listen = settings.common.listen;
     let parts = Parts { settings, mlflow, metrics, awaited, published, connected };
-    tokio::select! {
-        failed = parts.work(&mut candidacy) => match failed? {},
-        never = give_memory_back() => match never {},
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!(event = "ending", "asked to stop");
-    ending.send_replace(true);
-    // what only a leader does has ended above
-    let release = async {
-        if let Some(candidacy) = candidacy {
-            candidacy.release().await;
-        }
-    };
-    if tokio::time::timeout(GRACE, async { tokio::join!(server, release) }).await.is_err() {
-        tracing::warn!(event = "late", "some requests did not end within {} s", GRACE.as_secs());
-    }
-    Ok(())
+    slipway_service::run(listen, rest::router(state), async |candidacy: &mut Option<Candidacy>| {
+        parts.work(candidacy).await
+    })
+    .await
 }
 
 /// What the manager is made of, before it has reached anything.
@@ -126,21 +94,14 @@ impl Parts {
         let Self { settings, mlflow, awaited, published, .. } = self;
         let managing = async {
             let (followed, (cluster, patient)) = tokio::join!(
-                awaited.until(What::Repository, async || reach::repository(
-                    &settings.repository,
-                    &settings.project,
-                    &settings.cache
-                )
-                .await),
+                awaited.until(What::Repository, async || reach::repository(&settings.common.place).await),
                 awaited.until(What::Cluster, reach::cluster),
             );
             if followed.is_read_only() {
                 let how = format!("set {GITHUB_APP_ID} and the app's private key");
                 tracing::warn!("there are no credentials for GitHub, so no reports and promotions are written: {how}");
             }
-            let identity = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_default();
-            let election = Election::new(&cluster, &settings.lease_namespace, LEASE, &identity)?;
-            let leadership = candidacy.insert(election.start()).leadership();
+            let leadership = stand(&cluster, &settings.common.lease_namespace, LEASE, candidacy)?;
             // it is set nowhere else
             let _ = self.connected.set(Connected {
                 read: published.ready.subscribe(),
@@ -151,12 +112,12 @@ impl Parts {
             let history = History {
                 followed: followed.clone(),
                 mlflow: mlflow.clone(),
-                environment: settings.environment.clone(),
+                environment: settings.common.environment.clone(),
             };
             let manager = Manager {
                 cluster,
                 namespace: settings.training_namespace.clone(),
-                environment: settings.environment.clone(),
+                environment: settings.common.environment.clone(),
                 followed,
                 mlflow: mlflow.clone(),
                 pages: settings.mlflow_pages.clone(),

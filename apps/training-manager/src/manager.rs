@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use slipway_cluster::{Cluster, Leadership};
 use slipway_mlflow::Client;
+use slipway_service::{Followed, lead};
 use tokio::sync::{mpsc, watch};
 
 use crate::challengers::{self, Server};
 use crate::history::History;
 use crate::known::Known;
-use crate::leading::lead;
 use crate::reports::{PACE, Reporting};
-use crate::repository::Followed;
 use crate::rest::Metrics;
 use crate::schedule::Pace;
 use crate::view::Trainings;

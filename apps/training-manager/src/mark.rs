@@ -3,9 +3,9 @@
 use slipway_cluster::Leadership;
 use slipway_forge::Opened;
 use slipway_mlflow::{Client, ModelVersion};
+use slipway_service::must_lead;
 
 use crate::error::Result;
-use crate::leading::must_lead;
 
 /// The mark of a kind of pull request on a version.
 pub(crate) struct Mark<'a> {

@@ -12,13 +12,11 @@ use slipway_cluster::Leadership;
 use slipway_forge::MergeMethod;
 use slipway_mlflow::ModelVersion;
 use slipway_report::CHECK;
+use slipway_service::{Followed, Warned, backoff, must_lead};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::error::Result;
-use crate::leading::must_lead;
-use crate::repository::Followed;
-use slipway_service::Warned;
 
 use content::{Content, content};
 
@@ -122,8 +120,7 @@ impl Waiting {
             }
             Ok(_) => self.warned.clear(),
         }
-        let doubled = 2_u32.saturating_pow(self.tries.min(16));
-        self.due = now + PAUSE.saturating_mul(doubled).min(longest);
+        self.due = now + backoff(PAUSE, self.tries, longest);
         self.tries = self.tries.saturating_add(1);
     }
 }

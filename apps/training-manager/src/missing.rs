@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_cluster::{Cluster, Hindrance, Timestamp, Training, refused};
+use slipway_service::Warned;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::declared::Declared;
 use crate::watch::Observed;
-use slipway_service::Warned;
 
 /// How long a job may be missing before that is said: what is merged is synced within seconds where a webhook tells Argo CD, and within minutes
 /// elsewhere.

@@ -8,15 +8,14 @@ use std::time::Duration;
 use slipway_cluster::State;
 use slipway_forge::PullRequestState;
 use slipway_project::jobs_folder;
+use slipway_service::{Followed, Warned, backoff};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::declared::Declared;
-use crate::repository::Followed;
 use crate::schedule::{Pace, Schedule, Urgency};
 use crate::view::PullRequest;
 use crate::watch::Observed;
-use slipway_service::Warned;
 
 /// After how long the forge is asked again that knew of none: it may learn of a merge later than git, mostly by seconds.
 const AGAIN: Duration = Duration::from_secs(3);
@@ -109,8 +108,7 @@ pub async fn follow(
 
 /// After how long the forge is asked again.
 fn again(tries: u32, is_found: bool, is_live: bool) -> Option<Duration> {
-    let doubled = 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
-    (!is_found && (is_live || tries < TRIES)).then(|| AGAIN.saturating_mul(doubled).min(LONGEST))
+    (!is_found && (is_live || tries < TRIES)).then(|| backoff(AGAIN, tries.saturating_sub(1), LONGEST))
 }
 
 /// Whether a job that a commit brought has not ended; one that is not in the cluster yet is on its way.

@@ -8,14 +8,10 @@ use slipway_names::tag;
 use slipway_outcome::Registered;
 use slipway_proposal::{Opening, Promotion, best_version, score};
 use slipway_report::Results;
+use slipway_service::{Followed, first_stays, must_lead};
 
 use crate::error::{Error, Result};
-use crate::leading::must_lead;
 use crate::mark::Mark;
-use crate::repository::Followed;
-
-/// How much earlier than its version a promotion may have been opened by the clocks of registry and forge, in seconds.
-const CLOCKS: i64 = 300;
 
 /// What becomes of a version that is better than the one in service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,22 +98,16 @@ pub(crate) async fn propose(
         return Ok(Proposed::default());
     }
     // the dataset monitor opens promotions, too, and keeps no mark
-    let since = (version.creation_timestamp / 1000).saturating_sub(CLOCKS);
-    if let Some(found) = first(&forge.opened_since(since).await?, is_it) {
+    if let Some(found) = first(&forge.opened_since(Promotion::earliest(version)).await?, is_it) {
         return keep(&mark, leadership, found).await;
     }
     must_lead(leadership)?;
     let opening = Opening { is_reported: true, ..Opening::default() };
     let opened = promotion.open(&followed.git, &followed.remote, None, opening).await?;
     tracing::info!("opened #{} to put version {} of {} into service", opened.number, version.version, version.name);
-    // two managers that both took themselves for the leader may have opened one on two commits of the default branch: the first one stays
     let newest = forge.newest().await?;
-    let first = first(&newest, is_it).unwrap_or(&opened);
-    must_lead(leadership)?;
-    if first.number < opened.number {
-        forge.close(opened.number).await?;
-    }
-    keep(&mark, leadership, first).await
+    let first = first_stays::<Error>(forge, leadership, first(&newest, is_it).cloned(), opened).await?;
+    keep(&mark, leadership, &first).await
 }
 
 /// Keeps that there is a pull request. It is there whatever becomes of that, so a failure is part of what is returned.
@@ -125,7 +115,7 @@ async fn keep(mark: &Mark<'_>, leadership: &Leadership, opened: &Opened) -> Resu
     let open = Some(opened.clone()).filter(Opened::is_open);
     match mark.set(leadership, opened).await {
         Ok(is_new) => Ok(Proposed { is_new, open, unmarked: None }),
-        Err(error @ Error::NotLeader) => Err(error),
+        Err(error @ Error::NotLeader(_)) => Err(error),
         Err(error) => Ok(Proposed { is_new: false, open, unmarked: Some(error) }),
     }
 }
@@ -148,7 +138,7 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::leading::tests::{leads, stand_still};
+    use crate::leading::{leads, stand_still};
 
     fn version(number: u64, accuracy: &str, data: &str) -> ModelVersion {
         let tags = [(tag::ACCURACY, accuracy), (tag::DATASET_DIGEST, data), (tag::DIGEST, "sha256:…")];
@@ -238,7 +228,7 @@ mod tests {
         let leadership = leads();
         stand_still().await;
         let proposed = propose(&followed, &mlflow, &leadership, "local", &version).await;
-        assert!(matches!(proposed, Err(Error::NotLeader)), "{proposed:?}");
+        assert!(matches!(proposed, Err(Error::NotLeader(_))), "{proposed:?}");
         assert!(followed.remote.forge.newest().await.unwrap().is_empty());
     }
 

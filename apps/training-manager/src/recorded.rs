@@ -8,12 +8,12 @@ use std::time::Duration;
 use slipway_cluster::State;
 use slipway_mlflow::{Client, Earlier, ModelVersion, Run, newest_runs};
 use slipway_names::tag;
+use slipway_service::Warned;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::declared::Declared;
 use crate::watch::Observed;
-use slipway_service::Warned;
 
 /// From one round of questions to the next.
 const ROUND: Duration = Duration::from_secs(1);

@@ -11,15 +11,14 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use slipway_cluster::{Leadership, Timestamp};
 use slipway_mlflow::Client;
+use slipway_service::{Followed, Warned};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::known::Known;
 use crate::merges::Merge;
-use crate::repository::Followed;
 use crate::rest::Metrics;
 use crate::schedule::{Pace, Schedule};
-use slipway_service::Warned;
 
 use one::{Reporter, Written};
 use wanted::wanted;

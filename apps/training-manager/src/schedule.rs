@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use slipway_service::backoff;
 use tokio::time::Instant;
 
 #[cfg(test)]
@@ -200,8 +201,7 @@ impl<K: Ord + Clone> Schedule<K> {
         entry.reached = None;
         // it may have been written all the same
         entry.written = Some(now);
-        let doubled = 2_u32.saturating_pow(entry.failures.min(16));
-        let pause = self.pace.first_pause.saturating_mul(doubled).min(self.pace.longest_pause);
+        let pause = backoff(self.pace.first_pause, entry.failures, self.pace.longest_pause);
         entry.failures = entry.failures.saturating_add(1);
         entry.due = now + pause.max(self.pace.interval);
     }

@@ -1,33 +1,21 @@
 //! The environment, which is the manager's only configuration.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use slipway_http::Url;
 use slipway_names::env;
+use slipway_service::settings::{self, Common, filled};
 
-/// Where the manager listens unless it is told.
-const LISTEN: &str = "127.0.0.1:8080";
 /// The namespace of TrainJobs unless it is told.
 const TRAINING: &str = "training";
 
 /// What the environment says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Where the REST interface listens.
-    pub listen: SocketAddr,
-    /// The environment that this manager is for, such as `local`.
-    pub environment: String,
-    /// The repository: its address on GitHub, or the path of a bare one.
-    pub repository: String,
-    /// The folder of the project in it; empty for its top.
-    pub project: String,
-    /// A folder for a copy of the repository.
-    pub cache: PathBuf,
+    /// What each service needs.
+    pub common: Common,
     /// The namespace of the TrainJobs.
     pub training_namespace: String,
-    /// The namespace of the Lease.
-    pub lease_namespace: String,
     /// Where a browser finds MLflow; `None` if nobody has said.
     pub mlflow_pages: Option<String>,
     /// The server's internal address; `None` if its challengers are not followed.
@@ -39,20 +27,12 @@ pub struct Settings {
 /// Why the environment cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// A variable is not set.
-    #[error("{0} is not set: docs/configuration.md says what it is")]
-    Missing(&'static str),
+    /// What each service needs.
+    #[error(transparent)]
+    Common(#[from] settings::Invalid),
     /// A variable does not hold the address of a service.
     #[error("{0} is not the address of a server: give one such as http://server.server.svc:8081")]
     Url(&'static str),
-    /// A variable does not hold an address.
-    #[error("{name} is `{value}`: give an address and a port, such as 0.0.0.0:8080")]
-    Address {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
 }
 
 impl Settings {
@@ -61,19 +41,10 @@ impl Settings {
     /// # Errors
     /// [`Invalid`].
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
-        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let required = |name: &'static str| variable(name).ok_or(Invalid::Missing(name));
-        let listen = variable(env::LISTEN).unwrap_or_else(|| LISTEN.to_owned());
-        let training_namespace = variable(env::TRAINING_NAMESPACE).unwrap_or_else(|| TRAINING.to_owned());
-        let lease_namespace = variable(env::LEASE_NAMESPACE).or_else(|| variable(env::POD_NAMESPACE));
+        let variable = filled(variable);
         Ok(Self {
-            listen: listen.parse().map_err(|_| Invalid::Address { name: env::LISTEN, value: listen.clone() })?,
-            environment: required(env::ENVIRONMENT)?,
-            repository: required(env::REPOSITORY)?,
-            project: variable(env::PROJECT).unwrap_or_default(),
-            cache: PathBuf::from(required(env::CACHE)?),
-            lease_namespace: lease_namespace.ok_or(Invalid::Missing(env::LEASE_NAMESPACE))?,
-            training_namespace,
+            common: Common::read(&variable)?,
+            training_namespace: variable(env::TRAINING_NAMESPACE).unwrap_or_else(|| TRAINING.to_owned()),
             mlflow_pages: variable(env::MLFLOW_PUBLIC_URL),
             server: variable(env::SERVER_URL).map(|url| server(&url)).transpose()?,
             token_file: variable(env::MANAGER_TOKEN_FILE).map(PathBuf::from),
@@ -96,6 +67,8 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
 
+    use slipway_service::settings::LISTEN;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, Invalid> {
@@ -112,18 +85,23 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let settings = read(&LEAST).unwrap();
-        assert_eq!(settings.listen.to_string(), LISTEN);
+        let common = settings.common;
+        assert_eq!(common.listen.to_string(), LISTEN);
         assert_eq!(
-            (settings.training_namespace.as_str(), settings.lease_namespace.as_str()),
+            (settings.training_namespace.as_str(), common.lease_namespace.as_str()),
             (TRAINING, "training-manager")
         );
-        assert_eq!((settings.mlflow_pages, settings.token_file, settings.project), (None, None, String::new()));
+        assert_eq!((settings.mlflow_pages, settings.token_file, common.place.project), (None, None, String::new()));
         let all =
             [&LEAST[..], &[(env::LISTEN, "[::]:80"), (env::LEASE_NAMESPACE, "x"), (env::TRAINING_NAMESPACE, "y")]]
                 .concat();
         let settings = read(&all).unwrap();
         assert_eq!(
-            (settings.listen.port(), settings.lease_namespace.as_str(), settings.training_namespace.as_str()),
+            (
+                settings.common.listen.port(),
+                settings.common.lease_namespace.as_str(),
+                settings.training_namespace.as_str()
+            ),
             (80, "x", "y")
         );
     }

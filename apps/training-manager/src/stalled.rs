@@ -12,12 +12,12 @@ use kube::api::LogParams;
 use serde::Deserialize;
 use slipway_cluster::{Cluster, Hindrance, State, Timestamp, Training};
 use slipway_names::event;
+use slipway_service::Warned;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::watch::Observed;
-use slipway_service::Warned;
 
 /// How long workers may run without a sign of progress before it is looked why.
 const QUIET: Duration = Duration::from_secs(30);

@@ -1,8 +1,7 @@
 // A C surface over PyTorch's c10d: TCPStore and ProcessGroupGloo.
 //
-// Every entry returns null on success or a malloc'ed message, to be given back to c10d_free_message; no C++ exception
-// leaves this file. Tensors are borrowed: `at::Tensor*` as tch holds them. Counted references keep alive what a handle needs,
-// so handles may be freed in any order.
+// Every entry returns null on success or a message, as crates/shim has it; no C++ exception leaves this file. Tensors are
+// borrowed: `at::Tensor*` as tch holds them. Counted references keep alive what a handle needs, so handles may be freed in any order.
 //
 // c10d's header for gloo includes gloo's own headers, which PyTorch does not ship; gloo_min/ holds opaque stand-ins.
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -24,8 +23,6 @@ struct Group {
 };
 
 extern "C" {
-
-void c10d_free_message(char* message) { free(message); }
 
 char* c10d_store_new(const char* host, uint16_t port, bool is_server, int world_size, bool wait_for_workers,
                      int64_t timeout_ms, StoreHandle** out, uint16_t* port_out) {

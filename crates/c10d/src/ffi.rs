@@ -1,19 +1,16 @@
 //! The C surface of `shim/`.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 
+pub(crate) use slipway_shim::{Message, take};
 use tch::Tensor;
 
 use crate::{Error, Result};
 
 /// Opaque handles of the shim.
 pub(crate) type Handle = *mut c_void;
-/// Null on success, otherwise a message to be freed by [`c10d_free_message`].
-pub(crate) type Message = *mut c_char;
 
 unsafe extern "C" {
-    fn c10d_free_message(message: Message);
-
     pub(crate) fn c10d_store_new(
         host: *const c_char,
         port: u16,
@@ -101,21 +98,6 @@ unsafe extern "C" {
         output_count: usize,
         out: *mut Handle,
     ) -> Message;
-}
-
-/// Takes ownership of a message of the shim. `Ok` if it is null; otherwise `Err` with its text.
-///
-/// # Safety
-/// `message` comes from an entry of the shim and is not used again.
-pub(crate) unsafe fn take(message: Message) -> Result<(), String> {
-    if message.is_null() {
-        return Ok(());
-    }
-    // SAFETY: not null, so it is a string that strdup made, which ends in a zero byte.
-    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().trim().to_owned();
-    // SAFETY: made by strdup, and the caller does not use it again.
-    unsafe { c10d_free_message(message) };
-    Err(text)
 }
 
 /// The `at::Tensor*` behind a tensor, to be lent for one call.

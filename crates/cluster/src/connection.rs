@@ -11,6 +11,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::Scope;
 use kube::{Client, Config, Resource};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::fields::title_of;
@@ -88,6 +89,19 @@ impl Cluster {
     pub fn at(address: &str) -> Result<Self> {
         let uri = address.parse().map_err(|error: http::uri::InvalidUri| Error::NoConfiguration(error.to_string()))?;
         Self::of(Config::new(uri), "test".to_owned())
+    }
+
+    /// The text of a kubeconfig for the cluster at an address, without credentials: for tests of programs against an API server of their own.
+    #[must_use]
+    pub fn kubeconfig_at(address: &str) -> String {
+        // JSON is YAML too
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {"server": address}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "users": [{"name": "test", "user": {}}],
+        });
+        config.to_string()
     }
 
     fn of(mut config: Config, context: String) -> Result<Self> {

@@ -19,6 +19,7 @@
 
 mod change;
 mod classify;
+mod clock;
 mod decision;
 mod distance;
 mod drawing;
@@ -39,6 +40,7 @@ mod windows;
 
 pub use change::{Alarm, Change, StreamChange};
 pub use classify::{Answers, Classify};
+pub use clock::unix_seconds;
 pub use decision::{Decision, Hold, PATIENCE, PastRetraining, Reason, Situation, decide};
 pub use drawing::drawn;
 pub use error::{Error, Result};

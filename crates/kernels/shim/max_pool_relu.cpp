@@ -2,7 +2,7 @@
 //
 // Every number is the one that libtorch's own operations give, to the last bit: those are named where it matters.
 //
-// The rules of the C surface are those of crates/c10d/shim: null or a message, no exception leaves this file, tensors that go in are borrowed.
+// The rules of the C surface are those of crates/shim: null or a message, no exception leaves this file, tensors that go in are borrowed.
 #include <ATen/TensorIterator.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include "guard.h"
@@ -262,8 +261,6 @@ class MaxPoolRelu : public torch::autograd::Function<MaxPoolRelu> {
 }  // namespace
 
 extern "C" {
-
-void kernels_free_message(char* message) { std::free(message); }
 
 char* kernels_max_pool_relu(const at::Tensor* images, at::Tensor** out) { GUARD(*out = new at::Tensor(MaxPoolRelu::apply(*images))) }
 

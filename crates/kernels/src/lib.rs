@@ -3,16 +3,13 @@
 //!
 //! A C++ shim (`shim/`) turns exceptions into messages; this crate turns those into tch's errors.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::c_void;
 use std::ptr::null_mut;
 
+use slipway_shim::{Message, take};
 use tch::{TchError, Tensor};
 
-/// Null on success, otherwise a message to be freed by [`kernels_free_message`].
-type Message = *mut c_char;
-
 unsafe extern "C" {
-    fn kernels_free_message(message: Message);
     fn kernels_max_pool_relu(images: *const c_void, out: *mut *mut c_void) -> Message;
 }
 
@@ -30,22 +27,7 @@ pub fn max_pool_relu(images: &Tensor) -> Result<Tensor, TchError> {
     // SAFETY: the tensor lives for the call, and the out pointer is valid for it.
     let message = unsafe { kernels_max_pool_relu(images.as_ptr().cast(), &mut out) };
     // SAFETY: the shim returned it.
-    unsafe { take(message) }?;
+    unsafe { take(message) }.map_err(TchError::Torch)?;
     // SAFETY: without a message, it is a tensor of its own that nothing else frees.
     Ok(unsafe { Tensor::from_ptr(out.cast()) })
-}
-
-/// Takes ownership of a message of the shim. `Ok` if it is null.
-///
-/// # Safety
-/// `message` comes from an entry of the shim and is not used again.
-unsafe fn take(message: Message) -> Result<(), TchError> {
-    if message.is_null() {
-        return Ok(());
-    }
-    // SAFETY: not null, so it is a string that strdup made, which ends in a zero byte.
-    let text = unsafe { CStr::from_ptr(message) }.to_string_lossy().trim().to_owned();
-    // SAFETY: made by strdup, and the caller does not use it again.
-    unsafe { kernels_free_message(message) };
-    Err(TchError::Torch(text))
 }

@@ -5,7 +5,7 @@ use slipway_forge::{Opened, PullRequest};
 use slipway_git::Repository;
 use slipway_project::code_owners::{self, CodeOwners};
 use slipway_project::plan_markdown::markdown_with;
-use slipway_project::{Plan, Tree, serving};
+use slipway_project::{Changes, Plan, Tree, serving};
 use slipway_serving::Pins;
 
 use crate::branch::{branch, change, change_in};
@@ -78,6 +78,27 @@ impl Base {
         remote.open(git, head, request, is_same).await
     }
 
+    /// Commits changes of what is in service, and opens their pull request. Above and below its body stands what changes in the clusters.
+    ///
+    /// # Errors
+    /// When the repository cannot be written, or the remote refuses.
+    pub(crate) async fn open_changes(
+        &self,
+        git: &Repository,
+        remote: &Remote,
+        kustomize: Option<&Kustomize>,
+        changes: &Changes,
+        mut proposal: Proposal,
+        opening: Opening,
+    ) -> Result<Opened> {
+        let head = git.commit(Some(&self.commit), changes, &proposal.title)?;
+        let deployed = self.deployed(&self.tree.with(changes), kustomize, &opening);
+        // a version's tags can be long; they do not push the warnings out
+        let gap = if deployed.summary.is_empty() { "" } else { "\n" };
+        proposal.body = format!("{}{gap}{}{}", deployed.summary, proposal.body, deployed.objects);
+        self.open(git, remote, &head, proposal, opening).await
+    }
+
     /// The body of a pull request that starts or stops TrainJobs: the plan, and what changes in the clusters.
     pub(crate) fn body(&self, plan: &Plan, after: &Tree, kustomize: Option<&Kustomize>, opening: &Opening) -> String {
         let deployed = self.deployed(after, kustomize, opening);
@@ -101,6 +122,11 @@ impl Base {
         }
         Ok(Vec::new())
     }
+}
+
+/// The change by which an environment has these versions in service.
+pub(crate) fn in_service(environment: &str, pins: &Pins) -> Changes {
+    [(serving::path(environment), Some(pins.to_string().into_bytes()))].into()
 }
 
 /// A pull request that is to be opened.

@@ -4,10 +4,9 @@ use slipway_digest::Digest;
 use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_markdown::on_one_line;
-use slipway_project::{Changes, serving};
 use slipway_serving::{Challenger, Pin, Pins};
 
-use crate::base::{Base, Proposal};
+use crate::base::{Base, Proposal, in_service};
 use crate::branch::change_in;
 use crate::promotion::in_branch;
 use crate::{Opening, Remote, Result};
@@ -112,8 +111,7 @@ impl Conclusion {
             ),
         };
         let title = on_one_line(&title);
-        let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
-        let head = git.commit(Some(&self.base.commit), &changes, &title)?;
+        let head = git.commit(Some(&self.base.commit), &in_service(environment, &self.after), &title)?;
         let body = format!("{evidence}\n{end}\n");
         // another verdict is another change under the same name
         let proposal = Proposal { name: branch_of(&self.tried, environment), by_name: false, label, title, body };

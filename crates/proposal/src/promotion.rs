@@ -10,10 +10,9 @@ use slipway_git::Repository;
 use slipway_markdown::{cell, on_one_line, shortened};
 use slipway_mlflow::ModelVersion;
 use slipway_names::tag;
-use slipway_project::{Changes, serving};
 use slipway_serving::{Pin, Pins};
 
-use crate::base::{Base, Proposal};
+use crate::base::{Base, Proposal, in_service};
 use crate::branch::change_in;
 use crate::{Error, Opening, Remote, Result};
 
@@ -72,6 +71,9 @@ pub fn numbered_version<'a>(model: &str, number: u64, versions: &'a [ModelVersio
     })
 }
 
+/// How much earlier than its version a promotion may have been opened by the clocks of registry and forge, in seconds.
+const CLOCKS: i64 = 300;
+
 /// A version that is to be put into service in an environment.
 #[derive(Debug)]
 pub struct Promotion {
@@ -106,6 +108,12 @@ impl Promotion {
         !opened.is_fork && change_in(&opened.branch, &named(model, &version.to_string(), environment)).is_some()
     }
 
+    /// When the first promotion of a version can have been opened, in seconds since 1970 by the forge's clock.
+    #[must_use]
+    pub fn earliest(version: &ModelVersion) -> i64 {
+        (version.creation_timestamp / 1000).saturating_sub(CLOCKS)
+    }
+
     /// The version that it replaces; `None` if none of the model is in service.
     #[must_use]
     pub fn replaces(&self) -> Option<u64> {
@@ -131,15 +139,10 @@ impl Promotion {
     ) -> Result<Opened> {
         let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
         let title = on_one_line(&format!("Serve {name} version {version} in {environment}"));
-        let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
-        let head = git.commit(Some(&self.base.commit), &changes, &title)?;
         let branch = named(name, version, environment);
-        let deployed = self.base.deployed(&self.base.tree.with(&changes), kustomize, &opening);
-        // a version's tags can be long; they do not push the warnings out
-        let gap = if deployed.summary.is_empty() { "" } else { "\n" };
-        let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
-        let proposal = Proposal { name: branch, by_name: true, label: "serve", title, body };
-        self.base.open(git, remote, &head, proposal, opening).await
+        let proposal = Proposal { name: branch, by_name: true, label: "serve", title, body: self.body() };
+        let changes = in_service(environment, &self.after);
+        self.base.open_changes(git, remote, kustomize, &changes, proposal, opening).await
     }
 
     /// The pull request's body.

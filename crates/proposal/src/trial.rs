@@ -5,10 +5,9 @@ use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_markdown::on_one_line;
 use slipway_mlflow::ModelVersion;
-use slipway_project::{Changes, serving};
 use slipway_serving::{Challenger, Mode, Pins, Share};
 
-use crate::base::{Base, Proposal};
+use crate::base::{Base, Proposal, in_service};
 use crate::promotion::{described, in_branch, pin};
 use crate::{Error, Opening, Remote, Result};
 
@@ -72,14 +71,10 @@ impl Trial {
         let (name, version, environment) = (&self.version.name, &self.version.version, &self.environment);
         let mode = self.challenger.mode.as_str();
         let title = on_one_line(&format!("Try {name} version {version} as a {mode} in {environment}"));
-        let changes: Changes = [(serving::path(environment), Some(self.after.to_string().into_bytes()))].into();
-        let head = git.commit(Some(&self.base.commit), &changes, &title)?;
         let branch = format!("try-{}-{version}-{environment}", in_branch(name));
-        let deployed = self.base.deployed(&self.base.tree.with(&changes), kustomize, &opening);
-        let gap = if deployed.summary.is_empty() { "" } else { "\n" };
-        let body = format!("{}{gap}{}{}", deployed.summary, self.body(), deployed.objects);
-        let proposal = Proposal { name: branch, by_name: false, label: "trial", title, body };
-        self.base.open(git, remote, &head, proposal, opening).await
+        let proposal = Proposal { name: branch, by_name: false, label: "trial", title, body: self.body() };
+        let changes = in_service(environment, &self.after);
+        self.base.open_changes(git, remote, kustomize, &changes, proposal, opening).await
     }
 
     /// The pull request's body.

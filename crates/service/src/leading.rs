@@ -3,12 +3,27 @@
 use std::convert::Infallible;
 use std::future;
 
-use slipway_cluster::Leadership;
+use slipway_cluster::{Candidacy, Cluster, Election, Leadership};
 
 /// Another replica may write by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this replica is no longer the leader, so it writes nothing")]
 pub struct NotLeader;
+
+/// Stands for election by the Lease of this name, under the name of this pod. `candidacy` is given back by whoever ends the service.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn stand(
+    cluster: &Cluster,
+    namespace: &str,
+    lease: &str,
+    candidacy: &mut Option<Candidacy>,
+) -> slipway_cluster::Result<Leadership> {
+    let identity = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_default();
+    let election = Election::new(cluster, namespace, lease, &identity)?;
+    Ok(candidacy.insert(election.start()).leadership())
+}
 
 /// Does something for as long as this replica is the leader, and begins again when it becomes that again.
 pub async fn lead(leadership: &Leadership, work: impl AsyncFn() -> Infallible) -> Infallible {

@@ -8,7 +8,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// Gives freed memory back to the system, again and again. A service reads a lot when it starts and when something happens, and needs little of that
 /// afterwards, but the allocator keeps what lies between blocks in use.
-pub async fn give_memory_back() -> Infallible {
+pub(crate) async fn give_memory_back() -> Infallible {
     loop {
         tokio::time::sleep(PAUSE).await;
         slipway_allocator::trim();

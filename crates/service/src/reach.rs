@@ -1,7 +1,6 @@
 //! Reaching what a service works with. Each fails with why, and what to do.
 
 use std::fmt::Display;
-use std::path::Path;
 
 use slipway_causes::{chain, without_password};
 use slipway_cluster::Cluster;
@@ -9,13 +8,14 @@ use slipway_mlflow::Client;
 use slipway_names::env;
 
 use crate::repository::{Followed, blocking};
+use crate::settings::Place;
 
 /// The repository, once something was fetched from it.
 ///
 /// # Errors
 /// Why it cannot be read.
-pub async fn repository(repository: &str, project: &str, cache: &Path) -> Result<Followed, String> {
-    let (repository, project, cache) = (repository.to_owned(), project.to_owned(), cache.to_owned());
+pub async fn repository(place: &Place) -> Result<Followed, String> {
+    let Place { repository, project, cache } = place.clone();
     let shown = without_password(&repository);
     let wrong = |error: &dyn Display| {
         format!("the repository {shown}, which {} names, cannot be read: {error}", env::REPOSITORY)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use slipway_cluster::Cluster;
 use slipway_loop::command;
 use slipway_loop::login_mlflow::{self, ESCAPED, PASSWORD, TOKEN, USER};
 use slipway_loop::process::{Process, free_port};
@@ -361,13 +362,7 @@ async fn empty_cluster(folder: &Path) -> Result<PathBuf> {
         }
     });
     let file = folder.join("kubeconfig");
-    let text = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "empty",
-        "clusters": [{"name": "empty", "cluster": {"server": format!("http://{address}")}}],
-        "contexts": [{"name": "empty", "context": {"cluster": "empty", "user": "nobody"}}],
-        "users": [{"name": "nobody", "user": {}}],
-    });
-    std::fs::write(&file, text.to_string())?;
+    std::fs::write(&file, Cluster::kubeconfig_at(&format!("http://{address}")))?;
     Ok(file)
 }
 

@@ -8,8 +8,8 @@ use axum::http::{Request, StatusCode};
 use slipway_dataset_monitor::hints::Hints;
 use slipway_dataset_monitor::http::{Interface, router};
 use slipway_dataset_monitor::metrics::Metrics;
+use slipway_dataset_monitor::published::Published;
 use slipway_dataset_monitor::waiting::{Awaited, What};
-use slipway_dataset_monitor::watch::Published;
 use tower::ServiceExt as _;
 
 async fn ask(app: &Router, request: Request<Body>) -> (StatusCode, String) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use slipway_cluster::Cluster;
 use slipway_github_tests::GitHub;
 use slipway_github_tests::accounts::{ANN, REPOSITORY};
 use slipway_http::Client;
@@ -68,13 +69,7 @@ impl<'a> Place<'a> {
     fn start(&self, cache: &str) -> Program {
         let (world, folder) = (self.world, self.world.folder.path());
         let kubeconfig = folder.join("kubeconfig");
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": self.kubernetes.uri()}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "users": [{"name": "test", "user": {}}],
-        });
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        std::fs::write(&kubeconfig, Cluster::kubeconfig_at(&self.kubernetes.uri())).unwrap();
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_slipway-monitor"))
             .env_clear()
@@ -102,6 +97,21 @@ impl<'a> Place<'a> {
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it has ended: {}", self.said()));
         let url = format!("http://{}/api/v1/datasets", said["listening"].as_str().unwrap());
         Program { child, url, client: slipway_http::loopback(LIMIT).unwrap() }
+    }
+
+    /// Kills the program so many times. `meanwhile` happens in the middle of each life, of which either half is `longest` milliseconds at the most.
+    async fn kill(&self, kills: u64, seed: u64, longest: u64, mut meanwhile: impl FnMut(u64)) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        for kill in 0..kills {
+            // two caches take turns, as on two nodes
+            let program = self.start(if kill.is_multiple_of(2) { "one" } else { "other" });
+            tokio::time::sleep(Duration::from_millis(random.u64(0..longest))).await;
+            meanwhile(kill);
+            tokio::time::sleep(Duration::from_millis(random.u64(0..longest))).await;
+            drop(program);
+            // whatever is there is whole
+            self.world.head().await;
+        }
     }
 
     /// What all of them have logged.
@@ -148,11 +158,6 @@ impl Drop for Program {
     }
 }
 
-/// Two caches take turns, as on two nodes.
-fn cache(kill: u64) -> &'static str {
-    if kill.is_multiple_of(2) { "one" } else { "other" }
-}
-
 #[rstest]
 #[case::a_few(6)]
 #[ignore = "takes minutes: `make test-faults`"]
@@ -162,19 +167,13 @@ async fn the_program_that_is_killed_opens_one_pull_request_for_a_digest(#[case] 
     let world = World::new(EAGER).await;
     let forge = world.folder.path().join("forge.git").display().to_string();
     let place = Place::new(&world, vec![(env::REPOSITORY, forge)]).await;
-    let mut random = fastrand::Rng::with_seed(23);
     let mut landed = 100;
     world.land_all("odd", 0..landed, inverted);
-    for kill in 0..kills {
-        let program = place.start(cache(kill));
-        tokio::time::sleep(Duration::from_millis(random.u64(0..750))).await;
+    let land = |_: u64| {
         world.land_all("odd", landed..landed + 6, inverted);
         landed += 6;
-        tokio::time::sleep(Duration::from_millis(random.u64(0..750))).await;
-        drop(program);
-        // whatever is there is whole
-        world.head().await;
-    }
+    };
+    place.kill(kills, 23, 750, land).await;
     let is_settled = |state: &Value| {
         let is_decided = ["retrain", "opened"].iter().any(|action| state["decision"]["action"] == *action);
         state["evidence"]["new"] == landed && is_decided && state["opened"].is_string()
@@ -214,7 +213,6 @@ async fn the_program_that_is_killed_opens_one_issue_for_an_alarm(#[case] kills: 
         ("GITHUB_TOKEN", ANN.token.to_owned()),
     ];
     let place = Place::new(&world, forge).await;
-    let mut random = fastrand::Rng::with_seed(29);
     // what looks different, and the version in service is right about it
     let (mut landed, mut spoiled) = (150, 0);
     world.land_all("dark", 0..landed, darker);
@@ -223,9 +221,7 @@ async fn the_program_that_is_killed_opens_one_issue_for_an_alarm(#[case] kills: 
             world.land_file(0, &format!("broken-{number}"), format!("no image {number}").as_bytes())
         });
     };
-    for kill in 0..kills {
-        let program = place.start(cache(kill));
-        tokio::time::sleep(Duration::from_millis(random.u64(0..1500))).await;
+    let land = |kill: u64| {
         // from the middle on most of what lands is broken: of the newest hundred objects at first all, and then two of three
         let more = if kill < kills / 2 {
             0
@@ -237,10 +233,8 @@ async fn the_program_that_is_killed_opens_one_issue_for_an_alarm(#[case] kills: 
         spoil(spoiled..spoiled + more);
         world.land_all("dark", landed..landed + 4, darker);
         (spoiled, landed) = (spoiled + more, landed + 4);
-        tokio::time::sleep(Duration::from_millis(random.u64(0..1500))).await;
-        drop(program);
-        world.head().await;
-    }
+    };
+    place.kill(kills, 29, 1500, land).await;
     let is_settled = |state: &Value| {
         let evidence = &state["evidence"];
         let is_whole = evidence["new"] == landed && evidence["quality"]["setAside"] == spoiled;

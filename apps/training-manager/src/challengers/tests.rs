@@ -11,7 +11,7 @@ use wiremock::matchers::{body_partial_json, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::leading::tests::{leads, stand_still};
+use crate::leading::{leads, stand_still};
 
 const MODELS: &str = "overlays/local/server/models.yaml";
 
@@ -241,7 +241,7 @@ async fn who_does_not_lead_any_more_proposes_nothing() {
     let world = World::new(trial("switched_off", "open")).await.with_tags(json!([]), 0).await;
     let leadership = leads();
     stand_still().await;
-    assert!(matches!(world.step(&leadership).await, Err(Error::NotLeader)));
+    assert!(matches!(world.step(&leadership).await, Err(Error::NotLeader(_))));
     assert!(world.opened().await.is_empty());
 }
 

@@ -15,17 +15,16 @@ use slipway_git::Repository;
 use slipway_outcome::Branch;
 use slipway_project::cluster::{HistorySettings, Prices};
 use slipway_project::{Project, Tree};
+use slipway_service::{Followed, Warned, blocking};
 use tokio::sync::watch;
 
 pub use brought::{Brought, Commits};
 
 use crate::promotions::Policy;
-use crate::repository::{Followed, blocking};
 use crate::view::Trial;
 use crate::watch::Observed;
 use archived::{Around, archived};
 use hyperparameters::hyperparameters;
-use slipway_service::Warned;
 
 /// What the default branch declares.
 #[derive(Clone, Debug, Default)]

@@ -7,11 +7,11 @@ use slipway_git::Repository;
 use slipway_mlflow::ModelVersion;
 use slipway_names::tag;
 use slipway_project::{Tree, history, jobs_folder, serving};
+use slipway_service::{Followed, blocking};
 use slipway_serving::Pin;
 
 use super::{Merge, What};
 use crate::error::Result;
-use crate::repository::{Followed, blocking};
 
 /// What a pull request holds beside what was proposed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::error::Error;
-use crate::leading::tests::{leads, stand_still};
+use crate::leading::{leads, stand_still};
 
 const PATH: &str = "overlays/local/server/models.yaml";
 /// Files of two TrainJobs, where they are rendered and where their records are.
@@ -64,7 +64,7 @@ fn what_waits_is_looked_at_less_and_less_often() {
     assert_eq!(waiting[&7].due, due, "nothing new is known");
     arrive(&mut waiting, merge(archive(&["a", "b"])), begun);
     assert_eq!(waiting[&7].due, begun);
-    let pauses = pauses(&mut waiting, Err(Error::NotLeader), 12);
+    let pauses = pauses(&mut waiting, Err(Error::NotLeader(slipway_service::NotLeader)), 12);
     assert_eq!((pauses[0], pauses[8], pauses[9], pauses[11]), (10, 2560, 3600, 3600));
 }
 
@@ -163,7 +163,7 @@ async fn who_does_not_lead_any_more_merges_nothing() {
     let merge = forge.open(&forge.main, &[(PATH, Some(&models(2, 'b')))], promotion()).await;
     stand_still().await;
     let refused = step(&forge.followed, &forge.leadership, &merge).await;
-    assert!(matches!(refused, Err(Error::NotLeader)), "{refused:?}");
+    assert!(matches!(refused, Err(Error::NotLeader(_))), "{refused:?}");
     assert!(forge.is_open(&merge).await);
 }
 

@@ -11,6 +11,7 @@ use slipway_mlflow::Client;
 use slipway_outcome::{Merged, Now, Outcome, Report};
 use slipway_proposal::merged_commits;
 use slipway_report::{Promotion, TrialState};
+use slipway_service::{blocking, must_lead};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -18,10 +19,8 @@ use super::Reporting;
 use crate::declared::Declared;
 use crate::error::{Error, Result};
 use crate::known::Facts;
-use crate::leading::must_lead;
 use crate::merges::{Merge, What};
 use crate::promotions::{Policy, Proposed, better, propose};
-use crate::repository::blocking;
 
 /// The most pull requests of which is kept what they did; the newest ones.
 const KEPT: usize = 300;

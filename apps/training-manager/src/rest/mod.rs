@@ -45,8 +45,8 @@ pub use slipway_service::http::serve;
 pub use slipway_service::http::token::Token;
 pub use writer::{Bare, Denied, Who, Writer, Writers};
 
-use crate::connect::Missing;
 use crate::view::Trainings;
+use crate::waiting::Missing;
 use shared::Shared;
 
 /// What the interface answers from, and by what.

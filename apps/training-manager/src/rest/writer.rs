@@ -7,9 +7,9 @@ use futures::future::BoxFuture;
 use slipway_git::Repository;
 use slipway_markdown::code;
 use slipway_proposal::Remote;
+use slipway_service::blocking;
 
 use super::token::Token;
-use crate::repository::blocking;
 
 /// The shortest token of a file.
 const SHORTEST: usize = 16;

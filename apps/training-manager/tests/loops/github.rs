@@ -7,9 +7,9 @@ use slipway_git::Repository;
 use slipway_github_tests::GitHub;
 use slipway_github_tests::accounts::{ANN, MANAGER, NAME, OWNER, REPOSITORY};
 use slipway_proposal::Remote;
+use slipway_service::Followed;
 use slipway_training_manager::manager::{Manager, Published};
 use slipway_training_manager::reports::PACE;
-use slipway_training_manager::repository::Followed;
 use tokio::time::Instant;
 
 use crate::clock::{at_speed, jump, pass, until_shown};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use slipway_cluster::Cluster;
 
 use crate::course::{Course, Times};
 use crate::kills::{A_FEW, A_HUNDRED};
@@ -23,13 +24,7 @@ struct Program {
 impl Program {
     fn start(world: &World) -> Self {
         let kubeconfig = world.folder.path().join("kubeconfig");
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": world.kubernetes.address()}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "users": [{"name": "test", "user": {}}],
-        });
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        std::fs::write(&kubeconfig, Cluster::kubeconfig_at(world.kubernetes.address())).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_slipway-manager"))
             .env("KUBECONFIG", kubeconfig)
             .env("SLIPWAY_LISTEN", "127.0.0.1:0")

@@ -8,11 +8,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use slipway_mlflow::Client;
-use slipway_training_manager::connect::Missing;
 use slipway_training_manager::rest::{Connected, Metrics, State, Writers, router, serve};
 use slipway_training_manager::view::{
     Cost, Experiment, Lineage, Progress, PullRequest, Run, Trainings, Trial, TrialState, Worker,
 };
+use slipway_training_manager::waiting::Missing;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

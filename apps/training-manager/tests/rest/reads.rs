@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use slipway_training_manager::connect::What;
 use slipway_training_manager::view::Trainings;
+use slipway_training_manager::waiting::What;
 
 use crate::manager::{Answer, Manager, by_name, running, trainings};
 

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use rstest::rstest;
 use serde_json::{Value, json};
+use slipway_cluster::Cluster;
 use slipway_github_tests::GitHub;
 use slipway_github_tests::accounts::{BOB, REPOSITORY};
 use slipway_names::env;
@@ -133,13 +134,7 @@ impl Folder {
 
     /// Names the API server.
     fn name_cluster(&self, address: &str) {
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{ "name": "test", "cluster": { "server": address } }],
-            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
-            "users": [{ "name": "test", "user": {} }],
-        });
-        std::fs::write(self.path("kubeconfig.new"), config.to_string()).unwrap();
+        std::fs::write(self.path("kubeconfig.new"), Cluster::kubeconfig_at(address)).unwrap();
         std::fs::rename(self.path("kubeconfig.new"), self.path("kubeconfig")).unwrap();
     }
 

@@ -1,12 +1,12 @@
 //! `slipway drift`: whether datasets have changed, whether that matters, and what the monitor would do about it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
-use slipway_evidence::{Change, Decision, Evidence, Found, Look, Loss, Sources, drawn, evidence_cache, look, requests};
+use slipway_evidence::{
+    Change, Decision, Evidence, Found, Look, Loss, Sources, drawn, evidence_cache, look, requests, unix_seconds,
+};
 use slipway_experiment::Dataset;
 use slipway_git::Repository;
 use slipway_names::env;
@@ -96,8 +96,7 @@ impl Drift {
         if let Err(failure) = &remote {
             context.warn(format!("earlier pull requests are not known: {failure}"));
         }
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default();
+        let now = unix_seconds();
         let mut all = Vec::new();
         for declaration in declared {
             let (_temporary, places) = looking(context)?;

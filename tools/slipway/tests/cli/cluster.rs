@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use slipway_cluster::Cluster;
 use wiremock::matchers::{method, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -34,13 +35,7 @@ fn run(project: &Project, api_server: &MockServer, arguments: &[&str], change: i
     let home = project.top().join("../home");
     fs::create_dir_all(&home).unwrap();
     let kubeconfig = home.join("kubeconfig");
-    let text = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "stub",
-        "clusters": [{ "name": "stub", "cluster": { "server": api_server.uri() } }],
-        "contexts": [{ "name": "stub", "context": { "cluster": "stub", "user": "nobody" } }],
-        "users": [{ "name": "nobody", "user": {} }],
-    });
-    fs::write(&kubeconfig, text.to_string()).unwrap();
+    fs::write(&kubeconfig, Cluster::kubeconfig_at(&api_server.uri())).unwrap();
     project.run_with(arguments, |command| {
         command.env("KUBECONFIG", &kubeconfig).env("HOME", &home);
         for name in ["MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"] {

@@ -1,4 +1,4 @@
-// Runs statements and returns null; an exception becomes a malloc'ed message.
+// Runs statements and returns null; an exception becomes a malloc'ed message, which `take` of ../src/lib.rs takes.
 #pragma once
 #include <c10/util/Exception.h>
 
