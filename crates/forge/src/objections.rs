@@ -19,7 +19,7 @@ pub struct Objections {
 }
 
 /// The approvals of a pull request that needs more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     /// How many the rules require; 0 if that is not known.
     pub required: usize,
@@ -28,7 +28,7 @@ pub struct Approvals {
 }
 
 impl Objections {
-    /// Each as one line of text, the names of a kind in one line.
+    /// What is missing: each as one line of text, the names of a kind in one line.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
@@ -47,7 +47,6 @@ impl Objections {
                 (_, None) => {}
             }
         }
-        texts.extend(self.unknown.iter().take(NAMED).cloned());
         texts
     }
 }

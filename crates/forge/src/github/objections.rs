@@ -54,10 +54,11 @@ impl BaseRef {
 impl Overview {
     /// What speaks against the merge, apart from the check of this name. `faults` say what GitHub does not tell.
     pub(super) fn objections(&self, except: &str, faults: &[Fault]) -> Objections {
-        let (failed_checks, pending_checks) = self.checks(except);
+        let is_known = |part: &str| !faults.iter().any(|fault| fault.is_in(part));
+        let (failed_checks, pending_checks) = self.checks(except, is_known("statusCheckRollup"));
         Objections {
             changes_requested: self.reviewers("CHANGES_REQUESTED").map(str::to_owned).collect(),
-            approvals: self.approvals(),
+            approvals: self.approvals(is_known("latestOpinionatedReviews")),
             failed_checks,
             pending_checks,
             unknown: self.unknown(faults),
@@ -71,8 +72,8 @@ impl Overview {
         such.filter_map(|review| Some(review.author.as_ref()?.login.as_str()))
     }
 
-    /// The approvals that are missing; `None` if none is.
-    fn approvals(&self) -> Option<Approvals> {
+    /// The approvals that are missing; `None` if none is. Without reviews nobody knows how many there are, so none are counted.
+    fn approvals(&self, has_reviews: bool) -> Option<Approvals> {
         let required = self.base_ref.as_ref().map(BaseRef::required_approvals).unwrap_or_default();
         let given = self.reviewers("APPROVED").count();
         let is_missing = match self.review_decision.as_deref() {
@@ -80,11 +81,11 @@ impl Overview {
             Some("CHANGES_REQUESTED") => given < required,
             _ => false,
         };
-        is_missing.then_some(Approvals { required, given })
+        is_missing.then_some(if has_reviews { Approvals { required, given } } else { Approvals::default() })
     }
 
-    /// The names of the checks that have failed, and of those that are pending.
-    fn checks(&self, except: &str) -> (Vec<String>, Vec<String>) {
+    /// The names of the checks that have failed, and of those that are pending. Without the checks nobody knows whether a required one has begun.
+    fn checks(&self, except: &str, has_checks: bool) -> (Vec<String>, Vec<String>) {
         let mut newest: BTreeMap<&str, &Check> = BTreeMap::new();
         for check in self.contexts().into_iter().flat_map(List::all) {
             if let Some(name) = check.name().filter(|name| *name != except)
@@ -95,7 +96,7 @@ impl Overview {
         }
         let are = |state: State| newest.iter().filter(move |(_, check)| check.state() == state).map(|(name, _)| *name);
         let required = self.base_ref.as_ref().map(BaseRef::required_checks).unwrap_or_default();
-        let absent = required.into_iter().filter(|name| *name != except && !newest.contains_key(name));
+        let absent = required.into_iter().filter(|name| has_checks && *name != except && !newest.contains_key(name));
         let pending: BTreeSet<&str> = are(State::Pending).chain(absent).collect();
         (are(State::Failed).map(str::to_owned).collect(), pending.into_iter().map(str::to_owned).collect())
     }

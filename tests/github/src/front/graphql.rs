@@ -148,9 +148,10 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
         "author": author, "labels": { "nodes": labels }, "reviewRequests": { "nodes": requests },
         "headRefName": pull["head"]["ref"], "headRefOid": pull["head"]["sha"],
         "headRepository": { "nameWithOwner": head }, "isCrossRepository": head != REPOSITORY,
-        "baseRefName": pull["base"]["ref"], "baseRef": { "refUpdateRule": null, "rules": { "nodes": rules } },
+        "baseRefName": pull["base"]["ref"],
+        "baseRef": { "name": pull["base"]["ref"], "refUpdateRule": null, "rules": { "nodes": rules } },
         "mergeCommit": commit, "reviewDecision": decision,
-        "commits": { "totalCount": pull["commits"], "nodes": [{ "commit": { "statusCheckRollup": rollup } }] },
+        "commits": { "totalCount": pull["commits"], "nodes": [{ "commit": { "oid": pull["head"]["sha"], "statusCheckRollup": rollup } }] },
         "latestOpinionatedReviews": { "nodes": decisions.collect::<Vec<_>>() },
     })
 }
