@@ -41,6 +41,13 @@ impl BaseRef {
         protection.chain(parameters.filter_map(|one| one.required_approving_review_count)).max().unwrap_or_default()
     }
 
+    /// Whether its rules require that each conversation is resolved.
+    fn requires_resolution(&self) -> bool {
+        let protection = self.ref_update_rule.iter().filter_map(|rule| rule.requires_conversation_resolution);
+        let parameters = self.rules.iter().flat_map(List::all).filter_map(|rule| rule.parameters.as_ref());
+        protection.chain(parameters.filter_map(|one| one.required_review_thread_resolution)).any(|required| required)
+    }
+
     /// The checks that its rules require.
     fn required_checks(&self) -> BTreeSet<&str> {
         let protection = self.ref_update_rule.iter().filter_map(|rule| rule.required_status_check_contexts.as_ref());
@@ -59,6 +66,9 @@ impl Overview {
         Objections {
             changes_requested: self.reviewers("CHANGES_REQUESTED").map(str::to_owned).collect(),
             approvals: self.approvals(is_known("latestOpinionatedReviews")),
+            conversations: self.conversations(),
+            // GitHub says so only where the rules require it, and only if nothing else holds up the merge
+            is_behind: self.merge_state_status.as_deref() == Some("BEHIND"),
             failed_checks,
             pending_checks,
             unknown: self.unknown(faults),
@@ -82,6 +92,13 @@ impl Overview {
             _ => false,
         };
         is_missing.then_some(if has_reviews { Approvals { required, given } } else { Approvals::default() })
+    }
+
+    /// The conversations that must be resolved and are not.
+    fn conversations(&self) -> usize {
+        let threads = self.review_threads.iter().flat_map(List::all);
+        let open = threads.filter(|thread| !thread.is_resolved).count();
+        if self.base_ref.as_ref().is_some_and(BaseRef::requires_resolution) { open } else { 0 }
     }
 
     /// The names of the checks that have failed, and of those that are pending. Without the checks nobody knows whether a required one has begun.
@@ -116,6 +133,10 @@ impl Overview {
                 "other checks are"
             } else if fault.is_in("baseRef") {
                 "what the branch's rules require is"
+            } else if fault.is_in("reviewThreads") {
+                "conversations are"
+            } else if fault.is_in("mergeStateStatus") {
+                "whether its branch must be brought up to date is"
             } else {
                 "reviews are"
             };
@@ -125,6 +146,17 @@ impl Overview {
             let (total, listed) = (contexts.total_count.unwrap_or_default(), contexts.all().count());
             if listed < total {
                 unknown.insert(format!("{} of {total} checks are not known: GitHub lists {listed}", total - listed));
+            }
+        }
+        if let Some(threads) = self.review_threads.as_ref()
+            && self.base_ref.as_ref().is_some_and(BaseRef::requires_resolution)
+        {
+            let (total, listed) = (threads.total_count.unwrap_or_default(), threads.all().count());
+            if listed < total {
+                unknown.insert(format!(
+                    "{} of {total} conversations are not known: GitHub lists {listed}",
+                    total - listed
+                ));
             }
         }
         unknown.into_iter().collect()

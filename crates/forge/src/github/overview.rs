@@ -15,7 +15,15 @@ use crate::{Error, Objections, Opened, PullRequestState, Result};
 const QUERY: &str = include_str!("overview.graphql");
 
 /// The fields that an older Enterprise server may lack, each with all that is below it: without them the rest is still of use.
-const PARTS: [&str; 5] = ["refUpdateRule", "rules", "statusCheckRollup", "reviewDecision", "latestOpinionatedReviews"];
+const PARTS: [&str; 7] = [
+    "refUpdateRule",
+    "rules",
+    "statusCheckRollup",
+    "mergeStateStatus",
+    "reviewDecision",
+    "latestOpinionatedReviews",
+    "reviewThreads",
+];
 
 /// What a server says of a query with a field, a type or an argument that its schema does not have. It answers nothing else of it then.
 const NOT_IN_SCHEMA: [&str; 3] = ["undefinedField", "undefinedType", "argumentNotAccepted"];
@@ -109,6 +117,8 @@ pub(super) struct Overview {
     pub(super) commits: Option<List<PullRequestCommit>>,
     pub(super) review_decision: Option<String>,
     pub(super) latest_opinionated_reviews: Option<List<Review>>,
+    pub(super) review_threads: Option<List<ReviewThread>>,
+    pub(super) merge_state_status: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +171,7 @@ pub(super) struct BaseRef {
 pub(super) struct UpdateRule {
     pub(super) required_approving_review_count: Option<usize>,
     pub(super) required_status_check_contexts: Option<Vec<Option<String>>>,
+    pub(super) requires_conversation_resolution: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +184,7 @@ pub(super) struct Rule {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
     pub(super) required_approving_review_count: Option<usize>,
+    pub(super) required_review_thread_resolution: Option<bool>,
     pub(super) required_status_checks: Option<Vec<RequiredCheck>>,
 }
 
@@ -212,6 +224,13 @@ pub(super) struct Check {
 pub(super) struct Review {
     pub(super) state: Option<String>,
     pub(super) author: Option<Account>,
+}
+
+/// A conversation about lines of the change.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReviewThread {
+    pub(super) is_resolved: bool,
 }
 
 impl GitHub {

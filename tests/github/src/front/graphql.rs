@@ -120,7 +120,7 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
     let rules: Vec<Value> = match (approvals, checks.as_slice()) {
         (0, []) => Vec::new(),
         _ => vec![
-            json!({ "parameters": { "requiredApprovingReviewCount": approvals } }),
+            json!({ "parameters": { "requiredApprovingReviewCount": approvals, "requiredReviewThreadResolution": false } }),
             // a rule of another kind, of which nothing is asked
             json!({ "parameters": {} }),
             json!({ "parameters": { "requiredStatusChecks": checks.iter().map(|name| json!({ "context": name })).collect::<Vec<_>>() } }),
@@ -150,7 +150,8 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
         "headRepository": { "nameWithOwner": head }, "isCrossRepository": head != REPOSITORY,
         "baseRefName": pull["base"]["ref"],
         "baseRef": { "name": pull["base"]["ref"], "refUpdateRule": null, "rules": { "nodes": rules } },
-        "mergeCommit": commit, "reviewDecision": decision,
+        "mergeCommit": commit, "reviewDecision": decision, "mergeStateStatus": "UNKNOWN",
+        "reviewThreads": { "totalCount": 0, "nodes": [] },
         "commits": { "totalCount": pull["commits"], "nodes": [{ "commit": { "oid": pull["head"]["sha"], "statusCheckRollup": rollup } }] },
         "latestOpinionatedReviews": { "nodes": decisions.collect::<Vec<_>>() },
     })

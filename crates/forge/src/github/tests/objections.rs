@@ -20,6 +20,7 @@ fn overview() -> Value {
         "baseRefName": "main", "baseRef": { "refUpdateRule": null, "rules": { "nodes": [] } }, "mergeCommit": null,
         "commits": { "totalCount": 3, "nodes": [{ "commit": { "statusCheckRollup": null } }] },
         "reviewDecision": null, "latestOpinionatedReviews": { "nodes": [] },
+        "mergeStateStatus": "CLEAN", "reviewThreads": { "totalCount": 0, "nodes": [] },
     })
 }
 
@@ -218,6 +219,28 @@ async fn what_a_token_may_not_read_and_what_does_not_fit_is_said() {
     let (_, objections) = found(many, json!([])).await;
     assert_eq!(objections.texts(), ["the checks check-0, check-1, check-2, check-3 and 2 more have failed"]);
     assert_eq!(objections.unknown, ["100 of 106 checks are not known: GitHub lists 6"]);
+}
+
+#[tokio::test]
+async fn open_conversations_and_an_old_base_hold_up_the_merge_where_the_rules_say_so() {
+    let mut talked = overview();
+    let thread = |is_resolved: bool| json!({ "isResolved": is_resolved });
+    talked["reviewThreads"] = json!({ "totalCount": 3, "nodes": [thread(false), thread(true), thread(false)] });
+    talked["mergeStateStatus"] = "BLOCKED".into();
+    let (_, objections) = found(talked.clone(), json!([])).await;
+    assert_eq!(objections, Objections::default());
+
+    talked["mergeStateStatus"] = "BEHIND".into();
+    talked["baseRef"]["rules"]["nodes"] = json!([{ "parameters": { "requiredReviewThreadResolution": true } }]);
+    let (_, objections) = found(talked.clone(), json!([])).await;
+    let behind = "its branch must be brought up to date with the base branch";
+    assert_eq!(objections.texts(), ["2 conversations are not resolved", behind]);
+
+    talked["baseRef"] = json!({ "refUpdateRule": { "requiresConversationResolution": true } });
+    talked["reviewThreads"] = json!({ "totalCount": 102, "nodes": [thread(false), thread(true)] });
+    let (_, objections) = found(talked, json!([])).await;
+    assert_eq!(objections.texts(), ["a conversation is not resolved", behind]);
+    assert_eq!(objections.unknown, ["100 of 102 conversations are not known: GitHub lists 2"]);
 }
 
 /// Nobody knows then whether a required check has begun, or how many of the approvals are there.
