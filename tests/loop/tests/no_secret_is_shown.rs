@@ -150,6 +150,15 @@ const RUNS: &[Run] = &[
         "image pin",
         &["registry.example/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
     ),
+    run(
+        "image pin",
+        &[
+            "registry.example/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "--open",
+            "--remote",
+            REMOTE,
+        ],
+    ),
     run("completions", &["bash"]),
     run("down", &[]),
     run("demo", &["--exit"]),
