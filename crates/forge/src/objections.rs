@@ -10,6 +10,10 @@ pub struct Objections {
     pub changes_requested: Vec<String>,
     /// Approvals that the rules of the base branch require and that are missing.
     pub approvals: Option<Approvals>,
+    /// Conversations that the rules require to be resolved and that are not.
+    pub conversations: usize,
+    /// Whether the rules require that its branch has all of the base branch, and it has not.
+    pub is_behind: bool,
     /// The names of checks of the newest commit that have failed.
     pub failed_checks: Vec<String>,
     /// The names of its checks that have not ended, and of those that the rules require and that have not begun.
@@ -19,7 +23,7 @@ pub struct Objections {
 }
 
 /// The approvals of a pull request that needs more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
     /// How many the rules require; 0 if that is not known.
     pub required: usize,
@@ -28,7 +32,7 @@ pub struct Approvals {
 }
 
 impl Objections {
-    /// Each as one line of text, the names of a kind in one line.
+    /// What is missing: each as one line of text, the names of a kind in one line.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
@@ -37,6 +41,14 @@ impl Objections {
             texts.push(format!("{logins} {request} changes"));
         }
         texts.extend(self.approvals.map(Approvals::text));
+        match self.conversations {
+            0 => {}
+            1 => texts.push("a conversation is not resolved".to_owned()),
+            open => texts.push(format!("{open} conversations are not resolved")),
+        }
+        if self.is_behind {
+            texts.push("its branch must be brought up to date with the base branch".to_owned());
+        }
         for (names, one, several) in [
             (&self.failed_checks, "has failed", "have failed"),
             (&self.pending_checks, "has not ended", "have not ended"),
@@ -47,7 +59,6 @@ impl Objections {
                 (_, None) => {}
             }
         }
-        texts.extend(self.unknown.iter().take(NAMED).cloned());
         texts
     }
 }

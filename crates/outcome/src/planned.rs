@@ -125,6 +125,7 @@ impl Sources<'_> {
             // where nobody can give an approval, none is missing
             reviewers: if remote.forge.has_reviews() { opened.reviewers.clone() } else { Vec::new() },
             missing: self.objections.map(Objections::texts).unwrap_or_default(),
+            unknown: self.objections.map(|objections| objections.unknown.clone()).unwrap_or_default(),
             ..About::default()
         };
         Ok(self.planned(&base, &opened.head, about).await?.0)

@@ -1,6 +1,6 @@
 //! The pull requests that Slipway opens: to start an experiment, to train again on what a dataset has become, to cancel
 //! TrainJobs, to record those that have ended, to put a version into service, to try one beside it, to end that
-//! trial, to undo another one.
+//! trial, to pin images, to undo another one.
 //!
 //! Each is prepared first, so that a caller can show what they would do, and opened second.
 
@@ -14,6 +14,7 @@ mod conclusion;
 mod error;
 mod experiment;
 mod opening;
+mod pinning;
 mod promotion;
 mod remote;
 mod rendering;
@@ -28,6 +29,7 @@ pub use conclusion::{Conclusion, Tried, Verdict};
 pub use error::{Error, Result};
 pub use experiment::ExperimentProposal;
 pub use opening::Opening;
+pub use pinning::Pinning;
 pub use promotion::{Promotion, best_version, numbered_version, score};
 pub use remote::Remote;
 pub use rendering::Rendered;

@@ -15,6 +15,8 @@ pub struct About {
     pub reviewers: Vec<String>,
     /// What else is still missing for the merge, as text: one each.
     pub missing: Vec<String>,
+    /// What of it is not known, and why, as text: one each.
+    pub unknown: Vec<String>,
     /// The address of everything that does not fit, such as a workflow's artifact; only one that begins with `https://` or `http://` is shown.
     pub everything: Option<String>,
 }

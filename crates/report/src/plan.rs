@@ -304,6 +304,7 @@ fn warnings(examination: &Examination, about: &About, expectations: &Expectation
         }
         None => {}
     }
+    warnings.extend(about.unknown.iter().map(|unknown| format!("Missing for the merge: {}", text(unknown))));
     if total.too_long > 0 {
         let (jobs, are) = (count(total.too_long, "TrainJob"), if total.too_long == 1 { "is" } else { "are" });
         warnings.push(format!("{jobs} {are} expected to be stopped at the deadline: earlier runs took longer"));

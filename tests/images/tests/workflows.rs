@@ -135,13 +135,14 @@ async fn images_of_two_runners_become_a_signed_index_that_a_pull_request_pins() 
     let (name, digest) = index.split_once('@').context("a digest")?;
     ensure!(name == format!("{images}/{NAME}"), "{names}");
     let bare = github.bare(REPOSITORY);
+    let open = github.get("/pulls?state=open").await?;
+    ensure!(open.as_array().map(Vec::len) == Some(1), "{open}");
+    let head = open[0]["head"]["sha"].as_str().context("a commit")?;
     for environment in ["staging", "production"] {
-        let file = format!("slipway/images:clusters/{environment}/images/kustomization.yaml");
+        let file = format!("{head}:clusters/{environment}/images/kustomization.yaml");
         let pins = bare.git(&["show", &file]).await?;
         ensure!(pins.lines().any(|line| line.contains(name) && line.contains(digest)), "{pins}");
     }
-    let open = github.get("/pulls?state=open").await?;
-    ensure!(open.as_array().map(Vec::len) == Some(1) && open[0]["head"]["ref"] == "slipway/images", "{open}");
 
     // it holds an image of each platform
     let copy = folder.path().join("copy");

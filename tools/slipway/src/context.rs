@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::harmless::{harmless, harmless_json};
 use crate::lookup;
 
 /// How results are printed.
@@ -71,7 +72,7 @@ impl Context {
     pub(crate) fn say(&self, text: impl AsRef<str>) {
         if self.output == Output::Text {
             // A closed pipe (`slipway plan | head`) is the reader's choice, not a failure.
-            let _ = writeln!(anstream::stdout().lock(), "{}", text.as_ref());
+            let _ = writeln!(anstream::stdout().lock(), "{}", harmless(text.as_ref()));
         }
     }
 
@@ -86,20 +87,20 @@ impl Context {
     /// Prints on standard error, if that is a terminal.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if std::io::stderr().is_terminal() {
-            let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
+            let _ = writeln!(anstream::stderr().lock(), "{}", harmless(text.as_ref()));
         }
     }
 
     /// Prints a warning on standard error.
     pub(crate) fn warn(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stderr().lock(), "{}", self.paint("33", text.as_ref()));
+        let _ = writeln!(anstream::stderr().lock(), "{}", harmless(&self.paint("33", text.as_ref())));
     }
 
     /// Prints the result as JSON if JSON was asked for.
     pub(crate) fn json(&self, result: &impl Serialize) -> Result<(), Failure> {
         if self.output == Output::Json {
             let text = serde_json::to_string_pretty(result).map_err(|error| Failure::Unexpected(error.to_string()))?;
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
+            let _ = writeln!(std::io::stdout().lock(), "{}", harmless_json(&text));
         }
         Ok(())
     }

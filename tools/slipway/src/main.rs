@@ -8,6 +8,8 @@ mod dataset;
 mod ended;
 mod examined;
 mod failure;
+mod finding_text;
+mod harmless;
 mod kept_logs;
 mod local_loop;
 mod lookup;
@@ -40,6 +42,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
+use slipway_markdown::visible;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -51,6 +54,8 @@ use commands::{
 };
 use context::{Color, Context, Output};
 use failure::Failure;
+use finding_text::finding_text;
+use harmless::{Harmless, harmless, harmless_json};
 use runtime::wait;
 
 /// The hidden command that runs a program, and stops it when the process that started it no longer exists.
@@ -154,7 +159,7 @@ fn main() -> ExitCode {
     // each stream decides for itself: a log in a file has no colours because the terminal has some
     anstream::ColorChoice::from(cli.color).write_global();
     let filter = slipway_log::filter(std::env::var("SLIPWAY_LOG").ok().as_deref(), LOG);
-    let messages = tracing_subscriber::fmt::layer().with_writer(anstream::stderr);
+    let messages = tracing_subscriber::fmt::layer().with_writer(|| Harmless(anstream::stderr()));
     tracing_subscriber::registry().with(messages.with_filter(filter)).init();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -218,17 +223,14 @@ fn report(cli: &Cli, failure: &Failure) {
     }
     if cli.output == Output::Json {
         let object = json!({ "error": failure.to_string(), "findings": failure.findings() });
-        let _ = writeln!(std::io::stdout().lock(), "{object:#}");
+        let _ = writeln!(std::io::stdout().lock(), "{}", harmless_json(&format!("{object:#}")));
         return;
     }
     let mut errors = std::io::stderr().lock();
     for finding in failure.findings() {
-        let _ = writeln!(errors, "{finding} [{}]", finding.code);
-        for line in finding.help.iter().flat_map(|help| help.lines()) {
-            let _ = writeln!(errors, "    {line}");
-        }
+        let _ = writeln!(errors, "{}", harmless(&finding_text(finding)));
     }
-    let _ = writeln!(errors, "error: {failure}");
+    let _ = writeln!(errors, "{}", harmless(&visible(&format!("error: {failure}"))));
 }
 
 fn supervise(command: &[OsString]) -> ExitCode {

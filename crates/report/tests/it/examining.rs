@@ -262,6 +262,22 @@ fn what_cannot_be_priced_or_read_says_so_and_is_not_nothing() {
 }
 
 #[test]
+fn what_is_not_known_of_the_merge_is_a_warning_and_nothing_that_is_missing() {
+    let change = Change::new();
+    let head = change.rendered(&change.base);
+    let examination = Examination::of(&change.git, &change.base, &head, None).unwrap();
+    let unknown = "what the branch's rules require is not known: Field 'rules' doesn't exist on type 'Ref'";
+    let about = About { unknown: vec![unknown.to_owned()], ..about() };
+    let document = plan_report(&examination, &about, &Expectations::default());
+    for line in [
+        "- **Missing for the merge:** an approval by `org/ml`".to_owned(),
+        format!("- ⚠ Missing for the merge: `{unknown}`"),
+    ] {
+        assert!(document.first.lines().any(|found| found == line), "{line}\n{}", document.first);
+    }
+}
+
+#[test]
 fn a_promotion_says_which_version_replaces_which() {
     let change = Change::new();
     let models = |version: u64| {

@@ -184,6 +184,7 @@ fn plan(random: &mut Random) -> Document {
         base_branch: hostile(random),
         reviewers: many(random, 5, hostile),
         missing: many(random, 3, hostile),
+        unknown: many(random, 3, hostile),
         everything: Some(if random.below(2) == 0 { hostile(random) } else { "https://ours.example/x".to_owned() }),
     };
     let versions = examination.in_service.iter().flat_map(|one| [(one.model.clone(), 1), (one.model.clone(), 3)]);

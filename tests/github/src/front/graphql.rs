@@ -120,7 +120,7 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
     let rules: Vec<Value> = match (approvals, checks.as_slice()) {
         (0, []) => Vec::new(),
         _ => vec![
-            json!({ "parameters": { "requiredApprovingReviewCount": approvals } }),
+            json!({ "parameters": { "requiredApprovingReviewCount": approvals, "requiredReviewThreadResolution": false } }),
             // a rule of another kind, of which nothing is asked
             json!({ "parameters": {} }),
             json!({ "parameters": { "requiredStatusChecks": checks.iter().map(|name| json!({ "context": name })).collect::<Vec<_>>() } }),
@@ -148,9 +148,11 @@ fn described(pull: &Value, reviews: &BTreeMap<String, String>, rollup: &Value, i
         "author": author, "labels": { "nodes": labels }, "reviewRequests": { "nodes": requests },
         "headRefName": pull["head"]["ref"], "headRefOid": pull["head"]["sha"],
         "headRepository": { "nameWithOwner": head }, "isCrossRepository": head != REPOSITORY,
-        "baseRefName": pull["base"]["ref"], "baseRef": { "refUpdateRule": null, "rules": { "nodes": rules } },
-        "mergeCommit": commit, "reviewDecision": decision,
-        "commits": { "totalCount": pull["commits"], "nodes": [{ "commit": { "statusCheckRollup": rollup } }] },
+        "baseRefName": pull["base"]["ref"],
+        "baseRef": { "name": pull["base"]["ref"], "refUpdateRule": null, "rules": { "nodes": rules } },
+        "mergeCommit": commit, "reviewDecision": decision, "mergeStateStatus": "UNKNOWN",
+        "reviewThreads": { "totalCount": 0, "nodes": [] },
+        "commits": { "totalCount": pull["commits"], "nodes": [{ "commit": { "oid": pull["head"]["sha"], "statusCheckRollup": rollup } }] },
         "latestOpinionatedReviews": { "nodes": decisions.collect::<Vec<_>>() },
     })
 }

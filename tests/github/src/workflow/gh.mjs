@@ -94,14 +94,6 @@ const createPull = {
   },
 };
 
-const closePull = {
-  options: { comment: { type: "string" } },
-  async run([number], { comment }) {
-    if (comment) await ask("POST", `/issues/${number}/comments`, { body: comment });
-    await ask("PATCH", `/pulls/${number}`, { state: "closed" });
-  },
-};
-
 /** The release of a tag. A draft is not found by its tag. */
 async function release(tag) {
   try {
@@ -158,7 +150,6 @@ const createRelease = {
 
 const commands = {
   "auth setup-git": setUpGit,
-  "pr close": closePull,
   "pr create": createPull,
   "pr list": listPulls,
   "release create": createRelease,

@@ -17,7 +17,7 @@ use serde_json::json;
 use slipway_github_tests::GitHub;
 use slipway_github_tests::accounts::{FORK, MALLORY, PEOPLE, REPOSITORY};
 use slipway_github_tests::repository::{Merge, clean, output};
-use slipway_github_tests::workflow::{Runner, Workflow};
+use slipway_github_tests::workflow::{Runner, Said, Workflow};
 use slipway_loop::programs::{given, program};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -117,6 +117,15 @@ fn shows_none(text: &str, tokens: &[String]) -> Result<()> {
             let (begin, end) = ((before * 4_usize).div_ceil(3), (before + token.len()) / 3 * 4);
             ensure!(!text.contains(&encoded[begin..end]), "a token is shown in base64");
         }
+    }
+    Ok(())
+}
+
+/// Fails if a step prints what a runner takes for its command.
+fn prints_no_command(said: &Said) -> Result<()> {
+    for (step, line) in said.steps.iter().flat_map(|(step, text)| text.lines().map(move |line| (step, line))) {
+        let is_command = line.trim_start().starts_with("::") || line.contains("##[");
+        ensure!(!is_command, "{step} prints what a runner takes for its command: {line}");
     }
     Ok(())
 }
@@ -228,10 +237,7 @@ impl Hostile {
         let bodies: String = comments.iter().filter_map(|comment| comment["body"].as_str()).collect();
         let seen = [said.text(), bodies, checks.to_string(), files(said.artifacts.path())].concat();
         self.no_secret_is_in(&seen).await?;
-        for (step, line) in said.steps.iter().flat_map(|(step, text)| text.lines().map(move |line| (step, line))) {
-            let is_command = line.trim_start().starts_with("::") || line.contains("##[");
-            ensure!(!is_command, "{step} prints what a runner takes for its command: {line}");
-        }
+        prints_no_command(&said)?;
 
         let jobs: Vec<_> = said.jobs.iter().map(|(job, succeeded)| (job.as_str(), *succeeded)).collect();
         ensure!(jobs == [("comment", true), ("plan", true)], "{jobs:?}: {}", said.text());
@@ -251,8 +257,7 @@ impl Hostile {
         self.nothing_was_pushed().await
     }
 
-    /// Runs the one job that checks the fork's code out, on what GitHub would merge. It may succeed or fail. What it prints may be a runner's
-    /// command: a fork's own Makefile could print one there as well.
+    /// Runs the one job that checks the fork's code out, on what GitHub would merge. It may succeed or fail.
     async fn check(&self, workflow: &Workflow, number: u64) -> Result<()> {
         let github = &self.github;
         let pull = github.get(&format!("/pulls/{number}")).await?;
@@ -273,6 +278,7 @@ impl Hostile {
         self.nothing_was_run()?;
         ensure!(said.jobs.contains_key("check") && !said.steps.is_empty(), "the job has not run");
         self.no_secret_is_in(&said.text()).await?;
+        prints_no_command(&said)?;
         let written = |command: &str| said.commands.get(command).map_or("", String::as_str);
         for command in ["output", "env", "path"] {
             ensure!(written(command).is_empty(), "{command}, which later steps read: {}", written(command));

@@ -24,7 +24,8 @@ const FILES: [&str; 4] = [
     "clusters/staging/images/kustomization.yaml",
 ];
 const PLACES: usize = 18;
-const BRANCH: &str = "slipway/images";
+/// A branch of a fork that is named as those of the repository are.
+const THEIRS: &str = "slipway/images-01234567-89abcdef";
 
 /// What the jobs before leave behind, which need a registry and cosign: the names of the indexes, whose digests are of one digit here, and the
 /// command line.
@@ -67,16 +68,15 @@ impl Repository {
         digits
     }
 
-    /// Whether the branch is one commit on top of main, which pins these digests and does no more.
-    async fn brings(&self, digit: char) -> bool {
+    /// Whether the branch of a pull request has all of main, pins these digests and does no more.
+    async fn brings(&self, number: u64, digit: char) -> bool {
         let bare = self.github.bare(REPOSITORY);
-        let changed = bare.git(&["diff", "--name-only", "main", BRANCH]).await.unwrap();
-        let between = bare.between("main", BRANCH).await.unwrap();
-        let parent = bare.commit(&format!("{BRANCH}^")).await.unwrap();
-        between.len() == 1
-            && parent == self.main().await
+        let head = self.head(number).await;
+        let changed = bare.git(&["diff", "--name-only", "main", &head]).await.unwrap();
+        let common = bare.git(&["merge-base", "main", &head]).await.unwrap();
+        common.trim() == self.main().await
             && changed.lines().collect::<Vec<_>>() == FILES
-            && self.pinned(BRANCH).await == digit.to_string().repeat(PLACES)
+            && self.pinned(&head).await == digit.to_string().repeat(PLACES)
     }
 }
 
@@ -86,8 +86,9 @@ async fn one_pull_request_names_the_newest_images_and_is_closed_when_main_has_th
     // a fork has a branch of this name too, and its pull request is its own
     let mallory = Clone::of(&repository.github, MALLORY);
     mallory.git(&["commit", "--quiet", "--allow-empty", "-m", "Mine"]);
-    mallory.git(&["push", "--quiet", &format!("{}/{FORK}.git", repository.github.server), &format!("HEAD:{BRANCH}")]);
-    let body = json!({ "title": "x", "body": "", "head": format!("mallory:{BRANCH}"), "base": "main" });
+    let fork = format!("{}/{FORK}.git", repository.github.server);
+    mallory.git(&["push", "--quiet", &fork, &format!("HEAD:refs/heads/{THEIRS}")]);
+    let body = json!({ "title": "x", "body": "", "head": format!("mallory:{THEIRS}"), "base": "main" });
     let path = format!("/repos/{REPOSITORY}/pulls");
     let (status, theirs) = repository.github.ask(Method::POST, &path, MALLORY.token, Some(&body)).await.unwrap();
     assert_eq!(status.as_u16(), 201, "{theirs}");
@@ -96,14 +97,21 @@ async fn one_pull_request_names_the_newest_images_and_is_closed_when_main_has_th
     repository.pin(&main, 'a').await;
     let [number] = repository.own().await[..] else { panic!("{:?}", repository.own().await) };
     let pull = repository.pull(number).await;
-    assert_eq!((&pull["head"]["ref"], &pull["base"]["ref"]), (&json!(BRANCH), &json!("main")));
+    assert_eq!((&pull["title"], &pull["base"]["ref"]), (&json!("Pin images by digest"), &json!("main")));
     assert_eq!(pull["user"]["login"], "github-actions[bot]");
-    assert!(repository.brings('a').await);
+    assert!(repository.brings(number, 'a').await);
+
+    // the same once more changes nothing
+    let head = repository.head(number).await;
+    repository.github.pushes().await;
+    repository.pin(&main, 'a').await;
+    assert_eq!((repository.own().await, repository.head(number).await), (vec![number], head));
+    assert!(repository.github.pushes().await.is_empty());
 
     // newer ones while it is open
     repository.pin(&main, 'b').await;
     assert_eq!(repository.own().await, [number]);
-    assert!(repository.brings('b').await);
+    assert!(repository.brings(number, 'b').await);
 
     // main has them, and gets them again
     repository.merge(number).await;
@@ -118,9 +126,6 @@ async fn one_pull_request_names_the_newest_images_and_is_closed_when_main_has_th
     repository.github.pushes().await;
     repository.pin(&main, 'b').await;
     assert!(repository.own().await.is_empty() && repository.github.pushes().await.is_empty());
-    let comments = repository.github.get(&format!("/issues/{other}/comments")).await.unwrap();
-    assert_eq!(comments.as_array().map(Vec::len), Some(1), "{comments}");
-    assert_eq!(comments[0]["body"], format!("main has the images of {main} already."));
     assert_eq!(repository.pull(other).await["state"], "closed");
 
     let theirs = repository.pull(theirs["number"].as_u64().unwrap()).await;
@@ -139,7 +144,7 @@ async fn what_was_merged_since_the_run_began_is_in_the_way_of_nothing() {
     repository.pin(&begun, 'b').await;
     let [number] = repository.own().await[..] else { panic!("{:?}", repository.own().await) };
     assert_eq!(repository.pull(number).await["mergeable"], true);
-    assert!(repository.brings('b').await);
+    assert!(repository.brings(number, 'b').await);
     repository.merge(number).await;
 
     repository.pin(&begun, 'b').await;

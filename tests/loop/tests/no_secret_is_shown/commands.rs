@@ -131,6 +131,15 @@ pub(crate) const RUNS: &[Run] = &[
         "image pin",
         &["registry.example/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
     ),
+    run(
+        "image pin",
+        &[
+            "registry.example/acme/server@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "--open",
+            "--remote",
+            REMOTE,
+        ],
+    ),
     run("completions", &["bash"]),
     run("down", &[]),
     run("demo", &["--exit"]),

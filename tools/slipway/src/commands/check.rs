@@ -5,6 +5,7 @@ use serde::Serialize;
 use slipway_deployment::{Programs, examine, examine_upstream, not_rendered};
 use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
+use slipway_markdown::on_one_line;
 use slipway_project::rendered::Draft;
 use slipway_project::{Project, Tree, count, history, rendered};
 use slipway_report::{moved_and_changed, out_of_date};
@@ -81,6 +82,7 @@ impl Check {
         let mut deployment = examine(&tree, &project, kustomize.as_ref())?;
         let mut skipped = std::mem::take(&mut deployment.skipped);
         skipped.extend(tree.links_outside().map(|(link, target)| {
+            let (link, target) = (on_one_line(link), on_one_line(target));
             format!("{link} is a link to {target}, outside of the folders that are read; commit a copy in its place")
         }));
         let contents = match Repository::project(&context.root) {
@@ -157,6 +159,7 @@ impl Check {
             ));
             for Draft { file, environment, jobs } in checked.drafts.iter().take(DRAFTS) {
                 let jobs = count(*jobs, "TrainJob");
+                let (file, environment) = (on_one_line(file), on_one_line(environment));
                 context.say(format!("  {file} has not started in {environment} ({jobs}): `slipway propose` starts it"));
             }
             if checked.drafts.len() > DRAFTS {

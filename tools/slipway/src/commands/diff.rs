@@ -5,6 +5,7 @@ use serde::Serialize;
 use slipway_deployment::{Programs, differences};
 use slipway_git::Repository;
 use slipway_gitops::{Change, Difference};
+use slipway_markdown::on_one_line;
 use slipway_project::{Tree, count};
 use slipway_source::Finding;
 
@@ -98,7 +99,7 @@ fn show(context: &Context, differences: &[Difference]) {
     for one in differences {
         let here = (one.environment.clone(), one.application.clone());
         if here != heading {
-            context.say(context.paint("1", &format!("{}: {}", one.environment, one.application)));
+            context.say(context.paint("1", &on_one_line(&format!("{}: {}", one.environment, one.application))));
             heading = here;
         }
         let name = if one.namespace.is_empty() { one.name.clone() } else { format!("{}/{}", one.namespace, one.name) };
@@ -107,7 +108,7 @@ fn show(context: &Context, differences: &[Difference]) {
             Change::Removed => ("31", "-"),
             Change::Changed => ("33", "~"),
         };
-        context.say(context.paint(color, &format!("  {mark} {} {name}", one.kind)));
+        context.say(context.paint(color, &on_one_line(&format!("  {mark} {} {name}", one.kind))));
         for line in one.diff.lines() {
             let color = match line.as_bytes().first() {
                 Some(b'+') => "32",

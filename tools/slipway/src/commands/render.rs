@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_forge::Opened;
 use slipway_git::Repository;
+use slipway_markdown::on_one_line;
 use slipway_project::rendered::Draft;
 use slipway_project::{Changes, Project, Tree, count, rendered};
 use slipway_proposal::{Remote, Rendered};
@@ -145,10 +146,10 @@ impl Render {
         let done = Written { written: of(true), removed: of(false) };
         if !context.is_json() {
             for path in &done.written {
-                context.say(context.paint("32", &format!("+ {path}")));
+                context.say(context.paint("32", &format!("+ {}", on_one_line(path))));
             }
             for path in &done.removed {
-                context.say(context.paint("31", &format!("- {path}")));
+                context.say(context.paint("31", &format!("- {}", on_one_line(path))));
             }
             context.say(if changes.is_empty() {
                 "everything is up to date".to_owned()

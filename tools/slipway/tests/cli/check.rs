@@ -69,6 +69,22 @@ fn every_mistake_is_found_with_its_place() {
     }
 }
 
+/// GitHub's runner reads its commands in what a step prints.
+#[test]
+fn the_name_of_a_file_is_no_command_for_the_runner_of_a_workflow() {
+    let project = Project::new();
+    let name = "experiments/x\n::error::y ##[error]z\u{1b}[2J.yaml";
+    project.write(name, "a: 1\n");
+    let ran = project.run(&["check"]);
+    assert_eq!(ran.code(), 3, "{ran:?}");
+    let errors = ran.errors();
+    assert!(errors.starts_with("experiments/x ::error::y ##\\[error]z\u{fffd}[2J.yaml:"), "{errors}");
+    assert!(errors.lines().all(|line| !line.trim_start().starts_with("::") && !line.contains("##[")), "{errors}");
+    let ran = project.run(&["check", "-o", "json"]);
+    assert!(ran.findings().iter().any(|finding| finding.starts_with(name)), "{ran:?}");
+    assert!(!ran.text().contains("##["), "{}", ran.text());
+}
+
 #[test]
 fn files_that_do_not_fit_together_are_found() {
     let project = Project::new();

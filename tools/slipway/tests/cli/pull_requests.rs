@@ -361,3 +361,27 @@ fn the_same_again_is_the_same_pull_request_after_main_has_moved() {
     let third = number(&ask(&project, &["propose", EXPERIMENTS]));
     assert_ne!(third, other);
 }
+
+#[test]
+fn at_most_one_pull_request_pins_images_and_none_when_main_has_them() {
+    let project = Project::new();
+    let image = |digit: &str| format!("registry.example.org/acme/trainer@sha256:{}", digit.repeat(64));
+    let pin = |digit: &str| ask(&project, &["image", "pin", "--open", &image(digit)])["pullRequest"].clone();
+    let number = |pin: &Value| pin["number"].as_u64().unwrap_or_else(|| panic!("{pin}")).to_string();
+    let first = pin("a");
+    assert_eq!(project.git(&["status", "--porcelain"]), "", "a file here has changed");
+    assert_eq!(pin("a"), first);
+    let newer = pin("b");
+    assert_eq!(newer["number"], first["number"]);
+    assert_ne!(newer["commit"], first["commit"]);
+    ask(&project, &["merge", &number(&first)]);
+    let merged = git(Path::new(&project.forge()), &["show", "main:clusters/local/cluster.yaml"]);
+    assert!(merged.contains(&image("b")), "{merged}");
+    assert!(pin("b").is_null());
+
+    // one that would bring others back is closed
+    let other = number(&pin("c"));
+    assert!(pin("b").is_null());
+    let error = refused(&project, &["merge", &other]);
+    assert!(error.contains("closed"), "{error}");
+}

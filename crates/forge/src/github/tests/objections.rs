@@ -1,8 +1,10 @@
 //! What reviews, checks and rules say against a merge.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::{github, pull};
 use crate::{Approvals, Credentials, Error, Forge, GitHub, Objections, Opened, PullRequestState};
@@ -18,6 +20,7 @@ fn overview() -> Value {
         "baseRefName": "main", "baseRef": { "refUpdateRule": null, "rules": { "nodes": [] } }, "mergeCommit": null,
         "commits": { "totalCount": 3, "nodes": [{ "commit": { "statusCheckRollup": null } }] },
         "reviewDecision": null, "latestOpinionatedReviews": { "nodes": [] },
+        "mergeStateStatus": "CLEAN", "reviewThreads": { "totalCount": 0, "nodes": [] },
     })
 }
 
@@ -201,8 +204,9 @@ async fn what_a_token_may_not_read_and_what_does_not_fit_is_said() {
         { "message": "Something went wrong" },
     ]);
     let (_, objections) = found(overview(), errors).await;
+    assert_eq!(objections.texts(), [""; 0]);
     assert_eq!(
-        objections.texts(),
+        objections.unknown,
         [
             "other checks are not known: Resource not accessible by integration",
             "reviews are not known: Something went wrong",
@@ -213,13 +217,120 @@ async fn what_a_token_may_not_read_and_what_does_not_fit_is_said() {
     let checks: Vec<Value> = (0..6).map(|index| run(None, &format!("check-{index}"), Some("FAILURE"))).collect();
     with_checks(&mut many, 106, &checks);
     let (_, objections) = found(many, json!([])).await;
+    assert_eq!(objections.texts(), ["the checks check-0, check-1, check-2, check-3 and 2 more have failed"]);
+    assert_eq!(objections.unknown, ["100 of 106 checks are not known: GitHub lists 6"]);
+}
+
+#[tokio::test]
+async fn open_conversations_and_an_old_base_hold_up_the_merge_where_the_rules_say_so() {
+    let mut talked = overview();
+    let thread = |is_resolved: bool| json!({ "isResolved": is_resolved });
+    talked["reviewThreads"] = json!({ "totalCount": 3, "nodes": [thread(false), thread(true), thread(false)] });
+    talked["mergeStateStatus"] = "BLOCKED".into();
+    let (_, objections) = found(talked.clone(), json!([])).await;
+    assert_eq!(objections, Objections::default());
+
+    talked["mergeStateStatus"] = "BEHIND".into();
+    talked["baseRef"]["rules"]["nodes"] = json!([{ "parameters": { "requiredReviewThreadResolution": true } }]);
+    let (_, objections) = found(talked.clone(), json!([])).await;
+    let behind = "its branch must be brought up to date with the base branch";
+    assert_eq!(objections.texts(), ["2 conversations are not resolved", behind]);
+
+    talked["baseRef"] = json!({ "refUpdateRule": { "requiresConversationResolution": true } });
+    talked["reviewThreads"] = json!({ "totalCount": 102, "nodes": [thread(false), thread(true)] });
+    let (_, objections) = found(talked, json!([])).await;
+    assert_eq!(objections.texts(), ["a conversation is not resolved", behind]);
+    assert_eq!(objections.unknown, ["100 of 102 conversations are not known: GitHub lists 2"]);
+}
+
+/// Nobody knows then whether a required check has begun, or how many of the approvals are there.
+#[tokio::test]
+async fn nothing_is_said_to_be_missing_that_may_only_be_unreadable() {
+    let mut ruled = overview();
+    ruled["reviewDecision"] = "REVIEW_REQUIRED".into();
+    ruled["latestOpinionatedReviews"] = Value::Null;
+    let protection = json!({ "requiredApprovingReviewCount": 2, "requiredStatusCheckContexts": ["lint"] });
+    ruled["baseRef"]["refUpdateRule"] = protection;
+    let fault =
+        |part: &str| json!({ "type": "FORBIDDEN", "message": "no", "path": ["repository", "pullRequest", part] });
+    let errors = json!([fault("statusCheckRollup"), fault("latestOpinionatedReviews")]);
+    let (_, objections) = found(ruled, errors).await;
+    assert_eq!(objections.texts(), ["an approval that the branch's rules require, such as a code owner's"]);
+    assert_eq!(objections.unknown, ["other checks are not known: no", "reviews are not known: no"]);
+}
+
+/// What GitHub says of a query that names such a field, type or argument.
+fn not_in_schema(code: &str, message: &str, below: &[&str]) -> Value {
+    let mut path = vec!["query PullRequest", "repository", "pullRequest"];
+    path.extend(below);
+    json!({ "message": message, "path": path, "extensions": { "code": code }, "locations": [{ "line": 45, "column": 9 }] })
+}
+
+/// A server whose schema lacks a part answers nothing, and all that the query has of that part is a mistake.
+#[tokio::test]
+async fn an_older_server_is_asked_again_without_what_it_lacks() {
+    let (server, github) = github().await;
+    let queries = Arc::new(Mutex::new(Vec::new()));
+    let asked = queries.clone();
+    let mut known = overview();
+    known["reviewDecision"] = "REVIEW_REQUIRED".into();
+    Mock::given(method("POST"))
+        .and(path("/graphql"))
+        .respond_with(move |request: &Request| {
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let query = body["query"].as_str().unwrap().to_owned();
+            asked.lock().unwrap().push(query.clone());
+            let rules = ["baseRef", "rules"];
+            let parameters = ["baseRef", "rules", "nodes", "parameters", "... on PullRequestParameters"];
+            let answer = if query.contains("rules(first: 100) {") {
+                json!({ "errors": [
+                    not_in_schema("undefinedField", "Field 'rules' doesn't exist on type 'Ref'", &rules),
+                    not_in_schema("undefinedType", "No such type PullRequestParameters", &parameters),
+                ] })
+            } else if query.contains("writersOnly") {
+                let message = "Field 'latestOpinionatedReviews' doesn't accept argument 'writersOnly'";
+                let reviews = ["latestOpinionatedReviews", "writersOnly"];
+                json!({ "errors": [not_in_schema("argumentNotAccepted", message, &reviews)] })
+            } else {
+                json!({ "data": { "viewer": null, "repository": { "pullRequest": known } } })
+            };
+            ResponseTemplate::new(200).set_body_json(answer)
+        })
+        .expect(3)
+        .mount(&server)
+        .await;
+    let (opened, objections) = github.overview(7, "slipway").await.unwrap();
+    assert_eq!(opened.number, 7);
+    assert_eq!(objections.texts(), ["an approval that the branch's rules require, such as a code owner's"]);
     assert_eq!(
-        objections.texts(),
+        objections.unknown,
         [
-            "the checks check-0, check-1, check-2, check-3 and 2 more have failed",
-            "100 of 106 checks are not known: GitHub lists 6",
+            "reviews are not known: Field 'latestOpinionatedReviews' doesn't accept argument 'writersOnly'",
+            "what the branch's rules require is not known: Field 'rules' doesn't exist on type 'Ref'",
         ]
     );
+    let queries = queries.lock().unwrap();
+    let last = &queries[2];
+    assert_eq!(last.matches('{').count(), last.matches('}').count(), "{last}");
+    for (field, is_there) in [
+        ("baseRef {", true),
+        ("refUpdateRule {", true),
+        ("rules(", false),
+        ("PullRequestParameters", false),
+        ("reviewDecision\n", true),
+        ("latestOpinionatedReviews", false),
+    ] {
+        assert_eq!(last.contains(field), is_there, "{field} in {last}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_lacks_what_cannot_be_left_out_is_not_asked_again_later() {
+    let message = "Field 'isDraft' doesn't exist on type 'PullRequest'";
+    let (_server, github) = server(json!({ "errors": [not_in_schema("undefinedField", message, &["isDraft"])] })).await;
+    let error = github.overview(7, "slipway").await.unwrap_err().to_string();
+    assert!(error.contains(message) && error.contains("a newer version"), "{error}");
+    assert!(!error.contains("later"), "{error}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use slipway_registry::Options;
 use crate::cache;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::runtime::wait;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  slipway image build\n  slipway image push --to ghcr.io/acme/slipway --tag 0.1.0")]
@@ -52,7 +53,8 @@ enum ImageCommand {
     /// Write the digests of pushed images into the environments
     #[command(after_help = "Examples:\n  slipway image pin ghcr.io/acme/slipway/trainer@sha256:…\n  \
                             slipway image push --to ghcr.io/acme/slipway -o json > pushed.json\n  \
-                            jq -r '.[].image' pushed.json | xargs slipway image pin")]
+                            jq -r '.[].image' pushed.json | xargs slipway image pin\n  \
+                            xargs slipway image pin --open --environment staging < indexes")]
     Pin(pin::Pin),
     /// Build images again, without cached layers, and compare their digests
     #[command(after_help = "Example:\n  slipway image verify server")]
@@ -152,7 +154,7 @@ impl Image {
             ImageCommand::Build(command) => command.run(context),
             ImageCommand::Push(command) => command.run(context),
             ImageCommand::Index(command) => command.run(context),
-            ImageCommand::Pin(command) => command.run(context),
+            ImageCommand::Pin(command) => wait(command.run(context)),
             ImageCommand::Verify(command) => command.run(context),
             ImageCommand::Lock(command) => command.run(context),
             ImageCommand::Venv(command) => command.run(context),

@@ -1,14 +1,19 @@
-//! `slipway image pin`: writes the digests of pushed images into the environments.
+//! `slipway image pin`: writes the digests of pushed images into the environments, here or in a pull request.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use serde::Serialize;
 use slipway_digest::Digest;
+use slipway_project::{Changes, Tree};
+use slipway_proposal::Pinning;
 
 use super::kustomize;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::opening::OpeningArgs;
+use crate::pull_request::{PullRequestReport, is_open};
+use crate::remote::ForgeArgs;
 use crate::replace::replace;
 
 #[derive(Debug, Args)]
@@ -19,6 +24,13 @@ pub(crate) struct Pin {
     /// Environments to write to [default: all]
     #[arg(long = "environment", value_name = "NAME")]
     environments: Vec<String>,
+    /// Open the pull request that pins them on top of the default branch, bring it up to date, or close it; no file here changes
+    #[arg(long)]
+    open: bool,
+    #[command(flatten)]
+    opening: OpeningArgs,
+    #[command(flatten)]
+    forge: ForgeArgs,
 }
 
 /// An image with its digest.
@@ -39,32 +51,62 @@ struct Pinned {
     changed: bool,
 }
 
+/// What `--open` has done.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Proposed {
+    pinned: Vec<Pinned>,
+    /// `None` if the default branch has these images already.
+    pull_request: Option<PullRequestReport>,
+}
+
 impl Pin {
-    pub(super) fn run(&self, context: &Context) -> Result<(), Failure> {
-        let mut images: Vec<Image> = self.images.iter().map(|text| image(text)).collect::<Result<_, _>>()?;
-        for image in &mut images {
-            image.is_program = context.root.join("trainers").join(image.name).join("image.yaml").is_file();
+    pub(super) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        let images: Vec<Image> = self.images.iter().map(|text| image(text)).collect::<Result<_, _>>()?;
+        if self.open {
+            return self.propose(context, images).await;
         }
-        let environments = self.environments(&context.root)?;
-        let mut edits: Vec<(PathBuf, String, String)> = Vec::new();
+        let (changes, pinned) = self.pinned(&Tree::of_work_tree(&context.root)?, images)?;
+        for (file, content) in changes.iter().filter_map(|(file, content)| Some((file, content.as_deref()?))) {
+            replace(&context.root.join(file), content)
+                .map_err(|error| Failure::Environment(format!("cannot write {file}: {error}")))?;
+        }
+        say(context, &pinned);
+        context.json(&pinned)
+    }
+
+    /// Pins them in a pull request.
+    async fn propose(&self, context: &Context, images: Vec<Image<'_>>) -> Result<(), Failure> {
+        let (git, remote) = self.forge.find(context)?;
+        let pinning = Pinning::fetch(&git, &remote).await?;
+        let (changes, pinned) = self.pinned(pinning.tree(), images)?;
+        let opened = pinning.open(&git, &remote, &changes, self.opening.opening()).await?;
+        say(context, &pinned);
+        match &opened {
+            Some(opened) => context.say(is_open(opened)),
+            None => context.say("the default branch has these images already, so no pull request is open for them"),
+        }
+        context.json(&Proposed { pinned, pull_request: opened.map(Into::into) })
+    }
+
+    /// The files of a project that change, and all that name one of the images. Nothing is changed unless every edit succeeds.
+    fn pinned(&self, tree: &Tree, mut images: Vec<Image<'_>>) -> Result<(Changes, Vec<Pinned>), Failure> {
+        for image in &mut images {
+            image.is_program = tree.bytes(&format!("trainers/{}/image.yaml", image.name)).is_some();
+        }
+        let environments = self.environments(tree)?;
+        let mut edited_files: BTreeMap<String, String> = BTreeMap::new();
         let mut pinned = Vec::new();
         for image in &images {
             let before = pinned.len();
-            for environment in &environments {
-                for path in files(&context.root, environment)? {
-                    let edit = edits.iter().position(|(edited, ..)| *edited == path);
-                    let old = match edit {
-                        Some(edit) => edits[edit].2.clone(),
-                        None => read(&path)?,
-                    };
-                    let shown = path.strip_prefix(&context.root).unwrap_or(&path).display().to_string();
-                    let Some(new) = edited(&shown, &old, image)? else { continue };
-                    pinned.push(Pinned { image: image.whole.to_owned(), file: shown, changed: new != old });
-                    match edit {
-                        Some(edit) => edits[edit].2 = new,
-                        None => edits.push((path, old, new)),
-                    }
-                }
+            for file in environments.iter().flat_map(|environment| files(tree, environment)) {
+                let old = match edited_files.get(&file) {
+                    Some(text) => text.clone(),
+                    None => read(tree, &file)?,
+                };
+                let Some(new) = edited(&file, &old, image)? else { continue };
+                pinned.push(Pinned { image: image.whole.to_owned(), file: file.clone(), changed: new != old });
+                edited_files.insert(file, new);
             }
             if pinned.len() == before {
                 return Err(Failure::Input(format!(
@@ -79,31 +121,17 @@ impl Pin {
                 )));
             }
         }
-        // nothing is written before every edit has succeeded
-        for (path, old, new) in &edits {
-            if old != new {
-                replace(path, new.as_bytes())
-                    .map_err(|error| Failure::Environment(format!("cannot write {}: {error}", path.display())))?;
+        let mut changes = Changes::new();
+        for (file, text) in edited_files {
+            if tree.bytes(&file) != Some(text.as_bytes()) {
+                changes.insert(file, Some(text.into_bytes()));
             }
         }
-        for one in &pinned {
-            context.say(format!("{} {} {}", one.file, if one.changed { "→" } else { "has" }, one.image));
-        }
-        context.json(&pinned)
+        Ok((changes, pinned))
     }
 
-    fn environments(&self, root: &Path) -> Result<Vec<String>, Failure> {
-        let folder = root.join("overlays");
-        let entries =
-            std::fs::read_dir(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-        let mut all = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-            if entry.path().is_dir() {
-                all.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        all.sort();
+    fn environments(&self, tree: &Tree) -> Result<Vec<String>, Failure> {
+        let all = tree.folders_in("overlays");
         if self.environments.is_empty() {
             return Ok(all);
         }
@@ -111,6 +139,12 @@ impl Pin {
             return Err(Failure::Input(format!("unknown environment `{unknown}`; known: {}", all.join(", "))));
         }
         Ok(self.environments.clone())
+    }
+}
+
+fn say(context: &Context, pinned: &[Pinned]) {
+    for one in pinned {
+        context.say(format!("{} {} {}", one.file, if one.changed { "→" } else { "has" }, one.image));
     }
 }
 
@@ -167,33 +201,23 @@ fn image(text: &str) -> Result<Image<'_>, Failure> {
 }
 
 /// The files of an environment that may name an image.
-fn files(root: &Path, environment: &str) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    let folders = ["clusters", "overlays"].map(|folder| root.join(folder).join(environment));
-    let mut waiting: Vec<PathBuf> = folders.into_iter().filter(|folder| folder.is_dir()).collect();
-    while let Some(folder) = waiting.pop() {
-        let entries =
-            std::fs::read_dir(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
-            let path = entry.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if matches!(entry.file_name().to_str(), Some("kustomization.yaml" | "kustomization.yml")) {
-                found.push(path);
-            }
-        }
+fn files(tree: &Tree, environment: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for folder in ["clusters", "overlays"].map(|folder| format!("{folder}/{environment}")) {
+        let named = |path: &&str| matches!(path.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml"));
+        found.extend(tree.files_in(&folder).filter(named).map(str::to_owned));
     }
     found.sort();
-    let cluster = root.join(slipway_project::cluster::path(environment));
-    if cluster.is_file() {
+    let cluster = slipway_project::cluster::path(environment);
+    if tree.bytes(&cluster).is_some() {
         found.push(cluster);
     }
-    Ok(found)
+    found
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("cannot read {}: {error}", path.display())))
+fn read(tree: &Tree, file: &str) -> Result<String, Failure> {
+    let bytes = tree.bytes(file).unwrap_or_default();
+    String::from_utf8(bytes.to_vec()).map_err(|_| Failure::Input(format!("cannot read {file}: it is not UTF-8")))
 }
 
 #[cfg(test)]
