@@ -57,7 +57,7 @@ impl Hashed {
     }
 }
 
-fn temporary(folder: &Path) -> Result<NamedTempFile> {
+pub(crate) fn temporary(folder: &Path) -> Result<NamedTempFile> {
     let file = tempfile::Builder::new().prefix("pipeline-").tempfile_in(folder);
     file.map_err(|error| Error::temporary(folder, &error))
 }
@@ -91,6 +91,11 @@ impl<W: Write> Writing<W> {
 }
 
 impl Spooled {
+    /// A file that is whole.
+    pub(crate) fn of(file: NamedTempFile) -> Self {
+        Self(file)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

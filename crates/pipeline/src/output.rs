@@ -153,7 +153,7 @@ impl Listed {
         &self,
         form: Publication,
         layout: Option<&Layout>,
-        packs: &Packs,
+        packs: &mut Packs,
         moves: &mut Moves,
         folder: &Path,
     ) -> Result<(Blobs, Vec<Made>)> {

@@ -103,10 +103,10 @@ pub(crate) async fn publish(
         let ready = match known {
             Some(known) => known,
             None => {
-                let packs = open(list, readings, places, store).await?;
+                let mut packs = open(list, readings, places, store).await?;
                 let layout = lists.layout.as_ref();
                 let (assembled, made) =
-                    list.assemble(pipeline.publish, layout, &packs, &mut moves, &places.temporary)?;
+                    list.assemble(pipeline.publish, layout, &mut packs, &mut moves, &places.temporary)?;
                 for made in &made {
                     store.push_written(made.path(), made.blob).await?;
                     bytes += made.blob.size;

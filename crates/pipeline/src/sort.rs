@@ -312,8 +312,8 @@ mod tests {
         for (number, said) in [(7_u64, 1_u8), (2, 2), (3, 3)] {
             sorter.push(&writer.clear().u64(number).u8(said).bytes).unwrap();
         }
-        let mut lookup = Lookup::new(sorter.sorted().unwrap(), |record| record.u8()).unwrap();
-        let said: Vec<Option<u8>> = (0..9).map(|number| lookup.of(number).unwrap()).collect();
+        let mut lookup = Lookup::new(sorter.sorted().unwrap(), |record| record.u8().map(u64::from)).unwrap();
+        let said: Vec<Option<u64>> = (0..9).map(|number| lookup.of(number).unwrap()).collect();
         assert_eq!(said, [None, None, Some(2), Some(3), None, None, None, Some(1), None]);
         assert_eq!(lookup.of(7).unwrap(), None);
     }
