@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::Reader;
@@ -261,6 +261,16 @@ impl Merge {
 /// Reads the next record of a run into `record`; `false` at its end.
 fn read(run: &mut BufReader<File>, record: &mut Vec<u8>, folder: &Path) -> Result<bool> {
     let unreadable = |error| Error::temporary(folder, &error);
+    if let Some((length, rest)) = run.buffer().split_first_chunk()
+        && let Some(whole) = rest.get(..u32::from_le_bytes(*length) as usize)
+    {
+        // as nearly all are
+        record.clear();
+        record.extend_from_slice(whole);
+        let size = length.len() + whole.len();
+        run.consume(size);
+        return Ok(true);
+    }
     let mut length = [0; 4];
     match run.read_exact(&mut length) {
         Ok(()) => {}
