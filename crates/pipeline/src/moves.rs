@@ -28,13 +28,17 @@ impl Moves {
         Self { by_ordinal: Sorter::new(folder), writer: Writer::default(), packs: Vec::new() }
     }
 
-    /// The item is in the blob that is being written, from this offset on.
-    pub(crate) fn add(&mut self, ordinal: u64, offset: u64) -> Result<()> {
-        let pack = self.packs.len() as u32;
+    /// How many blobs are whole. Those that are being written have the numbers from there on, in the order in which they will be whole.
+    pub(crate) fn blobs(&self) -> u32 {
+        self.packs.len() as u32
+    }
+
+    /// The item is in the blob with this number, from this offset on.
+    pub(crate) fn add(&mut self, pack: u32, ordinal: u64, offset: u64) -> Result<()> {
         self.by_ordinal.push(&self.writer.clear().u64(ordinal).u32(pack).u64(offset).bytes)
     }
 
-    /// That blob is whole.
+    /// The next blob is whole.
     pub(crate) fn wrote(&mut self, blob: Blob) {
         self.packs.push(blob);
     }
