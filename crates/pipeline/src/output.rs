@@ -380,13 +380,13 @@ mod tests {
         let assembled = assemble(&all, Publication::Idx([SIDE; 2]), None, &mut packs, &mut moves, folder).unwrap();
         assert_eq!((assembled.len(), moves.blobs()), (3, 3));
         for (list, (blobs, made)) in lists.iter().zip(&assembled) {
-            let of_place = || (0..items.len()).filter(|at| place(*at) == list.place).map(|at| items[at].1 as u8);
+            let of_place = (0..items.len()).filter(|at| place(*at) == list.place).map(|at| items[at].1 as u8);
             let written = |made: &Made| std::fs::read(made.path()).unwrap();
             let (images, labels) = (written(&made[0]), written(&made[1]));
             assert_eq!(blobs.each(), [made[0].blob, made[1].blob]);
             assert_eq!(made[0].blob.digest, Digest::of(&images));
             assert_eq!(images.len(), 16 + SIZE * list.count as usize);
-            assert!(images[16..].chunks_exact(SIZE).zip(of_place()).all(|(image, level)| image == [level; SIZE]));
+            assert!(images[16..].chunks_exact(SIZE).zip(of_place).all(|(image, level)| image == [level; SIZE]));
             assert_eq!(labels.len(), 8 + list.count as usize);
         }
     }
