@@ -11,11 +11,11 @@ use crate::files::{Spooled, temporary};
 use crate::{Error, Result};
 
 /// Bytes of a block. In a file of payloads one begins at each multiple of it.
-pub(crate) const BLOCK: usize = 1 << 15;
-/// Ranges of results: one for each first byte. Each has a block in memory.
-const RANGES: usize = 1 << 8;
+pub(crate) const BLOCK: usize = 1 << 16;
+/// Ranges of results, by their first byte. Each has a block in memory: 8 MiB.
+const RANGES: usize = 1 << 7;
 
-/// Writes payloads: those whose results begin with the same byte share blocks.
+/// Writes payloads: those whose results are in one range share blocks.
 pub(crate) struct PayloadWriter {
     file: NamedTempFile,
     folder: PathBuf,
@@ -50,7 +50,7 @@ impl PayloadWriter {
             self.end += payload.len().next_multiple_of(BLOCK) as u64;
             return Ok(start);
         }
-        let range = if self.ranges.len() == RANGES { usize::from(result.as_bytes()[0]) } else { 0 };
+        let range = usize::from(result.as_bytes()[0]) * self.ranges.len() / 256;
         let filling = &mut self.ranges[range];
         if filling.bytes.len() + payload.len() > BLOCK {
             filling.write(file).map_err(cannot)?;
@@ -128,10 +128,10 @@ mod tests {
         let (_, all) = written(std::iter::repeat_n(784, 20_000), true);
         let mut of_block = std::collections::HashMap::new();
         for (result, _, offset) in &all {
-            let first = result.as_bytes()[0];
-            assert_eq!(*of_block.entry(offset / BLOCK as u64).or_insert(first), first);
+            let range = usize::from(result.as_bytes()[0]) * RANGES / 256;
+            assert_eq!(*of_block.entry(offset / BLOCK as u64).or_insert(range), range);
         }
-        // 78 or so of one range: two blocks
+        // 156 or so of one range: two blocks
         assert!(of_block.len() < 3 * RANGES, "{}", of_block.len());
         // in the order in which they come, each is behind the one before
         let (_, all) = written(std::iter::repeat_n(784, 200), false);
