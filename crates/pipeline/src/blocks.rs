@@ -37,8 +37,8 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// Whether a block serves two reads or more. If it does not, as in a file that is read in another order than it was written, reading what is asked for is
-    /// faster.
+    /// Whether a block serves two reads or more. If it does not, as in a file that is read in another order than it was written, reading what
+    /// is asked for is faster.
     fn pays(&self) -> bool {
         self.reads < TRIAL || self.fetched * 2 <= self.reads
     }

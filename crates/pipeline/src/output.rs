@@ -368,7 +368,7 @@ mod tests {
         let mut lists =
             Place::ALL.map(|place| SplitList::new(place, Publication::Idx([SIDE; 2]), None, folder).unwrap());
         // one split has items of the first half of all results alone
-        let place = |at: usize| if at % 10 == 0 && at < 2500 { Place::Test } else { Place::ALL[at % 2] };
+        let place = |at: usize| if at.is_multiple_of(10) && at < 2500 { Place::Test } else { Place::ALL[at % 2] };
         for (at, &(result, ordinal, offset)) in items.iter().enumerate() {
             lists[place(at) as usize].add(&candidate(result, ordinal, offset), "x").unwrap();
         }

@@ -1,5 +1,5 @@
-//! The payloads of a run on their way, in an order that makes them fast to read. Those of about one result are together, as in the published splits, so
-//! publishing reads blocks of many, each once, and not each payload where it happens to be.
+//! The payloads of a run on their way, in an order that makes them fast to read. Those of results near each other are together, as in the
+//! published splits, so publishing reads blocks of many, each once, and not each payload where it happens to be.
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
