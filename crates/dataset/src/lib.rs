@@ -22,6 +22,7 @@ mod dataset;
 mod download;
 mod environment;
 mod error;
+mod file_body;
 mod folder;
 mod head;
 pub mod idx;

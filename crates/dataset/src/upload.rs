@@ -23,6 +23,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use crate::bucket::{Bucket, timeouts};
+use crate::file_body::FileBody;
 use crate::{Blob, Digest, Error, Result};
 
 /// Content of more bytes is sent in parts of at least this size.
@@ -31,8 +32,6 @@ const PART: u64 = 8 << 20;
 const MOST_PARTS: u64 = 10_000;
 /// S3 takes no larger content in one request.
 const WHOLE: u64 = 5 << 30;
-/// What is read at once of a file that is sent in one request.
-const BLOCK: usize = 1 << 18;
 /// Parts in flight; with the one that is read, the memory that an upload takes.
 const CONCURRENT: usize = 3;
 /// Until the answer to a request with a body of up to [`PART`] bytes begins: enough for 30 kB/s. To a larger one, from its last byte on.
@@ -207,13 +206,13 @@ impl Bucket {
     /// Writes a file in one request, which is not tried again; `false` if it did not arrive. Parts are read again and hashed, so they say what is wrong with
     /// the file, and small enough for every proxy.
     async fn put_whole(&self, key: &str, file: &Path, blob: Blob, content_type: &str) -> bool {
-        let Ok(body) = ByteStream::read_from().path(file).buffer_size(BLOCK).build().await else { return false };
+        let Ok(body) = FileBody::open(file).await else { return false };
         // not every store compares the digest
-        if body.size_hint().1 != Some(blob.size) {
+        if body.size_hint().exact() != Some(blob.size) {
             return false;
         }
         let (unsent, sent) = oneshot::channel();
-        let body = Tracked { body: Box::pin(body.into_inner()), unsent: Some(unsent) };
+        let body = Tracked { body: Box::pin(SdkBody::from_body_1_x(body)), unsent: Some(unsent) };
         let body = ByteStream::new(SdkBody::from_body_1_x(body));
         let parts = u32::try_from(blob.size.div_ceil(PART)).unwrap_or(u32::MAX);
         let config = Builder::new()

@@ -25,7 +25,7 @@ pub struct Places {
     pub sources: slipway_sources::Places,
     /// The unpacked package, if the source is one of npm.
     pub npm: Option<PathBuf>,
-    /// An existing folder for temporary files, with room for what is new and for the largest split.
+    /// An existing folder for temporary files, with room for what is new and for the splits that change.
     pub temporary: PathBuf,
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use slipway_digest::Digest;
 use slipway_experiment::{Pipeline, Publication};
 
 use crate::difference_hash::DifferenceHash;
-use crate::files::{Spool, Spooled};
+use crate::files::Spooled;
 use crate::levels::Levels;
+use crate::payloads::PayloadWriter;
 use crate::picture::{Form, LARGEST, Picture};
 use crate::record::{Fault, Good, Item, Kind, Part, Payload};
 use crate::transform::Transformer;
@@ -19,7 +21,7 @@ pub(crate) struct Examiner {
     hash: Option<DifferenceHash>,
     form: Publication,
     /// See [`Examiner::keep`].
-    payloads: Spool,
+    payloads: PayloadWriter,
     /// What [`Payload::pack`] calls it.
     number: u32,
     /// Bytes of images and of the values of rows that were read.
@@ -42,7 +44,8 @@ impl Examiner {
             transformer: Transformer::new(&pipeline.transform),
             hash: pipeline.validate.near_duplicates.map(|_| DifferenceHash::default()),
             form: pipeline.publish,
-            payloads: Spool::new(folder)?,
+            // image files are published in the order of their labels first
+            payloads: PayloadWriter::new(folder, !matches!(pipeline.publish, Publication::Images))?,
             number,
             bytes: 0,
         })
@@ -108,14 +111,14 @@ impl Examiner {
         }
         let result = if changed { picture.digest() } else { content };
         let payload = match (self.form, file) {
-            (Publication::Idx(_), _) => self.keep(&picture.levels, Kind::Levels)?,
+            (Publication::Idx(_), _) => self.keep(&result, &picture.levels, Kind::Levels)?,
             // an image is not published as a row, so the others are files of images
             (_, Some((file, form))) if !changed => {
                 let kind = if form == Form::Png { Kind::Png } else { Kind::Jpeg };
-                self.keep(file, kind)?
+                self.keep(&result, file, kind)?
             }
             _ => match picture.encode() {
-                Ok(file) => self.keep(&file, Kind::Png)?,
+                Ok(file) => self.keep(&result, &file, Kind::Png)?,
                 Err(reason) => return Ok(fault(from, reason)),
             },
         };
@@ -133,10 +136,9 @@ impl Examiner {
     }
 
     /// Takes the bytes that are published of an item, or become that.
-    pub(crate) fn keep(&mut self, bytes: &[u8], kind: Kind) -> Result<Payload> {
-        let payload = Payload { pack: self.number, offset: self.payloads.size(), length: bytes.len() as u32, kind };
-        self.payloads.write(bytes)?;
-        Ok(payload)
+    pub(crate) fn keep(&mut self, result: &Digest, bytes: &[u8], kind: Kind) -> Result<Payload> {
+        let offset = self.payloads.add(result, bytes)?;
+        Ok(Payload { pack: self.number, offset, length: bytes.len() as u32, kind })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files on their way: records of any length one after the other, and what is hashed while it is written.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use slipway_dataset::Blob;
@@ -57,7 +57,7 @@ impl Hashed {
     }
 }
 
-fn temporary(folder: &Path) -> Result<NamedTempFile> {
+pub(crate) fn temporary(folder: &Path) -> Result<NamedTempFile> {
     let file = tempfile::Builder::new().prefix("pipeline-").tempfile_in(folder);
     file.map_err(|error| Error::temporary(folder, &error))
 }
@@ -91,6 +91,11 @@ impl<W: Write> Writing<W> {
 }
 
 impl Spooled {
+    /// A file that is whole.
+    pub(crate) fn of(file: NamedTempFile) -> Self {
+        Self(file)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -111,19 +116,33 @@ impl Made {
 pub(crate) struct Records {
     reader: BufReader<File>,
     path: PathBuf,
+    /// Bytes of the record that it is at, with its length, if they are whole in the reader's buffer; 0 if the record is in `record`.
+    whole: usize,
     record: Vec<u8>,
 }
+
+/// The length of a record.
+const LENGTH: usize = 4;
 
 impl Records {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::file("read", path, &error))?;
-        Ok(Self { reader: BufReader::with_capacity(BUFFER, file), path: path.to_owned(), record: Vec::new() })
+        Ok(Self { reader: BufReader::with_capacity(BUFFER, file), path: path.to_owned(), whole: 0, record: Vec::new() })
     }
 
     /// Goes to the next record; `false` at the end.
     pub(crate) fn advance(&mut self) -> Result<bool> {
         let unreadable = |error| Error::file("read", &self.path, &error);
-        let mut length = [0; 4];
+        self.reader.consume(std::mem::take(&mut self.whole));
+        if let Some((length, rest)) = self.reader.buffer().split_first_chunk()
+            && let length = u32::from_be_bytes(*length) as usize
+            && length <= rest.len()
+        {
+            // nearly all are read where they are
+            self.whole = LENGTH + length;
+            return Ok(true);
+        }
+        let mut length = [0; LENGTH];
         match self.reader.read_exact(&mut length) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
@@ -136,14 +155,15 @@ impl Records {
 
     /// The record that it is at.
     pub(crate) fn record(&self) -> &[u8] {
-        &self.record
+        if self.whole > 0 { &self.reader.buffer()[LENGTH..self.whole] } else { &self.record }
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>> {
-        Ok(if self.advance()? { Some(&self.record) } else { None })
+        Ok(if self.advance()? { Some(self.record()) } else { None })
     }
 
     pub(crate) fn rewind(&mut self) -> Result<()> {
+        self.whole = 0;
         self.reader.rewind().map_err(|error| Error::file("read", &self.path, &error))
     }
 
@@ -151,5 +171,47 @@ impl Records {
     pub(crate) fn damaged(&self) -> Error {
         let error = std::io::Error::other("it is not what this version writes; delete it");
         Error::file("read", &self.path, &error)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_as_they_were_written_whatever_their_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut random = fastrand::Rng::with_seed(5);
+        // some end with the buffer of the reader, some are larger than it
+        let lengths = [0, 1, BUFFER - 2 * LENGTH - 1, 0, 3 * BUFFER, 10, 0].into_iter();
+        let lengths = lengths.chain((0..2000).map(|number| number * 37 % 900)).chain([2 * BUFFER, 0]);
+        let written: Vec<Vec<u8>> = lengths.map(|length| (0..length).map(|_| random.u8(..)).collect()).collect();
+        let mut spool = Spool::new(folder.path()).unwrap();
+        written.iter().for_each(|record| spool.record(record).unwrap());
+        let spooled = spool.finish().unwrap();
+        let mut records = spooled.records().unwrap();
+        for _ in 0..2 {
+            for record in &written {
+                assert!(records.advance().unwrap());
+                assert!(records.record() == record);
+            }
+            assert!(records.next().unwrap().is_none());
+            records.rewind().unwrap();
+            // from any place
+            assert_eq!(records.next().unwrap(), Some(&written[0][..]));
+            assert_eq!(records.next().unwrap(), Some(&written[1][..]));
+            records.rewind().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut");
+        std::fs::write(&path, [0, 0, 0, 2, 7, 7, 0, 0, 0, 2, 7]).unwrap();
+        let mut records = Records::open(&path).unwrap();
+        assert_eq!(records.next().unwrap(), Some(&[7, 7][..]));
+        records.next().unwrap_err();
     }
 }

@@ -1,5 +1,6 @@
 //! IDX files, one image at a time.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, Read};
 
@@ -36,6 +37,7 @@ pub(crate) fn read(
     }
     let (mut levels, mut number) = (Vec::new(), Vec::new());
     let mut upright = Vec::new();
+    let (mut name, mut label) = (String::new(), String::new());
     for index in 0..count {
         pixels.next(size as usize, &mut levels)?;
         numbers.next(1, &mut number)?;
@@ -45,8 +47,12 @@ pub(crate) fn read(
             exchange(&levels, width as usize, &mut upright);
             std::mem::swap(&mut levels, &mut upright);
         }
-        let label = (i64::from(number[0]) - i64::from(source.first_label)).to_string();
-        let from = Origin { name: &format!("image {index}"), part, label: &label };
+        name.clear();
+        label.clear();
+        // a String takes everything
+        let _ = write!(name, "image {index}");
+        let _ = write!(label, "{}", i64::from(number[0]) - i64::from(source.first_label));
+        let from = Origin { name: &name, part, label: &label };
         take(&examiner.levels(from, shape, &mut levels)?)?;
     }
     pixels.end()?;

@@ -33,6 +33,7 @@
 //! blobs that nobody names.
 
 mod arrival;
+mod blocks;
 mod build;
 mod clean;
 mod difference_hash;
@@ -48,6 +49,7 @@ mod moves;
 mod near;
 mod output;
 mod pack;
+mod payloads;
 mod picture;
 mod plan;
 mod publish;

@@ -12,8 +12,8 @@ use crate::files::{Hashed, Made};
 use crate::index::{IndexReader, IndexWriter, Line};
 use crate::pack::{PackWriter, Packs};
 use crate::read::Readings;
-use crate::record::{Reader, Writer};
-use crate::sort::{Sorted, Sorter};
+use crate::record::Writer;
+use crate::sort::{Lookup, Sorter};
 
 /// Items that a build has published, and where.
 pub(crate) struct Moves {
@@ -28,13 +28,17 @@ impl Moves {
         Self { by_ordinal: Sorter::new(folder), writer: Writer::default(), packs: Vec::new() }
     }
 
-    /// The item is in the blob that is being written, from this offset on.
-    pub(crate) fn add(&mut self, ordinal: u64, offset: u64) -> Result<()> {
-        let pack = self.packs.len() as u32;
+    /// How many blobs are whole. Those that are being written have the numbers from there on, in the order in which they will be whole.
+    pub(crate) fn blobs(&self) -> u32 {
+        self.packs.len() as u32
+    }
+
+    /// The item is in the blob with this number, from this offset on.
+    pub(crate) fn add(&mut self, pack: u32, ordinal: u64, offset: u64) -> Result<()> {
         self.by_ordinal.push(&self.writer.clear().u64(ordinal).u32(pack).u64(offset).bytes)
     }
 
-    /// That blob is whole.
+    /// The next blob is whole.
     pub(crate) fn wrote(&mut self, blob: Blob) {
         self.packs.push(blob);
     }
@@ -58,8 +62,7 @@ pub(crate) fn settle(readings: &Readings, moves: Moves, folder: &Path) -> Result
     let mut payloads = Packs::default();
     payloads.open(here, readings.payloads.path())?;
     let mut rest = PackWriter::new(folder, packs.len() as u32);
-    let mut moves = Moved { sorted: by_ordinal.sorted()?, next: None };
-    moves.advance()?;
+    let mut moves = Lookup::new(by_ordinal.sorted()?, |record| Some((record.u32()?, record.u64()?)))?;
     let mut index = IndexWriter::new(Hashed::new(folder)?);
     let mut reader = IndexReader::open(readings.index.path())?;
     let mut bytes = Vec::new();
@@ -94,30 +97,4 @@ pub(crate) fn settle(readings: &Readings, moves: Moves, folder: &Path) -> Result
     let made = rest.finish()?;
     packs.extend(made.iter().map(|made| Some(made.blob)));
     Ok(Settled { index: index.into_file().finish()?, packs, made })
-}
-
-/// Items that have moved, asked for in the order of their ordinals.
-struct Moved {
-    sorted: Sorted,
-    next: Option<(u64, u32, u64)>,
-}
-
-impl Moved {
-    fn of(&mut self, ordinal: u64) -> Result<Option<(u32, u64)>> {
-        match self.next {
-            Some((next, pack, offset)) if next == ordinal => {
-                self.advance()?;
-                Ok(Some((pack, offset)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        self.next = self.sorted.next()?.and_then(|record| {
-            let mut reader = Reader { bytes: record };
-            Some((reader.u64()?, reader.u32()?, reader.u64()?))
-        });
-        Ok(())
-    }
 }

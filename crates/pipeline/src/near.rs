@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::Result;
 use crate::files::Spool;
 use crate::record::{Reader, Writer};
-use crate::sort::{Sorted, Sorter};
+use crate::sort::{Lookup, Sorted, Sorter};
 
 /// One bit for each of many numbers.
 pub(crate) struct Bits(Vec<u64>);
@@ -27,6 +27,9 @@ impl Bits {
         self.0[(number / 64) as usize] >> (number % 64) & 1 == 1
     }
 }
+
+/// Of the rank of a near-duplicate: the rank of the item that it is one of, and in how many bits they differ.
+pub(crate) type Found = Lookup<(u64, u8)>;
 
 /// Takes the hashes of items in the order of precedence within their classes.
 pub(crate) struct NearDuplicates {
@@ -91,9 +94,7 @@ impl NearDuplicates {
                 found.push(&writer.clear().u64(later).u64(earlier).u8(bits).bytes)?;
             }
         }
-        let mut found = Found { sorted: found.sorted()?, next: None };
-        found.advance()?;
-        Ok(found)
+        Lookup::new(found.sorted()?, |record| Some((record.u64()?, record.u8()?)))
     }
 }
 
@@ -129,33 +130,6 @@ fn compare(mut sorted: Sorted, distance: u8, pairs: &mut Sorter, writer: &mut Wr
         together.push((rank, hash));
     }
     Ok(())
-}
-
-/// Near-duplicates, asked for in the order of their ranks.
-pub(crate) struct Found {
-    sorted: Sorted,
-    next: Option<(u64, u64, u8)>,
-}
-
-impl Found {
-    /// The rank of the item that this one is a near-duplicate of, and in how many bits they differ.
-    pub(crate) fn of(&mut self, rank: u64) -> Result<Option<(u64, u8)>> {
-        match self.next {
-            Some((next, earlier, bits)) if next == rank => {
-                self.advance()?;
-                Ok(Some((earlier, bits)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        self.next = self.sorted.next()?.and_then(|record| {
-            let mut reader = Reader { bytes: record };
-            Some((reader.u64()?, reader.u64()?, reader.u8()?))
-        });
-        Ok(())
-    }
 }
 
 #[cfg(test)]

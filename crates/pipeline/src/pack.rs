@@ -2,9 +2,9 @@
 //! the values of rows, are in packs of their own.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::blocks::{Blocks, Trial};
 use crate::files::{Hashed, Made};
 use crate::record::{Kind, Payload};
 use crate::{Error, Result};
@@ -58,7 +58,8 @@ impl PackWriter {
 /// Packs to read from, by their numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Packs {
-    files: Vec<Option<File>>,
+    files: Vec<Option<(File, Trial)>>,
+    blocks: Blocks,
 }
 
 impl Packs {
@@ -68,16 +69,16 @@ impl Packs {
         if self.files.len() <= number {
             self.files.resize_with(number + 1, || None);
         }
-        self.files[number] = Some(file);
+        self.files[number] = Some((file, Trial::default()));
         Ok(())
     }
 
     /// Reads a payload into `bytes`.
-    pub(crate) fn read(&self, payload: Payload, bytes: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn read(&mut self, payload: Payload, bytes: &mut Vec<u8>) -> Result<()> {
         let unreadable = |error: std::io::Error| Error::file("read", Path::new("a pack"), &error);
-        let file = self.files.get(payload.pack as usize).and_then(Option::as_ref);
-        let file = file.ok_or_else(|| unreadable(std::io::Error::other("it is not there")))?;
+        let file = self.files.get_mut(payload.pack as usize).and_then(Option::as_mut);
+        let (file, trial) = file.ok_or_else(|| unreadable(std::io::Error::other("it is not there")))?;
         bytes.resize(payload.length as usize, 0);
-        file.read_exact_at(bytes, payload.offset).map_err(unreadable)
+        self.blocks.read(payload.pack, file, trial, payload.offset, bytes).map_err(unreadable)
     }
 }

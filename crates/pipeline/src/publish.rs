@@ -1,5 +1,6 @@
 //! From places to a manifest in the store.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use slipway_dataset::{Format, Idx, ImageFolders, Manifest, Splits, Store};
@@ -8,7 +9,7 @@ use slipway_experiment::{DatasetSpec, Pipeline, Publication};
 use crate::build::Places;
 use crate::levels::Levels;
 use crate::moves::Moves;
-use crate::output::{Blobs, Listed, SplitList};
+use crate::output::{Blobs, Listed, SplitList, assemble};
 use crate::pack::Packs;
 use crate::read::Readings;
 use crate::split::Place;
@@ -95,32 +96,39 @@ pub(crate) async fn publish(
     places: &Places,
     store: &Store,
 ) -> Result<Published> {
-    let mut blobs: Vec<(Blobs, u64)> = Vec::new();
     let (mut made_places, mut bytes) = (Vec::new(), 0);
     let mut moves = Moves::new(&places.temporary);
+    let mut ready: Vec<Option<Blobs>> = Vec::new();
     for list in &lists.lists {
-        let known = known(list, store).await?;
-        let ready = match known {
-            Some(known) => known,
-            None => {
-                let packs = open(list, readings, places, store).await?;
-                let layout = lists.layout.as_ref();
-                let (assembled, made) =
-                    list.assemble(pipeline.publish, layout, &packs, &mut moves, &places.temporary)?;
-                for made in &made {
-                    store.push_written(made.path(), made.blob).await?;
-                    bytes += made.blob.size;
-                }
-                let json = serde_json::to_vec(&assembled);
-                store
-                    .keep_step(&list.key, &json.map_err(|error| Error::temporary(&places.temporary, &error.into()))?)
-                    .await?;
-                made_places.push(list.place);
-                assembled
-            }
-        };
-        blobs.push((ready, list.count));
+        ready.push(known(list, store).await?);
     }
+    let missing: Vec<usize> = (0..ready.len()).filter(|number| ready[*number].is_none()).collect();
+    // image files are in the order of their labels first, and of a table much is in memory
+    let at_once = if matches!(pipeline.publish, Publication::Idx(_)) { Place::ALL.len() } else { 1 };
+    for numbers in missing.chunks(at_once) {
+        let some: Vec<&Listed> = numbers.iter().map(|number| &lists.lists[*number]).collect();
+        let assembled = {
+            let mut packs = open(&some, readings, places, store).await?;
+            let layout = lists.layout.as_ref();
+            assemble(&some, pipeline.publish, layout, &mut packs, &mut moves, &places.temporary)?
+        };
+        for (number, (blobs, made)) in numbers.iter().zip(assembled) {
+            let list = &lists.lists[*number];
+            for made in &made {
+                store.push_written(made.path(), made.blob).await?;
+                bytes += made.blob.size;
+            }
+            let json = serde_json::to_vec(&blobs);
+            store
+                .keep_step(&list.key, &json.map_err(|error| Error::temporary(&places.temporary, &error.into()))?)
+                .await?;
+            made_places.push(list.place);
+            ready[*number] = Some(blobs);
+        }
+    }
+    // all are ready now
+    let counts = lists.lists.iter().map(|list| list.count);
+    let blobs: Vec<(Blobs, u64)> = ready.into_iter().flatten().zip(counts).collect();
     let manifest = Manifest { name: name.to_owned(), content: content(pipeline, lists, classes, &blobs)? };
     store.push_manifest(&manifest).await?;
     Ok(Published { manifest, made: made_places, bytes, moves })
@@ -138,10 +146,11 @@ async fn known(list: &Listed, store: &Store) -> Result<Option<Blobs>> {
     Ok(Some(blobs))
 }
 
-/// Opens the packs that hold a list: what was read in this run is here, others are fetched.
-async fn open(list: &Listed, readings: &Readings, places: &Places, store: &Store) -> Result<Packs> {
+/// Opens the packs that hold some lists: what was read in this run is here, others are fetched.
+async fn open(lists: &[&Listed], readings: &Readings, places: &Places, store: &Store) -> Result<Packs> {
     let mut packs = Packs::default();
-    for &number in &list.packs {
+    let numbers: BTreeSet<u32> = lists.iter().flat_map(|list| list.packs.iter().copied()).collect();
+    for number in numbers {
         match readings.packs.get(number as usize) {
             Some(Some(blob)) => packs.open(number, &store.fetch_file(*blob, &places.cache()).await?)?,
             // reading from it says that it is not there

@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::record::Reader;
 use crate::{Error, Result};
 
 /// Bytes of records that are sorted in memory.
@@ -156,6 +157,37 @@ impl Sorted {
     }
 }
 
+/// What sorted records say of numbers. A record begins with its number, and no other one has the same.
+pub(crate) struct Lookup<T> {
+    sorted: Sorted,
+    /// Reads what comes after the number.
+    read: fn(&mut Reader<'_>) -> Option<T>,
+    next: Option<(u64, T)>,
+}
+
+impl<T> Lookup<T> {
+    pub(crate) fn new(sorted: Sorted, read: fn(&mut Reader<'_>) -> Option<T>) -> Result<Self> {
+        let mut lookup = Self { sorted, read, next: None };
+        lookup.advance()?;
+        Ok(lookup)
+    }
+
+    /// What they say of a number. Numbers are asked for in their order, and every one that has a record is.
+    pub(crate) fn of(&mut self, number: u64) -> Result<Option<T>> {
+        let Some((_, said)) = self.next.take_if(|(next, _)| *next == number) else { return Ok(None) };
+        self.advance()?;
+        Ok(Some(said))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.next = self.sorted.next()?.and_then(|record| {
+            let mut reader = Reader { bytes: record };
+            Some((reader.u64()?, (self.read)(&mut reader)?))
+        });
+        Ok(())
+    }
+}
+
 /// A run on its way into a file.
 struct Run {
     writer: BufWriter<File>,
@@ -229,6 +261,16 @@ impl Merge {
 /// Reads the next record of a run into `record`; `false` at its end.
 fn read(run: &mut BufReader<File>, record: &mut Vec<u8>, folder: &Path) -> Result<bool> {
     let unreadable = |error| Error::temporary(folder, &error);
+    if let Some((length, rest)) = run.buffer().split_first_chunk()
+        && let Some(whole) = rest.get(..u32::from_le_bytes(*length) as usize)
+    {
+        // as nearly all are
+        record.clear();
+        record.extend_from_slice(whole);
+        let size = length.len() + whole.len();
+        run.consume(size);
+        return Ok(true);
+    }
     let mut length = [0; 4];
     match run.read_exact(&mut length) {
         Ok(()) => {}
@@ -270,6 +312,20 @@ mod tests {
             records.sort();
             prop_assert_eq!(sorted, records);
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_number_is_found_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sorter = Sorter::new(folder.path());
+        let mut writer = crate::record::Writer::default();
+        for (number, said) in [(7_u64, 1_u8), (2, 2), (3, 3)] {
+            sorter.push(&writer.clear().u64(number).u8(said).bytes).unwrap();
+        }
+        let mut lookup = Lookup::new(sorter.sorted().unwrap(), |record| record.u8().map(u64::from)).unwrap();
+        let said: Vec<Option<u64>> = (0..9).map(|number| lookup.of(number).unwrap()).collect();
+        assert_eq!(said, [None, None, Some(2), Some(3), None, None, None, Some(1), None]);
+        assert_eq!(lookup.of(7).unwrap(), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use slipway_dataset::Blob;
 use slipway_digest::Digest;
 use slipway_experiment::{Amount, Split};
 
-use crate::files::{Hashed, Made, Records};
+use crate::files::{Hashed, Made, Records, Spool};
 use crate::record::{Part, Reader, Writer};
 use crate::sort::Sorter;
 use crate::validate::{Candidate, Classes, Kept};
@@ -153,6 +153,8 @@ pub(crate) fn split(
     let mut states = vec![Class::default(); classes.count as usize];
     // new items by class and by hash
     let mut new = Sorter::new(folder);
+    // and in the order of the candidates, so that each is made once
+    let mut hashes = Spool::new(folder)?;
     let mut writer = Writer::default();
     let mut candidates = kept.candidates()?;
     while let Some(candidate) = candidates.next()? {
@@ -163,12 +165,16 @@ pub(crate) fn split(
                 let to_train = has_parts && test.is_none();
                 let count = if to_train { &mut state.to_train } else { &mut state.free };
                 *count += 1;
-                new.push(&writer.clear().u16(candidate.class).raw(&hash(seed, &candidate.content)).bytes)?;
+                let hash = hash(seed, &candidate.content);
+                new.push(&writer.clear().u16(candidate.class).raw(&hash).bytes)?;
+                hashes.record(&hash)?;
             }
         }
     }
     let (needed, short) = needed(&states, validation, test);
     let limits = limits(new, &needed)?;
+    let hashes = hashes.finish()?;
+    let mut hashes = hashes.records()?;
     let mut counts = vec![[0; 3]; states.len()];
     let mut moved = [0; 3];
     let mut assigned = Sorter::new(folder);
@@ -177,7 +183,10 @@ pub(crate) fn split(
         let class = usize::from(candidate.class);
         let place = match forced(&candidate, has_parts, validation.is_some()) {
             Some(place) => place,
-            None => limits[class].place(&hash(seed, &candidate.content)),
+            None => {
+                let hash = hashes.next()?.and_then(|hash| Hash::try_from(hash).ok());
+                limits[class].place(&hash.unwrap_or_else(|| unreachable!("each new item has a hash")))
+            }
         };
         counts[class][place as usize] += 1;
         if candidate.before.is_none() {

@@ -175,7 +175,7 @@ impl Layout {
 fn good<'a>(from: Origin<'a>, values: &[u8], examiner: &mut Examiner) -> Result<Item<'a>> {
     examiner.bytes += values.len() as u64;
     let content = Digest::of(values);
-    let payload = examiner.keep(values, Kind::Row)?;
+    let payload = examiner.keep(&content, values, Kind::Row)?;
     // what is known of images alone is nothing here
     let good = Good {
         content,
