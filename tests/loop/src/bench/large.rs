@@ -9,7 +9,7 @@ use slipway_experiment::Architecture;
 /// What it is called.
 pub const NAME: &str = "large";
 /// Pixels along each side of its images.
-pub const SIDE: u32 = 40;
+pub const SIDE: u32 = 56;
 const CLASSES: i64 = 10;
 
 /// Puts it into a server's cache, with weights that nobody has trained. Returns the list of models that has it alone.
@@ -33,14 +33,16 @@ pub fn put(cache: &Path) -> Result<String> {
     Ok(format!("models:\n  - name: {NAME}\n    version: \"1\"\n    digest: {digest}\n"))
 }
 
-/// A file of tensors: the length of its head, the head as JSON, and all numbers. Weights differ from each other, and those of one number a channel are
-/// 1/2.
+/// A file of tensors: the length of its head, the head as JSON, and all numbers. Weights are as large as they are before training, so that no answer is
+/// certain; those of one number a channel are 1/2.
 fn safetensors(tensors: impl Iterator<Item = (String, Vec<i64>)>) -> Vec<u8> {
     let (mut head, mut numbers) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
         let start = numbers.len();
-        for at in 0..shape.iter().product::<i64>() {
-            let number = if shape.len() > 1 { ((at % 17) as f32 - 8.0) / 64.0 } else { 0.5 };
+        let inputs = shape[1..].iter().product::<i64>();
+        for at in 0..shape[0] * inputs {
+            let uniform = ((at * 31 % 101) as f32 - 50.0) / 50.0;
+            let number = if shape.len() > 1 { uniform / (inputs as f32).sqrt() } else { 0.5 };
             numbers.extend_from_slice(&number.to_le_bytes());
         }
         head.insert(name, json!({"dtype": "F32", "shape": shape, "data_offsets": [start, numbers.len()]}));
@@ -66,7 +68,7 @@ mod tests {
         let (head, numbers) = rest.split_at(u64::from_le_bytes(*length) as usize);
         let head: Value = serde_json::from_slice(head).unwrap();
         // a quarter of the side, twice, and 64 channels
-        assert_eq!(head["fc.weight"]["shape"], json!([CLASSES, 64 * 10 * 10]));
+        assert_eq!(head["fc.weight"]["shape"], json!([CLASSES, 64 * 14 * 14]));
         let ends = head.as_object().unwrap().values().map(|tensor| tensor["data_offsets"][1].as_u64().unwrap());
         assert_eq!(ends.max(), Some(numbers.len() as u64));
     }
