@@ -5,6 +5,7 @@
 //! such a connection is closed under their hands. So the limits are kept here, with the same rules for both versions of HTTP.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,6 +26,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tower::Service;
+
+use crate::streams::Streams;
 
 /// How long the first byte of a connection may take, and then the head of each request from its first byte to its end.
 const HEAD: Duration = Duration::from_secs(10);
@@ -46,7 +49,6 @@ const OTHER_FILES: u64 = 64;
 /// The connections of one listener.
 #[derive(Clone)]
 pub struct Connections {
-    http: Arc<Builder<TokioExecutor>>,
     places: Arc<Semaphore>,
     most: u32,
     /// Set while every place is taken: connections without a request then make room.
@@ -57,16 +59,8 @@ pub struct Connections {
 impl Connections {
     /// At most `most` connections at once, until `ended` is true.
     pub fn new(most: u32, ended: watch::Receiver<bool>) -> Self {
-        let mut http = Builder::new(TokioExecutor::new());
-        // Without a limit for heads of hyper's own: see above.
-        http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER);
-        http.http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
-            .initial_connection_window_size(4 * BUFFER as u32)
-            .initial_stream_window_size(BUFFER as u32);
         let places = Arc::new(Semaphore::new(most as usize));
-        Self { http: Arc::new(http), places, most, crowded: Arc::default(), ended }
+        Self { places, most, crowded: Arc::default(), ended }
     }
 
     /// Answers on this listener until the end, then finishes the requests in flight. Connections without a request are not waited for.
@@ -126,13 +120,16 @@ impl Connections {
                 }
             })
         };
-        let mut connection = pin!(self.http.serve_connection(io, service));
+        let streams = Streams::default();
+        let http = http(streams.clone());
+        let mut connection = pin!(http.serve_connection(io, service));
+        let _end = streams.end();
         let mut ended = self.ended.clone();
         let mut look = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
         let (mut ending, mut closing) = (false, false);
         loop {
             let looked = tokio::select! {
-                done = connection.as_mut() => {
+                done = poll_fn(|cx| streams.poll_with(connection.as_mut(), cx)) => {
                     if let Err(error) = done {
                         tracing::debug!(event = "connection_failed", "{error}");
                     }
@@ -156,6 +153,19 @@ impl Connections {
             }
         }
     }
+}
+
+/// How a connection speaks HTTP, and where its requests run.
+fn http(streams: Streams) -> Builder<Streams> {
+    let mut http = Builder::new(streams);
+    // Without a limit for heads of hyper's own: see above.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_connection_window_size(4 * BUFFER as u32)
+        .initial_stream_window_size(BUFFER as u32);
+    http
 }
 
 /// How many connections there may be at each of two addresses, if this many are wanted: no more than the limit of open files allows.
@@ -319,8 +329,12 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use axum::routing::{get, post};
+    use futures::future::join;
+    use futures::poll;
     use http_body_util::{BodyExt as _, Empty};
     use hyper::StatusCode;
+    use hyper::client::conn::http2::{SendRequest, handshake};
+    use hyper_util::rt::TokioExecutor;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
     use tokio::task::JoinHandle;
 
@@ -508,19 +522,66 @@ mod tests {
         serving.await.unwrap();
     }
 
+    type Requests = SendRequest<Empty<Bytes>>;
+
+    /// A client that speaks HTTP/2, and the task that is its connection.
+    async fn http2(client: DuplexStream) -> (Requests, JoinHandle<hyper::Result<()>>) {
+        let (requests, connection) = handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+        (requests, tokio::spawn(connection))
+    }
+
+    /// Sends a request and reads its answer.
+    async fn ask2(mut requests: Requests, path: &str) -> Bytes {
+        let request = Request::get(format!("http://a{path}")).body(Empty::<Bytes>::new()).unwrap();
+        let answer = requests.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.into_body().collect().await.unwrap().to_bytes()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn http2_is_answered_without_an_upgrade() {
         let server = Server::new();
         let (client, answering) = server.connect();
-        let (mut send, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
-        let driving = tokio::spawn(connection);
-        let request = Request::get("http://a/").body(Empty::<Bytes>::new()).unwrap();
-        let answer = send.send_request(request).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "here");
+        let (requests, driving) = http2(client).await;
+        for _ in 0..3 {
+            assert_eq!(ask2(requests.clone(), "/").await, "here");
+        }
+        drop(requests);
         // Ends by itself when nothing more comes.
         answering.await.unwrap();
         driving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_request_of_http2_waits_for_another_one() {
+        let server = Server::new();
+        let (client, answering) = server.connect();
+        let (requests, driving) = http2(client).await;
+        let mut slow = Box::pin(join(ask2(requests.clone(), "/slow"), ask2(requests.clone(), "/slow")));
+        // both are sent
+        assert!(poll!(&mut slow).is_pending());
+        assert_eq!(ask2(requests.clone(), "/").await, "here");
+        server.slow.add_permits(1);
+        assert_eq!(slow.await, (Bytes::from("late"), Bytes::from("late")));
+        assert_eq!(ask2(requests.clone(), "/").await, "here");
+        drop(requests);
+        answering.await.unwrap();
+        driving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_of_http2_ends_with_its_connection() {
+        let server = Server::new();
+        let (client, answering) = server.connect();
+        let (requests, driving) = http2(client).await;
+        let mut slow = Box::pin(ask2(requests.clone(), "/slow"));
+        assert!(poll!(&mut slow).is_pending());
+        // sent after it, so it has begun
+        assert_eq!(ask2(requests.clone(), "/").await, "here");
+        driving.abort();
+        assert!(driving.await.unwrap_err().is_cancelled());
+        answering.await.unwrap();
+        // nothing of the router is left, and so nothing of the request
+        assert_eq!(Arc::strong_count(&server.slow), 1);
     }
 }

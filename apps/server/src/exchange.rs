@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
 /// The time limit of a whole request, which includes the time that the client takes to send the body.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// A shorter answer is not compressed: it fits into one packet.
-const LEAST_COMPRESSED: u64 = 1024;
+pub(crate) const LEAST_COMPRESSED: u64 = 1024;
 /// The longest error text of the framework that is passed on, in bytes.
 const MAX_TEXT: usize = 4096;
 

@@ -35,6 +35,7 @@ pub mod routes;
 pub mod sampling;
 pub mod settings;
 pub mod statistics;
+mod streams;
 pub mod tensor;
 pub mod trial;
 pub mod workers;

@@ -14,7 +14,7 @@ use crate::challenge::Challenger;
 use crate::interface::{BATCH, Interface};
 use crate::network::{Network, classify};
 use crate::quick::Quick;
-use crate::room::{Room, Share, resident};
+use crate::room::{Room, Share, anonymous};
 use crate::statistics::Statistics;
 use crate::tensor::Array;
 use crate::trial::Found;
@@ -53,7 +53,7 @@ pub enum NotLoaded {
 
 impl Loaded {
     /// Loads a model from its folder and warms it up, so that no request waits for a cold model. `found` is what its trial found, which
-    /// a built-in network does not need. While this runs, nothing else loads: the memory that it takes is measured.
+    /// a built-in network does not need. While this runs, nothing else loads: the memory that it takes is measured, without the code that it runs.
     ///
     /// # Errors
     /// When the folder does not hold a model, the model does not run, or there is no room for it.
@@ -71,7 +71,7 @@ impl Loaded {
         let copies = if content == Content::Bundle { 2 } else { 1 };
         let least = (copies * size(folder, content).map_err(failed)?).max(found.map_or(0, |found| found.bytes));
         let memory = room.take(least).map_err(no_room)?;
-        let before = resident();
+        let before = anonymous();
         let workers = workers.max(1);
         let (mut network, mut interface) = Network::load(content, folder, workers).map_err(failed)?;
         if let Some(Found { most, other, .. }) = found {
@@ -93,13 +93,17 @@ impl Loaded {
             networks.push(Mutex::new(network.share().map_err(failed)?));
         }
         networks.push(Mutex::new(network));
-        let grown = resident().saturating_sub(before);
+        let grown = anonymous().saturating_sub(before);
         let memory = if grown > least {
             drop(memory);
             room.take(grown).map_err(no_room)?
         } else {
             memory
         };
+        if quick.is_some() {
+            // Nothing of libtorch answers its requests. What did run of it compared the two forms, or registered operators when the program started.
+            slipway_allocator::files::release();
+        }
         let Pin { name, version, digest } = pin.clone();
         let (version, statistics) = (version.to_string(), Statistics::default());
         let challenger = ArcSwapOption::empty();

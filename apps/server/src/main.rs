@@ -37,6 +37,8 @@ const LAST_SAMPLES: Duration = Duration::from_secs(4);
 fn main() -> ExitCode {
     // Before any thread starts: the allocator then keeps the memory of a call's temporaries for the next call.
     slipway_allocator::keep();
+    // so that what only the start and the loading of models need can be given back
+    slipway_allocator::files::remember();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

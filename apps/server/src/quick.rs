@@ -1,9 +1,10 @@
 //! Models that answer in less time than a hand-over to another thread takes: the threads that answer requests run them themselves.
 //!
 //! A request that is alone is answered at once. Otherwise the first of several lets its thread read those that have arrived as well, and
-//! then answers all of them as one batch, while other threads read on. So batches grow with the load, and nothing waits for one to fill.
+//! then answers all of them as one batch, while other threads read on. So batches grow with the load, and nothing waits for one to fill. What
+//! needs several calls lets its thread do other things between them: answers are sent, and who comes too late is refused.
 //!
-//! What waits is bounded by the time that it takes: more requests than can be answered are refused at once, most of them before they are read.
+//! What is not answered yet is bounded by the time that it takes: more requests than can be answered are refused at once, most of them before they are read.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +20,10 @@ use crate::workers::{Answer, NoAnswer, Request, run};
 
 /// How long one call may keep a thread that answers requests.
 const LONGEST: Duration = Duration::from_millis(1);
-/// What so many such calls answer may wait to be taken; what was taken may be as much. A refused client is told to come back after a second, so a burst
-/// that is answered much sooner than that is not refused.
-const CALLS: usize = 50;
-/// So few requests may always wait: with many rows in each, or a slower model, they are still no crowd.
+/// What so many such calls answer may be there at once. A refused client is told to come back after a second, so a burst that is answered much
+/// sooner than that is not refused.
+const CALLS: usize = 100;
+/// So few requests may always be there: with many rows in each, or a slower model, they are still no crowd.
 const FEW: usize = 64;
 
 /// What makes a model quick.
@@ -37,8 +38,11 @@ pub(crate) struct Quick {
 /// What waits to be answered.
 #[derive(Debug, Default)]
 struct Waiting {
+    /// Those that nobody has taken yet.
     requests: VecDeque<Request>,
-    /// Of all of them.
+    /// How many there are with those that were taken and are not answered yet.
+    unanswered: usize,
+    /// The rows of all these.
     rows: usize,
 }
 
@@ -67,9 +71,9 @@ impl Quick {
     }
 
     fn is_crowded_by(&self, waiting: &Waiting, capacity: usize) -> Option<usize> {
-        let requests = waiting.requests.len();
-        let takes_long = requests >= FEW && waiting.rows >= self.rows.saturating_mul(CALLS);
-        (requests >= capacity || takes_long).then_some(requests)
+        let Waiting { unanswered, rows, .. } = *waiting;
+        let takes_long = unanswered >= FEW && rows >= self.rows.saturating_mul(CALLS);
+        (unanswered >= capacity || takes_long).then_some(unanswered)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -113,32 +117,50 @@ pub(crate) async fn ask(
         let is_first = waiting.requests.is_empty();
         let request = Request { model: Arc::clone(&model), inputs, rows, features, answer, since: Instant::now() };
         waiting.requests.push_back(request);
+        waiting.unanswered += 1;
         waiting.rows += rows;
         is_first
     };
     if is_first {
-        first = Some(First { model: &model, metrics });
+        let first = first.insert(First { model: &model, metrics, taken: None });
         if metrics.in_flight.get() > 1 {
             tokio::task::yield_now().await;
         }
+        while first.answers_some() {
+            tokio::task::yield_now().await;
+        }
     }
-    drop(first.take());
+    drop(first);
     answered.await.unwrap_or_else(|_| Err(NoAnswer::Model("its thread has ended".to_owned())))
 }
 
-/// The first of the requests that wait. It answers all of them when it is dropped, and so also if its own client leaves before.
+/// The first of the requests that wait. It answers all of them, also if its own client leaves before.
 struct First<'a> {
     model: &'a Loaded,
     metrics: &'a Metrics,
+    /// Those that it has taken and not answered yet; `None` before it has taken any. Who comes after that has a first of its own.
+    taken: Option<VecDeque<Request>>,
+}
+
+impl First<'_> {
+    /// Answers what one call may have. Returns whether there is more.
+    fn answers_some(&mut self) -> bool {
+        let Some(quick) = &self.model.quick else { return false };
+        let taken = self.taken.get_or_insert_with(|| std::mem::take(&mut quick.waiting().requests));
+        let batch = quick.batch(taken);
+        let (requests, rows) = (batch.len(), batch.iter().map(|request| request.rows).sum::<usize>());
+        run(self.metrics, batch, &|model, inputs, features| model.run_here(inputs, features));
+        let mut waiting = quick.waiting();
+        waiting.unanswered -= requests;
+        waiting.rows -= rows;
+        !taken.is_empty()
+    }
 }
 
 impl Drop for First<'_> {
     fn drop(&mut self) {
-        let Some(quick) = &self.model.quick else { return };
-        let Waiting { requests: mut waiting, .. } = std::mem::take(&mut *quick.waiting());
-        while !waiting.is_empty() {
-            run(self.metrics, quick.batch(&mut waiting), &|model, inputs, features| model.run_here(inputs, features));
-        }
+        let is_done = self.taken.as_ref().is_some_and(VecDeque::is_empty);
+        while !is_done && self.answers_some() {}
     }
 }
 
@@ -256,14 +278,18 @@ mod tests {
         metrics.in_flight.set(2);
         let crowd = || model.quick.as_ref().unwrap().is_crowded(1024);
         let ask_for = |images| ask(Arc::clone(&model), input(0, images), images, false, 1024, &metrics);
-        // first few requests with more rows than fifty calls take, then enough of them
-        let mut asked: Vec<_> = (0..FEW).map(|at| Box::pin(ask_for(if at < 50 { 8 } else { 1 }))).collect();
+        // as many rows as a hundred calls take
+        let mut asked: Vec<_> = (0..CALLS).map(|_| Box::pin(ask_for(8))).collect();
         for waits in &mut asked {
             assert_eq!(crowd(), None);
             assert!(poll!(waits).is_pending());
         }
-        assert_eq!(crowd(), Some(FEW));
-        assert_eq!(poll!(Box::pin(ask_for(1))), Poll::Ready(Err(NoAnswer::Busy(FEW))));
+        assert_eq!(crowd(), Some(CALLS));
+        assert_eq!(poll!(Box::pin(ask_for(1))), Poll::Ready(Err(NoAnswer::Busy(CALLS))));
+        // The first has taken all of them, and has answered what fits into one call.
+        assert!(poll!(&mut asked[0]).is_pending());
+        assert_eq!(crowd(), None);
+        assert!(poll!(Box::pin(ask_for(8))).is_pending());
         assert!(futures::future::join_all(asked).await.iter().all(Result::is_ok));
         assert!(ask_for(1).await.is_ok());
         // enough requests, and fewer rows

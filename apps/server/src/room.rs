@@ -85,6 +85,11 @@ pub fn resident() -> u64 {
     statm(1)
 }
 
+/// The bytes of this process that are in memory now and are no file's, such as code; 0 where that is not known.
+pub fn anonymous() -> u64 {
+    statm(1).saturating_sub(statm(2))
+}
+
 /// The bytes of this process that may be written to and belong to nobody else; 0 where that is not known.
 pub fn data() -> u64 {
     statm(5)
@@ -121,6 +126,7 @@ mod tests {
         assert!(half_of_memory() > 1 << 20);
         if cfg!(target_os = "linux") {
             assert!(resident() > 1 << 20 && data() > 1 << 16);
+            assert!((1 << 16..resident()).contains(&anonymous()));
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Settings {
     pub model_memory: u64,
     /// `SLIPWAY_WORKERS`: threads that run models which are not quick. Default: the machine's cores.
     pub workers: usize,
-    /// `SLIPWAY_QUEUE`: requests that may wait for a worker, or for the call of one quick model; more are refused with 503. Default 1024.
+    /// `SLIPWAY_QUEUE`: requests that may wait for a worker, or for the answer of one quick model; more are refused with 503. Default 1024.
     pub queue: usize,
     /// `SLIPWAY_DRAIN_SECONDS`: how long requests are still accepted after the signal to stop. Default 0.
     pub drain: Duration,

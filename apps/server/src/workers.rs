@@ -112,9 +112,13 @@ impl Workers {
         self
     }
 
-    /// How many requests wait for a model that is quick, if they are so many that one more would be refused.
+    /// How many requests wait for this model if it is quick, and for the workers otherwise, if they are so many that one more would be refused.
     pub(crate) fn crowd(&self, model: &Loaded) -> Option<usize> {
-        model.quick.as_ref()?.is_crowded(self.shared.capacity)
+        if let Some(quick) = &model.quick {
+            return quick.is_crowded(self.shared.capacity);
+        }
+        let waiting = self.shared.queue().waiting.len();
+        (waiting >= self.shared.capacity).then_some(waiting)
     }
 
     /// The model's answer to inputs that are as its interface says, `rows` along the first dimension. With `features`, those are the last output if the model
@@ -397,7 +401,10 @@ mod tests {
         let held = model.hold(0);
         let first = ask(&workers, &model, 0, 1, || metrics.batch.get_sample_count() == 1).await;
         let gone = ask(&workers, &model, 1, 5, || metrics.waiting.get() == 1).await;
+        assert_eq!(workers.crowd(&model), None);
         let second = ask(&workers, &model, 2, 2, || metrics.waiting.get() == 2).await;
+        // who asks over HTTP is told so before the request is read
+        assert_eq!(workers.crowd(&model), Some(2));
         assert_eq!(workers.ask(Arc::clone(&model), input(3, 1), 1, false).await, Err(NoAnswer::Busy(2)));
         gone.abort();
         assert!(gone.await.unwrap_err().is_cancelled());

@@ -3,6 +3,8 @@
 //! The settings are those of [glibc](https://man7.org/linux/man-pages/man3/mallopt.3.html). On other systems nothing is set, and each function
 //! returns `false`.
 
+pub mod files;
+
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod glibc {
     use std::ffi::c_int;

@@ -149,7 +149,7 @@ fn given(version: &str) -> Option<&str> {
 }
 
 /// Answers a request for an inference, within the same bounds as one over HTTP.
-async fn infer(address: &Address, request: ModelInferRequest) -> Result<ModelInferResponse, Refusal> {
+pub(super) async fn infer(address: &Address, request: ModelInferRequest) -> Result<ModelInferResponse, Refusal> {
     let metrics = address.app.metrics.clone();
     let answer = async {
         match address.find(&request.model_name, given(&request.model_version)).await {

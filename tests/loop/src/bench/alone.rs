@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use super::cores;
+use super::{cores, large};
 use crate::demo::Addresses;
 use crate::programs::program;
 
@@ -18,6 +18,9 @@ use crate::programs::program;
 pub const MODEL: &str = "mnist";
 /// Longer than a start takes, or a change of the version.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The lists of models in service: one of two versions of [`MODEL`], and the larger network.
+const LIST: &str = "models.yaml";
+const LARGE_LIST: &str = "large.yaml";
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -38,6 +41,7 @@ impl Place {
         let state = addresses.kubeconfig.parent().context("the state folder")?;
         let copied = Command::new("cp").arg("-r").arg(state.join("cache/server")).arg(folder.join("cache")).output()?;
         ensure!(copied.status.success(), "cp: {}", String::from_utf8_lossy(&copied.stderr));
+        std::fs::write(folder.join(LARGE_LIST), large::put(&folder.join("cache"))?)?;
         let url = format!("{}/api/2.0/mlflow/model-versions/search?filter=name%3D'{MODEL}'", addresses.mlflow);
         let client = reqwest::Client::builder().no_proxy().build()?;
         let found: Value = client.get(url).send().await?.error_for_status()?.json().await?;
@@ -74,11 +78,11 @@ impl Place {
         let list = format!("models:\n  - name: {MODEL}\n    version: \"{version}\"\n    digest: {digest}\n");
         let written = self.folder.join("models.yaml.new");
         std::fs::write(&written, list)?;
-        Ok(std::fs::rename(written, self.folder.join("models.yaml"))?)
+        Ok(std::fs::rename(written, self.folder.join(LIST))?)
     }
 }
 
-/// What a server gets that is to be overloaded.
+/// What a server gets that is to be overloaded. It serves the larger network.
 #[derive(Clone, Copy, Debug)]
 pub struct Narrow {
     /// Its only core.
@@ -104,7 +108,7 @@ impl Alone {
         command
             .env("SLIPWAY_LISTEN", "127.0.0.1:0")
             .env_remove("SLIPWAY_LISTEN_INTERNAL")
-            .env("SLIPWAY_MODELS", place.folder.join("models.yaml"))
+            .env("SLIPWAY_MODELS", place.folder.join(if narrow.is_some() { LARGE_LIST } else { LIST }))
             .env("SLIPWAY_CACHE", place.folder.join("cache"))
             .env("MLFLOW_TRACKING_URI", &place.mlflow)
             .env("NO_PROXY", "127.0.0.1,localhost")

@@ -187,9 +187,7 @@ impl Connection {
             Call::Http(request) => {
                 Self::Http(Http { stream, request: request.clone(), buffer: Vec::with_capacity(16 << 10) })
             }
-            Call::Grpc(message) => {
-                Self::Grpc(Box::new(grpc::Connection::open(stream, address, message.clone()).await?))
-            }
+            Call::Grpc(message) => Self::Grpc(Box::new(grpc::Connection::open(stream, message).await?)),
         })
     }
 

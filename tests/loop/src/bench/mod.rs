@@ -7,6 +7,7 @@ pub mod command_line;
 pub mod cores;
 pub mod growth;
 pub mod grpc;
+pub mod large;
 pub mod load;
 pub mod measurement;
 pub mod pipeline;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::alone::{Alone, MODEL, Memory, Narrow, Place};
 use super::load::{Call, Load, Pace, Report, answers, load, percentile, post, report};
 use super::measurement::{Goal, Measurements};
-use super::{cores, grpc};
+use super::{cores, grpc, large};
 use crate::process::Process;
 use crate::programs::{given, program};
 
@@ -68,18 +68,16 @@ const JSON_NAME: &str = "server JSON";
 /// The limit is what is left if a request costs what those two cost together, on all cores: 1 / (1 / answers without a model + 1 / images
 /// in process).
 pub fn round(place: &mut Place, peer: &Peer, bundle: &Path, figures: &mut Measurements) -> Result<()> {
-    let digit = digit();
-    let json = serde_json::to_vec(
-        &json!({"inputs": [{"name": "image", "datatype": "FP32", "shape": [1, 1, 28, 28], "data": digit}]}),
-    )?;
-    let bytes: Vec<u8> = digit.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let pixels = digit(28);
+    let json = as_json(28, &pixels)?;
+    let bytes: Vec<u8> = pixels.iter().flat_map(|number| number.to_le_bytes()).collect();
     let infer = format!("/v2/models/{MODEL}/infer");
     let binary = [("content-type", "application/octet-stream"), ("inference-header-content-length", "0")];
     let calls = Calls {
         json: post(&infer, &[JSON], &json),
         peer: post("/inference", &[JSON], &json),
         binary: post(&infer, &binary, &bytes),
-        grpc: Call::Grpc(grpc::infer(MODEL, &[1, 1, 28, 28], &digit)),
+        grpc: Call::Grpc(grpc::infer(MODEL, &[1, 1, 28, 28], &pixels)),
         // The same bytes are read and parsed, but nothing in them is asked for.
         nothing: post("/v2/repository/index", &[JSON], &json),
     };
@@ -91,7 +89,8 @@ pub fn round(place: &mut Place, peer: &Peer, bundle: &Path, figures: &mut Measur
     limit(&server, peer, &calls, bundle, reached, figures)?;
     swapped(&server, place, &calls.json, figures)?;
     drop(server);
-    overloaded(place, &calls.json, figures)
+    let image = as_json(large::SIDE, &digit(large::SIDE))?;
+    overloaded(place, &post(&format!("/v2/models/{}/infer", large::NAME), &[JSON], &image), figures)
 }
 
 /// What is asked.
@@ -223,7 +222,8 @@ fn swapped(server: &Alone, place: &mut Place, call: &Call, figures: &mut Measure
 }
 
 /// Twice as many requests as the server can answer, whether it answers or not. It has one core and the load generator another one, because
-/// both together cannot send and refuse so many. Nothing is measured where there is only one core.
+/// both together cannot send and refuse so many. It serves a network that takes longer than a request, because to read a request and to refuse it is
+/// most of an answer's cost with one that does not. Nothing is measured where there is only one core.
 fn overloaded(place: &Place, call: &Call, figures: &mut Measurements) -> Result<()> {
     let Some([own, other]) = cores::two()? else { return Ok(()) };
     let server = Alone::start(place, Some(Narrow { core: own, queue: QUEUE }))?;
@@ -252,15 +252,21 @@ fn overloaded(place: &Place, call: &Call, figures: &mut Measurements) -> Result<
     Ok(())
 }
 
+/// A request for one image.
+fn as_json(side: u32, pixels: &[f32]) -> Result<Vec<u8>> {
+    let image = json!({"name": "image", "datatype": "FP32", "shape": [1, 1, side, side], "data": pixels});
+    Ok(serde_json::to_vec(&json!({"inputs": [image]}))?)
+}
+
 /// A diagonal stroke whose edges are grey, as a pen's are: the numbers that a client sends have as many digits as pixels of 8 bits need.
-fn digit() -> Vec<f32> {
-    let ink = |at: u32| match (at % 28).abs_diff(at / 28) {
+fn digit(side: u32) -> Vec<f32> {
+    let ink = |at: u32| match (at % side).abs_diff(at / side) {
         0 => 1.0,
         1 => 200.0 / 255.0,
         2 => (at % 97) as f32 / 255.0,
         _ => 0.0,
     };
-    (0..784).map(ink).collect()
+    (0..side * side).map(ink).collect()
 }
 
 fn in_process(bundle: &Path) -> Result<Value> {
