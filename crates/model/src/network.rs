@@ -148,7 +148,7 @@ impl Model {
     }
 
     fn run(&self, layers: &[Layer], mut x: Tensor, ahead: &mut Ahead<'_>, train: bool) -> Result<Tensor> {
-        let mut layers = layers.iter().peekable();
+        let mut layers = layers.iter();
         while let Some(layer) = layers.next() {
             x = match layer {
                 Layer::Flatten => x.f_flatten(1, -1)?,
@@ -159,7 +159,17 @@ impl Model {
                 Layer::Convolution { name, side, stride, .. } => {
                     let [weight, bias] = self.next(name, ahead)?;
                     let padding = side / 2;
-                    x.f_conv2d(weight, Some(bias), [*stride, *stride], [padding, padding], [1, 1], 1)?
+                    // the images themselves: what the convolution makes of them is four times as large as what the pool leaves
+                    let is_first = self.channels_last && weight.requires_grad() && !x.requires_grad();
+                    if is_first
+                        && (*side, *stride, x.size()[1]) == (3, 1, 1)
+                        && let [Layer::MaxPool, Layer::Relu, rest @ ..] = layers.as_slice()
+                    {
+                        layers = rest.iter();
+                        slipway_kernels::convolution_max_pool_relu(&x, weight, bias)?
+                    } else {
+                        x.f_conv2d(weight, Some(bias), [*stride, *stride], [padding, padding], [1, 1], 1)?
+                    }
                 }
                 Layer::GroupNorm { name, groups } => {
                     let [weight, bias] = self.next(name, ahead)?;
@@ -168,7 +178,8 @@ impl Model {
                 Layer::MaxPool => {
                     // the same bits, and less to write for the backward pass and to read in it
                     let training = self.channels_last && x.requires_grad();
-                    if training && layers.next_if_eq(&&Layer::Relu).is_some() {
+                    if training && let [Layer::Relu, rest @ ..] = layers.as_slice() {
+                        layers = rest.iter();
                         slipway_kernels::max_pool_relu(&x)?
                     } else {
                         x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?
@@ -283,14 +294,12 @@ mod tests {
                     assert!(tensor.is_contiguous());
                     let _ = tensor.set_requires_grad(true);
                 }
-                let x = Tensor::rand([6, c, h, w], (Kind::Float, Device::Cpu));
+                let x = random_images([3, c, h, w]);
                 let answers = [&model, &plain].map(|model| {
                     let scores = model.forward_logits(&x, true).unwrap();
                     scores.square().sum(Kind::Float).backward();
                     scores.detach()
                 });
-                let distance =
-                    |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]);
                 assert!(distance(&answers[0], &answers[1]) < 1e-5, "{architecture}");
                 for ((name, a), (_, b)) in model.parameters.iter().zip(&plain.parameters) {
                     let one_after_another = if a.dim() == 4 { a.stride()[1] == 1 } else { a.is_contiguous() };
@@ -302,15 +311,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_and_its_relu_are_one_operation_in_training_and_give_the_same_bits() {
+    fn layers_that_are_one_operation_in_training_give_what_they_give_one_by_one() {
         for &(_, architecture) in Architecture::WORDS {
             for [c, h, w] in [[1, 28, 28], [3, 9, 13]] {
                 let config = Config { input: [c, h, w], ..Config::mnist(architecture, 0.0) };
-                let x = Tensor::rand([6, c, h, w], (Kind::Float, Device::Cpu));
+                let x = random_images([3, c, h, w]);
                 let together = Model::new(&config, 1).unwrap();
                 let apart = Model::new(&config, 1).unwrap();
                 let found = together.forward_logits(&x, true).unwrap();
-                // a pool that is run alone is libtorch's
+                // a layer that is run alone is libtorch's
                 let ahead = &mut apart.parameters.iter();
                 let want = apart.layers.iter().fold(apart.normalised(&x).unwrap(), |x, layer| {
                     apart.run(std::slice::from_ref(layer), x, ahead, true).unwrap()
@@ -318,12 +327,29 @@ mod tests {
                 for scores in [&found, &want] {
                     scores.square().sum(Kind::Float).backward();
                 }
-                assert!(same_bits(&found.detach(), &want.detach()), "{architecture}");
+                // the convolution of images of one channel rounds differently
+                let has_own_convolution = architecture == Architecture::Cnn && c == 1;
+                let agree = |found: &Tensor, want: &Tensor, nearly: f64| {
+                    if has_own_convolution { distance(found, want) < nearly } else { same_bits(found, want) }
+                };
+                let [found, want] = [found, want].map(|scores| scores.detach());
+                assert!(agree(&found, &want, 1e-5), "{architecture}");
+                assert_eq!(same_bits(&found, &want), !has_own_convolution, "{architecture}");
                 for ((name, found), (_, want)) in together.parameters.iter().zip(&apart.parameters) {
-                    assert!(same_bits(&found.grad(), &want.grad()), "{architecture} {name}");
+                    assert!(agree(&found.grad(), &want.grad(), 1e-4), "{architecture} {name}");
                 }
             }
         }
+    }
+
+    /// Always the same ones, because nearly equal numbers in a pool may be told apart by how they were rounded.
+    fn random_images(shape: [i64; 4]) -> Tensor {
+        let numbers = SplitMix64::new(5).uniform(shape.iter().product::<i64>() as usize, 0.5);
+        Tensor::from_slice(&numbers).reshape(shape) + 0.5
+    }
+
+    fn distance(found: &Tensor, want: &Tensor) -> f64 {
+        (found - want).abs().max().double_value(&[]) / want.abs().max().double_value(&[])
     }
 
     /// Other than for `==`, 0.0 is not -0.0.
