@@ -169,17 +169,19 @@ constexpr SumImage sum_here = sum_by_4;
 
 class ConvolutionMaxPoolRelu : public torch::autograd::Function<ConvolutionMaxPoolRelu> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& images, const at::Tensor& weight, const at::Tensor& bias) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& images, const at::Tensor& weight,
+                            const at::Tensor& bias) {
     const auto are_floats = [](const at::Tensor& tensor) { return tensor.scalar_type() == at::kFloat && tensor.is_cpu(); };
-    TORCH_CHECK(are_floats(images) && are_floats(weight) && are_floats(bias), "convolution_max_pool_relu takes floats on the CPU, not ", images.toString(),
-                ", ", weight.toString(), " and ", bias.toString());
+    TORCH_CHECK(are_floats(images) && are_floats(weight) && are_floats(bias), "convolution_max_pool_relu takes floats on the CPU, not ",
+                images.toString(), ", ", weight.toString(), " and ", bias.toString());
     TORCH_CHECK(images.dim() == 4 && images.size(1) == 1, "convolution_max_pool_relu takes images [n, 1, height, width], not ", images.sizes());
     TORCH_CHECK(!images.requires_grad(), "convolution_max_pool_relu has no gradient of its images, and these require one");
     const int64_t n = images.size(0), height = images.size(2), width = images.size(3);
     TORCH_CHECK(height >= 2 && width >= 2, "convolution_max_pool_relu: images of ", height, " x ", width, " pixels have no 2 x 2 pixels");
     const int64_t channels = weight.dim() == 4 ? weight.size(0) : 0;
     TORCH_CHECK(weight.sizes() == at::IntArrayRef({channels, 1, kSide, kSide}) && bias.sizes() == at::IntArrayRef({channels}),
-                "convolution_max_pool_relu takes filters [channels, 1, 3, 3] and a bias of as many channels, not ", weight.sizes(), " and ", bias.sizes());
+                "convolution_max_pool_relu takes filters [channels, 1, 3, 3] and a bias of as many channels, not ", weight.sizes(), " and ",
+                bias.sizes());
     const auto x = by_pixels(images), filters = weight.resolve_neg().contiguous(), biases = bias.resolve_neg().contiguous();
     std::vector<float> by_tap(kTaps * channels);
     for (int64_t c = 0; c < channels; c++) {
@@ -191,7 +193,8 @@ class ConvolutionMaxPoolRelu : public torch::autograd::Function<ConvolutionMaxPo
     places.add_owned_output(rows(out, 1, 0)).add_owned_output(rows(winners, 1, 0)).add_owned_const_input(rows(x, 1, 0));
     for_each_row<3>(places, kTaps * height * width * channels, [&](char* out, char* winners, const char* x) {
       const Framed framed(reinterpret_cast<const float*>(x), height, width);
-      convolve_here(framed, by_tap.data(), biases.const_data_ptr<float>(), channels, reinterpret_cast<float*>(out), reinterpret_cast<uint8_t*>(winners));
+      convolve_here(framed, by_tap.data(), biases.const_data_ptr<float>(), channels, reinterpret_cast<float*>(out),
+                    reinterpret_cast<uint8_t*>(winners));
     });
     context->save_for_backward({x, winners, weight});
     return out;
