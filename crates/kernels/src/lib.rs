@@ -45,7 +45,8 @@ pub fn max_pool_relu(images: &Tensor) -> Result<Tensor, TchError> {
 /// network. `weight` is [channels, 1, 3, 3] and `bias` [channels]; all are floats on the CPU. The channels of a pixel lie next to each other in
 /// what is returned.
 ///
-/// It rounds differently than libtorch's convolution, and alike whatever the number of threads and the other images of the batch. The ties of the pool are libtorch's. A NaN among the four pixels of the pool gives NaN, and so do two opposite infinities.
+/// It rounds differently than libtorch's convolution, and alike whatever the number of threads and the other images of the batch. The ties of the
+/// pool are libtorch's. A NaN among the four pixels of the pool gives NaN, and so do two opposite infinities.
 ///
 /// # Errors
 /// When a tensor is something else, when `images` require a gradient, or are smaller than 2 × 2 pixels. The gradient cannot be differentiated
