@@ -26,6 +26,7 @@ fn main() {
         .include(root.join("include/torch/csrc/api/include"))
         .include(GUARD)
         .file("shim/max_pool_relu.cpp")
+        .file("shim/convolution_max_pool_relu.cpp")
         .compile("slipway_kernels_shim");
     let lib = root.join("lib");
     println!("cargo:rustc-link-search=native={}", lib.display());

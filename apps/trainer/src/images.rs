@@ -1,17 +1,18 @@
 //! Images and labels as tensors.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::augment::EpochAugmentation;
 use crate::failure::{Failure, Result};
 
-/// Labelled images in memory, one byte per pixel. Each batch is converted to floats in 0..1 when it is used.
+/// Labelled images in memory, one byte per pixel. Each batch is converted to floats in 0..1 when it is used: here, because that is one pass over a
+/// batch, and takes libtorch three.
 #[derive(Debug)]
 pub(crate) struct Images {
-    /// [n, 1, height, width], 0..=255, ink high.
-    pixels: Tensor,
-    /// [n].
-    labels: Tensor,
+    /// `count` × height × width, 0..=255, ink high.
+    pixels: Vec<u8>,
+    /// `count`.
+    labels: Vec<i64>,
     pub(crate) count: usize,
     pub(crate) height: usize,
     pub(crate) width: usize,
@@ -34,55 +35,59 @@ impl Images {
                 labels[at]
             )));
         }
-        let size = [count as i64, 1, height as i64, width as i64];
         Ok(Self {
-            pixels: Tensor::f_from_data_size(pixels, &size, Kind::Uint8)?,
-            labels: Tensor::f_from_data_size(labels, &[count as i64], Kind::Uint8)?.f_to_kind(Kind::Int64)?,
+            pixels: pixels.to_vec(),
+            labels: labels.iter().map(|label| i64::from(*label)).collect(),
             count,
             height,
             width,
         })
     }
 
-    /// The images and labels at these indices: float [n, 1, height, width] in 0..1, and int64 [n].
+    /// The images and labels at these indices, each below `count`: float [n, 1, height, width] in 0..1, and int64 [n].
     pub(crate) fn at(&self, indices: &[i64]) -> Result<(Tensor, Tensor)> {
-        let indices = Tensor::f_from_slice(indices)?;
-        let pixels = self.pixels.f_index_select(0, &indices)?;
-        Ok((to_floats(&pixels)?, self.labels.f_index_select(0, &indices)?))
+        let mut numbers = Vec::with_capacity(indices.len() * self.height * self.width);
+        for index in indices {
+            numbers.extend(to_floats(self.image(*index as usize)));
+        }
+        Ok((self.tensor(&numbers)?, self.labels_at(indices)?))
     }
 
     /// The same with each image changed.
     pub(crate) fn augmented_at(&self, indices: &[i64], augmentation: &EpochAugmentation) -> Result<(Tensor, Tensor)> {
-        let at = Tensor::f_from_slice(indices)?;
-        let pixels = self.pixels.f_index_select(0, &at)?;
-        let size = pixels.size();
-        let mut bytes = vec![0u8; pixels.numel()];
-        pixels.f_copy_data(&mut bytes, pixels.numel())?;
-        let mut changed = Vec::with_capacity(bytes.len());
-        for (index, image) in indices.iter().zip(bytes.chunks_exact(bytes.len() / indices.len())) {
-            augmentation.apply(*index, image, [self.height, self.width], &mut changed);
+        let mut changed = Vec::with_capacity(indices.len() * self.height * self.width);
+        for index in indices {
+            augmentation.apply(*index, self.image(*index as usize), [self.height, self.width], &mut changed);
         }
-        Ok((Tensor::f_from_slice(&changed)?.f_view(size.as_slice())?, self.labels.f_index_select(0, &at)?))
+        Ok((self.tensor(&changed)?, self.labels_at(indices)?))
     }
 
     /// `length` consecutive images and labels, in the form of [`Self::at`].
     pub(crate) fn range(&self, start: usize, length: usize) -> Result<(Tensor, Tensor)> {
-        let (start, length) = (start as i64, length as i64);
-        Ok((to_floats(&self.pixels.f_narrow(0, start, length)?)?, self.labels.f_narrow(0, start, length)?))
+        let size = self.height * self.width;
+        let numbers: Vec<f32> = to_floats(&self.pixels[start * size..(start + length) * size]).collect();
+        Ok((self.tensor(&numbers)?, Tensor::f_from_slice(&self.labels[start..start + length])?))
     }
 
-    /// The pixels of one image, row by row.
-    pub(crate) fn picture(&self, index: usize) -> Result<Vec<u8>> {
-        let image = self.pixels.f_narrow(0, index as i64, 1)?.f_contiguous()?;
-        let mut bytes = vec![0; self.height * self.width];
-        image.f_copy_data_u8(&mut bytes, self.height * self.width)?;
-        Ok(bytes)
+    /// The pixels of the image at this index, which is below `count`, row by row.
+    pub(crate) fn image(&self, index: usize) -> &[u8] {
+        let size = self.height * self.width;
+        &self.pixels[index * size..(index + 1) * size]
+    }
+
+    /// Numbers of whole images as [n, 1, height, width].
+    fn tensor(&self, numbers: &[f32]) -> Result<Tensor> {
+        Ok(Tensor::f_from_slice(numbers)?.f_reshape([-1, 1, self.height as i64, self.width as i64])?)
+    }
+
+    fn labels_at(&self, indices: &[i64]) -> Result<Tensor> {
+        let labels: Vec<_> = indices.iter().map(|index| self.labels[*index as usize]).collect();
+        Ok(Tensor::f_from_slice(&labels)?)
     }
 }
 
-fn to_floats(pixels: &Tensor) -> Result<Tensor> {
-    let mut floats = pixels.f_to_kind(Kind::Float)?;
-    Ok(floats.f_div_scalar_(255.0)?)
+fn to_floats(pixels: &[u8]) -> impl Iterator<Item = f32> {
+    pixels.iter().map(|pixel| f32::from(*pixel) / 255.0)
 }
 
 #[cfg(test)]
@@ -119,6 +124,9 @@ mod tests {
         assert_eq!(x.size(), [2, 1, 2, 2]);
         assert_eq!(Vec::<i64>::try_from(y).unwrap(), [7, 3]);
         assert_eq!(Vec::<f32>::try_from(x.flatten(0, -1)).unwrap()[4..], [0.0, 1.0, 0.2, 0.0]);
-        assert_eq!(images.picture(1).unwrap(), [1, 2, 3, 4]);
+        assert_eq!(images.image(1), [1, 2, 3, 4]);
+        let (x, y) = images.range(1, 1).unwrap();
+        assert_eq!((x.size(), Vec::<i64>::try_from(y).unwrap()), (vec![1, 1, 2, 2], vec![7]));
+        assert!(x.equal(&images.at(&[1]).unwrap().0));
     }
 }

@@ -51,8 +51,7 @@ pub(crate) fn worst_mistakes(evaluation: &Evaluation, images: &Images) -> Result
     for (i, mistake) in shown.iter().enumerate() {
         let x = GAP + (i % COLUMNS) * (width + GAP);
         let y = GAP + (i / COLUMNS) * (height + TEXT + GAP);
-        let pixels = images.picture(mistake.index)?;
-        for (at, pixel) in pixels.into_iter().enumerate() {
+        for (at, pixel) in images.image(mistake.index).iter().enumerate() {
             let (px, py) = (at % images.width, at / images.width);
             // ink is high in the data and dark on paper
             canvas.rectangle(x + px * SCALE, y + py * SCALE, SCALE, SCALE, [255 - pixel; 3]);

@@ -12,6 +12,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -39,6 +40,17 @@ static void copy_out(const at::Tensor& from, float* numbers, size_t count) {
 static void copy_in(at::Tensor& to, const float* numbers, size_t count) {
   TORCH_CHECK(static_cast<size_t>(to.numel()) == count, "it has ", to.numel(), " numbers and not ", count);
   std::copy_n(numbers, count, to.mutable_data_ptr<float>());
+}
+
+// A mean of gradients that have become zero falls by a factor a step, until it is subnormal: a processor takes many times as long for such
+// numbers. So what has become too small to matter is zero from time to time, and often enough that nothing becomes subnormal between two times.
+constexpr int kStepsBetween = 64;
+// Adam divides by the root of `second` plus 1e-8, so less than these two change no parameter.
+constexpr float kNoFirst = 1e-25f, kNoSecond = 1e-31f;
+
+static void forget_less_than(float least, const at::Tensor& moments) {
+  float* numbers = moments.mutable_data_ptr<float>();
+  for (int64_t i = 0, count = moments.numel(); i < count; i++) numbers[i] = std::fabs(numbers[i]) < least ? 0.0f : numbers[i];
 }
 
 extern "C" {
@@ -155,7 +167,7 @@ char* optimizer_step(Optimizer* optimizer, Parameters* parameters, double learni
     at::NoGradGuard no_grad;
     const auto& first = optimizer->first;
     TORCH_CHECK(!first.defined() || first.sizes() == parameters->values.sizes(), "these are not the parameters that it was made for");
-    const bool is_first_step = first.defined() && optimizer->steps.item<float>() == 0;
+    const auto steps = static_cast<int64_t>(optimizer->steps.item<float>());
     optimizer->steps.add_(1);
     const double decay = optimizer->weight_decay;
     switch (optimizer->algorithm) {
@@ -171,9 +183,14 @@ char* optimizer_step(Optimizer* optimizer, Parameters* parameters, double learni
         std::vector<at::Tensor> momentum;
         if (first.defined()) momentum.push_back(first);
         at::_fused_sgd_({parameters->values}, {parameters->gradients}, momentum, decay, optimizer->momentum, learning_rate,
-                        /*dampening=*/0, /*nesterov=*/false, /*maximize=*/false, is_first_step);
+                        /*dampening=*/0, /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/first.defined() && steps == 0);
         break;
       }
+    }
+    // by the number of the step, so that a training that goes on does the same
+    if ((steps + 1) % kStepsBetween == 0) {
+      if (first.defined()) forget_less_than(kNoFirst, first);
+      if (optimizer->second.defined()) forget_less_than(kNoSecond, optimizer->second);
     }
   })
 }

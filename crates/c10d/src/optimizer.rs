@@ -268,6 +268,48 @@ mod tests {
         }
     }
 
+    /// The second number has a gradient in the first step only.
+    #[test]
+    fn what_no_longer_moves_a_parameter_is_forgotten_before_it_is_subnormal() {
+        for algorithm in [
+            Algorithm::Adam { weight_decay: 0.0 },
+            Algorithm::AdamW { weight_decay: 0.05 },
+            Algorithm::Sgd { momentum: 0.9, weight_decay: 0.0 },
+        ] {
+            let step = |parameters: &[(String, Tensor)], flat: &mut Parameters, optimizer: &mut Optimizer, number| {
+                let scale = Tensor::from_slice(&[1f32, if number == 0 { 1.0 } else { 0.0 }]);
+                (parameters[0].1.sin() * scale).sum(Kind::Float).backward();
+                flat.take_gradients().unwrap();
+                optimizer.step(flat, 1e-3).unwrap();
+            };
+            let whole = parameter(&[0.1, 0.2]);
+            let mut flat = Parameters::flatten(&whole).unwrap();
+            let mut optimizer = Optimizer::new(algorithm, &flat).unwrap();
+            let mut cut = None;
+            for number in 0..1000 {
+                // right before a step that forgets what is small by then
+                if number == 575 {
+                    cut = Some((flat.copy().unwrap(), optimizer.state().unwrap()));
+                }
+                step(&whole, &mut flat, &mut optimizer, number);
+                let OptimizerState { first, second, .. } = optimizer.state().unwrap();
+                assert!(!first.iter().chain(&second).any(|number| number.is_subnormal()), "{algorithm:?}, {number}");
+            }
+            let (numbers, state) = cut.unwrap();
+            assert!(state.first[1] != 0.0);
+            let end = optimizer.state().unwrap();
+            assert!(end.first[0] != 0.0 && end.first[1] == 0.0, "{algorithm:?}: {end:?}");
+
+            let other = parameter(&[9.0, 9.0]);
+            let mut other_flat = Parameters::flatten(&other).unwrap();
+            other_flat.set(&numbers).unwrap();
+            let mut other_optimizer = Optimizer::new(algorithm, &other_flat).unwrap();
+            other_optimizer.set_state(&state).unwrap();
+            (575..1000).for_each(|number| step(&other, &mut other_flat, &mut other_optimizer, number));
+            assert_eq!((flat.copy().unwrap(), end), (other_flat.copy().unwrap(), other_optimizer.state().unwrap()));
+        }
+    }
+
     #[test]
     fn the_state_of_another_optimizer_is_refused() {
         let flat = Parameters::flatten(&parameter(&[1.0, 2.0])).unwrap();

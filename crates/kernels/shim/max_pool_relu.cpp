@@ -3,21 +3,16 @@
 // Every number is the one that libtorch's own operations give, to the last bit: those are named where it matters.
 //
 // The rules of the C surface are those of crates/shim: null or a message, no exception leaves this file, tensors that go in are borrowed.
-#include <ATen/TensorIterator.h>
 #include <ATen/Version.h>
-#include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #include "guard.h"
-
-#define INLINE inline __attribute__((always_inline))
+#include "pooling.h"
 
 // Two rows of images become one, or the gradient of one becomes that of two. A row is `width` pixels of `channels` numbers.
 using PoolRow = void (*)(const float* x, float* out, uint8_t* winners, int64_t width, int64_t channels);
@@ -25,88 +20,21 @@ using SpreadRow = void (*)(const float* gradient, const uint8_t* winners, float*
 
 namespace {
 
-// A winner is the place of the maximum among the four pixels in the order of reading, or this if relu let nothing through.
-constexpr int kNone = 4;
-
-// The compiler's vectors, which are as fast as intrinsics and are the same for every processor. They are passed by reference, because how a
-// vector is passed by value depends on the processor.
-template <int width>
-struct Vectors {
-  typedef float Floats __attribute__((vector_size(4 * width)));
-  typedef int32_t Ints __attribute__((vector_size(4 * width)));
-  typedef uint8_t Bytes __attribute__((vector_size(width)));
-};
-
-template <>
-struct Vectors<1> {
-  using Floats = float;
-  using Ints = int32_t;
-  using Bytes = uint8_t;
-};
-
-template <typename Vector, typename Number>
-INLINE void load(Vector& vector, const Number* from) { std::memcpy(&vector, from, sizeof vector); }
-
-template <typename Vector, typename Number>
-INLINE void store(Number* to, const Vector& vector) { std::memcpy(to, &vector, sizeof vector); }
-
-INLINE void store_bytes(uint8_t* to, const int32_t& winner) { *to = static_cast<uint8_t>(winner); }
-
-template <typename Ints>
-INLINE void store_bytes(uint8_t* to, const Ints& winners) {
-  using Bytes = typename Vectors<sizeof(Ints) / 4>::Bytes;
-  const Bytes bytes = __builtin_convertvector(winners, Bytes);
-  store(to, bytes);
-}
-
-// The same, by taking the low byte of each number, because GCC takes the vector apart for a conversion. GCC 11 has nothing better.
-#if __has_builtin(__builtin_shufflevector)
-INLINE void store_bytes(uint8_t* to, const Vectors<4>::Ints& winners) {
-  typedef uint8_t All __attribute__((vector_size(16)));
-  const Vectors<4>::Bytes bytes = __builtin_shufflevector((All)winners, (All)winners, 0, 4, 8, 12);
-  store(to, bytes);
-}
-
-INLINE void store_bytes(uint8_t* to, const Vectors<8>::Ints& winners) {
-  typedef uint8_t All __attribute__((vector_size(32)));
-  const Vectors<8>::Bytes bytes = __builtin_shufflevector((All)winners, (All)winners, 0, 4, 8, 12, 16, 20, 24, 28);
-  store(to, bytes);
-}
-#endif
-
-INLINE void load_bytes(int32_t& winner, const uint8_t* from) { winner = *from; }
-
-template <typename Ints>
-INLINE void load_bytes(Ints& winners, const uint8_t* from) {
-  typename Vectors<sizeof(Ints) / 4>::Bytes bytes;
-  load(bytes, from);
-  winners = __builtin_convertvector(bytes, Ints);
-}
-
-// As MaxPoolKernel.cpp has it: of equal numbers the first wins, of several NaN the last.
-template <typename Floats, typename Ints>
-INLINE void take(const float* pixel, int place, Floats& most, Ints& winner) {
-  Floats x;
-  load(x, pixel);
-  const auto wins = (x > most) | (x != x);
-  most = wins ? x : most;
-  winner = wins ? Ints{} + place : winner;
-}
-
 template <int width>
 INLINE void pool(const float* upper, const float* lower, int64_t channels, float* out, uint8_t* winners) {
   using Floats = typename Vectors<width>::Floats;
   using Ints = typename Vectors<width>::Ints;
-  Floats most;
+  Floats most, second, third, fourth;
   Ints winner{};
   load(most, upper);
-  take(upper + channels, 1, most, winner);
-  take(lower, 2, most, winner);
-  take(lower + channels, 3, most, winner);
-  // clamp_min, which keeps NaN and, on x86-64, -0.0; and threshold_backward, which lets the gradient of a NaN through
-  const Floats positive = most < 0.0f ? Floats{} : most;
-  store(out, positive);
-  winner = most <= 0.0f ? Ints{} + kNone : winner;
+  load(second, upper + channels);
+  load(third, lower);
+  load(fourth, lower + channels);
+  take(second, 1, most, winner);
+  take(third, 2, most, winner);
+  take(fourth, 3, most, winner);
+  rectify(most, winner);
+  store(out, most);
   store_bytes(winners, winner);
 }
 
@@ -191,30 +119,6 @@ constexpr PoolRow pool_row_here = pool_row_of_4;
 constexpr SpreadRow spread_row_here = spread_row_of_4;
 #endif
 
-// The same numbers in memory as they are read here. The dispatcher sees to the first two for libtorch's own operations: zeros that have no memory,
-// and a sign that is not applied yet.
-at::Tensor by_pixels(const at::Tensor& images) {
-  const auto numbers = images._is_zerotensor() ? at::zeros(images.sizes(), images.options()) : images.resolve_neg();
-  return numbers.contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-// Of each image, the beginnings of `count` rows, each `apart` rows after the one before.
-at::Tensor rows(const at::Tensor& images, int64_t count, int64_t apart) {
-  const int64_t channels = images.size(1), height = images.size(2), width = images.size(3);
-  return images.as_strided({images.size(0), count}, {height * width * channels, apart * width * channels});
-}
-
-// Calls `row` with the addresses of each row's beginning in the three tensors of `places`. A row is of as many numbers in the largest of them. The
-// iterator brings libtorch's threads without OpenMP in this program.
-template <typename Row>
-void for_each_row(at::TensorIteratorConfig& places, int64_t numbers, const Row& row) {
-  auto iterator = places.check_all_same_dtype(false).resize_outputs(false).set_check_mem_overlap(false).build();
-  const auto rows = [&](char** data, const int64_t* strides, int64_t count) {
-    for (int64_t i = 0; i < count; i++) row(data[0] + i * strides[0], data[1] + i * strides[1], data[2] + i * strides[2]);
-  };
-  iterator.for_each(rows, std::max<int64_t>(at::internal::GRAIN_SIZE / std::max<int64_t>(numbers, 1), 1));
-}
-
 class MaxPoolRelu : public torch::autograd::Function<MaxPoolRelu> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& images) {
@@ -229,7 +133,7 @@ class MaxPoolRelu : public torch::autograd::Function<MaxPoolRelu> {
     places.add_owned_output(rows(out, height / 2, 1))
         .add_owned_output(rows(winners, height / 2, 1))
         .add_owned_const_input(rows(x, height / 2, 2));
-    for_each_row(places, 2 * width * channels, [&](char* out, char* winners, const char* x) {
+    for_each_row<3>(places, 2 * width * channels, [&](char* out, char* winners, const char* x) {
       pool_row_here(reinterpret_cast<const float*>(x), reinterpret_cast<float*>(out), reinterpret_cast<uint8_t*>(winners), width, channels);
     });
     context->save_for_backward({winners});
@@ -250,8 +154,9 @@ class MaxPoolRelu : public torch::autograd::Function<MaxPoolRelu> {
     places.add_owned_output(rows(x, height / 2, 2))
         .add_owned_const_input(rows(gradient, height / 2, 1))
         .add_owned_const_input(rows(winners, height / 2, 1));
-    for_each_row(places, 2 * width * channels, [&](char* x, const char* gradient, const char* winners) {
-      spread_row_here(reinterpret_cast<const float*>(gradient), reinterpret_cast<const uint8_t*>(winners), reinterpret_cast<float*>(x), width, channels);
+    for_each_row<3>(places, 2 * width * channels, [&](char* x, const char* gradient, const char* winners) {
+      spread_row_here(reinterpret_cast<const float*>(gradient), reinterpret_cast<const uint8_t*>(winners), reinterpret_cast<float*>(x), width,
+                      channels);
     });
     if (height % 2 == 1) x.narrow(2, height - 1, 1).zero_();
     return {x};

@@ -117,14 +117,14 @@ impl Model {
 
     /// Scores before softmax, [n, classes], of images [n, channels, height, width] with ink 1.0 on paper 0.0.
     ///
-    /// `train` turns dropout on; its mask comes from libtorch's generator (`tch::manual_seed`).
-    pub fn forward_logits(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        self.run(&self.layers, self.normalised(images)?, &mut self.parameters.iter(), train)
+    /// `masks` turns dropout on, and decides what it drops.
+    pub fn forward_logits(&self, images: &Tensor, masks: Option<&mut SplitMix64>) -> Result<Tensor> {
+        self.run(&self.layers, self.normalised(images)?, &mut self.parameters.iter(), masks)
     }
 
     /// Probabilities, [n, classes], of images [n, channels, height, width] with ink 1.0 on paper 0.0; keeps no gradients.
     pub fn probabilities(&self, images: &Tensor) -> Result<Tensor> {
-        tch::no_grad(|| Ok(self.forward_logits(images, false)?.f_softmax(-1, Kind::Float)?))
+        tch::no_grad(|| Ok(self.forward_logits(images, None)?.f_softmax(-1, Kind::Float)?))
     }
 
     /// The same, and the features, [n, features]: what the last fully connected layer takes of each image.
@@ -133,8 +133,8 @@ impl Model {
             let last = self.layers.iter().rposition(|layer| matches!(layer, Layer::Linear { .. })).unwrap_or_default();
             let (before, after) = self.layers.split_at(last);
             let ahead = &mut self.parameters.iter();
-            let features = self.run(before, self.normalised(images)?, ahead, false)?;
-            let scores = self.run(after, features.shallow_clone(), ahead, false)?;
+            let features = self.run(before, self.normalised(images)?, ahead, None)?;
+            let scores = self.run(after, features.shallow_clone(), ahead, None)?;
             Ok((scores.f_softmax(-1, Kind::Float)?, features))
         })
     }
@@ -147,8 +147,14 @@ impl Model {
         if self.channels_last { pixel_by_pixel(&x) } else { Ok(x) }
     }
 
-    fn run(&self, layers: &[Layer], mut x: Tensor, ahead: &mut Ahead<'_>, train: bool) -> Result<Tensor> {
-        let mut layers = layers.iter().peekable();
+    fn run(
+        &self,
+        layers: &[Layer],
+        mut x: Tensor,
+        ahead: &mut Ahead<'_>,
+        mut masks: Option<&mut SplitMix64>,
+    ) -> Result<Tensor> {
+        let mut layers = layers.iter();
         while let Some(layer) = layers.next() {
             x = match layer {
                 Layer::Flatten => x.f_flatten(1, -1)?,
@@ -159,7 +165,17 @@ impl Model {
                 Layer::Convolution { name, side, stride, .. } => {
                     let [weight, bias] = self.next(name, ahead)?;
                     let padding = side / 2;
-                    x.f_conv2d(weight, Some(bias), [*stride, *stride], [padding, padding], [1, 1], 1)?
+                    // the images themselves: what the convolution makes of them is four times as large as what the pool leaves
+                    let is_first = self.channels_last && weight.requires_grad() && !x.requires_grad();
+                    if is_first
+                        && (*side, *stride, x.size()[1]) == (3, 1, 1)
+                        && let [Layer::MaxPool, Layer::Relu, rest @ ..] = layers.as_slice()
+                    {
+                        layers = rest.iter();
+                        slipway_kernels::convolution_max_pool_relu(&x, weight, bias)?
+                    } else {
+                        x.f_conv2d(weight, Some(bias), [*stride, *stride], [padding, padding], [1, 1], 1)?
+                    }
                 }
                 Layer::GroupNorm { name, groups } => {
                     let [weight, bias] = self.next(name, ahead)?;
@@ -168,19 +184,22 @@ impl Model {
                 Layer::MaxPool => {
                     // the same bits, and less to write for the backward pass and to read in it
                     let training = self.channels_last && x.requires_grad();
-                    if training && layers.next_if_eq(&&Layer::Relu).is_some() {
+                    if training && let [Layer::Relu, rest @ ..] = layers.as_slice() {
+                        layers = rest.iter();
                         slipway_kernels::max_pool_relu(&x)?
                     } else {
                         x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?
                     }
                 }
                 Layer::Relu => x.f_relu_()?,
-                Layer::Dropout if train && self.config.dropout > 0.0 => x.f_dropout(self.config.dropout, true)?,
-                Layer::Dropout => x,
+                Layer::Dropout => match masks.as_deref_mut() {
+                    Some(random) if self.config.dropout > 0.0 => dropout(&x, self.config.dropout, random)?,
+                    _ => x,
+                },
                 Layer::Residual { body, shortcut } => {
                     let input = x.shallow_clone();
-                    x = self.run(body, x, ahead, train)?;
-                    x.f_add(&self.run(shortcut, input, ahead, train)?)?
+                    x = self.run(body, x, ahead, masks.as_deref_mut())?;
+                    x.f_add(&self.run(shortcut, input, ahead, masks.as_deref_mut())?)?
                 }
             };
         }
@@ -195,6 +214,21 @@ impl Model {
         };
         Ok([weight, bias])
     }
+}
+
+/// Makes each number 0 with this probability, below 1, and enlarges the others, so that the mean stays. libtorch's own dropout takes most of its time
+/// for its random numbers.
+fn dropout(x: &Tensor, probability: f64, random: &mut SplitMix64) -> Result<Tensor> {
+    let count = x.numel();
+    let factors = [(1.0 / (1.0 - probability)) as f32, 0.0];
+    let limit = (probability * (1u64 << 32) as f64) as u64;
+    let mut mask = Vec::with_capacity(count + 1);
+    while mask.len() < count {
+        let bits = random.next_u64();
+        mask.extend([bits & u64::from(u32::MAX), bits >> 32].map(|bits| factors[usize::from(bits < limit)]));
+    }
+    mask.truncate(count);
+    Ok(x.f_mul(&Tensor::f_from_slice(&mask)?.f_reshape(&x.size())?)?)
 }
 
 /// The same numbers as a tensor [n, channels, height, width] whose strides say that the channels of a pixel lie side by side. The strides
@@ -242,11 +276,29 @@ mod tests {
             assert_eq!(p.size(), [5, 10]);
             assert!((p.sum_dim_intlist(&[1i64][..], false, Kind::Float) - 1.0).abs().max().double_value(&[]) < 1e-5);
             assert!(p.equal(&model.probabilities(&x).unwrap()));
-            let train = model.forward_logits(&x, true).unwrap();
-            assert!(!train.equal(&model.forward_logits(&x, false).unwrap()));
+            let train = model.forward_logits(&x, Some(&mut SplitMix64::new(1))).unwrap();
+            assert!(!train.equal(&model.forward_logits(&x, None).unwrap()));
             train.sum(Kind::Float).backward();
             assert!(model.named_parameters().iter().all(|(_, t)| t.grad().defined()));
         }
+    }
+
+    #[test]
+    fn dropout_drops_its_share_and_keeps_the_mean() {
+        let x = Tensor::ones([200, 501], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let dropped = |seed| dropout(&x, 0.25, &mut SplitMix64::new(seed)).unwrap();
+        let y = dropped(1);
+        assert!(y.equal(&dropped(1)) && !y.equal(&dropped(2)));
+        let numbers = Vec::<f32>::try_from(y.detach().flatten(0, -1)).unwrap();
+        assert!(numbers.iter().all(|number| [0.0, 1.0 / 0.75].contains(number)));
+        let share = |count: usize| count as f64 / numbers.len() as f64;
+        let zeros = share(numbers.iter().filter(|number| **number == 0.0).count());
+        assert!((0.24..0.26).contains(&zeros), "{zeros}");
+        // two numbers come from the same 64 bits
+        let pairs = share(numbers.windows(2).filter(|pair| *pair == [0.0; 2]).count());
+        assert!((0.058..0.067).contains(&pairs), "{pairs}");
+        y.sum(Kind::Float).backward();
+        assert!(x.grad().equal(&y.detach()));
     }
 
     #[test]
@@ -283,14 +335,12 @@ mod tests {
                     assert!(tensor.is_contiguous());
                     let _ = tensor.set_requires_grad(true);
                 }
-                let x = Tensor::rand([6, c, h, w], (Kind::Float, Device::Cpu));
+                let x = random_images([3, c, h, w]);
                 let answers = [&model, &plain].map(|model| {
-                    let scores = model.forward_logits(&x, true).unwrap();
+                    let scores = model.forward_logits(&x, None).unwrap();
                     scores.square().sum(Kind::Float).backward();
                     scores.detach()
                 });
-                let distance =
-                    |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]);
                 assert!(distance(&answers[0], &answers[1]) < 1e-5, "{architecture}");
                 for ((name, a), (_, b)) in model.parameters.iter().zip(&plain.parameters) {
                     let one_after_another = if a.dim() == 4 { a.stride()[1] == 1 } else { a.is_contiguous() };
@@ -302,28 +352,45 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_and_its_relu_are_one_operation_in_training_and_give_the_same_bits() {
+    fn layers_that_are_one_operation_in_training_give_what_they_give_one_by_one() {
         for &(_, architecture) in Architecture::WORDS {
             for [c, h, w] in [[1, 28, 28], [3, 9, 13]] {
                 let config = Config { input: [c, h, w], ..Config::mnist(architecture, 0.0) };
-                let x = Tensor::rand([6, c, h, w], (Kind::Float, Device::Cpu));
+                let x = random_images([3, c, h, w]);
                 let together = Model::new(&config, 1).unwrap();
                 let apart = Model::new(&config, 1).unwrap();
-                let found = together.forward_logits(&x, true).unwrap();
-                // a pool that is run alone is libtorch's
+                let found = together.forward_logits(&x, None).unwrap();
+                // a layer that is run alone is libtorch's
                 let ahead = &mut apart.parameters.iter();
                 let want = apart.layers.iter().fold(apart.normalised(&x).unwrap(), |x, layer| {
-                    apart.run(std::slice::from_ref(layer), x, ahead, true).unwrap()
+                    apart.run(std::slice::from_ref(layer), x, ahead, None).unwrap()
                 });
                 for scores in [&found, &want] {
                     scores.square().sum(Kind::Float).backward();
                 }
-                assert!(same_bits(&found.detach(), &want.detach()), "{architecture}");
+                // the convolution of images of one channel rounds differently
+                let has_own_convolution = architecture == Architecture::Cnn && c == 1;
+                let agree = |found: &Tensor, want: &Tensor, nearly: f64| {
+                    if has_own_convolution { distance(found, want) < nearly } else { same_bits(found, want) }
+                };
+                let [found, want] = [found, want].map(|scores| scores.detach());
+                assert!(agree(&found, &want, 1e-5), "{architecture}");
+                assert_eq!(same_bits(&found, &want), !has_own_convolution, "{architecture}");
                 for ((name, found), (_, want)) in together.parameters.iter().zip(&apart.parameters) {
-                    assert!(same_bits(&found.grad(), &want.grad()), "{architecture} {name}");
+                    assert!(agree(&found.grad(), &want.grad(), 1e-4), "{architecture} {name}");
                 }
             }
         }
+    }
+
+    /// Always the same ones, because nearly equal numbers in a pool may be told apart by how they were rounded.
+    fn random_images(shape: [i64; 4]) -> Tensor {
+        let numbers = SplitMix64::new(5).uniform(shape.iter().product::<i64>() as usize, 0.5);
+        Tensor::from_slice(&numbers).reshape(shape) + 0.5
+    }
+
+    fn distance(found: &Tensor, want: &Tensor) -> f64 {
+        (found - want).abs().max().double_value(&[]) / want.abs().max().double_value(&[])
     }
 
     /// Other than for `==`, 0.0 is not -0.0.
@@ -341,7 +408,7 @@ mod tests {
         let differentiated_again = |model: &Model| {
             let (_, weight) = &model.parameters[0];
             let _ = weight.set_requires_grad(true);
-            let loss = model.forward_logits(&x, true).unwrap().square().sum(Kind::Float);
+            let loss = model.forward_logits(&x, None).unwrap().square().sum(Kind::Float);
             Tensor::f_run_backward(&[loss], &[weight], true, true)
         };
         let error = differentiated_again(&trained).unwrap_err().to_string();

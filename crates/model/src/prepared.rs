@@ -200,7 +200,7 @@ mod tests {
                 let x = images(config.pixels(), 5);
                 let [channels, height, width] = input;
                 let images = Tensor::from_slice(&x).view([5, channels, height, width]);
-                let want = bundle.model().forward_logits(&images, false).unwrap();
+                let want = bundle.model().forward_logits(&images, None).unwrap();
                 let parameters = bundle.model().named_parameters();
                 let [.., (_, weight), (_, bias)] = parameters.as_slice() else { panic!("{word} has no layer") };
                 // what is there already stays

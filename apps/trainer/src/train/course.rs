@@ -201,8 +201,7 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
             None => self.train.at(own)?,
         };
         self.profile.done(Part::Data);
-        self.seed_dropout();
-        let logits = self.model.forward_logits(&images, true)?;
+        let logits = self.model.forward_logits(&images, Some(&mut self.masks()))?;
         let loss = logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
         drop(logits);
         self.profile.done(Part::Forward);
@@ -229,11 +228,9 @@ impl<'a, Report: FnMut(Event) -> Result<()>> Training<'a, Report> {
 
     /// The masks of dropout depend on seed, step and worker, so that a training that goes on has the same ones. They differ from worker to
     /// worker, as they do from image to image.
-    fn seed_dropout(&self) {
-        if self.plan.model.dropout > 0.0 {
-            let of_worker = SplitMix64::new(self.plan.seed ^ ((self.workers.rank as u64) << 32)).next_u64();
-            tch::manual_seed(SplitMix64::new(of_worker ^ self.position.step as u64).next_u64() as i64);
-        }
+    fn masks(&self) -> SplitMix64 {
+        let of_worker = SplitMix64::new(self.plan.seed ^ ((self.workers.rank as u64) << 32)).next_u64();
+        SplitMix64::new(SplitMix64::new(of_worker ^ self.position.step as u64).next_u64())
     }
 
     fn report_losses(&mut self) -> Result<()> {

@@ -66,7 +66,7 @@ fn batches_that_cannot_be_shared_are_refused() {
     assert!(train(&plan(Architecture::Mlp), &data, &data, &three, (None, None), |_| Ok(())).is_err());
 }
 
-/// A plan without dropout, whose masks come from a generator that all tests of this process share.
+/// A plan without dropout.
 fn repeatable(architecture: Architecture) -> Plan {
     Plan { model: Config::mnist(architecture, 0.0), ..plan(architecture) }
 }
@@ -229,6 +229,7 @@ fn a_training_that_goes_on_ends_with_the_same_bits() {
     let plans = [
         Plan { optimizer: sgd, learning_rate: 0.02, schedule: Schedule { warmup_epochs: 1, decay }, ..plain.clone() },
         Plan { augmentation: Some(Augmentation { shift: 1, rotation: 5.0 }), max_steps: Some(25), ..plain.clone() },
+        Plan { model: Config::mnist(Architecture::Cnn, 0.25), max_steps: Some(15), ..plain.clone() },
         // it stops early
         Plan { patience: Some(1), epochs: 9, ..plain },
     ];
