@@ -41,13 +41,38 @@ pub(crate) fn hours(hours: f64) -> String {
     if hours > 0.0 && hours < 0.005 { "< 0.01".to_owned() } else { number(hours) }
 }
 
+/// A price as text, such as `0.08 USD`; what is not nothing is not shown as nothing.
+pub(crate) fn price(amount: f64, currency: &str) -> String {
+    if amount > 0.0 && amount < 0.005 {
+        format!("less than 0.01 {currency}")
+    } else {
+        format!("{amount:.2} {currency}")
+    }
+}
+
+/// The metrics that say most about a model; of others, the names decide.
 fn metrics(result: &JobResult) -> String {
-    let shown = result.metrics.iter().take(METRICS);
+    let mut all: Vec<(&String, &f64)> = result.metrics.iter().collect();
+    all.sort_by_key(|(name, _)| (rank(name), *name));
+    let shown = all.into_iter().take(METRICS);
     let mut shown: Vec<String> = shown.map(|(name, value)| format!("{}={value:.4}", text(name))).collect();
     if result.metrics.len() > METRICS {
         shown.push("…".to_owned());
     }
     shown.join(" ")
+}
+
+/// Where a metric comes in a row: what a model can do first, how fast it was trained last.
+fn rank(name: &str) -> u8 {
+    match name {
+        "test_accuracy" => 0,
+        "accuracy" => 1,
+        _ if name.contains("accuracy") => 2,
+        _ if name.contains("second") => 5,
+        _ if name.contains("loss") => 4,
+        // of a program: its own measure, such as `f1`
+        _ => 3,
+    }
 }
 
 /// A text of others on one line.
@@ -90,5 +115,24 @@ mod tests {
         assert_eq!(row[1], "failed: worker 1: �[31mno memory");
         assert_eq!(row[2..5], ["2027-01-15 08:00", "1 h 02 min", "< 0.01"]);
         assert_eq!(row[5], "m0=0.5000 m1=0.5000 m2=0.5000 …");
+    }
+
+    #[test]
+    fn what_a_model_can_do_is_shown_before_how_fast_it_was_trained() {
+        let mut result =
+            JobResult::new(JobState::Finished, OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap());
+        let names = ["images_per_second", "loss", "seconds", "test_accuracy", "validation_accuracy", "f1"];
+        result.metrics = names.map(|name| (name.to_owned(), 0.5)).into();
+        assert_eq!(metrics(&result), "test_accuracy=0.5000 validation_accuracy=0.5000 f1=0.5000 …");
+        for name in ["test_accuracy", "validation_accuracy", "f1"] {
+            result.metrics.remove(name);
+        }
+        assert_eq!(metrics(&result), "loss=0.5000 images_per_second=0.5000 seconds=0.5000");
+    }
+
+    #[test]
+    fn a_little_money_is_not_nothing() {
+        let shown = [0.0, 0.001, 0.005, 2.0].map(|amount| price(amount, "USD"));
+        assert_eq!(shown, ["0.00 USD", "less than 0.01 USD", "0.01 USD", "2.00 USD"]);
     }
 }

@@ -14,7 +14,7 @@ use slipway_proposal::Error;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::record_text::{COLUMNS, hours, row};
+use crate::record_text::{COLUMNS, hours, price, row};
 use crate::running::LoopArgs;
 
 #[derive(Debug, Args)]
@@ -123,7 +123,7 @@ impl History {
         let header = ["ENVIRONMENT"].into_iter().chain(COLUMNS).chain(["COST", "PARAMETERS"]);
         table.load_style(NOTHING).set_header(header);
         for Recorded { environment, record, cost, currency } in records {
-            let cost = cost.map(|cost| format!("{cost:.2} {currency}")).unwrap_or_default();
+            let cost = cost.map(|cost| price(cost, currency)).unwrap_or_default();
             let cells = [environment.clone()].into_iter().chain(row(record));
             table.add_row(cells.chain([cost, parameters(&record.spec.parameters)]));
         }
@@ -159,7 +159,7 @@ impl Totals {
         let states: Vec<String> = self.states.iter().map(|(state, number)| format!("{number} {state}")).collect();
         let gpus =
             if self.gpu_hours > 0.0 { format!(" and {} GPU-hours", hours(self.gpu_hours)) } else { String::new() };
-        let costs: Vec<String> = self.cost.iter().map(|(currency, cost)| format!("{cost:.2} {currency}")).collect();
+        let costs: Vec<String> = self.cost.iter().map(|(currency, cost)| price(*cost, currency)).collect();
         let costs = if costs.is_empty() { String::new() } else { format!(", {}", costs.join(" + ")) };
         let unknown = match self.without_cost {
             0 => String::new(),

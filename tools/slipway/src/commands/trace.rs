@@ -1,12 +1,14 @@
 //! `slipway trace`: what a version, a run or a TrainJob came from.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 use slipway_git::Repository;
 use slipway_lineage::{CommitLineage, History, Lineage, Origin, Part, resolve};
 use slipway_mlflow::{Client, ModelVersion};
 use slipway_names::tag;
-use slipway_project::{Project, Tree, history};
+use slipway_project::{Project, Tree, history, serving};
 use slipway_proposal::numbered_version;
 
 use crate::context::Context;
@@ -21,7 +23,7 @@ use crate::versions::unknown_model;
     after_help = "Looks up the exact content of the experiment, the commit of the default branch that brought it, and its pull request, whichever way \
                   that was merged, and the code of a program. Only the pull request needs the forge; versions and runs are asked of MLflow. Exit code 0 if everything but the \
                   pull request was found.\n\n\
-                  Examples:\n  slipway trace mnist                # the newest version of a model\n  slipway trace mnist@3\n  \
+                  Examples:\n  slipway trace mnist                # the newest version of a model, in service or not\n  slipway trace mnist@3\n  \
                   slipway trace mnist-cnn-60e09a4e   # a TrainJob\n  slipway trace 0123456789abcdef0123456789abcdef -o json   # a run of MLflow"
 )]
 pub(crate) struct Trace {
@@ -55,8 +57,27 @@ struct Traced {
 struct TracedVersion {
     model: String,
     version: String,
+    /// Whether only the model was named, whose newest version it is.
+    is_newest_of_model: bool,
+    /// The version of the model that is in service in each environment that has one, as the searched branch says.
+    in_service: BTreeMap<String, u64>,
     /// The digest of its content.
     digest: Option<String>,
+}
+
+impl TracedVersion {
+    /// Why it is this version that is traced; `None` if it was named.
+    fn why(&self) -> Option<String> {
+        let Self { model, in_service, .. } = self;
+        let services: Vec<String> =
+            in_service.iter().map(|(environment, version)| format!("{model}@{version} in {environment}")).collect();
+        let services = match services.is_empty() {
+            true => "none is in service".to_owned(),
+            false => format!("in service: {}", services.join(", ")),
+        };
+        self.is_newest_of_model
+            .then(|| format!("the newest of {model}; {services}; `slipway trace {model}@N` traces another"))
+    }
 }
 
 /// What is traced: its own origin, and the version and the run that name it.
@@ -116,7 +137,7 @@ impl Trace {
             if versions.is_empty() {
                 return Err(unknown_model(&mlflow, model).await?.into());
             }
-            return self.of_version(numbered_version(model, number, &versions)?);
+            return self.of_version(history, numbered_version(model, number, &versions)?, false);
         }
         if name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let run = mlflow()?.get_run(name).await?;
@@ -148,20 +169,26 @@ impl Trace {
             }
         };
         match mlflow.latest_model_version(name).await? {
-            Some(version) => self.of_version(&version),
+            Some(version) => self.of_version(history, &version, true),
             None if looks_like_a_job => Ok(Subject { origin, version: None, run: None }),
             None => Err(unknown_model(&mlflow, name).await?.into()),
         }
     }
 
-    fn of_version(&self, version: &ModelVersion) -> Result<Subject, Failure> {
+    fn of_version(
+        &self,
+        history: &History,
+        version: &ModelVersion,
+        is_newest_of_model: bool,
+    ) -> Result<Subject, Failure> {
         let named = format!("{} version {}", version.name, version.version);
         let origin = Origin::of_tags(&version.tags).ok_or_else(|| no_train_job(&named))?;
         let digest = version.tags.get(tag::DIGEST).cloned();
         let (model, number) = (version.name.clone(), version.version.clone());
+        let in_service = in_service(history, &model)?;
         Ok(Subject {
             origin: self.located(origin),
-            version: Some(TracedVersion { model, version: number, digest }),
+            version: Some(TracedVersion { model, version: number, is_newest_of_model, in_service, digest }),
             run: version.run_id.clone(),
         })
     }
@@ -173,6 +200,19 @@ impl Trace {
 
 fn no_train_job(what: &str) -> Failure {
     Failure::Input(format!("{what} has no tag {}: no TrainJob of Slipway made it", tag::TRAINJOB))
+}
+
+/// The version of a model that is in service in each environment that has one. A list with a mistake counts as none: `slipway check` says it.
+fn in_service(history: &History, model: &str) -> Result<BTreeMap<String, u64>, Failure> {
+    let tree = Tree::at(&history.repository, &history.revision)?;
+    let version = |environment: &str| Some(serving::read(&tree, environment).ok()?.get(model)?.version);
+    let mut found = BTreeMap::new();
+    for environment in tree.folders_in("overlays") {
+        if let Some(version) = version(&environment) {
+            found.insert(environment, version);
+        }
+    }
+    Ok(found)
 }
 
 /// The TrainJobs of an experiment of this name, with commas; `None` if there is no such experiment.
@@ -196,6 +236,9 @@ fn show(context: &Context, history: &History, traced: &Traced) {
     let Lineage { train_job, experiment, program, dataset, unresolved, .. } = &traced.lineage;
     if let Some(version) = &traced.version {
         heading("version", &format!("{}@{}", version.model, version.version));
+        if let Some(why) = version.why() {
+            line("  chosen", &why);
+        }
         if let Some(digest) = &version.digest {
             line("  content", digest);
         }
@@ -231,7 +274,7 @@ fn show(context: &Context, history: &History, traced: &Traced) {
         }
     }
     if let Some(dataset) = dataset {
-        heading("dataset", dataset.name.as_deref().unwrap_or_default());
+        heading("dataset", dataset.name.as_deref().unwrap_or("unknown"));
         line("  content", &dataset.digest);
     }
     line("searched", &format!("{} at {}", traced.lineage.history.branch, short(&traced.lineage.history.commit)));

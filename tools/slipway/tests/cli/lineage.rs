@@ -242,11 +242,14 @@ async fn a_version_and_a_run_lead_to_the_same_as_their_job() {
         let line = job.lines().find(|line| line.contains(&format!("name: {name},"))).unwrap();
         line.split("value: ").nth(1).unwrap().trim_end_matches('}').replace('"', "")
     };
+    // a run says only the digest of its data; the job has the name as well
+    let declared = hub.project.read("datasets/ten.yaml");
+    let data = format!("sha256:{}", &declared.split("sha256:").nth(1).unwrap()[..64]);
     let tags = json!([
         { "key": "slipway.trainjob", "value": jobs[0] },
         { "key": "slipway.experiment-file", "value": variable("SLIPWAY_EXPERIMENT_FILE") },
         { "key": "slipway.experiment-blob", "value": variable("SLIPWAY_EXPERIMENT_BLOB") },
-        { "key": "slipway.dataset-digest", "value": format!("sha256:{}", "a".repeat(64)) },
+        { "key": "slipway.dataset-digest", "value": data },
         { "key": "slipway.digest", "value": format!("sha256:{}", "b".repeat(64)) },
     ]);
     let (stub, fresh) = (mlflow(&tags).await, hub.clone("fresh", &[]));
@@ -264,9 +267,14 @@ async fn a_version_and_a_run_lead_to_the_same_as_their_job() {
         assert_eq!(found["version"].is_null(), !subject.starts_with("mnist"));
         assert_eq!(found["experiment"]["commit"]["id"], hub.brought("experiments/digits.yaml"));
         assert_eq!(found["experiment"]["commit"]["pullRequest"]["number"], number);
-        assert_eq!(found["dataset"]["digest"], format!("sha256:{}", "a".repeat(64)));
+        assert_eq!(found["dataset"], json!({ "name": "ten", "digest": data }));
         assert_eq!(found["unresolved"], json!([]));
+        let is_chosen = found["version"]["isNewestOfModel"] == true;
+        assert_eq!(is_chosen, subject == "mnist", "{subject}");
     }
+    let why = "the newest of mnist; none is in service; `slipway trace mnist@N` traces another";
+    assert!(trace(&["mnist"]).text().contains(why), "{:?}", trace(&["mnist"]));
+    assert!(!trace(&["mnist@3"]).text().contains("the newest of mnist"), "it was named");
     let text = trace(&["mnist@3"]).text();
     for words in ["mnist@3", &jobs[0], "experiments/digits.yaml", "#1", "git -C "] {
         assert!(text.contains(words), "{words}: {text}");

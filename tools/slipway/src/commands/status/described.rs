@@ -11,6 +11,7 @@ use slipway_project::{Project, Tree, history};
 
 use super::runs::Runs;
 use crate::failure::Failure;
+use crate::record_text;
 
 /// What a TrainJob runs and what it may cost.
 #[derive(Debug, Serialize)]
@@ -69,7 +70,7 @@ impl Described {
     pub(super) fn cost(&self) -> String {
         let hours = hours(self.cpu_hours, self.gpu_hours);
         match self.cost {
-            Some(cost) => format!("{hours}, {cost:.2} {}", self.currency),
+            Some(cost) => format!("{hours}, {}", record_text::price(cost, &self.currency)),
             None => format!("{hours}, GPUs have no price"),
         }
     }
