@@ -31,6 +31,14 @@ pub(crate) fn configuration(
     })
 }
 
+/// A port as an argument.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| "write a number up to 65535, such as 8501".to_owned())
+}
+
 /// The path of this program.
 pub(crate) fn executable() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))
@@ -63,4 +71,17 @@ pub(crate) fn addresses(state: &State) -> String {
         state.forge.display(),
         state.kubeconfig.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_port_is_told_what_one_is() {
+        assert_eq!(parse_port("8501"), Ok(8501));
+        for text in ["80x", "", "-1", "65536", "8 501"] {
+            assert_eq!(parse_port(text), Err("write a number up to 65535, such as 8501".to_owned()), "{text}");
+        }
+    }
 }

@@ -42,7 +42,13 @@ pub(crate) async fn versions(
         Some(url) => in_service(url, models.keys()).await,
         None => Err(Failure::Service("no route leads to the model server".to_owned())),
     };
-    let in_service = in_service.map_err(|failure| context.warn(format!("what is served is unknown: {failure}"))).ok();
+    let in_service = in_service
+        .map_err(|failure| {
+            context.warn(format!(
+                "what is served is unknown: {failure}; a server that has just started may answer in a moment"
+            ))
+        })
+        .ok();
     let versions = models
         .into_iter()
         .flat_map(|(model, versions)| versions.into_iter().map(move |version| (model.clone(), version)));
@@ -91,7 +97,7 @@ pub(crate) fn show_versions(context: &Context, versions: &[Version]) {
             _ if version.unservable.is_some() => "cannot be served",
             Some(true) => "served",
             Some(false) => "",
-            None => "?",
+            None => "not known if served",
         };
         table.add_row([&version.model, &version.version, &accuracy, &version.trial, served]);
     }

@@ -3,6 +3,7 @@
 mod drift;
 mod report;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use slipway_proposal::{ExperimentProposal, Opening, Promotion, Remote, best_vers
 use crate::context::Context;
 use crate::dataset::add;
 use crate::failure::Failure;
-use crate::local_loop::{configuration, interrupted, phase_line};
+use crate::local_loop::{configuration, interrupted, parse_port, phase_line};
 use crate::model_server::ModelServer;
 use crate::plan_text;
 use crate::renderers::KustomizeArgs;
@@ -47,7 +48,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     drift: bool,
     /// The page's port [default: any free one]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_port)]
     page_port: Option<u16>,
 }
 
@@ -123,7 +124,9 @@ impl Demo {
                 None
             };
             clock.add("total", begun.elapsed());
-            Ok::<_, Failure>(Report { trials, prediction, drift, seconds: clock.seconds(), addresses: address })
+            // whoever reads them with --exit would find nobody there
+            let addresses = (!self.exit).then_some(address);
+            Ok::<_, Failure>(Report { trials, prediction, drift, seconds: clock.seconds(), addresses })
         };
         let report = tokio::select! {
             report = work => report.map(Some),
@@ -135,7 +138,10 @@ impl Demo {
             Ok(Some(report)) => {
                 context.say(report.table(context));
                 context.json(&report)?;
-                if self.exit { Ok(()) } else { stay(context, &mut running, &report.addresses.page, interrupted).await }
+                match &report.addresses {
+                    Some(addresses) => stay(context, &mut running, &addresses.page, interrupted).await,
+                    None => Ok(()),
+                }
             }
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),
@@ -310,30 +316,41 @@ async fn trials(
 ) -> Result<Vec<TrialReport>, Failure> {
     let mut trials = Vec::new();
     for (start, status) in done {
-        let version = versions.iter().find(|version| version.tag(TRAINJOB) == start.name);
-        let run = run_of(client, &start.name).await?;
-        let metric = |key: &str| {
-            run.metrics
-                .get(key)
-                .copied()
-                .ok_or_else(|| Failure::Job(format!("the run of {} has no metric {key}", start.name)))
-        };
-        trials.push(TrialReport {
-            accuracy: metric("test_accuracy")?,
-            images_per_second: metric("images_per_second")?.round(),
-            seconds: rounded(status.seconds().unwrap_or_default()),
-            version: version.map(|version| version.version.clone()),
-            parameters: start.parameters,
-            name: start.name,
-        });
+        let Start { name, parameters, .. } = start;
+        let trial = trial_of(client, versions, EXPERIMENT_NAME, name, &status).await?;
+        trials.push(TrialReport { parameters, ..trial });
     }
     Ok(trials)
 }
 
-/// The latest run of a TrainJob.
-async fn run_of(client: &Client, name: &str) -> Result<Run, Failure> {
+/// What MLflow recorded about a TrainJob, without the point of its sweep.
+async fn trial_of(
+    client: &Client,
+    versions: &[ModelVersion],
+    experiment: &str,
+    name: String,
+    status: &JobStatus,
+) -> Result<TrialReport, Failure> {
+    let version = versions.iter().find(|version| version.tag(TRAINJOB) == name);
+    let run = run_of(client, experiment, &name).await?;
+    let metric = |key: &str| {
+        let value = run.metrics.get(key).copied();
+        value.ok_or_else(|| Failure::Job(format!("the run of {name} has no metric {key}")))
+    };
+    Ok(TrialReport {
+        accuracy: metric("test_accuracy")?,
+        images_per_second: metric("images_per_second")?.round(),
+        seconds: rounded(status.seconds().unwrap_or_default()),
+        version: version.map(|version| version.version.clone()),
+        parameters: BTreeMap::new(),
+        name,
+    })
+}
+
+/// The latest run of a TrainJob of an experiment.
+async fn run_of(client: &Client, experiment: &str, name: &str) -> Result<Run, Failure> {
     let missing = || Failure::Job(format!("MLflow has no run of TrainJob {name}"));
-    let experiment = client.get_experiment(EXPERIMENT_NAME).await?.ok_or_else(missing)?;
+    let experiment = client.get_experiment(experiment).await?.ok_or_else(missing)?;
     let filter = format!("tags.\"{TRAINJOB}\" = '{name}'");
     let runs = client.search_runs(&[&experiment], &filter, &["attributes.start_time DESC"]).await?;
     runs.into_iter().next().ok_or_else(missing)

@@ -29,7 +29,7 @@ pub(crate) struct History {
     #[arg(long, alias = "env", value_name = "ENV")]
     environment: Option<String>,
     /// The most records to show, the newest first
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = parse_limit)]
     limit: usize,
     #[command(flatten)]
     running: LoopArgs,
@@ -168,6 +168,10 @@ impl Totals {
         let (all, cpu) = (count(self.records, "TrainJob"), hours(self.cpu_hours));
         format!("{all}: {}; {cpu} CPU-hours{gpus}{costs}{unknown}", states.join(", "))
     }
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number, such as 50".to_owned())
 }
 
 /// What a record's hours cost by the prices of now.

@@ -17,6 +17,7 @@ use slipway_forge::forge_of;
 use slipway_git::Repository;
 use slipway_mlflow::Client;
 use slipway_outcome::{Unregistered, unregistered};
+use slipway_project::count;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -105,6 +106,32 @@ impl Status {
     }
 }
 
+impl Job {
+    /// Whether nothing is to be done about it and its results are elsewhere, if it has any: it is in the history, or it was cancelled.
+    fn is_over(&self) -> bool {
+        self.is_archived() || (self.described.is_none() && self.phase == "Cancelled")
+    }
+
+    fn is_archived(&self) -> bool {
+        self.described.as_ref().is_some_and(|one| one.archived)
+    }
+}
+
+/// What to say of the jobs that the table leaves out; `None` if there are none.
+fn left_out(over: &[&Job]) -> Option<String> {
+    let archived = over.iter().filter(|job| job.is_archived()).count();
+    let cancelled = over.len() - archived;
+    let mut parts = Vec::new();
+    if archived > 0 {
+        parts.push(format!("{} in the history, which `slipway history` shows", count(archived, "TrainJob")));
+    }
+    if cancelled > 0 {
+        let were = if cancelled == 1 { "was" } else { "were" };
+        parts.push(format!("{} that {were} cancelled", count(cancelled, "TrainJob")));
+    }
+    (!parts.is_empty()).then(|| format!("not listed: {}; -o json lists all", parts.join(", and ")))
+}
+
 /// The jobs in a state folder, by name.
 fn jobs(folder: &Path) -> Result<Vec<Job>, Failure> {
     let unreadable = |error| Failure::Unexpected(format!("reading {}: {error}", folder.display()));
@@ -147,16 +174,55 @@ fn show(context: &Context, report: &Report) {
         show_versions(context, &report.versions);
         return;
     }
+    let (over, shown): (Vec<&Job>, Vec<&Job>) = report.jobs.iter().partition(|job| job.is_over());
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "SECONDS", "RUNS", "AT MOST", ""]);
-    for job in &report.jobs {
+    for job in shown.iter().copied() {
         let seconds = job.seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
         let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
         let described = job.described.as_ref();
         let (runs, cost) = described.map(|one| (one.runs.to_string(), one.cost())).unwrap_or_default();
-        let archived = if described.is_some_and(|one| one.archived) { ", archived" } else { "" };
-        table.add_row([job.name.clone(), format!("{}{archived}", job.phase), seconds, runs, cost, message]);
+        let gone = if described.is_none() { ", no longer on main" } else { "" };
+        table.add_row([job.name.clone(), format!("{}{gone}", job.phase), seconds, runs, cost, message]);
     }
-    context.say(format!("\n{}", table.trim_fmt()));
+    if !shown.is_empty() {
+        context.say(format!("\n{}", table.trim_fmt()));
+    }
+    if let Some(over) = left_out(&over) {
+        context.say(format!("\n{over}"));
+    }
     show_versions(context, &report.versions);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(phase: &str, described: Option<Described>) -> Job {
+        let (name, phase) = ("digits-0123abcd".to_owned(), phase.to_owned());
+        Job { name, phase, seconds: None, message: String::new(), unregistered: None, described }
+    }
+
+    #[test]
+    fn what_is_over_is_counted_and_not_listed() {
+        let archived = |archived| Some(Described { archived, ..Described::default() });
+        for phase in ["Pending", "Running", "Complete", "Failed", "Cancelled"] {
+            assert!(job(phase, archived(true)).is_over(), "{phase}");
+            assert!(!job(phase, archived(false)).is_over(), "{phase}");
+            // a result stays one, whatever main asks for now
+            assert_eq!(job(phase, None).is_over(), phase == "Cancelled");
+        }
+        let (recorded, cancelled) = (job("Complete", archived(true)), job("Cancelled", None));
+        assert_eq!(left_out(&[]), None);
+        assert_eq!(
+            left_out(&[&recorded, &cancelled, &cancelled]).as_deref(),
+            Some(
+                "not listed: 1 TrainJob in the history, which `slipway history` shows, and 2 TrainJobs that were cancelled; -o json lists all"
+            )
+        );
+        assert_eq!(
+            left_out(&[&cancelled]).as_deref(),
+            Some("not listed: 1 TrainJob that was cancelled; -o json lists all")
+        );
+    }
 }

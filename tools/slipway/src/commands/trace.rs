@@ -23,7 +23,7 @@ use crate::versions::unknown_model;
     after_help = "Looks up the exact content of the experiment, the commit of the default branch that brought it, and its pull request, whichever way \
                   that was merged, and the code of a program. Only the pull request needs the forge; versions and runs are asked of MLflow. Exit code 0 if everything but the \
                   pull request was found.\n\n\
-                  Examples:\n  slipway trace mnist                # the newest version of a model, in service or not\n  slipway trace mnist@3\n  \
+                  Examples:\n  slipway trace mnist                # a model's newest version, served or not\n  slipway trace mnist@3\n  \
                   slipway trace mnist-cnn-60e09a4e   # a TrainJob\n  slipway trace 0123456789abcdef0123456789abcdef -o json   # a run of MLflow"
 )]
 pub(crate) struct Trace {

@@ -19,7 +19,8 @@ use slipway_names::tag::TRAINJOB;
 use slipway_project::{Changes, Tree, jobs_folder};
 use slipway_proposal::{Promotion, Remote, is_retraining_of};
 
-use super::{Clock, MODEL, merge, timed, until_served};
+use super::report::TrialReport;
+use super::{Clock, MODEL, merge, timed, trial_of, until_served};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::model_server::ModelServer;
@@ -27,6 +28,7 @@ use crate::pipeline::places;
 
 const NAME: &str = "digits";
 const FILE: &str = "datasets/digits-arriving.yaml";
+const EXPERIMENT_NAME: &str = "digits-cnn";
 /// How many digits arrive.
 const ARRIVE: usize = 300;
 /// The loss of accuracy that matters, as the dataset says it.
@@ -85,6 +87,8 @@ pub(crate) struct DriftReport {
     pub(crate) on_old: [f64; 2],
     /// How many digits of each kind these were.
     pub(crate) tested: [u64; 2],
+    /// The training that the pull request started.
+    pub(crate) trial: TrialReport,
 }
 
 impl DriftReport {
@@ -126,7 +130,7 @@ impl Act<'_> {
         timed(clock, context, "arrive", self.arrive(&before.train)).await?;
         let (opened, evidence) = timed(clock, context, "drift", self.noticed()).await?;
         let job = timed(clock, context, "retrain", self.retrain(&opened)).await?;
-        timed(clock, context, "compare", self.compare(&job, &opened, evidence)).await
+        timed(clock, context, "compare", self.compare(job, &opened, evidence)).await
     }
 
     fn cache(&self) -> std::path::PathBuf {
@@ -241,8 +245,8 @@ impl Act<'_> {
         Ok((opened, evidence))
     }
 
-    /// Merges it, as a person would, and waits for its job. Returns the job's name.
-    async fn retrain(&self, opened: &Opened) -> Result<String, Failure> {
+    /// Merges it, as a person would, and waits for its job. Returns the job's name and how it ended.
+    async fn retrain(&self, opened: &Opened) -> Result<(String, JobStatus), Failure> {
         let context = self.context;
         let head = self.remote.fetch(self.git, &opened.branch).await?;
         let tree = Tree::at(self.git, &head)?;
@@ -256,11 +260,16 @@ impl Act<'_> {
         if status.phase != Phase::Complete {
             return Err(Failure::Job(format!("TrainJob {job} failed: {}", status.message())));
         }
-        Ok(job)
+        Ok((job, status))
     }
 
     /// Compares both versions on digits that neither was trained on, as the monitor does, waits for its promotion, and merges that as a person would.
-    async fn compare(&self, job: &str, opened: &Opened, evidence: Value) -> Result<DriftReport, Failure> {
+    async fn compare(
+        &self,
+        (job, status): (String, JobStatus),
+        opened: &Opened,
+        evidence: Value,
+    ) -> Result<DriftReport, Failure> {
         let context = self.context;
         let versions = self.client.search_model_versions(MODEL).await?;
         let of_job = versions.iter().find(|version| version.tag(TRAINJOB) == job);
@@ -285,6 +294,7 @@ impl Act<'_> {
             return Err(Failure::Job(format!("version {new} is not promoted: {}", found.why())));
         }
         let tested = [arrived.of, usual.of];
+        let trial = trial_of(self.client, &versions, EXPERIMENT_NAME, job, &status).await?;
         let promoted = self.promoted(new).await?;
         merge(self.remote, &promoted).await?;
         context.progress(format!(
@@ -301,6 +311,7 @@ impl Act<'_> {
             on_new,
             on_old,
             tested,
+            trial,
         })
     }
 

@@ -24,7 +24,9 @@ pub(crate) struct Report {
     pub(crate) drift: Option<DriftReport>,
     /// Seconds by phase; `total` is from the start to the first served prediction.
     pub(crate) seconds: Map<String, Value>,
-    pub(crate) addresses: State,
+    /// Where everything is; `None` with `--exit`, since nothing is there any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) addresses: Option<State>,
 }
 
 /// A trained trial.
@@ -81,7 +83,8 @@ impl Report {
             "seconds",
             "version",
         ]);
-        for trial in &self.trials {
+        let retrained = self.drift.as_ref().map(|drift| &drift.trial);
+        for trial in self.trials.iter().chain(retrained) {
             table.add_row([
                 trial.name.clone(),
                 parameters(&trial.parameters),
@@ -100,10 +103,59 @@ impl Report {
         let confidence = probabilities.get(usize::from(*answer)).copied().unwrap_or_default() * 100.0;
         let total = self.seconds.get("total").and_then(Value::as_f64).unwrap_or_default();
         let drift = self.drift.as_ref().map(|drift| drift.said(context)).unwrap_or_default();
+        let addresses = self.addresses.as_ref().map(addresses).unwrap_or_default();
         format!(
-            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({confidence:.1} %), {total:.1} s after the start.\n{drift}\n{}",
+            "\n{table}\n\nAsked about a {label} that no training has seen, the served model says {} ({confidence:.1} %), {total:.1} s after the start.\n{drift}\n{addresses}",
             context.paint("1", &answer.to_string()),
-            addresses(&self.addresses)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Output;
+
+    fn trial(name: &str, version: &str) -> TrialReport {
+        TrialReport {
+            name: name.to_owned(),
+            parameters: BTreeMap::new(),
+            accuracy: 0.97,
+            images_per_second: 9000.0,
+            seconds: 4.5,
+            version: Some(version.to_owned()),
+        }
+    }
+
+    fn report() -> Report {
+        let prediction = Prediction { label: 3, answer: 3, probabilities: vec![0.1; 10] };
+        Report {
+            trials: vec![trial("mnist-cnn-0", "1")],
+            prediction,
+            drift: None,
+            seconds: Map::new(),
+            addresses: None,
+        }
+    }
+
+    #[test]
+    fn what_has_ended_names_no_address() {
+        let context = Context { root: std::path::PathBuf::new(), output: Output::Text };
+        let mut ended = report();
+        assert!(!ended.table(&context).contains("http://"));
+        assert!(!serde_json::to_string(&ended).unwrap().contains("addresses"));
+        let page = || "http://127.0.0.1:1".to_owned();
+        ended.addresses = Some(State {
+            pid: 7,
+            s3: page(),
+            mlflow: page(),
+            server: page(),
+            manager: page(),
+            monitor: page(),
+            page: page(),
+            kubeconfig: "kubeconfig".into(),
+            forge: "forge.git".into(),
+        });
+        assert!(ended.table(&context).contains("page    http://127.0.0.1:1"));
     }
 }

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::record_text;
 
 /// What a TrainJob runs and what it may cost.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Described {
     #[serde(flatten)]
