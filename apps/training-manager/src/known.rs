@@ -105,7 +105,8 @@ impl Facts {
     pub(crate) fn sources(&self, job: &str) -> Sources {
         let commit = self.declared.commits.first(job).map(|brought| brought.commit.clone()).unwrap_or_default();
         Sources {
-            declared: self.declared.jobs.get(job).map(Arc::clone),
+            declared: self.declared.job(job).map(Arc::clone),
+            removed: self.declared.removed.get(job).map(|one| one.removal),
             training: self.training(job).map(Arc::clone),
             run: self.recorded.runs.get(job).map(Arc::clone),
             pull_request: self.pull_request(job).map(Arc::clone),

@@ -137,7 +137,7 @@ pub async fn follow(
 
 /// Forgets jobs that are nowhere any more.
 fn forget(asked: &mut BTreeMap<String, Asked>, runs: &mut Recorded, tree: &Declared, cluster: &Observed) {
-    let is_known = |job: &String| tree.jobs.contains_key(job) || cluster.trainings.contains_key(job);
+    let is_known = |job: &String| tree.job(job).is_some() || cluster.trainings.contains_key(job);
     asked.retain(|job, _| is_known(job));
     runs.runs.retain(|job, _| is_known(job));
     runs.without_run.retain(is_known);
@@ -153,11 +153,12 @@ type Jobs = Vec<(String, Option<State>)>;
 /// The jobs that are to be asked about, by experiment.
 fn due(asked: &BTreeMap<String, Asked>, tree: &Declared, cluster: &Observed, now: Instant) -> BTreeMap<String, Jobs> {
     let mut due: BTreeMap<String, Jobs> = BTreeMap::new();
-    let jobs: BTreeSet<&String> = tree.jobs.keys().chain(cluster.trainings.keys()).collect();
+    let all = tree.jobs.keys().chain(tree.removed.keys()).chain(cluster.trainings.keys());
+    let jobs: BTreeSet<&String> = all.collect();
     for job in jobs {
         let training = cluster.trainings.get(job);
         let state = training.map(|training| training.state);
-        let experiment = tree.jobs.get(job).map(|job| &job.experiment);
+        let experiment = tree.job(job).map(|job| &job.experiment);
         let experiment = experiment.or_else(|| training.and_then(|training| training.experiment.as_ref()));
         let Some(experiment) = experiment.filter(|experiment| !experiment.is_empty()) else { continue };
         // one that waits has nothing to say
@@ -223,7 +224,7 @@ async fn versions(
     runs: &BTreeMap<String, (Run, Earlier)>,
 ) -> slipway_mlflow::Result<Vec<ModelVersion>> {
     let has_ended = |job: &str| cluster.trainings.get(job).is_none_or(|training| training.state == State::Finished);
-    let registers = |job: &str| tree.jobs.get(job).is_none_or(|job| job.model.is_some());
+    let registers = |job: &str| tree.job(job).is_none_or(|job| job.model.is_some());
     let ended = jobs.iter().filter(|(job, _)| has_ended(job) && registers(job));
     let ended: Vec<(&str, &Run)> = ended.filter_map(|(job, _)| Some((job.as_str(), &runs.get(job)?.0))).collect();
     if ended.len() <= ONE_BY_ONE {
@@ -233,7 +234,7 @@ async fn versions(
         }
         return Ok(versions);
     }
-    let models: BTreeSet<&String> = ended.iter().filter_map(|(job, _)| tree.jobs.get(*job)?.model.as_ref()).collect();
+    let models: BTreeSet<&String> = ended.iter().filter_map(|(job, _)| tree.job(job)?.model.as_ref()).collect();
     let mut versions = Vec::new();
     for model in models {
         versions.extend(mlflow.search_model_versions(model).await?);

@@ -69,6 +69,8 @@ impl Composer {
         // what somebody else made in the namespace is no trial
         let made = facts.observed.trainings.iter().filter(|(_, training)| training.experiment.is_some());
         names.extend(made.map(|(name, _)| name));
+        // one whose file was removed before it began has no result
+        names.extend(tree.removed.keys().filter(|name| facts.recorded.runs.contains_key(*name)));
         let mut trials = BTreeMap::new();
         for name in names {
             let (old, old_trial) = self.trials.remove(name).unzip();
@@ -279,9 +281,9 @@ mod tests {
     use slipway_project::cluster::Prices;
 
     use super::*;
-    use crate::declared::DeclaredJob;
+    use crate::declared::{DeclaredJob, RemovedJob};
     use crate::recorded::JobRun;
-    use crate::view::PullRequest;
+    use crate::view::{PullRequest, Removal};
 
     fn training(name: &str, state: State) -> (String, Arc<Training>) {
         let started = Timestamp::from_second(1_000).ok();
@@ -493,6 +495,44 @@ mod tests {
         Arc::make_mut(&mut facts.stalled).clear();
         Arc::make_mut(&mut facts.observed).trainings.insert("a".to_owned(), Arc::new(waits));
         assert_eq!(used(&facts, 8_201), (TrialState::Waiting, None, 0.0));
+    }
+
+    #[test]
+    fn what_was_removed_keeps_its_results() {
+        let mut facts = facts(&[("now", State::Running)]);
+        let tree = Arc::make_mut(&mut facts.declared);
+        let job = Arc::clone(&tree.jobs["now"]);
+        let gone = |removal| Arc::new(RemovedJob { job: Arc::clone(&job), removal, blob: String::new() });
+        let names = [("before", Removal::Replaced), ("taken-out", Removal::Cancelled), ("never", Removal::Cancelled)];
+        tree.removed = Arc::new(names.map(|(name, removal)| (name.to_owned(), gone(removal))).into());
+        let ran = |job: &str, status: RunStatus| {
+            let run = Run {
+                run_id: job.to_owned(),
+                run_name: String::new(),
+                experiment_id: "1".to_owned(),
+                status,
+                start_time: Some(1_000_000),
+                end_time: Some(4_600_000),
+                artifact_uri: String::new(),
+                metrics: [("accuracy".to_owned(), 0.97)].into(),
+                steps: BTreeMap::new(),
+                params: BTreeMap::new(),
+                tags: [(tag::GATE.to_owned(), "passed".to_owned())].into(),
+            };
+            Arc::new(JobRun { run, earlier: slipway_mlflow::Earlier::default(), version: Some(6) })
+        };
+        let runs = &mut Arc::make_mut(&mut facts.recorded).runs;
+        runs.insert("before".to_owned(), ran("before", RunStatus::Finished));
+        runs.insert("taken-out".to_owned(), ran("taken-out", RunStatus::Killed));
+        let all = Composer::default().compose(&facts, "local", None, at(9_000));
+        assert_eq!(all.trials.keys().collect::<Vec<_>>(), ["before", "now", "taken-out"]);
+        let said = |name: &str| (all.trials[name].state, all.trials[name].removed);
+        assert_eq!(said("before"), (TrialState::Finished, Some(Removal::Replaced)));
+        assert_eq!(said("taken-out"), (TrialState::Cancelled, Some(Removal::Cancelled)));
+        assert_eq!(said("now"), (TrialState::Running, None));
+        let before = &all.trials["before"];
+        assert_eq!((before.experiment.as_str(), before.version, before.cpu_hours), ("digits", Some(6), Some(4.0)));
+        assert_eq!(before.metrics["accuracy"], 0.97);
     }
 
     #[test]

@@ -9,13 +9,15 @@ use slipway_report::TrialState as Said;
 
 use crate::declared::DeclaredJob;
 use crate::recorded::JobRun;
-use crate::view::{Cost, Lineage, Progress, PullRequest, Run, Trial, TrialState, Worker};
+use crate::view::{Cost, Lineage, Progress, PullRequest, Removal, Run, Trial, TrialState, Worker};
 
 /// What a trial is put together from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
-    /// Its file on the default branch.
+    /// Its file on the default branch, or as it was there last.
     pub(crate) declared: Option<Arc<DeclaredJob>>,
+    /// How that file went, if it is not there any more.
+    pub(crate) removed: Option<Removal>,
     /// Its TrainJob in the cluster.
     pub(crate) training: Option<Arc<Training>>,
     /// Its newest run.
@@ -35,6 +37,7 @@ impl Sources {
             && same(self.training.as_ref(), others.training.as_ref())
             && same(self.run.as_ref(), others.run.as_ref())
             && same(self.pull_request.as_ref(), others.pull_request.as_ref())
+            && self.removed == others.removed
             && self.commit == others.commit
             && self.tick == others.tick
     }
@@ -66,7 +69,8 @@ pub(crate) fn trial(name: &str, sources: &Sources, place: Place<'_>) -> Trial {
     let run = sources.run.as_deref();
     let seen = training.map_or(Seen::Gone, Seen::There);
     // a tag that cannot be read is said where the report is made
-    let said = state(run.map(|run| &run.run), seen, declared.is_some()).unwrap_or_default();
+    let is_wanted = declared.is_some() && sources.removed.is_none();
+    let said = state(run.map(|run| &run.run), seen, is_wanted).unwrap_or_default();
     let (state, reason, advice) = words(said, training);
     let milliseconds = |time: Option<i64>| time.and_then(|time| Timestamp::from_millisecond(time).ok());
     let first = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
@@ -138,6 +142,7 @@ pub(crate) fn trial(name: &str, sources: &Sources, place: Place<'_>) -> Trial {
             },
         },
         archived: false,
+        removed: sources.removed,
     }
 }
 

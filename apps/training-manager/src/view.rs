@@ -112,6 +112,18 @@ pub struct Trial {
     pub lineage: Lineage,
     /// Whether its file was moved to the history.
     pub archived: bool,
+    /// How its file left the default branch, if it was not moved to the history; `null` as long as it is there.
+    pub removed: Option<Removal>,
+}
+
+/// How a trial's file left the default branch without being moved to the history. Its results stay in MLflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Removal {
+    /// The commit that removed it brought other trials of its experiment.
+    Replaced,
+    /// The commit that removed it brought no other trial of its experiment.
+    Cancelled,
 }
 
 /// How far a trial is.

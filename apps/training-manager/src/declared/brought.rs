@@ -1,11 +1,12 @@
 //! Which commits of the default branch brought and removed the TrainJobs of an environment.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use slipway_git::{FolderChange, Repository};
 use slipway_project::{history, jobs_folder, serving};
 
 use super::Declared;
+use crate::view::Removal;
 
 /// The most commits that are remembered although nothing is left of what they brought.
 const REMEMBERED: usize = 100;
@@ -15,6 +16,8 @@ const REMEMBERED: usize = 100;
 pub struct Commits {
     /// The commits that brought each TrainJob, the newest first; mostly it is one. Also of jobs that were removed.
     pub of_jobs: BTreeMap<String, Vec<Brought>>,
+    /// The TrainJobs whose files are gone, and how they went. Those that moved to the history are among them.
+    pub removed: BTreeMap<String, Removal>,
     /// The TrainJobs that each commit brought.
     pub by_commit: BTreeMap<String, Vec<String>>,
     /// The newest commits that changed which jobs there are or which versions are in service, the newest first.
@@ -69,12 +72,26 @@ impl Commits {
 
     /// Adds a commit that is newer than the others.
     fn add(&mut self, change: FolderChange) {
+        let brought: BTreeSet<&str> =
+            change.written.keys().filter_map(|file| file.strip_suffix(".yaml")).map(experiment_of).collect();
+        for job in change.removed.iter().filter_map(|file| file.strip_suffix(".yaml")) {
+            let is_replaced = brought.contains(experiment_of(job));
+            let removal = if is_replaced { Removal::Replaced } else { Removal::Cancelled };
+            self.removed.insert(job.to_owned(), removal);
+        }
         for (name, blob) in change.written {
             let Some(name) = name.strip_suffix(".yaml") else { continue };
+            self.removed.remove(name);
             let brought = Brought { commit: change.commit.id.clone(), time: change.commit.time, blob };
             self.by_commit.entry(change.commit.id.clone()).or_default().push(name.to_owned());
             self.of_jobs.entry(name.to_owned()).or_default().insert(0, brought);
         }
+    }
+
+    /// The content of a job's file as it was brought last, and when that was.
+    #[must_use]
+    pub fn last(&self, job: &str) -> Option<&Brought> {
+        self.of_jobs.get(job)?.first()
     }
 
     /// The commit that first brought a job as its file is, as `slipway trace` says it; `None` if that is not known.
@@ -96,4 +113,9 @@ impl Commits {
     pub fn blob(&self, job: &str, commit: &str) -> Option<&str> {
         self.of_jobs.get(job)?.iter().find(|one| one.commit == commit).map(|one| one.blob.as_str())
     }
+}
+
+/// The experiment of a TrainJob, by the job's name.
+fn experiment_of(job: &str) -> &str {
+    job.rsplit_once('-').map_or(job, |(experiment, _)| experiment)
 }

@@ -3,6 +3,7 @@
 mod archived;
 mod brought;
 mod hyperparameters;
+mod removed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use slipway_service::{Followed, Warned, blocking};
 use tokio::sync::watch;
 
 pub use brought::{Brought, Commits};
+pub use removed::RemovedJob;
 
 use crate::promotions::Policy;
 use crate::view::Trial;
@@ -35,6 +37,8 @@ pub struct Declared {
     pub experiments: BTreeMap<String, DeclaredExperiment>,
     /// The rendered TrainJobs of this environment by name.
     pub jobs: BTreeMap<String, Arc<DeclaredJob>>,
+    /// The TrainJobs of this environment whose files were removed and not moved to the history, by name.
+    pub removed: Arc<BTreeMap<String, Arc<RemovedJob>>>,
     /// The trials of the history of this environment by name.
     pub archived: Arc<BTreeMap<String, Arc<Trial>>>,
     /// When ended jobs are moved there; `None` if a person does that.
@@ -114,6 +118,7 @@ impl Declared {
             let jobs = found.jobs.into_values().map(|file| file.job);
             declared.jobs = jobs.map(|job| (job.name.clone(), Arc::new(DeclaredJob::of(&job)))).collect();
         }
+        declared.removed = Arc::new(removed::jobs(git, environment, &declared, before));
         declared.archived = Arc::new(declared.trials_of_history(environment, pages, before));
         declared.experiments = project
             .experiments
@@ -132,6 +137,11 @@ impl Declared {
             })
             .collect();
         Ok(declared)
+    }
+
+    /// A TrainJob that the branch asks for, or asked for before.
+    pub(crate) fn job(&self, name: &str) -> Option<&Arc<DeclaredJob>> {
+        self.jobs.get(name).or_else(|| Some(&self.removed.get(name)?.job))
     }
 
     /// The trials of the history by name. One whose file has not changed stays the very same value: there may be thousands.

@@ -1,8 +1,10 @@
 //! What the default branch declares, and which commits brought it.
 
 use slipway_experiment::{JobResult, JobState, Record, read_job};
+use slipway_git::Update;
 use slipway_training_manager::declared::Declared;
 use slipway_training_manager::promotions::Policy;
+use slipway_training_manager::view::Removal;
 use time::OffsetDateTime;
 
 use crate::world::{EXPERIMENT, World};
@@ -53,10 +55,13 @@ async fn each_job_knows_the_commits_that_brought_it() {
     let gone = read(&world, &started);
     assert_eq!((gone.jobs.len(), gone.branch.asks_for("local", &jobs[0])), (1, false));
     assert_eq!(gone.commits.first(&jobs[0]).unwrap().commit, merge, "its report is still to be written");
+    let removed = &gone.removed[&jobs[0]];
+    assert_eq!((removed.removal, removed.job.as_ref()), (Removal::Cancelled, started.jobs[&jobs[0]].as_ref()));
     world.push("experiments/README.md", Some("x\n"));
     world.push(&path, Some(&text));
     let back = read(&world, &gone);
     assert_eq!(back.commits.of_jobs[&jobs[0]].len(), 2);
+    assert!(back.removed.is_empty(), "it is asked for again");
     assert_eq!(back.commits.first(&jobs[0]).unwrap().commit, merge, "as `slipway trace` says it");
     assert_eq!(back.commits.jobs_of(&main_of(&world)), [jobs[0].clone()]);
     assert_eq!(back.commits.newest.len(), 4);
@@ -65,6 +70,31 @@ async fn each_job_knows_the_commits_that_brought_it() {
     // a branch that was moved elsewhere is read from its beginning
     let elsewhere = Declared { commit: "1".repeat(40), commits: back.commits.clone(), ..Declared::default() };
     assert_eq!(read(&world, &elsewhere).commits, back.commits);
+}
+
+#[tokio::test]
+async fn what_takes_the_place_of_a_job_replaces_it() {
+    let world = World::new().await;
+    let (_, jobs) = world.merge("local").await;
+    let before = read(&world, &Declared::default());
+    let file = |job: &str| format!("overlays/local/training-jobs/{job}.yaml");
+    let text = String::from_utf8(world.git.read(&main_of(&world), &file(&jobs[0])).unwrap().unwrap()).unwrap();
+    let moved = |files: &[(String, Option<String>)]| {
+        let changes = files.iter().map(|(path, text)| (path.clone(), text.clone().map(String::into_bytes))).collect();
+        let main = main_of(&world);
+        let commit = world.git.commit(Some(&main), &changes, "moved").unwrap();
+        assert!(world.git.update(&[Update { name: "refs/heads/main", to: &commit, from: Some(&main) }]).unwrap());
+    };
+    // one of another experiment is no replacement
+    moved(&[(file(&jobs[0]), None), (file("others-0badcafe"), Some(text.clone()))]);
+    let taken_out = read(&world, &before);
+    assert_eq!(taken_out.removed[&jobs[0]].removal, Removal::Cancelled);
+    moved(&[(file(&jobs[1]), None), (file("digits-0badcafe"), Some(text))]);
+    let replaced = read(&world, &taken_out);
+    assert_eq!(replaced.removed[&jobs[1]].removal, Removal::Replaced);
+    assert!(std::sync::Arc::ptr_eq(&replaced.removed[&jobs[0]], &taken_out.removed[&jobs[0]]), "it is not read again");
+    let at_once = read(&world, &Declared::default());
+    assert_eq!((&at_once.removed, &at_once.commits), (&replaced.removed, &replaced.commits));
 }
 
 #[tokio::test]
