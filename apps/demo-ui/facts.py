@@ -9,7 +9,7 @@ STYLE = """
 .facts h4 { margin: 1.1rem 0 .4rem; padding: 0; font-size: .8rem; font-weight: 600; opacity: .7; letter-spacing: .02em; }
 .facts dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .2rem .9rem; margin: 0; padding: 0; font-size: .9rem; }
 .facts dt, .facts dd { margin: 0 !important; padding: 0; }
-.facts dt { opacity: .7; white-space: nowrap; max-width: 11rem; overflow: hidden; text-overflow: ellipsis; }
+.facts dt { opacity: .7; max-width: 11rem; overflow-wrap: anywhere; }
 .facts dd { text-align: right; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .facts .figures { display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem; }
 .facts .figures b { display: block; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -27,6 +27,9 @@ SETTINGS = {
     "training.optimizer.momentum": "Momentum",
     "training.optimizer.weightDecay": "Weight decay",
     "training.schedule.name": "Schedule",
+    "training.schedule.warmupEpochs": "Warm-up epochs",
+    "training.schedule.every": "Schedule: every",
+    "training.schedule.factor": "Schedule: factor",
     "training.augmentation.shift": "Shift",
     "training.augmentation.rotation": "Rotation",
     "training.earlyStopping.patience": "Patience",

@@ -1,5 +1,6 @@
 """Cards of trials: how far each is, a small curve, and why one waits or failed. They are changed in place, once a second."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ import streamlit as st
 import quantities
 from facts import SETTINGS
 from manager import Curve
-from trial import State, Trial, Value
+from trial import Removal, State, Trial, Value
 
 HERE = Path(__file__).parent
 HTML = '<ul class="cards" data-testid="cards"></ul>'
@@ -20,6 +21,10 @@ MOST_METRICS = 2
 # Points of a small curve.
 POINTS = 120
 LONGEST = 600
+# What the names of the built-in trainer's parameters begin with.
+OF_THE_TRAINER = ("model.", "training.")
+# How a trial's file left the default branch, for a person.
+REMOVED = {Removal.REPLACED: "replaced by a later change", Removal.CANCELLED: "no longer asked for"}
 
 
 def show(cards: list[dict], key: str, alone: bool = False) -> str | None:
@@ -61,8 +66,14 @@ def address(name: str) -> str:
 
 
 def title(parameter: str) -> str:
-    """A parameter's name for a person."""
-    return SETTINGS.get(parameter, parameter.removeprefix("parameters."))
+    """A parameter's name for a person. That of a program's own parameter stays as it is."""
+    if parameter in SETTINGS:
+        return SETTINGS[parameter]
+    if parameter.startswith(OF_THE_TRAINER):
+        # a field that is newer than this page
+        words = re.sub(r"([A-Z])", r" \1", parameter.partition(".")[2]).lower().split(".")
+        return ": ".join(words).capitalize()
+    return parameter.removeprefix("parameters.")
 
 
 def ordered(metrics: dict[str, Value]) -> list[str]:
@@ -82,7 +93,7 @@ def notes(trial: Trial) -> str:
         when = f"ended {quantities.ago(trial.ended)}"
     else:
         when = f"started {quantities.ago(trial.started)}" if trial.started else ""
-    parts = (trial.experiment if not trial.name.startswith(f"{trial.experiment}-") else "", workers if trial.workers else "", trial.environment, when)
+    parts = (trial.experiment if not trial.name.startswith(f"{trial.experiment}-") else "", workers if trial.workers else "", trial.environment, when, REMOVED.get(trial.removed, ""))
     return " · ".join(part for part in parts if part)
 
 

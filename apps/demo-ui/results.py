@@ -41,10 +41,12 @@ class Column:
 
 def parameters(trials: list[Trial]) -> dict[str, Column]:
     """The parameters that differ between the trials that have them, by name. One that is equal everywhere says nothing."""
-    names = dict.fromkeys(name for trial in trials for name in trial.parameters)
+    found = [trial.trained_with for trial in trials]
+    # what was swept comes before what only differs between experiments
+    names = dict.fromkeys([*(name for trial in trials for name in trial.parameters), *(name for one in found for name in one)])
     columns = {}
     for name in names:
-        values = [trial.parameters.get(name) for trial in trials]
+        values = [one.get(name) for one in found]
         if len({(type(value) is bool, value) for value in values if value is not None}) > 1:
             columns[name] = column(title(name), values)
     return dict(list(columns.items())[:MOST_PARAMETERS])
@@ -55,7 +57,8 @@ def points(trials: list[Trial]) -> dict[str, str]:
     columns = parameters(trials)
     said = {}
     for trial in trials:
-        own = [f"{column.title} {quantities.value(trial.parameters[name])[:LONGEST_POINT]}" for name, column in columns.items() if name in trial.parameters]
+        known = trial.trained_with
+        own = [f"{column.title} {quantities.value(known[name])[:LONGEST_POINT]}" for name, column in columns.items() if name in known]
         said[trial.name] = ", ".join(own[:MOST_SAID])
     return said
 
@@ -104,7 +107,7 @@ def table(trials: list[Trial]) -> dict[str, Column]:
     columns = {
         "trial": Column("Trial", [trial.name for trial in trials]),
         **({"experiment": Column("Experiment", [trial.experiment for trial in trials])} if several else {}),
-        "state": Column("State", [trial.state.value for trial in trials]),
+        "state": Column("State", [trial.says for trial in trials]),
         "ended": Column("Ended", [trial.ended or trial.created for trial in trials]),
         **{f"parameter {name}": column for name, column in parameters(trials).items()},
         **{f"metric {name}": column for name, column in metrics(trials).items()},
@@ -114,6 +117,12 @@ def table(trials: list[Trial]) -> dict[str, Column]:
     if any(versions):
         columns["version"] = Column("Version", versions)
     return columns
+
+
+def most_drawn(columns: dict[str, Column], other: Column) -> str:
+    """The key of the column that most trials have together with another one: the first of these."""
+    both = {key: sum(None not in pair for pair in zip(column.values, other.values, strict=True)) for key, column in columns.items()}
+    return max(both, key=both.get)
 
 
 def plot(trials: list[Trial], x: Column, y: Column, colour: Column | None) -> tuple[dict[str, list], dict] | None:
@@ -128,7 +137,7 @@ def plot(trials: list[Trial], x: Column, y: Column, colour: Column | None) -> tu
         "x": [x.values[at] for at in rows],
         "y": [y.values[at] for at in rows],
         "trial": [trials[at].name for at in rows],
-        "state": [trials[at].state.value for at in rows],
+        "state": [trials[at].says for at in rows],
     }
     across, up = (clean(column.title, LONGEST_TITLE) for column in (x, y))
     encoding = {

@@ -231,13 +231,14 @@ def _plot(trials: list[Trial], columns: dict[str, Column]) -> None:
     also = {key: columns[key] for key in ("experiment", *by, "state") if key in columns}
     names = {NONE: "None", **{key: column.title for key, column in {**of, **also}.items()}}
     left, middle, right = st.columns(3)
-    across = _axis(left, "Across", list(by), names)
     up = _axis(middle, "Up", list(of), names, _telling(of))
+    # a parameter that only others have would draw nothing
+    across = _axis(left, "Across", list(by), names, list(by).index(results.most_drawn(by, of[up])))
     others = [key for key in also if key != across]
     coloured = _axis(right, "Colour", [NONE, *others], names, 1)
     drawn = results.plot(trials, by[across], of[up], also.get(coloured))
     if not drawn:
-        st.caption("No trial has both.")
+        st.caption(f"No trial has both {verbatim(names[across])} and {verbatim(names[up])}: choose another one.")
         return
     data, spec = drawn
     picked = st.vega_lite_chart(

@@ -34,6 +34,13 @@ class State(Enum):
         return self in (State.WAITING, State.RUNNING)
 
 
+class Removal(Enum):
+    """How a trial's file left the default branch without being moved to the history."""
+
+    REPLACED = "replaced"
+    CANCELLED = "cancelled"
+
+
 # What a parameter can be.
 Value = bool | int | float | str
 
@@ -95,6 +102,8 @@ class Trial:
     reason: str
     advice: str
     parameters: dict[str, Value] = field(hash=False)
+    # What a trial of a sweep is trained with besides; empty without a sweep, where `parameters` has everything.
+    fixed: dict[str, Value] = field(hash=False)
     created: datetime | None
     started: datetime | None
     ended: datetime | None
@@ -115,6 +124,19 @@ class Trial:
     version: int | None
     lineage: Lineage
     archived: bool
+    # None as long as its file is there, or in the history.
+    removed: Removal | None
+
+    @property
+    def trained_with(self) -> dict[str, Value]:
+        """All that is known of what it is trained with, the swept parameters first."""
+        return {**self.parameters, **{name: value for name, value in self.fixed.items() if name not in self.parameters}}
+
+    @property
+    def says(self) -> str:
+        """The state in a word, and how its file went."""
+        removed = "" if self.removed is None or self.removed.value == self.state.value else f", {self.removed.value}"
+        return f"{self.state.value}{removed}"
 
 
 @dataclass(frozen=True)
@@ -163,7 +185,8 @@ def trial(sent: object) -> Trial:
         state=_state(found.get("state")),
         reason=fields.text(found.get("reason")),
         advice=fields.text(found.get("advice")),
-        parameters={untrusted.name(key): _value(value) for key, value in fields.mapping(found.get("parameters")).items()},
+        parameters=_values(found.get("parameters")),
+        fixed=_values(found.get("fixed")),
         created=fields.time(found.get("created")),
         started=fields.time(found.get("started")),
         ended=fields.time(found.get("ended")),
@@ -190,6 +213,7 @@ def trial(sent: object) -> Trial:
             image=fields.text(made.get("image")),
         ),
         archived=found.get("archived") is True,
+        removed=next((one for one in Removal if one.value == found.get("removed")), None),
     )
 
 
@@ -216,6 +240,10 @@ def _state(value: object) -> State:
         return State(value)
     except ValueError:
         return State.UNKNOWN
+
+
+def _values(sent: object) -> dict[str, Value]:
+    return {untrusted.name(key): _value(value) for key, value in fields.mapping(sent).items()}
 
 
 def _value(value: object) -> Value:

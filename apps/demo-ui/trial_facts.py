@@ -44,7 +44,7 @@ def took(trial: Trial) -> str:
 
 def facts(trial: Trial) -> str:
     """The parameters, what the trial was made from, and what it became, as HTML."""
-    trained = [(escape(title(name)), escape(quantities.value(value))) for name, value in trial.parameters.items()]
+    trained = [(escape(title(name)), escape(quantities.value(value))) for name, value in trial.trained_with.items()]
     return (
         f'{STYLE}{BELOW_STYLE}<div class="facts below" data-testid="trial-facts">{section("Parameters", trained[:MOST_PARAMETERS])}'
         f"{section('Comes from', origin(trial.lineage))}{section('Became', became(trial))}</div>"

@@ -18,7 +18,7 @@ import views
 import worker_log
 from access import Access
 from manager import ManagerError
-from trial import State, Trial
+from trial import Removal, State, Trial
 from verbatim import sentence, verbatim
 
 # Trials whose curves are drawn together, the page's own among them.
@@ -26,6 +26,11 @@ MOST_COMPARED = 4
 # Charts that are drawn at first, and in all.
 FIRST_CHARTS, MOST_CHARTS = 2, 6
 MOST_METRICS = 8
+# What is said of a trial whose file is gone.
+REMOVED = {
+    Removal.REPLACED: "A later change of its experiment replaced it. What came of it stays here and in MLflow.",
+    Removal.CANCELLED: "It is no longer asked for: it was cancelled, or its experiment has fewer trials now. What came of it stays here and in MLflow.",
+}
 
 
 def show(manager: Access, name: str, environment: Mapping[str, str]) -> None:
@@ -35,7 +40,7 @@ def show(manager: Access, name: str, environment: Mapping[str, str]) -> None:
     try:
         trial = reading.trial(manager, name)
     except ManagerError as error:
-        notice.missing(name, error, "There is no trial of this name. It may have been cancelled, or its experiment has changed.")
+        notice.missing(name, error, "There is no trial of this name. It may have been cancelled before it began; *All trainings* has those that there are.")
         return
     with row:
         if trial.experiment:
@@ -44,6 +49,8 @@ def show(manager: Access, name: str, environment: Mapping[str, str]) -> None:
             st.space("stretch")
             cancelling.trial(manager, trial, environment)
     notice.headline(trial.name, f"a trial of {trial.experiment}" if trial.experiment else "")
+    if trial.removed:
+        st.caption(REMOVED[trial.removed])
     is_live = trial.state.live
     _every(reading.SOON, is_live, _head)(manager, trial)
     left, right = st.columns([2, 1], gap="medium")
@@ -157,7 +164,7 @@ def _curves(manager: Access, trial: Trial, others: list[Trial]) -> None:
 def _beside(trials: list[Trial]) -> None:
     """What differs between the trials, one row each."""
     columns = {**results.parameters(trials), **results.metrics(trials), **results.costs(trials)}
-    shown = {"trial": [trial.name for trial in trials], "state": [trial.state.value for trial in trials]}
+    shown = {"trial": [trial.name for trial in trials], "state": [trial.says for trial in trials]}
     titles = {"trial": "Trial", "state": "State"}
     for at, column in enumerate(columns.values()):
         shown[f"column {at}"] = column.values

@@ -14,7 +14,7 @@ HTML = '<div class="log" data-testid="log" tabindex="0" role="log" aria-live="of
 LINES = 400
 LONGEST = 2000
 # Fields of a line of JSON that are not said after its message.
-TOLD = ("timestamp", "level", "message", "target", "span", "spans")
+TOLD = ("timestamp", "level", "message", "target", "span", "spans", "fields")
 SEVERE = {"ERROR": "error", "WARN": "warning", "WARNING": "warning"}
 
 
@@ -45,11 +45,17 @@ def _sentence(line: str) -> tuple[str, str]:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return "", line
-    if not isinstance(found, dict) or not isinstance(found.get("message"), str):
+    if not isinstance(found, dict):
+        return "", line
+    # a logger may put what it says below `fields`, and an event need not have a message
+    fields = found.get("fields")
+    found = {**found, **fields} if isinstance(fields, dict) else found
+    said = next((found[name] for name in ("message", "event") if isinstance(found.get(name), str)), None)
+    if said is None:
         return "", line
     level = str(found.get("level", ""))
     time = re.search(r"T(\d\d:\d\d:\d\d)", str(found.get("timestamp", "")))
-    parts = [time[1] if time else "", level if level in SEVERE else "", found["message"]]
-    also = {name: value for name, value in found.items() if name not in TOLD}
+    parts = [time[1] if time else "", level if level in SEVERE else "", said]
+    also = {name: value for name, value in found.items() if name not in TOLD and not (name == "event" and value == said)}
     parts += [f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}" for name, value in also.items()]
     return SEVERE.get(level, ""), "  ".join(part for part in parts if part).replace("\n", " ")

@@ -267,6 +267,8 @@ def trial(name: str, experiment: str, state: str, created: datetime, **more) -> 
         "version": None,
         "lineage": lineage(experiment, 17),
         "archived": False,
+        "fixed": {},
+        "removed": None,
     }
     known |= {key: value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value for key, value in more.items()}
     if known["seconds"] is not None and known["cpuHours"] is None:

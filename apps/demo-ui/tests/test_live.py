@@ -20,6 +20,17 @@ class Cards(unittest.TestCase):
         self.assertEqual(card["curve"], {"name": "loss", "points": [(0, 1), (0.3333, 0), (1, 0.5)], "says": "loss from 2 to 1.5"})
         self.assertRegex(card["notes"], r"^2 workers · local · started 1\d s ago$")
 
+    def test_parameters_have_names_for_a_person(self):
+        for name, expected in (
+            ("training.optimizer.learningRate", "Learning rate"),
+            ("training.schedule.warmupEpochs", "Warm-up epochs"),
+            ("training.newPart.itsField", "New part: its field"),
+            ("parameters.learningRate", "learningRate"),
+            ("workers", "Workers"),
+            ("a.b", "a.b"),
+        ):
+            self.assertEqual(live.title(name), expected)
+
     def test_one_that_waits_says_why_and_what_to_do(self):
         card = live.card(self.trials["mnist-resnet-c01d5a77"])
         self.assertIn("No node has room", card["reason"])

@@ -27,6 +27,17 @@ class Table(unittest.TestCase):
         found = results.parameters(trials)
         self.assertEqual(found, {"x": Column("x", [1.0, 2.0, None], "%.6g"), "y": Column("y", ["true", "1", "1"])})
 
+    def test_what_is_not_swept_is_known_of_a_sweep_too(self):
+        swept = sent("a", parameters={"training.optimizer.learningRate": 0.01}, fixed={"model.architecture": "cnn", "training.epochs": 3})
+        single = sent("b", parameters={"model.architecture": "mlp", "training.epochs": 3, "training.optimizer.learningRate": 0.1})
+        found = results.parameters([swept, single])
+        self.assertEqual([column.title for column in found.values()], ["Learning rate", "Architecture"])
+        self.assertEqual(found["model.architecture"].values, ["cnn", "mlp"])
+
+    def test_what_was_replaced_or_cancelled_says_so(self):
+        trials = [sent("a", removed="replaced"), sent("b", "cancelled", removed="cancelled"), sent("c", removed="cancelled"), sent("d", removed="new")]
+        self.assertEqual(results.table(trials)["state"].values, ["finished, replaced", "cancelled", "finished, cancelled", "finished"])
+
     def test_numbers_sort_as_numbers_and_mixed_values_as_texts(self):
         self.assertTrue(results.column("a", [1, 0.5, None]).numeric)
         self.assertEqual(results.column("a", [1, "adam", None]), Column("a", ["1", "adam", None]))
@@ -74,6 +85,13 @@ class Plot(unittest.TestCase):
         self.assertEqual(spec["encoding"]["x"]["scale"]["type"], "log")
         self.assertEqual(spec["encoding"]["y"]["scale"]["type"], "linear")
         self.assertIsNone(results.plot(self.TRIALS, Column("a", [None] * 3), self.ACCURACY, None))
+
+    def test_the_parameter_that_most_can_be_drawn_by_is_taken(self):
+        only_one = Column("learningRate", [None, None, 0.5], "%g")
+        none = Column("epochs", [None] * 3, "%g")
+        accuracy = Column("accuracy", [0.9, 0.95, None], "%g")
+        self.assertEqual(results.most_drawn({"own": only_one, "rate": self.RATE}, accuracy), "rate")
+        self.assertEqual(results.most_drawn({"first": none, "second": none}, accuracy), "first")
 
     def test_axes_fit_what_is_on_them(self):
         self.assertEqual(results.axis(Column("a", ["x"]), ["x"])["type"], "nominal")

@@ -129,6 +129,30 @@ class Overview(unittest.TestCase):
             self.assertEqual((chart["encoding"]["x"]["title"], chart["encoding"]["y"]["title"]), ("Dropout", "Duration, min"))
             self.assertFalse(app.exception)
 
+    def test_a_parameter_that_cannot_be_drawn_is_not_chosen_first(self):
+        self.manager.changed[FAILED] = {"parameters": {"parameters.learningRate": 0.5}, "metrics": {}}
+        self.manager.changed["mnist-mlp-77aa10ff"] = {"parameters": {"parameters.learningRate": 0.1}, "metrics": {}}
+        with view(self.manager) as app:
+            across, up, _ = app.selectbox
+            self.assertEqual(across.options[0], "learningRate")
+            self.assertEqual((across.value, up.value), ("parameter training.optimizer.learningRate", "metric test_accuracy"))
+            self.assertEqual(charts(app)[0]["encoding"]["x"]["title"], "Learning rate")
+            across.select("parameter parameters.learningRate").run()
+            self.assertIn("No trial has both learningRate and test accuracy: choose another one.", said(app))
+            self.assertFalse(app.exception)
+
+    def test_what_was_replaced_or_cancelled_stays_with_a_mark(self):
+        name = "mnist-mlp-77aa10ff"
+        self.manager.changed[name] = {"state": "finished", "removed": "replaced", "metrics": {"test_accuracy": 0.97}}
+        with view(self.manager) as app:
+            table = app.dataframe[0].value
+            self.assertEqual(list(table["state"][table["trial"] == name]), ["finished, replaced"])
+            self.assertFalse(app.exception)
+        with view(self.manager, name) as app:
+            self.assertIn("A later change of its experiment replaced it", said(app))
+            self.assertIn("replaced by a later change", components(app, "slipway_trials")[0]["cards"][0]["notes"])
+            self.assertFalse(app.exception)
+
     def test_a_trial_that_ends_moves_to_the_table(self):
         with view(self.manager) as app:
             self.assertNotIn(RUNNING, list(app.dataframe[0].value["trial"]))

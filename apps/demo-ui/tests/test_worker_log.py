@@ -36,6 +36,13 @@ class Lines(unittest.TestCase):
         self.assertEqual(lines('{"level":"ERROR","message":"a\\nb \\u001b[31mc"}'), [("error", "ERROR  a b c")])
         self.assertEqual(lines('{"level":"WARN","message":"a"}'), [("warning", "WARN  a")])
 
+    def test_an_event_without_a_message_becomes_one_too(self):
+        line = '{"timestamp":"2026-01-02T03:04:05.678Z","level":"INFO","event":"epoch","epoch":1,"validation_accuracy":0.9,"target":"slipway_trainer::run"}'
+        self.assertEqual(lines(line), [("", "03:04:05  epoch  epoch=1  validation_accuracy=0.9")])
+        self.assertEqual(lines('{"level":"WARN","event":"retry","message":"a"}'), [("warning", "WARN  a  event=retry")])
+        nested = '{"timestamp":"2026-01-02T03:04:05Z","level":"ERROR","fields":{"message":"it ended","code":3},"target":"a"}'
+        self.assertEqual(lines(nested), [("error", "03:04:05  ERROR  it ended  code=3")])
+
     def test_other_json_stays_as_it_is(self):
         for line in ("{", "{}", '{"message": 7}', '["message"]', '{"a": ' * 10_000):
             self.assertEqual(self.said(line), [line if len(line) <= worker_log.LONGEST else line[: worker_log.LONGEST - 1] + "…"])

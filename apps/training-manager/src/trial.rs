@@ -110,6 +110,7 @@ pub(crate) fn trial(name: &str, sources: &Sources, place: Place<'_>) -> Trial {
         reason,
         advice,
         parameters: job.parameters,
+        fixed: job.fixed,
         created: training.and_then(|training| training.created).map(|time| time.to_string()),
         started: started.map(|time| time.to_string()),
         ended: ended.map(|time| time.to_string()),

@@ -78,6 +78,8 @@ pub struct Trial {
     pub advice: Option<String>,
     /// Its values of the swept parameters. Without a sweep, what it is trained with.
     pub parameters: BTreeMap<String, Value>,
+    /// What else a trial of a sweep is trained with: the fields of the network and its training, or of the program, that are not swept.
+    pub fixed: BTreeMap<String, Value>,
     /// When its TrainJob was made, RFC 3339.
     pub created: Option<String>,
     /// When its first worker started, RFC 3339.

@@ -55,6 +55,7 @@ pub(super) fn archived(job: &str, text: &str, around: Around<'_>) -> Option<Tria
         },
         reason: result.reason,
         parameters: if rendered.parameters.is_empty() { spec.parameters } else { rendered.parameters },
+        fixed: rendered.fixed,
         started: result.started.and_then(time),
         ended: time(result.ended),
         seconds: result.seconds,

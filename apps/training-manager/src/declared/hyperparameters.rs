@@ -1,18 +1,19 @@
-//! What tells a trial from others: the point of its sweep, or what it is trained with. Pure.
+//! What tells a trial from others: the point of its sweep, and what else it is trained with. Pure.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use slipway_experiment::{Trial, Work};
 
-/// The most that are kept of a trial without a sweep.
+/// The most that are kept of what is not swept.
 const MOST: usize = 24;
 
-/// The values of the swept parameters; without a sweep those of the network and its training, or of the program, by the same names.
-pub(super) fn hyperparameters(trial: Trial) -> BTreeMap<String, Value> {
-    if !trial.parameters.is_empty() {
-        return trial.parameters;
-    }
+/// Values by the names of parameters.
+type Values = BTreeMap<String, Value>;
+
+/// The values of the swept parameters, and the others of the network and its training, or of the program, by the same names. Without a sweep
+/// these are the first, and there are no others.
+pub(super) fn hyperparameters(trial: Trial) -> (Values, Values) {
     let mut found = BTreeMap::new();
     match &trial.work {
         Work::Program(program) => flatten("parameters".to_owned(), json!(program.parameters), &mut found),
@@ -21,7 +22,9 @@ pub(super) fn hyperparameters(trial: Trial) -> BTreeMap<String, Value> {
             flatten("training".to_owned(), json!(training), &mut found);
         }
     }
-    found.into_iter().take(MOST).collect()
+    let swept = trial.parameters;
+    let others = found.into_iter().filter(|(name, _)| !swept.contains_key(name)).take(MOST).collect();
+    if swept.is_empty() { (others, Values::new()) } else { (swept, others) }
 }
 
 fn flatten(path: String, value: Value, found: &mut BTreeMap<String, Value>) {
@@ -57,10 +60,14 @@ mod tests {
             "model": {"architecture": "cnn", "dropout": 0.25},
             "training": {"epochs": 3, "batchSize": 64, "optimizer": {"name": "adam", "learningRate": 0.001}, "seed": 7},
         });
-        let found = hyperparameters(trial(&json!({}), &work));
+        let (found, others) = hyperparameters(trial(&json!({}), &work));
+        assert!(others.is_empty());
         assert_eq!(found["training.optimizer.learningRate"], 0.001);
         assert_eq!((&found["model.architecture"], &found["training.epochs"]), (&json!("cnn"), &json!(3)));
         let swept = json!({"training.optimizer.learningRate": 0.001});
-        assert_eq!(json!(hyperparameters(trial(&swept, &work))), swept);
+        let (found, others) = hyperparameters(trial(&swept, &work));
+        assert_eq!(json!(found), swept);
+        assert_eq!((&others["model.architecture"], &others["training.epochs"]), (&json!("cnn"), &json!(3)));
+        assert!(!others.contains_key("training.optimizer.learningRate"), "it is swept");
     }
 }

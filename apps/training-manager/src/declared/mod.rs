@@ -75,6 +75,8 @@ pub struct DeclaredJob {
     pub experiment: String,
     /// Its values of the swept parameters; without a sweep, what it is trained with.
     pub parameters: BTreeMap<String, Value>,
+    /// What else it is trained with; empty without a sweep.
+    pub fixed: BTreeMap<String, Value>,
     /// How many workers it asks for.
     pub workers: u32,
     /// The CPUs of all workers together.
@@ -172,9 +174,11 @@ impl DeclaredJob {
         let nodes = f64::from(job.num_nodes);
         let model = trial.as_ref().and_then(|trial| trial.register.as_ref()).map(|register| register.model.clone());
         let dataset = trial.as_ref().map(|trial| trial.dataset.clone());
+        let (parameters, fixed) = trial.map(hyperparameters).unwrap_or_default();
         Self {
             experiment: job.experiment().unwrap_or_default().to_owned(),
-            parameters: trial.map(hyperparameters).unwrap_or_default(),
+            parameters,
+            fixed,
             workers: job.num_nodes,
             cpus: nodes * job.cpu_millis as f64 / 1000.0,
             gpus: nodes * f64::from(job.gpus),

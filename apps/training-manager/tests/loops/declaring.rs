@@ -1,5 +1,6 @@
 //! What the default branch declares, and which commits brought it.
 
+use serde_json::json;
 use slipway_experiment::{JobResult, JobState, Record, read_job};
 use slipway_git::Update;
 use slipway_training_manager::declared::Declared;
@@ -39,7 +40,10 @@ async fn each_job_knows_the_commits_that_brought_it() {
     assert_eq!(names, expected);
     let job = &started.jobs[&jobs[0]];
     assert_eq!((job.workers, job.cpus, job.gpus, job.model.as_deref()), (2, 2.0, 0.0, Some("mnist")));
-    assert_eq!(job.parameters["training.optimizer.learningRate"], 0.001);
+    assert_eq!(
+        (&job.parameters["training.optimizer.learningRate"], &job.fixed["training.epochs"]),
+        (&json!(0.001), &json!(3))
+    );
     assert_eq!(job.dataset.as_ref().unwrap().name, "ten");
     assert_eq!((job.experiment_file.as_str(), job.experiment_blob.len()), ("experiments/digits.yaml", 40));
     for job in &jobs {
