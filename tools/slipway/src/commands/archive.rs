@@ -37,7 +37,7 @@ const NAMED: usize = 5;
                   version, duration, CPU-hours. Argo CD then removes the objects; runs and versions stay in MLflow. What is in the history has run: it is not rendered again, in no \
                   cluster, until the experiment changes or raises `rerun`.\n\n\
                   What came of a job is asked of MLflow, in the loop on this machine also of the loop. Where only MLflow is known, a run that failed counts after an hour, \
-                  because another attempt may follow it. A job of which nothing is known stays. A warning names the jobs of which no log is kept with their runs.\n\n\
+                  because another attempt may follow it. A job of which nothing is known stays. What was replaced or cancelled is no longer on the default branch and gets no record: its results stay in MLflow and on the page. A warning names the jobs of which no log is kept with their runs.\n\n\
                   Examples:\n  slipway archive --dry-run\n  slipway archive mnist-cnn-60e09a4e\n  slipway archive --environment staging --older-than 24h"
 )]
 pub(crate) struct Archive {
