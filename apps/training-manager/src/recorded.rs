@@ -245,7 +245,8 @@ async fn versions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::declared::DeclaredJob;
+    use crate::declared::{DeclaredJob, RemovedJob};
+    use crate::view::Removal;
     use slipway_cluster::Training;
     use slipway_mlflow::RunStatus;
 
@@ -291,6 +292,11 @@ mod tests {
         let cluster = set("a", State::Waiting);
         let first = due(&asked, &tree, &cluster, now);
         assert_eq!(first["digits"], [("b".to_owned(), None)], "one that waits has no run");
+        // one whose file is gone may have had a run
+        let removed = RemovedJob { job: Arc::new(job), removal: Removal::Replaced, blob: String::new() };
+        let before = Declared { removed: Arc::new([("old".to_owned(), Arc::new(removed))].into()), ..tree.clone() };
+        let both: Jobs = vec![("b".to_owned(), None), ("old".to_owned(), None)];
+        assert_eq!(due(&asked, &before, &cluster, now)["digits"], both);
         asked.insert(
             "b".to_owned(),
             Asked { state: None, again: again(None, None, 1).map(|after| now + after), tries: 1 },

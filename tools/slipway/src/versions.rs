@@ -42,13 +42,9 @@ pub(crate) async fn versions(
         Some(url) => in_service(url, models.keys()).await,
         None => Err(Failure::Service("no route leads to the model server".to_owned())),
     };
-    let in_service = in_service
-        .map_err(|failure| {
-            context.warn(format!(
-                "what is served is unknown: {failure}; a server that has just started may answer in a moment"
-            ))
-        })
-        .ok();
+    let hint = if server.is_some() { "; a server that has just started may answer in a moment" } else { "" };
+    let warn = |failure: Failure| context.warn(format!("what is served is unknown: {failure}{hint}"));
+    let in_service = in_service.map_err(warn).ok();
     let versions = models
         .into_iter()
         .flat_map(|(model, versions)| versions.into_iter().map(move |version| (model.clone(), version)));

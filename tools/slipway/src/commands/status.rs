@@ -177,7 +177,7 @@ fn show(context: &Context, report: &Report) {
     let (over, shown): (Vec<&Job>, Vec<&Job>) = report.jobs.iter().partition(|job| job.is_over());
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(["TRAINJOB", "STATUS", "SECONDS", "RUNS", "AT MOST", ""]);
-    for job in shown.iter().copied() {
+    for job in &shown {
         let seconds = job.seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default();
         let message = job.unregistered.as_ref().map_or_else(|| job.message.clone(), ToString::to_string);
         let described = job.described.as_ref();
