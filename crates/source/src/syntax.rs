@@ -141,7 +141,7 @@ impl<'a> Lines<'a> {
         if before.contains(": ") {
             let (key, value) = content(entry(line)).split_once(": ")?;
             let quote = if value.contains('"') { '\'' } else { '"' };
-            let quoted = format!("{}: {quote}{}{quote}", excerpt(key), excerpt(value.trim()));
+            let quoted = format!("{}: {quote}{}{quote}", excerpt(key), shown(value));
             let help = format!("write each key on a line of its own; if the value is a text, quote it: `{quoted}`");
             return Mistake::new(at, "a value has `: ` in it", help);
         }
@@ -164,16 +164,18 @@ impl<'a> Lines<'a> {
             let help = format!("write `- {}`", excerpt(item.trim()));
             return Mistake::new(at, "there is no space after the dash of a list item", help);
         }
-        let (key, value, what) = if let Some((key, value)) = text.split_once('：') {
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let (key, value, what) = if word.contains('：') {
+            let (key, value) = text.split_once('：')?;
             (key, value, "the colon is a full-width one after")
-        } else if let Some((key, value)) = text.split_once(':') {
+        } else if word.contains(':') {
+            let (key, value) = text.split_once(':')?;
             (key, value, "there is no space after the colon of")
         } else {
-            let (key, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-            let value = value.trim_start().trim_start_matches('=');
-            (key.trim_end_matches([';', ',', '=']), value, "there is no colon after")
+            let value = rest.trim_start().trim_start_matches('=');
+            (word.trim_end_matches([';', ',', '=']), value, "there is no colon after")
         };
-        let (key, value) = (excerpt(key.trim()), excerpt(value.trim()));
+        let (key, value) = (excerpt(key.trim()), shown(value));
         let help = if value.is_empty() { format!("write `{key}:`") } else { format!("write `{key}: {value}`") };
         Mistake::new(at, format!("{what} the key `{key}`"), help)
     }
@@ -402,6 +404,11 @@ fn content(text: &str) -> &str {
 fn has_key(text: &str) -> bool {
     let text = content(text);
     text.contains(": ") || text.ends_with(':')
+}
+
+/// A value within a line that is to be written. An address may have a login in it, and is left out.
+fn shown(value: &str) -> String {
+    if value.contains("//") { "…".to_owned() } else { excerpt(value.trim()) }
 }
 
 fn spaces(count: usize) -> String {

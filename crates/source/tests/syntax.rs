@@ -17,6 +17,7 @@ use slipway_source::{document, documents, typed};
 #[case::no_colon_of_a_map("a: 1\nspec\n  b: 1\n", (2, 1), "there is no colon after the key `spec`", "write `spec:`")]
 #[case::no_colon_of_the_first_map("s:\n  model\n    b: 1\n  c: 2\n", (2, 3), "there is no colon after the key `model`", "write `model:`")]
 #[case::no_colon_in_a_list("a:\n  - name x\n    value: y\n", (2, 5), "there is no colon after the key `name`", "write `name: x`")]
+#[case::no_colon_of_an_address("a: 1\nurl https://ann:s3cret@example.org\nb: 2\n", (2, 1), "there is no colon after the key `url`", "write `url: …`")]
 #[case::equals("a = 1\nb: 2\n", (1, 1), "there is no colon after the key `a`", "write `a: 1`")]
 #[case::semicolon("spec:\n  a; 1\n  b: 2\n", (2, 3), "there is no colon after the key `a`", "write `a: 1`")]
 #[case::full_width("spec:\n  a： x\n  b: 1\n", (2, 3), "the colon is a full-width one after the key `a`", "write `a: x`")]

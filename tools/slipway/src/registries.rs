@@ -1,5 +1,6 @@
 //! Which MLflow is whose: each environment has a registry of its own, in which the same number is another version.
 
+use slipway_causes::hide_logins;
 use slipway_embedded::State;
 use slipway_http::Url;
 use slipway_mlflow::Client;
@@ -25,7 +26,7 @@ pub(crate) fn of_environment(context: &Context, environment: &str, running: Opti
     let own = address(&tree, environment);
     let variable = env::MLFLOW_TRACKING_URI;
     let set = match &own {
-        Some(own) => format!("set {variable} to it ({own} by {})", settings(environment)),
+        Some(own) => format!("set {variable} to it ({} by {})", hide_logins(own), settings(environment)),
         None => format!("set {variable} to it"),
     };
     if !services::given(variable) {
