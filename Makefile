@@ -210,16 +210,16 @@ bench-accuracy: build setup-test ## train twenty seeds, and measure how long it 
 	$(TEST_ENV) cargo run --release --locked -p slipway-loop --bin bench -- 5 accuracy
 
 # Of more streams fewer years: a thousand years take 80 s of a core for a hundred streams, and 800 s for a thousand, each in four rows.
-DRIFT := cargo run --release --locked -p slipway-drift --example
+DRIFT_EXAMPLE := cargo run --release --locked -p slipway-drift --example
 bench-drift: setup-test ## measure what alarms promise and notice: false alarms, corruptions, estimates, champion and challenger; half an hour
 	cargo test --release --locked -p slipway-drift --test drift -- --ignored a_thousand_years
-	$(DRIFT) false_alarms -- 1000 1,10,100
-	$(DRIFT) false_alarms -- 100 1000
+	$(DRIFT_EXAMPLE) false_alarms -- 1000 1,10,100
+	$(DRIFT_EXAMPLE) false_alarms -- 100 1000
 	$(CACHE)/venv-torch/bin/python tools/measure/drift.py $(CACHE)/drift
 	cargo test --release --locked -p slipway-drift --test drift -- --nocapture paired::
 
-BATCH := 64
-WORKERS := 1
+BATCH ?= 64
+WORKERS ?= 1
 PET := PET_NNODES=$(WORKERS) PET_NPROC_PER_NODE=1 PET_MASTER_ADDR=127.0.0.1 PET_MASTER_PORT=29543 OMP_NUM_THREADS=1
 PROFILE := $(BIN)/slipway-trainer bench --steps 300 --batch-size $(BATCH)
 profile: build ## print where a step of training goes, on rank 0; BATCH=256 for another batch, WORKERS=2 for two workers

@@ -29,19 +29,10 @@ pub fn parse(file: &str, text: &str) -> Result<Experiment, Vec<Finding>> {
 /// # Errors
 /// Every mistake in the file, in the order of the text.
 pub fn parse_with(file: &str, text: &str, limits: &Limits) -> Result<Experiment, Vec<Finding>> {
-    let tree = document(text).map_err(|malformed| vec![with_hint(malformed.in_file(file), text)])?;
+    let tree = document(text).map_err(|malformed| vec![malformed.in_file(file)])?;
     let reader = Reader::new(file).with_fields(elsewhere::field);
     let experiment = experiment(&reader, &tree, limits);
     reader.finish(experiment)
-}
-
-/// Adds help for the likeliest slip: a gate's bound without quotes, which YAML reads as the start of a folded text.
-fn with_hint(finding: Finding, text: &str) -> Finding {
-    let line = text.lines().nth(finding.line.saturating_sub(1)).unwrap_or_default();
-    if finding.code == "yaml-syntax" && (line.contains(": >") || line.contains(": <")) {
-        return finding.with_help("quote a value that starts with > or <, such as \">= 0.97\"");
-    }
-    finding
 }
 
 fn experiment(reader: &Reader<'_>, tree: &Node, limits: &Limits) -> Option<Experiment> {

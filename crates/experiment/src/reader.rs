@@ -90,8 +90,15 @@ impl<'a> Reader<'a> {
                 Some(name) if !name.contains('.') => Some(name),
                 _ => whole,
             };
-            self.add(entry.key_at, "unknown-field", message, suggest(shown.or(closest), "allowed", allowed));
+            // `{architecture:cnn}` is a map whose key is all of it
+            let joined = entry.key.split_once(':').filter(|(name, _)| allowed.contains(name));
+            let help = match joined {
+                Some((name, value)) => format!("write a space after the colon: `{name}: {}`", excerpt(value)),
+                None => suggest(shown.or(closest), "allowed", allowed),
+            };
+            self.add(entry.key_at, "unknown-field", message, help);
             let first = below.and_then(|below| below.split('.').next());
+            let first = joined.map(|(name, _)| name).or(first);
             meant.extend(allowed.iter().copied().find(|name| first.or(closest) == Some(name)));
         }
         Some(Fields { path: path.to_owned(), at: node.at, entries, meant })

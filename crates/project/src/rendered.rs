@@ -7,6 +7,7 @@ use similar::TextDiff;
 use slipway_source::{Finding, Position};
 
 use crate::project::{ExperimentFile, Project, Rendering, jobs_folder};
+use crate::tree::Tree;
 
 /// File contents by path; `None` removes the file.
 pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
@@ -32,6 +33,41 @@ pub fn changes(project: &Project, only: Option<&BTreeSet<String>>) -> Changes {
         }
     }
     changes
+}
+
+/// What a change of the files from `before` to `after`, which `project` was read from, has left to be rendered: what to write, by the
+/// experiment's file. Experiments that have not started count if the change is about their own file.
+///
+/// A TrainJob that is committed as the change has it stays as it is there.
+#[must_use]
+pub fn left_by(before: &Tree, after: &Tree, project: &Project) -> BTreeMap<String, Changes> {
+    let earlier = Project::read(before);
+    let now = project.experiments.iter();
+    let existing: BTreeSet<&str> = now.clone().map(|source| source.experiment.name.as_str()).collect();
+    // one with a mistake is there, and what it asks for is not known
+    let is_gone = |source: &&ExperimentFile| {
+        !existing.contains(source.experiment.name.as_str()) && after.bytes(&source.file).is_none()
+    };
+    let mut left = BTreeMap::new();
+    for source in now.chain(earlier.experiments.iter().filter(is_gone)) {
+        let name = &source.experiment.name;
+        let only = BTreeSet::from([name.clone()]);
+        let known = changes(&earlier, Some(&only));
+        let is_edited = before.bytes(&source.file) != after.bytes(&source.file);
+        let mut own = changes(project, Some(&only));
+        own.retain(|path, content| {
+            let here =
+                project.environments.iter().find(|(target, _)| path.starts_with(&format!("{}/", jobs_folder(target))));
+            let has_started = here.is_some_and(|(target, _)| project.rendered(name, target).next().is_some());
+            let is_committed = here.and_then(|(_, target)| target.jobs.get(path)).is_some_and(|file| file.is_committed);
+            let is_written = is_committed && before.bytes(path) != after.bytes(path);
+            known.get(path) != Some(&*content) && (is_edited || has_started) && !is_written
+        });
+        if !own.is_empty() {
+            left.insert(source.file.clone(), own);
+        }
+    }
+    left
 }
 
 /// An experiment that has no rendered TrainJob in an environment that it names, and asks for some there. It has not started, or all of it

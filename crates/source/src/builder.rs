@@ -238,6 +238,7 @@ fn is_new(entries: &[Entry], keys: &mut HashSet<String>, key: &str) -> bool {
 
 fn not_a_key(at: Position) -> Malformed {
     Malformed::new(at, "yaml-syntax", "a key must be a text, found a list, a map or nothing")
+        .with_help("quote a value that begins with { or [ and is a text")
 }
 
 /// How many nodes a tree has, and how deep it is.

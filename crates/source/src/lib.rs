@@ -19,6 +19,7 @@ mod position;
 mod read;
 mod scalar;
 mod suggest;
+mod syntax;
 mod typed;
 
 pub use excerpt::excerpt;

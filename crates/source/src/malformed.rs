@@ -14,7 +14,7 @@ pub struct Malformed {
     /// What is wrong.
     pub message: String,
     /// What to do; `None` if the message says enough.
-    pub help: Option<&'static str>,
+    pub help: Option<String>,
 }
 
 impl Malformed {
@@ -26,8 +26,8 @@ impl Malformed {
         Self::new(at, "yaml-too-deep", format!("nested deeper than {limit} levels"))
     }
 
-    pub(crate) fn with_help(self, help: &'static str) -> Self {
-        Self { help: Some(help), ..self }
+    pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
     }
 
     /// The same as a finding in a file.

@@ -1,9 +1,10 @@
 //! Reading YAML, strictly or as Kubernetes does.
 
-use granit_parser::{ErrorKind, Event, Parser, ScanError, options};
+use granit_parser::{Event, Parser, options};
 
 use crate::builder::Builder;
 use crate::scalar::Schema;
+use crate::syntax::not_yaml;
 use crate::{Malformed, Node, Position};
 
 /// The largest text that [`document`] reads, in bytes.
@@ -39,7 +40,7 @@ pub fn document(text: &str) -> Result<Node, Malformed> {
     let mut builder = Builder::new(Schema::Core, MAX_DEPTH);
     let mut documents = 0;
     for next in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = next.map_err(|error| not_yaml(&error, MAX_DEPTH))?;
+        let (event, span) = next.map_err(|error| not_yaml(&error, text, MAX_DEPTH))?;
         let at = Position::from(&span.start);
         match &event {
             Event::DocumentStart(..) => {
@@ -82,19 +83,22 @@ pub fn documents(text: &str) -> Result<Vec<Node>, Malformed> {
     };
     let mut builder = Builder::new(Schema::Kubernetes, MAX_MANIFEST_DEPTH);
     for next in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = next.map_err(|error| not_yaml(&error, MAX_MANIFEST_DEPTH))?;
+        let (event, span) = next.map_err(|error| not_yaml(&error, text, MAX_MANIFEST_DEPTH))?;
         builder.event(event, &span)?;
     }
     builder.documents.retain(|node| !node.is_null());
     Ok(builder.documents)
 }
 
-fn not_yaml(error: &ScanError, max_depth: usize) -> Malformed {
-    let at = Position::from(error.marker());
-    match error.kind() {
-        ErrorKind::RecursionLimitExceeded => Malformed::too_deep(at, max_depth),
-        _ => Malformed::new(at, "yaml-syntax", format!("not valid YAML: {}", error.info())),
-    }
+/// Where a text is not YAML, whatever else may be wrong with it.
+pub(crate) fn syntax(text: &str) -> Option<Malformed> {
+    let options = options! {
+        emit_comments: false,
+        flow_nesting_limit: MAX_MANIFEST_DEPTH,
+        block_nesting_limit: MAX_MANIFEST_DEPTH,
+    };
+    let error = Parser::new_from_str_with_options(text, options).find_map(Result::err)?;
+    Some(not_yaml(&error, text, MAX_MANIFEST_DEPTH))
 }
 
 /// The position of the value at a path of keys separated by dots (`spec.dataset`) in the first document of a YAML text.

@@ -22,6 +22,7 @@ mod pipeline;
 mod plan_text;
 mod pull_request;
 mod record_text;
+mod registries;
 mod remote;
 mod renderers;
 mod replace;

@@ -47,7 +47,8 @@ pub(crate) fn embedded_datasets(s3: &str, credentials: &Credentials) -> Result<S
     Ok(Store::new(s3, "datasets", credentials, "us-east-1")?)
 }
 
-fn given(variable: &str) -> bool {
+/// Whether a variable is set to something.
+pub(crate) fn given(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 

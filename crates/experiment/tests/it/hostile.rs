@@ -25,7 +25,7 @@ fn refused(text: &str) -> (usize, usize, &'static str) {
 #[case("? [a]\n: 1\n", (1, 3, "yaml-syntax"))]
 #[case("a: [1\n", (1, 4, "yaml-syntax"))]
 #[case("a: \"\n", (1, 4, "yaml-syntax"))]
-#[case("a:\n\t- b\n", (2, 2, "yaml-syntax"))]
+#[case("a:\n\t- b\n", (2, 1, "yaml-syntax"))]
 #[case("%YAML 1.1\n---\na: 1\n", (1, 1, "yaml-syntax"))]
 #[case("", (1, 1, "yaml-syntax"))]
 #[case("# nothing\n", (1, 1, "yaml-syntax"))]

@@ -6,19 +6,20 @@ use slipway_deployment::{Programs, differences};
 use slipway_git::Repository;
 use slipway_gitops::{Change, Difference};
 use slipway_markdown::on_one_line;
-use slipway_project::{Tree, count};
+use slipway_project::{Project, Tree, count, rendered};
 use slipway_source::Finding;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::renderers::{HelmArgs, KustomizeArgs};
 use crate::revision::tree_at;
+use crate::uncommitted::mark_uncommitted;
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Follows the root Application of each environment through every Application of this repository. If a source in another \
                   repository changes (its version, a chart's values, patches), it is fetched and rendered before and after. What \
-                  cannot be followed is said.\n\n\
+                  cannot be followed is said. Of the work tree, TrainJobs are compared as its experiments render to now.\n\n\
                   Examples:\n  slipway diff                                  # changes that are not committed\n  \
                   slipway diff --base origin/main --markdown    # what a branch changes\n  \
                   slipway diff --base v1 --head v2 --environment production -o json"
@@ -60,6 +61,10 @@ impl Diff {
             Some(head) => tree_at(&git, "--head", head)?,
             None => Tree::of_work_tree(&context.root)?,
         };
+        let (after, mistakes) = match &self.head {
+            Some(_) => (after, Vec::new()),
+            None => rendered_now(context, &before, after)?,
+        };
         if let Some(name) = &self.environment {
             let has = |tree: &Tree| tree.folders_in("clusters").contains(name);
             if !has(&before) && !has(&after) {
@@ -69,7 +74,8 @@ impl Diff {
         }
         let helm = self.helm.find()?;
         let programs = Programs { kustomize: &kustomize, helm: helm.as_ref() };
-        let differences = differences(&before, &after, programs, self.environment.as_deref())?;
+        let mut differences = differences(&before, &after, programs, self.environment.as_deref())?;
+        differences.omitted.extend(mistakes);
         if !differences.deploys {
             return Err(Failure::Input(
                 "nothing is deployed from this project: no clusters/<env>/root has a kustomization".to_owned(),
@@ -92,6 +98,29 @@ impl Diff {
             not_compared: &differences.omitted,
         })
     }
+}
+
+/// The work tree with the TrainJobs that its experiments render to now, and the mistakes of experiments that cannot be rendered.
+fn rendered_now(context: &Context, before: &Tree, after: Tree) -> Result<(Tree, Vec<Finding>), Failure> {
+    let mut project = Project::read(&after);
+    mark_uncommitted(context, &mut project)?;
+    let folders = ["clusters/", "datasets/", "experiments/", "trainers/"];
+    let decides = |finding: &Finding| folders.iter().any(|folder| finding.file.starts_with(folder));
+    let mistakes: Vec<Finding> = std::mem::take(&mut project.findings).into_iter().filter(decides).collect();
+    // a mistake elsewhere may be why an experiment asks for something else
+    if mistakes.iter().any(|finding| !finding.file.starts_with("experiments/")) {
+        return Ok((after, mistakes));
+    }
+    let mut tree = after.clone();
+    for (file, changes) in rendered::left_by(before, &after, &project) {
+        let file = on_one_line(&file);
+        let files = count(changes.len(), "file");
+        context.warn(format!(
+            "{file} is compared as it renders to now, which changes {files}: `slipway render` writes that"
+        ));
+        tree = tree.with(&changes);
+    }
+    Ok((tree, mistakes))
 }
 
 fn show(context: &Context, differences: &[Difference]) {

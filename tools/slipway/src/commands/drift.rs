@@ -16,6 +16,7 @@ use slipway_samples::{Reader, bucket};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::pipeline::looking;
+use crate::registries;
 use crate::remote::RemoteArgs;
 use crate::running::LoopArgs;
 use crate::services;
@@ -87,11 +88,12 @@ impl Drift {
             Failure::Input(format!("--requests is `{given}`: give s3:// and a bucket, such as s3://requests"))
         })?;
         let samples = Reader::new(store.beside(bucket));
-        let mlflow = services::mlflow(running.as_ref());
+        let mlflow = registries::of_environment(context, &self.environment, running.as_ref());
         if let Err(failure) = &mlflow {
             context.warn(format!("what versions were trained on is not known: {failure}"));
         }
-        let server = self.server.clone().or_else(|| running.as_ref().map(|state| state.server.clone()));
+        let here = running.as_ref().filter(|_| self.environment == registries::LOCAL);
+        let server = self.server.clone().or_else(|| here.map(|state| state.server.clone()));
         let remote = self.remote.find(&git, running.as_ref());
         if let Err(failure) = &remote {
             context.warn(format!("earlier pull requests are not known: {failure}"));

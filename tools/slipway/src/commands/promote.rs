@@ -12,15 +12,17 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::opening::OpeningArgs;
 use crate::pull_request::PullRequestReport;
+use crate::registries;
 use crate::remote::RemoteArgs;
 use crate::renderers::KustomizeArgs;
 use crate::running::LoopArgs;
-use crate::services;
 use crate::versions::unknown_model;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  slipway promote mnist\n  slipway promote mnist --version 3 --environment local\n  \
+    after_help = "The version is one of the environment's own registry: with --environment, set MLFLOW_TRACKING_URI to its MLflow. Without it, \
+                  that is the one of the loop on this machine, whose environment is `local`.\n\n\
+                  Examples:\n  slipway promote mnist\n  slipway promote mnist --version 3 --environment local\n  \
                         slipway promote mnist --version 4 --as canary --share 0.05"
 )]
 pub(crate) struct Promote {
@@ -29,7 +31,7 @@ pub(crate) struct Promote {
     /// The version [default: the best, by accuracy or its gate's metric, of those tested on the same data as the newest]
     #[arg(long)]
     version: Option<u64>,
-    /// The environment that serves it
+    /// The environment that serves it, and whose registry has it
     #[arg(long, default_value = "local")]
     environment: String,
     /// Try it beside the version in service instead
@@ -74,7 +76,7 @@ impl Promote {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
         let running = self.running.find(context)?.map(|(_, state)| state);
-        let mlflow = services::mlflow(running.as_ref())?;
+        let mlflow = registries::of_environment(context, &self.environment, running.as_ref())?;
         let remote = self.remote.find(&git, running.as_ref())?;
         let versions = mlflow.search_model_versions(&self.model).await?;
         if versions.is_empty() {

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::project::{Project, Ran, git};
+use crate::project::{EXPERIMENT, Project, Ran, git};
 
 pub(crate) const ROOT: &str = "apiVersion: argoproj.io/v1alpha1
 kind: AppProject
@@ -215,6 +215,64 @@ fn two_revisions_differ_by_object() {
     assert!(markdown.starts_with(counts), "{markdown}");
     assert_eq!(deployed.run(&["diff", "--base", "nothing"]).code(), 3);
     assert_eq!(deployed.run(&["diff", "--environment", "nothing"]).code(), 3);
+}
+
+const JOBS: &str = "apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: training-jobs, namespace: argocd}
+spec:
+  project: root
+  source: {repoURL: https://example.org/this.git, targetRevision: main, path: overlays/local/training-jobs, directory: {include: '*.yaml'}}
+  destination: {server: https://kubernetes.default.svc, namespace: training}
+";
+
+#[test]
+fn an_edited_experiment_differs_by_the_jobs_that_it_renders_to() {
+    let deployed = Deployed::new();
+    let project = &deployed.project;
+    project.write("clusters/local/kustomization.yaml", "resources: [namespaces.yaml, web.yaml, jobs.yaml]\n");
+    project.write("clusters/local/jobs.yaml", JOBS);
+    // committed and not started: no change is about it
+    project.write("experiments/later.yaml", &EXPERIMENT.replace("name: digits", "name: later"));
+    assert_eq!(deployed.run(&["render", "experiments/digits.yaml"]).code(), 0);
+    project.commit("two jobs");
+    let none = deployed.run(&["diff"]);
+    assert!(none.text().contains("no object changes") && none.errors().is_empty(), "{none:?}");
+
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let edited = deployed.run(&["diff"]);
+    assert!(edited.text().contains("4 objects: 2 added, 0 changed, 2 removed"), "{edited:?}");
+    let said = "experiments/digits.yaml is compared as it renders to now, which changes 4 files";
+    assert!(edited.code() == 0 && edited.errors().contains(said), "{edited:?}");
+    let committed = deployed.run(&["diff", "--base", "HEAD", "--head", "HEAD"]);
+    assert!(committed.text().contains("no object changes") && committed.errors().is_empty(), "{committed:?}");
+    assert_eq!(deployed.run(&["render", "experiments/digits.yaml"]).code(), 0);
+    let rendered = deployed.run(&["diff"]);
+    assert_eq!((rendered.text(), rendered.errors()), (edited.text(), String::new()));
+
+    // what was rendered and is not committed is not what the experiment asks for any more
+    let fewer = EXPERIMENT.replace("epochs: 3", "epochs: 2").replace("[0.001, 0.003]", "[0.001]");
+    project.write("experiments/digits.yaml", &fewer);
+    let fewer = deployed.run(&["diff"]);
+    assert!(fewer.text().contains("3 objects: 1 added, 0 changed, 2 removed"), "{fewer:?}");
+    fs::remove_file(project.root().join("experiments/digits.yaml")).unwrap();
+    let gone = deployed.run(&["diff"]);
+    assert!(gone.text().contains("2 objects: 0 added, 0 changed, 2 removed"), "{gone:?}");
+
+    project.git(&["checkout", "--quiet", "HEAD", "--", "."]);
+    project.git(&["clean", "--quiet", "--force", "overlays"]);
+    project.write("experiments/digits.yaml", "spec:\n  dataset ten\n  model: x\n");
+    let wrong = deployed.run(&["diff"]);
+    assert!(wrong.text().contains("no object changes"), "{wrong:?}");
+    assert!(wrong.errors().contains("not compared: experiments/digits.yaml:2:3: not valid YAML"), "{wrong:?}");
+
+    // a job that was edited by hand is shown as it is, also if its experiment changes
+    project.write("experiments/digits.yaml", &format!("{EXPERIMENT}# edited\n"));
+    let job = project.list("overlays/local/training-jobs").remove(0);
+    project.write(&job, &project.read(&job).replace("memory: 2Gi", "memory: 3Gi"));
+    let by_hand = deployed.run(&["diff"]);
+    assert!(by_hand.text().contains("memory: 3Gi") && by_hand.errors().is_empty(), "{by_hand:?}");
+    assert!(by_hand.text().contains("1 object: 0 added, 1 changed, 0 removed"), "{by_hand:?}");
 }
 
 const POD: &str = "apiVersion: v1

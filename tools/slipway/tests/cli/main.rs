@@ -16,6 +16,7 @@ mod propose;
 mod pull_requests;
 #[path = "../ran/mod.rs"]
 mod ran;
+mod registries;
 mod render;
 mod status;
 mod trials;

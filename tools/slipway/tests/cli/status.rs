@@ -16,7 +16,7 @@ jobsStatus: []
 ";
 
 /// MLflow with version 1 of the model `mnist`, and with two jobs that registered nothing.
-async fn mlflow() -> MockServer {
+pub(crate) async fn mlflow() -> MockServer {
     mlflow_with(&json!({
         "name": "mnist", "version": "1", "status": "READY", "run_id": "r", "source": "models:/m",
         "tags": [{"key": "slipway.accuracy", "value": "0.97"}, {"key": "slipway.trainjob", "value": "digits-0123abcd"}]
@@ -47,7 +47,7 @@ async fn mlflow_with(version: &Value) -> MockServer {
 }
 
 /// Makes a state folder that says that a loop is ready, as long as what is returned is held.
-fn publish(project: &Project, folder: &std::path::Path, mlflow: &str, server: &str) -> StateFolder {
+pub(crate) fn publish(project: &Project, folder: &std::path::Path, mlflow: &str, server: &str) -> StateFolder {
     let nobody = "http://127.0.0.1:9";
     let held = StateFolder::take(folder, false).unwrap();
     let state = State {
