@@ -122,6 +122,7 @@ impl Sources<'_> {
             is_draft: opened.is_draft,
             is_fork: opened.is_fork,
             base_branch: opened.base.clone(),
+            resolution: remote.forge.resolution(opened),
             // where nobody can give an approval, none is missing
             reviewers: if remote.forge.has_reviews() { opened.reviewers.clone() } else { Vec::new() },
             missing: self.objections.map(Objections::texts).unwrap_or_default(),
