@@ -36,6 +36,7 @@ pub use about::About;
 pub use chart::bars_and_line;
 pub use compose::{PART_CHARACTERS, PARTS, Packed, compose, pack};
 pub use document::{Block, Check, Document, FIRST_CHARACTERS, FIRST_LINES, Object, Rows, SUMMARY, Section, Subject};
+pub use earlier::ReportedOn;
 pub use error::{Error, Result};
 pub use examination::{Conflict, Examination, TrainerImage};
 pub use expectation::{Expectations, PastRun};

@@ -60,8 +60,9 @@ fn a_conflict_names_its_files_and_changes_nothing() {
         refused.to_string(),
         format!(
             "pull request #2 conflicts with main in a.txt: if they are all rendered, `slipway render --pull-request 2` resolves it; otherwise merge \
-             `main` into its branch: `git fetch {at} slipway/y`, `git switch --detach FETCH_HEAD`, `git pull --no-rebase {at} main`; decide in the files, \
-             then `git add --all`, `git commit`, `git push {at} HEAD:slipway/y` and `slipway render --pull-request 2`"
+             `main` into its branch: `git fetch {at} slipway/y`, `git switch --detach FETCH_HEAD`, \
+             `git pull --no-rebase -X no-renames {at} main`; decide in the files, then \
+             `git add --all`, `git commit`, `git push {at} HEAD:slipway/y` and `slipway render --pull-request 2`"
         )
     );
     assert_eq!(repository.fetch(&remote, "main").unwrap(), main);
