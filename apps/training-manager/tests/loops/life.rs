@@ -23,7 +23,7 @@ async fn a_training_is_reported_from_its_merge_to_its_promotion() {
             "message": "0/1 nodes are available: 1 Insufficient cpu."}]});
         jobs.iter().for_each(|job| world.create(job));
         world.pods(&jobs[0], &waits);
-        let report = world.reported(number, "cannot start").await;
+        let report = world.reported(number, "not started").await;
         assert!(report.contains("`no node can take it: 0/1 nodes are available: 1 Insufficient cpu`"), "{report}");
         let trial = shown(&published, &jobs[0], |trial| trial.reason.is_some()).await;
         assert!(trial.advice.as_ref().unwrap().contains("ask for less in spec.workers"), "{trial:?}");
