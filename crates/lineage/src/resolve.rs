@@ -135,9 +135,14 @@ fn experiment(history: &History, origin: &Origin, version: Option<&JobVersion>, 
     let job = version.map(|version| &version.job);
     let trial = job.and_then(|job| job.trial().ok().flatten());
     lineage.experiment.name = job.and_then(TrainJob::experiment).map(str::to_owned);
-    if let (None, Some(trial)) = (&lineage.dataset, &trial) {
+    if let Some(trial) = &trial {
         let DatasetRef { name, digest } = trial.dataset.clone();
-        lineage.dataset = Some(DatasetLineage { name: Some(name), digest });
+        match lineage.dataset.as_mut() {
+            None => lineage.dataset = Some(DatasetLineage { name: Some(name), digest }),
+            // the tags of a run have the digest alone
+            Some(dataset) if dataset.name.is_none() && dataset.digest == digest => dataset.name = Some(name),
+            Some(_) => {}
+        }
     }
     let file = origin.experiment_file.clone().or_else(|| job.and_then(TrainJob::experiment_file).map(str::to_owned));
     let Some(file) = file else {

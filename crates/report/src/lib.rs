@@ -30,6 +30,7 @@ mod results_report;
 mod reviewed;
 mod shared;
 mod short;
+mod superseded;
 mod whole;
 
 pub use about::About;
@@ -50,4 +51,5 @@ pub use results_report::results_report;
 pub use reviewed::{moved_and_changed, out_of_date};
 pub use shared::{Shared, pack_shared};
 pub use slipway_forge::{Annotation, CheckRun, Conclusion, Level, Publication};
+pub use superseded::{Superseded, superseded_report};
 pub use whole::write_whole;

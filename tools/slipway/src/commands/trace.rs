@@ -90,7 +90,7 @@ impl Trace {
         lineage.find_pull_requests(&history, forge).await;
         let traced = Traced { version: subject.version, run: subject.run, lineage };
         if !context.is_json() {
-            show(context, &history, &traced);
+            show(context, &history, &traced, &self.subject);
         }
         context.json(&traced)?;
         match (traced.lineage.is_resolved(), traced.lineage.history.complete) {
@@ -190,12 +190,15 @@ fn jobs_of(history: &History, name: &str) -> Result<Option<String>, Failure> {
     Ok(Some(if jobs.is_empty() { "none is rendered yet".to_owned() } else { jobs.join(", ") }))
 }
 
-fn show(context: &Context, history: &History, traced: &Traced) {
+fn show(context: &Context, history: &History, traced: &Traced, subject: &str) {
     let line = |name: &str, text: &str| context.say(format!("{name:<13} {text}"));
     let heading = |name: &str, text: &str| context.say(context.paint("1", &format!("{name:<13} {text}")));
     let Lineage { train_job, experiment, program, dataset, unresolved, .. } = &traced.lineage;
     if let Some(version) = &traced.version {
         heading("version", &format!("{}@{}", version.model, version.version));
+        if version.model == subject {
+            line("", &format!("the newest one; {subject}@1 names another, and `slipway status` shows which is served"));
+        }
         if let Some(digest) = &version.digest {
             line("  content", digest);
         }
@@ -231,7 +234,7 @@ fn show(context: &Context, history: &History, traced: &Traced) {
         }
     }
     if let Some(dataset) = dataset {
-        heading("dataset", dataset.name.as_deref().unwrap_or_default());
+        heading("dataset", dataset.name.as_deref().unwrap_or("unknown"));
         line("  content", &dataset.digest);
     }
     line("searched", &format!("{} at {}", traced.lineage.history.branch, short(&traced.lineage.history.commit)));

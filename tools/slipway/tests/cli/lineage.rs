@@ -265,9 +265,13 @@ async fn a_version_and_a_run_lead_to_the_same_as_their_job() {
         assert_eq!(found["experiment"]["commit"]["id"], hub.brought("experiments/digits.yaml"));
         assert_eq!(found["experiment"]["commit"]["pullRequest"]["number"], number);
         assert_eq!(found["dataset"]["digest"], format!("sha256:{}", "a".repeat(64)));
+        assert_eq!(found["dataset"]["name"], "ten", "the tags have the digest alone, and the TrainJob has both");
         assert_eq!(found["unresolved"], json!([]));
     }
+    let newest = trace(&["mnist"]).text();
+    assert!(newest.contains("the newest one; mnist@1 names another"), "{newest}");
     let text = trace(&["mnist@3"]).text();
+    assert!(!text.contains("the newest one"), "{text}");
     for words in ["mnist@3", &jobs[0], "experiments/digits.yaml", "#1", "git -C "] {
         assert!(text.contains(words), "{words}: {text}");
     }
