@@ -61,3 +61,64 @@ async fn say(forge: &Forge, leadership: &Leadership, older: &Opened, document: &
     forge.publish(older.number, reason).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use slipway_forge::{MergeMethod, PullRequestState};
+    use slipway_git::{Repository, Update};
+    use slipway_mlflow::ModelVersion;
+    use slipway_names::tag;
+    use slipway_proposal::Opening;
+
+    use super::*;
+    use crate::leading::leads;
+
+    async fn promote(followed: &Followed, number: u64) -> Opened {
+        let version = ModelVersion {
+            name: "mnist".to_owned(),
+            version: number.to_string(),
+            status: "READY".to_owned(),
+            tags: [(tag::DIGEST.to_owned(), format!("sha256:{}", number.to_string().repeat(64)))].into(),
+            ..ModelVersion::default()
+        };
+        let promotion = Promotion::prepare(&followed.git, &followed.remote, "local", &version).await.unwrap();
+        promotion.open(&followed.git, &followed.remote, None, Opening::default()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_older_is_closed_unless_somebody_has_asked_for_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("forge.git");
+        let git = Repository::init_bare(&path).unwrap();
+        let models = ("overlays/local/server/models.yaml".to_owned(), Some(b"models: []\n".to_vec()));
+        let main = git.commit(None, &[models].into(), "first").unwrap();
+        assert!(git.update(&[Update { name: "refs/heads/main", to: &main, from: None }]).unwrap());
+        let followed = Followed::open(&path.display().to_string(), "", Path::new("/nowhere")).unwrap();
+        let forge = &followed.remote.forge;
+        let (older, renewed, better) =
+            (promote(&followed, 1).await, promote(&followed, 2).await, promote(&followed, 9).await);
+        let newer = promote(&followed, 4).await;
+        let merge = forge.merge(newer.number, MergeMethod::Merge, &newer.head).await.unwrap();
+        let newer = forge.get(newer.number).await.unwrap();
+        let again = promote(&followed, 2).await;
+        assert!(again.number == renewed.number && again.head != renewed.head, "{again:?}");
+        let later = promote(&followed, 3).await;
+
+        let merged = Merged::read(&followed.git, &followed.remote, &newer, &merge).await.unwrap();
+        close_superseded(&followed, &leads(), "staging", (&newer, &merged)).await.unwrap();
+        assert_eq!(forge.list_open().await.unwrap().len(), 4, "another environment has other versions");
+        let reason = async || forge.published(older.number).await.unwrap();
+        let mut said = Vec::new();
+        for _ in 0..2 {
+            close_superseded(&followed, &leads(), "local", (&newer, &merged)).await.unwrap();
+            assert_eq!(forge.get(older.number).await.unwrap().state, PullRequestState::Closed);
+            let open: Vec<u64> = forge.list_open().await.unwrap().iter().map(|one| one.number).collect();
+            assert_eq!(open, [renewed.number, better.number, later.number]);
+            assert!(said.is_empty() || said == reason().await, "the second time changes nothing");
+            said = reason().await;
+            assert!(said[0].starts_with(&format!("### Slipway: superseded by #{}\n", newer.number)), "{said:?}");
+        }
+    }
+}

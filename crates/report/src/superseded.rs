@@ -33,8 +33,8 @@ pub fn superseded_report(superseded: &Superseded<'_>) -> Document {
     Document {
         subject: Subject::Plan,
         first: format!(
-            "### Slipway: {summary}\n\n- {newer} has put version {by} of {model} into service in {environment}, so this promotion of version {version} \
-             is closed\n- To put version {version} there all the same: {again} opens it again, on what is there now\n"
+            "### Slipway: {summary}\n\n- {newer} has put version {by} of {model} into service in {environment}, so this promotion of \
+             version {version} is closed\n- To put version {version} there all the same: {again} opens it again, on what is there now\n"
         ),
         summary,
         sections: Vec::new(),
