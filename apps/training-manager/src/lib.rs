@@ -22,6 +22,7 @@ pub mod rest;
 pub mod schedule;
 pub mod settings;
 pub mod stalled;
+mod superseded;
 pub mod trainings;
 mod trial;
 pub mod view;

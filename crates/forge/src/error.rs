@@ -1,5 +1,6 @@
 //! What can go wrong, with the way out.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Result of this crate.
@@ -26,7 +27,7 @@ pub enum Error {
     )]
     NotBare(PathBuf),
     /// There is no such pull request.
-    #[error("there is no pull request #{0}: look at the forge's list for its number")]
+    #[error("there is no pull request #{0}: `slipway status` lists the open ones")]
     NoPullRequest(u64),
     /// It is no longer open.
     #[error("pull request #{number} is {state} already: `slipway propose` opens another")]
@@ -67,7 +68,7 @@ pub enum Error {
         /// GitHub's reason.
         reason: String,
         /// What to do.
-        advice: &'static str,
+        advice: Cow<'static, str>,
     },
     /// There is no such way to merge.
     #[error("there is no merge method `{0}`: use merge, squash or rebase")]
@@ -79,7 +80,7 @@ pub enum Error {
         what: String,
     },
     /// Its base branch changed the same lines.
-    #[error("pull request #{number} conflicts with {base} in {files}: propose it again, on the current {base}")]
+    #[error("pull request #{number} conflicts with {base} in {files}: {resolution}")]
     Conflict {
         /// Its number.
         number: u64,
@@ -87,6 +88,8 @@ pub enum Error {
         base: String,
         /// The files, with commas.
         files: String,
+        /// The commands that resolve it.
+        resolution: String,
     },
     /// Its branch and its base branch have no commit in common.
     #[error("pull request #{number} shares no history with {base}: propose it again, on the current {base}")]
@@ -240,7 +243,7 @@ mod tests {
             ("Required status check \"test\" is expected.", false),
             ("Pull Request is not mergeable", false),
         ] {
-            let error = Error::NotMergeable { number: 1, reason: message.to_owned(), advice: "" };
+            let error = Error::NotMergeable { number: 1, reason: message.to_owned(), advice: "".into() };
             assert_eq!(error.is_about_method(), expected, "{message}");
             let error = Error::Refused { status: 405, message: message.to_owned(), advice: "" };
             assert_eq!(error.is_about_method(), expected, "{message}");

@@ -14,6 +14,7 @@ mod merge_method;
 mod objections;
 mod publication;
 mod pull_request;
+mod resolution;
 
 pub use bare::{BareForge, number_in};
 pub use change::Change;

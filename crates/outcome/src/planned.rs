@@ -67,7 +67,8 @@ impl Sources<'_> {
         scope: Scope<'_>,
     ) -> Result<Report> {
         if opened.state != PullRequestState::Merged {
-            return Ok(Report::new(self.of_pull_request(remote, opened).await?, &opened.head));
+            let (document, base) = self.of_pull_request(remote, opened).await?;
+            return Ok(Report::new(document, &opened.head).on(base));
         }
         let tip = remote.fetch(self.git, &opened.base).await?;
         let merged = Merged::read(self.git, remote, opened, &tip).await?;
@@ -104,8 +105,8 @@ impl Sources<'_> {
         self.planned(base, head, about).await
     }
 
-    /// The report on a pull request that is not merged.
-    async fn of_pull_request(&self, remote: &Remote, opened: &Opened) -> Result<Document> {
+    /// The report on a pull request that is not merged, and the commit of its base branch that it was made on.
+    async fn of_pull_request(&self, remote: &Remote, opened: &Opened) -> Result<(Document, String)> {
         let base = remote.fetch(self.git, &opened.base).await?;
         let newest = remote.fetch_reference(self.git, &format!("refs/pull/{}/head", opened.number)).await?;
         // in a bare repository the reference follows the branch only when the pull request is merged
@@ -122,13 +123,15 @@ impl Sources<'_> {
             is_draft: opened.is_draft,
             is_fork: opened.is_fork,
             base_branch: opened.base.clone(),
+            resolution: remote.forge.resolution(opened),
             // where nobody can give an approval, none is missing
             reviewers: if remote.forge.has_reviews() { opened.reviewers.clone() } else { Vec::new() },
             missing: self.objections.map(Objections::texts).unwrap_or_default(),
             unknown: self.objections.map(|objections| objections.unknown.clone()).unwrap_or_default(),
             ..About::default()
         };
-        Ok(self.planned(&base, &opened.head, about).await?.0)
+        let (document, _) = self.planned(&base, &opened.head, about).await?;
+        Ok((document, base))
     }
 
     async fn planned(&self, base: &str, head: &str, about: About) -> Result<(Document, String)> {

@@ -23,6 +23,12 @@ impl Report {
         Self { packed: pack(&document, head), document, shared: None, undecided: BTreeSet::new() }
     }
 
+    /// The same, as a plan that was made on this commit of the base branch.
+    pub(crate) fn on(mut self, base: String) -> Self {
+        self.packed.base = Some(base);
+        self
+    }
+
     /// About one of these environments, which share the comment if there are several.
     #[must_use]
     pub fn of(environment: &str, all: &BTreeSet<String>, document: Document, head: &str) -> Self {

@@ -1,8 +1,10 @@
 //! What a pull request is merged into.
 
+use std::collections::BTreeSet;
+
 use slipway_deployment::{InPullRequest, Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
-use slipway_git::Repository;
+use slipway_git::{Merge, Repository};
 use slipway_project::code_owners::{self, CodeOwners};
 use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Tree, serving};
@@ -76,6 +78,56 @@ impl Base {
             !opened.is_fork && opened.base == self.branch && found.is_some_and(|found| by_name || found == change)
         };
         remote.open(git, head, request, is_same).await
+    }
+
+    /// The same pull request once it can be merged: if others have changed its files on this base meanwhile, so that it is in conflict, this base is
+    /// merged into its branch, with these changes on top. One that can be merged stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when its branch conflicts in other files as well; when the repository cannot be read, or the remote refuses.
+    pub(crate) async fn renewed(
+        &self,
+        git: &Repository,
+        remote: &Remote,
+        opened: Opened,
+        changes: &Changes,
+    ) -> Result<Opened> {
+        if !opened.is_open() {
+            return Ok(opened);
+        }
+        let there = remote.fetch(git, &opened.branch).await?;
+        if !matches!(git.merge(&self.commit, &there)?, Merge::Conflict(_)) {
+            return Ok(opened);
+        }
+        let own: BTreeSet<String> = changes.keys().map(|path| git.path_at_top(path)).collect();
+        let tree = match git.merge_with(&self.commit, &there, |path| own.contains(path))? {
+            Merge::Tree(tree) => tree,
+            Merge::Conflict(files) => {
+                let (number, base, files) = (opened.number, self.branch.clone(), files.join(", "));
+                return Err(Error::Conflict { number, base, files, resolution: remote.forge.resolution(&opened) });
+            }
+            Merge::Unrelated => {
+                let (number, base) = (opened.number, self.branch.clone());
+                return Err(slipway_forge::Error::Unrelated { number, base }.into());
+            }
+        };
+        let message = format!("Merge {} into {}", self.branch, opened.branch);
+        // on this base first: what it changes there is all that it does
+        let parents = [self.commit.as_str(), there.as_str()];
+        let merged = git.commit_tree(&tree, &parents, &message)?;
+        let whole = git.commit(Some(&merged), changes, &message)?;
+        let head = git.commit_tree(&git.tree_of(&whole)?, &parents, &message)?;
+        match remote.publish(git, &head, &opened.branch).await {
+            Ok(head) => Ok(Opened { head, ..opened }),
+            Err(error) => {
+                // somebody else may have renewed it in between
+                let now = remote.fetch(git, &opened.branch).await?;
+                match git.merge(&self.commit, &now)? {
+                    Merge::Tree(_) => Ok(Opened { head: now, ..opened }),
+                    Merge::Conflict(_) | Merge::Unrelated => Err(error),
+                }
+            }
+        }
     }
 
     /// Commits changes of what is in service, and opens their pull request. Above and below its body stands what changes in the clusters.

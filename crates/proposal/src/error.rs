@@ -105,18 +105,16 @@ pub enum Error {
         state: String,
     },
     /// A person decides what these files should be.
-    #[error(
-        "pull request #{number} and {base} both changed {files}: merge {base} into {branch} and decide there; rendered files need no decision"
-    )]
+    #[error("pull request #{number} and {base} both changed {files}, which a person decides: {resolution}")]
     Conflict {
         /// Its number.
         number: u64,
         /// The branch that it is merged into.
         base: String,
-        /// Its own branch.
-        branch: String,
         /// The files.
         files: String,
+        /// The commands that merge one into the other.
+        resolution: String,
     },
     /// Only what was merged can be undone.
     #[error("pull request #{number} is {state}, so there is nothing to undo")]

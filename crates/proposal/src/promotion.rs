@@ -126,7 +126,16 @@ impl Promotion {
         self.before == self.after
     }
 
-    /// Commits, pushes and opens the pull request. If one is already open for the same version, returns that one.
+    /// The version that an open pull request puts into service of this model in this environment. Returns `None` if it is no such promotion.
+    #[must_use]
+    pub fn version_of(opened: &Opened, model: &str, environment: &str) -> Option<u64> {
+        let rest = opened.branch.split_once(&format!("serve-{}-", in_branch(model)))?.1;
+        let version = rest.split('-').next()?.parse().ok()?;
+        (opened.is_open() && Self::is_one(opened, model, version, environment)).then_some(version)
+    }
+
+    /// Commits, pushes and opens the pull request. If one is already open for the same version, returns that one, on this base if it could not be
+    /// merged any more.
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.
@@ -142,7 +151,8 @@ impl Promotion {
         let branch = named(name, version, environment);
         let proposal = Proposal { name: branch, by_name: true, label: "serve", title, body: self.body() };
         let changes = in_service(environment, &self.after);
-        self.base.open_changes(git, remote, kustomize, &changes, proposal, opening).await
+        let opened = self.base.open_changes(git, remote, kustomize, &changes, proposal, opening).await?;
+        self.base.renewed(git, remote, opened, &changes).await
     }
 
     /// The pull request's body.
@@ -321,6 +331,45 @@ mod tests {
         version.tags.insert(tag::ENGINE.to_owned(), "a`b|<b>".to_owned());
         let row = "| engine | <code>a&#96;b&#124;&#60;b&#62;</code> |\n";
         assert!(described(&version, ("replaces", "x")).contains(row), "{}", described(&version, ("replaces", "x")));
+    }
+
+    #[test]
+    fn a_promotion_s_version_is_in_the_name_of_its_branch() {
+        let opened = |branch: &str| Opened {
+            number: 1,
+            url: String::new(),
+            branch: branch.to_owned(),
+            title: String::new(),
+            head: String::new(),
+            state: slipway_forge::PullRequestState::Open,
+            base: String::new(),
+            body: String::new(),
+            author: String::new(),
+            labels: Vec::new(),
+            reviewers: Vec::new(),
+            is_draft: false,
+            head_repository: None,
+            is_fork: false,
+            merge_commit: None,
+            commits: None,
+            opened_at: None,
+        };
+        let version = |branch: &str, model: &str| Promotion::version_of(&opened(branch), model, "local");
+        assert_eq!(version("slipway/serve-mnist-12-local-0123abcd-89abcdef", "mnist"), Some(12));
+        assert_eq!(version("slipway/serve-mnist-4-12-local-0123abcd-89abcdef", "mnist-4"), Some(12));
+        for other in [
+            "slipway/serve-mnist-4-12-local-0123abcd-89abcdef",
+            "slipway/serve-mnist-12-staging-0123abcd-89abcdef",
+            "slipway/try-mnist-12-local-0123abcd-89abcdef",
+            "serve-mnist-x",
+        ] {
+            assert_eq!(version(other, "mnist"), None, "{other}");
+        }
+        let closed = Opened {
+            state: slipway_forge::PullRequestState::Closed,
+            ..opened("slipway/serve-mnist-12-local-0123abcd-89abcdef")
+        };
+        assert_eq!(Promotion::version_of(&closed, "mnist", "local"), None);
     }
 
     #[test]

@@ -51,8 +51,8 @@ impl Rendered {
             Merge::Conflict(files) => Err(Error::Conflict {
                 number,
                 base: base_branch.clone(),
-                branch: branch.clone(),
                 files: files.join(", "),
+                resolution: remote.forge.resolution(pull_request),
             }),
             Merge::Unrelated => Err(slipway_forge::Error::Unrelated { number, base: base_branch.clone() }.into()),
         };

@@ -4,7 +4,7 @@ use slipway_deployment::Kustomize;
 use slipway_forge::Opened;
 use slipway_git::{Merge, Repository};
 use slipway_markdown::on_one_line;
-use slipway_project::{Plan, Project, Tree, history};
+use slipway_project::{Changes, Plan, Project, Tree, history};
 
 use crate::base::{Base, Proposal};
 use crate::{Error, Opening, Remote, Result};
@@ -66,7 +66,16 @@ impl Reversion {
         Ok(git.tree_of(&self.base.commit)? == git.tree_of(&self.head)?)
     }
 
-    /// Commits, pushes and opens the pull request. If one is already open for the same change, returns that one.
+    /// The project before and after it.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn trees(&self, git: &Repository) -> Result<(&Tree, Tree)> {
+        Ok((&self.base.tree, Tree::at(git, &self.head)?))
+    }
+
+    /// Commits, pushes and opens the pull request. If one is already open for the same change, returns that one,
+    /// on this base if it could not be merged any more.
     ///
     /// # Errors
     /// When the repository cannot be written, or the remote refuses.
@@ -81,8 +90,14 @@ impl Reversion {
         let name = format!("revert-{number}");
         let plan = self.base.body(&self.plan, &Tree::at(git, &self.head)?, kustomize, &opening);
         let body = format!("Reverts #{number}.\n\n{plan}");
+        let mut changes = Changes::new();
+        for path in git.changed_paths(&self.base.commit, &self.head)? {
+            let Some(path) = in_project(git, &path) else { continue };
+            changes.insert(path.to_owned(), git.read(&self.head, path)?);
+        }
         let proposal = Proposal { name, by_name: true, label: "revert", title: self.title, body };
-        self.base.open(git, remote, &self.head, proposal, opening).await
+        let opened = self.base.open(git, remote, &self.head, proposal, opening).await?;
+        self.base.renewed(git, remote, opened, &changes).await
     }
 }
 

@@ -11,6 +11,8 @@ pub struct About {
     pub is_fork: bool,
     /// The branch that it is merged into.
     pub base_branch: String,
+    /// What a person does about a conflict, as Markdown within a line; empty if nobody has said.
+    pub resolution: String,
     /// Who still has to approve it, such as `octo` or `org/team`, without an `@`.
     pub reviewers: Vec<String>,
     /// What else is still missing for the merge, as text: one each.

@@ -63,3 +63,14 @@ fn beside(best: &Version, service: &Version, is: &str) -> String {
         _ => format!("⚠ {of}, not comparable: one of them has no number that versions are compared by"),
     }
 }
+
+/// Whether it may be worth to put it in the other one's place: it is better, or a person judges, because the two cannot be compared.
+pub(crate) fn may_be_better(best: &Version, service: &Version) -> bool {
+    let is_same_data = !best.dataset_digest.is_empty() && best.dataset_digest == service.dataset_digest;
+    match (&best.score, &service.score) {
+        (Some(new), Some(old)) if is_same_data && new.value.is_finite() && old.value.is_finite() => {
+            !new.is_comparable(old) || new.beats(old)
+        }
+        _ => true,
+    }
+}

@@ -38,6 +38,9 @@ const KIND: usize = 50;
 pub struct Packed {
     /// The commit that it is about, 40 hex digits.
     pub head: String,
+    /// The commit of the base branch that a plan was made on; `None` for results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// What it is about.
     pub subject: Subject,
     /// One line of text for the list of earlier plans.
@@ -52,7 +55,7 @@ impl Packed {
     /// With the list of earlier plans from `previous`, the first part as it stands now.
     #[must_use]
     pub fn publication(mut self, previous: Option<&str>) -> Publication {
-        let earlier = Plans::new(&self.head, self.subject, &self.summary, previous).text();
+        let earlier = Plans::new(&self.head, self.subject, &self.summary, previous).on(self.base).text();
         if let Some(first) = self.parts.first_mut() {
             first.push_str(&earlier);
         }
@@ -131,7 +134,7 @@ pub(crate) fn pack_into(document: &Document, head: &str, sizes: [usize; PARTS]) 
         annotations: check.annotations.clone(),
     });
     let (head, subject, summary) = (head.to_owned(), document.subject, document.summary.clone());
-    Packed { head, subject, summary, parts: whole, check }
+    Packed { head, base: None, subject, summary, parts: whole, check }
 }
 
 /// The first lines, within their bounds whoever made the document.

@@ -20,6 +20,9 @@ const CLOSING: &str = " -->";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Said {
     commit: String,
+    /// The commit of the base branch that a plan was made on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
     #[serde(default)]
     subject: Subject,
     summary: String,
@@ -37,9 +40,17 @@ impl Plans {
     /// The plan of a commit, with the ones that the previous comment knows. What somebody has put in their place is nothing.
     pub(crate) fn new(head: &str, subject: Subject, summary: &str, previous: Option<&str>) -> Self {
         let known = previous.and_then(Self::read);
+        // what earlier plans were made on is of no use any more
         let known = known.into_iter().flat_map(|plans| std::iter::once(plans.now).chain(plans.earlier));
+        let known = known.map(|said| Said { base: None, ..said });
         let earlier = known.filter(|said| said.commit != head || said.subject != subject).take(LISTED).collect();
-        Self { now: Said { commit: head.to_owned(), subject, summary: kept(summary) }, earlier }
+        Self { now: Said { commit: head.to_owned(), base: None, subject, summary: kept(summary) }, earlier }
+    }
+
+    /// The same, made on this commit of the base branch.
+    pub(crate) fn on(mut self, base: Option<String>) -> Self {
+        self.now.base = base;
+        self
     }
 
     /// What a comment holds. Whoever may edit comments may have written it, so only what this program could have is taken.
@@ -52,6 +63,7 @@ impl Plans {
         if !is_commit(&plans.now.commit) {
             return None;
         }
+        plans.now.base = plans.now.base.filter(|base| is_commit(base));
         plans.earlier.retain(|said| is_commit(&said.commit));
         plans.earlier.truncate(LISTED);
         for said in plans.earlier.iter_mut().chain([&mut plans.now]) {
@@ -95,6 +107,26 @@ impl Plans {
     }
 }
 
+/// What the report of a comment is about, as far as the comment says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedOn {
+    /// The commit.
+    pub head: String,
+    /// The commit of the base branch that a plan was made on; `None` for results.
+    pub base: Option<String>,
+    /// What it says of the commit.
+    pub subject: Subject,
+}
+
+impl ReportedOn {
+    /// Reads it from the first part of a comment. Returns `None` if that is no report. Whoever may edit comments may have written it.
+    #[must_use]
+    pub fn read(comment: &str) -> Option<Self> {
+        let Said { commit, base, subject, .. } = Plans::read(comment)?.now;
+        Some(Self { head: commit, base, subject })
+    }
+}
+
 /// What is kept of a summary.
 fn kept(summary: &str) -> String {
     visible(&shortened(summary, SUMMARY))
@@ -126,6 +158,22 @@ mod tests {
         let back = Plans::new(&commit(28), Subject::Plan, "again", Some(&comment));
         assert_eq!((back.earlier.len(), &back.earlier[0].commit), (20, &commit(29)));
         assert!(back.earlier.iter().all(|said| said.commit != commit(28)));
+    }
+
+    #[test]
+    fn a_comment_says_what_it_is_about() {
+        let on = |base: &str| Plans::new(&commit(1), Subject::Plan, "one", None).on(Some(base.to_owned())).text();
+        let about = ReportedOn { head: commit(1), base: Some(commit(2)), subject: Subject::Plan };
+        assert_eq!(ReportedOn::read(&on(&commit(2))), Some(about.clone()));
+        assert_eq!(ReportedOn::read(&on("@octo")), Some(ReportedOn { base: None, ..about }));
+        assert_eq!(ReportedOn::read("### Slipway"), None);
+        // what came before has none
+        let next = Plans::new(&commit(3), Subject::Results, "done", Some(&on(&commit(2)))).text();
+        assert_eq!(
+            ReportedOn::read(&next),
+            Some(ReportedOn { head: commit(3), base: None, subject: Subject::Results })
+        );
+        assert!(!next.contains(&commit(2)), "{next}");
     }
 
     #[test]

@@ -240,10 +240,12 @@ fn missing(examination: &Examination, about: &About) -> Vec<String> {
         Some(Conflict::Files { files, only_rendered }) => {
             let how = if *only_rendered {
                 format!("only rendered files do: {render} resolves it")
+            } else if about.resolution.is_empty() {
+                format!("a person decides: merge {} into the branch", branch(about))
             } else {
-                "merge the base branch".to_owned()
+                format!("a person decides: {}", about.resolution)
             };
-            missing.push(format!("{} ({}), {how}", in_conflict(files.len()), few(&codes(files), ", ")));
+            missing.push(format!("{} ({}); {how}", in_conflict(files.len()), few(&codes(files), ", ")));
         }
         Some(Conflict::Unrelated) => missing.push("a common history with the base branch".to_owned()),
         None => {}

@@ -7,7 +7,7 @@ use slipway_markdown::{cell, code, html_code, shortened};
 use slipway_project::plan::parameters;
 
 use crate::amount::{decimals, hours};
-use crate::comparison::{compared, judged};
+use crate::comparison::{compared, judged, may_be_better};
 use crate::document::{Block, Document, Rows, Section, Subject, count, thousands};
 use crate::link::{address, linked, pull_request};
 
@@ -114,9 +114,8 @@ fn first(results: &Results, headline: &str) -> String {
     }
     if !results.in_service.is_empty() {
         let changes: Vec<String> = results.in_service.iter().map(|one| one.replaced(&results.versions)).collect();
-        let back = results.number.map_or_else(String::new, |number| {
-            format!(". To go back, run `slipway revert {number}`, or press *Revert* on GitHub")
-        });
+        let back =
+            results.number.map_or_else(String::new, |number| format!(". To go back, run `slipway revert {number}`"));
         let _ = writeln!(text, "- **In service:** {}{back}", few(&changes, ", "));
     }
     let models: Vec<(&ExperimentResults, &ModelResult)> =
@@ -155,11 +154,11 @@ fn troubles(trials: &[&TrialResult], named: usize) -> String {
     let mut hindered: Vec<_> = hindered.into_iter().collect();
     hindered.sort_by_key(|(_, trials)| std::cmp::Reverse(trials.len()));
     let hindered = hindered.into_iter().map(|(hindrance, trials)| {
-        let who = match trials.as_slice() {
-            [trial] => name(trial),
-            trials => count(trials.len(), "trial"),
+        let line = match trials.as_slice() {
+            [trial] => format!("{} has not started: {}", name(trial), why(hindrance, "")),
+            trials => format!("{} have not started: {}", count(trials.len(), "trial"), why(hindrance, "For each: ")),
         };
-        (trials.len(), format!("{who} cannot start: {}", why(hindrance)))
+        (trials.len(), line)
     });
     let failed = failed.into_iter().map(|(trial, why)| (1, format!("{} failed: {}", name(trial), text(why))));
     let lines: Vec<(usize, String)> = hindered.chain(failed).collect();
@@ -167,16 +166,16 @@ fn troubles(trials: &[&TrialResult], named: usize) -> String {
     let rest: usize = lines.iter().skip(named).map(|(trials, _)| trials).sum();
     if rest > 0 {
         let any_waits = trials.iter().any(|trial| matches!(trial.state, TrialState::Waiting(Some(_))));
-        let verb = if any_waits { "cannot start or failed" } else { "failed" };
+        let verb = if any_waits { "waiting or failed" } else { "failed" };
         let _ = writeln!(text, "- ⚠ {} {verb}, below", count(rest, "more trial"));
     }
     text
 }
 
-/// Why a trial cannot begin and what to do, within a line of Markdown.
-fn why(hindrance: &Hindrance) -> String {
+/// Why a trial has not begun and what to do, within a line of Markdown. The advice is about one trial; `of` says so if there are several.
+fn why(hindrance: &Hindrance, of: &str) -> String {
     let advice = Some(hindrance.advice.as_str()).filter(|advice| !advice.is_empty());
-    text(&hindrance.reason) + &advice.map(|advice| format!(". {}", text(advice))).unwrap_or_default()
+    text(&hindrance.reason) + &advice.map(|advice| format!(". {of}{}", text(advice))).unwrap_or_default()
 }
 
 /// A model's best version beside the one in service, in one line.
@@ -187,11 +186,17 @@ fn best(experiment: &ExperimentResults, model: &ModelResult) -> String {
             return format!("**{name}:** ⚠ none of its versions can be chosen, so none is proposed: {}", text(why));
         }
         let over = experiment.trials.iter().all(|trial| trial.state.is_over());
-        return format!("**{name}:** no version{}", if over { "" } else { " yet" });
+        return format!("**{name}:** no version of these trials{}", if over { "" } else { " yet" });
     };
     let promote = match &model.promotion {
         Some(promotion) => format!("; promotion {}", pull_request(promotion.number, promotion.url.as_deref())),
-        None if model.in_service.as_ref().is_some_and(|service| service.number == best.number) => String::new(),
+        None if model
+            .in_service
+            .as_ref()
+            .is_some_and(|service| service.number == best.number || !may_be_better(best, service)) =>
+        {
+            String::new()
+        }
         None => format!(
             "; {} puts it into service",
             code(&format!("slipway promote {} --version {}", shortened(&model.model, 60), best.number))
@@ -252,9 +257,9 @@ fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> (Rows, Option<St
                 let advice = if advice.is_empty() {
                     String::new()
                 } else {
-                    format!(" {}", cell(&shortened(advice, CHARACTERS)))
+                    format!(". {}", cell(&shortened(advice, CHARACTERS)))
                 };
-                format!("⚠ cannot start: {}{advice}", cell(&shortened(reason, CHARACTERS)))
+                format!("⚠ not started: {}{advice}", cell(&shortened(reason, CHARACTERS)))
             }
             TrialState::Running => "running".to_owned(),
             TrialState::Finished => "✓ finished".to_owned(),

@@ -1,16 +1,16 @@
-//! A report for a terminal: what `crates/report` writes as Markdown, without the parts that only a browser shows.
+//! A report, or the description of a pull request, for a terminal: what is written as Markdown, without the parts that only a browser shows.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use slipway_markdown::visible;
 
-/// A part of a report as lines of text: tables are aligned, folds are open, charts are named, and nothing of HTML is left.
+/// A part of a report or a description as lines of text: tables are aligned, folds are open, charts are named, and nothing of HTML is left.
 pub(crate) fn terminal(part: &str) -> String {
     let mut text = String::new();
     let mut lines = part.lines().peekable();
     while let Some(line) = lines.next() {
         if line.starts_with("<!--") {
-            // only a whole line is a comment: what others wrote never begins one
+            // only a whole line is a comment: what others wrote never begins one in a report, and a browser hides it in a description too
             if !line.contains("-->") {
                 lines.by_ref().find(|line| line.contains("-->"));
             }

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::known::Facts;
 use crate::merges::{Merge, What};
 use crate::promotions::{Policy, Proposed, better, propose};
+use crate::superseded::close_superseded;
 
 /// The most pull requests of which is kept what they did; the newest ones.
 const KEPT: usize = 300;
@@ -105,9 +106,18 @@ impl<'a> Reporter<'a> {
             Ok(report.publication(previous))
         };
         let published = followed.remote.forge.publish_on(opened.clone(), publication).await?;
+        let closed = close_superseded(followed, leadership, environment, (opened, merged)).await;
+        if let Err(error) = &closed {
+            tracing::warn!("the promotions that #{number} has overtaken are not closed: {error}");
+        }
         let trials = outcome.results.experiments.iter().flat_map(|one| &one.trials);
         let runs = trials.clone().any(|trial| trial.state == TrialState::Running);
-        Ok(Written { written: published.written, is_complete: !outcome.is_incomplete(), runs, not_promoted })
+        Ok(Written {
+            written: published.written,
+            is_complete: !outcome.is_incomplete() && closed.is_ok(),
+            runs,
+            not_promoted,
+        })
     }
 
     /// The pull request and what it did; `None` if it is not merged.

@@ -70,7 +70,7 @@ impl Held {
                 "the namespace's quota compute, requested: requests.cpu=1",
                 "It starts when other jobs have ended.",
                 "cannot be pulled: Back-off pulling image",
-                "cannot start",
+                "not started",
             ],
             Self::NodeAndData => [
                 "no node can take it: 0/1 nodes are available: 1 Insufficient cpu",
@@ -82,7 +82,7 @@ impl Held {
                 "the webhook \"policy.example.org\" refuses it: no label team",
                 "Change what it refuses",
                 "its TrainJob is not in the cluster yet",
-                "cannot start",
+                "not started",
             ],
         }
     }
@@ -126,7 +126,7 @@ async fn a_store_that_is_away_is_told_within_a_minute_until_the_training_begins(
             world.kubernetes.set_log(&pod(job, 0), &format!("{line}\n"));
         }
         for text in [
-            "2 trials cannot start",
+            "2 trials have not started",
             "its data cannot be had yet: cannot reach the object store at http://minio:9000",
             "`slipway status --cluster` shows whether the store is healthy",
         ] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use slipway_forge::PullRequestState;
+use slipway_proposal::{Opening, Promotion};
 use slipway_training_manager::manager::Published;
 use slipway_training_manager::view::TrialState;
 
@@ -23,7 +24,7 @@ async fn a_training_is_reported_from_its_merge_to_its_promotion() {
             "message": "0/1 nodes are available: 1 Insufficient cpu."}]});
         jobs.iter().for_each(|job| world.create(job));
         world.pods(&jobs[0], &waits);
-        let report = world.reported(number, "cannot start").await;
+        let report = world.reported(number, "not started").await;
         assert!(report.contains("`no node can take it: 0/1 nodes are available: 1 Insufficient cpu`"), "{report}");
         let trial = shown(&published, &jobs[0], |trial| trial.reason.is_some()).await;
         assert!(trial.advice.as_ref().unwrap().contains("ask for less in spec.workers"), "{trial:?}");
@@ -91,6 +92,50 @@ async fn a_promotion_that_was_closed_is_not_opened_again() {
     let promotions = world.promotions().await;
     assert_eq!(promotions.len(), 1, "{promotions:?}");
     assert_eq!(promotions[0].state, PullRequestState::Closed);
+}
+
+#[tokio::test]
+async fn a_promotion_that_a_newer_one_has_overtaken_is_closed_with_the_reason() {
+    let world = World::new().await;
+    let (manager, published) = (world.manager("local", leader()), Published::default());
+    let (_, jobs) = world.merge("local").await;
+    let older = with(&manager, &published, async {
+        world.finish_both(&jobs, [0.94, 0.95]).await;
+        until("the promotion", async || world.promotions().await.len() == 1).await;
+        let older = world.promotions().await.remove(0);
+        let (_, more) = world.merge_another("local", "0.0005").await;
+        world.create(&more[0]);
+        let run = world.run(&more[0]).await;
+        world.finish(&more[0], &run, 0.99, DATA).await;
+        until("the newer promotion", async || world.promotions().await.len() == 2).await;
+        let newer = world.promotions().await.remove(0);
+        assert_eq!(
+            (older.title.as_str(), newer.title.as_str()),
+            ("Serve mnist version 2 in local", "Serve mnist version 3 in local")
+        );
+        assert!(world.remote.forge.get(older.number).await.unwrap().is_open(), "nobody has decided yet");
+
+        world.merge_opened(&newer).await;
+        until("the older one is closed", async || {
+            world.remote.forge.get(older.number).await.unwrap().state == PullRequestState::Closed
+        })
+        .await;
+        let report = world.reported(older.number, &format!("### Slipway: superseded by #{}", newer.number)).await;
+        for words in [
+            "has put version 3 of `mnist` into service in `local`",
+            "`slipway promote mnist --version 2 --environment local`",
+        ] {
+            assert!(report.contains(words), "{words}: {report}");
+        }
+        older
+    })
+    .await;
+    // a person who promotes it all the same opens another one
+    let versions = world.mlflow.client.search_model_versions("mnist").await.unwrap();
+    let wanted = versions.iter().find(|version| version.version == "2").unwrap();
+    let again = Promotion::prepare(&world.git, &world.remote, "local", wanted).await.unwrap();
+    let again = again.open(&world.git, &world.remote, None, Opening::default()).await.unwrap();
+    assert_ne!(again.number, older.number);
 }
 
 #[tokio::test]

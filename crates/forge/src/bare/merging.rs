@@ -3,6 +3,7 @@
 use slipway_git::{Merge, Rebase, Update};
 
 use super::{ATTEMPTS, BRANCHES, BareForge, PAUSE, Record, head_ref, record_ref};
+use crate::resolution::of_any_files;
 use crate::{Error, MergeMethod, PullRequestState, Result};
 
 impl BareForge {
@@ -39,7 +40,7 @@ impl BareForge {
                 return Err(Error::HeadMoved { number, expected: expected.to_owned(), head });
             }
             if record.draft {
-                let advice = "propose it again without --draft";
+                let advice = "propose it again without --draft".into();
                 return Err(Error::NotMergeable { number, reason: "it is a draft".to_owned(), advice });
             }
             let base = self.base(&record)?;
@@ -75,7 +76,16 @@ impl BareForge {
         (main, head): (&str, &str),
         base: &str,
     ) -> Result<String> {
-        let conflict = |files: Vec<String>| Error::Conflict { number, base: base.to_owned(), files: files.join(", ") };
+        let conflict = |files: Vec<String>| {
+            let (files, base) = (files.join(", "), base.to_owned());
+            // its head does not matter here
+            match self.opened(number, record.clone(), String::new()) {
+                Ok(opened) => {
+                    Error::Conflict { number, base, files, resolution: of_any_files(&self.address(), &opened) }
+                }
+                Err(error) => error,
+            }
+        };
         let unrelated = || Error::Unrelated { number, base: base.to_owned() };
         if method == MergeMethod::Rebase {
             return match self.repository.rebase(main, head)? {

@@ -10,6 +10,7 @@ use super::GitHub;
 use super::finding::missing;
 use super::patience::Repeat;
 use super::pull::Pull;
+use crate::resolution::of_any_files;
 use crate::{Error, MergeMethod, PullRequestState, Result};
 
 /// How often a merge is tried again because the base branch moved meanwhile, and the pause before that.
@@ -58,6 +59,7 @@ impl GitHub {
         let mergeable = pull.mergeable;
         let opened = self.opened(pull)?;
         let number = opened.number;
+        let resolution = of_any_files("origin", &opened);
         if opened.head != head && opened.is_open() {
             return Err(Error::HeadMoved { number, expected: head.to_owned(), head: opened.head });
         }
@@ -69,7 +71,14 @@ impl GitHub {
         let Error::Refused { status, message, advice } = error else { return Err(error) };
         let base_moved = message.contains("Base branch was modified");
         let advice = match StatusCode::from_u16(status) {
-            Ok(StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT) => reason(&message, mergeable),
+            Ok(StatusCode::METHOD_NOT_ALLOWED | StatusCode::CONFLICT) => match reason(&message) {
+                Some(advice) => advice.into(),
+                None if mergeable == Some(false) => format!(
+                    "it conflicts with its base branch (`slipway report {number}` names the files): {resolution}"
+                )
+                .into(),
+                None => "its page says what is missing".into(),
+            },
             _ => return Err(Error::Refused { status, message, advice }),
         };
         let error = Error::NotMergeable { number, reason: message, advice };
@@ -102,8 +111,8 @@ enum Refusal {
     BaseMoved(Error),
 }
 
-/// What to do about a merge that GitHub refuses.
-fn reason(message: &str, mergeable: Option<bool>) -> &'static str {
+/// What to do about a merge that GitHub refuses for a known reason.
+fn reason(message: &str) -> Option<&'static str> {
     let known = [
         ("base branch was modified", "try again"),
         ("draft", "mark it as ready for review first"),
@@ -112,11 +121,6 @@ fn reason(message: &str, mergeable: Option<bool>) -> &'static str {
         ("review", "ask for the review that is missing"),
         ("status check", "wait for the checks of its newest commit, or correct what they say"),
     ];
-    match known.iter().find(|(words, _)| message.to_lowercase().contains(words)) {
-        Some((_, advice)) => advice,
-        None if mergeable == Some(false) => {
-            "it conflicts with its base branch: render it again if only rendered files conflict, otherwise merge the base branch into it"
-        }
-        None => "its page says what is missing",
-    }
+    let message = message.to_lowercase();
+    known.iter().find(|(words, _)| message.contains(words)).map(|(_, advice)| *advice)
 }

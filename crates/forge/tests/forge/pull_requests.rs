@@ -54,11 +54,17 @@ fn a_conflict_names_its_files_and_changes_nothing() {
     let second = propose(&folder, &repository, &forge, &head, ("a.txt", "one\nZWEI\nthree\n"), "slipway/y");
     let main = forge.merge(first).unwrap();
     let refused = forge.merge(second).unwrap_err();
+    let remote = folder.path().join("forge.git").display().to_string();
+    let at = folder.path().canonicalize().unwrap().join("forge.git").display().to_string();
     assert_eq!(
         refused.to_string(),
-        "pull request #2 conflicts with main in a.txt: propose it again, on the current main"
+        format!(
+            "pull request #2 conflicts with main in a.txt: if they are all rendered, `slipway render --pull-request 2` resolves it; otherwise merge \
+             `main` into its branch: `git fetch {at} slipway/y`, `git switch --detach FETCH_HEAD`, \
+             `git pull --no-rebase -X no-renames {at} main`; decide in the files, then \
+             `git add --all`, `git commit`, `git push {at} HEAD:slipway/y` and `slipway render --pull-request 2`"
+        )
     );
-    let remote = folder.path().join("forge.git").display().to_string();
     assert_eq!(repository.fetch(&remote, "main").unwrap(), main);
 }
 

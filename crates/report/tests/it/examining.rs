@@ -186,7 +186,7 @@ fn a_conflict_in_rendered_files_is_resolved_by_rendering() {
     assert_eq!(examination.conflict, Some(files));
     assert!(document.first.starts_with("### Slipway: cannot be merged: 1 file conflicts with the base branch\n"));
     assert!(
-        document.first.contains("only rendered files do: `slipway render --pull-request 7` resolves it"),
+        document.first.contains("; only rendered files do: `slipway render --pull-request 7` resolves it"),
         "{}",
         document.first
     );
@@ -197,7 +197,11 @@ fn a_conflict_in_rendered_files_is_resolved_by_rendering() {
         change.commit(&change.base, &[("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 5"))]);
     let (examination, document) = report(&change, &base, &head);
     assert!(matches!(examination.conflict, Some(Conflict::Files { only_rendered: false, .. })));
-    assert!(document.first.contains("merge the base branch"), "{}", document.first);
+    let decided = "(`experiments/digits.yaml`); a person decides: merge `main` into the branch";
+    assert!(document.first.contains(decided), "{}", document.first);
+    let about = About { resolution: "`git pull`".to_owned(), ..about() };
+    let first = plan_report(&examination, &about, &Expectations::default()).first;
+    assert!(first.contains("(`experiments/digits.yaml`); a person decides: `git pull`"), "{first}");
 }
 
 #[test]

@@ -182,6 +182,7 @@ fn plan(random: &mut Random) -> Document {
         is_draft: random.below(2) == 0,
         is_fork: random.below(2) == 0,
         base_branch: hostile(random),
+        resolution: String::new(),
         reviewers: many(random, 5, hostile),
         missing: many(random, 3, hostile),
         unknown: many(random, 3, hostile),

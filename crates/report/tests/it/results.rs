@@ -97,7 +97,7 @@ fn a_merged_promotion_says_what_it_replaced_and_how_to_go_back() {
     };
     let said = |results: &Results| results_report(results).first;
     let change = "- **In service:** version 4 of `mnist` instead of version 2 in `local`";
-    let back = ". To go back, run `slipway revert 7`, or press *Revert* on GitHub";
+    let back = ". To go back, run `slipway revert 7`";
     let first = said(&results);
     assert!(first.starts_with("### Slipway: changed 1 version in service\n"), "{first}");
     assert!(first.lines().any(|line| line == format!("{change}{back}")), "{first}");
@@ -131,6 +131,12 @@ fn accuracies_on_other_data_are_not_compared() {
     assert!(nothing.contains("⚠ version 2 is in service, not comparable: one of them has no number"), "{nothing}");
     assert!(service(None).contains("nothing is in service; `slipway promote mnist --version 4` puts it into service"));
     assert!(service(Some(version(4, 0.98, "a"))).contains("in `local`: version 4 is in service\n"));
+    // what is not better on the same data is not recommended
+    let promote = "`slipway promote mnist --version 4` puts it into service";
+    for (accuracy, digest, is_said) in [(0.97, "a", true), (0.98, "a", false), (0.99, "a", false), (0.99, "b", true)] {
+        let said = service(Some(version(2, accuracy, digest)));
+        assert_eq!(said.contains(promote), is_said, "{accuracy} on {digest}: {said}");
+    }
 }
 
 /// A version of a program whose gate requires this metric.
@@ -260,11 +266,11 @@ fn what_cannot_start_is_said_first_with_the_reason_and_what_to_do() {
     };
     results.experiments[0].trials.push(hindered("digits-2a", "no node has room | @octo"));
     let document = results_report(&results);
-    let line = "- ⚠ `digits-2a` cannot start: `no node has room | @octo`. `ask for less`";
+    let line = "- ⚠ `digits-2a` has not started: `no node has room | @octo`. `ask for less`";
     assert!(document.first.lines().any(|one| one == line), "{}", document.first);
     assert!(document.first.starts_with("### Slipway: 3 trials: 2 finished, 1 waiting\n"), "{}", document.first);
     let text = compose(&document, "1a2b3c4d", None).parts.concat();
-    let cell = "| ⚠ cannot start: <code>no node has room &#124; &#64;<wbr>octo</code> `ask for less` |";
+    let cell = "| ⚠ not started: <code>no node has room &#124; &#64;<wbr>octo</code>. `ask for less` |";
     assert!(text.contains(cell), "{text}");
     // the same reason once, and the most common one first
     for index in 0..50 {
@@ -274,8 +280,11 @@ fn what_cannot_start_is_said_first_with_the_reason_and_what_to_do() {
     results.experiments[0].trials.push(TrialResult { state: failed, ..TrialResult::default() });
     let first = results_report(&results).first;
     let lines: Vec<&str> = first.lines().filter(|line| line.contains('⚠')).collect();
-    assert!(lines[1].starts_with("- ⚠ 50 trials cannot start: `the quota is used up`. "), "{first}");
-    assert!(lines[2].starts_with("- ⚠ `digits-2a` cannot start"), "{first}");
-    assert_eq!(lines[3], "- ⚠ 1 more trial cannot start or failed, below");
+    assert!(
+        lines[1].starts_with("- ⚠ 50 trials have not started: `the quota is used up`. For each: `ask for less`"),
+        "{first}"
+    );
+    assert!(lines[2].starts_with("- ⚠ `digits-2a` has not started"), "{first}");
+    assert_eq!(lines[3], "- ⚠ 1 more trial waiting or failed, below");
     assert!(first.lines().count() <= FIRST_LINES, "{first}");
 }

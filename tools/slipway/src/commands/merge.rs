@@ -28,7 +28,7 @@ pub(crate) struct Merge {
     /// How it is merged: `merge`, `squash` or `rebase`
     #[arg(long, default_value = "merge")]
     method: MergeMethod,
-    /// In the loop on this machine: merge it although its check is red
+    /// In the loop on this machine: merge it although its check is red; a draft and a conflict stay what they are
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -73,10 +73,15 @@ impl Merge {
         let kustomize = KustomizeArgs::default().find()?;
         let report = report(&sources(git, kustomize.as_ref(), running), running, None, (remote, opened, &[])).await?;
         match report.document.check {
-            Some(check) if check.conclusion == Conclusion::Failure => Err(Failure::Input(format!(
-                "pull request #{0} is red: {1}; `slipway report {0}` and `slipway show {0}` say what to do (--force merges it as it is)",
-                opened.number, check.title
-            ))),
+            Some(check) if check.conclusion == Conclusion::Failure => {
+                let (number, title) = (opened.number, check.title);
+                let says = format!("`slipway report {number}` and then `slipway show {number}` say what to do");
+                // the report has fetched both; what git cannot merge, and a draft, no option merges
+                let base = remote.fetch(git, &opened.base).await?;
+                let merges = !opened.is_draft && matches!(git.merge(&base, &opened.head)?, slipway_git::Merge::Tree(_));
+                let force = if merges { " (--force merges it as it is)" } else { "" };
+                Err(Failure::Input(format!("pull request #{number} is red: {title}; {says}{force}")))
+            }
             _ => Ok(()),
         }
     }

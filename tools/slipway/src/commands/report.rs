@@ -29,7 +29,7 @@ use crate::running::LoopArgs;
                   Everything comes from git objects: nothing of the branch is checked out or run. Runs of the past, and the results after the merge, come \
                   from MLflow, if MLFLOW_TRACKING_URI is set or a loop runs here.\n\n\
                   Examples:\n  slipway report 7\n  slipway report 7 --dry-run\n  slipway report --base main --head-commit topic --dry-run\n  \
-                  slipway report --head octo:topic --commit 01234567 --to report\n  \
+                  slipway report 7 --from report\n  slipway report --head octo:topic --commit 01234567 --to report\n  \
                   slipway report --head octo:topic --commit 01234567 --from report"
 )]
 pub(crate) struct Report {
@@ -51,7 +51,7 @@ pub(crate) struct Report {
     /// Publish nothing: write the report into this folder, as `report.json` for --from and, with nothing left out, as `report.md`
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "dry_run"])]
     to: Option<PathBuf>,
-    /// Publish the report that --to wrote into this folder
+    /// Publish the report that --to wrote into this folder; the folder names no pull request, so give its number, or --head and --commit
     #[arg(long, value_name = "DIR", conflicts_with_all = ["base", "dry_run"])]
     from: Option<PathBuf>,
     /// Publish nothing: print the report as Markdown
@@ -189,6 +189,13 @@ impl Report {
                     return Ok(Some(Found { opened, newest: Vec::new(), objections: Objections::default() }));
                 }
                 opened.number
+            }
+            _ if self.from.is_some() => {
+                return Err(Failure::Input(
+                    "--from publishes on the pull request that you name: `slipway report 7 --from <folder>`, or as a workflow does, with \
+                     `--head <owner>:<branch> --commit <commit>` in place of the number"
+                        .to_owned(),
+                ));
             }
             _ => {
                 return Err(Failure::Input(

@@ -5,6 +5,7 @@ use serde::Serialize;
 use slipway_project::Plan;
 use slipway_project::plan::Change;
 use slipway_proposal::Reversion;
+use slipway_report::InService;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ pub(crate) struct Revert {
     /// The number of the merged pull request
     #[arg(value_parser = parse_number)]
     number: u64,
-    /// Show what would start and stop, and do nothing
+    /// Show what would start and stop, and which version would come into service, and do nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -39,6 +40,8 @@ pub(crate) struct Revert {
 #[serde(rename_all = "camelCase")]
 struct Reverted {
     plan: Plan,
+    /// Which versions come into service, or go out of it.
+    in_service: Vec<InService>,
     /// `None` on a dry run, or if nothing of it is left.
     pull_request: Option<PullRequestReport>,
 }
@@ -48,12 +51,17 @@ impl Revert {
         let (git, remote) = self.forge.find(context)?;
         let reversion = Reversion::prepare(&git, &remote, self.number).await?;
         let plan = reversion.plan.clone();
+        let (before, after) = reversion.trees(&git)?;
+        let in_service = InService::all(before, &after);
         // what only changes a version in service starts and stops nothing
         let does = |change: &Change| [change.starts.len(), change.stops.len(), change.archived.len()] != [0; 3];
         let changes = plan.changes.iter().any(does);
         let show = |changes: bool| {
             if changes {
                 context.say(plan_text::terminal(&plan, context));
+            }
+            for one in &in_service {
+                context.say(comes(one));
             }
         };
         let pull_request = if reversion.is_empty(&git)? {
@@ -69,6 +77,18 @@ impl Revert {
             context.say(is_open(&opened));
             Some(opened.into())
         };
-        context.json(&Reverted { plan, pull_request })
+        context.json(&Reverted { plan, in_service, pull_request })
+    }
+}
+
+/// Which version would come into service, in a line.
+fn comes(change: &InService) -> String {
+    let InService { environment, model, before, after } = change;
+    match (before, after) {
+        (Some(before), Some(after)) => {
+            format!("version {after} of {model} would come into service in {environment}, instead of version {before}")
+        }
+        (None, Some(after)) => format!("version {after} of {model} would come into service in {environment}"),
+        (_, None) => format!("no version of {model} would be in service in {environment} any more"),
     }
 }

@@ -1,6 +1,7 @@
 //! The life of pull requests in a bare repository: cancel, merge in each way, undo, render what is missing, show and report.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -216,6 +217,8 @@ fn a_new_image_on_main_is_rendered_into_what_is_proposed_and_into_nothing_else()
     project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
 
     assert_eq!(ask(&project, &["report", &opened, "--dry-run"])["conclusion"], "failure");
+    let red = refused(&project, &["merge", &opened]);
+    assert!(red.contains("is red") && red.contains("--force merges it as it is"), "{red}");
     ask(&project, &["render", "--pull-request", &opened]);
     assert_eq!(ask(&project, &["report", &opened, "--dry-run"])["conclusion"], "success");
     ask(&project, &["merge", &opened]);
@@ -296,6 +299,120 @@ fn a_report_is_written_once_and_shown() {
     for part in ["2 TrainJobs", "CPU-hours", "1.00 EUR", "learningRate"] {
         assert!(report.contains(part), "{part}: {report}");
     }
+}
+
+#[test]
+fn a_description_is_shown_for_a_terminal_until_there_is_a_report() {
+    let project = Project::new();
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    let body = ask(&project, &["show", &opened])["body"].as_str().unwrap().to_owned();
+    assert!(body.contains("**") && body.contains("|---|"), "{body}");
+    let text = project.run(&["show", &opened, "--remote", &project.forge()]).text();
+    assert!(
+        text.contains("CPU-hours") && text.contains(&format!("no report yet: `slipway report {opened}`")),
+        "{text}"
+    );
+    for mark in ["**", "|---|", "<details>", "<summary>", "<code>"] {
+        assert!(!text.contains(mark), "{mark}: {text}");
+    }
+}
+
+#[test]
+fn a_report_that_is_not_about_what_is_there_now_says_so() {
+    let project = Project::new();
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    let outdated = || ask(&project, &["show", &opened])["outdated"].clone();
+    assert!(outdated().is_null(), "there is none");
+    ask(&project, &["report", &opened]);
+    assert!(outdated().is_null(), "{}", outdated());
+    let says = |words: &str| {
+        let said = outdated();
+        assert!(said.as_str().is_some_and(|said| said.contains(words)), "{words}: {said}");
+        let text = project.run(&["show", &opened, "--remote", &project.forge()]).text();
+        assert!(text.contains(words), "{words}: {text}");
+    };
+    let again = format!("`slipway report {opened}` writes a newer one");
+
+    // main moves
+    project.write("notes.txt", "of others");
+    project.git(&["add", "notes.txt"]);
+    project.git(&["commit", "--quiet", "-m", "Notes"]);
+    let before = git(Path::new(&project.forge()), &["rev-parse", "main"]);
+    project.git(&["push", "--quiet", &project.forge(), "HEAD:main"]);
+    let now = project.git(&["rev-parse", "HEAD"]);
+    says(&format!("this report is for main at {}, and main is at {} now; {again}", &before[..8], &now[..8]));
+    ask(&project, &["report", &opened]);
+    assert!(outdated().is_null(), "{}", outdated());
+    assert_eq!(ask(&project, &["report", &opened])["changed"], false);
+
+    // the branch moves
+    let shown = ask(&project, &["show", &opened]);
+    let (branch, head) = (shown["branch"].as_str().unwrap(), shown["head"].as_str().unwrap().to_owned());
+    project.git(&["fetch", "--quiet", &project.forge(), branch]);
+    project.git(&["checkout", "--quiet", "FETCH_HEAD"]);
+    project.write("more.txt", "more");
+    project.git(&["add", "more.txt"]);
+    project.git(&["commit", "--quiet", "-m", "More"]);
+    project.git(&["push", "--quiet", &project.forge(), &format!("HEAD:{branch}")]);
+    let moved = project.git(&["rev-parse", "HEAD"]);
+    project.git(&["checkout", "--quiet", "main"]);
+    says(&format!("this report is for {}, and the branch is at {} now; {again}", &head[..8], &moved[..8]));
+
+    ask(&project, &["report", &opened]);
+    ask(&project, &["merge", &opened]);
+    says(&format!("the plan from before the merge; `slipway report {opened}` writes what came of it"));
+    ask(&project, &["report", &opened]);
+    assert!(outdated().is_null(), "{}", outdated());
+}
+
+#[test]
+fn a_conflict_is_resolved_by_the_commands_that_are_named_everywhere() {
+    let project = started();
+    pull(&project);
+    let forge = project.forge();
+    let mut opened = Vec::new();
+    for epochs in ["epochs: 2", "epochs: 1"] {
+        project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", epochs));
+        opened.push(number(&ask(&project, &["propose", EXPERIMENTS])));
+    }
+    project.git(&["checkout", "--quiet", "--", "."]);
+    let (one, two) = (&opened[0], &opened[1]);
+    let branch = ask(&project, &["show", two])["branch"].as_str().unwrap().to_owned();
+    ask(&project, &["merge", one]);
+
+    let at = Path::new(&forge).canonicalize().unwrap().display().to_string();
+    let commands = format!(
+        "merge `main` into its branch: `git fetch {at} {branch}`, `git switch --detach FETCH_HEAD`, \
+         `git pull --no-rebase -X no-renames {at} main`; decide in the files, then \
+         `git add --all`, `git commit`, `git push {at} HEAD:{branch}` and `slipway render --pull-request {two}`"
+    );
+    ask(&project, &["report", two]);
+    let report = ask(&project, &["show", two])["report"][0].as_str().unwrap().to_owned();
+    assert!(report.contains(&format!("a person decides: {commands}")), "{report}");
+    let red = refused(&project, &["merge", two]);
+    assert!(red.contains(&format!("`slipway show {two}` say what to do")) && !red.contains("--force"), "{red}");
+    for arguments in [&["merge", two, "--force"][..], &["render", "--pull-request", two]] {
+        let said = refused(&project, arguments);
+        assert!(said.contains(&commands), "{arguments:?}: {said}");
+    }
+
+    project.git(&["fetch", "--quiet", &at, &branch]);
+    project.git(&["switch", "--quiet", "--detach", "FETCH_HEAD"]);
+    let identity = ["-c", "user.name=A Person", "-c", "user.email=a@example.org"];
+    let pull = ["pull", "--no-rebase", "-X", "no-renames", &at, "main"];
+    let pulled = Command::new("git").args(identity).args(pull).current_dir(project.root()).output().unwrap();
+    assert!(!pulled.status.success(), "there is a conflict");
+    assert!(project.read(EXPERIMENTS).contains("<<<<<<<"));
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 4"));
+    project.git(&["add", "--all"]);
+    project.git(&["commit", "--quiet", "-m", "Decide"]);
+    project.git(&["push", "--quiet", &at, &format!("HEAD:{branch}")]);
+    project.git(&["switch", "--quiet", "main"]);
+    ask(&project, &["render", "--pull-request", two]);
+    ask(&project, &["merge", two]);
+    pull(&project);
+    assert!(project.read(EXPERIMENTS).contains("epochs: 4"));
+    assert_eq!(project.run(&["check"]).code(), 0);
 }
 
 /// Each environment has an MLflow of its own, and a training manager that writes its own part of the comment.

@@ -54,6 +54,36 @@ impl Serving {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_that_cannot_be_merged_any_more_is_renewed_on_the_current_main() {
+    let serving = Serving::new().await;
+    let older = ["promote", "mnist", "--version", "3"];
+    let opened = serving.run(&older).json()["pullRequest"].clone();
+    serving.merge(&["promote", "mnist", "--version", "4"]);
+    let refused = serving.run(&["merge", &opened["number"].to_string(), "--force"]);
+    assert_eq!(refused.code(), 3, "{refused:?}");
+    let said = refused.json()["error"].to_string();
+    assert!(said.contains("conflicts with main in overlays/local/server/models.yaml"), "{said}");
+
+    let renewed = serving.run(&older).json()["pullRequest"].clone();
+    assert_eq!((&renewed["number"], &renewed["branch"]), (&opened["number"], &opened["branch"]));
+    assert_ne!(renewed["commit"], opened["commit"]);
+    assert_eq!(serving.run(&older).json()["pullRequest"], renewed, "the second time changes nothing");
+    serving.merge(&older);
+    assert!(serving.models().contains("version: \"3\"\n"), "{}", serving.models());
+
+    // going back says which version comes
+    let back = ["revert", &opened["number"].to_string()];
+    let planned = serving.run(&[&back[..], &["--dry-run"]].concat()).json();
+    let change = json!([{ "environment": "local", "model": "mnist", "before": 3, "after": 4 }]);
+    assert_eq!((&planned["inService"], &planned["pullRequest"]), (&change, &Value::Null), "{planned}");
+    let text = serving.project.run(&[&back[..], &["--dry-run", "--remote", &serving.project.forge()]].concat()).text();
+    assert!(
+        text.contains("version 4 of mnist would come into service in local, instead of version 3\ndry run: "),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_version_is_tried_beside_the_one_in_service() {
     let serving = Serving::new().await;
     let canary = ["promote", "mnist", "--version", "4", "--as", "canary", "--share", "0.1"];
