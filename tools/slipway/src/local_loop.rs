@@ -31,6 +31,12 @@ pub(crate) fn configuration(
     })
 }
 
+/// The number of a port in an argument.
+pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
+    let port = text.parse::<u16>().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| "a port is a number from 1 to 65535, such as 8080".to_owned())
+}
+
 /// The path of this program.
 pub(crate) fn executable() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| Failure::Unexpected(format!("finding slipway's own path: {error}")))

@@ -21,7 +21,7 @@ use slipway_proposal::{ExperimentProposal, Opening, Promotion, Remote, best_vers
 use crate::context::Context;
 use crate::dataset::add;
 use crate::failure::Failure;
-use crate::local_loop::{configuration, interrupted, phase_line};
+use crate::local_loop::{configuration, interrupted, parse_port, phase_line};
 use crate::model_server::ModelServer;
 use crate::plan_text;
 use crate::renderers::KustomizeArgs;
@@ -47,7 +47,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     drift: bool,
     /// The page's port [default: any free one]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_port)]
     page_port: Option<u16>,
 }
 

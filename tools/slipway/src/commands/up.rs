@@ -13,7 +13,7 @@ use slipway_embedded::{State, StateFolder, begin};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::local_loop::{addresses, configuration, executable, interrupted, phase_line};
+use crate::local_loop::{addresses, configuration, executable, interrupted, parse_port, phase_line};
 use crate::reports::follow;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(crate) struct Up {
     #[arg(short, long)]
     detach: bool,
     /// The page's port [default: any free one]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_port)]
     page_port: Option<u16>,
     /// Where the state is kept [default: .slipway in the project]
     #[arg(long, value_name = "DIR")]
