@@ -26,7 +26,8 @@ pub enum Error {
     },
     /// The store does not hold it.
     #[error(
-        "{what} is not in the store: {location} does not exist; add the dataset (`slipway dataset add`), or correct the digest in its declaration"
+        "{what} is not in the store: add the dataset (`slipway dataset add`, with a pipeline `slipway dataset build`), or correct the digest in its \
+         declaration; {location} does not exist"
     )]
     Missing {
         /// Which part of which dataset.

@@ -252,7 +252,10 @@ impl Workers {
             }
         };
         let log = log_of(folder, rank);
-        let message = format!("worker {rank}: {exit}; the end of {}:\n{}", log.display(), log::tail(&log, LINES).await);
+        let said = log::said(&log::tail(&log, LINES).await);
+        // the reason comes first: whoever shortens the message cuts its end
+        let between = if said.is_empty() { "" } else { ": " };
+        let message = format!("worker {rank}: {exit}{between}{said}\nits log is {}", log.display());
         Some(Failure { code: exit.code(), message })
     }
 

@@ -179,7 +179,7 @@ async fn a_worker_that_fails_ends_its_siblings() {
     let status = bench.finished("a").await;
     assert_eq!((status.phase, status.conditions[0].reason.as_str()), (Phase::Failed, "FailedJobs"));
     let message = status.message();
-    assert!(message.contains("worker 1: exit code 3") && message.contains("the digest differs"), "{message}");
+    assert!(message.starts_with("worker 1: exit code 3: the digest differs\nits log is "), "{message}");
     is_gone(pid_in(&pid).await).await;
 }
 

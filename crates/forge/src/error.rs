@@ -27,7 +27,7 @@ pub enum Error {
     )]
     NotBare(PathBuf),
     /// There is no such pull request.
-    #[error("there is no pull request #{0}: `slipway status` lists the open ones")]
+    #[error("there is no pull request #{0}: `slipway status` lists those that are open")]
     NoPullRequest(u64),
     /// It is no longer open.
     #[error("pull request #{number} is {state} already: `slipway propose` opens another")]

@@ -168,6 +168,49 @@ impl Repository {
         }
     }
 
+    /// Which of these files, by path, a revision does not have and an earlier commit of its first-parent history has. A path without a folder is
+    /// none of them.
+    ///
+    /// # Errors
+    /// [`Error::NoRevision`](crate::Error::NoRevision).
+    pub fn removed_before(&self, revision: &str, paths: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let repository = self.handle()?;
+        let mut folders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        // no file has a name with NUL, and libgit2 is not asked for one
+        for (folder, name) in paths.iter().filter(|path| !path.contains('\0')).filter_map(|path| path.rsplit_once('/'))
+        {
+            folders.entry(folder).or_default().insert(name);
+        }
+        let mut removed = BTreeSet::new();
+        // a folder that is as it was in a newer commit is not read again
+        let mut seen: BTreeSet<(&str, Oid)> = BTreeSet::new();
+        let mut commit = self.commit_at(&repository, revision)?;
+        let mut is_newest = true;
+        loop {
+            for (folder, names) in &mut folders {
+                let found = self.entry(&repository, commit.tree_id(), &self.path_at_top(folder))?;
+                let Some((id, ObjectType::Tree, _)) = found else { continue };
+                if !seen.insert((*folder, id)) {
+                    continue;
+                }
+                let tree = self.tree(&repository, id)?;
+                names.retain(|name| {
+                    let is_there = tree.get_name_bytes(name.as_bytes()).is_some();
+                    if is_there && !is_newest {
+                        removed.insert(format!("{folder}/{name}"));
+                    }
+                    !is_there
+                });
+            }
+            folders.retain(|_, names| !names.is_empty());
+            if folders.is_empty() {
+                return Ok(removed);
+            }
+            let Parent::Here(parent) = self.parent(&commit)? else { return Ok(removed) };
+            (commit, is_newest) = (parent, false);
+        }
+    }
+
     /// Which of these contents, each a path and the id of a blob, no commit up to a revision has, whichever parent leads to it.
     ///
     /// # Errors

@@ -66,6 +66,19 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
+/// At most `most` characters of a text that ends with what to do, such as an error: two thirds of them are from its beginning, the others from
+/// its end, with a `…` in place of what is left out.
+#[must_use]
+pub fn shortened_inside(text: &str, most: usize) -> String {
+    let all = characters(text);
+    if all <= most {
+        return text.to_owned();
+    }
+    let kept = most.saturating_sub(1);
+    let end = kept / 3;
+    text.chars().take(kept - end).chain(['…']).chain(text.chars().skip(all - end)).collect()
+}
+
 /// Characters as GitHub counts them: Unicode scalar values.
 #[must_use]
 pub fn characters(text: &str) -> usize {
@@ -119,5 +132,8 @@ mod tests {
     fn what_is_too_long_is_cut_with_a_mark() {
         assert_eq!(shortened("äöü", 3), "äöü");
         assert_eq!(shortened("äöüß", 3), "äö…");
+        assert_eq!(shortened_inside("äöü", 3), "äöü");
+        assert_eq!(shortened_inside("abcdefghij", 7), "abcd…ij");
+        assert_eq!([0, 1].map(|most| shortened_inside("ab", most)), ["…", "…"]);
     }
 }

@@ -16,6 +16,9 @@ use crate::project::{ExperimentFile, JobFile, Project, Rendering, trainer_folder
 pub struct Plan {
     /// One for each experiment and environment with TrainJobs.
     pub changes: Vec<Change>,
+    /// What the experiments ask for and does not start, because it has run; one for each experiment and environment that has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<Ended>,
     /// The most CPU-hours that all starting TrainJobs can use together.
     pub cpu_hours: f64,
     /// The most GPU-hours that all starting TrainJobs can use together.
@@ -58,6 +61,20 @@ pub struct Change {
     pub currency: String,
 }
 
+/// TrainJobs of an experiment that are in the history of an environment: they have run, and nothing starts them again.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// The environment.
+    pub environment: String,
+    /// The experiment.
+    pub experiment: String,
+    /// How many of its TrainJobs have ended.
+    pub jobs: usize,
+    /// The `rerun` of its `spec` that runs its trials again.
+    pub rerun: u32,
+}
+
 /// The most characters of a program's summary.
 const MAX_SUMMARY: usize = 500;
 
@@ -95,10 +112,11 @@ impl Plan {
     #[must_use]
     pub fn new(base: &Project, project: &Project, only: Option<&BTreeSet<String>>) -> Self {
         let selected = |name: &str| only.is_none_or(|names| names.contains(name));
-        let mut changes = Vec::new();
+        let (mut changes, mut ended) = (Vec::new(), Vec::new());
         for (environment, target) in &project.environments {
             for source in project.experiments.iter().filter(|source| selected(&source.experiment.name)) {
                 changes.extend(Change::of(base, project, environment, source));
+                ended.extend(Ended::of(base, project, environment, source));
             }
             let existing: BTreeSet<&str> =
                 project.experiments.iter().map(|source| source.experiment.name.as_str()).collect();
@@ -132,7 +150,7 @@ impl Plan {
         }
         let cpu_hours = sum(changes.iter().map(|change| change.cpu_hours));
         let gpu_hours = sum(changes.iter().map(|change| change.gpu_hours));
-        Self { changes, cpu_hours, gpu_hours }
+        Self { changes, ended, cpu_hours, gpu_hours }
     }
 
     /// Compares the rendered TrainJobs of two states of a project: what happens when `after` is merged, whether or not it is what its experiments
@@ -160,7 +178,7 @@ impl Plan {
         }
         let cpu_hours = sum(changes.iter().map(|change| change.cpu_hours));
         let gpu_hours = sum(changes.iter().map(|change| change.gpu_hours));
-        Self { changes, cpu_hours, gpu_hours }
+        Self { changes, ended: Vec::new(), cpu_hours, gpu_hours }
     }
 
     /// One line: `starts 2 TrainJobs, stops 1`.
@@ -176,7 +194,14 @@ impl Plan {
         let archived: usize = self.changes.iter().map(|change| change.archived.len()).sum();
         let stays: usize = self.changes.iter().map(|change| change.stays).sum();
         if starts + stops + archived == 0 {
-            return format!("nothing to do: {} up to date", count(stays, "TrainJob"));
+            let ended: usize = self.ended.iter().map(|one| one.jobs).sum();
+            let have = if ended == 1 { "has" } else { "have" };
+            return match (stays, ended) {
+                (0, 0) => "nothing starts or stops".to_owned(),
+                (0, _) => format!("nothing to do: {} {have} ended, in the history", count(ended, "TrainJob")),
+                (_, 0) => format!("nothing to do: {} up to date", count(stays, "TrainJob")),
+                _ => format!("nothing to do: {} up to date, {ended} {have} ended", count(stays, "TrainJob")),
+            };
         }
         let mut parts = Vec::new();
         if starts > 0 {
@@ -205,6 +230,32 @@ impl Plan {
             *sums.entry(&change.currency).or_default() += change.cost;
         }
         sums.iter().map(|(currency, cost)| format!("{cost:.2} {currency}")).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+impl Ended {
+    fn of(base: &Project, project: &Project, environment: &str, source: &ExperimentFile) -> Option<Self> {
+        let experiment = &source.experiment;
+        let has_history =
+            |project: &Project| project.environments.get(environment).is_some_and(|target| !target.archived.is_empty());
+        let is_asked_for = experiment.spec.environments.iter().any(|name| name == environment);
+        if !is_asked_for || !(has_history(base) || has_history(project)) {
+            return None;
+        }
+        let rendered: BTreeSet<&str> =
+            base.rendered(&experiment.name, environment).map(|(_, file)| file.job.name.as_str()).collect();
+        // one whose file is still there moves to the history, which is a change
+        let has_run = |name: &&String| {
+            let is_archived = project.is_archived(name, environment) || base.is_archived(name, environment);
+            is_archived && !rendered.contains(name.as_str())
+        };
+        let jobs = project.trial_names(experiment).iter().filter(has_run).count();
+        (jobs > 0).then(|| Self {
+            environment: environment.to_owned(),
+            experiment: experiment.name.clone(),
+            jobs,
+            rerun: experiment.spec.rerun.unwrap_or(1).saturating_add(1),
+        })
     }
 }
 
@@ -437,8 +488,9 @@ mod tests {
                 cost: cpu_hours * 0.5,
                 currency: "EUR".to_owned(),
             };
-            Plan { changes: vec![change], cpu_hours, gpu_hours: 0.0 }.summary()
+            Plan { changes: vec![change], ended: vec![], cpu_hours, gpu_hours: 0.0 }.summary()
         };
+        assert_eq!(plan(vec![], [0, 0], 0), "nothing starts or stops");
         assert_eq!(plan(vec![], [0, 0], 2), "nothing to do: 2 TrainJobs up to date");
         assert_eq!(plan(vec![start("a")], [0, 0], 0), "starts 1 TrainJob; at most 1 CPU-hour, 0.50 EUR");
         let all = "starts 2 TrainJobs, stops 1 TrainJob, 1 unchanged; at most 2 CPU-hours, 1.00 EUR";

@@ -200,7 +200,8 @@ mod tests {
     }
 
     fn plan(changes: Vec<Change>) -> Plan {
-        Plan { cpu_hours: changes.iter().map(|change| change.cpu_hours).sum(), gpu_hours: 0.0, changes }
+        let cpu_hours = changes.iter().map(|change| change.cpu_hours).sum();
+        Plan { changes, ended: Vec::new(), cpu_hours, gpu_hours: 0.0 }
     }
 
     #[test]

@@ -131,10 +131,12 @@ fn a_work_tree_without_the_newest_history_starts_nothing_again() {
     let before = tree();
     let archived = archived(&before, "local", &jobs(&before, "local")[..3]);
     let plan = Plan::new(&Project::read(&archived), &Project::read(&before), None);
-    assert_eq!(plan.summary(), "nothing to do: 5 TrainJobs up to date");
+    assert_eq!(plan.summary(), "nothing to do: 5 TrainJobs up to date, 3 have ended");
+    assert_eq!((plan.ended.len(), plan.ended[0].environment.as_str(), plan.ended[0].rerun), (1, "local", 2));
     // and the other way round, what moved is said
     let plan = Plan::new(&Project::read(&before), &Project::read(&archived), None);
     assert_eq!(plan.summary(), "archives 3 TrainJobs, 5 unchanged");
+    assert!(plan.ended.is_empty(), "what moves now is a change: {plan:?}");
     // also if the experiment is gone
     let mut gone = archived.clone();
     gone.remove("experiments/digits.yaml");

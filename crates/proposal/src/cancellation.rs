@@ -7,7 +7,7 @@ use slipway_experiment::with_cancelled;
 use slipway_forge::Opened;
 use slipway_git::Repository;
 use slipway_markdown::on_one_line;
-use slipway_project::{Changes, Plan, Project, count, history};
+use slipway_project::{Changes, Plan, Project, count, history, jobs_folder};
 use slipway_source::closest;
 
 use crate::base::{Base, Proposal};
@@ -29,7 +29,7 @@ impl Cancellation {
     /// whose other trials go on is named in the experiment's `cancelled`, so that rendering does not bring it back.
     ///
     /// # Errors
-    /// [`Error::NothingToCancel`], [`Error::HasEnded`], [`Error::CancelledInPart`], [`Error::NotEditable`],
+    /// [`Error::NothingToCancel`], [`Error::NothingRuns`], [`Error::HasEnded`], [`Error::CancelledInPart`], [`Error::NotEditable`],
     /// [`Error::UnknownEnvironment`]; when the remote cannot be fetched from.
     pub async fn prepare(git: &Repository, remote: &Remote, names: &[String], only: Option<&str>) -> Result<Self> {
         let base = Base::fetch(git, remote).await?;
@@ -49,6 +49,9 @@ impl Cancellation {
                 return Err(Error::HasEnded { name: name.clone(), environments });
             }
             if found.is_empty() {
+                if let Some(cancelled) = was_cancelled(git, &base, &before, name)? {
+                    return Err(Error::NothingRuns { name: name.clone(), branch: base.branch.clone(), cancelled });
+                }
                 let close = closest(name, all_names(&before).iter().map(String::as_str)).map(str::to_owned);
                 return Err(Error::NothingToCancel { name: name.clone(), branch: base.branch.clone(), close });
             }
@@ -101,6 +104,21 @@ fn archived(project: &Project, name: &str, only: Option<&str>) -> Vec<String> {
         .filter(|(_, target)| target.archived.iter().any(|job| job == name || history::is_of(job, name)))
         .map(|(environment, _)| environment.clone())
         .collect()
+}
+
+/// Whether an experiment or a TrainJob without a rendered file was cancelled. `None` if nothing of this name was ever there.
+fn was_cancelled(git: &Repository, base: &Base, project: &Project, name: &str) -> Result<Option<bool>> {
+    let source = project.experiments.iter().find(|source| source.experiment.name == name);
+    let mut jobs = source.map(|source| project.trial_names(&source.experiment)).unwrap_or_default();
+    jobs.insert(name.to_owned());
+    let paths = project
+        .environments
+        .keys()
+        .flat_map(|environment| jobs.iter().map(move |job| format!("{}/{job}.yaml", jobs_folder(environment))));
+    if !git.removed_before(&base.commit, &paths.collect())?.is_empty() {
+        return Ok(Some(true));
+    }
+    Ok(source.map(|_| false))
 }
 
 /// What can be cancelled.

@@ -43,6 +43,19 @@ pub enum Error {
         /// A name that is there and nearly the same.
         close: Option<String>,
     },
+    /// No TrainJob of it is there: it has not started, or was cancelled.
+    #[error(
+        "{name} {}, so there is nothing to cancel: no TrainJob of it is on {branch}",
+        if *cancelled { "was cancelled already" } else { "has not started" }
+    )]
+    NothingRuns {
+        /// The name that was given.
+        name: String,
+        /// The branch that was searched.
+        branch: String,
+        /// Whether it was cancelled.
+        cancelled: bool,
+    },
     /// Only TrainJobs of this name are there that have ended.
     #[error(
         "{name} has ended, so there is nothing to cancel: what came of it is in {}",

@@ -71,6 +71,12 @@ impl ExperimentProposal {
         Ok(Self { plan, warnings, base, names, changes, executables: proposed.executables().clone() })
     }
 
+    /// The commit of the remote's default branch that it is on top of.
+    #[must_use]
+    pub fn base_commit(&self) -> &str {
+        &self.base.commit
+    }
+
     /// Whether the remote already has everything.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use slipway_markdown::{cell, code, html_code, shortened};
+use slipway_markdown::{cell, code, html_code, shortened, shortened_inside};
 use slipway_project::plan::parameters;
 
 use crate::amount::{decimals, hours};
@@ -264,7 +264,7 @@ fn table(trials: &[&TrialResult], ranking: Option<&Ranking>) -> (Rows, Option<St
             TrialState::Running => "running".to_owned(),
             TrialState::Finished => "✓ finished".to_owned(),
             TrialState::Refused(why) => format!("⚠ refused by the gate: {}", cell(&shortened(why, CHARACTERS))),
-            TrialState::Failed(why) => format!("✗ failed: {}", cell(&shortened(why, CHARACTERS))),
+            TrialState::Failed(why) => format!("✗ failed: {}", cell(&shortened_inside(why, CHARACTERS))),
             TrialState::Cancelled => "cancelled".to_owned(),
         };
         let epochs = trial.epochs.map(|(done, of)| format!("{done} of {of}")).unwrap_or_default();

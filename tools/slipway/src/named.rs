@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use slipway_git::Repository;
-use slipway_project::Project;
+use slipway_project::{Project, Tree};
 use slipway_proposal::Error;
 use slipway_source::{Finding, closest};
 
@@ -52,16 +52,32 @@ fn no_experiment(context: &Context, project: &Project, file: String) -> Failure 
         return if is_ignored { Error::Ignored(file).into() } else { Error::NotAnExperiment(file).into() };
     }
     let known: Vec<&str> = project.experiments.iter().map(|source| source.file.as_str()).collect();
-    // files are named after their experiments, and some people give the experiment's name
-    let name = Path::new(&file).file_stem().unwrap_or_default().to_string_lossy();
-    let meant = closest(&name, project.experiments.iter().map(|source| source.experiment.name.as_str()));
-    let meant = project.experiments.iter().find(|source| Some(source.experiment.name.as_str()) == meant);
-    let help = match meant {
-        Some(meant) => format!("did you mean {}?", meant.file),
+    let help = match close_file(project, &file) {
+        Some(meant) => format!("did you mean {meant}?"),
         None if known.is_empty() => "there are no experiments yet; `slipway new NAME` writes one".to_owned(),
         None => format!("known: {}", known.join(", ")),
     };
     Failure::Input(format!("{file} does not exist; {help}"))
+}
+
+/// The file of the experiment that was probably meant.
+fn close_file<'a>(project: &'a Project, file: &str) -> Option<&'a str> {
+    // files are named after their experiments, and some people give the experiment's name
+    let name = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+    let meant = closest(&name, project.experiments.iter().map(|source| source.experiment.name.as_str()))?;
+    project.experiments.iter().find(|source| source.experiment.name == meant).map(|source| source.file.as_str())
+}
+
+/// Why experiment files cannot be proposed, with the one that was probably meant by a file that does not exist.
+pub(crate) fn with_close_file(context: &Context, here: &Tree, error: Error) -> Failure {
+    match error {
+        Error::NotAnExperiment(file) => no_experiment(context, &Project::read(here), file),
+        Error::NoSuchFile(file) => match close_file(&Project::read(here), &file) {
+            Some(meant) => Failure::Input(format!("{file} does not exist; did you mean {meant}?")),
+            None => Error::NoSuchFile(file).into(),
+        },
+        error => error.into(),
+    }
 }
 
 /// The names of the experiments in the named files; `None`, which means all, if no file is named.

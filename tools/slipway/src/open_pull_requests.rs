@@ -35,11 +35,17 @@ pub(crate) async fn open_pull_requests(forge: &Forge) -> Result<Vec<OpenPullRequ
     Ok(forge.list_open().await?.into_iter().map(OpenPullRequest::from).collect())
 }
 
-/// Those of the remote `origin` of the project that is here. Returns `None` if there is none, or if they cannot be listed, which is a warning.
+/// Those of the remote `origin` of the project that is here. Returns `None` if there is none, or none that takes any,
+/// or if they cannot be listed, which is a warning.
 pub(crate) async fn of_origin(context: &Context) -> Option<Vec<OpenPullRequest>> {
     let git = Repository::project(&context.root).ok()?;
     git.remote_url("origin").ok()??;
-    let listed = async { open_pull_requests(&Remote::named(&git, "origin", &context.root)?.forge).await };
+    let remote = match Remote::named(&git, "origin", &context.root) {
+        // a clone of a work tree has no pull requests there, and those of the loop are not asked for without one
+        Err(slipway_proposal::Error::Forge(slipway_forge::Error::NotBare(_))) => return None,
+        found => found,
+    };
+    let listed = async { open_pull_requests(&remote?.forge).await };
     listed.await.map_err(|failure: Failure| context.warn(format!("open pull requests are not shown: {failure}"))).ok()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use slipway_project::plan::{hours, parameters};
+use slipway_project::plan::{Ended, hours, parameters};
 use slipway_project::plan_markdown::{LISTED, cost, heading, kept_code};
 use slipway_project::{Plan, count};
 
@@ -47,6 +47,16 @@ pub(crate) fn terminal(plan: &Plan, context: &Context) -> String {
             let _ = writeln!(text, "  {}", cost(change));
         }
     }
+    for Ended { environment, experiment, jobs, rerun } in plan.ended.iter().take(LISTED) {
+        let have = if *jobs == 1 { "has" } else { "have" };
+        let jobs = count(*jobs, "TrainJob");
+        let _ = writeln!(
+            text,
+            "{experiment} in {environment}: {jobs} {have} ended, in the history (`slipway history {experiment}`); `rerun: {rerun}` below its \
+             `spec` runs it again"
+        );
+    }
+    more(&mut text, plan.ended.len(), "experiments have ended");
     let _ = write!(text, "{}", plan.summary());
     text
 }

@@ -63,12 +63,27 @@ impl RemoteArgs {
             return Ok(Remote::at(&state.forge)?);
         }
         match git.remote_url("origin")? {
-            Some(_) => Ok(Remote::named(git, "origin", &here)?),
+            Some(_) => Remote::named(git, "origin", &here).map_err(without_loop),
             None => Err(Failure::Input(
                 "there is no remote to open a pull request on: start the loop on this machine with `slipway up`, add one with \
                  `git remote add origin <url>`, or name one with --remote"
                     .to_owned(),
             )),
         }
+    }
+}
+
+/// Why `origin` takes no pull request, where no loop runs: a person who works with one has perhaps not started it.
+fn without_loop(error: slipway_proposal::Error) -> Failure {
+    use slipway_forge::Error as Forge;
+
+    match error {
+        slipway_proposal::Error::Forge(error @ (Forge::NotBare(_) | Forge::UnknownForge(_))) => {
+            Failure::Input(format!(
+                "no loop is running here, so this is about the remote origin: start the loop with `slipway up`, or name another remote with \
+             --remote. {error}"
+            ))
+        }
+        error => error.into(),
     }
 }

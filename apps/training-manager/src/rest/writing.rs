@@ -191,7 +191,9 @@ fn of_proposal(error: slipway_proposal::Error) -> Problem {
             let detail = findings.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join("; ");
             invalid(detail).with_findings(findings.iter().map(Finding::from).collect())
         }
-        Error::NothingToCancel { .. } => Problem::unknown("thing to cancel", error.to_string()),
+        Error::NothingToCancel { .. } | Error::NothingRuns { .. } => {
+            Problem::unknown("thing to cancel", error.to_string())
+        }
         Error::UnknownEnvironment { .. } => invalid(error.to_string()),
         Error::HasEnded { .. }
         | Error::NotRenderedThere { .. }

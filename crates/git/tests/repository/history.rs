@@ -122,6 +122,21 @@ fn a_star_stands_for_any_folder() {
 }
 
 #[test]
+fn a_file_that_was_there_and_is_not_now_was_removed() {
+    let (folder, repository) = branchy();
+    let work = folder.path().join("work");
+    git(&work, &["rm", "--quiet", "deep/er/c.txt"]);
+    git(&work, &["commit", "--quiet", "-m", "removed too"]);
+    let paths = ["deep/er/b.txt", "deep/er/c.txt", "deep/er/never.txt", "never/c.txt", "never"].map(str::to_owned);
+    let removed = |revision| repository.removed_before(revision, &paths.clone().into()).unwrap();
+    assert_eq!(removed("main"), ["deep/er/c.txt".to_owned()].into());
+    // it is there, or was not there yet
+    assert_eq!(removed("main~1"), [].into());
+    assert_eq!(removed("main~2"), [].into());
+    assert_eq!(repository.removed_before("main", &[].into()).unwrap(), [].into());
+}
+
+#[test]
 fn a_content_that_any_parent_leads_to_is_not_missing() {
     let (folder, repository) = branchy();
     let content = |path: &str, text: &str| (path.to_owned(), blob_id(text.as_bytes()));

@@ -41,7 +41,7 @@ const NAMED: usize = 5;
                   Examples:\n  slipway archive --dry-run\n  slipway archive mnist-cnn-60e09a4e\n  slipway archive --environment staging --older-than 24h"
 )]
 pub(crate) struct Archive {
-    /// TrainJobs [default: all that have ended]
+    /// TrainJobs, or experiments for all of theirs [default: all that have ended]
     jobs: Vec<String>,
     /// The environment; its MLflow is asked
     #[arg(long, alias = "env", value_name = "ENV", default_value = LOCAL)]
@@ -161,18 +161,32 @@ impl Archive {
         if self.jobs.is_empty() {
             return Ok(all().collect());
         }
-        let find = |name: &String| {
-            all().find(|job| job.name == *name).ok_or_else(|| {
-                let environment = &self.environment;
-                if target.archived.contains(name) {
-                    return Failure::Input(format!("{name} is archived already: {}", history::path(environment, name)));
-                }
-                let close = closest(name, all().map(|job| job.name.as_str()));
-                let close = close.map(|close| format!("; did you mean {close}?")).unwrap_or_default();
-                Failure::Input(format!("{environment} has no TrainJob {name}{close}"))
-            })
-        };
-        self.jobs.iter().map(find).collect()
+        let mut chosen: BTreeMap<&str, &TrainJob> = BTreeMap::new();
+        for name in &self.jobs {
+            let found = all().filter(|job| job.name == *name || job.experiment() == Some(name.as_str()));
+            let found: Vec<_> = found.map(|job| (job.name.as_str(), job)).collect();
+            if found.is_empty() {
+                return Err(self.not_there(target, name));
+            }
+            chosen.extend(found);
+        }
+        Ok(chosen.into_values().collect())
+    }
+
+    /// Why nothing of a name can be archived.
+    fn not_there(&self, target: &Environment, name: &str) -> Failure {
+        let environment = &self.environment;
+        if target.archived.contains(name) {
+            return Failure::Input(format!("{name} is archived already: {}", history::path(environment, name)));
+        }
+        if target.archived.iter().any(|job| history::is_of(job, name)) {
+            let folder = history::folder(environment);
+            return Failure::Input(format!("{name} is archived already: its TrainJobs are in {folder}"));
+        }
+        let jobs = target.jobs.values().map(|file| &file.job);
+        let names = jobs.flat_map(|job| [Some(job.name.as_str()), job.experiment()]).flatten();
+        let close = closest(name, names).map(|close| format!("; did you mean {close}?")).unwrap_or_default();
+        Failure::Input(format!("{environment} has no TrainJob {name}, and none of an experiment {name}{close}"))
     }
 
     /// What came of those that have ended, and did so long enough ago.

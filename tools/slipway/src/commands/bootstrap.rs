@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::examined::{Mark, show};
 use crate::failure::Failure;
 use crate::renderers::{HelmArgs, KustomizeArgs};
+use crate::whole_number::parse_positive_number;
 use progress::Progress;
 
 /// The Application that manages Argo CD.
@@ -60,7 +61,7 @@ pub(crate) struct Bootstrap {
     #[arg(long, value_enum)]
     jobs: Option<Jobs>,
     /// Time limit for everything, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "900")]
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = parse_positive_number)]
     timeout: u64,
     /// The token that Argo CD reads a private repository with; kept only in the cluster
     #[arg(long, env = "SLIPWAY_REPOSITORY_TOKEN", hide_env_values = true, hide = true)]

@@ -6,12 +6,12 @@ use slipway_deployment::{Programs, examine, examine_upstream, not_rendered};
 use slipway_git::Repository;
 use slipway_lineage::{Unknown, unknown_contents};
 use slipway_markdown::on_one_line;
-use slipway_project::rendered::Draft;
 use slipway_project::{Project, Tree, count, history, rendered};
 use slipway_report::{moved_and_changed, out_of_date};
 use slipway_source::Finding;
 
 use crate::context::Context;
+use crate::draft_state::{Branches, DraftState, ExplainedDraft};
 use crate::failure::Failure;
 use crate::named::need_content;
 use crate::renderers::{HelmArgs, KustomizeArgs};
@@ -56,8 +56,8 @@ struct Checked {
     records: usize,
     kustomizations: usize,
     objects: usize,
-    /// Experiments that have not started in an environment, which is not a mistake.
-    drafts: Vec<Draft>,
+    /// Experiments without a TrainJob in an environment, which is not a mistake, with the reason.
+    drafts: Vec<ExplainedDraft>,
     /// Sources in other repositories that were rendered.
     upstream: usize,
     skipped: Vec<String>,
@@ -121,6 +121,8 @@ impl Check {
         // not worth a warning each time: what is in this repository was checked
         let how = if self.offline { "because of --offline" } else { "`slipway check --complete` renders them" };
         let note = left_out.map(|sources| format!("{sources}: not rendered; {how}"));
+        let branches = Branches::find(context)?;
+        let drafts = branches.explain(&project, rendered::drafts(&project, None))?;
         let checked = Checked {
             experiments: project.experiments.len(),
             datasets: project.datasets.len(),
@@ -129,7 +131,7 @@ impl Check {
             records: project.environments.values().map(|environment| environment.archived.len()).sum(),
             kustomizations: deployment.built,
             objects: deployment.environments.iter().map(|environment| environment.objects().count()).sum(),
-            drafts: rendered::drafts(&project, None),
+            drafts,
             upstream,
             skipped: skipped.into_iter().chain(note.clone()).collect(),
             warnings: project.warnings,
@@ -157,13 +159,21 @@ impl Check {
                 count(checked.environments, "environment"),
                 count(checked.jobs, "TrainJob"),
             ));
-            for Draft { file, environment, jobs } in checked.drafts.iter().take(DRAFTS) {
-                let jobs = count(*jobs, "TrainJob");
-                let (file, environment) = (on_one_line(file), on_one_line(environment));
-                context.say(format!("  {file} has not started in {environment} ({jobs}): `slipway propose` starts it"));
+            for ExplainedDraft { draft, state } in checked.drafts.iter().take(DRAFTS) {
+                let jobs = count(draft.jobs, "TrainJob");
+                let (file, environment) = (on_one_line(&draft.file), on_one_line(&draft.environment));
+                let (what, next) = match state {
+                    DraftState::NotStarted => ("has not started", "`slipway propose` starts it".to_owned()),
+                    DraftState::Cancelled => ("was cancelled", "`slipway propose` starts it again".to_owned()),
+                    DraftState::StartedOnMain => {
+                        let forge = branches.ahead().unwrap_or_default();
+                        ("has started on the loop's main", format!("`git pull --ff-only {forge} main` brings it here"))
+                    }
+                };
+                context.say(format!("  {file} {what} in {environment} ({jobs}): {next}"));
             }
             if checked.drafts.len() > DRAFTS {
-                context.say(format!("  … and {} more have not started", checked.drafts.len() - DRAFTS));
+                context.say(format!("  … and {} more have no TrainJob here", checked.drafts.len() - DRAFTS));
             }
             if let Some(note) = note {
                 context.say(format!("  {note}"));

@@ -1,6 +1,6 @@
 //! `slipway dataset`: stores a declared dataset and pins its digest, builds one by its pipeline, verifies a stored one.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::named::in_project;
 use crate::pipeline;
 use crate::services;
+use crate::whole_number::parse_number;
 
 #[derive(Debug, Args)]
 #[command(
@@ -29,8 +30,8 @@ enum DatasetCommand {
     /// Read a declared dataset from its source, store it by content, and pin its digest and those of its files in the declaration
     #[command(after_help = "Example:\n  slipway dataset add datasets/mnist-10k.yaml")]
     Add {
-        /// The declaration
-        file: PathBuf,
+        /// The dataset's name, or its declaration
+        dataset: String,
         /// Replace pinned digests: experiments then train on other data
         #[arg(long)]
         repin: bool,
@@ -59,7 +60,7 @@ enum DatasetCommand {
     )]
     Clean {
         /// Keep what was written in so many days: a build that runs names what it has stored last
-        #[arg(long, value_name = "DAYS", default_value_t = 7)]
+        #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = parse_number)]
         older_than: u64,
         /// Remove it for ever
         #[arg(long)]
@@ -68,8 +69,8 @@ enum DatasetCommand {
     /// Read every byte of a pinned dataset from the store and check it against its digest
     #[command(after_help = "Example:\n  slipway dataset verify datasets/mnist-10k.yaml")]
     Verify {
-        /// The declaration
-        file: PathBuf,
+        /// The dataset's name, or its declaration
+        dataset: String,
     },
 }
 
@@ -86,8 +87,8 @@ struct Report<'a> {
 impl Dataset {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         match &self.command {
-            DatasetCommand::Add { file, repin } => {
-                let file = in_project(context, file)?;
+            DatasetCommand::Add { dataset, repin } => {
+                let file = declaration(context, dataset)?;
                 // a mistake in the file comes before a store that is away
                 read(context, &file)?;
                 let store = services::datasets(context).await?;
@@ -103,20 +104,21 @@ impl Dataset {
                 report(context, &added.name, added.digest, &added.manifest, &store)
             }
             DatasetCommand::Build { dataset, plan, pin } => {
-                let is_name = !dataset.contains('/') && !dataset.ends_with(".yaml");
-                let file = if is_name { format!("datasets/{dataset}.yaml") } else { dataset.clone() };
-                let file = in_project(context, &PathBuf::from(file))?;
+                let file = declaration(context, dataset)?;
                 if *plan { pipeline::plan(context, &file).await } else { pipeline::build(context, &file, *pin).await }
             }
             DatasetCommand::Clean { older_than, delete } => clean::run(context, *older_than, *delete).await,
-            DatasetCommand::Verify { file } => {
-                let file = in_project(context, file)?;
+            DatasetCommand::Verify { dataset } => {
+                let file = declaration(context, dataset)?;
                 let (text, declaration) = read(context, &file)?;
                 let Some(digest) = &declaration.spec.digest else {
                     let message = format!("{} has no digest yet", declaration.name);
+                    let help = match declaration.spec.pipeline {
+                        Some(_) => format!("`slipway dataset build {} --pin` builds it and pins it", declaration.name),
+                        None => format!("`slipway dataset add {file}` stores it and pins it"),
+                    };
                     return Err(Failure::Invalid(vec![
-                        Finding::at(&file, position_of(&text, "spec"), "unpinned-dataset", message)
-                            .with_help(format!("`slipway dataset add {file}` stores it and pins it")),
+                        Finding::at(&file, position_of(&text, "spec"), "unpinned-dataset", message).with_help(help),
                     ]));
                 };
                 let digest: Digest = digest.parse().map_err(slipway_dataset::Error::from)?;
@@ -128,6 +130,13 @@ impl Dataset {
             }
         }
     }
+}
+
+/// The path of a declaration that is given by its path, or by the dataset's name.
+fn declaration(context: &Context, given: &str) -> Result<String, Failure> {
+    let is_name = !given.contains('/') && !given.ends_with(".yaml");
+    let path = if is_name { format!("datasets/{given}.yaml") } else { given.to_owned() };
+    in_project(context, Path::new(&path))
 }
 
 fn report(context: &Context, name: &str, digest: Digest, manifest: &Manifest, store: &Store) -> Result<(), Failure> {

@@ -187,6 +187,10 @@ fn shown(context: &Context, declaration: &Dataset, found: Look, requests: Asked)
             say_requests(context, requests.requests.as_deref());
             return Shown::Found { dataset, evidence: Box::new(evidence), decision, requests };
         }
+        Look::NoHead if declaration.spec.pipeline.is_none() => {
+            "it has no pipeline, so nothing arrives that could have changed: `pipeline: {}` in its declaration, then `slipway dataset build`, \
+             give it a head to look at (docs/continuous-training.md)"
+        }
         Look::NoHead => "no build has published it yet: `slipway dataset build` does",
         Look::NothingTrained => {
             "no digest is pinned and no version in service was trained on it, so there is nothing to compare with"

@@ -2,16 +2,22 @@
 
 mod skeleton;
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde::Serialize;
+use slipway_embedded::State;
 use slipway_experiment::{Architecture, Source, parse};
 use slipway_project::{Project, Tree};
 use slipway_source::{Finding, suggestion};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::missing_data::warn_of_missing;
 use crate::replace::replace;
+use crate::runtime::wait;
 use skeleton::Skeleton;
 
 #[derive(Debug, Args)]
@@ -27,7 +33,7 @@ pub(crate) struct New {
     /// The network of the built-in trainer
     #[arg(long, default_value = "cnn", conflicts_with = "program", value_parser = PossibleValuesParser::new(Architecture::WORDS.iter().map(|(word, _)| *word)))]
     architecture: String,
-    /// A dataset that datasets/ declares [default: the first one there]
+    /// A dataset that datasets/ declares [default: the one that most experiments here train on, otherwise the first]
     #[arg(long)]
     dataset: Option<String>,
     /// Run a program of your own: the code in trainers/TRAINER/
@@ -55,7 +61,7 @@ impl New {
                 let help = suggestion(name, "known", &known);
                 return Err(Failure::Input(format!("--dataset {name}: unknown dataset; {help}")));
             }
-            None => project.datasets.keys().next().cloned().ok_or_else(|| {
+            None => usual_dataset(&project).map(str::to_owned).ok_or_else(|| {
                 Failure::Input("no dataset is declared yet: declare one in datasets/<name>.yaml first".to_owned())
             })?,
         };
@@ -96,8 +102,21 @@ impl New {
                 context.say(format!("wrote {file}; next: edit it, `slipway plan {file}`, `slipway propose {file}`"));
             }
         }
+        if let Some((folder, state)) = State::of_repository(&context.root)? {
+            let datasets = BTreeSet::from([dataset.as_str()]);
+            wait(async {
+                warn_of_missing(context, &folder, &state, &project, &datasets).await;
+                Ok::<_, Failure>(())
+            })?;
+        }
         context.json(&Created { file, files })
     }
+}
+
+/// The dataset that most experiments train on, so that it is probably stored; the first of several, or of all if there is no experiment.
+fn usual_dataset(project: &Project) -> Option<&str> {
+    let uses = |name: &str| project.experiments.iter().filter(|source| source.experiment.spec.dataset == name).count();
+    project.datasets.keys().map(String::as_str).min_by_key(|name| Reverse(uses(name)))
 }
 
 impl New {
@@ -129,8 +148,8 @@ spec:
   workers: {{count: 2, cpu: \"1\", memory: 512Mi}}
   # trials × workers × cpu × deadline must fit; the job enforces the deadline.
   budget: {{cpuHours: 4, deadline: 30m}}
-  # A version is registered when the trial passes this gate.
-  register: {{model: mnist, require: {{accuracy: \">= 0.95\"}}}}
+  # A version is registered when the trial passes this gate. It is a low one to begin with.
+  register: {{model: mnist, require: {{accuracy: \">= 0.6\"}}}}
 "
     )
 }

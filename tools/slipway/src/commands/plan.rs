@@ -5,17 +5,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use slipway_embedded::StateFolder;
 use slipway_git::Repository;
 use slipway_project::plan_markdown::markdown;
 use slipway_project::{Plan as Planned, Project, Tree};
 
+use crate::cancelled::warn_of_cancelled;
 use crate::context::Context;
+use crate::draft_state::forge_ahead;
 use crate::failure::Failure;
+use crate::missing_data;
 use crate::named::named;
 use crate::plan_text;
 use crate::revision::tree_at;
 use crate::running::LoopArgs;
+use crate::runtime::wait;
 use crate::warnings::warn;
 
 #[derive(Debug, Args)]
@@ -49,6 +52,8 @@ struct Compared {
 struct Base {
     name: String,
     project: Project,
+    /// Its repository and its revision; `None` before the first commit.
+    at: Option<(Repository, String)>,
     /// What runs and is not in it.
     warning: Option<String>,
 }
@@ -64,7 +69,7 @@ impl Plan {
         });
         let project = project?;
         let only = named(context, &project, &self.files)?;
-        let Base { name: compared_with, project: base, warning } = base?;
+        let Base { name: compared_with, project: base, at, warning } = base?;
         if let Some(warning) = warning {
             context.warn(warning);
         }
@@ -76,34 +81,43 @@ impl Plan {
                 context.say(format!("compared with {compared_with}"));
             }
         }
+        if self.base.is_none()
+            && let Some((folder, state)) = self.running.find(context)?
+        {
+            wait(async {
+                missing_data::warn(context, &folder, &state, &project, &plan).await;
+                Ok::<_, Failure>(())
+            })?;
+        }
+        if let Some((git, revision)) = &at {
+            warn_of_cancelled(context, git, revision, &plan)?;
+        }
         context.json(&Compared { plan, compared_with })
     }
 
     /// What runs now: what was merged on this machine need not be in this repository.
     fn base(&self, context: &Context) -> Result<Base, Failure> {
         let git = Repository::project(&context.root)?;
-        let read = |name: String, tree: Tree| Base { name, project: Project::read(&tree), warning: None };
+        let read = |name: String, tree: Tree, at| Base { name, project: Project::read(&tree), at, warning: None };
         if let Some(name) = &self.base {
-            return Ok(read(name.clone(), tree_at(&git, "--base", name)?));
+            let tree = tree_at(&git, "--base", name)?;
+            // a tree that is no commit has no history
+            let commit = git.resolve(name)?;
+            return Ok(read(name.clone(), tree, commit.map(|commit| (git, commit))));
         }
         if let Some((_, state)) = self.running.find(context)? {
             let forge = Repository::open(&state.forge)?.below(git.prefix());
             let name = format!("main of the loop on this machine ({})", state.forge.display());
-            return Ok(read(name, Tree::at(&forge, "refs/heads/main")?));
+            let main = "refs/heads/main".to_owned();
+            return Ok(read(name, Tree::at(&forge, &main)?, Some((forge, main))));
         }
-        let warning = unmerged_forge(context, &git)?
-            .map(|forge| format!("HEAD lacks what was merged in the loop's forge; `git pull {forge} main` brings it"));
+        let warning = forge_ahead(context, &git)?.map(|forge| {
+            let forge = forge.root().display();
+            format!("HEAD lacks what was merged in the loop's forge; `git pull {forge} main` brings it")
+        });
         // before the first commit, nothing runs
-        let tree = if git.head()?.is_some() { Tree::at(&git, "HEAD")? } else { Tree::default() };
-        Ok(Base { warning, ..read("HEAD".to_owned(), tree) })
+        let head = git.head()?;
+        let tree = if head.is_some() { Tree::at(&git, "HEAD")? } else { Tree::default() };
+        Ok(Base { warning, ..read("HEAD".to_owned(), tree, head.map(|head| (git, head))) })
     }
-}
-
-/// The forge of a loop that does not run now, if its main has commits that HEAD does not have.
-fn unmerged_forge(context: &Context, git: &Repository) -> Result<Option<String>, Failure> {
-    let [folder, _] = StateFolder::of_repository(&context.root);
-    let Ok(forge) = Repository::open(&folder.join("forge.git")) else { return Ok(None) };
-    let Some(main) = forge.reference("refs/heads/main")?.filter(|_| forge.is_bare()) else { return Ok(None) };
-    let is_here = git.resolve(&main)?.is_some() && git.head()?.is_some() && git.contains("HEAD", &main)?;
-    Ok((!is_here).then(|| forge.root().display().to_string()))
 }

@@ -29,7 +29,7 @@ pub(crate) struct Promote {
     /// The registered model
     model: String,
     /// The version [default: the best, by accuracy or its gate's metric, of those tested on the same data as the newest]
-    #[arg(long)]
+    #[arg(long, value_parser = parse_version)]
     version: Option<u64>,
     /// The environment that serves it, and whose registry has it
     #[arg(long, default_value = "local")]
@@ -38,7 +38,7 @@ pub(crate) struct Promote {
     #[arg(long = "as", value_name = "MODE")]
     as_: Option<Beside>,
     /// Of which share of the requests [default: all for a shadow, 0.05 for a canary]
-    #[arg(long, requires = "as_")]
+    #[arg(long, requires = "as_", value_parser = parse_share)]
     share: Option<f64>,
     /// Show which version would come into service, and do nothing
     #[arg(long)]
@@ -60,6 +60,14 @@ enum Beside {
     Shadow,
     /// It answers a share of the requests
     Canary,
+}
+
+fn parse_version(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a version has a number, such as 4".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "a share is a number between 0 and 1, such as 0.05".to_owned())
 }
 
 #[derive(Debug, Serialize)]

@@ -8,10 +8,11 @@ use slipway_git::Repository;
 use slipway_project::{Plan, Project, Tree};
 use slipway_proposal::ExperimentProposal;
 
+use crate::cancelled::warn_of_cancelled;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::missing_data;
-use crate::named::in_project;
+use crate::named::{in_project, with_close_file};
 use crate::opening::OpeningArgs;
 use crate::plan_text;
 use crate::pull_request::{PullRequestReport, is_open};
@@ -59,7 +60,8 @@ impl Propose {
         let remote = self.remote.find(&git, running.as_ref().map(|(_, state)| state))?;
         let files = self.files.iter().map(|file| in_project(context, file)).collect::<Result<Vec<_>, _>>()?;
         let here = Tree::of_work_tree(&context.root)?;
-        let proposal = ExperimentProposal::prepare(&git, &remote, &here, &files).await?;
+        let proposal = ExperimentProposal::prepare(&git, &remote, &here, &files).await;
+        let proposal = proposal.map_err(|error| with_close_file(context, &here, error))?;
         // the JSON says all of it
         let say = |text: String| {
             if !context.is_json() {
@@ -68,10 +70,12 @@ impl Propose {
         };
         warn(context, &proposal.warnings);
         if let Some((folder, state)) = &running {
-            let declared = Project::read(&here.limited_to(&["clusters", "datasets", "experiments"]));
+            // an experiment whose program is not there would count as wrong
+            let declared = Project::read(&here.limited_to(&["clusters", "datasets", "experiments", "trainers"]));
             missing_data::warn(context, folder, state, &declared, &proposal.plan).await;
         }
         say(plan_text::terminal(&proposal.plan, context));
+        warn_of_cancelled(context, &git, proposal.base_commit(), &proposal.plan)?;
         let plan = proposal.plan.clone();
         let pull_request = if self.dry_run {
             say("dry run: no pull request was opened".to_owned());

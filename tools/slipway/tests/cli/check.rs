@@ -143,6 +143,37 @@ fn a_new_experiment_is_valid_and_never_overwrites() {
 }
 
 #[test]
+fn a_new_experiment_trains_on_the_data_that_others_train_on() {
+    let project = Project::new();
+    let first = project.read("datasets/ten.yaml").replace("name: ten", "name: alphabet");
+    project.write("datasets/alphabet.yaml", &first);
+    assert_eq!(project.run(&["new", "usual"]).code(), 0);
+    assert!(project.read("experiments/usual.yaml").contains("\n  dataset: ten\n"));
+    for file in ["usual", "digits"] {
+        std::fs::remove_file(project.root().join(format!("experiments/{file}.yaml"))).unwrap();
+    }
+    assert_eq!(project.run(&["new", "first"]).code(), 0);
+    assert!(project.read("experiments/first.yaml").contains("\n  dataset: alphabet\n"));
+}
+
+#[test]
+fn a_number_that_is_none_is_refused_with_what_is_taken() {
+    let project = Project::new();
+    for (arguments, says) in [
+        (&["up", "--page-port", "80x"][..], "a port is a number from 1 to 65535"),
+        (&["up", "--page-port", "0"], "a port is a number from 1 to 65535"),
+        (&["demo", "--page-port", "65536"], "a port is a number from 1 to 65535"),
+        (&["promote", "mnist", "--version", "v4"], "a version has a number"),
+        (&["promote", "mnist", "--as", "canary", "--share", "5%"], "a share is a number between 0 and 1"),
+        (&["bootstrap", "local", "--timeout", "9m"], "give a whole number from 1 on"),
+        (&["dataset", "clean", "--older-than", "30d"], "give a whole number, such as 7"),
+    ] {
+        let ran = project.run(arguments);
+        assert!(ran.code() == 2 && ran.errors().contains(says), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
 fn the_nearest_project_of_the_repository_is_meant() {
     let project = Project::inside("mono/ml");
     let at = |folder: &str| {
@@ -224,15 +255,33 @@ fn a_file_that_does_not_exist_is_called_so() {
         ("experiments/notes.txt", "experiments/notes.txt is not an experiment file"),
         ("datasets/ten.yaml", "datasets/ten.yaml is not an experiment file"),
     ] {
-        for command in ["plan", "render"] {
-            let ran = project.run(&[command, file]);
+        for command in ["plan", "render", "propose"] {
+            // a proposal also knows the files of the remote, and takes any file of the folder
+            if command == "propose" && ["experiments/other.yaml", "experiments/notes.txt"].contains(&file) {
+                continue;
+            }
+            let forge = project.forge();
+            let given = ["--remote", forge.as_str()];
+            let remote: &[&str] = if command == "propose" { &given } else { &[] };
+            let ran = project.run(&[&[command, file][..], remote].concat());
             assert!(ran.code() == 3 && ran.errors().contains(says), "{command} {file}: {}", ran.errors());
         }
     }
     let ran = project.run(&["propose", "experiments/none.yaml", "--remote", &project.forge()]);
     assert!(ran.code() == 3 && ran.errors().contains("experiments/none.yaml does not exist, neither here"), "{ran:?}");
     let ran = project.run(&["dataset", "verify", "datasets/none.yaml"]);
-    assert!(ran.code() == 3 && ran.errors().contains("datasets/none.yaml does not exist"), "{ran:?}");
+    assert!(
+        ran.code() == 3 && ran.errors().contains("datasets/none.yaml does not exist; declared are: ten"),
+        "{ran:?}"
+    );
+    for (command, name) in [("add", "tem"), ("verify", "datasets/tem.yaml"), ("build", "tem")] {
+        let ran = project.run_with(&["dataset", command, name], |command| {
+            // nothing answers there, and it is not asked
+            command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+        });
+        let says = "datasets/tem.yaml does not exist; did you mean datasets/ten.yaml?";
+        assert!(ran.code() == 3 && ran.errors().contains(says), "{command} {name}: {ran:?}");
+    }
     // before anybody asks for a store, and without judging it by the rules of a dataset
     for command in ["add", "verify"] {
         assert_eq!(project.run(&["dataset", command, "datasets/none.yaml"]).code(), 3);

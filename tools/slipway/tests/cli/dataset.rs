@@ -311,6 +311,23 @@ fn sides(number: u64, is_inverted: bool) -> Vec<u8> {
 }
 
 #[test]
+fn drift_sends_nobody_to_a_build_of_what_has_no_pipeline() {
+    let place = Place::new();
+    let found = place.run(&["drift", "ten"]);
+    assert_eq!(found.code(), 0, "{found:?}");
+    assert!(found.text().contains("it has no pipeline, so nothing arrives that could have changed"), "{found:?}");
+    let spec = "  source: {idx: {images: files/x, labels: files/y}}\n  classes: 2\n  shape: [8, 8]\n  \
+                split: {validation: 0.25, test: 0.25, seed: 0}\n  pipeline: {read: {landing: [s3://landing/x/]}}\n";
+    place.declare(spec);
+    // what has one is not added
+    let verified = place.run(&["dataset", "verify", "d"]);
+    assert!(verified.code() == 3 && verified.errors().contains("`slipway dataset build d --pin`"), "{verified:?}");
+    place.declare(&format!("{spec}  digest: sha256:{}\n", "a".repeat(64)));
+    let found = place.run(&["drift", "d"]);
+    assert!(found.text().contains("no build has published it yet: `slipway dataset build` does"), "{found:?}");
+}
+
+#[test]
 fn drift_says_what_a_monitor_that_is_switched_off_would_do() {
     let place = Place::new();
     let files = place.project.root().join("files");

@@ -270,8 +270,10 @@ async fn the_loop_on_this_machine_decides_whether_its_jobs_have_ended() {
         std::fs::create_dir_all(&job).unwrap();
         std::fs::write(job.join("status.yaml"), format!("phase: {phase}\nconditions: []\njobsStatus: []\n")).unwrap();
     }
+    let by_name = ask_without_remote(&project, &["archive", "digits", "--dry-run"]);
     let archive = || ask_without_remote(&project, &["archive", "--dry-run"]);
     let found = archive();
+    assert_eq!(by_name["records"], found["records"], "an experiment stands for its TrainJobs");
     assert_eq!((&found["records"][0]["name"], &found["stays"]), (&json!(jobs[0]), &json!([jobs[1]])), "{found}");
     assert_eq!(found["records"][0]["result"]["reason"], "no memory");
 
@@ -283,6 +285,32 @@ async fn the_loop_on_this_machine_decides_whether_its_jobs_have_ended() {
     let status = ask_without_remote(&project, &["status"]);
     let shown = status["jobs"].as_array().unwrap().iter().find(|one| one["name"] == json!(jobs[0])).unwrap();
     assert_eq!((&shown["archived"], &shown["cpuHours"]), (&json!(true), &json!(1.0)), "{status}");
+}
+
+#[test]
+fn what_has_ended_is_said_to_have_ended_and_how_it_runs_again() {
+    let (project, jobs) = started();
+    for job in &jobs {
+        archived_by_hand(&project, job, finished());
+    }
+    let forge = project.forge();
+    for arguments in [&["plan"][..], &["plan", EXPERIMENTS], &["propose", EXPERIMENTS, "--remote", &forge]] {
+        let ran = project.run(arguments);
+        assert_eq!((ran.code(), ran.errors().as_str()), (0, ""), "{ran:?}");
+        for says in [
+            "digits in local: 2 TrainJobs have ended, in the history (`slipway history digits`); `rerun: 2` below its `spec` runs it again\n",
+            "nothing to do: 2 TrainJobs have ended, in the history\n",
+        ] {
+            assert!(ran.text().contains(says), "{arguments:?}: {ran:?}");
+        }
+    }
+    let planned = project.run(&["plan", "-o", "json"]).json();
+    let expected = json!([{ "environment": "local", "experiment": "digits", "jobs": 2, "rerun": 2 }]);
+    assert_eq!(planned["ended"], expected, "{planned}");
+    // an experiment names all of its TrainJobs
+    let message = refused(&project, &["archive", "digits"]);
+    assert!(message.contains("digits is archived already: its TrainJobs are in overlays/local/history"), "{message}");
+    assert!(refused(&project, &["archive", "digit"]).contains("local has no TrainJob digit"));
 }
 
 #[test]

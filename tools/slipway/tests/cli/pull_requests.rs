@@ -63,8 +63,51 @@ fn a_cancelled_experiment_has_no_jobs_and_is_a_draft() {
     ask(&project, &["merge", &number(&opened)]);
     assert!(jobs(&project, "main").is_empty());
     pull(&project);
-    assert_eq!(project.run(&["check"]).code(), 0);
-    assert!(refused(&project, &["cancel", "digits"]).contains("nothing on main has the name digits"));
+    let checked = project.run(&["check"]);
+    assert_eq!(checked.code(), 0);
+    assert!(checked.text().contains("experiments/digits.yaml was cancelled in local (2 TrainJobs)"), "{checked:?}");
+    assert_eq!(project.run(&["check", "-o", "json"]).json()["drafts"][0]["state"], "cancelled");
+    let trial = opened["plan"]["changes"][0]["stops"][0].as_str().unwrap().to_owned();
+    for name in ["digits", &trial] {
+        let message = refused(&project, &["cancel", name]);
+        assert!(message.contains(&format!("{name} was cancelled already, so there is nothing to cancel")), "{message}");
+    }
+    assert!(refused(&project, &["cancel", "cats"]).contains("nothing on main has the name cats"));
+    // it can be started again, and that is said
+    let again = "warning: digits in local: 2 TrainJobs that were cancelled start again";
+    let forge = project.forge();
+    for arguments in [&["plan"][..], &["propose", EXPERIMENTS, "--dry-run", "--remote", &forge]] {
+        let ran = project.run(arguments);
+        assert!(ran.code() == 0 && ran.errors().contains(again), "{ran:?}");
+    }
+}
+
+#[test]
+fn what_has_not_started_has_nothing_to_cancel() {
+    let project = Project::new();
+    let message = refused(&project, &["cancel", "digits"]);
+    assert!(message.contains("digits has not started, so there is nothing to cancel"), "{message}");
+    assert_eq!(project.run(&["check", "-o", "json"]).json()["drafts"][0]["state"], "notStarted");
+    let planned = project.run(&["plan"]);
+    assert_eq!((planned.code(), planned.errors().as_str()), (0, ""), "{planned:?}");
+}
+
+#[test]
+fn who_has_not_started_the_loop_is_told_how() {
+    let project = Project::new();
+    git(&project.top(), &["clone", "--quiet", ".", "../clone"]);
+    project.git(&["remote", "add", "origin", project.top().join("../clone").to_str().unwrap()]);
+    for command in [&["merge", "1"][..], &["show", "1"], &["report", "1"], &["propose", EXPERIMENTS]] {
+        let ran = project.run(command);
+        let says = "no loop is running here, so this is about the remote origin: start the loop with `slipway up`";
+        assert!(ran.code() == 3 && ran.errors().contains(says), "{command:?}: {ran:?}");
+    }
+    // `status` says nothing else either
+    let status = project.run(&["status"]);
+    assert_eq!((status.code(), status.errors().as_str()), (0, ""), "{status:?}");
+    assert!(status.text().contains("start one with `slipway up`"), "{status:?}");
+    let message = refused(&project, &["show", "99"]);
+    assert!(message.contains("there is no pull request #99: `slipway status` lists those that are open"), "{message}");
 }
 
 #[test]

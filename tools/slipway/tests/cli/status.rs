@@ -106,38 +106,47 @@ async fn what_is_served_is_asked_for_without_a_proxy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_that_the_loop_lacks_is_said_before_the_merge() {
-    let project = Project::new();
-    let objects = project.root().join("../s3");
-    std::fs::create_dir_all(objects.join("datasets/manifests/sha256")).unwrap();
-    let store = slipway_object_store::serve(&objects).await;
-    let folder = project.root().join(".slipway");
-    let held = StateFolder::take(&folder, false).unwrap();
-    let nobody = || "http://127.0.0.1:9".to_owned();
-    let state = State {
-        pid: std::process::id(),
-        s3: store,
-        mlflow: nobody(),
-        server: nobody(),
-        manager: nobody(),
-        monitor: nobody(),
-        page: nobody(),
-        kubeconfig: folder.join("kubeconfig"),
-        forge: project.forge().into(),
-    };
-    state.publish(&held).unwrap();
-    let (access_key, secret_key) = slipway_object_store::KEYS;
-    let keys = json!({ "accessKey": access_key, "secretKey": secret_key });
-    std::fs::write(folder.join("credentials.json"), keys.to_string()).unwrap();
+    // a program's code is not in its experiment
+    for (project, file) in
+        [(Project::new(), "experiments/digits.yaml"), (crate::programs::project(), "experiments/fashion.yaml")]
+    {
+        let objects = project.top().join("../s3");
+        std::fs::create_dir_all(objects.join("datasets/manifests/sha256")).unwrap();
+        let store = slipway_object_store::serve(&objects).await;
+        let folder = project.root().join(".slipway");
+        let held = StateFolder::take(&folder, false).unwrap();
+        let nobody = || "http://127.0.0.1:9".to_owned();
+        let state = State {
+            pid: std::process::id(),
+            s3: store,
+            mlflow: nobody(),
+            server: nobody(),
+            manager: nobody(),
+            monitor: nobody(),
+            page: nobody(),
+            kubeconfig: folder.join("kubeconfig"),
+            forge: project.forge().into(),
+        };
+        state.publish(&held).unwrap();
+        let (access_key, secret_key) = slipway_object_store::KEYS;
+        let keys = json!({ "accessKey": access_key, "secretKey": secret_key });
+        std::fs::write(folder.join("credentials.json"), keys.to_string()).unwrap();
 
-    let propose = || project.run(&["propose", "experiments/digits.yaml", "--dry-run"]);
-    let lacks = propose();
-    let dataset = project.read("datasets/ten.yaml");
-    let says = "the data of ten is not in the store of the loop that runs here: run `slipway dataset add datasets/ten.yaml` before the merge";
-    assert!(lacks.code() == 0 && lacks.errors().contains(says), "{lacks:?}");
-    let digest = dataset.split("sha256:").nth(1).unwrap()[..64].to_owned();
-    std::fs::write(objects.join("datasets/manifests/sha256").join(format!("{digest}.json")), "{}").unwrap();
-    let has = propose();
-    assert_eq!((has.code(), has.errors().as_str()), (0, ""), "{has:?}");
+        let commands = [&["propose", file, "--dry-run"][..], &["plan", file], &["new", "more"]];
+        let dataset = project.read("datasets/ten.yaml");
+        let says = "the data of ten is not in the store of the loop that runs here: run `slipway dataset add datasets/ten.yaml` before the merge";
+        for command in commands {
+            let lacks = project.run(command);
+            assert!(lacks.code() == 0 && lacks.errors().contains(says), "{command:?}: {lacks:?}");
+        }
+        std::fs::remove_file(project.root().join("experiments/more.yaml")).unwrap();
+        let digest = dataset.split("sha256:").nth(1).unwrap()[..64].to_owned();
+        std::fs::write(objects.join("datasets/manifests/sha256").join(format!("{digest}.json")), "{}").unwrap();
+        for command in commands {
+            let has = project.run(command);
+            assert_eq!((has.code(), has.errors().as_str()), (0, ""), "{command:?}: {has:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,6 +189,10 @@ async fn a_loop_whose_state_is_elsewhere_is_found_there() {
     assert_eq!(stopped.json()["comparedWith"], "HEAD", "{stopped:?}");
     let warning = "HEAD lacks what was merged in the loop's forge; `git pull ";
     assert!(stopped.errors().contains(warning), "{stopped:?}");
+    let checked = project.run(&["check"]);
+    let says = "experiments/digits.yaml has started on the loop's main in local (2 TrainJobs): `git pull --ff-only ";
+    assert!(checked.code() == 0 && checked.text().contains(says), "{checked:?}");
+    assert_eq!(project.run(&["check", "-o", "json"]).json()["drafts"][0]["state"], "startedOnMain");
     let there = project.run(&["plan", "--state", &folder]);
     assert!(
         there.text().contains("nothing to do") && there.text().contains("compared with main of the loop"),

@@ -20,6 +20,7 @@ use crate::cache;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::runtime::wait;
+use crate::whole_number::parse_positive_number;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  slipway image build\n  slipway image push --to ghcr.io/acme/slipway --tag 0.1.0")]
@@ -93,7 +94,7 @@ struct RegistryOptions {
     #[arg(long)]
     plain_http: bool,
     /// How many seconds the registry may be silent before an attempt is given up; there are five attempts
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 60, value_parser = parse_positive_number)]
     timeout: u64,
 }
 
