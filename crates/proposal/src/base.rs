@@ -1,8 +1,10 @@
 //! What a pull request is merged into.
 
+use std::sync::{Mutex, PoisonError};
+
 use slipway_deployment::{InPullRequest, Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
-use slipway_git::Repository;
+use slipway_git::{Merge, Repository};
 use slipway_project::code_owners::{self, CodeOwners};
 use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Tree, serving};
@@ -60,6 +62,21 @@ impl Base {
         proposal: Proposal,
         opening: Opening,
     ) -> Result<Opened> {
+        Ok(self.open_or_find(git, remote, head, proposal, opening).await?.0)
+    }
+
+    /// The same; also returns whether it was opened just now.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) async fn open_or_find(
+        &self,
+        git: &Repository,
+        remote: &Remote,
+        head: &str,
+        proposal: Proposal,
+        opening: Opening,
+    ) -> Result<(Opened, bool)> {
         let Proposal { name, by_name, label, title, mut body } = proposal;
         let change = change(git, &self.commit, head)?;
         let branch = branch(&name, &self.commit, &change);
@@ -71,11 +88,36 @@ impl Base {
         reviewers.extend(self.code_owners(git, head)?);
         let base = self.branch.clone();
         let request = PullRequest { branch, base, title, body, draft, labels, reviewers };
+        let of_name: Mutex<Vec<Opened>> = Mutex::default();
         let is_same = |opened: &Opened| {
-            let found = change_in(&opened.branch, &name);
-            !opened.is_fork && opened.base == self.branch && found.is_some_and(|found| by_name || found == change)
+            let found = change_in(&opened.branch, &name).filter(|_| !opened.is_fork && opened.base == self.branch);
+            let is_same = found.is_some_and(|found| by_name || found == change);
+            if found.is_some() && !is_same {
+                of_name.lock().unwrap_or_else(PoisonError::into_inner).push(opened.clone());
+            }
+            is_same
         };
-        remote.open(git, head, request, is_same).await
+        if let Some(opened) = remote.forge.resume_first(&request, is_same).await? {
+            return Ok((opened, false));
+        }
+        // one to which commits were added, such as those that rendered it again, is named after what it was
+        for other in of_name.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if self.becomes(git, remote, &other.branch, head).await?
+                && let Some(opened) = remote.forge.resume_first(&request, |found| found.number == other.number).await?
+            {
+                return Ok((opened, false));
+            }
+        }
+        Ok((remote.open_new(git, head, request).await?, true))
+    }
+
+    /// Whether merging a branch of the remote into this base leaves the files that a commit has.
+    async fn becomes(&self, git: &Repository, remote: &Remote, branch: &str, head: &str) -> Result<bool> {
+        let Some(there) = remote.find(git, branch).await? else { return Ok(false) };
+        Ok(match git.merge(&self.commit, &there)? {
+            Merge::Tree(tree) => tree == git.tree_of(head)?,
+            Merge::Conflict(_) | Merge::Unrelated => false,
+        })
     }
 
     /// Commits changes of what is in service, and opens their pull request. Above and below its body stands what changes in the clusters.
