@@ -83,7 +83,12 @@ mod tests {
         let before = tree(&[("experiments/a.yaml", "epochs: 3\nseed: 7\n"), ("datasets/b.yaml", "1\n")]);
         let after = tree(&[("experiments/a.yaml", "epochs: 2\nseed: 7\n"), ("datasets/b.yaml", "2\n")]);
         let text = markdown(&before, &after, LIMIT);
-        assert!(text.starts_with("\n<details><summary>What changes in <code>experiments/a.yaml</code></summary>\n\n```diff\n"), "{text}");
+        assert!(
+            text.starts_with(
+                "\n<details><summary>What changes in <code>experiments/a.yaml</code></summary>\n\n```diff\n"
+            ),
+            "{text}"
+        );
         assert!(text.contains("\n-epochs: 3\n+epochs: 2\n seed: 7\n```\n\n</details>\n"), "{text}");
         assert!(!text.contains("datasets"), "{text}");
         assert_eq!(markdown(&after, &after, LIMIT), "");
@@ -105,7 +110,10 @@ mod tests {
         let names: Vec<String> = (0..200).map(|index| format!("experiments/{index:03}.yaml")).collect();
         let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), long.as_str())).collect();
         let text = markdown(&Tree::default(), &tree(&files), LIMIT);
-        assert!(text.starts_with("\n`experiments/000.yaml`: a difference of 2001 lines, which does not fit here.\n"), "{text}");
+        assert!(
+            text.starts_with("\n`experiments/000.yaml`: a difference of 2001 lines, which does not fit here.\n"),
+            "{text}"
+        );
         assert!(text.contains(" more changed experiment files, which do not fit here.\n"), "{text}");
         assert!(characters(&text) <= LIMIT, "{}", characters(&text));
         assert_eq!(markdown(&Tree::default(), &tree(&files), REST - 1), "");

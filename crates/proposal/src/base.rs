@@ -10,7 +10,7 @@ use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Tree, serving};
 use slipway_serving::Pins;
 
-use crate::branch::{branch, change, change_in};
+use crate::branch::{branch, change, change_in, is_named_after};
 use crate::{Error, Opening, Remote, Result};
 
 /// A branch of the remote, mostly its default one, as it is now.
@@ -102,7 +102,7 @@ impl Base {
         }
         // one to which commits were added, such as those that rendered it again, is named after what it was
         for other in of_name.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if self.becomes(git, remote, &other.branch, head).await?
+            if self.becomes(git, remote, &other, head).await?
                 && let Some(opened) = remote.forge.resume_first(&request, |found| found.number == other.number).await?
             {
                 return Ok((opened, false));
@@ -111,9 +111,18 @@ impl Base {
         Ok((remote.open_new(git, head, request).await?, true))
     }
 
-    /// Whether merging a branch of the remote into this base leaves the files that a commit has.
-    async fn becomes(&self, git: &Repository, remote: &Remote, branch: &str, head: &str) -> Result<bool> {
-        let Some(there) = remote.find(git, branch).await? else { return Ok(false) };
+    /// Whether merging a pull request to whose branch commits were added leaves the files that a commit has. Fetches the branch if its newest commit is
+    /// not here.
+    async fn becomes(&self, git: &Repository, remote: &Remote, other: &Opened, head: &str) -> Result<bool> {
+        let there = match git.resolve(&other.head)? {
+            Some(there) => Some(there),
+            None => remote.find(git, &other.branch).await?,
+        };
+        let Some(there) = there else { return Ok(false) };
+        // without such commits its name says what it changes, and that is something else
+        if git.first_parent(&there)?.is_some_and(|parent| is_named_after(&other.branch, &parent)) {
+            return Ok(false);
+        }
         Ok(match git.merge(&self.commit, &there)? {
             Merge::Tree(tree) => tree == git.tree_of(head)?,
             Merge::Conflict(_) | Merge::Unrelated => false,

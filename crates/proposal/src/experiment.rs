@@ -107,7 +107,8 @@ impl ExperimentProposal {
     /// What it does, in one line without a full stop.
     #[must_use]
     pub fn summary(&self) -> String {
-        let acts = |change: &Change| !(change.starts.is_empty() && change.stops.is_empty() && change.archived.is_empty());
+        let acts =
+            |change: &Change| !(change.starts.is_empty() && change.stops.is_empty() && change.archived.is_empty());
         if self.is_empty() || self.plan.changes.iter().any(acts) {
             return self.plan.summary();
         }

@@ -124,7 +124,10 @@ impl<'a> WorkTree<'a> {
             // it came to the base after the last pull, so it is what was first proposed from here, or somebody else's of the same name
             (None, _) => {
                 let first = versions.first().map(|blob| self.git.blobs(&[blob.as_str()])).transpose()?;
-                (first.unwrap_or_default().concat(), "a file of this name was merged there, and both changed the same lines")
+                (
+                    first.unwrap_or_default().concat(),
+                    "a file of this name was merged there, and both changed the same lines",
+                )
             }
         };
         match self.git.merge_contents(&before, there, here)? {
@@ -174,7 +177,9 @@ impl<'a> WorkTree<'a> {
             Taken::Base if self.here.bytes(file) != self.base.tree.bytes(file) => {
                 format!("it has changed on {branch} since your last pull, and not here: it stays as it is on {branch}")
             }
-            Taken::Merged(_) => format!("it has changed on {branch} since your last pull: that stays, and your change is added"),
+            Taken::Merged(_) => {
+                format!("it has changed on {branch} since your last pull: that stays, and your change is added")
+            }
             Taken::Here | Taken::Base => return None,
         };
         let help = format!("`git pull` from {} brings it here: README.md says how, under Merging", self.remote);
