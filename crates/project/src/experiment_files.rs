@@ -85,7 +85,7 @@ mod tests {
         let text = markdown(&before, &after, LIMIT);
         assert!(
             text.starts_with(
-                "\n<details><summary>What changes in <code>experiments/a.yaml</code></summary>\n\n```diff\n"
+                "\n<details><summary>What changes in <code>experiments/a&#46;yaml</code></summary>\n\n```diff\n"
             ),
             "{text}"
         );

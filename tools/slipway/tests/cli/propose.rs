@@ -421,7 +421,7 @@ fn counts_price_and_warnings_stand_first_in_the_body_of_hundreds() {
         "- … and 30 more\n",
         "| starts | parameters |",
         "| … and 250 more |",
-        "What changes in <code>experiments/digits.yaml</code>",
+        "What changes in <code>experiments/digits&#46;yaml</code>",
         "## What changes in the clusters",
         "<details><summary><code>",
         "more `TrainJobs`: `slipway diff` shows everything",
@@ -474,10 +474,6 @@ fn what_others_have_merged_stays_though_it_was_not_pulled() {
     others_merge(&project, "experiments/digits.yaml", Some(&EXPERIMENT.replace("epochs: 3", "epochs: 2")));
     let propose =
         |more: &[&str]| project.run(&[&["propose", "experiments/digits.yaml", "--remote", &forge][..], more].concat());
-    // their jobs are on main as well once it is rendered there; here nothing is changed, and the plan is that of main's experiment
-    let theirs = propose(&["--dry-run", "-o", "json"]);
-    assert_eq!(theirs.code(), 0, "{theirs:?}");
-
     project.write("experiments/digits.yaml", &EXPERIMENT.replace("deadline: 30m", "deadline: 20m"));
     let dry = propose(&["--dry-run"]);
     assert_eq!(dry.code(), 0, "{dry:?}");
@@ -501,10 +497,9 @@ fn what_others_have_merged_stays_though_it_was_not_pulled() {
         assert!(there.contains(&format!("overlays/local/training-jobs/{name}.yaml")), "{name}: {there:?}");
         assert!(dry.text().contains(name), "{name}: {dry:?}");
     }
-    assert_ne!(json["plan"]["changes"][0]["starts"], theirs.json()["plan"]["changes"][0]["starts"]);
     // and so is its own difference
     let body = body(&forge);
-    assert!(body.contains("What changes in <code>experiments/digits.yaml</code>"), "{body}");
+    assert!(body.contains("What changes in <code>experiments/digits&#46;yaml</code>"), "{body}");
     assert!(
         body.contains("\n-  budget: {cpuHours: 4, deadline: 30m}\n+  budget: {cpuHours: 4, deadline: 20m}\n"),
         "{body}"
