@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(markdown(&Tree::default(), &tree(&files), REST - 1), "");
         // one that is far too long is not compared at all
         let huge = "a: b\n".repeat(60_000);
-        let found = differences(&Tree::default(), &tree(&[("experiments/a.yaml", &huge)]));
+        let found = differences(&Tree::default(), &tree(&[("experiments/a.yaml", huge.as_str())]));
         assert_eq!(found["experiments/a.yaml"], "# 0 before and 300000 after: too long to be compared here\n");
     }
 }

@@ -171,3 +171,21 @@ async fn a_branch_that_is_gone_and_a_pull_request_that_is_closed_are_no_failure(
     assert_eq!(said.dispatched, [""; 0]);
     assert_eq!(repository.github.get(&format!("/issues/{closed}/comments")).await.unwrap(), json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_from_a_clone_that_was_not_pulled_keeps_what_was_merged() {
+    let repository = Repository::begin().await;
+    let (ann, bob) = (Clone::of(&repository.github, ANN), Clone::of(&repository.github, BOB));
+    bob.write(EXPERIMENT, &bob.read(EXPERIMENT).replace("epochs: 10", "epochs: 9"));
+    bob.git(&["commit", "--quiet", "--all", "-m", "Nine epochs"]);
+    bob.git(&["push", "--quiet", "origin", "HEAD:main"]);
+
+    ann.write(EXPERIMENT, &ann.read(EXPERIMENT).replace("memory: 512Mi", "memory: 640Mi"));
+    let number = ann.opens(&["propose", EXPERIMENT]);
+    let bare = repository.github.bare(REPOSITORY);
+    let proposed = bare.git(&["show", &format!("refs/pull/{number}/head:{EXPERIMENT}")]).await.unwrap();
+    assert!(proposed.contains("epochs: 9") && proposed.contains("memory: 640Mi"), "{proposed}");
+    let body = repository.pull(number).await["body"].as_str().unwrap().to_owned();
+    let file = "What changes in <code>experiments/mnist-mlp&#46;yaml</code>";
+    assert!(body.contains(file) && body.contains("memory: 640Mi") && !body.contains("epochs: 10"), "{body}");
+}
