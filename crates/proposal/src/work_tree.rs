@@ -130,11 +130,21 @@ impl<'a> WorkTree<'a> {
                 )
             }
         };
-        match self.git.merge_contents(&before, there, here)? {
+        match self.merge_lines(file, &before, there, here)? {
             Some(merged) if merged == there => Ok(Taken::Base),
             Some(merged) => Ok(Taken::Merged(merged)),
             None => Err(self.changed_there(file, reason)),
         }
+    }
+
+    /// Merges as git does, but in a file whose lines are settings of their own, changes of lines beside each other are two changes.
+    fn merge_lines(&self, file: &str, before: &[u8], there: &[u8], here: &[u8]) -> Result<Option<Vec<u8>>> {
+        let has_settings = ["experiments/", "datasets/"].iter().any(|folder| file.starts_with(folder));
+        if !has_settings || [before, there, here].iter().any(|content| content.contains(&MARK)) {
+            return Ok(self.git.merge_contents(before, there, here)?);
+        }
+        let merged = self.git.merge_contents(&apart(before), &apart(there), &apart(here))?;
+        Ok(merged.map(|merged| together(&merged)))
     }
 
     /// The ids of the contents that a file had on the base since the work tree was last brought up to date, the oldest first.
@@ -193,5 +203,69 @@ impl<'a> WorkTree<'a> {
             remote: self.remote.clone(),
             reason: reason.to_owned(),
         }
+    }
+}
+
+/// Begins the lines that are put between the lines of a file; no file that a person writes has this control character.
+const MARK: u8 = 0x1e;
+
+/// The lines of a file, each with a line after it that is the same everywhere, so that no two of them are beside each other.
+fn apart(content: &[u8]) -> Vec<u8> {
+    let mut apart = Vec::with_capacity(2 * content.len());
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        apart.extend_from_slice(line);
+        // the last line may have no end
+        let between: &[u8] = if line.ends_with(b"\n") { &[MARK, b'\n'] } else { &[b'\n', MARK, MARK, b'\n'] };
+        apart.extend_from_slice(between);
+    }
+    apart
+}
+
+/// What [`apart`] was given.
+fn together(content: &[u8]) -> Vec<u8> {
+    let mut together = Vec::with_capacity(content.len());
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        match line {
+            [MARK, b'\n'] => {}
+            [MARK, MARK, b'\n'] => drop(together.pop()),
+            line => together.extend_from_slice(line),
+        }
+    }
+    together
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_repositories::Repositories;
+
+    use super::*;
+
+    #[test]
+    fn lines_that_were_put_apart_are_put_together_again() {
+        for text in ["", "\n", "a", "a\n", "a\nb", "a\r\n\nb\n"] {
+            assert_eq!(together(&apart(text.as_bytes())), text.as_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_beside_each_other_are_two_settings_in_an_experiment_and_one_place_in_code() {
+        let local = Repositories::new();
+        let git = Repository::open(&local.work).unwrap();
+        let tree = Tree::default();
+        let base = Base { branch: "main".to_owned(), commit: local.head.clone(), tree: Tree::default() };
+        let remote = Remote::at(&local.bare).unwrap();
+        let work = WorkTree::new(&git, &remote, &base, &tree, &Origin::Base);
+        let merge = |file: &str, before: &str, there: &str, here: &str| {
+            let merged = work.merge_lines(file, before.as_bytes(), there.as_bytes(), here.as_bytes()).unwrap();
+            merged.map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+        let (before, there, here) = ("a: 1\nb: 1\nc: 1", "a: 1\nb: 2\nc: 1", "a: 2\nb: 1\nc: 2");
+        assert_eq!(merge("experiments/x.yaml", before, there, here).as_deref(), Some("a: 2\nb: 2\nc: 2"));
+        assert_eq!(merge("trainers/x/train.py", before, there, here), None);
+        assert_eq!(merge("experiments/x.yaml", before, there, "a: 1\nb: 3\nc: 1"), None, "the same line");
+        assert_eq!(merge("experiments/x.yaml", before, "b: 1\nc: 1", here), None, "a line that is gone");
+        let added = |line: &str| format!("a: 1\n{line}\nb: 1\nc: 1");
+        assert_eq!(merge("experiments/x.yaml", before, &added("d: 1"), &added("e: 1")), None, "the same place");
+        assert_eq!(merge("experiments/x.yaml", before, &added("d: 1"), &added("d: 1")), Some(added("d: 1")));
     }
 }

@@ -180,12 +180,13 @@ async fn a_proposal_from_a_clone_that_was_not_pulled_keeps_what_was_merged() {
     bob.git(&["commit", "--quiet", "--all", "-m", "Nine epochs"]);
     bob.git(&["push", "--quiet", "origin", "HEAD:main"]);
 
-    ann.write(EXPERIMENT, &ann.read(EXPERIMENT).replace("memory: 512Mi", "memory: 640Mi"));
+    ann.write(EXPERIMENT, &ann.read(EXPERIMENT).replace("dropout: 0.25", "dropout: 0.5"));
+    // the line above
     let number = ann.opens(&["propose", EXPERIMENT]);
     let bare = repository.github.bare(REPOSITORY);
     let proposed = bare.git(&["show", &format!("refs/pull/{number}/head:{EXPERIMENT}")]).await.unwrap();
-    assert!(proposed.contains("epochs: 9") && proposed.contains("memory: 640Mi"), "{proposed}");
+    assert!(proposed.contains("epochs: 9") && proposed.contains("dropout: 0.5"), "{proposed}");
     let body = repository.pull(number).await["body"].as_str().unwrap().to_owned();
     let file = "What changes in <code>experiments/mnist-mlp&#46;yaml</code>";
-    assert!(body.contains(file) && body.contains("memory: 640Mi") && !body.contains("epochs: 10"), "{body}");
+    assert!(body.contains(file) && body.contains("dropout: 0.5") && !body.contains("epochs: 10"), "{body}");
 }
