@@ -227,7 +227,9 @@ fn together(content: &[u8]) -> Vec<u8> {
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         match line {
             [MARK, b'\n'] => {}
-            [MARK, MARK, b'\n'] => drop(together.pop()),
+            [MARK, MARK, b'\n'] => {
+                together.pop();
+            }
             line => together.extend_from_slice(line),
         }
     }

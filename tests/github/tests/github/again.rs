@@ -180,8 +180,8 @@ async fn a_proposal_from_a_clone_that_was_not_pulled_keeps_what_was_merged() {
     bob.git(&["commit", "--quiet", "--all", "-m", "Nine epochs"]);
     bob.git(&["push", "--quiet", "origin", "HEAD:main"]);
 
+    // on the line above
     ann.write(EXPERIMENT, &ann.read(EXPERIMENT).replace("dropout: 0.25", "dropout: 0.5"));
-    // the line above
     let number = ann.opens(&["propose", EXPERIMENT]);
     let bare = repository.github.bare(REPOSITORY);
     let proposed = bare.git(&["show", &format!("refs/pull/{number}/head:{EXPERIMENT}")]).await.unwrap();

@@ -537,7 +537,8 @@ fn the_same_line_is_a_persons_decision() {
     let propose = || project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
     let refused = propose();
     assert_eq!(refused.code(), 3, "{refused:?}");
-    let remedy = format!("git pull --no-rebase --no-edit {forge} main");
+    let there = Path::new(&forge).canonicalize().unwrap();
+    let remedy = format!("git pull --no-rebase --no-edit {} main", there.display());
     for part in ["experiments/digits.yaml is not proposed", "both changed the same lines", &remedy] {
         assert!(refused.errors().contains(part), "{part}: {refused:?}");
     }
