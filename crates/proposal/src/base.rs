@@ -111,8 +111,8 @@ impl Base {
         Ok((remote.open_new(git, head, request).await?, true))
     }
 
-    /// Whether merging a pull request to whose branch commits were added leaves the files that a commit has. Fetches the branch if its newest commit is
-    /// not here.
+    /// Whether merging a pull request to whose branch commits were added leaves the files that a commit has. Fetches the branch if its newest
+    /// commit is not here.
     async fn becomes(&self, git: &Repository, remote: &Remote, other: &Opened, head: &str) -> Result<bool> {
         let there = match git.resolve(&other.head)? {
             Some(there) => Some(there),

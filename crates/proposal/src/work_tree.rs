@@ -78,8 +78,8 @@ impl<'a> WorkTree<'a> {
         }
     }
 
-    /// What is proposed of a file. One that is `named` and that never was in this work tree's commits is withdrawn by its absence; of others that says
-    /// only that they were added elsewhere.
+    /// What is proposed of a file. One that is `named` and that never was in this work tree's commits is withdrawn by its absence; of others
+    /// that says only that they were added elsewhere.
     ///
     /// # Errors
     /// [`Error::ChangedThere`] if the base has another version that would be undone; [`Error::NoCommonHistory`] if it might be.
