@@ -37,12 +37,24 @@ impl Forge {
     pub async fn open_change<C: Change>(
         &self,
         change: &C,
-        mut request: PullRequest,
+        request: PullRequest,
         is_same: impl Fn(&Opened) -> bool,
     ) -> Result<Option<Opened>, C::Error> {
         if let Some(opened) = self.resume_first(&request, is_same).await? {
             return Ok(Some(opened));
         }
+        self.open_new_change(change, request).await
+    }
+
+    /// The same for a change of which no pull request is open, as far as the caller has looked.
+    ///
+    /// # Errors
+    /// As [`open_change`](Self::open_change).
+    pub async fn open_new_change<C: Change>(
+        &self,
+        change: &C,
+        mut request: PullRequest,
+    ) -> Result<Option<Opened>, C::Error> {
         let first = request.branch.clone();
         for number in 1..=BRANCHES {
             if number > 1 {

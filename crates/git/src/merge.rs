@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use git2::{Delta, ErrorCode, MergeOptions};
+use git2::{Delta, ErrorCode, MergeFileInput, MergeOptions};
 
 use crate::{Error, Repository};
 
@@ -114,6 +114,27 @@ impl Repository {
         };
         merge().map_err(self.failed("merging in"))
     }
+
+    /// Merges two versions of a file line by line, both of which began as `ancestor`. Returns `None` if they changed the same lines, or lines beside
+    /// each other, in different ways, and if one of the three is not text. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::Repository`](crate::Error::Repository) when libgit2 cannot merge.
+    pub fn merge_contents(&self, ancestor: &[u8], ours: &[u8], theirs: &[u8]) -> Result<Option<Vec<u8>>> {
+        if [ancestor, ours, theirs].iter().any(|content| content.contains(&0)) {
+            return Ok(None);
+        }
+        let merged = git2::merge_file(&side(ancestor), &side(ours), &side(theirs), None);
+        let merged = merged.map_err(self.failed("merging in"))?;
+        Ok(merged.is_automergeable().then(|| merged.content().to_vec()))
+    }
+}
+
+/// One of three versions of a file.
+fn side(content: &[u8]) -> MergeFileInput<'_> {
+    let mut side = MergeFileInput::new();
+    side.content(content).path("file");
+    side
 }
 
 /// Ends the conflicts in files that are as in one of the commits.

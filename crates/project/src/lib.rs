@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod code_owners;
 mod count;
 mod error;
+pub mod experiment_files;
 pub mod header;
 pub mod history;
 mod parallel;

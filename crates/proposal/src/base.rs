@@ -1,6 +1,7 @@
 //! What a pull request is merged into.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use slipway_deployment::{InPullRequest, Kustomize, in_pull_request};
 use slipway_forge::{Opened, PullRequest};
@@ -10,7 +11,7 @@ use slipway_project::plan_markdown::markdown_with;
 use slipway_project::{Changes, Plan, Tree, serving};
 use slipway_serving::Pins;
 
-use crate::branch::{branch, change, change_in};
+use crate::branch::{branch, change, change_in, is_named_after};
 use crate::{Error, Opening, Remote, Result};
 
 /// A branch of the remote, mostly its default one, as it is now.
@@ -62,6 +63,21 @@ impl Base {
         proposal: Proposal,
         opening: Opening,
     ) -> Result<Opened> {
+        Ok(self.open_or_find(git, remote, head, proposal, opening).await?.0)
+    }
+
+    /// The same; also returns whether it was opened just now.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) async fn open_or_find(
+        &self,
+        git: &Repository,
+        remote: &Remote,
+        head: &str,
+        proposal: Proposal,
+        opening: Opening,
+    ) -> Result<(Opened, bool)> {
         let Proposal { name, by_name, label, title, mut body } = proposal;
         let change = change(git, &self.commit, head)?;
         let branch = branch(&name, &self.commit, &change);
@@ -73,11 +89,45 @@ impl Base {
         reviewers.extend(self.code_owners(git, head)?);
         let base = self.branch.clone();
         let request = PullRequest { branch, base, title, body, draft, labels, reviewers };
+        let of_name: Mutex<Vec<Opened>> = Mutex::default();
         let is_same = |opened: &Opened| {
-            let found = change_in(&opened.branch, &name);
-            !opened.is_fork && opened.base == self.branch && found.is_some_and(|found| by_name || found == change)
+            let found = change_in(&opened.branch, &name).filter(|_| !opened.is_fork && opened.base == self.branch);
+            let is_same = found.is_some_and(|found| by_name || found == change);
+            if found.is_some() && !is_same {
+                of_name.lock().unwrap_or_else(PoisonError::into_inner).push(opened.clone());
+            }
+            is_same
         };
-        remote.open(git, head, request, is_same).await
+        if let Some(opened) = remote.forge.resume_first(&request, is_same).await? {
+            return Ok((opened, false));
+        }
+        // one to which commits were added, such as those that rendered it again, is named after what it was
+        for other in of_name.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if self.becomes(git, remote, &other, head).await?
+                && let Some(opened) = remote.forge.resume_first(&request, |found| found.number == other.number).await?
+            {
+                return Ok((opened, false));
+            }
+        }
+        Ok((remote.open_new(git, head, request).await?, true))
+    }
+
+    /// Whether merging a pull request to whose branch commits were added leaves the files that a commit has. Fetches the branch if its newest
+    /// commit is not here.
+    async fn becomes(&self, git: &Repository, remote: &Remote, other: &Opened, head: &str) -> Result<bool> {
+        let there = match git.resolve(&other.head)? {
+            Some(there) => Some(there),
+            None => remote.find(git, &other.branch).await?,
+        };
+        let Some(there) = there else { return Ok(false) };
+        // without such commits its name says what it changes, and that is something else
+        if git.first_parent(&there)?.is_some_and(|parent| is_named_after(&other.branch, &parent)) {
+            return Ok(false);
+        }
+        Ok(match git.merge(&self.commit, &there)? {
+            Merge::Tree(tree) => tree == git.tree_of(head)?,
+            Merge::Conflict(_) | Merge::Unrelated => false,
+        })
     }
 
     /// The same pull request once it can be merged: if others have changed its files on this base meanwhile, so that it is in conflict, this base is

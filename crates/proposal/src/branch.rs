@@ -34,6 +34,11 @@ pub(crate) fn branch(name: &str, base: &str, change: &str) -> String {
     format!("{PREFIX}{name}-{}-{change}", &base[..DIGITS.min(base.len())])
 }
 
+/// Whether the name of a branch says that it is based on a commit.
+pub(crate) fn is_named_after(branch: &str, base: &str) -> bool {
+    branch.contains(&format!("-{}-", &base[..DIGITS.min(base.len())]))
+}
+
 /// The change in the name of a branch that is named after this: its name has two ids, and a number if somebody added commits to an earlier one.
 /// Another name may begin with this one.
 pub(crate) fn change_in<'b>(branch: &'b str, name: &str) -> Option<&'b str> {
@@ -68,7 +73,10 @@ mod tests {
             assert_eq!(change_in(branch, "history-local"), None, "{branch}");
         }
         assert!(change_in("slipway/history-local-2-0123abcd-89abcdef", "history-local-2").is_some());
-        assert_eq!(change_in(&branch("a", &"0".repeat(40), "89abcdef"), "a"), Some("89abcdef"));
+        let zeros = "0".repeat(40);
+        assert_eq!(change_in(&branch("a", &zeros, "89abcdef"), "a"), Some("89abcdef"));
+        assert!(is_named_after(&branch("a", &zeros, "89abcdef"), &zeros));
+        assert!(!is_named_after(&branch("a", &zeros, "89abcdef"), &"1".repeat(40)));
     }
 
     #[test]

@@ -30,6 +30,34 @@ pub enum Error {
     /// A proposed file is neither here nor on the remote.
     #[error("{0} does not exist, neither here nor on the remote: `slipway new NAME` writes experiments/NAME.yaml")]
     NoSuchFile(String),
+    /// The remote has changed a file, too, and a person decides what it should be.
+    #[error(
+        "{file} is not proposed, so that nothing of what is on {branch} is undone: {reason}. Commit yours with `git add {file}` and \
+         `git commit -m mine {file}`, take over what was merged with `git pull --no-rebase --no-edit {remote} {branch}`, decide in the file, and propose it again"
+    )]
+    ChangedThere {
+        /// The file.
+        file: String,
+        /// The branch that it is proposed to.
+        branch: String,
+        /// The remote, as git takes it; without a password.
+        remote: String,
+        /// What was changed on both sides.
+        reason: String,
+    },
+    /// What a person has changed in a file is not known.
+    #[error(
+        "{file} is not proposed: {branch} has another one, and the commits of this repository and of {branch} have none in common, so it cannot be \
+         told what you have changed. Clone {remote}, and propose it from there"
+    )]
+    NoCommonHistory {
+        /// The file.
+        file: String,
+        /// The branch that it is proposed to.
+        branch: String,
+        /// The remote, as git takes it; without a password.
+        remote: String,
+    },
     /// Neither an experiment nor a TrainJob has this name.
     #[error(
         "nothing on {branch} has the name {name}: neither an experiment nor a TrainJob{}",

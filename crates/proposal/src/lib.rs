@@ -21,6 +21,7 @@ mod rendering;
 mod retraining;
 mod reversion;
 mod trial;
+mod work_tree;
 
 pub use archive::{Archive, MOST_RECORDS};
 pub use archive_results::{result_of, results_of};

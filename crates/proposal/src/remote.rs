@@ -153,18 +153,12 @@ impl Remote {
         Ok(github.push(&new, branch).await?)
     }
 
-    /// Puts a commit on a branch and opens its pull request, as [`Forge::open_change`] does. The same change is the same commit by its content,
-    /// whoever made it and when.
-    pub(crate) async fn open(
-        &self,
-        git: &Repository,
-        head: &str,
-        request: PullRequest,
-        is_same: impl Fn(&Opened) -> bool,
-    ) -> Result<Opened> {
+    /// Puts a commit on a branch and opens its pull request, as [`Forge::open_new_change`] does. The same change is the same commit by its
+    /// content, whoever made it and when.
+    pub(crate) async fn open_new(&self, git: &Repository, head: &str, request: PullRequest) -> Result<Opened> {
         let first = request.branch.clone();
         let head = Head { remote: self, git, commit: head };
-        self.forge.open_change(&head, request, is_same).await?.ok_or(Error::TooManyBranches(first))
+        self.forge.open_new_change(&head, request).await?.ok_or(Error::TooManyBranches(first))
     }
 
     /// Puts a commit on a branch and opens its pull request, unless the branch has had one, in whatever state: that one is returned, the oldest if
@@ -204,7 +198,7 @@ impl Remote {
     }
 
     /// Fetches a branch. Returns `None` if there is none.
-    async fn find(&self, git: &Repository, branch: &str) -> Result<Option<String>> {
+    pub(crate) async fn find(&self, git: &Repository, branch: &str) -> Result<Option<String>> {
         match self.fetch(git, branch).await {
             Ok(there) => Ok(Some(there)),
             Err(Error::Git(slipway_git::Error::NoBranch { .. })) => Ok(None),

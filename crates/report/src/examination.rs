@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipway_deployment::{Differences, Error as Deploying, HOW_TO_GET_KUSTOMIZE, Kustomize, examine, own_differences};
 use slipway_git::{Merge, Repository};
 use slipway_project::rendered::{Draft, drafts};
-use slipway_project::{ExperimentFile, Project, Tree, cluster, history, trainer_folder};
+use slipway_project::{ExperimentFile, Project, Tree, cluster, experiment_files, history, trainer_folder};
 use slipway_source::{Finding, Position};
 
 use crate::expectation::{PastRun, recorded_runs};
@@ -39,6 +39,8 @@ pub struct Examination {
     pub warnings: Vec<Finding>,
     /// Experiments of the change of which nothing is rendered, so that merging starts nothing.
     pub drafts: Vec<Draft>,
+    /// What changes in the experiment files, by path, as unified diffs.
+    pub experiment_files: BTreeMap<String, String>,
     /// The objects that change in the clusters; why they are not known otherwise.
     pub differences: Option<Result<Differences, String>>,
     /// What could not be checked, and why.
@@ -138,6 +140,7 @@ impl Examination {
             budgets: budgets.collect(),
             not_as_reviewed,
             drafts,
+            experiment_files: experiment_files::differences(before, after),
             differences,
             skipped,
             in_service: InService::all(before, after),

@@ -15,7 +15,7 @@ use crate::examination::{Conflict, Examination};
 use crate::expectation::{Estimates, Expectations};
 use crate::jobs::EnvironmentJobs;
 use crate::link::address;
-use crate::plan_sections::{environment, findings, is_shown, objects, trainer_image, unknown};
+use crate::plan_sections::{environment, experiment_files, findings, is_shown, objects, trainer_image, unknown};
 use crate::short::{CHARACTERS, few, image, named_digest, text};
 
 /// The name of the check, by which a rule of the branch requires it.
@@ -40,6 +40,7 @@ pub fn plan_report(examination: &Examination, about: &About, expectations: &Expe
         sections.push(Section { title: format!("⚠ {}", count(warnings.len(), "warning")), blocks });
     }
     sections.extend(unknown(examination));
+    sections.extend(experiment_files(examination));
     let objects = objects(examination);
     for (jobs, costs) in
         examination.environments.iter().zip(&costs).filter(|(one, _)| is_shown(examination, one, &objects))

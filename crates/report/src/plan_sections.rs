@@ -76,6 +76,20 @@ pub(crate) fn unknown(examination: &Examination) -> Option<Section> {
     (!rows.is_empty()).then(|| Section { title, blocks: vec![Block::Rows(Rows::list(rows, "reason"))] })
 }
 
+/// What a person has changed in the experiment files, from which everything else follows.
+pub(crate) fn experiment_files(examination: &Examination) -> Option<Section> {
+    let files = &examination.experiment_files;
+    let blocks: Vec<Block> = files
+        .iter()
+        .map(|(file, diff)| {
+            let (kind, headline) = ("experiment file".to_owned(), file.clone());
+            Block::Object(Object { kind, headline, diff: diff.clone() })
+        })
+        .collect();
+    let title = format!("{} changed", count(blocks.len(), "experiment file"));
+    (!blocks.is_empty()).then_some(Section { title, blocks })
+}
+
 /// The objects that differ, by environment.
 pub(crate) fn objects(examination: &Examination) -> BTreeMap<&str, Vec<&Difference>> {
     let mut objects: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();

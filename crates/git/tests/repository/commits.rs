@@ -184,3 +184,19 @@ fn a_repository_without_commits_has_no_head() {
     assert_eq!(repository.head().unwrap(), None);
     assert_eq!(repository.root(), folder.path().canonicalize().unwrap());
 }
+
+#[test]
+fn a_file_is_merged_line_by_line_or_not_at_all() {
+    let (_folder, repository, _, _) = repositories();
+    let merge = |before: &str, ours: &str, theirs: &str| {
+        let merged = repository.merge_contents(before.as_bytes(), ours.as_bytes(), theirs.as_bytes()).unwrap();
+        merged.map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let before = "1\n2\n3\n4\n5\n";
+    assert_eq!(merge(before, "one\n2\n3\n4\n5\n", "1\n2\n3\n4\nfive\n").as_deref(), Some("one\n2\n3\n4\nfive\n"));
+    assert_eq!(merge(before, "one\n2\n3\n4\n5\n", "ONE\n2\n3\n4\n5\n"), None);
+    // the same change on both sides is one
+    assert_eq!(merge(before, "one\n2\n3\n4\n5\n", "one\n2\n3\n4\nfive\n").as_deref(), Some("one\n2\n3\n4\nfive\n"));
+    assert_eq!(merge("", "a\n", "b\n"), None);
+    assert_eq!(merge("1\0\n2\n3\n", "one\0\n2\n3\n", "1\0\n2\nthree\n"), None, "that is no text");
+}

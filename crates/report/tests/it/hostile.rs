@@ -164,6 +164,9 @@ fn plan(random: &mut Random) -> Document {
             })
             .collect(),
         keep_code: [(hostile(random), 2)].into(),
+        experiment_files: many(random, 3, |random| (hostile(random), many(random, 5, hostile).join("\n")))
+            .into_iter()
+            .collect(),
         trainer_images: environments
             .iter()
             .map(|one| TrainerImage {

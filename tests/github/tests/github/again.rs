@@ -171,3 +171,22 @@ async fn a_branch_that_is_gone_and_a_pull_request_that_is_closed_are_no_failure(
     assert_eq!(said.dispatched, [""; 0]);
     assert_eq!(repository.github.get(&format!("/issues/{closed}/comments")).await.unwrap(), json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_from_a_clone_that_was_not_pulled_keeps_what_was_merged() {
+    let repository = Repository::begin().await;
+    let (ann, bob) = (Clone::of(&repository.github, ANN), Clone::of(&repository.github, BOB));
+    bob.write(EXPERIMENT, &bob.read(EXPERIMENT).replace("epochs: 10", "epochs: 9"));
+    bob.git(&["commit", "--quiet", "--all", "-m", "Nine epochs"]);
+    bob.git(&["push", "--quiet", "origin", "HEAD:main"]);
+
+    // on the line above
+    ann.write(EXPERIMENT, &ann.read(EXPERIMENT).replace("dropout: 0.25", "dropout: 0.5"));
+    let number = ann.opens(&["propose", EXPERIMENT]);
+    let bare = repository.github.bare(REPOSITORY);
+    let proposed = bare.git(&["show", &format!("refs/pull/{number}/head:{EXPERIMENT}")]).await.unwrap();
+    assert!(proposed.contains("epochs: 9") && proposed.contains("dropout: 0.5"), "{proposed}");
+    let body = repository.pull(number).await["body"].as_str().unwrap().to_owned();
+    let file = "What changes in <code>experiments/mnist-mlp&#46;yaml</code>";
+    assert!(body.contains(file) && body.contains("dropout: 0.5") && !body.contains("epochs: 10"), "{body}");
+}

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use slipway_forge::{Forge, Opened};
 use slipway_git::Repository;
 use slipway_project::{Plan, Project, Tree};
-use slipway_proposal::ExperimentProposal;
+use slipway_proposal::{ExperimentProposal, Remote};
 
 use crate::cancelled::warn_of_cancelled;
 use crate::context::Context;
@@ -23,9 +24,10 @@ use crate::warnings::warn;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The pull request holds the named files, the declarations of their datasets, the code of their programs in trainers/ with \
-                  its images, and the rendered TrainJobs, on top of the remote's default branch. The work tree, the index and the current branch stay as they are. A named file that no longer exists \
-                  withdraws its experiment.\n\n\
+    after_help = "The pull request holds what you have changed in the named files, in the declarations of their datasets and in the code of \
+                  their programs in trainers/ with its images, and the rendered TrainJobs, on top of the remote's default branch: what others have \
+                  merged there since your last pull stays. The work tree, the index and the current branch stay as they are. A named file that no \
+                  longer exists withdraws its experiment.\n\n\
                   Examples:\n  slipway propose experiments/mnist-cnn.yaml\n  slipway propose experiments/mnist-cnn.yaml --dry-run"
 )]
 pub(crate) struct Propose {
@@ -53,6 +55,17 @@ struct Proposed {
     pull_request: Option<PullRequestReport>,
 }
 
+/// What a person does next.
+fn next(remote: &Remote, opened: &Opened) -> String {
+    let number = opened.number;
+    let then = match (&remote.forge, opened.is_draft) {
+        (_, true) => "the same command without --draft makes it ready to be merged".to_owned(),
+        (Forge::Bare(_), false) => format!("`slipway merge {number}` merges it"),
+        (Forge::GitHub(_), false) => "merging it there starts what it says".to_owned(),
+    };
+    format!("next: `slipway show {number}` shows its report; {then}")
+}
+
 impl Propose {
     pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         let git = Repository::project(&context.root)?;
@@ -74,7 +87,9 @@ impl Propose {
             let declared = Project::read(&here.limited_to(&["clusters", "datasets", "experiments", "trainers"]));
             missing_data::warn(context, folder, state, &declared, &proposal.plan).await;
         }
-        say(plan_text::terminal(&proposal.plan, context));
+        let shown = plan_text::terminal(&proposal.plan, context);
+        let above = shown.strip_suffix(&proposal.plan.summary()).unwrap_or(&shown);
+        say(format!("{above}{}", proposal.summary()));
         warn_of_cancelled(context, &git, proposal.base_commit(), &proposal.plan)?;
         let plan = proposal.plan.clone();
         let pull_request = if self.dry_run {
@@ -83,8 +98,14 @@ impl Propose {
         } else if proposal.is_empty() {
             None
         } else {
-            let opened = proposal.open(&git, &remote, self.kustomize.find()?.as_ref(), self.opening.opening()).await?;
+            let kustomize = self.kustomize.find()?;
+            let (opened, is_new) =
+                proposal.open_or_find(&git, &remote, kustomize.as_ref(), self.opening.opening()).await?;
             say(is_open(&opened));
+            if !is_new {
+                say("it was open already, with the same change, so no second one was opened".to_owned());
+            }
+            say(next(&remote, &opened));
             Some(opened.into())
         };
         context.json(&Proposed { plan, pull_request })

@@ -55,6 +55,9 @@ impl Show {
             "{state}, {} at {head} into {}: {}",
             pull_request.branch, pull_request.base, pull_request.url
         ));
+        if !pull_request.labels.is_empty() {
+            context.say(format!("labels: {}", visible(&pull_request.labels.join(", "))));
+        }
         if !pull_request.reviewers.is_empty() {
             context.say(format!("asked for a review: {}", visible(&pull_request.reviewers.join(", "))));
         }

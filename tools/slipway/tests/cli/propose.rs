@@ -421,8 +421,9 @@ fn counts_price_and_warnings_stand_first_in_the_body_of_hundreds() {
         "- … and 30 more\n",
         "| starts | parameters |",
         "| … and 250 more |",
+        "What changes in <code>experiments/digits&#46;yaml</code>",
         "## What changes in the clusters",
-        "<details>",
+        "<details><summary><code>",
         "more `TrainJobs`: `slipway diff` shows everything",
     ]
     .map(|part| body.find(part).unwrap_or_else(|| panic!("{part} is not in {body}")));
@@ -448,4 +449,182 @@ fn what_git_ignores_is_neither_proposed_nor_withdrawn() {
         assert!(ran.errors().contains("git check-ignore -v experiments/mine.yaml"), "{ran:?}");
     }
     assert!(git(Path::new(&forge), &["for-each-ref", "refs/pull"]).is_empty());
+}
+
+/// Changes a file on the forge's main, as if another person's pull request were merged.
+fn others_merge(project: &Project, path: &str, text: Option<&str>) {
+    let desk = project.root().join("../desk");
+    if !desk.exists() {
+        git(&project.root(), &["clone", "--quiet", &project.forge(), &desk.display().to_string()]);
+    }
+    git(&desk, &["pull", "--quiet", "--ff-only"]);
+    match text {
+        Some(text) => std::fs::write(desk.join(path), text).unwrap(),
+        None => std::fs::remove_file(desk.join(path)).unwrap(),
+    }
+    git(&desk, &["add", "--all"]);
+    git(&desk, &["commit", "--quiet", "-m", "theirs"]);
+    git(&desk, &["push", "--quiet", "origin", "HEAD:main"]);
+}
+
+#[test]
+fn what_others_have_merged_stays_though_it_was_not_pulled() {
+    let project = Project::new();
+    let forge = project.forge();
+    others_merge(&project, "experiments/digits.yaml", Some(&EXPERIMENT.replace("epochs: 3", "epochs: 2")));
+    let propose =
+        |more: &[&str]| project.run(&[&["propose", "experiments/digits.yaml", "--remote", &forge][..], more].concat());
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("deadline: 30m", "deadline: 20m"));
+    let dry = propose(&["--dry-run"]);
+    assert_eq!(dry.code(), 0, "{dry:?}");
+    assert!(
+        dry.errors().contains("it has changed on main since your last pull") && dry.errors().contains("[not-pulled]"),
+        "{dry:?}"
+    );
+    let ran = propose(&["-o", "json"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let text = git(Path::new(&forge), &["show", "refs/pull/1/head:experiments/digits.yaml"]);
+    assert!(text.contains("epochs: 2") && text.contains("deadline: 20m"), "{text}");
+    let changed = git(Path::new(&forge), &["diff", "--numstat", "main", "refs/pull/1/head", "--", "experiments"]);
+    assert_eq!(changed, "1\t1\texperiments/digits.yaml");
+    // what is shown is the merged experiment
+    let there = files(&project, "refs/pull/1/head");
+    let json = ran.json();
+    let starts = json["plan"]["changes"][0]["starts"].as_array().unwrap();
+    assert_eq!(starts.len(), 2, "{json}");
+    for start in starts {
+        let name = start["name"].as_str().unwrap();
+        assert!(there.contains(&format!("overlays/local/training-jobs/{name}.yaml")), "{name}: {there:?}");
+        assert!(dry.text().contains(name), "{name}: {dry:?}");
+    }
+    // and so is its own difference
+    let body = body(&forge);
+    assert!(body.contains("What changes in <code>experiments/digits&#46;yaml</code>"), "{body}");
+    assert!(
+        body.contains("\n-  budget: {cpuHours: 4, deadline: 30m}\n+  budget: {cpuHours: 4, deadline: 20m}\n"),
+        "{body}"
+    );
+    assert!(!body.contains("\n-  training:"), "{body}");
+}
+
+#[test]
+fn a_file_that_was_not_changed_here_is_as_it_is_on_main() {
+    let project = Project::new();
+    let forge = project.forge();
+    let theirs = EXPERIMENT.replace("epochs: 3", "epochs: 2");
+    others_merge(&project, "experiments/digits.yaml", Some(&theirs));
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert!(ran.errors().contains("it stays as it is on main"), "{ran:?}");
+    let changed = git(Path::new(&forge), &["diff", "--name-only", "main", "refs/pull/1/head", "--", "experiments"]);
+    assert_eq!(changed, "", "only its jobs are proposed");
+    // a dataset that others have pinned anew stays, too
+    let dataset = project.read("datasets/ten.yaml").replace(&"a".repeat(64), &"b".repeat(64));
+    others_merge(&project, "datasets/ten.yaml", Some(&dataset));
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("deadline: 30m", "deadline: 20m"));
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    assert_eq!(git(Path::new(&forge), &["show", "refs/pull/2/head:datasets/ten.yaml"]), dataset.trim_end());
+}
+
+#[test]
+fn the_same_line_is_a_persons_decision() {
+    let project = Project::new();
+    let forge = project.forge();
+    others_merge(&project, "experiments/digits.yaml", Some(&EXPERIMENT.replace("epochs: 3", "epochs: 2")));
+    let mine = EXPERIMENT.replace("epochs: 3", "epochs: 4");
+    project.write("experiments/digits.yaml", &mine);
+    let propose = || project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    let refused = propose();
+    assert_eq!(refused.code(), 3, "{refused:?}");
+    let there = Path::new(&forge).canonicalize().unwrap();
+    let remedy = format!("git pull --no-rebase --no-edit {} main", there.display());
+    for part in ["experiments/digits.yaml is not proposed", "both changed the same lines", &remedy] {
+        assert!(refused.errors().contains(part), "{part}: {refused:?}");
+    }
+    assert!(git(Path::new(&forge), &["for-each-ref", "refs/pull"]).is_empty());
+
+    // what it says to do
+    project.git(&["add", "experiments/digits.yaml"]);
+    project.git(&["commit", "--quiet", "-m", "mine", "experiments/digits.yaml"]);
+    let pulled = std::process::Command::new("git")
+        .args(["-C", &project.root().display().to_string(), "pull", "--no-rebase", "--no-edit", &forge, "main"])
+        .envs([("GIT_AUTHOR_NAME", "A"), ("GIT_AUTHOR_EMAIL", "a@example.org")])
+        .envs([("GIT_COMMITTER_NAME", "A"), ("GIT_COMMITTER_EMAIL", "a@example.org")])
+        .output()
+        .unwrap();
+    assert!(!pulled.status.success() && project.read("experiments/digits.yaml").contains("<<<<<<<"), "{pulled:?}");
+    project.write("experiments/digits.yaml", &mine);
+    project.commit("decided");
+    let ran = propose();
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let text = git(Path::new(&forge), &["show", "refs/pull/1/head:experiments/digits.yaml"]);
+    assert!(text.contains("epochs: 4"), "{text}");
+}
+
+#[test]
+fn what_was_removed_on_one_side_and_changed_on_the_other_is_a_persons_decision() {
+    let project = Project::new();
+    let forge = project.forge();
+    let propose = || project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    others_merge(&project, "experiments/digits.yaml", Some(&EXPERIMENT.replace("epochs: 3", "epochs: 2")));
+    std::fs::remove_file(project.root().join("experiments/digits.yaml")).unwrap();
+    let refused = propose();
+    assert!(refused.code() == 3 && refused.errors().contains("it was removed here, and changed there"), "{refused:?}");
+    others_merge(&project, "experiments/digits.yaml", None);
+    for text in [EXPERIMENT.to_owned(), EXPERIMENT.replace("epochs: 3", "epochs: 4")] {
+        project.write("experiments/digits.yaml", &text);
+        let refused = propose();
+        assert!(refused.code() == 3 && refused.errors().contains("it was removed there"), "{refused:?}");
+    }
+    assert!(git(Path::new(&forge), &["for-each-ref", "refs/pull"]).is_empty());
+}
+
+#[test]
+fn commits_of_another_history_undo_nothing() {
+    let project = Project::new();
+    let forge = project.forge();
+    project.git(&["checkout", "--quiet", "--orphan", "another"]);
+    project.write("experiments/digits.yaml", &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    project.commit("another first");
+    let refused = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    assert!(refused.code() == 3 && refused.errors().contains("have none in common"), "{refused:?}");
+    // a new file takes nothing from anybody
+    project.write("experiments/mine.yaml", &EXPERIMENT.replace("name: digits", "name: mine"));
+    let ran = project.run(&["propose", "experiments/mine.yaml", "--remote", &forge]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+}
+
+#[test]
+fn a_withdrawal_is_called_one_and_a_second_run_says_what_it_found() {
+    let project = Project::new();
+    let forge = project.forge();
+    std::fs::remove_file(project.root().join("experiments/digits.yaml")).unwrap();
+    let propose = || project.run(&["propose", "experiments/digits.yaml", "--remote", &forge]);
+    let first = propose();
+    assert_eq!(first.code(), 0, "{first:?}");
+    assert!(first.text().contains("withdraws digits, and starts and stops no TrainJob\n"), "{first:?}");
+    assert!(!first.text().contains("nothing to do") && !first.text().contains("open already"), "{first:?}");
+    assert!(
+        first.text().contains("next: `slipway show 1` shows its report; `slipway merge 1` merges it\n"),
+        "{first:?}"
+    );
+    assert_eq!(git(Path::new(&forge), &["log", "-1", "--format=%s", "refs/pull/1/head"]), "Withdraw digits");
+    assert!(body(&forge).starts_with("**Withdraws digits, and starts and stops no TrainJob**\n"), "{}", body(&forge));
+    let second = propose();
+    assert!(second.text().contains("it was open already, with the same change"), "{second:?}");
+}
+
+#[test]
+fn a_label_is_one_that_github_can_have() {
+    let project = Project::new();
+    let forge = project.forge();
+    for label in ["a,b", " ", "two\nlines", &"x".repeat(51)] {
+        let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "--label", label]);
+        assert!(ran.code() == 2 && ran.errors().contains("a label has 1 to 50 characters and no comma"), "{ran:?}");
+    }
+    let ran = project.run(&["propose", "experiments/digits.yaml", "--remote", &forge, "--label", "good first issue"]);
+    assert_eq!(ran.code(), 0, "{ran:?}");
+    let shown = project.run(&["show", "1", "--remote", &forge]);
+    assert!(shown.text().contains("\nlabels: train, good first issue\n"), "{shown:?}");
 }

@@ -244,6 +244,70 @@ fn two_proposals_of_one_experiment_both_end_well() {
 }
 
 #[test]
+fn a_draft_that_was_rendered_again_is_found_by_what_it_does() {
+    let project = started();
+    pull(&project);
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let draft = number(&ask(&project, &["propose", EXPERIMENTS, "--draft"]));
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("deadline: 30m", "deadline: 20m"));
+    let other = number(&ask(&project, &["propose", EXPERIMENTS]));
+    assert_ne!(other, draft);
+    ask(&project, &["merge", &other]);
+    ask(&project, &["render", "--pull-request", &draft]);
+    pull(&project);
+    let merged = project.read(EXPERIMENTS);
+    project.write(EXPERIMENTS, &merged.replace("epochs: 3", "epochs: 2"));
+    assert_eq!(number(&ask(&project, &["propose", EXPERIMENTS])), draft);
+    assert_eq!(ask(&project, &["show", &draft])["isDraft"], false);
+    // another change of the same experiment is another one
+    project.write(EXPERIMENTS, &merged.replace("epochs: 3", "epochs: 1"));
+    assert_ne!(number(&ask(&project, &["propose", EXPERIMENTS])), draft);
+    ask(&project, &["merge", &draft]);
+}
+
+#[test]
+fn a_cancelled_trial_does_not_start_again_from_a_folder_without_the_cancellation() {
+    const MINE: &str = "experiments/mine.yaml";
+    let project = Project::new();
+    let forge = project.forge();
+    // never committed here
+    let text = EXPERIMENT.replace("name: digits", "name: mine");
+    project.write(MINE, &text);
+    let opened = ask(&project, &["propose", MINE]);
+    let job = opened["plan"]["changes"][0]["starts"][0]["name"].as_str().unwrap().to_owned();
+    ask(&project, &["merge", &number(&opened)]);
+    ask(&project, &["merge", &number(&ask(&project, &["cancel", &job]))]);
+    let cancelled = git(Path::new(&forge), &["show", &format!("main:{MINE}")]);
+    assert!(cancelled.contains(&format!("cancelled: [{job}]")), "{cancelled}");
+
+    let nothing = ask(&project, &["propose", MINE]);
+    assert!(nothing["pullRequest"].is_null(), "{nothing}");
+    project.write(MINE, &text.replace("epochs: 3", "epochs: 2"));
+    let opened = number(&ask(&project, &["propose", MINE]));
+    let proposed = git(Path::new(&forge), &["show", &format!("refs/pull/{opened}/head:{MINE}")]);
+    assert_eq!(proposed, cancelled.replace("epochs: 3", "epochs: 2"));
+
+    // a pull, as README.md says it
+    project.git(&["fetch", "--quiet", &forge, "main"]);
+    project.git(&["checkout", "--quiet", "FETCH_HEAD", "--", MINE]);
+    project.git(&["merge", "--quiet", "--ff-only", "FETCH_HEAD"]);
+    assert_eq!(project.read(MINE).trim_end(), cancelled);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_report_shows_what_changes_in_the_experiment_file() {
+    let project = started();
+    pull(&project);
+    project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 2"));
+    let opened = number(&ask(&project, &["propose", EXPERIMENTS]));
+    ask(&project, &["report", &opened]);
+    let report = ask(&project, &["show", &opened])["report"][0].as_str().unwrap().to_owned();
+    assert!(report.contains("<details><summary>1 experiment file changed</summary>"), "{report}");
+    assert!(report.contains("\n-  training: {epochs: 3,") && report.contains("\n+  training: {epochs: 2,"), "{report}");
+}
+
+#[test]
 fn a_new_image_on_main_is_rendered_into_what_is_proposed_and_into_nothing_else() {
     let project = started();
     pull(&project);
