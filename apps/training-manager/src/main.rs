@@ -1,5 +1,8 @@
 //! `slipway-manager`: the training manager of one cluster. Its environment is its only configuration (see `settings`).
 
+// the future of all its work is nested deeper than the compiler looks otherwise
+#![recursion_limit = "256"]
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::process::ExitCode;

@@ -111,7 +111,7 @@ impl Trace {
         lineage.find_pull_requests(&history, forge).await;
         let traced = Traced { version: subject.version, run: subject.run, lineage };
         if !context.is_json() {
-            show(context, &history, &traced, &self.subject);
+            show(context, &history, &traced);
         }
         context.json(&traced)?;
         match (traced.lineage.is_resolved(), traced.lineage.history.complete) {
@@ -230,7 +230,7 @@ fn jobs_of(history: &History, name: &str) -> Result<Option<String>, Failure> {
     Ok(Some(if jobs.is_empty() { "none is rendered yet".to_owned() } else { jobs.join(", ") }))
 }
 
-fn show(context: &Context, history: &History, traced: &Traced, subject: &str) {
+fn show(context: &Context, history: &History, traced: &Traced) {
     let line = |name: &str, text: &str| context.say(format!("{name:<13} {text}"));
     let heading = |name: &str, text: &str| context.say(context.paint("1", &format!("{name:<13} {text}")));
     let Lineage { train_job, experiment, program, dataset, unresolved, .. } = &traced.lineage;

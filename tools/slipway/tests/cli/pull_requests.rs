@@ -506,8 +506,8 @@ fn a_conflict_is_resolved_by_the_commands_that_are_named_everywhere() {
     project.git(&["fetch", "--quiet", &at, &branch]);
     project.git(&["switch", "--quiet", "--detach", "FETCH_HEAD"]);
     let identity = ["-c", "user.name=A Person", "-c", "user.email=a@example.org"];
-    let pull = ["pull", "--no-rebase", "-X", "no-renames", &at, "main"];
-    let pulled = Command::new("git").args(identity).args(pull).current_dir(project.root()).output().unwrap();
+    let arguments = ["pull", "--no-rebase", "-X", "no-renames", &at, "main"];
+    let pulled = Command::new("git").args(identity).args(arguments).current_dir(project.root()).output().unwrap();
     assert!(!pulled.status.success(), "there is a conflict");
     assert!(project.read(EXPERIMENTS).contains("<<<<<<<"));
     project.write(EXPERIMENTS, &EXPERIMENT.replace("epochs: 3", "epochs: 4"));

@@ -20,12 +20,12 @@ pub(super) struct Described {
     #[serde(flatten)]
     pub(super) runs: Runs,
     /// The most CPU-hours that it can use.
-    cpu_hours: f64,
+    pub(super) cpu_hours: f64,
     /// The most GPU-hours that it can use.
-    gpu_hours: f64,
+    pub(super) gpu_hours: f64,
     /// The price of both, in `currency`; `None` if it asks for GPUs, which have no price there.
-    cost: Option<f64>,
-    currency: String,
+    pub(super) cost: Option<f64>,
+    pub(super) currency: String,
     /// Whether its file has moved to the history.
     pub(super) archived: bool,
 }
