@@ -360,6 +360,7 @@ mod tests {
             let slow = Arc::clone(&self.slow);
             let router = Router::new()
                 .route("/", get(async || "here"))
+                .route("/panic", get(async || -> &'static str { panic!("a test wants it") }))
                 .route(
                     "/slow",
                     get(async move || slow.acquire().await.map(|_| "late").map_err(|error| error.to_string())),
@@ -564,6 +565,28 @@ mod tests {
         server.slow.add_permits(1);
         assert_eq!(slow.await, (Bytes::from("late"), Bytes::from("late")));
         assert_eq!(ask2(requests.clone(), "/").await, "here");
+        drop(requests);
+        answering.await.unwrap();
+        driving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_of_http2_that_panics_ends_without_its_connection() {
+        let server = Server::new();
+        let (client, answering) = server.connect();
+        let (mut requests, driving) = http2(client).await;
+        for _ in 0..2 {
+            let request = Request::get("http://a/panic").body(Empty::<Bytes>::new()).unwrap();
+            requests.send_request(request).await.unwrap_err();
+            assert_eq!(ask2(requests.clone(), "/").await, "here");
+        }
+        // nor do the others that run in tasks of their own
+        let mut slow = Box::pin(ask2(requests.clone(), "/slow"));
+        assert!(poll!(&mut slow).is_pending());
+        let request = Request::get("http://a/panic").body(Empty::<Bytes>::new()).unwrap();
+        requests.send_request(request).await.unwrap_err();
+        server.slow.add_permits(1);
+        assert_eq!(slow.await, "late");
         drop(requests);
         answering.await.unwrap();
         driving.await.unwrap().unwrap();

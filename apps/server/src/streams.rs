@@ -4,6 +4,7 @@
 //! trailers are then often written to the socket one by one. So the request that is alone on its connection runs in the connection's task, and all
 //! of its answer is one write. The others, as clients send them that have one connection for many threads, run in tasks of their own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -50,7 +51,9 @@ impl Streams {
     fn answers(&self, cx: &mut Context<'_>) -> bool {
         // not locked while it is polled: it may start another task
         let Some(mut stream) = self.here().stream.take() else { return false };
-        let done = stream.as_mut().poll(cx).is_ready();
+        // A panic ends this request alone, as it does in a task of its own. Dropped, the request tells its client that it has no answer.
+        let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(cx)));
+        let done = polled.unwrap_or(Poll::Ready(())).is_ready();
         let mut here = self.here();
         if done {
             here.occupied = false;
@@ -67,6 +70,8 @@ impl Streams {
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    /// Requests are started while their connection is polled, so the one that is put here is polled right afterwards, and nobody has to be woken. Only what
+    /// follows an answer to CONNECT, which no route gives, would be started elsewhere.
     fn execute(&self, stream: F) {
         let mut here = self.here();
         if here.occupied {

@@ -43,7 +43,8 @@ static void copy_in(at::Tensor& to, const float* numbers, size_t count) {
 }
 
 // A mean of gradients that have become zero falls by a factor a step, until it is subnormal: a processor takes many times as long for such
-// numbers. So what has become too small to matter is zero from time to time, and often enough that nothing becomes subnormal between two times.
+// numbers. So what has become too small to matter is zero from time to time, and often enough that nothing becomes subnormal between two times; with a
+// momentum below 0.62 it may, but not for longer than until the next time.
 constexpr int kStepsBetween = 64;
 // Adam divides by the root of `second` plus 1e-8, so less than these two change no parameter.
 constexpr float kNoFirst = 1e-25f, kNoSecond = 1e-31f;
