@@ -36,20 +36,26 @@ pub(crate) async fn close_superseded(
         }
         let promotion = slipway_report::Promotion { number: newer.number, url: Some(newer.url.clone()) };
         let superseded = Superseded { model, environment, version, by, promotion };
-        close(forge, leadership, &older, &superseded).await?;
-        tracing::info!("closed #{}: #{} has put version {by} of {model} into service", older.number, newer.number);
+        if close(forge, leadership, &older, &superseded).await? {
+            tracing::info!("closed #{}: #{} has put version {by} of {model} into service", older.number, newer.number);
+        }
     }
     Ok(())
 }
 
-/// Says why in the report, and closes it. If that is cut off in between, it is open, and done again.
-async fn close(forge: &Forge, leadership: &Leadership, older: &Opened, superseded: &Superseded<'_>) -> Result<()> {
+/// Says why in the report, and closes it. If that is cut off in between, it is open, and done again. Returns whether it is closed: not if somebody
+/// has renewed it in between, whose push brings a plan in place of the reason.
+async fn close(forge: &Forge, leadership: &Leadership, older: &Opened, superseded: &Superseded<'_>) -> Result<bool> {
     let document = superseded_report(superseded);
     say(forge, leadership, older, &document).await?;
+    if forge.get(older.number).await?.head != older.head {
+        return Ok(false);
+    }
     must_lead(leadership)?;
     forge.close(older.number).await?;
     // whoever plans open pull requests may have written in between
-    say(forge, leadership, older, &document).await
+    say(forge, leadership, older, &document).await?;
+    Ok(true)
 }
 
 /// Writes the report, unless it is there already.

@@ -1,4 +1,4 @@
-//! TrainJobs that start again although somebody has cancelled them.
+//! TrainJobs that start again although they were cancelled or replaced.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use slipway_project::{Plan, count, jobs_folder};
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// Warns of starting TrainJobs whose files an earlier commit of `revision` had: they were cancelled, and the plan starts them again.
+/// Warns of starting TrainJobs whose files an earlier commit of `revision` had: they were cancelled or replaced, and the plan starts them again.
 pub(crate) fn warn_of_cancelled(
     context: &Context,
     git: &Repository,
@@ -23,8 +23,8 @@ pub(crate) fn warn_of_cancelled(
         let (experiment, environment) = (&change.experiment, &change.environment);
         let again = match removed.len() {
             0 => continue,
-            1 => "1 TrainJob that was cancelled starts again".to_owned(),
-            many => format!("{} that were cancelled start again", count(many, "TrainJob")),
+            1 => "1 TrainJob that was cancelled or replaced starts again".to_owned(),
+            many => format!("{} that were cancelled or replaced start again", count(many, "TrainJob")),
         };
         context.warn(format!("warning: {experiment} in {environment}: {again}"));
     }

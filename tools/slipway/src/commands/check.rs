@@ -167,7 +167,10 @@ impl Check {
                     DraftState::Cancelled => ("was cancelled", "`slipway propose` starts it again".to_owned()),
                     DraftState::StartedOnMain => {
                         let forge = branches.ahead().unwrap_or_default();
-                        ("has started on the loop's main", format!("`git pull --ff-only {forge} main` brings it here"))
+                        let pull = format!(
+                            "`git pull --ff-only {forge} main` brings it here; if git refuses, see Merging in README.md"
+                        );
+                        ("has started on the loop's main", pull)
                     }
                 };
                 context.say(format!("  {file} {what} in {environment} ({jobs}): {next}"));

@@ -74,7 +74,7 @@ fn a_cancelled_experiment_has_no_jobs_and_is_a_draft() {
     }
     assert!(refused(&project, &["cancel", "cats"]).contains("nothing on main has the name cats"));
     // it can be started again, and that is said
-    let again = "warning: digits in local: 2 TrainJobs that were cancelled start again";
+    let again = "warning: digits in local: 2 TrainJobs that were cancelled or replaced start again";
     let forge = project.forge();
     for arguments in [&["plan"][..], &["propose", EXPERIMENTS, "--dry-run", "--remote", &forge]] {
         let ran = project.run(arguments);
