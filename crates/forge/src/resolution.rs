@@ -33,7 +33,7 @@ fn by_merging(remote: &str, number: u64, base: &str, branch: &str) -> String {
     let (remote, base, branch) = (plain(remote, "<remote>"), plain(base, "<base>"), plain(branch, "<branch>"));
     format!(
         "merge `{base}` into its branch: `git fetch {remote} {branch}`, `git switch --detach FETCH_HEAD`, \
-         `git pull --no-rebase -X no-renames {remote} {base}`; decide in the files, then \
+         `git pull --no-rebase -X find-renames=100% {remote} {base}`; decide in the files, then \
          `git add --all`, `git commit`, `git push {remote} HEAD:{branch}` and `slipway render --pull-request {number}`"
     )
 }

@@ -61,7 +61,7 @@ fn a_conflict_names_its_files_and_changes_nothing() {
         format!(
             "pull request #2 conflicts with main in a.txt: if they are all rendered, `slipway render --pull-request 2` resolves it; otherwise merge \
              `main` into its branch: `git fetch {at} slipway/y`, `git switch --detach FETCH_HEAD`, \
-             `git pull --no-rebase -X no-renames {at} main`; decide in the files, then \
+             `git pull --no-rebase -X find-renames=100% {at} main`; decide in the files, then \
              `git add --all`, `git commit`, `git push {at} HEAD:slipway/y` and `slipway render --pull-request 2`"
         )
     );

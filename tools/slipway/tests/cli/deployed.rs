@@ -232,6 +232,8 @@ fn an_edited_experiment_differs_by_the_jobs_that_it_renders_to() {
     let project = &deployed.project;
     project.write("clusters/local/kustomization.yaml", "resources: [namespaces.yaml, web.yaml, jobs.yaml]\n");
     project.write("clusters/local/jobs.yaml", JOBS);
+    // as here, so that the folder stays when the last job goes
+    project.write("overlays/local/training-jobs/README.md", "TrainJobs\n");
     // committed and not started: no change is about it
     project.write("experiments/later.yaml", &EXPERIMENT.replace("name: digits", "name: later"));
     assert_eq!(deployed.run(&["render", "experiments/digits.yaml"]).code(), 0);
@@ -268,7 +270,8 @@ fn an_edited_experiment_differs_by_the_jobs_that_it_renders_to() {
 
     // a job that was edited by hand is shown as it is, also if its experiment changes
     project.write("experiments/digits.yaml", &format!("{EXPERIMENT}# edited\n"));
-    let job = project.list("overlays/local/training-jobs").remove(0);
+    let jobs = project.list("overlays/local/training-jobs");
+    let job = jobs.into_iter().find(|file| file.contains("digits-")).unwrap();
     project.write(&job, &project.read(&job).replace("memory: 2Gi", "memory: 3Gi"));
     let by_hand = deployed.run(&["diff"]);
     assert!(by_hand.text().contains("memory: 3Gi") && by_hand.errors().is_empty(), "{by_hand:?}");

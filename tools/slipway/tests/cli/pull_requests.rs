@@ -490,7 +490,7 @@ fn a_conflict_is_resolved_by_the_commands_that_are_named_everywhere() {
     let at = Path::new(&forge).canonicalize().unwrap().display().to_string();
     let commands = format!(
         "merge `main` into its branch: `git fetch {at} {branch}`, `git switch --detach FETCH_HEAD`, \
-         `git pull --no-rebase -X no-renames {at} main`; decide in the files, then \
+         `git pull --no-rebase -X find-renames=100% {at} main`; decide in the files, then \
          `git add --all`, `git commit`, `git push {at} HEAD:{branch}` and `slipway render --pull-request {two}`"
     );
     ask(&project, &["report", two]);
@@ -506,7 +506,7 @@ fn a_conflict_is_resolved_by_the_commands_that_are_named_everywhere() {
     project.git(&["fetch", "--quiet", &at, &branch]);
     project.git(&["switch", "--quiet", "--detach", "FETCH_HEAD"]);
     let identity = ["-c", "user.name=A Person", "-c", "user.email=a@example.org"];
-    let arguments = ["pull", "--no-rebase", "-X", "no-renames", &at, "main"];
+    let arguments = ["pull", "--no-rebase", "-X", "find-renames=100%", &at, "main"];
     let pulled = Command::new("git").args(identity).args(arguments).current_dir(project.root()).output().unwrap();
     assert!(!pulled.status.success(), "there is a conflict");
     assert!(project.read(EXPERIMENTS).contains("<<<<<<<"));
