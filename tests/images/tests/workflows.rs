@@ -141,7 +141,9 @@ async fn images_of_two_runners_become_a_signed_index_that_a_pull_request_pins() 
     for environment in ["staging", "production"] {
         let file = format!("{head}:clusters/{environment}/images/kustomization.yaml");
         let pins = bare.git(&["show", &file]).await?;
-        ensure!(pins.lines().any(|line| line.contains(name) && line.contains(digest)), "{pins}");
+        // on one line, or on two
+        let words: Vec<&str> = pins.split([' ', '\n', ',']).filter(|word| !word.is_empty()).collect();
+        ensure!(words.join(" ").contains(&format!("newName: {name} digest: {digest}")), "{pins}");
     }
 
     // it holds an image of each platform
