@@ -228,7 +228,7 @@ fn dropout(x: &Tensor, probability: f64, random: &mut SplitMix64) -> Result<Tens
         mask.extend([bits & u64::from(u32::MAX), bits >> 32].map(|bits| factors[usize::from(bits < limit)]));
     }
     mask.truncate(count);
-    Ok(x.f_mul(&Tensor::f_from_slice(&mask)?.f_reshape(&x.size())?)?)
+    Ok(x.f_mul(&Tensor::f_from_slice(&mask)?.f_reshape(x.size())?)?)
 }
 
 /// The same numbers as a tensor [n, channels, height, width] whose strides say that the channels of a pixel lie side by side. The strides
