@@ -93,8 +93,11 @@ impl Filling {
 mod tests {
     use super::*;
 
+    /// A result, its payload, and where that begins in the file.
+    type Placed = (Digest, Vec<u8>, u64);
+
     /// Payloads of these lengths with results in no order, and where they are in the file.
-    fn written(lengths: impl Iterator<Item = usize>, by_result: bool) -> (Vec<u8>, Vec<(Digest, Vec<u8>, u64)>) {
+    fn written(lengths: impl Iterator<Item = usize>, by_result: bool) -> (Vec<u8>, Vec<Placed>) {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = PayloadWriter::new(folder.path(), by_result).unwrap();
         let mut all = Vec::new();
