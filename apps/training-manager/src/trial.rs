@@ -16,7 +16,7 @@ use crate::view::{Cost, Lineage, Progress, PullRequest, Removal, Run, Trial, Tri
 pub(crate) struct Sources {
     /// Its file on the default branch, or as it was there last.
     pub(crate) declared: Option<Arc<DeclaredJob>>,
-    /// How that file went, if it is not there any more.
+    /// How that file was removed, if it no longer exists.
     pub(crate) removed: Option<Removal>,
     /// Its TrainJob in the cluster.
     pub(crate) training: Option<Arc<Training>>,

@@ -26,7 +26,7 @@ pub enum NotStarted {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// What the system says about it.
         source: io::Error,
     },
     /// Signals cannot be waited for, or nobody can be told where it listens.
